@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"net/netip"
+	"sync/atomic"
+)
+
+// Transport is what a provider sends datagrams through. The AF_XDP datapath (wsk/datapath) is one; tests have a
+// fake. A Transport is safe for concurrent use, and none of its methods may block: what needs time goes on
+// in the transport's own goroutines and reports through the callback of the call.
+type Transport interface {
+	// OpenEndpoint makes the transport's half of one datagram socket. family is AF_INET or AF_INET6 (the
+	// Windows values). events is called by the transport from any goroutine, with no transport lock held.
+	OpenEndpoint(family uint16, events EndpointEvents) (Endpoint, NTSTATUS)
+}
+
+// EndpointEvents is what an endpoint tells the socket above it.
+type EndpointEvents interface {
+	// Dead says that the endpoint can never send again: the device that carried it is gone. It is called at
+	// most once. Operations in flight still complete one by one.
+	Dead()
+}
+
+// BindRequest is a WskBind as the transport sees it.
+type BindRequest struct {
+	// Local is the wanted address. Unspecified means every address of the family; port 0 asks for a free
+	// port of the dynamic range 49152–65535. A zone is an interface index in decimal.
+	Local netip.AddrPort
+	// DualStack is set for an AF_INET6 socket with IPV6_V6ONLY off.
+	DualStack bool
+	// ReuseAddress and ExclusiveAddressUse are the SO_REUSEADDR and SO_EXCLUSIVEADDRUSE of Windows, whose
+	// meaning is the sharing matrix of Winsock and not that of Linux.
+	ReuseAddress        bool
+	ExclusiveAddressUse bool
+}
+
+// Endpoint is the transport's half of a socket.
+type Endpoint interface {
+	// Bind reserves the address. done is called exactly once, perhaps before Bind returns, with the address
+	// that was bound (the port filled in) or a failure status. It is called once in an endpoint's life that succeeds.
+	Bind(req BindRequest, done func(local netip.AddrPort, status NTSTATUS))
+
+	// Send takes ownership of op until the transport calls op.Complete, exactly once. It never blocks and
+	// never runs a completion routine on the caller's stack more than once per level of the transport's trampoline, so
+	// that a routine may send again for ever. Operations to one destination leave in the order of the calls.
+	Send(op *SendOp)
+
+	// MTU is the largest IP packet that can leave for the destination, or a failure status when there is
+	// no route or none is known yet.
+	MTU(to *Destination) (int, NTSTATUS)
+
+	// Close cancels what waits and calls done once, after the last operation of this endpoint has completed and its
+	// port is free. Send is not called after Close.
+	Close(done func())
+}
+
+// FragmentPolicy says what happens to a datagram that is larger than the path: the IP_MTU_DISCOVER values of ws2ipdef.h.
+type FragmentPolicy uint8
+
+// Destination flags.
+const (
+	// AllowBroadcast is SO_BROADCAST: without it a subnet broadcast address ends in STATUS_ACCESS_DENIED.
+	AllowBroadcast DestinationFlags = 1 << iota
+	// NoChecksum leaves the UDP checksum zero. IPv4 only (RFC 768; RFC 8200 section 8.1 forbids it).
+	NoChecksum
+)
+
+// DestinationFlags are the flags of a Destination.
+type DestinationFlags uint8
+
+// Destination is everything that decides the headers and the way of a datagram: the remote address and the
+// effective control data, after the socket's options and the control data of the call have been merged.
+// It is comparable, and two sends with equal Destinations belong to one flow.
+type Destination struct {
+	Addr    [16]byte // IPv4 addresses are v4-mapped; such a destination always leaves as IPv4
+	Source  [16]byte // wanted source address; zero: the bound address, else the route's choice
+	IfIndex uint32   // wanted interface (pktinfo, IP_UNICAST_IF, IP_MULTICAST_IF, scope id); 0: the route's choice
+	Port    uint16   // host byte order
+	TTL     uint8    // TTL or hop limit
+	TOS     uint8    // the whole TOS or traffic class byte, ECN included
+
+	Fragment FragmentPolicy
+	Flags    DestinationFlags
+}
+
+// Is4 reports whether the datagram leaves as IPv4.
+func (d *Destination) Is4() bool {
+	return *(*[12]byte)(d.Addr[:]) == v4MappedPrefix
+}
+
+// IP is the remote address; a v4-mapped one is returned as IPv4.
+func (d *Destination) IP() netip.Addr { return netip.AddrFrom16(d.Addr).Unmap() }
+
+// SourceIP is the wanted source address, or the zero Addr when none is asked for.
+func (d *Destination) SourceIP() netip.Addr {
+	if d.Source == ([16]byte{}) {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16(d.Source).Unmap()
+}
+
+var v4MappedPrefix = [12]byte{10: 0xff, 11: 0xff}
+
+// SendOp is one accepted WskSendTo or WskSendMessages, embedded in its IRP so that a send allocates nothing.
+//
+// The socket fills it in and hands it to [Endpoint.Send]; from then until Complete it belongs to the transport.
+// Everything small was captured during the call; the payload stays in the client's MDL chains, which must not change
+// until completion.
+type SendOp struct {
+	To Destination
+	// Bufs are the datagrams in order, already checked against their MDL chains. At least one.
+	Bufs []Buf
+	// Segment is the UDP_SEND_MSG_SIZE in force: each buffer leaves as datagrams of this many payload bytes,
+	// the last one shorter. 0: every buffer is one datagram.
+	Segment uint32
+
+	// Transport is the transport's own scratch, zero at Send. Nothing above reads it.
+	Transport SendState
+
+	irp       *IRP
+	socket    *Socket
+	bytes     uintptr
+	cancel    atomic.Uint32
+	canceller Canceller
+	one       [1]Buf
+}
+
+// SendState is room for a transport to keep an operation's progress without allocating. The fields are guarded by
+// whatever lock of the transport holds the operation.
+type SendState struct {
+	Next, Prev *SendOp // intrusive list links
+	Linked     bool    // on a waiting list
+	Buf        int     // next buffer to build
+	Offset     int     // payload bytes of that buffer already built
+	Frames     int32   // frames with the kernel
+	ID         uint32  // IP identification of the datagram under construction
+	Sum        uint64  // its running checksum
+	Built      bool    // every frame has been handed to the kernel
+	Status     NTSTATUS
+}
+
+// Canceller takes an operation off a transport's waiting list. CancelSend is called at most once for each arming and
+// then owns the operation: it completes it with STATUS_CANCELLED, at once or, when frames of it are already with
+// the kernel, when the last of them has come back.
+type Canceller interface {
+	CancelSend(op *SendOp)
+}
+
+const (
+	cancelIdle uint32 = iota
+	cancelArmed
+	cancelTaken
+)
+
+// ArmCancel makes the operation cancellable while it waits. The caller holds the lock that c.CancelSend takes. It
+// reports false, and arms nothing, when the IRP has been cancelled already: the caller then ends the operation with
+// STATUS_CANCELLED. This is IoSetCancelRoutine followed by the look at Irp->Cancel that the WDM asks for.
+func (op *SendOp) ArmCancel(c Canceller) bool {
+	op.canceller = c
+	op.cancel.Store(cancelArmed)
+	if op.irp.cancelRequested() && op.cancel.CompareAndSwap(cancelArmed, cancelIdle) {
+		return false
+	}
+	return true
+}
+
+// DisarmCancel ends cancellability before the operation goes on. It reports false when a canceller has taken
+// the operation: the caller must leave it alone.
+func (op *SendOp) DisarmCancel() bool {
+	return op.cancel.CompareAndSwap(cancelArmed, cancelIdle)
+}
+
+// takeCancel is the IRP's half: it wins the operation for its canceller or reports that it can't be cancelled.
+func (op *SendOp) takeCancel() bool {
+	if !op.cancel.CompareAndSwap(cancelArmed, cancelTaken) {
+		return false
+	}
+	op.canceller.CancelSend(op)
+	return true
+}
+
+// Bytes is the payload of the whole operation, the IoStatus.Information of its success.
+func (op *SendOp) Bytes() uintptr { return op.bytes }
+
+// Complete ends the operation: it sets IoStatus (Information is 0 unless status is a success), calls the completion
+// routine and lets the socket go. The transport holds no lock, and does not touch op afterwards: the routine may have
+// reused the IRP. A second call panics.
+func (op *SendOp) Complete(status NTSTATUS) {
+	op.irp.completeSend(status)
+}
