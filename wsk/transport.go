@@ -51,8 +51,14 @@ type Endpoint interface {
 	// no route or none is known yet.
 	MTU(to *Destination) (int, NTSTATUS)
 
-	// Close cancels what waits and calls done once, after the last operation of this endpoint has completed and its
-	// port is free. Send is not called after Close.
+	// Abort begins the end of the endpoint: operations that wait (for a route, a neighbour, a chunk, a link) complete with
+	// STATUS_CANCELLED, soon and without another packet leaving for them. Those already with the kernel complete as ever.
+	// It may be called while Send is running on another goroutine; an operation handed over after it is
+	// treated in the same way. It does not wait.
+	Abort()
+
+	// Close releases the endpoint and its port and then calls done, once. The socket calls it after Abort, when every
+	// operation has completed and no call is in progress.
 	Close(done func())
 }
 
@@ -132,6 +138,7 @@ type SendOp struct {
 type SendState struct {
 	Next, Prev *SendOp // intrusive list links
 	Linked     bool    // on a waiting list
+	Via        any     // where the operation goes next: a flow, a queue
 	Buf        int     // next buffer to build
 	Offset     int     // payload bytes of that buffer already built
 	Frames     int32   // frames with the kernel
