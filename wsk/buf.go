@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// Buf is WSK_BUF: Length bytes of an MDL chain from Offset on. Offset counts from the beginning of the first
+// MDL and must lie in it; the data run on through Next with no gap; Length may be shorter than the chain.
+// An empty datagram has Length 0, and then Mdl may be nil and Offset is not looked at.
+//
+// The struct itself is read during the call only; the chain is the provider's until the IRP completes.
+type Buf struct {
+	Mdl    *MDL
+	Offset uint32
+	Length uintptr
+}
+
+// BufList is WSK_BUF_LIST: a singly linked list of buffers, each one datagram. The nodes are read during the call
+// only.
+type BufList struct {
+	Next   *BufList
+	Buffer Buf
+}
+
+// valid checks the chain rules of the WSK_BUF page. On Windows a Length beyond the chain reads wild; here it is refused.
+func (b *Buf) valid() bool {
+	if b.Length == 0 {
+		return true
+	}
+	if b.Mdl == nil {
+		return false
+	}
+	first := uintptr(len(b.Mdl.data))
+	offset := uintptr(b.Offset)
+	if offset > first {
+		return false
+	}
+	if b.Length <= first-offset {
+		return true
+	}
+	return chainHolds(b.Mdl, b.Length-(first-offset))
+}
+
+// chainHolds reports whether the MDLs after m hold length bytes. A chain that turns back on itself is refused,
+// since a cycle of empty MDLs would never end (Brent's algorithm: the mark is moved ahead at powers of two).
+func chainHolds(m *MDL, length uintptr) bool {
+	mark := m
+	for n := 1; ; n++ {
+		m = m.Next
+		if m == nil || m == mark {
+			return false
+		}
+		if length <= uintptr(len(m.data)) {
+			return true
+		}
+		length -= uintptr(len(m.data))
+		if n&(n-1) == 0 {
+			mark = m
+		}
+	}
+}
+
+// Cursor walks over the payload of a [Buf], piece by piece as its MDLs hold it, and allocates nothing.
+// It is for transports. The zero Cursor is at the end.
+type Cursor struct {
+	piece []byte // rest of the present MDL, never more than the payload's rest
+	next  *MDL
+	left  int // payload bytes behind piece
+}
+
+// Cursor begins at payload byte offset, which a caller keeps between 0 and Length.
+func (b *Buf) Cursor(offset int) Cursor {
+	if b.Mdl == nil || uintptr(offset) >= b.Length {
+		return Cursor{}
+	}
+	left := int(b.Length) - offset
+	skip := int(b.Offset) + offset
+	m := b.Mdl
+	for skip >= len(m.data) {
+		skip -= len(m.data)
+		if m = m.Next; m == nil {
+			return Cursor{}
+		}
+	}
+	piece := m.data[skip:]
+	if len(piece) >= left {
+		return Cursor{piece: piece[:left]}
+	}
+	return Cursor{piece: piece, next: m.Next, left: left - len(piece)}
+}
+
+// Next returns the next bytes that lie together, at most limit of them and at least one, or nil at the end. A chain that
+// was cut short meanwhile, against the contract, ends early.
+func (c *Cursor) Next(limit int) []byte {
+	p := c.piece
+	if len(p) > limit {
+		c.piece = p[limit:]
+		return p[:limit]
+	}
+	if c.left == 0 {
+		c.piece = nil
+		return p
+	}
+	c.advance()
+	return p
+}
+
+// advance goes to the next MDL that is not empty.
+func (c *Cursor) advance() {
+	c.piece = nil
+	for m := c.next; m != nil; m = m.Next {
+		if len(m.data) == 0 {
+			continue
+		}
+		c.piece, c.next = m.data, m.Next
+		if len(c.piece) >= c.left {
+			c.piece, c.next = c.piece[:c.left], nil
+		}
+		c.left -= len(c.piece)
+		return
+	}
+	c.left, c.next = 0, nil
+}

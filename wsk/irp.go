@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// IOStatusBlock is IO_STATUS_BLOCK: the result of an operation. It is valid from the completion of the IRP on.
+type IOStatusBlock struct {
+	Status NTSTATUS
+	// Information is the number of bytes sent or returned. It is 0 when Status is a failure.
+	Information uintptr
+	// Socket is the new socket of a successful [ProviderNPI.Socket], which in C is Information cast to PWSK_SOCKET.
+	Socket *Socket
+}
+
+// CompletionRoutine is IO_COMPLETION_ROUTINE. It is called once for each completion that its invoke flags
+// select, on any goroutine, with no lock held, and must not block. context is what SetCompletionRoutine was given.
+//
+// It answers STATUS_MORE_PROCESSING_REQUIRED when it keeps the IRP, which the routine of an IRP that its own
+// client allocated always does: from then on the IRP is the client's, to reuse (also inside the routine), embed
+// anew or drop. Any other answer lets the completion go on to the driver above (see [IRP.PassDown]).
+type CompletionRoutine func(irp *IRP, context any) NTSTATUS
+
+// The state word of an IRP. The two low bits are a state, the others flags. Only the owner of the moment changes the
+// state, by addition, so that flags set meanwhile by a canceller or a waiter are never lost.
+const (
+	irpIdle      uint32 = 0
+	irpPending   uint32 = 1 // with the provider
+	irpCompleted uint32 = 2 // IoStatus is valid
+	irpStateMask uint32 = 3
+
+	irpCancel  uint32 = 1 << 2 // Irp->Cancel
+	irpWaiters uint32 = 1 << 3 // somebody is on the waiters list
+	irpUpward  uint32 = 1 << 4 // completion is on its way through the stack locations of drivers above
+)
+
+// Invoke flags, as in the Control byte of an IO_STACK_LOCATION (wdm.h).
+const (
+	SL_PENDING_RETURNED  uint8 = 0x01
+	SL_INVOKE_ON_CANCEL  uint8 = 0x20
+	SL_INVOKE_ON_SUCCESS uint8 = 0x40
+	SL_INVOKE_ON_ERROR   uint8 = 0x80
+)
+
+// IRP is the I/O request packet that carries one asynchronous WSK call. The zero value is ready for use, alone or
+// embedded in a larger structure; it must not be copied.
+//
+// Life: the client sets a completion routine (or means to [IRP.Wait]) and passes the IRP to one call. From then until
+// its completion it belongs to the provider, whatever the call returned, and the client may only Cancel it or
+// Wait for it. Every call completes its IRP exactly once, also a call that fails at once. After completion the client
+// calls [IRP.Reuse] before it passes the IRP again. Passing it while it is pending or not reused, reusing it while
+// it is pending, and completing it twice panic: on Windows each of these is a bugcheck or worse.
+type IRP struct {
+	state  atomic.Uint32
+	used   bool // passed to a call since the last Reuse
+	invoke uint8
+
+	// PendingReturned says in the completion routine, and afterwards, whether the call that got this IRP
+	// returned, or is going to return, STATUS_PENDING.
+	PendingReturned bool
+
+	// IoStatus is the result.
+	IoStatus IOStatusBlock
+
+	routine CompletionRoutine
+	context any
+	upper   *stackLocation
+
+	waitMu  sync.Mutex
+	waiters *irpWaiter // guarded by waitMu
+
+	op   SendOp
+	list []Buf // grown by SendMessages, kept over reuse
+}
+
+// AllocateIRP is IoAllocateIrp. There is no IoFreeIrp: drop the IRP.
+func AllocateIRP() *IRP { return new(IRP) }
+
+// SetCompletionRoutine is IoSetCompletionRoutine. routine is called with context if the operation succeeds and
+// onSuccess is set, fails and onError is set, or the IRP has been cancelled and onCancel is set. For an IRP that the
+// client allocated all three are to be true; with a nil routine the client learns of the end through Wait.
+// It allocates nothing when context holds a pointer.
+func (irp *IRP) SetCompletionRoutine(routine CompletionRoutine, context any, onSuccess, onError, onCancel bool) {
+	if irp.state.Load()&irpStateMask == irpPending {
+		panic("wsk: SetCompletionRoutine on a pending IRP")
+	}
+	var invoke uint8
+	if onSuccess {
+		invoke |= SL_INVOKE_ON_SUCCESS
+	}
+	if onError {
+		invoke |= SL_INVOKE_ON_ERROR
+	}
+	if onCancel {
+		invoke |= SL_INVOKE_ON_CANCEL
+	}
+	irp.routine, irp.context, irp.invoke = routine, context, invoke
+}
+
+// Reuse is IoReuseIrp: it makes a completed IRP as good as new, the completion routine and the cancel flag gone, with
+// IoStatus.Status set to status. What the IRP has grown inside is kept, so that reuse saves allocations.
+// It may be called in the IRP's own completion routine. It panics on a pending IRP.
+func (irp *IRP) Reuse(status NTSTATUS) {
+	word := irp.state.Load()
+	if word&irpStateMask == irpPending {
+		panic("wsk: Reuse of a pending IRP")
+	}
+	if word&irpCancel != 0 {
+		irp.state.And(^irpCancel)
+	}
+	irp.used = false
+	irp.PendingReturned = false
+	irp.IoStatus = IOStatusBlock{Status: status}
+	irp.routine, irp.context, irp.invoke = nil, nil, 0
+	irp.upper = nil
+}
+
+// Cancel is IoCancelIrp. It sets the IRP's cancel flag and, if the operation waits somewhere in the provider where it
+// can be taken back, ends it with STATUS_CANCELLED and reports true. It reports false when there is
+// nothing to take back: not passed yet (the next call then ends with STATUS_CANCELLED), completed, or on its
+// way out already. Neither answer replaces waiting for the completion: after true it may not have been called
+// yet, and after false the operation may still be pending.
+//
+// It may be called from any goroutine, but, as on Windows, the client makes sure that the IRP is not being
+// reused at that moment: the cancellation would hit the next operation.
+func (irp *IRP) Cancel() bool {
+	if irp.state.Or(irpCancel)&irpStateMask != irpPending {
+		return false
+	}
+	return irp.op.takeCancel()
+}
+
+// cancelRequested is Irp->Cancel.
+func (irp *IRP) cancelRequested() bool { return irp.state.Load()&irpCancel != 0 }
+
+// begin makes the IRP the provider's. It reports whether the IRP was cancelled beforehand.
+func (irp *IRP) begin() (cancelled bool) {
+	word := irp.state.Load()
+	if irp.used || word&irpStateMask == irpPending {
+		panicBegin(word)
+	}
+	irp.used = true
+	// Idle 0 -> 1, completed 2 -> 1.
+	irp.state.Add(irpPending - word&irpStateMask)
+	return word&irpCancel != 0
+}
+
+func panicBegin(word uint32) {
+	if word&irpStateMask == irpPending {
+		panic("wsk: the IRP passed to a call is still pending in another one")
+	}
+	panic("wsk: the IRP passed to a call has completed another one and was not reused (call Reuse first)")
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// complete ends the operation. IoStatus is set before anything becomes visible. The IRP is not touched once
+// a routine has been called: it may answer STATUS_MORE_PROCESSING_REQUIRED, and then the IRP is the client's.
+//
+// Preconditions: the provider owns the IRP, no lock is held, PendingReturned is set.
+func (irp *IRP) complete(status NTSTATUS, information uintptr) {
+	if irp.upper != nil {
+		irp.completeUpward(status, information)
+		return
+	}
+	if irp.state.Load()&irpStateMask != irpPending {
+		panicComplete()
+	}
+	irp.IoStatus.Status = status
+	irp.IoStatus.Information = information
+	irp.finish(status)
+}
+
+// completeSend is complete for an operation of the transport.
+func (irp *IRP) completeSend(status NTSTATUS) {
+	var information uintptr
+	if status.Success() {
+		information = irp.op.bytes
+	}
+	irp.complete(status, information)
+}
+
+// finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the
+// moment that the state word says completed, so everything needed afterwards is read before.
+func (irp *IRP) finish(status NTSTATUS) {
+	routine, context, invoke := irp.routine, irp.context, irp.invoke
+	word := irp.state.Add(irpCompleted - irpPending)
+	if word&irpStateMask != irpCompleted {
+		panicComplete()
+	}
+	if word&irpWaiters == 0 {
+		if routine != nil && invoked(invoke, status, word) {
+			routine(irp, context)
+		}
+		return
+	}
+	// Waiters keep the IRP alive and still; take them off it before the routine may give it away, and
+	// wake them after the routine, which they may rely on.
+	waiters := irp.takeWaiters()
+	if routine != nil && invoked(invoke, status, word) {
+		routine(irp, context)
+	}
+	waiters.wake()
+}
+
+// invoked is the rule of IoSetCompletionRoutine.
+func invoked(invoke uint8, status NTSTATUS, word uint32) bool {
+	if status.Success() {
+		if invoke&SL_INVOKE_ON_SUCCESS != 0 {
+			return true
+		}
+	} else if invoke&SL_INVOKE_ON_ERROR != 0 {
+		return true
+	}
+	return word&irpCancel != 0 && invoke&SL_INVOKE_ON_CANCEL != 0
+}
+
+func panicComplete() {
+	panic("wsk: IRP completed twice, or completed without having been passed to a call")
+}

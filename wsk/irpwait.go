@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"context"
+	"sync"
+)
+
+// irpWaiter is one goroutine in Wait.
+type irpWaiter struct {
+	woken chan struct{} // capacity 1
+	next  *irpWaiter
+}
+
+var irpWaiterPool = sync.Pool{New: func() any { return &irpWaiter{woken: make(chan struct{}, 1)} }}
+
+// Wait returns nil once the IRP is not pending, whatever its status: IoStatus then holds the result. If ctx ends
+// first, Wait returns its error and the operation goes on; the buffers still belong to the provider. A client that
+// gives up calls Cancel and then waits again without a deadline.
+//
+// Several goroutines may wait. A completion that finds somebody waiting and has a completion routine to call
+// calls that first; a Wait that comes later may return while the routine is running. So of the two, one
+// disposes of the IRP: the routine, if there is one. Wait allocates nothing in the long run.
+func (irp *IRP) Wait(ctx context.Context) error {
+	for irp.state.Load()&irpStateMask == irpPending {
+		w := irpWaiterPool.Get().(*irpWaiter)
+		if !irp.addWaiter(w) {
+			irpWaiterPool.Put(w)
+			return nil
+		}
+		select {
+		case <-w.woken:
+			irpWaiterPool.Put(w)
+		case <-ctx.Done():
+			if !irp.removeWaiter(w) {
+				<-w.woken // the completion has it: the operation is over, or about to be
+			}
+			irpWaiterPool.Put(w)
+			if irp.state.Load()&irpStateMask == irpPending {
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// addWaiter reports false when there is nothing left to wait for.
+func (irp *IRP) addWaiter(w *irpWaiter) bool {
+	irp.waitMu.Lock()
+	defer irp.waitMu.Unlock()
+	for {
+		word := irp.state.Load()
+		if word&irpStateMask != irpPending {
+			return false
+		}
+		if word&irpWaiters != 0 || irp.state.CompareAndSwap(word, word|irpWaiters) {
+			w.next = irp.waiters
+			irp.waiters = w
+			return true
+		}
+	}
+}
+
+// removeWaiter reports false when a completion has taken the list.
+func (irp *IRP) removeWaiter(w *irpWaiter) bool {
+	irp.waitMu.Lock()
+	defer irp.waitMu.Unlock()
+	for p := &irp.waiters; *p != nil; p = &(*p).next {
+		if *p == w {
+			*p = w.next
+			return true
+		}
+	}
+	return false
+}
+
+// takeWaiters empties the list and clears its flag.
+func (irp *IRP) takeWaiters() *irpWaiter {
+	irp.waitMu.Lock()
+	defer irp.waitMu.Unlock()
+	list := irp.waiters
+	irp.waiters = nil
+	irp.state.And(^irpWaiters)
+	return list
+}
+
+// wake releases a list that takeWaiters gave.
+func (w *irpWaiter) wake() {
+	for w != nil {
+		next := w.next // w belongs to its goroutine again after the send
+		w.next = nil
+		w.woken <- struct{}{}
+		w = next
+	}
+}
