@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported in it.
+type FeatureError struct {
+	// Name is the feature in words.
+	Name string
+	// MinKernel is the first kernel that has it, such as "6.17", or empty when it depends on the driver.
+	MinKernel string
+	// Detail is what the probe saw, or empty.
+	Detail string
+}
+
+// Error says what is missing and where to get it.
+func (e *FeatureError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Name + ": not supported")
+	if e.Detail != "" {
+		b.WriteString(": " + e.Detail)
+	}
+	if e.MinKernel != "" {
+		b.WriteString(" (needs Linux " + e.MinKernel + ")")
+	}
+	return b.String()
+}
+
+// Is makes it equal to ErrNotSupported.
+func (e *FeatureError) Is(target error) bool { return target == ErrNotSupported }
+
+// Answer is a probe's result in one word.
+type Answer uint8
+
+// Answers.
+const (
+	AnswerUnknown Answer = iota
+	AnswerYes
+	AnswerNo
+)
+
+// String is "yes", "no" or "unknown".
+func (a Answer) String() string {
+	switch a {
+	case AnswerYes:
+		return "yes"
+	case AnswerNo:
+		return "no"
+	}
+	return "unknown"
+}
+
+// AnswerOf reads the error of a probe: nil is yes, ErrNotSupported is no, anything else means that the probe could not tell.
+func AnswerOf(err error) Answer {
+	switch {
+	case err == nil:
+		return AnswerYes
+	case errors.Is(err, ErrNotSupported):
+		return AnswerNo
+	}
+	return AnswerUnknown
+}
+
+// The probes try the thing itself, on a socket that they throw away. Each returns nil for yes, an error that wraps
+// ErrNotSupported for no, and any other error, mostly for want of a capability, when it can't tell. Nothing is cached.
+
+// ProbeAFXDP tries whether this kernel, and this process, can open an AF_XDP socket.
+func ProbeAFXDP() error { return probeAFXDP(linux{}) }
+
+// ProbeTxMetadata tries whether a UMEM can be registered with the flag XDP_UMEM_TX_METADATA_LEN, which checksum
+// offload and timestamps need.
+func ProbeTxMetadata() error { return probeTxMetadata(linux{}) }
+
+// ProbeTxBudget tries whether the number of frames of one Kick can be raised (XDP_MAX_TX_SKB_BUDGET).
+func ProbeTxBudget() error { return probeTxBudget(linux{}) }
+
+// ProbeBusyPoll tries whether AF_XDP sockets know SO_PREFER_BUSY_POLL. Turning it on needs CAP_NET_ADMIN; the probe does not.
+func ProbeBusyPoll() error { return probeBusyPoll(linux{}) }
+
+// ProbeMultiBuffer tries a copy-mode bind with XDP_USE_SG on one queue, which must be free.
+func ProbeMultiBuffer(ifname string, queue uint32) error {
+	err := probeBind(linux{}, ifname, queue, ModeCopy, unix.XDP_USE_SG)
+	if errors.Is(err, unix.EINVAL) {
+		return &FeatureError{Name: "multi-buffer frames (XDP_USE_SG)", MinKernel: "6.6"}
+	}
+	return err
+}
+
+// ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns after the socket is closed, but the kernel
+// releases the queue some milliseconds later: a bind right behind it must be ready to wait. On a
+// driver with zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a "no" is
+// about the interface as it is now.
+func ProbeZeroCopy(ifname string, queue uint32) error {
+	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0)
+	const enotsupp = 524 // ENOTSUPP of the kernel's own errno.h, which some drivers let out
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.Errno(enotsupp)), errors.Is(err, unix.EINVAL):
+		return &FeatureError{Name: "zero-copy on " + ifname, Detail: "the driver refuses the bind"}
+	}
+	return err
+}
+
+func probeAFXDP(k kernel) error {
+	return onScratch(k, func(int) error { return nil })
+}
+
+// onScratch runs f on a new AF_XDP socket and closes it.
+func onScratch(k kernel, f func(fd int) error) error {
+	fd, err := k.socket()
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		return &FeatureError{Name: "AF_XDP sockets", MinKernel: "4.18", Detail: "the kernel needs CONFIG_XDP_SOCKETS"}
+	}
+	if err != nil {
+		return newOpError(opSocket, "", 0, ModeAuto, err)
+	}
+	return errors.Join(f(fd), k.close(fd))
+}
+
+// txMetadataLen is the size of struct xsk_tx_metadata since Linux 6.14; older kernels take any multiple of 8 below 256.
+const txMetadataLen = 24
+
+func probeTxMetadata(k kernel) error {
+	return onScratch(k, func(fd int) (err error) {
+		const size = 2 * defaultChunkSize
+		m, err := k.mmap(-1, 0, size, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		if err != nil {
+			return err
+		}
+		// The kernel pins the pages until the socket is gone; unmapping them before that is allowed.
+		defer func() { err = errors.Join(err, k.munmap(m)) }()
+		plain := unix.XDPUmemReg{Addr: addressOf(m), Len: size, Size: defaultChunkSize}
+		withMeta := plain
+		withMeta.Flags, withMeta.Tx_metadata_len = unix.XDP_UMEM_TX_METADATA_LEN, txMetadataLen
+		err = k.register(fd, withMeta)
+		if !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+		// EINVAL is the answer "no" only if the flag is what it is about.
+		if err := k.register(fd, plain); err != nil {
+			return fmt.Errorf("%s: %w", opRegister, err)
+		}
+		return &FeatureError{Name: "TX metadata (checksum offload, timestamps)", MinKernel: "6.11"}
+	})
+}
+
+func probeTxBudget(k kernel) error {
+	return onScratch(k, func(fd int) error {
+		if err := k.setInt(fd, unix.SOL_XDP, unix.XDP_TX_RING, 2*kernelTxBudget); err != nil {
+			return fmt.Errorf("%s: %w", opTxRing, err)
+		}
+		err := k.setInt(fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, kernelTxBudget)
+		if errors.Is(err, unix.ENOPROTOOPT) {
+			return &FeatureError{Name: "TX budget per wake-up (XDP_MAX_TX_SKB_BUDGET)", MinKernel: "6.17"}
+		}
+		return err
+	})
+}
+
+func probeBusyPoll(k kernel) error {
+	return onScratch(k, func(fd int) error {
+		err := k.setInt(fd, unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 0)
+		if errors.Is(err, unix.ENOPROTOOPT) {
+			return &FeatureError{Name: "preferred busy polling", MinKernel: "5.11"}
+		}
+		return err
+	})
+}
+
+// probeOptions is a socket as small as it can be.
+func probeOptions(ifname string, queue uint32, mode Mode) Options {
+	return Options{Ifname: ifname, Queue: queue, Mode: mode, TxChunks: 2, BindTimeout: -1}.withDefaults()
+}
+
+// probeBind binds a small socket with extra flags and closes it.
+func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16) error {
+	o := probeOptions(ifname, queue, mode)
+	if err := o.validate(); err != nil {
+		return newOpError(opOptions, ifname, queue, mode, err)
+	}
+	facts, err := k.link(ifname, 0)
+	if err != nil {
+		return newOpError(opInterface, ifname, queue, mode, err)
+	}
+	s := &Socket{k: k, fd: -1, guard: newGuard()}
+	s.granted = Granted{Ifname: facts.name, IfIndex: facts.index, Queue: queue, Mode: mode}
+	var e *OpError
+	if fd, err := k.socket(); err != nil {
+		e = s.opError(opSocket, err)
+	} else {
+		s.fd = fd
+		e = s.setUpUMEM(o)
+	}
+	if e == nil {
+		e = s.createRings(o)
+	}
+	if e == nil {
+		sa := &unix.SockaddrXDP{Ifindex: uint32(facts.index), QueueID: queue, Flags: bindFlags(o) | extra}
+		if err := k.bind(s.fd, sa); err != nil {
+			e = s.opError(opBind, err)
+		}
+	}
+	cleanup := s.release()
+	if e != nil {
+		return errors.Join(e, cleanup)
+	}
+	return cleanup
+}
+
+// notSupportedByDriver turns ethtool's EOPNOTSUPP into the answer "no".
+func notSupportedByDriver(name string, err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return &FeatureError{Name: name, Detail: "the driver does not tell"}
+	}
+	return err
+}

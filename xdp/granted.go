@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import "time"
+
+// Granted is what a socket really has, read back from the kernel after the bind (I11).
+type Granted struct {
+	Ifname  string
+	IfIndex int
+	Queue   uint32
+
+	// Mode is ModeCopy or ModeZeroCopy.
+	Mode Mode
+	// FallbackReason is why ModeAuto ended in copy mode, nil otherwise.
+	FallbackReason error
+	// NeedWakeup is whether the rings' need-wakeup flags mean anything.
+	NeedWakeup bool
+	// TxBudget is how many frames one Kick transmits at most in copy mode; 32 where the kernel can't be told otherwise.
+	TxBudget uint32
+	// SndBuf is the send buffer in bytes as the kernel accounts it, twice what was set.
+	SndBuf int
+	// HugePages is whether the UMEM got them.
+	HugePages bool
+
+	ChunkSize, TxChunks, RxChunks, Headroom  uint32
+	TxRing, CompletionRing, FillRing, RxRing uint32
+
+	// TxQueues is the number of TX queues that Queue was checked against.
+	TxQueues QueueCount
+	// BindWait is how long EBUSY was waited out.
+	BindWait time.Duration
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// kernel is every system call that opens and closes a socket, so that a test can make any of them fail.
+type kernel interface {
+	link(name string, index int) (linkFacts, error)
+	socket() (int, error)
+	setInt(fd, level, opt, value int) error
+	getInt(fd, level, opt int) (int, error)
+	register(fd int, reg unix.XDPUmemReg) error
+	offsets(fd int) (unix.XDPMmapOffsets, error)
+	statistics(fd int) (st unix.XDPStatistics, size int, err error)
+	mmap(fd int, offset int64, length, flags int) ([]byte, error)
+	munmap(b []byte) error
+	bind(fd int, sa *unix.SockaddrXDP) error
+	close(fd int) error
+}
+
+// linux is the real one.
+type linux struct{}
+
+func (linux) socket() (int, error) {
+	return unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+}
+
+func (linux) setInt(fd, level, opt, value int) error {
+	return unix.SetsockoptInt(fd, level, opt, value)
+}
+
+func (linux) getInt(fd, level, opt int) (int, error) { return unix.GetsockoptInt(fd, level, opt) }
+
+func (linux) register(fd int, reg unix.XDPUmemReg) error { return setUmemReg(fd, reg) }
+
+func (linux) offsets(fd int) (unix.XDPMmapOffsets, error) { return getOffsets(fd) }
+
+func (linux) statistics(fd int) (unix.XDPStatistics, int, error) { return getStatistics(fd) }
+
+func (linux) mmap(fd int, offset int64, length, flags int) ([]byte, error) {
+	return unix.Mmap(fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, flags)
+}
+
+func (linux) munmap(b []byte) error { return unix.Munmap(b) }
+
+func (linux) bind(fd int, sa *unix.SockaddrXDP) error { return unix.Bind(fd, sa) }
+
+func (linux) close(fd int) error { return unix.Close(fd) }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/safchain/ethtool"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// QueueCount is a number of queues and how it is known.
+type QueueCount struct {
+	N int
+	// Exact is false when N is only an upper bound: the number allocated, of which fewer may be in use.
+	Exact bool
+	// Source names what said so: "netdev-genl", "ethtool" or "rtnetlink".
+	Source string
+}
+
+// String is the number, with "at most" where it is a bound.
+func (c QueueCount) String() string {
+	if c.Exact {
+		return fmt.Sprintf("%d", c.N)
+	}
+	return fmt.Sprintf("at most %d", c.N)
+}
+
+// linkFacts is what Open has to know of an interface.
+type linkFacts struct {
+	name     string
+	index    int
+	txQueues QueueCount
+}
+
+// checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
+// then every Kick returns 0 and sends nothing.
+func (f linkFacts) checkQueue(queue uint32) error {
+	if int64(queue) < int64(f.txQueues.N) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has %v (%s)", ErrNoTxQueue, f.name, f.txQueues, f.txQueues.Source)
+}
+
+// link looks an interface up in the network namespace of the calling thread.
+func (linux) link(name string, index int) (linkFacts, error) {
+	l, err := findLink(name, index)
+	if err != nil {
+		return linkFacts{}, err
+	}
+	a := l.Attrs()
+	tx, _ := countQueues(a)
+	return linkFacts{name: a.Name, index: a.Index, txQueues: tx}, nil
+}
+
+func findLink(name string, index int) (netlink.Link, error) {
+	var l netlink.Link
+	var err error
+	if name != "" {
+		l, err = netlink.LinkByName(name)
+	} else {
+		l, err = netlink.LinkByIndex(index)
+	}
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil, unix.ENODEV
+	}
+	if err != nil {
+		return nil, err
+	}
+	if index != 0 && l.Attrs().Index != index {
+		return nil, fmt.Errorf("%s is interface %d, not %d", name, l.Attrs().Index, index)
+	}
+	return l, nil
+}
+
+// countQueues finds the number of TX and RX queues in use, which decides where AF_XDP can send. rtnetlink tells only how
+// many are allocated. The sysfs directories tell the truth, but of the network namespace that sysfs was mounted in, which need
+// not be ours; so ask netdev-genl (Linux 6.8, silent on an interface that is down), then the driver.
+func countQueues(a *netlink.LinkAttrs) (tx, rx QueueCount) {
+	bound := func(n int) QueueCount { return QueueCount{N: n, Exact: n == 1, Source: "rtnetlink"} }
+	tx, rx = bound(a.NumTxQueues), bound(a.NumRxQueues)
+	if tx.Exact && rx.Exact {
+		return tx, rx
+	}
+	if q, err := netdevQueues(a.Index); err == nil && len(q) > 0 {
+		ntx, nrx := 0, 0
+		for _, one := range q {
+			if one.TX {
+				ntx++
+			} else {
+				nrx++
+			}
+		}
+		return QueueCount{ntx, true, "netdev-genl"}, QueueCount{nrx, true, "netdev-genl"}
+	}
+	e, err := ethtool.NewEthtool()
+	if err != nil {
+		return tx, rx
+	}
+	defer e.Close()
+	ch, err := e.GetChannels(a.Name)
+	if err != nil {
+		return tx, rx
+	}
+	if n := int(ch.TxCount + ch.CombinedCount); n > 0 && n <= a.NumTxQueues {
+		tx = QueueCount{n, true, "ethtool"}
+	}
+	if n := int(ch.RxCount + ch.CombinedCount); n > 0 && n <= a.NumRxQueues {
+		rx = QueueCount{n, true, "ethtool"}
+	}
+	return tx, rx
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"errors"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+const hugePage = 2 << 20
+
+// setUpUMEM maps the memory and registers it. The whole of it is populated: a page fault on the send path would
+// cost more than the send.
+func (s *Socket) setUpUMEM(o Options) *OpError {
+	size := o.umemLen()
+	if size > math.MaxInt-hugePage {
+		return s.opError(opMapUMEM, unix.ENOMEM)
+	}
+	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
+	if o.HugePages {
+		rounded := (int(size) + hugePage - 1) &^ (hugePage - 1)
+		if m, err := s.k.mmap(-1, 0, rounded, flags|unix.MAP_HUGETLB); err == nil {
+			s.umemMap, s.granted.HugePages = m, true
+		}
+	}
+	if s.umemMap == nil {
+		m, err := s.k.mmap(-1, 0, int(size), flags)
+		if err != nil {
+			return s.opError(opMapUMEM, err)
+		}
+		s.umemMap = m
+	}
+	umem, err := NewUMEM(s.umemMap, o.ChunkSize, o.TxChunks, o.RxChunks, o.Headroom)
+	if err != nil {
+		return s.opError(opMapUMEM, err)
+	}
+	s.umem = umem
+	reg := unix.XDPUmemReg{Addr: addressOf(s.umemMap), Len: size, Size: o.ChunkSize, Headroom: o.Headroom}
+	if err := s.k.register(s.fd, reg); err != nil {
+		return s.opError(opRegister, err)
+	}
+	return nil
+}
+
+// createRings sets the sizes. Fill and completion ring belong to the UMEM and are needed even by a socket that only sends.
+func (s *Socket) createRings(o Options) *OpError {
+	rings := []struct {
+		op   string
+		opt  int
+		size uint32
+	}{
+		{opFillRing, unix.XDP_UMEM_FILL_RING, o.FillRing},
+		{opCompletion, unix.XDP_UMEM_COMPLETION_RING, o.CompletionRing},
+		{opTxRing, unix.XDP_TX_RING, o.TxRing},
+		{opRxRing, unix.XDP_RX_RING, o.RxRing},
+	}
+	for _, r := range rings {
+		if r.size == 0 {
+			continue
+		}
+		if err := s.k.setInt(s.fd, unix.SOL_XDP, r.opt, int(r.size)); err != nil {
+			return s.opError(r.op, err)
+		}
+	}
+	return nil
+}
+
+// mapRings maps the rings and lays the ring types over them.
+func (s *Socket) mapRings(o Options) *OpError {
+	off, err := s.k.offsets(s.fd)
+	if err != nil {
+		return s.opError(opOffsets, err)
+	}
+	m, err := s.mapRing(unix.XDP_UMEM_PGOFF_FILL_RING, ringLen(off.Fr, o.FillRing, sizeofAddr))
+	if err != nil {
+		return s.opError(opMapFill, err)
+	}
+	w, addrs, err := mappedRing[uint64](m, off.Fr, o.FillRing)
+	if err != nil {
+		return s.opError(opMapFill, err)
+	}
+	s.fill = NewFillRing(w, addrs)
+
+	m, err = s.mapRing(unix.XDP_UMEM_PGOFF_COMPLETION_RING, ringLen(off.Cr, o.CompletionRing, sizeofAddr))
+	if err != nil {
+		return s.opError(opMapComp, err)
+	}
+	w, addrs, err = mappedRing[uint64](m, off.Cr, o.CompletionRing)
+	if err != nil {
+		return s.opError(opMapComp, err)
+	}
+	s.completion = NewCompletionRing(w, addrs)
+
+	m, err = s.mapRing(unix.XDP_PGOFF_TX_RING, ringLen(off.Tx, o.TxRing, sizeofDesc))
+	if err != nil {
+		return s.opError(opMapTx, err)
+	}
+	w, descs, err := mappedRing[Desc](m, off.Tx, o.TxRing)
+	if err != nil {
+		return s.opError(opMapTx, err)
+	}
+	s.tx = NewTxRing(w, descs)
+
+	if o.RxRing == 0 {
+		return nil
+	}
+	m, err = s.mapRing(unix.XDP_PGOFF_RX_RING, ringLen(off.Rx, o.RxRing, sizeofDesc))
+	if err != nil {
+		return s.opError(opMapRx, err)
+	}
+	w, descs, err = mappedRing[Desc](m, off.Rx, o.RxRing)
+	if err != nil {
+		return s.opError(opMapRx, err)
+	}
+	s.rx = NewRxRing(w, descs)
+	return nil
+}
+
+var errRingTooLarge = errors.New("ring mapping larger than the address space")
+
+func (s *Socket) mapRing(pgoff int64, size uint64) ([]byte, error) {
+	if size > math.MaxInt {
+		return nil, errRingTooLarge
+	}
+	m, err := s.k.mmap(s.fd, pgoff, int(size), unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, err
+	}
+	s.ringMaps = append(s.ringMaps, m)
+	return m, nil
+}
+
+// populateFill hands every RX chunk to the kernel. validate made the ring large enough.
+func (s *Socket) populateFill() {
+	n := uint32(s.umem.RxChunks())
+	first, granted := s.fill.Reserve(n)
+	for i := range granted {
+		s.fill.Set(first+i, s.umem.Addr(s.umem.TxChunks()+int(i)))
+	}
+	s.fill.Submit(granted)
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// The netdev generic-netlink family, include/uapi/linux/netdev.h.
+const (
+	netdevFamily = "netdev"
+
+	netdevCmdDevGet   = 1
+	netdevCmdQueueGet = 10
+
+	netdevAttrDevIfindex     = 1
+	netdevAttrDevXDPFeatures = 3
+	netdevAttrDevZCMaxSegs   = 4
+	netdevAttrDevXSKFeatures = 6
+
+	netdevAttrQueueID      = 1
+	netdevAttrQueueIfindex = 2
+	netdevAttrQueueType    = 3
+	netdevAttrQueueXSK     = 7
+
+	netdevQueueTypeTX = 1
+)
+
+// XDPFeatures are the xdp-features of netdev-genl (Linux 6.3): what the driver can do with XDP programs.
+type XDPFeatures uint64
+
+// XSKFeatures are the xsk-features of netdev-genl (Linux 6.8): what the driver can do with TX metadata.
+type XSKFeatures uint64
+
+var (
+	xdpFeatureNames = []string{"basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-sg", "ndo-xmit-sg"}
+	xskFeatureNames = []string{"tx-timestamp", "tx-checksum", "tx-launch-time-fifo"}
+)
+
+// ZeroCopy reports whether the driver has AF_XDP zero-copy.
+func (f XDPFeatures) ZeroCopy() bool { return f&(1<<3) != 0 }
+
+// Native reports whether the driver runs XDP programs itself.
+func (f XDPFeatures) Native() bool { return f&1 != 0 }
+
+// String lists the features by their names in the netdev specification.
+func (f XDPFeatures) String() string { return bitNames(uint64(f), xdpFeatureNames) }
+
+// String lists the features by their names in the netdev specification.
+func (f XSKFeatures) String() string { return bitNames(uint64(f), xskFeatureNames) }
+
+func bitNames(bits uint64, names []string) string {
+	var out []string
+	for i := range 64 {
+		if bits&(1<<i) == 0 {
+			continue
+		}
+		if i < len(names) {
+			out = append(out, names[i])
+		} else {
+			out = append(out, fmt.Sprintf("bit-%d", i))
+		}
+	}
+	if out == nil {
+		return "none"
+	}
+	return strings.Join(out, " ")
+}
+
+// Device is what netdev-genl tells of an interface.
+type Device struct {
+	XDP XDPFeatures
+	XSK XSKFeatures
+	// ZCMaxSegs is the most descriptors one zero-copy frame may have, 0 when the kernel does not say.
+	ZCMaxSegs uint32
+}
+
+// NetdevQueue is one queue in use.
+type NetdevQueue struct {
+	ID uint32
+	TX bool // else RX
+	// Taken is whether an AF_XDP socket holds it (Linux 6.15; older kernels never say so).
+	Taken bool
+}
+
+// netdevDevice asks for the features of one interface of this namespace.
+func netdevDevice(index int) (Device, error) {
+	msgs, err := netdevRequest(netdevCmdDevGet, 0, netdevAttrDevIfindex, index)
+	if err != nil {
+		return Device{}, err
+	}
+	if len(msgs) == 0 {
+		return Device{}, errors.New("netdev-genl: empty answer to dev-get")
+	}
+	return parseDevice(msgs[0])
+}
+
+// netdevQueues asks for the queues in use. An interface that is down has none.
+func netdevQueues(index int) ([]NetdevQueue, error) {
+	msgs, err := netdevRequest(netdevCmdQueueGet, unix.NLM_F_DUMP, netdevAttrQueueIfindex, index)
+	if err != nil {
+		return nil, err
+	}
+	queues := make([]NetdevQueue, 0, len(msgs))
+	for _, m := range msgs {
+		q, err := parseQueue(m)
+		if err != nil {
+			return nil, err
+		}
+		queues = append(queues, q)
+	}
+	return queues, nil
+}
+
+// genlHeader is struct genlmsghdr: command, version and two reserved bytes, which this family wants to be zero. nl.Genlmsg
+// leaves whatever lies behind it there.
+type genlHeader [nl.SizeofGenlmsg]byte
+
+func (h genlHeader) Len() int          { return len(h) }
+func (h genlHeader) Serialize() []byte { return h[:] }
+
+// netdevRequest runs one request about an interface. A kernel without the family or the command gives a FeatureError.
+func netdevRequest(cmd uint8, flags int, indexAttr, index int) ([][]byte, error) {
+	fam, err := netlink.GenlFamilyGet(netdevFamily)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.3"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netdev-genl: find family: %w", err)
+	}
+	req := nl.NewNetlinkRequest(int(fam.ID), flags)
+	req.AddData(genlHeader{cmd, 1})
+	req.AddData(nl.NewRtAttr(indexAttr, nl.Uint32Attr(uint32(index))))
+	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP) && cmd == netdevCmdQueueGet:
+		return nil, &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.8"}
+	case err != nil:
+		return nil, fmt.Errorf("netdev-genl: request %d: %w", cmd, err)
+	}
+	return msgs, nil
+}
+
+func parseDevice(msg []byte) (d Device, err error) {
+	err = walkAttrs(msg, func(kind uint16, value []byte) {
+		switch kind {
+		case netdevAttrDevXDPFeatures:
+			d.XDP = XDPFeatures(attrUint(value))
+		case netdevAttrDevXSKFeatures:
+			d.XSK = XSKFeatures(attrUint(value))
+		case netdevAttrDevZCMaxSegs:
+			d.ZCMaxSegs = uint32(attrUint(value))
+		}
+	})
+	return d, err
+}
+
+func parseQueue(msg []byte) (q NetdevQueue, err error) {
+	err = walkAttrs(msg, func(kind uint16, value []byte) {
+		switch kind {
+		case netdevAttrQueueID:
+			q.ID = uint32(attrUint(value))
+		case netdevAttrQueueType:
+			q.TX = attrUint(value) == netdevQueueTypeTX
+		case netdevAttrQueueXSK:
+			q.Taken = true
+		}
+	})
+	return q, err
+}
+
+func walkAttrs(msg []byte, f func(kind uint16, value []byte)) error {
+	if len(msg) < nl.SizeofGenlmsg {
+		return fmt.Errorf("netdev-genl: answer of %d bytes", len(msg))
+	}
+	attrs, err := nl.ParseRouteAttr(msg[nl.SizeofGenlmsg:])
+	if err != nil {
+		return fmt.Errorf("netdev-genl: parse answer: %w", err)
+	}
+	for _, a := range attrs {
+		f(a.Attr.Type&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), a.Value)
+	}
+	return nil
+}
+
+// attrUint reads a number of 32 or 64 bits, which netlink's "uint" may both be. Anything else is 0.
+func attrUint(b []byte) uint64 {
+	switch len(b) {
+	case 4:
+		return uint64(binary.NativeEndian.Uint32(b))
+	case 8:
+		return binary.NativeEndian.Uint64(b)
+	}
+	return 0
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// Words are the three shared words of a ring. Each has one writer: Producer belongs to the side that adds entries,
+// Consumer to the side that takes them, Flags to the kernel.
+type Words struct {
+	Producer *atomic.Uint32
+	Consumer *atomic.Uint32
+	Flags    *atomic.Uint32
+}
+
+// needWakeupFlag is XDP_RING_NEED_WAKEUP of linux/if_xdp.h.
+const needWakeupFlag = 1
+
+// cacheLine separates what several goroutines read from what one of them writes all the time.
+const cacheLine = 64
+
+// producer is the arithmetic of a ring that this side fills. All cursors are free-running (I2): only differences
+// mean anything, and they are never compared with <.
+type producer struct {
+	words Words
+	mask  uint32
+	limit uint32 // entries that may be in the ring at once, at most mask+1
+
+	_    [cacheLine]byte
+	next uint32 // first slot that is not reserved
+	tail uint32 // first slot that is not published; what words.Producer holds
+	seen uint32 // the consumer as last read; old means fuller than it is, which is safe
+	_    [cacheLine]byte
+}
+
+// newProducer takes over the cursors as they stand in w. limit is at most size, a power of two.
+func newProducer(w Words, size, limit int) producer {
+	checkRing(w, size)
+	tail := w.Producer.Load()
+	return producer{words: w, mask: uint32(size - 1), limit: uint32(limit), next: tail, tail: tail, seen: w.Consumer.Load()}
+}
+
+// free is the room that the last known consumer leaves. A consumer word that lies (ahead of us, or gone backwards)
+// reads as a full ring: nothing is ever overwritten on its word.
+func (p *producer) free() uint32 {
+	used := p.next - p.seen
+	if used >= p.limit {
+		return 0
+	}
+	return p.limit - used
+}
+
+func (p *producer) refresh() uint32 {
+	p.seen = p.words.Consumer.Load()
+	return p.free()
+}
+
+func (p *producer) reserve(n uint32) (first, granted uint32) {
+	free := p.free()
+	if free < n {
+		free = p.refresh()
+	}
+	first, granted = p.next, min(n, free)
+	p.next += granted
+	return first, granted
+}
+
+// submit publishes with release order: the entries were written before (I3).
+func (p *producer) submit(n uint32) {
+	if n > p.next-p.tail {
+		panic(fmt.Sprintf("xdp: submit of %d ring entries, %d reserved", n, p.next-p.tail))
+	}
+	if n == 0 {
+		return
+	}
+	p.tail += n
+	p.words.Producer.Store(p.tail)
+}
+
+func (p *producer) cancel(n uint32) {
+	if n > p.next-p.tail {
+		panic(fmt.Sprintf("xdp: cancel of %d ring entries, %d reserved", n, p.next-p.tail))
+	}
+	p.next -= n
+}
+
+// pending reads the consumer first: a producer that moves in between makes the answer too large, never negative.
+func (p *producer) pending() uint32 {
+	consumer := p.words.Consumer.Load()
+	return p.words.Producer.Load() - consumer
+}
+
+func (p *producer) needWakeup() bool { return p.words.Flags.Load()&needWakeupFlag != 0 }
+
+// consumer is the arithmetic of a ring that the kernel fills.
+type consumer struct {
+	words Words
+	mask  uint32
+	size  uint32
+
+	_    [cacheLine]byte
+	next uint32 // first entry not released; what words.Consumer holds
+	seen uint32 // the producer as last read; old means emptier than it is, which is safe
+	_    [cacheLine]byte
+}
+
+func newConsumer(w Words, size int) consumer {
+	checkRing(w, size)
+	next := w.Consumer.Load()
+	return consumer{words: w, mask: uint32(size - 1), size: uint32(size), next: next, seen: next}
+}
+
+// peek reads the producer with acquire order before any entry is read (I3). A producer word that claims more entries
+// than the ring has reads as an empty ring.
+func (c *consumer) peek(limit uint32) (first, n uint32) {
+	n = c.seen - c.next
+	if n < limit {
+		seen := c.words.Producer.Load()
+		if seen-c.next <= c.size {
+			c.seen = seen
+			n = seen - c.next
+		}
+	}
+	return c.next, min(n, limit)
+}
+
+// release hands entries back with release order: they were read before (I3).
+func (c *consumer) release(n uint32) {
+	if n > c.seen-c.next {
+		panic(fmt.Sprintf("xdp: release of %d ring entries, %d peeked", n, c.seen-c.next))
+	}
+	if n == 0 {
+		return
+	}
+	c.next += n
+	c.words.Consumer.Store(c.next)
+}
+
+func (c *consumer) needWakeup() bool { return c.words.Flags.Load()&needWakeupFlag != 0 }
+
+func checkRing(w Words, size int) {
+	if size <= 0 || size&(size-1) != 0 || uint64(size) > maxRingSize {
+		panic(fmt.Sprintf("xdp: ring of %d entries: want a power of two up to %d", size, maxRingSize))
+	}
+	if w.Producer == nil || w.Consumer == nil || w.Flags == nil {
+		panic("xdp: ring without its three words")
+	}
+}
+
+// deadWords replace the shared words of a closed socket: a ring used too late is full or empty instead of a
+// fault on unmapped memory.
+func deadWords() Words {
+	return Words{Producer: new(atomic.Uint32), Consumer: new(atomic.Uint32), Flags: new(atomic.Uint32)}
+}
+
+func (p *producer) kill() { *p = producer{words: deadWords()} }
+
+func (c *consumer) kill() { *c = consumer{words: deadWords()} }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// open is Open over any kernel.
+func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
+	o = o.withDefaults()
+	name := o.Ifname
+	if name == "" {
+		name = fmt.Sprintf("interface %d", o.IfIndex)
+	}
+	if err := o.validate(); err != nil {
+		return nil, newOpError(opOptions, name, o.Queue, o.Mode, err)
+	}
+	facts, err := k.link(o.Ifname, o.IfIndex)
+	if err != nil {
+		return nil, newOpError(opInterface, name, o.Queue, o.Mode, err)
+	}
+	if err := facts.checkQueue(o.Queue); err != nil {
+		e := newOpError(opQueue, facts.name, o.Queue, o.Mode, err)
+		e.Hint = "choose a smaller queue, or give the interface more TX queues: see ethtool -l"
+		return nil, e
+	}
+	if o.Mode != ModeAuto {
+		return build(ctx, k, o, facts, nil)
+	}
+
+	zc := o
+	zc.Mode = ModeZeroCopy
+	s, err := build(ctx, k, zc, facts, nil)
+	if err == nil || !fallsBack(ctx, err) {
+		return s, err
+	}
+	// A new socket and a new UMEM: a driver may have kept something of the failed bind, which then answers EBUSY.
+	cp := o
+	cp.Mode = ModeCopy
+	if errors.Is(err, unix.EBUSY) {
+		cp.BindTimeout = -1 // the wait has been done; some drivers say EBUSY when they mean "no zero-copy now"
+	}
+	return build(ctx, k, cp, facts, err)
+}
+
+// fallsBack reports whether copy mode may do what zero-copy mode did not: only where the bind itself was refused, for
+// a reason that the mode can change.
+func fallsBack(ctx context.Context, err error) bool {
+	var op *OpError
+	if !errors.As(err, &op) || ctx.Err() != nil {
+		return false
+	}
+	if errors.Is(err, ErrModeMismatch) {
+		return true
+	}
+	return op.Op == opBind && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EPERM)
+}
+
+// build makes one socket in one mode. On failure everything is given back in the order of I8.
+func build(ctx context.Context, k kernel, o Options, facts linkFacts, fallback error) (*Socket, error) {
+	s := &Socket{k: k, fd: -1, guard: newGuard()}
+	s.granted = Granted{
+		Ifname: facts.name, IfIndex: facts.index, Queue: o.Queue,
+		Mode: o.Mode, FallbackReason: fallback, NeedWakeup: !o.DisableNeedWakeup,
+		ChunkSize: o.ChunkSize, TxChunks: o.TxChunks, RxChunks: o.RxChunks, Headroom: o.Headroom,
+		TxRing: o.TxRing, CompletionRing: o.CompletionRing, FillRing: o.FillRing, RxRing: o.RxRing,
+		TxQueues: facts.txQueues,
+	}
+	if err := s.setUp(ctx, o); err != nil {
+		if cleanup := s.release(); cleanup != nil {
+			err.Err = errors.Join(err.Err, cleanup)
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// setUp runs the steps in the order the kernel wants them: memory and rings, then the bind, then reading back.
+func (s *Socket) setUp(ctx context.Context, o Options) *OpError {
+	fd, err := s.k.socket()
+	if err != nil {
+		return s.opError(opSocket, err)
+	}
+	s.fd = fd
+	if err := s.setSndBuf(int(o.SndBuf)); err != nil {
+		return s.opError(opSndBuf, err)
+	}
+	if e := s.setUpUMEM(o); e != nil {
+		return e
+	}
+	if e := s.createRings(o); e != nil {
+		return e
+	}
+	if err := s.setBudget(o.TxBudget); err != nil {
+		return s.opError(opBudget, err)
+	}
+	if e := s.mapRings(o); e != nil {
+		return e
+	}
+	// Before the bind: several drivers take RX chunks only then.
+	s.populateFill()
+	if err := s.bind(ctx, o); err != nil {
+		return s.opError(opBind, err)
+	}
+	if err := s.readBack(o.Mode); err != nil {
+		return s.opError(opReadOptions, err)
+	}
+	return nil
+}
+
+// setSndBuf makes room for every chunk to be in flight: the default stops a queue at about 277 small frames. Forced
+// where permitted, else as far as net.core.wmem_max allows.
+func (s *Socket) setSndBuf(size int) error {
+	if s.k.setInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, size) != nil {
+		if err := s.k.setInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, size); err != nil {
+			return err
+		}
+	}
+	got, err := s.k.getInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	s.granted.SndBuf = got
+	return err
+}
+
+// setBudget raises what one Kick may transmit. A kernel without the option keeps its 32, which is no failure.
+func (s *Socket) setBudget(budget uint32) error {
+	s.granted.TxBudget = kernelTxBudget
+	if budget == 0 {
+		return nil // the TX ring is smaller than the least budget the kernel takes
+	}
+	err := s.k.setInt(s.fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, int(budget))
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		return nil
+	}
+	if err == nil {
+		s.granted.TxBudget = budget
+	}
+	return err
+}
+
+const (
+	bindBackoffMin = 500 * time.Microsecond
+	bindBackoffMax = 10 * time.Millisecond
+)
+
+// bind repeats while the queue is busy: the kernel lets go of a closed socket's queue 10–31 ms later, and the process that held
+// it may be gone by then.
+func (s *Socket) bind(ctx context.Context, o Options) error {
+	sa := &unix.SockaddrXDP{Ifindex: uint32(s.granted.IfIndex), QueueID: o.Queue, Flags: bindFlags(o)}
+	start := time.Now()
+	for wait := bindBackoffMin; ; wait = min(2*wait, bindBackoffMax) {
+		err := s.k.bind(s.fd, sa)
+		s.granted.BindWait = time.Since(start)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		left := o.BindTimeout - s.granted.BindWait
+		if left <= 0 {
+			return fmt.Errorf("%w for %v", err, s.granted.BindWait.Round(time.Millisecond))
+		}
+		timer := time.NewTimer(min(wait, left))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w, while waiting out: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+func bindFlags(o Options) uint16 {
+	flags := uint16(unix.XDP_COPY)
+	if o.Mode == ModeZeroCopy {
+		flags = unix.XDP_ZEROCOPY
+	}
+	if !o.DisableNeedWakeup {
+		flags |= unix.XDP_USE_NEED_WAKEUP
+	}
+	return flags
+}
+
+// readBack takes the kernel's word for the mode (I11).
+func (s *Socket) readBack(asked Mode) error {
+	flags, err := s.k.getInt(s.fd, unix.SOL_XDP, unix.XDP_OPTIONS)
+	if err != nil {
+		return err
+	}
+	got := ModeCopy
+	if flags&unix.XDP_OPTIONS_ZEROCOPY != 0 {
+		got = ModeZeroCopy
+	}
+	if got != asked {
+		return fmt.Errorf("%w: asked for %v, got %v", ErrModeMismatch, asked, got)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Socket is one AF_XDP socket bound to one queue of one interface, with a UMEM of its own.
+//
+// Kick, KickIfNeeded, WakeRX, Statistics, Counters, Granted and Close are safe for concurrent use. The rings and the
+// UMEM follow their own rules and must not be used once Close has been called.
+//
+//	Open ──► bound ──Close──► refusing calls ──calls in the kernel returned──► rings unmapped ──► fd closed ──► UMEM unmapped
+//
+// A Socket that is not closed leaks its descriptor and mappings: there is no finaliser, since rings and frames are in
+// use beyond what the garbage collector sees.
+type Socket struct {
+	k  kernel
+	fd int
+
+	tx         *TxRing
+	completion *CompletionRing
+	fill       *FillRing
+	rx         *RxRing
+	umem       *UMEM
+
+	umemMap  []byte
+	ringMaps [][]byte
+
+	granted  Granted
+	counters counters
+	guard    guard
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open makes a socket, gives it a UMEM and rings and binds it. All of RxChunks are in the fill ring when it returns; all of TxChunks
+// are the caller's. It must run on a thread in the network namespace of the interface; the socket
+// may then be used from any. CAP_NET_RAW is needed; CAP_IPC_LOCK for a UMEM above RLIMIT_MEMLOCK.
+//
+// Every error is an [*OpError]. Nothing is left behind on failure.
+func Open(o Options) (*Socket, error) { return OpenContext(context.Background(), o) }
+
+// OpenContext is Open with a context that ends the wait for a busy queue. It bounds nothing else: the other steps do not wait.
+func OpenContext(ctx context.Context, o Options) (*Socket, error) { return open(ctx, linux{}, o) }
+
+// TX is the ring of frames to send.
+func (s *Socket) TX() *TxRing { return s.tx }
+
+// Completion is the ring of chunks that came back.
+func (s *Socket) Completion() *CompletionRing { return s.completion }
+
+// Fill is the ring of chunks to receive into; a socket that only sends has an empty one.
+func (s *Socket) Fill() *FillRing { return s.fill }
+
+// RX is the ring of received frames, nil without RX chunks.
+func (s *Socket) RX() *RxRing { return s.rx }
+
+// UMEM is the memory of all chunks.
+func (s *Socket) UMEM() *UMEM { return s.umem }
+
+// FD is the descriptor of the socket, for an XSKMAP. It belongs to the socket: do not close it, and do not use it
+// after Close. Polling it transmits in copy mode and never reports completions.
+func (s *Socket) FD() int { return s.fd }
+
+// Granted is what the kernel gave.
+func (s *Socket) Granted() Granted { return s.granted }
+
+// Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the UMEM, in this
+// order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What the kernel still holds is
+// never reported: drain before, by a deadline. No ring verb may run and no UMEM bytes may be touched from the call on.
+//
+// It is idempotent; every call returns when the socket is closed, with the error of the first.
+func (s *Socket) Close() error {
+	s.closeOnce.Do(func() {
+		s.guard.close()
+		s.killRings()
+		if err := s.release(); err != nil {
+			s.closeErr = s.opError(opClose, err)
+		}
+	})
+	return s.closeErr
+}
+
+// killRings takes the rings and the UMEM off the memory that is about to go. A late user finds empty and full rings and no
+// frames, where the Go memory model lets it find anything.
+func (s *Socket) killRings() {
+	s.tx.kill()
+	s.completion.kill()
+	s.fill.kill()
+	if s.rx != nil {
+		s.rx.kill()
+	}
+	s.umem.kill()
+}
+
+// release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket that is not complete.
+func (s *Socket) release() error {
+	var errs []error
+	for _, m := range s.ringMaps {
+		errs = append(errs, s.k.munmap(m))
+	}
+	s.ringMaps = nil
+	if s.fd >= 0 {
+		errs = append(errs, s.k.close(s.fd))
+		s.fd = -1
+	}
+	if s.umemMap != nil {
+		errs = append(errs, s.k.munmap(s.umemMap))
+		s.umemMap = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Socket) opError(op string, err error) *OpError {
+	return newOpError(op, s.granted.Ifname, s.granted.Queue, s.granted.Mode, err)
+}
+
+func newOpError(op, ifname string, queue uint32, mode Mode, err error) *OpError {
+	return &OpError{Op: op, Ifname: ifname, Queue: queue, Mode: mode, Err: err, Hint: hint(op, mode, err)}
+}

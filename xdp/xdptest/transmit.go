@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdptest
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+const needWakeupFlag = 1
+
+// Kick transmits as the copy mode of net/xdp/xsk.c does, in the same order of checks, with the fates that were planned.
+func (k *Kernel) Kick() syscall.Errno {
+	k.mu.Lock()
+	errno := k.transmit()
+	k.mu.Unlock()
+	k.kicks.Add(1)
+	k.byResult[xdp.ClassifyKick(errno)].Add(1)
+	return errno
+}
+
+// KickIfNeeded kicks unless the fake was told to stay awake.
+func (k *Kernel) KickIfNeeded() (errno syscall.Errno, kicked bool) {
+	if !k.tx.NeedWakeup() {
+		k.saved.Add(1)
+		return 0, false
+	}
+	return k.Kick(), true
+}
+
+// Poll transmits like a driver that is awake: without a Kick, and without counting one.
+func (k *Kernel) Poll() {
+	k.mu.Lock()
+	k.transmit()
+	k.mu.Unlock()
+}
+
+func (k *Kernel) transmit() syscall.Errno {
+	switch {
+	case k.closed:
+		return unix.EBADF
+	case k.removed:
+		return unix.ENXIO
+	case k.noUp:
+		return unix.ENETDOWN
+	}
+	if len(k.errnos) > 0 {
+		errno := k.errnos[0]
+		k.errnos = k.errnos[1:]
+		return errno
+	}
+	for n := 0; ; n++ {
+		consumer := k.txWords.Consumer.Load()
+		if k.txWords.Producer.Load() == consumer {
+			return 0
+		}
+		if n == k.budget {
+			return unix.EAGAIN
+		}
+		if !k.completionRoom() || k.maxHeld > 0 && len(k.held) >= k.maxHeld {
+			return unix.EAGAIN
+		}
+		d := k.txDescs[consumer%uint32(len(k.txDescs))]
+		if errno, stop := k.one(d, k.fateOf(d)); stop {
+			return errno
+		}
+	}
+}
+
+// fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would refuse is
+// invalid whatever was planned.
+func (k *Kernel) fateOf(d xdp.Desc) Fate {
+	if d.Len == 0 || d.Options != 0 || k.umem.Frame(d) == nil {
+		return Invalid
+	}
+	fate := Send
+	if len(k.script) > 0 {
+		if f, ok := k.script[k.seq]; ok {
+			fate = f
+			if f != Wedge {
+				delete(k.script, k.seq)
+			}
+		}
+	}
+	if fate == Send && k.noLink {
+		return Drop
+	}
+	if fate == Send && k.holding {
+		return Hold
+	}
+	return fate
+}
+
+// one carries out the fate of the descriptor at the consumer. stop ends the Kick with errno.
+func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
+	switch fate {
+	case Stall:
+		return unix.EAGAIN, true
+	case Wedge:
+		k.completeExtra(d.Addr)
+		return unix.EINVAL, true
+	}
+	if k.onSend != nil && fate != Drop && fate != Invalid {
+		k.onSend(k.umem.Frame(d))
+	}
+	k.seq++
+	k.txWords.Consumer.Store(k.txWords.Consumer.Load() + 1)
+	switch fate {
+	case Drop:
+		k.complete(d.Addr)
+		return unix.EBUSY, true
+	case Invalid:
+		k.stats.TxInvalidDescs++
+		k.complete(d.Addr)
+		return 0, true
+	case Lose:
+	case Twice:
+		k.complete(d.Addr)
+		k.completeExtra(d.Addr)
+	case Hold:
+		k.held = append(k.held, d.Addr)
+	default:
+		k.complete(d.Addr)
+	}
+	return 0, false
+}
+
+// completionRoom reports whether a completion can be promised: each held frame has a slot reserved, as in the kernel.
+func (k *Kernel) completionRoom() bool {
+	used := int(k.cqWords.Producer.Load() - k.cqWords.Consumer.Load())
+	return used+len(k.held) < len(k.cqAddrs)
+}
+
+// complete posts an address that was promised room.
+func (k *Kernel) complete(addr uint64) {
+	p := k.cqWords.Producer.Load()
+	k.cqAddrs[p%uint32(len(k.cqAddrs))] = addr
+	k.cqWords.Producer.Store(p + 1)
+}
+
+// completeExtra posts an address that nobody promised, if that leaves room for those that were.
+func (k *Kernel) completeExtra(addr uint64) bool {
+	if !k.completionRoom() {
+		return false
+	}
+	k.complete(addr)
+	return true
+}
