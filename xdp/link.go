@@ -87,7 +87,7 @@ func countQueues(a *netlink.LinkAttrs) (tx, rx QueueCount) {
 	if tx.Exact && rx.Exact {
 		return tx, rx
 	}
-	if q, err := netdevQueues(a.Index); err == nil && len(q) > 0 {
+	if q, err := netdevQueues(a.Index); err == nil {
 		ntx, nrx := 0, 0
 		for _, one := range q {
 			if one.TX {
@@ -96,7 +96,9 @@ func countQueues(a *netlink.LinkAttrs) (tx, rx QueueCount) {
 				nrx++
 			}
 		}
-		return QueueCount{ntx, true, "netdev-genl"}, QueueCount{nrx, true, "netdev-genl"}
+		if ntx > 0 && nrx > 0 {
+			return QueueCount{ntx, true, "netdev-genl"}, QueueCount{nrx, true, "netdev-genl"}
+		}
 	}
 	e, err := ethtool.NewEthtool()
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -94,19 +93,19 @@ type NetdevQueue struct {
 
 // netdevDevice asks for the features of one interface of this namespace.
 func netdevDevice(index int) (Device, error) {
-	msgs, err := netdevRequest(netdevCmdDevGet, 0, netdevAttrDevIfindex, index)
+	msgs, err := netdevRequest(netdevCmdDevGet, false, netdevAttrDevIfindex, index)
 	if err != nil {
 		return Device{}, err
 	}
 	if len(msgs) == 0 {
-		return Device{}, errors.New("netdev-genl: empty answer to dev-get")
+		return Device{}, errors.New("netdev: empty answer to dev-get")
 	}
 	return parseDevice(msgs[0])
 }
 
 // netdevQueues asks for the queues in use. An interface that is down has none.
 func netdevQueues(index int) ([]NetdevQueue, error) {
-	msgs, err := netdevRequest(netdevCmdQueueGet, unix.NLM_F_DUMP, netdevAttrQueueIfindex, index)
+	msgs, err := netdevRequest(netdevCmdQueueGet, true, netdevAttrQueueIfindex, index)
 	if err != nil {
 		return nil, err
 	}
@@ -121,33 +120,16 @@ func netdevQueues(index int) ([]NetdevQueue, error) {
 	return queues, nil
 }
 
-// genlHeader is struct genlmsghdr: command, version and two reserved bytes, which this family wants to be zero. nl.Genlmsg
-// leaves whatever lies behind it there.
-type genlHeader [nl.SizeofGenlmsg]byte
-
-func (h genlHeader) Len() int          { return len(h) }
-func (h genlHeader) Serialize() []byte { return h[:] }
-
 // netdevRequest runs one request about an interface. A kernel without the family or the command gives a FeatureError.
-func netdevRequest(cmd uint8, flags int, indexAttr, index int) ([][]byte, error) {
-	fam, err := netlink.GenlFamilyGet(netdevFamily)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.3"}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("netdev-genl: find family: %w", err)
-	}
-	req := nl.NewNetlinkRequest(int(fam.ID), flags)
-	req.AddData(genlHeader{cmd, 1})
-	req.AddData(nl.NewRtAttr(indexAttr, nl.Uint32Attr(uint32(index))))
-	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)
+func netdevRequest(cmd uint8, dump bool, indexAttr, index int) ([][]byte, error) {
+	msgs, err := genlRequest(netdevFamily, cmd, dump, nl.NewRtAttr(indexAttr, nl.Uint32Attr(uint32(index))))
 	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.3"}
 	case errors.Is(err, unix.EOPNOTSUPP) && cmd == netdevCmdQueueGet:
 		return nil, &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.8"}
-	case err != nil:
-		return nil, fmt.Errorf("netdev-genl: request %d: %w", cmd, err)
 	}
-	return msgs, nil
+	return msgs, err
 }
 
 func parseDevice(msg []byte) (d Device, err error) {
@@ -180,11 +162,11 @@ func parseQueue(msg []byte) (q NetdevQueue, err error) {
 
 func walkAttrs(msg []byte, f func(kind uint16, value []byte)) error {
 	if len(msg) < nl.SizeofGenlmsg {
-		return fmt.Errorf("netdev-genl: answer of %d bytes", len(msg))
+		return fmt.Errorf("netdev: answer of %d bytes", len(msg))
 	}
 	attrs, err := nl.ParseRouteAttr(msg[nl.SizeofGenlmsg:])
 	if err != nil {
-		return fmt.Errorf("netdev-genl: parse answer: %w", err)
+		return fmt.Errorf("netdev: parse answer: %w", err)
 	}
 	for _, a := range attrs {
 		f(a.Attr.Type&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), a.Value)
