@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// cacheLimit bounds the route answers kept: about 1 MiB. One entry per destination in use.
+const cacheLimit = 4096
+
+// routeCache keeps the kernel's answers of one generation. An expired answer stays, to be compared with the next one: whoever got
+// it may still be using it.
+type routeCache struct {
+	mu      sync.RWMutex
+	gen     uint64
+	answers map[Query]cached
+	// dropped: answers of this generation were thrown away for room, so not all that others hold are here.
+	dropped bool
+}
+
+type cached struct {
+	hop Hop // without Device
+	at  time.Time
+}
+
+func (c *routeCache) lookup(q Query, gen uint64, ttl time.Duration) (Hop, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok := c.answers[q]
+	if !ok || c.gen != gen || time.Since(e.at) >= ttl {
+		return Hop{}, false
+	}
+	return e.hop, true
+}
+
+// store keeps an answer that was asked for in generation gen. It reports whether it differs from one given before in the same
+// generation, which is over then.
+func (c *routeCache) store(q Query, hop Hop, gen uint64) (differs bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if gen < c.gen {
+		return false
+	}
+	if gen > c.gen || c.answers == nil {
+		c.gen, c.answers, c.dropped = gen, map[Query]cached{}, false
+	}
+	old, had := c.answers[q]
+	if !had && len(c.answers) >= cacheLimit {
+		clear(c.answers)
+		c.dropped = true
+	}
+	c.answers[q] = cached{hop, time.Now()}
+	return had && old.hop != hop
+}
+
+// given lists the queries answered in generation gen, those for dst when it is valid. complete is false when some are not known any more.
+func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, complete bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	list = map[Query]Hop{}
+	if c.gen != gen {
+		return list, true
+	}
+	for q, e := range c.answers {
+		if !dst.IsValid() || q.Dst == dst {
+			list[q] = e.hop
+		}
+	}
+	return list, !c.dropped
+}
+
+// revalidate asks the kernel again what it was asked before, for dst or (invalid) everything, and bumps the generation if any answer
+// has changed. For changes that can but need not alter a path and that the kernel doesn't announce as routes.
+func (t *Table) revalidate(dst netip.Addr, r *requester) {
+	gen := t.gen.Load()
+	list, complete := t.cache.given(gen, dst)
+	if !complete {
+		t.gen.Add(1)
+		return
+	}
+	for q, before := range list {
+		now, err := t.ask(q, r)
+		if err != nil || now != before {
+			t.gen.Add(1)
+			return
+		}
+		t.cache.store(q, now, gen)
+	}
+}

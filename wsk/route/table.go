@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent use;
+// after Close, those that ask the kernel return ErrClosed and the others answer from the last snapshot.
+type Table struct {
+	opts  Options
+	log   *slog.Logger
+	start time.Time
+
+	snap atomic.Pointer[snapshot]
+	gen  atomic.Uint64
+
+	events   *nl.NetlinkSocket
+	dumper   *requester // of the table's goroutine, so that a dump delays nobody
+	asker    *requester // of the callers
+	prober   *prober
+	incoming chan batch
+
+	cache   routeCache
+	uses    uses
+	waiting resolutions
+	subs    subscribers
+
+	done    chan struct{}
+	closing sync.Once
+	running sync.WaitGroup
+}
+
+// batch is what the reader found in one receive.
+type batch struct {
+	messages []syscall.NetlinkMessage
+	lost     bool // events before this were lost; the ones that follow are complete again
+}
+
+// Open reads the tables of a namespace and keeps them current until Close.
+func Open(o Options) (*Table, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	t := &Table{
+		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
+	}
+	if err := inNamespace(o.NetNS, t.openSockets); err != nil {
+		t.closeSockets()
+		return nil, fmt.Errorf("open route table: %w", err)
+	}
+	fresh, err := t.read()
+	if err != nil {
+		t.closeSockets()
+		return nil, fmt.Errorf("open route table: %w", err)
+	}
+	t.snap.Store(fresh.snapshot(nil, newChanges()))
+	t.gen.Store(1)
+	t.running.Add(2)
+	go t.receive()
+	go t.run(fresh)
+	return t, nil
+}
+
+// openSockets subscribes before anything is read, so that no change falls between.
+func (t *Table) openSockets() (err error) {
+	if t.events, err = subscribe(t.opts.ReceiveBuffer); err != nil {
+		return err
+	}
+	if t.dumper, err = newRequester(); err != nil {
+		return err
+	}
+	if t.asker, err = newRequester(); err != nil {
+		return err
+	}
+	t.prober, err = newProber(t.opts.datagramProbe)
+	return err
+}
+
+func (t *Table) closeSockets() {
+	if t.events != nil {
+		t.events.Close()
+	}
+	for _, r := range []*requester{t.dumper, t.asker} {
+		if r != nil {
+			r.close()
+		}
+	}
+	if t.prober != nil {
+		t.prober.close()
+	}
+}
+
+// Close ends the table: waiters get ErrClosed, the table's goroutines end, the sockets are closed. It returns when all that has
+// happened; it must not be called from a callback of Subscribe. Later calls do nothing.
+func (t *Table) Close() error {
+	t.closing.Do(func() {
+		close(t.done)
+		t.events.Close() // wakes the reader
+		t.running.Wait()
+		t.closeSockets()
+	})
+	return nil
+}
+
+// Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, the
+// MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and Neighbour, never after.
+func (t *Table) Generation() uint64 { return t.gen.Load() }
+
+func (t *Table) closed() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// receive reads the event socket until it is closed.
+func (t *Table) receive() {
+	defer t.running.Done()
+	failures := 0
+	for {
+		messages, from, err := t.events.Receive()
+		switch {
+		case err == nil && from.Pid != nl.PidKernel:
+			continue // not from the kernel: somebody in the namespace sends to our port
+		case err == nil:
+			failures = 0
+		case errors.Is(err, os.ErrClosed) || t.closed():
+			return
+		case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
+			continue
+		default:
+			// ENOBUFS: the kernel's queue was full and it delivers nothing more before the queue has been emptied. What is
+			// in it is older than the loss, so it must not be applied over a newer dump.
+			if failures++; !errors.Is(err, unix.ENOBUFS) {
+				t.log.Warn("netlink events: receive", "err", err)
+			}
+			if !t.drain() {
+				return
+			}
+			if failures > 10 && !t.pause(100*time.Millisecond) {
+				return
+			}
+		}
+		select {
+		case t.incoming <- batch{messages, err != nil}:
+		case <-t.done:
+			return
+		}
+	}
+}
+
+// drain empties the kernel's queue. false: the socket has been closed.
+func (t *Table) drain() bool {
+	short := unix.NsecToTimeval(int64(time.Millisecond))
+	_ = t.events.SetReceiveTimeout(&short)
+	defer t.events.SetReceiveTimeout(&unix.Timeval{})
+	// No event takes less than this of the queue (an skb with its data), so after that many the backlog is gone even if
+	// new ones come as fast as they are read.
+	const leastEvent = 256
+	for range 2*t.opts.ReceiveBuffer/leastEvent + 16 {
+		_, _, err := t.events.Receive()
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true
+		case errors.Is(err, os.ErrClosed) || t.closed():
+			return false
+		}
+	}
+	return true
+}
+
+// pause waits, for when an error that nobody foresaw comes back at once. false: the table was closed.
+func (t *Table) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-t.done:
+		return false
+	}
+}
+
+// run is the table's goroutine, the only one that touches the model.
+func (t *Table) run(m *model) {
+	defer t.running.Done()
+	tick := time.NewTicker(t.opts.keepAliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.done:
+			return
+		case b := <-t.incoming:
+			c := newChanges()
+			t.take(m, b, c)
+			// What else is there goes into the same snapshot.
+			for n := len(t.incoming); n > 0; n-- {
+				t.take(m, <-t.incoming, c)
+			}
+			t.publish(m, c)
+		case <-tick.C:
+			t.keepAlive(m)
+		}
+	}
+}
+
+// take applies a batch to the model.
+func (t *Table) take(m *model, b batch, c *changes) {
+	if b.lost {
+		t.resync(m, c)
+		return
+	}
+	for _, msg := range b.messages {
+		m.apply(msg.Header.Type, msg.Data, c)
+	}
+	for index := range c.rereadMTU6 {
+		// The new MTU was announced before IPv6 took it over.
+		if d, err := t.dumper.device(index); err == nil {
+			m.setMTU6(index, d.MTU6, c)
+		}
+		delete(c.rereadMTU6, index)
+	}
+}
+
+// resync reads everything anew after events were lost.
+func (t *Table) resync(m *model, c *changes) {
+	fresh, err := t.read()
+	if err != nil {
+		// The old picture is better than none. What follows from it may be wrong, so nothing derived from it lives on.
+		t.log.Error("netlink events were lost and the tables can't be read", "err", err)
+		c.bump = true
+		return
+	}
+	t.log.Info("netlink events were lost; read the tables anew", "devices", len(fresh.devices),
+		"addresses", len(fresh.addresses), "neighbours", len(fresh.neighbours))
+	m.replace(fresh, c)
+	c.events = append(c.events, Event{Kind: Resynced})
+}
+
+// read dumps devices, addresses and neighbours into a new model.
+func (t *Table) read() (*model, error) {
+	m := newModel()
+	for _, table := range []struct {
+		request int
+		typ     uint16
+		body    message
+		reset   func()
+	}{
+		{unix.RTM_GETLINK, unix.RTM_NEWLINK, make(message, ifinfoLen).attr32(unix.IFLA_EXT_MASK, rtextSkipStats),
+			func() { clear(m.devices) }},
+		{unix.RTM_GETADDR, unix.RTM_NEWADDR, make(message, ifaddrLen), func() { clear(m.addresses) }},
+		{unix.RTM_GETNEIGH, unix.RTM_NEWNEIGH, make(message, ndLen), func() { clear(m.neighbours) }},
+	} {
+		c := newChanges()
+		consistent, err := t.dumper.dump(table.request, table.body, table.reset, func(b []byte) { m.apply(table.typ, b, c) })
+		if err != nil {
+			return nil, err
+		}
+		if !consistent {
+			t.log.Warn("netlink dump was interrupted every time; going on with the last", "table", table.request)
+		}
+	}
+	return m, nil
+}
+
+// rtextSkipStats leaves the counters out of link messages (linux/rtnetlink.h, RTEXT_FILTER_SKIP_STATS).
+const rtextSkipStats = 1 << 3
+
+// publish makes the changes visible, in this order: the snapshot, the generation, the waiters, the subscribers.
+func (t *Table) publish(m *model, c *changes) {
+	if c.devices || c.addresses || c.neighbours {
+		t.snap.Store(m.snapshot(t.snap.Load(), c))
+	}
+	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new snapshot.
+	var probes []neighbourKey
+	for k, tr := range c.touched {
+		if !t.uses.has(k) {
+			continue
+		}
+		if tr.bump {
+			c.bump = true
+		}
+		if tr.gone {
+			probes = append(probes, k)
+		}
+		c.events = append(c.events,
+			Event{Kind: NeighbourChanged, Interface: k.index, Neighbour: k.ip, MAC: macIf(tr), Usable: tr.usable})
+	}
+	if c.bump {
+		t.gen.Add(1)
+	} else if c.revalidate {
+		t.revalidate(netip.Addr{}, t.dumper)
+	}
+	t.wakeWaiters(m, c)
+	for index := range c.addressed {
+		c.events = append(c.events, Event{Kind: AddressesChanged, Interface: index})
+	}
+	for k := range c.stale {
+		if t.uses.has(k) {
+			probes = append(probes, k)
+		}
+	}
+	for _, k := range probes {
+		t.probe(m, k)
+	}
+	t.subs.deliver(c.events)
+}
+
+func macIf(tr transition) [6]byte {
+	if tr.usable {
+		return tr.mac
+	}
+	return [6]byte{}
+}
