@@ -140,11 +140,13 @@ type SendState struct {
 	Linked     bool    // on a waiting list
 	Via        any     // where the operation goes next: a flow, a queue
 	Buf        int     // next buffer to build
-	Offset     int     // payload bytes of that buffer already built
+	Piece      int     // next fragment or segment of that buffer
+	MTU        int     // what its fragments were planned for
+	ID         uint32  // its IP identification
+	Sum        uint64  // the checksum of its payload
 	Frames     int32   // frames with the kernel
-	ID         uint32  // IP identification of the datagram under construction
-	Sum        uint64  // its running checksum
 	Built      bool    // every frame has been handed to the kernel
+	Hold       uint8   // why a canceller may come for an operation that is on no list
 	Status     NTSTATUS
 }
 

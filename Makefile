@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every goal does its own set-up and needs Go and gcc, nothing else. `make` lists them.
+
+GO      ?= go
+BIN     := bin/wsk-xdp
+export GOFLAGS ?= -trimpath
+GOTEST_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-race check fmt vet lint bench fuzz soak clean
+
+help: ## list the goals
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/wsk-xdp, a static binary
+	@CGO_ENABLED=0 $(GO) build -o $(BIN) ./cmd/wsk-xdp
+
+demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no root needed, under a minute
+	@$(BIN) demo
+
+test: ## all tests with the race detector; as an ordinary user in a user and network namespace of its own
+	@scripts/test.sh $(GOTEST_FLAGS)
+
+check: fmt vet lint ## format, vet, lint: what needs no test to be seen
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	  [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+
+vet:
+	@$(GO) vet ./...
+	@GOOS=windows $(GO) vet ./frame/... ./wsk ./wsk/wsktest
+	@GOARCH=arm64 $(GO) vet ./...
+
+lint:
+	@$(GO) tool staticcheck ./...
+
+bench: ## Go benchmarks of the parts, in the form that benchstat reads
+	@$(GO) test -run '^$$' -bench . -benchmem -count 6 ./frame ./xdp ./wsk ./wsk/datapath
+
+fuzz: ## every fuzz target for FUZZTIME (default 20s) each
+	@scripts/fuzz.sh $${FUZZTIME:-20s}
+
+soak: ## the storm tests again and again for SOAK (default 10m)
+	@scripts/soak.sh $${SOAK:-10m}
+
+clean: ## remove what was built here
+	@rm -rf bin

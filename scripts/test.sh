@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every test once with the race detector and prints how many passed, failed and were skipped. As an ordinary user it
+# first enters a user and network namespace of its own, where all but loading XDP programs is possible.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+summary=$(mktemp -d)
+trap 'rm -rf "$summary"' EXIT
+go build -o "$summary/testsum" ./scripts/testsum
+run=("$summary/testsum" go test -json -race -shuffle=on -count=1 "$@" ./...)
+if [ "$(id -u)" -ne 0 ] && unshare -Urn true 2>/dev/null; then
+  echo "not root: running in a user and network namespace of our own"
+  exec unshare -Urn --kill-child "${run[@]}"
+fi
+"${run[@]}"

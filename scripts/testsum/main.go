@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Testsum runs a `go test -json` command and prints one line per package, the output of whatever failed, the reason of every
+// skip, and last the number of tests that passed, failed and were skipped. Its exit status is the command's.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// event is one line of `go test -json` (go doc test2json).
+type event struct {
+	Action, Package, Test, Output, ImportPath string
+	Elapsed                                   float64
+}
+
+type summary struct {
+	passed, failed, skipped int
+	output                  map[string][]string
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: testsum COMMAND [ARG ...]")
+		os.Exit(2)
+	}
+	code, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testsum:", err)
+		os.Exit(1)
+	}
+	os.Exit(code)
+}
+
+func run(args []string) (int, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	s := summary{output: make(map[string][]string)}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var ev event
+		if json.Unmarshal(lines.Bytes(), &ev) != nil {
+			fmt.Println(lines.Text())
+			continue
+		}
+		s.take(ev)
+	}
+	if err := lines.Err(); err != nil {
+		return 0, err
+	}
+	err = cmd.Wait()
+	fmt.Printf("%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+func (s *summary) take(ev event) {
+	key := ev.Package + " " + ev.Test
+	switch ev.Action {
+	case "output", "build-output":
+		if ev.Action == "build-output" {
+			fmt.Print(ev.Output)
+			return
+		}
+		s.output[key] = append(s.output[key], ev.Output)
+		return
+	case "pass", "fail", "skip":
+	default:
+		return
+	}
+	if ev.Test == "" {
+		s.endPackage(ev, key)
+		return
+	}
+	switch ev.Action {
+	case "pass":
+		s.passed++
+	case "fail":
+		s.failed++
+		fmt.Printf("--- FAIL %s\n%s", key, strings.Join(s.output[key], ""))
+	case "skip":
+		s.skipped++
+		fmt.Printf("--- SKIP %s\n%s", key, strings.Join(s.output[key], ""))
+	}
+	delete(s.output, key)
+}
+
+func (s *summary) endPackage(ev event, key string) {
+	word := map[string]string{"pass": "ok  ", "fail": "FAIL", "skip": "--  "}[ev.Action]
+	fmt.Printf("%s %s %.1fs\n", word, ev.Package, ev.Elapsed)
+	if ev.Action == "fail" {
+		fmt.Print(strings.Join(s.output[key], ""))
+		if s.failed == 0 {
+			s.failed++ // the package failed outside a test: a panic, a leak check, a build
+		}
+	}
+	delete(s.output, key)
+}
