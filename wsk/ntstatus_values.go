@@ -36,6 +36,7 @@ const (
 	STATUS_NETWORK_BUSY               NTSTATUS = 0xC00000BF
 	STATUS_REQUEST_NOT_ACCEPTED       NTSTATUS = 0xC00000D0
 	STATUS_CANCELLED                  NTSTATUS = 0xC0000120
+	STATUS_INTERNAL_ERROR             NTSTATUS = 0xC00000E5
 	STATUS_FILE_CLOSED                NTSTATUS = 0xC0000128
 	STATUS_INVALID_CONNECTION         NTSTATUS = 0xC0000140
 	STATUS_INVALID_ADDRESS            NTSTATUS = 0xC0000141
@@ -101,6 +102,7 @@ var statusTexts = map[NTSTATUS]struct{ name, text string }{
 	STATUS_NETWORK_BUSY:               {"STATUS_NETWORK_BUSY", "the network is busy"},
 	STATUS_REQUEST_NOT_ACCEPTED:       {"STATUS_REQUEST_NOT_ACCEPTED", "the request can't complete inline and has no IRP"},
 	STATUS_CANCELLED:                  {"STATUS_CANCELLED", "cancelled"},
+	STATUS_INTERNAL_ERROR:             {"STATUS_INTERNAL_ERROR", "the kernel refused a frame that this datapath built"},
 	STATUS_FILE_CLOSED:                {"STATUS_FILE_CLOSED", "the socket has been closed"},
 	STATUS_INVALID_CONNECTION:         {"STATUS_INVALID_CONNECTION", "the connection is not valid"},
 	STATUS_INVALID_ADDRESS:            {"STATUS_INVALID_ADDRESS", "the address is not valid"},

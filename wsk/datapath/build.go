@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// post builds the frames of an operation straight from the client's MDL chains into chunks, as many as there
+// are, and publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
+// failure status or goes on where it stopped when chunks have come back. mu is held and the queue is up.
+func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
+	t := &op.Transport
+	t.Via = f
+	if len(op.Bufs) == 1 && op.Segment == 0 && t.Piece == 0 && int(op.Bufs[0].Length) <= p.room {
+		if !q.putDatagram(op, p, 0, int(op.Bufs[0].Length), q.nextID()) {
+			return false
+		}
+		t.Built = true
+		q.tx.Submit(1)
+		return true
+	}
+	var built uint32
+	for t.Buf < len(op.Bufs) && q.postBuf(op, p, &built) {
+		t.Buf++
+		t.Piece = 0
+	}
+	if built > 0 {
+		q.tx.Submit(built)
+	}
+	t.Built = t.Buf == len(op.Bufs)
+	return t.Built
+}
+
+// postBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
+func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
+	n := int(op.Bufs[op.Transport.Buf].Length)
+	switch {
+	case op.Segment != 0:
+		return q.postSegments(op, p, n, built)
+	case n > p.room || op.Transport.Piece != 0:
+		return q.postFragments(op, p, n, built)
+	}
+	if !q.putDatagram(op, p, 0, n, q.nextID()) {
+		return false
+	}
+	*built++
+	return true
+}
+
+// postSegments cuts a buffer into datagrams of UDP_SEND_MSG_SIZE bytes, whose identifications run on by one.
+func (q *queue) postSegments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
+	t := &op.Transport
+	plan, err := p.template.PlanSegments(n, int(op.Segment), p.mtu)
+	if err != nil {
+		t.Status = buildStatus(err)
+		return false
+	}
+	for ; t.Piece < plan.Count(); t.Piece++ {
+		if t.Piece == 0 {
+			t.ID = uint32(q.ipID)
+			q.ipID += uint16(plan.Count())
+		}
+		s := plan.At(t.Piece, uint16(t.ID))
+		if !q.putDatagram(op, p, s.PayloadOffset, s.PayloadLen, s.ID) {
+			return false
+		}
+		*built++
+	}
+	return true
+}
+
+// postFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
+// summed once before the first frame is built.
+func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
+	t := &op.Transport
+	buf := &op.Bufs[t.Buf]
+	if t.Piece == 0 {
+		t.MTU = p.mtu
+	}
+	plan, err := p.template.PlanFragments(n, t.MTU)
+	if err != nil {
+		t.Status = buildStatus(err)
+		return false
+	}
+	if len(q.free) == 0 {
+		return false
+	}
+	if t.Piece == 0 {
+		t.ID = q.dev.nextFragmentID()
+		sum, ok := payloadSum(buf, n)
+		if !ok {
+			t.Status = wsk.STATUS_INVALID_PARAMETER
+			return false
+		}
+		t.Sum = sum.State()
+	}
+	for ; t.Piece < plan.Count(); t.Piece++ {
+		fr := plan.At(t.Piece)
+		idx, mem, ok := q.takeChunk()
+		if !ok {
+			return false
+		}
+		if !gather(mem[fr.HeaderLen:fr.FrameLen()], buf, fr.PayloadOffset) {
+			q.untakeChunk(idx)
+			t.Status = wsk.STATUS_INVALID_PARAMETER
+			return false
+		}
+		q.publish(op, idx, p.template.PutFragment(mem, plan, t.Piece, t.ID, frame.RestoreSum(t.Sum)))
+		*built++
+	}
+	return true
+}
+
+// putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
+func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
+	idx, mem, ok := q.takeChunk()
+	if !ok {
+		return false
+	}
+	var sum frame.Sum
+	dst := mem[p.header : p.header+n]
+	for c := op.Bufs[op.Transport.Buf].Cursor(offset); len(dst) > 0; {
+		piece := c.Next(len(dst))
+		if len(piece) == 0 {
+			q.untakeChunk(idx)
+			op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
+			return false
+		}
+		sum.CopyAdd(dst, piece)
+		dst = dst[len(piece):]
+	}
+	q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
+	return true
+}
+
+// takeChunk takes a chunk off the pool, at its next address.
+func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
+	last := len(q.free) - 1
+	if last < 0 {
+		return 0, nil, false
+	}
+	idx = q.free[last]
+	q.free = q.free[:last]
+	s := &q.slots[idx]
+	base := q.umem.Addr(int(idx))
+	s.addr = base + (s.addr-base+generationStep)%generationRoom
+	return idx, q.umem.Chunk(s.addr), true
+}
+
+// untakeChunk returns a chunk that was not used after all.
+func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
+
+// publish puts a finished frame into the ring; Submit makes it visible. The ring has more entries than there are chunks,
+// so there is room whenever there was a chunk.
+func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
+	at, _ := q.tx.Reserve(1)
+	s := &q.slots[idx]
+	s.op, s.fate = op, wsk.STATUS_SUCCESS
+	q.tx.Set(at, xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
+	op.Transport.Frames++
+	q.inflight++
+	q.stats.submitted++
+}
+
+func (q *queue) nextID() uint16 {
+	q.ipID++
+	return q.ipID
+}
+
+// gather copies payload from offset on into dst, and reports whether there was enough of it: a client that
+// changes its MDL chain while it is lent out must not get beyond its own datagram.
+func gather(dst []byte, buf *wsk.Buf, offset int) bool {
+	for c := buf.Cursor(offset); len(dst) > 0; {
+		piece := c.Next(len(dst))
+		if len(piece) == 0 {
+			return false
+		}
+		dst = dst[copy(dst, piece):]
+	}
+	return true
+}
+
+func payloadSum(buf *wsk.Buf, n int) (sum frame.Sum, ok bool) {
+	for c := buf.Cursor(0); n > 0; {
+		piece := c.Next(n)
+		if len(piece) == 0 {
+			return sum, false
+		}
+		sum.Add(piece)
+		n -= len(piece)
+	}
+	return sum, true
+}
+
+// buildStatus is the status of a datagram that the path does not take.
+func buildStatus(err error) wsk.NTSTATUS {
+	if errors.Is(err, frame.ErrMTU) {
+		return wsk.STATUS_NETWORK_UNREACHABLE
+	}
+	return wsk.STATUS_INVALID_BUFFER_SIZE
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import "sync"
+
+// deviceUse is the set of devices that an endpoint has sent through.
+type deviceUse struct {
+	mu  sync.Mutex
+	set map[int]struct{}
+}
+
+func (u *deviceUse) add(ifindex int) {
+	u.mu.Lock()
+	if u.set == nil {
+		u.set = make(map[int]struct{})
+	}
+	u.set[ifindex] = struct{}{}
+	u.mu.Unlock()
+}
+
+// remove takes a device out and reports whether that emptied the set.
+func (u *deviceUse) remove(ifindex int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.set[ifindex]; !ok {
+		return false
+	}
+	delete(u.set, ifindex)
+	return len(u.set) == 0
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
+type path struct {
+	generation uint64
+	queue      *queue // nil: through the companion socket
+	template   frame.Template
+	header     int // bytes in front of the payload of an unfragmented datagram
+	mtu        int // largest IP packet
+	room       int // largest payload that leaves in one frame
+	refuse     bool
+	resolved   time.Time
+
+	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path
+	neighbour   neighbourAddr
+}
+
+// flow is one destination of an endpoint: the way there, or the operations that wait for it to be found.
+type flow struct {
+	to   wsk.Destination
+	ep   *endpoint
+	path atomic.Pointer[path]
+	used atomic.Bool // since the janitor last looked
+
+	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
+	// new operations queue up behind, so that the order of the calls is kept.
+	waiters atomic.Int32
+
+	mu        sync.Mutex
+	waiting   opList
+	resolving bool
+}
+
+// send passes op on when the way is known and nothing waits before it; otherwise op waits here.
+func (f *flow) send(op *wsk.SendOp) {
+	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.ep.dp.routes.Generation() {
+		f.forward(op, p)
+		return
+	}
+	f.enqueue(op)
+}
+
+func (f *flow) forward(op *wsk.SendOp, p *path) {
+	if !f.used.Load() {
+		f.used.Store(true)
+	}
+	if p.queue == nil {
+		f.ep.companion.send(op, f, p)
+		return
+	}
+	p.queue.send(op, f, p)
+}
+
+// enqueue makes op wait for a resolution, and starts one unless it runs.
+func (f *flow) enqueue(op *wsk.SendOp) {
+	if !f.admit(op) {
+		f.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+	}
+}
+
+// admit is enqueue for a caller that may hold a queue's lock; it reports false when the operation has been cancelled.
+func (f *flow) admit(op *wsk.SendOp) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ep.aborted.Load() || !op.ArmCancel(f) {
+		return false
+	}
+	op.Transport.Via = f
+	f.waiting.pushBack(op)
+	f.waiters.Add(1)
+	if !f.resolving {
+		f.resolving = true
+		f.ep.dp.goRun(f.resolve)
+	}
+	return true
+}
+
+// CancelSend implements wsk.Canceller for an operation that waits for its way.
+func (f *flow) CancelSend(op *wsk.SendOp) {
+	f.mu.Lock()
+	f.unlinkLocked(op)
+	f.mu.Unlock()
+	f.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+}
+
+func (f *flow) unlinkLocked(op *wsk.SendOp) {
+	if op.Transport.Linked {
+		f.waiting.remove(op)
+		f.waiters.Add(-1)
+	}
+}
+
+// abort cancels everything that waits here. The endpoint's aborted flag is set already.
+func (f *flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
+
+// fail ends everything that waits here.
+func (f *flow) fail(status wsk.NTSTATUS) {
+	var failed opList
+	f.mu.Lock()
+	for op := f.waiting.head; op != nil; op = f.waiting.head {
+		f.unlinkLocked(op)
+		if op.DisarmCancel() {
+			op.Transport.Status = status
+			failed.pushBack(op)
+		}
+	}
+	f.mu.Unlock()
+	f.ep.dp.finishAll(&failed)
+}
+
+// release sends everything that waits, in order, over p. It reports false when the resolver must go round again
+// because operations arrived for which p is too old.
+func (f *flow) release(p *path) bool {
+	for {
+		f.mu.Lock()
+		op := f.waiting.head
+		if op == nil {
+			f.resolving = false
+			f.mu.Unlock()
+			return true
+		}
+		if p.generation != f.ep.dp.routes.Generation() {
+			f.mu.Unlock()
+			return false
+		}
+		f.waiting.remove(op)
+		mine := op.DisarmCancel()
+		f.mu.Unlock()
+		if mine {
+			f.forward(op, p)
+		}
+		f.waiters.Add(-1)
+	}
+}
+
+// flowCacheSize is the number of destinations a socket finds without a lock: a power of two, one pointer each.
+const flowCacheSize = 64
+
+// maxFlows bounds what a socket remembers; beyond it idle flows are forgotten.
+const maxFlows = 4096
+
+// flowTable is the set of an endpoint's flows.
+type flowTable struct {
+	last  atomic.Pointer[flow]
+	cache [flowCacheSize]atomic.Pointer[flow]
+
+	mu   sync.Mutex
+	all  map[wsk.Destination]*flow
+	gone bool
+}
+
+func cacheSlot(to *wsk.Destination) uint32 {
+	h := uint32(to.Port) ^ uint32(to.TOS)<<16
+	for i := 0; i < 16; i += 4 {
+		h = (h ^ uint32(to.Addr[i]) ^ uint32(to.Addr[i+1])<<8 ^ uint32(to.Addr[i+2])<<16 ^ uint32(to.Addr[i+3])<<24) * 0x9e3779b1
+	}
+	return h >> 16 & (flowCacheSize - 1)
+}
+
+// find returns the flow of a destination, making it on first use.
+func (t *flowTable) find(ep *endpoint, to *wsk.Destination) *flow {
+	if f := t.last.Load(); f != nil && f.to == *to {
+		return f
+	}
+	slot := &t.cache[cacheSlot(to)]
+	f := slot.Load()
+	if f == nil || f.to != *to {
+		f = t.insert(ep, to)
+		slot.Store(f)
+	}
+	t.last.Store(f)
+	return f
+}
+
+func (t *flowTable) insert(ep *endpoint, to *wsk.Destination) *flow {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.all[*to]; f != nil {
+		return f
+	}
+	if t.all == nil {
+		t.all = make(map[wsk.Destination]*flow)
+	}
+	if len(t.all) >= maxFlows {
+		t.evictLocked()
+	}
+	f := &flow{to: *to, ep: ep}
+	t.all[*to] = f
+	return f
+}
+
+// evictLocked forgets flows that nobody waits on and that were not used lately; with none idle, any that nobody waits on.
+// A sender that still holds a forgotten flow may use it once more; it stays whole, it is only no longer found.
+func (t *flowTable) evictLocked() {
+	for _, idleOnly := range []bool{true, false} {
+		for to, f := range t.all {
+			if f.waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
+				t.forgetLocked(to, f)
+			}
+			if len(t.all) < maxFlows*3/4 {
+				return
+			}
+		}
+	}
+}
+
+func (t *flowTable) forgetLocked(to wsk.Destination, f *flow) {
+	delete(t.all, to)
+	t.cache[cacheSlot(&to)].CompareAndSwap(f, nil)
+	t.last.CompareAndSwap(f, nil)
+}
+
+func (t *flowTable) each(do func(*flow)) {
+	t.mu.Lock()
+	flows := make([]*flow, 0, len(t.all))
+	for _, f := range t.all {
+		flows = append(flows, f)
+	}
+	t.mu.Unlock()
+	for _, f := range flows {
+		do(f)
+	}
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// turnRounds bounds the kicks of one turn, so that a caller of SendTo is not kept by everybody else's datagrams.
+const turnRounds = 64
+
+// wake sees to it that what has been published leaves: at once by this goroutine, by whoever is at it already, or
+// by the poller. It then runs the completion routines of what came back. No lock is held.
+func (q *queue) wake() {
+	if q.poll.spinning() {
+		return
+	}
+	for {
+		if !q.kickMu.TryLock() {
+			q.again.Store(true)
+			if !q.kickMu.TryLock() {
+				return
+			}
+		}
+		q.again.Store(false)
+		left := q.turn()
+		q.kickMu.Unlock()
+		if left {
+			q.poll.wake()
+		}
+		if !q.again.Load() {
+			break
+		}
+	}
+	q.runDone()
+}
+
+// runDone runs completion routines, within a budget; the poller gets the rest. No lock is held.
+func (q *queue) runDone() {
+	if !q.done.run(routineBudget) {
+		return
+	}
+	if q.poll.ended.Load() {
+		q.dev.dp.goRun(q.drainDone)
+		return
+	}
+	q.poll.wake()
+}
+
+// turn kicks and harvests until nothing moves any more, and reports whether something is left for the poller to look
+// after. kickMu is held.
+func (q *queue) turn() (left bool) {
+	for range turnRounds {
+		moved := q.kick()
+		if q.harvest() == 0 && !moved {
+			break
+		}
+		if q.tx.Pending() == 0 && !q.outstanding() {
+			return false
+		}
+	}
+	return q.outstanding()
+}
+
+// outstanding reports whether chunks are with the kernel or operations wait for some.
+func (q *queue) outstanding() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.inflight != 0 || q.waiting.head != nil || q.state == queueBroken
+}
+
+// kick makes the kernel transmit and deals with what it says (design.md §3). It reports whether the kernel consumed
+// descriptors. kickMu is held.
+func (q *queue) kick() (moved bool) {
+	published, before := q.tx.Producer(), q.tx.Consumer()
+	if published == before {
+		return false
+	}
+	errno, kicked := q.sock.KickIfNeeded()
+	if !kicked {
+		return false
+	}
+	after := q.tx.Consumer()
+	switch xdp.ClassifyKick(errno) {
+	case xdp.KickDone:
+		if after != published && after != before {
+			q.checkInvalid(after)
+		}
+	case xdp.KickDropped:
+		q.pin(after-1, q.dropStatus())
+	case xdp.KickLimited:
+	case xdp.KickLinkDown:
+		q.hold()
+	case xdp.KickGone:
+		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+	case xdp.KickBadDescriptor:
+		q.pin(after, wsk.STATUS_INTERNAL_ERROR)
+		q.breakdown("the kernel refuses a descriptor: " + errno.Error())
+	default:
+		q.breakdown("kick: " + errno.Error())
+	}
+	return after != before
+}
+
+// pin records the fate of the frame whose descriptor is at idx: its completion, when it comes, is a failure.
+func (q *queue) pin(idx uint32, fate wsk.NTSTATUS) {
+	d := q.tx.At(idx)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	chunk, ok := q.umem.Index(d.Addr)
+	if !ok || q.slots[chunk].op == nil || q.slots[chunk].addr != d.Addr {
+		q.stats.unpinned++
+		return
+	}
+	q.slots[chunk].fate = fate
+	q.stats.dropped++
+}
+
+// dropStatus names the reason why the device dropped a frame: EBUSY says only that it did.
+func (q *queue) dropStatus() wsk.NTSTATUS {
+	if q.dev.hasCarrier() {
+		return wsk.STATUS_NETWORK_BUSY
+	}
+	return wsk.STATUS_NETWORK_UNREACHABLE
+}
+
+// checkInvalid is called when a kick ended without an error before the ring was empty, which a descriptor that the
+// kernel finds invalid does. That would be our bug; its completion must not pass for a datagram sent.
+func (q *queue) checkInvalid(after uint32) {
+	st, err := q.sock.Statistics()
+	if err != nil || st.TxInvalidDescs == q.invalid {
+		return
+	}
+	q.invalid = st.TxInvalidDescs
+	q.log.Error("the kernel found a descriptor invalid; please report this", "interface", q.dev.name, "queue", q.id,
+		"desc", q.tx.At(after-1))
+	q.pin(after-1, wsk.STATUS_INTERNAL_ERROR)
+}
+
+// harvest reads the completion ring: chunks go back to the pool, operations whose last frame is back to the trampoline,
+// and what waits for chunks is posted. It returns the number of completions. kickMu is held.
+func (q *queue) harvest() int {
+	first, n := q.cq.Peek(harvestBatch)
+	if n == 0 {
+		return 0
+	}
+	for i := range n {
+		q.batch[i] = q.cq.At(first + i)
+	}
+	q.cq.Release(n)
+	var done opList
+	q.mu.Lock()
+	for _, addr := range q.batch[:n] {
+		q.complete(addr, &done)
+	}
+	q.refill()
+	q.mu.Unlock()
+	q.harvested += uint64(n)
+	q.done.add(&done)
+	return int(n)
+}
+
+// complete takes one completion. What does not name a frame that was posted and has not come back is counted, never trusted. mu is held.
+func (q *queue) complete(addr uint64, done *opList) {
+	chunk, ok := q.umem.Index(addr)
+	if !ok || chunk >= len(q.slots) || q.slots[chunk].op == nil || q.slots[chunk].addr != addr {
+		q.stats.foreign++
+		return
+	}
+	s := &q.slots[chunk]
+	op, fate := s.op, s.fate
+	s.op, s.fate = nil, wsk.STATUS_SUCCESS
+	q.free = append(q.free, uint32(chunk))
+	q.inflight--
+	q.stats.completed++
+	t := &op.Transport
+	if fate != wsk.STATUS_SUCCESS && t.Status == wsk.STATUS_SUCCESS {
+		t.Status = fate
+	}
+	t.Frames--
+	if t.Frames == 0 && t.Built {
+		done.pushBack(op)
+	}
+}

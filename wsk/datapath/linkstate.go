@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// While a link is administratively down, descriptors stay in the ring, where no list reaches them. To keep their
+// operations cancellable they are armed one by one, and the ring is emptied (see rebuild.go) once one is cancelled.
+// SendState.Hold tells how far that went.
+const (
+	holdNone     uint8 = iota
+	holdArmed          // armed with this queue as its canceller
+	holdExpected       // a canceller has won it and is on its way here; one of Frames stands for it until it arrives
+)
+
+// eachPosted visits the operations of the descriptors that the kernel has not consumed, once per descriptor. mu is held.
+func (q *queue) eachPosted(do func(*wsk.SendOp)) {
+	for i, end := q.tx.Consumer(), q.tx.Producer(); i != end; i++ {
+		if idx, ok := q.umem.Index(q.tx.At(i).Addr); ok && q.slots[idx].op != nil {
+			do(q.slots[idx].op)
+		}
+	}
+}
+
+// hold stops the queue because the link is down. kickMu is held.
+func (q *queue) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.state != queueUp {
+		return
+	}
+	q.state = queueDown
+	q.log.Info("link is down, datagrams wait", "interface", q.dev.name, "queue", q.id, "waiting", q.inflight)
+	q.eachPosted(func(op *wsk.SendOp) {
+		t := &op.Transport
+		if t.Linked || t.Hold != holdNone {
+			return
+		}
+		if op.ArmCancel(q) {
+			t.Hold = holdArmed
+			return
+		}
+		if t.Status == wsk.STATUS_SUCCESS {
+			t.Status = wsk.STATUS_CANCELLED
+		}
+		q.withdraw = true
+	})
+	q.poll.wake()
+}
+
+// linkUp goes on where hold stopped. The poller does the rest.
+func (q *queue) linkUp() {
+	q.kickMu.Lock()
+	q.mu.Lock()
+	q.resume()
+	q.mu.Unlock()
+	q.kickMu.Unlock()
+	q.poll.wake()
+}
+
+// probeLink kicks a queue whose link is down, in case the event that it is up again was missed, and collects what the
+// device still gives back. kickMu is held.
+func (q *queue) probeLink() {
+	q.harvest()
+	if q.tx.Pending() == 0 || xdp.ClassifyKick(q.sock.Kick()) == xdp.KickLinkDown {
+		return
+	}
+	q.mu.Lock()
+	q.resume()
+	q.mu.Unlock()
+	q.turn()
+}
+
+// resume lets a queue go on whose link is up. mu is held.
+func (q *queue) resume() {
+	if q.state != queueDown {
+		return
+	}
+	q.state = queueUp
+	q.eachPosted(q.unarm)
+	q.refill()
+}
+
+// consumedOutstanding is the number of frames that the kernel has taken out of the ring and not given back.
+func (q *queue) consumedOutstanding() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.inflight - int(q.tx.Pending())
+}
+
+// unarm ends the cancellability of a posted operation. mu is held.
+func (q *queue) unarm(op *wsk.SendOp) {
+	t := &op.Transport
+	if t.Hold != holdArmed {
+		return
+	}
+	t.Hold = holdNone
+	if !op.DisarmCancel() {
+		t.Hold = holdExpected
+		t.Frames++
+	}
+}

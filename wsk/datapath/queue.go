@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// queue is one transmit queue of a device: an AF_XDP socket, the chunks in it, and the operations they carry.
+//
+// Two locks, always taken in this order:
+//
+//	kickMu  whoever holds it kicks the kernel and reads the completion ring. It is only ever tried on the send path: who
+//	        finds it taken leaves a note (again) and goes, and the holder does the work for both. Kick and
+//	        harvest are under one lock so that EBUSY can be pinned on the right descriptor.
+//	mu      the chunk pool, the slot table, the producer side of the TX ring and the waiting list. Held for the
+//	        building of a frame, never over a system call.
+//
+// Completion routines run with neither held.
+type queue struct {
+	dev *device
+	id  int
+	log logger
+
+	mu       sync.Mutex
+	sock     xdp.Queue // replaced only with kickMu held as well
+	tx       *xdp.TxRing
+	umem     *xdp.UMEM
+	slots    []slot   // by chunk
+	free     []uint32 // LIFO, so that a hot chunk is used again first
+	waiting  opList   // accepted, not yet (or not wholly) in the ring
+	inflight int      // chunks with the kernel
+	state    queueState
+	gone     wsk.NTSTATUS // what a closed queue answers
+	ipID     uint16
+
+	_ [64]byte
+
+	kickMu    sync.Mutex
+	again     atomic.Bool
+	cq        *xdp.CompletionRing
+	harvested uint64
+	batch     [harvestBatch]uint64
+	invalid   uint64 // the kernel's invalid descriptor counter when last looked at
+	withdraw  bool   // guarded by mu: descriptors in the ring belong to operations that were cancelled
+
+	_ [64]byte
+
+	done   completions
+	stats  queueStats
+	poll   poller
+	reopen func() (xdp.Queue, error)
+}
+
+// slot is what a chunk with the kernel carries. addr is the address that was posted, whose low bits change from one use of
+// the chunk to the next: a completion that names an earlier use is recognised as foreign.
+type slot struct {
+	op   *wsk.SendOp
+	addr uint64
+	fate wsk.NTSTATUS // set when the kernel said that it dropped this frame
+}
+
+type queueState uint8
+
+const (
+	queueUp     queueState = iota
+	queueDown              // the link is administratively down: nothing new enters the ring
+	queueBroken            // the socket is being replaced
+	queueGone              // closed for good
+)
+
+// generations is the number of different addresses a chunk's frames start at, generationStep bytes apart.
+const (
+	generations    = 8
+	generationStep = 8
+	generationRoom = generations * generationStep
+)
+
+const harvestBatch = 256
+
+// openQueue opens the AF_XDP socket of a queue and starts its poller.
+func openQueue(d *device, id int) (*queue, error) {
+	sock, err := d.dp.open(d, id)
+	if err != nil {
+		return nil, err
+	}
+	q := newQueue(d, id, sock)
+	q.reopen = func() (xdp.Queue, error) { return d.dp.open(d, id) }
+	d.dp.goRun(q.pollLoop)
+	return q, nil
+}
+
+// newQueue makes a queue over a socket, or over what plays one in a test. Its poller is not started.
+func newQueue(d *device, id int, sock xdp.Queue) *queue {
+	q := &queue{dev: d, id: id, log: d.dp.log, ipID: uint16(rand.Uint32())}
+	q.poll.init()
+	q.adopt(sock)
+	return q
+}
+
+// openSocket opens an AF_XDP socket in the datapath's namespace.
+func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
+	var sock *xdp.Socket
+	err := dp.ns.run(func() (err error) {
+		sock, err = xdp.OpenContext(dp.ctx, d.socketOptions(id))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sock, nil
+}
+
+// adopt takes a fresh socket. Nobody else can see q, or the caller holds kickMu and mu.
+func (q *queue) adopt(sock xdp.Queue) {
+	q.sock, q.tx, q.cq, q.umem = sock, sock.TX(), sock.Completion(), sock.UMEM()
+	// Never more chunks than the ring has room for: a chunk in hand is then a slot in hand.
+	n := min(q.umem.TxChunks(), q.tx.Size()-1)
+	if len(q.slots) != n {
+		q.slots = make([]slot, n)
+		q.free = make([]uint32, 0, n)
+	}
+	q.free = q.free[:0]
+	for i := n - 1; i >= 0; i-- {
+		q.slots[i].op, q.slots[i].fate = nil, 0
+		q.free = append(q.free, uint32(i))
+	}
+	q.inflight, q.invalid, q.withdraw = 0, 0, false
+	q.state = queueUp
+}
+
+// capacity is the longest frame a chunk holds, whatever its generation.
+func (q *queue) capacity() int { return q.umem.FrameSize() - generationRoom }
+
+// send takes an operation whose way is known. It is the send path: everything that can go now is built and published,
+// and the rest waits in order.
+func (q *queue) send(op *wsk.SendOp, f *flow, p *path) {
+	q.mu.Lock()
+	if q.state != queueUp || q.waiting.head != nil || !q.post(op, f, p) {
+		q.park(op, f)
+	}
+	q.mu.Unlock()
+	q.wake()
+}
+
+// park puts an operation on the waiting list, or ends it where waiting makes no sense. mu is held.
+func (q *queue) park(op *wsk.SendOp, f *flow) {
+	t := &op.Transport
+	switch {
+	case t.Status != wsk.STATUS_SUCCESS:
+		q.abandon(op, t.Status)
+		return
+	case q.state == queueGone:
+		q.abandon(op, q.gone)
+		return
+	case f.ep.aborted.Load() || !op.ArmCancel(q):
+		q.abandon(op, wsk.STATUS_CANCELLED)
+		return
+	}
+	t.Via = f
+	q.waiting.pushBack(op)
+	q.stats.parked++
+}
+
+// abandon builds no further frame for an operation and ends it when none is under way. mu is held; op is on no list
+// and not armed.
+func (q *queue) abandon(op *wsk.SendOp, status wsk.NTSTATUS) {
+	t := &op.Transport
+	if t.Status == wsk.STATUS_SUCCESS {
+		t.Status = status
+	}
+	t.Built = true
+	if t.Frames == 0 {
+		q.finish(op)
+	}
+}
+
+// finish hands an operation to the trampoline. Any lock may be held; whoever holds one calls runDone after letting go.
+func (q *queue) finish(op *wsk.SendOp) {
+	var one opList
+	one.pushBack(op)
+	q.done.add(&one)
+}
+
+// refill posts what waits, in order, as far as chunks reach. mu is held.
+func (q *queue) refill() {
+	for q.state == queueUp {
+		op := q.waiting.head
+		if op == nil {
+			return
+		}
+		if !op.DisarmCancel() {
+			// Its canceller is on the way to take this lock and owns it; unlinked, it holds nobody up.
+			q.waiting.remove(op)
+			continue
+		}
+		f := op.Transport.Via.(*flow)
+		p := f.path.Load()
+		if p == nil || p.queue != q {
+			// The way changed while it waited. What was not begun starts again; what was goes on failing.
+			q.waiting.remove(op)
+			q.reroute(op, f)
+			continue
+		}
+		if q.post(op, f, p) {
+			q.waiting.remove(op)
+			continue
+		}
+		if op.Transport.Status != wsk.STATUS_SUCCESS {
+			q.waiting.remove(op)
+			q.abandon(op, op.Transport.Status)
+			continue
+		}
+		if !op.ArmCancel(q) {
+			q.waiting.remove(op)
+			q.abandon(op, wsk.STATUS_CANCELLED)
+			continue
+		}
+		return
+	}
+}
+
+// reroute sends an operation back to its flow. mu is held, so the flow takes it from a goroutine of its own.
+func (q *queue) reroute(op *wsk.SendOp, f *flow) {
+	t := &op.Transport
+	if t.Frames != 0 || t.Buf != 0 || t.Piece != 0 {
+		q.abandon(op, wsk.STATUS_NETWORK_UNREACHABLE)
+		return
+	}
+	if !f.admit(op) {
+		q.abandon(op, wsk.STATUS_CANCELLED)
+	}
+}
+
+// CancelSend implements wsk.Canceller for an operation that waits here.
+func (q *queue) CancelSend(op *wsk.SendOp) {
+	q.mu.Lock()
+	t := &op.Transport
+	if t.Linked {
+		q.waiting.remove(op)
+	}
+	if t.Hold == holdExpected {
+		t.Frames--
+	}
+	t.Hold = holdNone
+	q.abandon(op, wsk.STATUS_CANCELLED)
+	if q.state == queueDown && t.Frames != 0 {
+		q.withdraw = true
+		q.poll.wake()
+	}
+	q.mu.Unlock()
+	q.runDone()
+}
+
+// abort cancels what waits here for an endpoint. Its aborted flag is set already.
+func (q *queue) abort(ep *endpoint) {
+	q.mu.Lock()
+	for op := q.waiting.head; op != nil; {
+		next := op.Transport.Next
+		if op.Transport.Via.(*flow).ep == ep && op.DisarmCancel() {
+			q.waiting.remove(op)
+			q.abandon(op, wsk.STATUS_CANCELLED)
+		}
+		op = next
+	}
+	if q.state == queueDown {
+		q.eachPosted(func(op *wsk.SendOp) {
+			if op.Transport.Via.(*flow).ep == ep {
+				q.withdraw = true
+				if op.Transport.Status == wsk.STATUS_SUCCESS {
+					op.Transport.Status = wsk.STATUS_CANCELLED
+				}
+			}
+		})
+		if q.withdraw {
+			q.poll.wake()
+		}
+	}
+	q.mu.Unlock()
+	q.runDone()
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// rebuildRetry is the pause between attempts to replace a broken socket.
+const rebuildRetry = 100 * time.Millisecond
+
+// breakdown marks the socket as useless; the poller replaces it. kickMu is held.
+func (q *queue) breakdown(why string) {
+	q.mu.Lock()
+	if q.state == queueUp || q.state == queueDown {
+		q.state = queueBroken
+		q.stats.rebuilds++
+	}
+	q.mu.Unlock()
+	q.log.Error("socket of queue is rebuilt", "interface", q.dev.name, "queue", q.id, "why", why)
+	q.poll.wake()
+}
+
+// rebuild replaces the socket. Frames that the kernel consumed and did not give back end with status lost; descriptors
+// that it never consumed are withdrawn, and their operations wait again or end as they were cancelled. kickMu is held.
+func (q *queue) rebuild(lost wsk.NTSTATUS) {
+	q.harvest()
+	q.mu.Lock()
+	if q.state == queueGone {
+		q.mu.Unlock()
+		return
+	}
+	down := q.state == queueDown
+	q.state = queueBroken
+	q.evacuate(lost)
+	old := q.sock
+	q.mu.Unlock()
+
+	// Rings and chunks are not touched while the state is not queueUp, so the memory may go.
+	if err := old.Close(); err != nil {
+		q.log.Warn("close the old socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
+	}
+	sock, err := q.reopen()
+	if err != nil {
+		q.log.Error("open the new socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
+		if q.dev.isGone() || errors.Is(err, unix.ENODEV) {
+			q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+		}
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.adopt(sock)
+	if down {
+		q.state = queueDown
+	}
+	q.refill()
+}
+
+// evacuate empties the slots. Operations whose descriptors the kernel never consumed wait again, before those that
+// wait already; the others are finished. mu is held; the socket is not used any more.
+func (q *queue) evacuate(lost wsk.NTSTATUS) {
+	unsent := make(map[*wsk.SendOp]int32)
+	var ops []*wsk.SendOp
+	q.eachPosted(func(op *wsk.SendOp) {
+		if unsent[op] == 0 {
+			ops = append(ops, op)
+		}
+		unsent[op]++
+	})
+	for i := range q.slots {
+		op := q.slots[i].op
+		if op == nil {
+			continue
+		}
+		q.slots[i].op = nil
+		op.Transport.Frames--
+		if _, seen := unsent[op]; !seen {
+			unsent[op] = 0
+			ops = append(ops, op)
+		}
+		if unsent[op]--; unsent[op] < 0 && op.Transport.Status == wsk.STATUS_SUCCESS {
+			op.Transport.Status = lost
+		}
+	}
+	q.inflight = 0
+	var again opList
+	for _, op := range ops {
+		q.evacuated(op, &again)
+	}
+	again.appendList(&q.waiting)
+	q.waiting = again
+}
+
+// evacuated decides about one operation that has no frame with the kernel any more.
+func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
+	t := &op.Transport
+	if t.Linked { // begun but not wholly built: at the head of the waiting list, and armed there
+		if !op.DisarmCancel() {
+			return
+		}
+		q.waiting.remove(op)
+	} else if q.unarm(op); t.Hold == holdExpected {
+		return
+	}
+	if t.Status != wsk.STATUS_SUCCESS {
+		q.abandon(op, t.Status)
+		return
+	}
+	// Whatever of it went out already is sent once more: UDP allows a datagram to arrive twice, not a
+	// success for one that never left.
+	t.Buf, t.Piece, t.Built = 0, 0, false
+	if !op.ArmCancel(q) {
+		q.abandon(op, wsk.STATUS_CANCELLED)
+		return
+	}
+	again.pushBack(op)
+}
+
+// giveUp ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. kickMu is
+// held; the caller runs the completion routines after letting go.
+func (q *queue) giveUp(status wsk.NTSTATUS) {
+	q.harvest()
+	q.mu.Lock()
+	if q.state == queueGone {
+		q.mu.Unlock()
+		return
+	}
+	q.state, q.gone = queueGone, status
+	q.failSlots(status)
+	for op := q.waiting.head; op != nil; op = q.waiting.head {
+		q.waiting.remove(op)
+		if op.DisarmCancel() {
+			q.abandon(op, status)
+		}
+	}
+	sock := q.sock
+	q.mu.Unlock()
+	if err := sock.Close(); err != nil {
+		q.log.Warn("close socket", "interface", q.dev.name, "queue", q.id, "err", err)
+	}
+	q.poll.wake()
+}
+
+// failSlots ends every operation that has frames with the kernel. mu is held.
+func (q *queue) failSlots(status wsk.NTSTATUS) {
+	for i := range q.slots {
+		op := q.slots[i].op
+		if op == nil {
+			continue
+		}
+		q.slots[i].op = nil
+		t := &op.Transport
+		t.Frames--
+		if t.Status == wsk.STATUS_SUCCESS {
+			t.Status = status
+		}
+		if t.Frames != 0 || t.Linked {
+			continue
+		}
+		if q.unarm(op); t.Hold != holdExpected {
+			q.abandon(op, status)
+		}
+	}
+	q.inflight = 0
+}
+
+// shutdown is giveUp for everybody who holds no lock.
+func (q *queue) shutdown(status wsk.NTSTATUS) {
+	q.kickMu.Lock()
+	q.giveUp(status)
+	q.kickMu.Unlock()
+	q.runDone()
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+type logger = *slog.Logger
+
+// queueStats are counted under a queue's mu.
+type queueStats struct {
+	submitted, completed, dropped, foreign, unpinned, parked, rebuilds uint64
+}
+
+type pathStats struct {
+	resolveFailed, slowPaths, slowSent, slowFailed, icmpErrors, companionDiscarded atomic.Uint64
+}
+
+// QueueInfo is what a queue is and has done.
+type QueueInfo struct {
+	Interface string
+	Queue     int
+	// Granted is what the kernel gave: copy or zero-copy, sizes, budget.
+	Granted xdp.Granted
+	// State is "up", "down", "rebuilding" or "gone".
+	State string
+
+	Submitted uint64 // frames put into the TX ring
+	Completed uint64 // completions that named one of them
+	Dropped   uint64 // of those, frames that the kernel said the device dropped
+	Foreign   uint64 // completions that named no frame under way; never trusted
+	Unpinned  uint64 // drops that could not be pinned on a frame
+	Parked    uint64 // operations that waited for a chunk or a link
+	Rebuilds  uint64 // sockets replaced
+	InFlight  int    // chunks with the kernel now
+	Waiting   int    // operations waiting now
+	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
+
+	Counters xdp.Counters
+}
+
+// Info is a snapshot of a datapath.
+type Info struct {
+	Queues []QueueInfo
+
+	ResolveFailed uint64 // resolutions that ended without a way
+	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
+	SlowSent      uint64 // operations sent through a companion socket
+	SlowFailed    uint64
+	ICMPErrors    uint64 // ICMP errors that reached a companion socket
+}
+
+var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
+
+// Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
+func (dp *Datapath) Info() Info {
+	info := Info{
+		ResolveFailed: dp.stats.resolveFailed.Load(), SlowPaths: dp.stats.slowPaths.Load(),
+		SlowSent: dp.stats.slowSent.Load(), SlowFailed: dp.stats.slowFailed.Load(), ICMPErrors: dp.stats.icmpErrors.Load(),
+	}
+	dp.eachQueue(func(q *queue) { info.Queues = append(info.Queues, q.info()) })
+	return info
+}
+
+func (q *queue) info() QueueInfo {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := &q.stats
+	return QueueInfo{
+		Interface: q.dev.name, Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
+		Submitted: s.submitted, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
+		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
+		Counters: q.sock.Counters(),
+	}
+}
