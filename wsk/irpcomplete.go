@@ -19,13 +19,17 @@ func (irp *IRP) complete(status NTSTATUS, information uintptr) {
 	irp.finish(status)
 }
 
-// completeSend is complete for an operation of the transport.
+// completeSend is complete for an operation of the transport. The socket counts the operation until the routine has
+// returned.
 func (irp *IRP) completeSend(status NTSTATUS) {
+	op := &irp.op
 	var information uintptr
 	if status.Success() {
-		information = irp.op.bytes
+		information = op.bytes
 	}
+	socket := op.socket
 	irp.complete(status, information)
+	socket.finish()
 }
 
 // finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import "net/netip"
+
+// Bind is WskBind: it gives the socket its local address, unicast, multicast or wildcard, with port 0 for a free port of
+// 49152–65535. local is read during the call. flags is reserved and 0.
+//
+// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP, flags,
+// no address, another family, too short), STATUS_INVALID_DEVICE_STATE (already bound or being bound),
+// STATUS_INVALID_ADDRESS_COMPONENT (a v4-mapped address while IPV6_V6ONLY is on), STATUS_NOT_IMPLEMENTED (a listening socket).
+// The IRP of a pending bind completes with success, Information 0, or with STATUS_ADDRESS_ALREADY_EXISTS,
+// STATUS_ACCESS_DENIED, STATUS_INVALID_ADDRESS_COMPONENT (not a local address) or STATUS_TOO_MANY_ADDRESSES (no free
+// port); after a failure the socket can be bound again. Close waits for a pending bind.
+func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	sn := s.enter()
+	status := sn.admit(cancelled, flags)
+	if status == STATUS_SUCCESS {
+		status = sn.bindable()
+	}
+	var req BindRequest
+	if status == STATUS_SUCCESS {
+		status = s.startBind(local, &req)
+	}
+	if status != STATUS_SUCCESS {
+		return s.answer(irp, status, 0)
+	}
+	irp.PendingReturned = true
+	sn.endpoint.Bind(req, func(local netip.AddrPort, status NTSTATUS) {
+		s.bound(local, status)
+		irp.complete(status, 0)
+		s.finish()
+	})
+	s.leave()
+	return STATUS_PENDING
+}
+
+// bindable refuses sockets of the other categories. That a listening UDP socket fails here and not at its making
+// is what Windows does.
+func (sn *snapshot) bindable() NTSTATUS {
+	switch sn.category {
+	case WSK_FLAG_DATAGRAM_SOCKET:
+		return STATUS_SUCCESS
+	case WSK_FLAG_LISTEN_SOCKET:
+		return STATUS_NOT_IMPLEMENTED
+	}
+	return STATUS_INVALID_DEVICE_REQUEST
+}
+
+func (s *Socket) startBind(local SOCKADDR, req *BindRequest) NTSTATUS {
+	return s.update(func(sn *snapshot) NTSTATUS {
+		ap, ok := local.AddrPort()
+		switch {
+		case sn.refuse != STATUS_SUCCESS: // closed since the call began
+			return sn.refuse
+		case !ok || local.Family() != sn.family:
+			return STATUS_INVALID_PARAMETER
+		case sn.bind != unbound:
+			return STATUS_INVALID_DEVICE_STATE
+		case ap.Addr().Is4In6() && sn.v6Only:
+			return STATUS_INVALID_ADDRESS_COMPONENT
+		}
+		*req = BindRequest{
+			Local:               ap,
+			DualStack:           sn.family == AF_INET6 && !sn.v6Only,
+			ReuseAddress:        sn.reuseAddress,
+			ExclusiveAddressUse: sn.exclusiveAddressUse,
+		}
+		sn.bind = binding
+		return STATUS_SUCCESS
+	})
+}
+
+// bound records the outcome, before the IRP tells the client.
+func (s *Socket) bound(local netip.AddrPort, status NTSTATUS) {
+	s.update(func(sn *snapshot) NTSTATUS {
+		sn.bind = unbound
+		if status.Success() {
+			sn.bind, sn.local = bound, local
+		}
+		return STATUS_SUCCESS
+	})
+}
+
+// GetLocalAddress is WskGetLocalAddress: it stores the bound address, 16 or 28 bytes by the socket's family, in
+// local before irp completes. After a wildcard bind that is the wildcard with the port in use.
+//
+// Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER
+// (no IRP or no local) or STATUS_BUFFER_TOO_SMALL.
+func (s *Socket) GetLocalAddress(local SOCKADDR, irp *IRP) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	sn := s.enter()
+	status := sn.admit(cancelled, 0)
+	switch {
+	case status != STATUS_SUCCESS:
+	case sn.endpoint == nil:
+		status = STATUS_INVALID_DEVICE_REQUEST
+	case sn.bind != bound:
+		status = STATUS_INVALID_DEVICE_STATE
+	case local == nil:
+		status = STATUS_INVALID_PARAMETER
+	case putSockaddr(local, sn.family, sn.local) == 0:
+		status = STATUS_BUFFER_TOO_SMALL
+	}
+	return s.answer(irp, status, 0)
+}

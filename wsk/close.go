@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// Close is WskCloseSocket. From now on every call on the socket ends in STATUS_FILE_CLOSED, a second Close too. Sends that
+// wait in the provider are cancelled with STATUS_CANCELLED; those already with the kernel complete as they would have.
+// When the last of them has completed and the port is free, irp completes with STATUS_SUCCESS.
+//
+// Returns STATUS_PENDING, or STATUS_INVALID_PARAMETER and nothing is closed when irp is nil. A cancelled IRP closes
+// all the same. Close may be called from a completion routine of this very socket, and while other goroutines are in
+// a call on it, which Windows forbids.
+func (s *Socket) Close(irp *IRP) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	irp.begin()
+	s.enter()
+	var endpoint Endpoint
+	status := s.update(func(sn *snapshot) NTSTATUS {
+		if sn.refuse == STATUS_FILE_CLOSED {
+			return STATUS_FILE_CLOSED
+		}
+		sn.refuse = STATUS_FILE_CLOSED
+		s.closeIRP = irp
+		endpoint = sn.endpoint
+		return STATUS_SUCCESS
+	})
+	if status != STATUS_SUCCESS {
+		return s.answer(irp, status, 0)
+	}
+	irp.PendingReturned = true
+	s.closing.Store(true)
+	if endpoint != nil {
+		endpoint.Abort()
+	}
+	s.finished.Add(1) // the close IRP itself does not hold the end up
+	s.leave()
+	return STATUS_PENDING
+}
+
+// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that.
+// entered is read last: if it equals the other two then, everything that had entered was over at that moment, and whatever
+// enters later sees the socket closed and does not touch the endpoint.
+func (s *Socket) tearDown() {
+	finished, left := s.finished.Load(), s.left.Load()
+	if entered := s.entered.Load(); finished != entered || left != entered || !s.torn.CompareAndSwap(false, true) {
+		return
+	}
+	if endpoint := s.snap.Load().endpoint; endpoint != nil {
+		endpoint.Close(s.closed)
+		return
+	}
+	s.closed()
+}
+
+// closed completes the close. The client's registration is told last: a Deregister that returns has no routine running.
+func (s *Socket) closed() {
+	irp := s.closeIRP
+	s.closeIRP = nil
+	irp.complete(STATUS_SUCCESS, 0)
+	s.client.socketGone()
+}

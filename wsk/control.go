@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import "encoding/binary"
+
+// ControlSocket is WskControlSocket: it sets an option from input, gets one into output, or performs an I/O
+// control. level counts for options only. input is read during the call only; output is written before irp completes,
+// and Information is the number of bytes written. All values are little-endian, save where Windows wants network order
+// (IP_UNICAST_IF, IP_MULTICAST_IF).
+//
+// irp is required for SOL_SOCKET options and for the two fixed addresses and optional otherwise, since everything here
+// is done at once. Without an IRP outputSizeReturned, if not nil, is set to the number of bytes written; with one it is
+// ignored.
+//
+// Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_PARAMETER (request type; IRP missing; size or value
+// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_INVALID_DEVICE_STATE (an option that must be
+// set before bind, or an I/O control that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
+// provider does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category),
+// STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED, STATUS_FILE_CLOSED or
+// STATUS_FILE_FORCED_CLOSED.
+func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level uint32, input, output []byte,
+	outputSizeReturned *uintptr, irp *IRP,
+) NTSTATUS {
+	if irp == nil && needsIRP(requestType, controlCode, level) {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp != nil && irp.begin()
+	sn := s.enter()
+	status := sn.admit(cancelled, 0)
+	var written int
+	if status == STATUS_SUCCESS {
+		switch requestType {
+		case WskSetOption:
+			status = s.update(func(sn *snapshot) NTSTATUS { return sn.setOption(level, controlCode, input) })
+		case WskGetOption:
+			written, status = sn.getOption(level, controlCode, output)
+		case WskIoctl:
+			status = s.ioctl(controlCode, input)
+		default:
+			status = STATUS_INVALID_PARAMETER
+		}
+	}
+	if irp != nil {
+		return s.answer(irp, status, uintptr(written))
+	}
+	if outputSizeReturned != nil {
+		*outputSizeReturned = uintptr(written)
+	}
+	s.finished.Add(1)
+	s.leave()
+	return status
+}
+
+// needsIRP is the table of wsk.md §6 for the codes that are known here.
+func needsIRP(requestType ControlSocketType, controlCode, level uint32) bool {
+	if requestType == WskIoctl {
+		return controlCode == SIO_WSK_SET_REMOTE_ADDRESS || controlCode == SIO_WSK_SET_SENDTO_ADDRESS
+	}
+	return level == SOL_SOCKET
+}
+
+func (sn *snapshot) setOption(level, code uint32, input []byte) NTSTATUS {
+	if sn.refuse != STATUS_SUCCESS { // closed since the call began
+		return sn.refuse
+	}
+	if level == IPPROTO_IP && code == IP_MULTICAST_TTL && len(input) == 1 { // a form that clients use
+		input = []byte{input[0], 0, 0, 0}
+	}
+	set := sn.setter(level, code)
+	if set == nil {
+		return STATUS_NOT_SUPPORTED
+	}
+	if len(input) != 4 {
+		return STATUS_INVALID_PARAMETER
+	}
+	return set(binary.LittleEndian.Uint32(input))
+}
+
+// setter finds the option, nil if it is unknown or can't be set.
+func (sn *snapshot) setter(level, code uint32) func(value uint32) NTSTATUS {
+	switch {
+	case level == SOL_SOCKET:
+		return sn.setterSocket(code)
+	case level == IPPROTO_IP:
+		return sn.setterIP(code)
+	case level == IPPROTO_IPV6 && sn.family == AF_INET6:
+		return sn.setterIPv6(code)
+	case level == IPPROTO_UDP:
+		return sn.setterUDP(code)
+	}
+	return nil
+}
+
+func (sn *snapshot) getOption(level, code uint32, output []byte) (int, NTSTATUS) {
+	value, status := uint32(0), STATUS_NOT_SUPPORTED
+	switch {
+	case level == SOL_SOCKET:
+		value, status = sn.getSocket(code)
+	case level == IPPROTO_IP:
+		value, status = sn.getIP(code)
+	case level == IPPROTO_IPV6 && sn.family == AF_INET6:
+		value, status = sn.getIPv6(code)
+	case level == IPPROTO_UDP:
+		value, status = sn.getUDP(code)
+	}
+	if status != STATUS_SUCCESS {
+		return 0, status
+	}
+	if len(output) < 4 {
+		return 0, STATUS_BUFFER_TOO_SMALL
+	}
+	binary.LittleEndian.PutUint32(output, value)
+	return 4, STATUS_SUCCESS
+}
+
+// The small setters that the option tables are made of.
+
+func setBool(field *bool) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		*field = v != 0
+		return STATUS_SUCCESS
+	}
+}
+
+func setWord(field *uint32) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		*field = v
+		return STATUS_SUCCESS
+	}
+}
+
+// setRange sets a byte between low and 255.
+func setRange(field *uint8, low uint32) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		if v < low || v > 255 {
+			return STATUS_INVALID_PARAMETER
+		}
+		*field = uint8(v)
+		return STATUS_SUCCESS
+	}
+}
+
+// beforeBind guards a setter whose option is of no use once the address is taken.
+func (sn *snapshot) beforeBind(set func(uint32) NTSTATUS) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		if sn.bind != unbound {
+			return STATUS_INVALID_DEVICE_STATE
+		}
+		return set(v)
+	}
+}
+
+func boolValue(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}

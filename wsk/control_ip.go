@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+)
+
+// InterfaceFinder is what an Endpoint may have besides: the interface that has a local address, for the form of
+// IP_MULTICAST_IF that names the interface by an address. It does not block. It answers
+// STATUS_INVALID_ADDRESS_COMPONENT when no interface has the address. Of an Endpoint without it the
+// form is STATUS_NOT_SUPPORTED.
+type InterfaceFinder interface {
+	InterfaceOf(addr netip.Addr) (index uint32, status NTSTATUS)
+}
+
+// defaultHops is what -1 sets the hop limits of IPv6 back to, RFC 3493 section 5.1.
+const (
+	defaultTTL          = 128
+	defaultMulticastTTL = 1
+)
+
+func (sn *snapshot) setterIP(code uint32) func(uint32) NTSTATUS {
+	switch code {
+	case IP_UNICAST_IF:
+		return setInterfaceBE(&sn.ip4.unicastIf)
+	case IP_MULTICAST_IF:
+		return sn.setMulticastIf
+	case IP_TTL:
+		return setRange(&sn.ip4.ttl, 1)
+	case IP_MULTICAST_TTL:
+		return setRange(&sn.ip4.multicastTTL, 1)
+	case IP_DONTFRAGMENT:
+		return setBool(&sn.ip4.dontFragment)
+	}
+	return sn.ip4.setter(code)
+}
+
+func (sn *snapshot) setterIPv6(code uint32) func(uint32) NTSTATUS {
+	switch code {
+	case IPV6_V6ONLY:
+		return sn.beforeBind(setBool(&sn.v6Only))
+	case IPV6_UNICAST_IF:
+		return setWord(&sn.ip6.unicastIf)
+	case IPV6_MULTICAST_IF:
+		return setWord(&sn.ip6.multicastIf)
+	case IPV6_UNICAST_HOPS:
+		return setHops(&sn.ip6.ttl, defaultTTL)
+	case IPV6_MULTICAST_HOPS:
+		return setHops(&sn.ip6.multicastTTL, defaultMulticastTTL)
+	case IPV6_DONTFRAG:
+		return setBool(&sn.ip6.dontFragment)
+	case IP_TOS: // number 3 is not an option of this level
+		return nil
+	case IPV6_TCLASS:
+		return sn.ip6.setter(IP_TOS)
+	}
+	return sn.ip6.setter(code)
+}
+
+// setter has the options whose number or meaning both levels share.
+func (o *ipOptions) setter(code uint32) func(uint32) NTSTATUS {
+	switch code {
+	case IP_TOS:
+		return setRange(&o.tos, 0)
+	case IP_MTU_DISCOVER:
+		return func(v uint32) NTSTATUS {
+			if v >= uint32(IP_PMTUDISC_MAX) {
+				return STATUS_INVALID_PARAMETER
+			}
+			o.mtuDiscover = FragmentPolicy(v)
+			return STATUS_SUCCESS
+		}
+	}
+	return nil
+}
+
+func setHops(field *uint8, fallback uint8) func(uint32) NTSTATUS {
+	set := setRange(field, 1)
+	return func(v uint32) NTSTATUS {
+		if int32(v) == -1 {
+			v = uint32(fallback)
+		}
+		return set(v)
+	}
+}
+
+// setInterfaceBE reads an interface index in network byte order. An index above 24 bits is one in the wrong order.
+func setInterfaceBE(field *uint32) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		index := bits.ReverseBytes32(v)
+		if index > 0xFFFFFF {
+			return STATUS_INVALID_PARAMETER
+		}
+		*field = index
+		return STATUS_SUCCESS
+	}
+}
+
+// setMulticastIf takes an interface index as 0.x.x.x, or an address of the interface, both in network order.
+func (sn *snapshot) setMulticastIf(v uint32) NTSTATUS {
+	if setInterfaceBE(&sn.ip4.multicastIf)(v) == STATUS_SUCCESS {
+		return STATUS_SUCCESS
+	}
+	finder, ok := sn.endpoint.(InterfaceFinder)
+	if !ok {
+		return STATUS_NOT_SUPPORTED
+	}
+	index, status := finder.InterfaceOf(netip.AddrFrom4([4]byte(binary.LittleEndian.AppendUint32(nil, v))))
+	if status == STATUS_SUCCESS {
+		sn.ip4.multicastIf = index
+	}
+	return status
+}
+
+func (sn *snapshot) getIP(code uint32) (uint32, NTSTATUS) {
+	switch code {
+	case IP_UNICAST_IF:
+		return bits.ReverseBytes32(sn.ip4.unicastIf), STATUS_SUCCESS
+	case IP_MULTICAST_IF: // host order, unlike the set
+		return sn.ip4.multicastIf, STATUS_SUCCESS
+	case IP_TTL:
+		return uint32(sn.ip4.ttl), STATUS_SUCCESS
+	case IP_MULTICAST_TTL:
+		return uint32(sn.ip4.multicastTTL), STATUS_SUCCESS
+	case IP_TOS:
+		return uint32(sn.ip4.tos), STATUS_SUCCESS
+	case IP_DONTFRAGMENT:
+		return boolValue(sn.ip4.dontFragment), STATUS_SUCCESS
+	case IP_MTU_DISCOVER:
+		return uint32(sn.ip4.mtuDiscover), STATUS_SUCCESS
+	case IP_MTU:
+		return sn.pathMTU(true)
+	}
+	return 0, STATUS_NOT_SUPPORTED
+}
+
+func (sn *snapshot) getIPv6(code uint32) (uint32, NTSTATUS) {
+	switch code {
+	case IPV6_V6ONLY:
+		return boolValue(sn.v6Only), STATUS_SUCCESS
+	case IPV6_UNICAST_IF:
+		return sn.ip6.unicastIf, STATUS_SUCCESS
+	case IPV6_MULTICAST_IF:
+		return sn.ip6.multicastIf, STATUS_SUCCESS
+	case IPV6_UNICAST_HOPS:
+		return uint32(sn.ip6.ttl), STATUS_SUCCESS
+	case IPV6_MULTICAST_HOPS:
+		return uint32(sn.ip6.multicastTTL), STATUS_SUCCESS
+	case IPV6_TCLASS:
+		return uint32(sn.ip6.tos), STATUS_SUCCESS
+	case IPV6_DONTFRAG:
+		return boolValue(sn.ip6.dontFragment), STATUS_SUCCESS
+	case IPV6_MTU_DISCOVER:
+		return uint32(sn.ip6.mtuDiscover), STATUS_SUCCESS
+	case IPV6_MTU:
+		return sn.pathMTU(false)
+	}
+	return 0, STATUS_NOT_SUPPORTED
+}
+
+// pathMTU is known only for a fixed address, which is what a connected socket is elsewhere, and only on the
+// level of its IP version.
+func (sn *snapshot) pathMTU(is4 bool) (uint32, NTSTATUS) {
+	if sn.endpoint == nil || !sn.hasFixed || sn.fixed.is4() != is4 {
+		return 0, STATUS_INVALID_CONNECTION
+	}
+	var to Destination
+	sn.aim(&to, &sn.fixed, is4)
+	mtu, status := sn.endpoint.MTU(&to)
+	return uint32(mtu), status
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// ProviderNPI is WSK_PROVIDER_NPI, filled in by [CaptureProviderNPI]. Its methods are the functions of
+// WSK_PROVIDER_DISPATCH with npi.Client as their first argument. They may be called until [ReleaseProviderNPI], do not
+// block, and may be called from completion routines.
+type ProviderNPI struct {
+	Client   *Client
+	Dispatch *ProviderDispatch
+}
+
+// ProviderDispatch is WSK_PROVIDER_DISPATCH.
+type ProviderDispatch struct {
+	// Version is the highest version of the provider; the minor number may be above what the client asked for.
+	Version  uint16
+	Reserved uint16
+
+	provider *provider
+}
+
+// EPROCESS and ETHREAD stand for the process and the thread that a call is made for. There is one process here, so
+// any value means it, as nil does.
+type (
+	EPROCESS struct{ _ byte }
+	ETHREAD  struct{ _ byte }
+)
+
+// SecurityDescriptor stands for a descriptor that WSK_CACHE_SD has cached. None can be made yet.
+type SecurityDescriptor struct{ _ byte }
+
+// Socket is WskSocket: it makes a socket. family is AF_INET or AF_INET6, socketType SOCK_DGRAM and protocol
+// IPPROTO_UDP. flags is the category, WSK_FLAG_DATAGRAM_SOCKET or WSK_FLAG_BASIC_SOCKET. socketContext is handed to
+// the callbacks in dispatch, which may be nil; both are nil for a basic socket. securityDescriptor nil is the default one,
+// which refuses sharing.
+//
+// On success irp's IoStatus.Socket is the socket, in C IoStatus.Information. Returns STATUS_PENDING, or a failure with which
+// irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; unknown or several categories; context or
+// dispatch on a basic socket; a descriptor that is not a cached one), STATUS_INVALID_HANDLE (no client, or nothing
+// captured), STATUS_CANCELLED, STATUS_PROTOCOL_NOT_SUPPORTED (another family, type or protocol, SOCK_RAW too),
+// STATUS_NOT_SUPPORTED (connection and stream sockets), STATUS_DEVICE_NOT_READY (the provider is detached), or what the
+// transport says. A listening UDP socket is made, as on Windows, and can't be bound.
+func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32, socketContext any,
+	dispatch *ClientDatagramDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
+	securityDescriptor *SecurityDescriptor, irp *IRP,
+) NTSTATUS {
+	_, _ = owningProcess, owningThread
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	if !npi.beginCall() {
+		return npi.answer(irp, STATUS_INVALID_HANDLE, STATUS_INVALID_HANDLE)
+	}
+	status := STATUS_CANCELLED
+	if !cancelled {
+		status = validSocket(family, socketType, protocol, flags)
+	}
+	if status == STATUS_SUCCESS && (securityDescriptor != nil ||
+		flags == WSK_FLAG_BASIC_SOCKET && (socketContext != nil || dispatch != nil)) {
+		status = STATUS_INVALID_PARAMETER
+	}
+	if status == STATUS_SUCCESS {
+		s := &Socket{client: npi.Client, context: socketContext, events: dispatch}
+		status = s.open(npi.Dispatch.provider, family, flags)
+		irp.IoStatus.Socket = s
+	}
+	if status != STATUS_SUCCESS {
+		irp.IoStatus.Socket = nil
+		return npi.answer(irp, status, status)
+	}
+	npi.Client.count(&npi.Client.sockets, 1)
+	return npi.answer(irp, STATUS_SUCCESS, STATUS_PENDING)
+}
+
+// beginCall counts a call, which answer or endCall ends. It reports false when the handle is of no use.
+func (npi *ProviderNPI) beginCall() bool {
+	return npi.Client != nil && npi.Dispatch != nil && npi.Dispatch.provider != nil && npi.Client.beginCall()
+}
+
+// answer completes the IRP of a provider call, ends the call unless the handle was refused, and gives what the
+// call returns: returned, or STATUS_PENDING.
+func (npi *ProviderNPI) answer(irp *IRP, status, returned NTSTATUS) NTSTATUS {
+	end := func() {
+		irp.complete(status, 0)
+		if status != STATUS_INVALID_HANDLE {
+			npi.Client.endCall()
+		}
+	}
+	irp.PendingReturned = returned == STATUS_PENDING
+	if npi.Dispatch != nil && npi.Dispatch.provider != nil && npi.Dispatch.provider.nested.enter() {
+		defer npi.Dispatch.provider.nested.exit()
+		end()
+		return returned
+	}
+	irp.PendingReturned = true
+	go end()
+	return STATUS_PENDING
+}
+
+// validSocket checks category and transport.
+func validSocket(family, socketType uint16, protocol, category uint32) NTSTATUS {
+	if family != AF_INET && family != AF_INET6 || socketType != SOCK_DGRAM || protocol != IPPROTO_UDP {
+		if category > WSK_FLAG_STREAM_SOCKET || category&(category-1) != 0 {
+			return STATUS_INVALID_PARAMETER
+		}
+		return STATUS_PROTOCOL_NOT_SUPPORTED
+	}
+	switch category {
+	case WSK_FLAG_BASIC_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET:
+		return STATUS_SUCCESS
+	case WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_STREAM_SOCKET:
+		return STATUS_NOT_SUPPORTED
+	}
+	return STATUS_INVALID_PARAMETER
+}
+
+// open makes the socket usable. The snapshot is there before the endpoint, which may report its death at once.
+func (s *Socket) open(p *provider, family uint16, category uint32) NTSTATUS {
+	if p.detached.Load() {
+		return STATUS_DEVICE_NOT_READY
+	}
+	sn := &snapshot{options: defaultOptions(), family: family, category: category}
+	sn.derive()
+	s.snap.Store(sn)
+	if category != WSK_FLAG_DATAGRAM_SOCKET {
+		return STATUS_SUCCESS
+	}
+	endpoint, status := p.transport.OpenEndpoint(family, (*endpointEvents)(s))
+	if status != STATUS_SUCCESS {
+		return status
+	}
+	return s.update(func(sn *snapshot) NTSTATUS {
+		sn.endpoint = endpoint
+		return STATUS_SUCCESS
+	})
+}
+
+// ControlClient is WskControlClient. None of its codes is supported yet: every call returns STATUS_NOT_SUPPORTED and
+// completes irp, if there is one, with it. input and output are raw bytes; outputSizeReturned, which may be nil, is set
+// when there is no IRP.
+func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, outputSizeReturned *uintptr,
+	irp *IRP,
+) NTSTATUS {
+	_, _, _ = controlCode, input, output
+	if irp != nil {
+		irp.begin()
+	}
+	status := STATUS_NOT_SUPPORTED
+	if !npi.beginCall() {
+		status = STATUS_INVALID_HANDLE
+	}
+	if irp != nil {
+		return npi.answer(irp, status, status)
+	}
+	if outputSizeReturned != nil {
+		*outputSizeReturned = 0
+	}
+	if status != STATUS_INVALID_HANDLE {
+		npi.Client.endCall()
+	}
+	return status
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// SendTo is WskSendTo: it sends the payload that buf describes as one datagram, or as several when UDP_SEND_MSG_SIZE is in
+// force. A nil remote sends to the fixed address of the socket. control holds control data objects, see [CMsgs]; they
+// override the socket's options for this send. flags is reserved and 0.
+//
+// Until irp completes the MDL chain belongs to the provider. buf itself, remote and control are read during the call
+// only. There is no buffering: irp completes when the last frame has left, that is when the kernel has given it back, and
+// Information is then the number of payload bytes.
+//
+// Returns STATUS_PENDING, or a failure with which irp has completed. In the order of the checks:
+// STATUS_INVALID_PARAMETER (no IRP: nothing completes), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED (close the socket),
+// STATUS_CANCELLED (cancelled before), STATUS_INVALID_PARAMETER (flags; buf nil or against the rules of [Buf]),
+// STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER (nil remote without a fixed address; another
+// family or too short), STATUS_INVALID_ADDRESS_COMPONENT (wildcard, port 0, or an IP version that the socket can't send),
+// STATUS_INVALID_PARAMETER (control), STATUS_ACCESS_DENIED (255.255.255.255 without SO_BROADCAST), STATUS_INVALID_BUFFER_SIZE
+// (more than 65507 bytes over IPv4 or 65527 over IPv6). A pending send may complete with STATUS_INVALID_BUFFER_SIZE
+// (DF and too large for the path), STATUS_INVALID_ADDRESS_COMPONENT (source not local), STATUS_ACCESS_DENIED (subnet
+// broadcast), STATUS_NETWORK_UNREACHABLE, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
+// STATUS_FILE_FORCED_CLOSED, or STATUS_CANCELLED (by Cancel or Close, while it was waiting).
+//
+// It may be called from completion routines, also with the IRP that has just completed, without end. It allocates nothing.
+func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte, irp *IRP) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	sn := s.enter()
+	op := &irp.op
+	status := sn.admit(cancelled, flags)
+	if status == STATUS_SUCCESS {
+		status = op.capture(buf)
+	}
+	if status == STATUS_SUCCESS {
+		status = sn.address(op, remote, control)
+	}
+	if status != STATUS_SUCCESS {
+		return s.answer(irp, status, 0)
+	}
+	s.submit(sn, irp)
+	return STATUS_PENDING
+}
+
+// SendMessages is WskSendMessages: SendTo for a list of datagrams, with one remote address, one control and one IRP for
+// all. The list is checked first, and if any node is refused nothing is sent. Datagrams leave in the order of the list;
+// irp completes when the last one has left, Information being the sum. If one fails after all, irp completes with that
+// failure and Information 0; others may have left.
+//
+// The nodes are read during the call only; the MDL chains belong to the provider until irp completes. An empty
+// list is STATUS_INVALID_PARAMETER. Everything else is as for SendTo. An IRP keeps the room for its longest list, so
+// that a reused one allocates nothing.
+func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, control []byte, irp *IRP) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	sn := s.enter()
+	op := &irp.op
+	status := sn.admit(cancelled, flags)
+	if status == STATUS_SUCCESS {
+		status = irp.captureList(list)
+	}
+	if status == STATUS_SUCCESS {
+		status = sn.address(op, remote, control)
+	}
+	if status != STATUS_SUCCESS {
+		return s.answer(irp, status, 0)
+	}
+	s.submit(sn, irp)
+	return STATUS_PENDING
+}
+
+// capture is row 5 of wsk.md §2.6 for one buffer, which it copies.
+func (op *SendOp) capture(buf *Buf) NTSTATUS {
+	if buf == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	op.one[0] = *buf // one read, then the check of what was read
+	if !op.one[0].valid() {
+		return STATUS_INVALID_PARAMETER
+	}
+	op.Bufs = op.one[:]
+	op.bytes = op.one[0].Length
+	return STATUS_SUCCESS
+}
+
+// captureList is row 5 for a list. A list that turns back on itself is refused (Brent's algorithm).
+func (irp *IRP) captureList(list *BufList) NTSTATUS {
+	irp.list = irp.list[:0]
+	var sum uintptr
+	mark := (*BufList)(nil)
+	for node := list; node != nil; node = node.Next {
+		if node == mark {
+			return STATUS_INVALID_PARAMETER
+		}
+		irp.list = append(irp.list, node.Buffer)
+		n := len(irp.list)
+		if n&(n-1) == 0 {
+			mark = node
+		}
+		b := &irp.list[n-1]
+		if !b.valid() {
+			return STATUS_INVALID_PARAMETER
+		}
+		sum += b.Length
+	}
+	if len(irp.list) == 0 {
+		return STATUS_INVALID_PARAMETER
+	}
+	irp.op.Bufs = irp.list
+	irp.op.bytes = sum
+	return STATUS_SUCCESS
+}
+
+// address is rows 6 to 13 of wsk.md §2.6.
+func (sn *snapshot) address(op *SendOp, remote SOCKADDR, control []byte) NTSTATUS {
+	if sn.endpoint == nil {
+		return STATUS_INVALID_DEVICE_REQUEST
+	}
+	if status := sn.direct(op, remote, control); status != STATUS_SUCCESS {
+		return status
+	}
+	limit := uintptr(MaxPayload6)
+	if op.To.Is4() {
+		limit = MaxPayload4
+	}
+	for i := range op.Bufs {
+		if op.Bufs[i].Length > limit {
+			return STATUS_INVALID_BUFFER_SIZE
+		}
+	}
+	return STATUS_SUCCESS
+}
+
+// submit hands a checked operation to the transport. The IRP is not the caller's any more when Send returns.
+func (s *Socket) submit(sn *snapshot, irp *IRP) {
+	op := &irp.op
+	op.Transport = SendState{}
+	if op.cancel.Load() != cancelIdle {
+		op.cancel.Store(cancelIdle)
+	}
+	op.irp, op.socket = irp, s
+	irp.PendingReturned = true
+	sn.endpoint.Send(op)
+	s.leave()
+}

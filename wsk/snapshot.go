@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import "net/netip"
+
+// snapshot is everything that a send needs to know about its socket. It never changes once it is published, so
+// that a send reads one pointer and takes no lock.
+type snapshot struct {
+	options
+	family   uint16
+	endpoint Endpoint // nil for a socket that can't send
+	category uint32
+
+	// refuse is what every call but Close answers: STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED, or success.
+	refuse NTSTATUS
+
+	bind  bindState
+	local netip.AddrPort // valid when bound
+
+	// Which destinations row 10 of wsk.md §2.6 refuses.
+	no4, no6 bool
+
+	fixed       remote // destination of a send without an address
+	hasFixed    bool
+	fixedRemote fixedAddress // SIO_WSK_SET_REMOTE_ADDRESS
+	fixedSendTo fixedAddress // SIO_WSK_SET_SENDTO_ADDRESS
+	fixedOrder  uint64       // counts settings, to know the last one
+
+	base [baseCount]Destination
+}
+
+type bindState uint8
+
+const (
+	unbound bindState = iota
+	binding
+	bound
+)
+
+// fixedAddress is one of the two fixed addresses. order 0 means not set.
+type fixedAddress struct {
+	remote
+	order uint64
+}
+
+// derive computes what follows from the other fields.
+func (sn *snapshot) derive() {
+	sn.base = sn.options.bases()
+	if sn.family == AF_INET6 {
+		sn.no4 = sn.v6Only
+		sn.no6 = false
+		if addr := sn.local.Addr(); sn.bind == bound && !addr.IsUnspecified() {
+			sn.no6 = addr.Is4In6()
+			sn.no4 = sn.no4 || !addr.Is4In6()
+		}
+	}
+	last := &sn.fixedRemote
+	if sn.fixedSendTo.order > last.order {
+		last = &sn.fixedSendTo
+	}
+	sn.fixed, sn.hasFixed = last.remote, last.order != 0
+}
+
+// reachable is row 10 of wsk.md §2.6: an IPv4 destination on a socket that is IPv6 only or bound to one
+// IPv6 address, and the reverse.
+func (sn *snapshot) reachable(is4 bool) bool {
+	if is4 {
+		return !sn.no4
+	}
+	return !sn.no6
+}
+
+// direct fills in where op goes and how, rows 6 to 12 of wsk.md §2.6 in their order. Nothing of address and control is
+// referenced afterwards.
+func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATUS {
+	if sn.bind != bound {
+		return STATUS_INVALID_DEVICE_STATE
+	}
+	var r remote
+	if address == nil {
+		if !sn.hasFixed {
+			return STATUS_INVALID_PARAMETER
+		}
+		r = sn.fixed
+	} else if status := r.parse(address, sn.family); status != STATUS_SUCCESS {
+		return status
+	}
+	if r.port == 0 || r.isUnspecified() {
+		return STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	is4 := r.is4()
+	if !sn.reachable(is4) {
+		return STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	sn.aim(&op.To, &r, is4)
+	op.Segment = sn.segment
+	if len(control) != 0 {
+		var c sendControl
+		status := c.parse(control, is4)
+		if status == STATUS_SUCCESS {
+			status = c.apply(&op.To, r.scope)
+		}
+		if status != STATUS_SUCCESS {
+			return status
+		}
+		if c.setSegment {
+			op.Segment = c.segment
+		}
+	}
+	if r.isLimitedBroadcast() && !sn.broadcast {
+		return STATUS_ACCESS_DENIED
+	}
+	return STATUS_SUCCESS
+}
+
+// aim merges an address with the options.
+func (sn *snapshot) aim(to *Destination, r *remote, is4 bool) {
+	i := baseUnicast6
+	if is4 {
+		i = baseUnicast4
+	}
+	if r.isMulticast() {
+		i++
+	}
+	*to = sn.base[i]
+	to.Addr, to.Port = r.addr, r.port
+	if r.scope != 0 {
+		to.IfIndex = r.scope
+	}
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// Sizes of the address structures in bytes (ws2def.h, ws2ipdef.h).
+const (
+	SizeofSockaddrIn      = 16
+	SizeofSockaddrIn6     = 28
+	SizeofSockaddrStorage = 128
+)
+
+// SOCKADDR is a socket address as raw bytes in the Windows layout, because WSK passes addresses without a length
+// and a typed form could not hold what validation must refuse. nil is the C NULL.
+//
+//	SOCKADDR_IN:  family u16 0 | port BE16 2 | address 4 | zero 8..15
+//	SOCKADDR_IN6: family u16 0 | port BE16 2 | flow info 4 | address 8 | scope id u32 24
+//
+// The family is read first, then 16 or 28 bytes and never more; a longer slice, such as a SOCKADDR_STORAGE, is
+// fine. family and scope id are little-endian. Calls read an address while they run and keep no reference.
+type SOCKADDR []byte
+
+// NewSockaddr is AppendSockaddr to a new slice.
+func NewSockaddr(ap netip.AddrPort) SOCKADDR { return AppendSockaddr(nil, ap) }
+
+// AppendSockaddr appends ap as SOCKADDR_IN for an IPv4 address and as SOCKADDR_IN6 for all others, the v4-mapped
+// ones (::ffff:1.2.3.4) included, which is how a dual-stack socket names IPv4 peers. A zone must be an interface
+// index in decimal, since names have no meaning here. For an invalid address or zone it returns nil.
+func AppendSockaddr(b []byte, ap netip.AddrPort) SOCKADDR {
+	addr := ap.Addr()
+	switch {
+	case addr.Is4():
+		a := addr.As4()
+		b = binary.LittleEndian.AppendUint16(b, AF_INET)
+		b = binary.BigEndian.AppendUint16(b, ap.Port())
+		b = append(b, a[:]...)
+		return append(b, make([]byte, 8)...)
+	case addr.Is6():
+		var scope uint64
+		if zone := addr.Zone(); zone != "" {
+			var err error
+			if scope, err = strconv.ParseUint(zone, 10, 32); err != nil {
+				return nil
+			}
+		}
+		a := addr.As16()
+		b = binary.LittleEndian.AppendUint16(b, AF_INET6)
+		b = binary.BigEndian.AppendUint16(b, ap.Port())
+		b = binary.LittleEndian.AppendUint32(b, 0)
+		b = append(b, a[:]...)
+		return binary.LittleEndian.AppendUint32(b, uint32(scope))
+	}
+	return nil
+}
+
+// Family is sa_family, or AF_UNSPEC when there are not even two bytes.
+func (sa SOCKADDR) Family() uint16 {
+	if len(sa) < 2 {
+		return AF_UNSPEC
+	}
+	return binary.LittleEndian.Uint16(sa)
+}
+
+// AddrPort is the address in Go's form; a scope id becomes a decimal zone and a v4-mapped address stays one.
+// It reports false when the family is unknown or the bytes are too few for it.
+func (sa SOCKADDR) AddrPort() (netip.AddrPort, bool) {
+	var r remote
+	if r.parse(sa, sa.Family()) != STATUS_SUCCESS {
+		return netip.AddrPort{}, false
+	}
+	addr := netip.AddrFrom16(r.addr)
+	if sa.Family() == AF_INET {
+		addr = addr.Unmap()
+	} else if r.scope != 0 {
+		addr = addr.WithZone(strconv.FormatUint(uint64(r.scope), 10))
+	}
+	return netip.AddrPortFrom(addr, r.port), true
+}
+
+// String is the address for people.
+func (sa SOCKADDR) String() string {
+	if sa == nil {
+		return "NULL"
+	}
+	ap, ok := sa.AddrPort()
+	if !ok {
+		return "invalid SOCKADDR, family " + strconv.Itoa(int(sa.Family()))
+	}
+	return ap.String()
+}
+
+// remote is a parsed SOCKADDR. An IPv4 address is v4-mapped in addr.
+type remote struct {
+	addr  [16]byte
+	scope uint32
+	port  uint16
+}
+
+// parse reads sa as an address of the family. Another family and too few bytes are STATUS_INVALID_PARAMETER.
+func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
+	if len(sa) < SizeofSockaddrIn || binary.LittleEndian.Uint16(sa) != family {
+		return STATUS_INVALID_PARAMETER
+	}
+	switch family {
+	case AF_INET:
+		r.addr = [16]byte{10: 0xff, 11: 0xff, 12: sa[4], 13: sa[5], 14: sa[6], 15: sa[7]}
+		r.scope = 0
+	case AF_INET6:
+		if len(sa) < SizeofSockaddrIn6 {
+			return STATUS_INVALID_PARAMETER
+		}
+		r.addr = [16]byte(sa[8:24])
+		r.scope = binary.LittleEndian.Uint32(sa[24:])
+	default:
+		return STATUS_INVALID_PARAMETER
+	}
+	r.port = binary.BigEndian.Uint16(sa[2:])
+	return STATUS_SUCCESS
+}
+
+// is4 reports whether the address is IPv4, that is v4-mapped.
+func (r *remote) is4() bool { return [12]byte(r.addr[:12]) == v4MappedPrefix }
+
+// isUnspecified reports 0.0.0.0 (v4-mapped) and ::.
+func (r *remote) isUnspecified() bool {
+	return r.addr == [16]byte{} || r.addr == [16]byte{10: 0xff, 11: 0xff}
+}
+
+// isMulticast reports 224.0.0.0/4 and ff00::/8.
+func (r *remote) isMulticast() bool {
+	return r.addr[0] == 0xff || r.is4() && r.addr[12]&0xf0 == 0xe0
+}
+
+// isLimitedBroadcast reports 255.255.255.255.
+func (r *remote) isLimitedBroadcast() bool {
+	return r.addr == [16]byte{10: 0xff, 11: 0xff, 12: 0xff, 13: 0xff, 14: 0xff, 15: 0xff}
+}
+
+// putSockaddr writes ap in the form of the family into b and returns its size, or 0 when b is too small.
+func putSockaddr(b []byte, family uint16, ap netip.AddrPort) int {
+	addr := ap.Addr()
+	if family == AF_INET6 && addr.Is4() {
+		ap = netip.AddrPortFrom(netip.AddrFrom16(addr.As16()), ap.Port())
+	} else if family == AF_INET {
+		ap = netip.AddrPortFrom(addr.Unmap(), ap.Port())
+	}
+	var room [SizeofSockaddrIn6]byte
+	sa := AppendSockaddr(room[:0], ap)
+	if len(b) < len(sa) {
+		return 0
+	}
+	return copy(b, sa)
+}

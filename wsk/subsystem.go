@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// MakeVersion is MAKE_WSK_VERSION.
+func MakeVersion(major, minor uint8) uint16 { return uint16(major)<<8 | uint16(minor) }
+
+// Subsystem is what the Network Module Registrar and the WSK subsystem are on Windows: the place where clients register
+// and where a transport is attached. The zero value is ready, with nothing attached. Most programs have one, [Default];
+// tests make their own. It is safe for concurrent use.
+type Subsystem struct {
+	mu       sync.Mutex
+	provider *provider     // nil: none attached
+	arrival  chan struct{} // closed at the next Attach; made when somebody waits
+}
+
+// provider is an attached transport.
+type provider struct {
+	transport Transport
+	versions  ProviderCharacteristics
+	detached  atomic.Bool
+	nested    nesting
+}
+
+// ProviderOptions describe a provider that is attached.
+type ProviderOptions struct {
+	// HighestVersion and LowestVersion are the WSK versions that clients may ask for, made by MakeVersion. 0 means 1.0.
+	HighestVersion, LowestVersion uint16
+}
+
+// ProviderCharacteristics is WSK_PROVIDER_CHARACTERISTICS.
+type ProviderCharacteristics struct {
+	HighestVersion, LowestVersion uint16
+}
+
+var defaultSubsystem Subsystem
+
+// Default is the subsystem of the process, which the package functions work on.
+func Default() *Subsystem { return &defaultSubsystem }
+
+// Attach makes transport the provider: captures that wait for one wake up. It returns STATUS_INVALID_PARAMETER for a nil
+// transport or a version range that is empty, and STATUS_ALREADY_REGISTERED while another is attached.
+func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTATUS {
+	versions := ProviderCharacteristics(options)
+	if versions.HighestVersion == 0 {
+		versions.HighestVersion = MakeVersion(1, 0)
+	}
+	if versions.LowestVersion == 0 {
+		versions.LowestVersion = MakeVersion(1, 0)
+	}
+	if transport == nil || versions.LowestVersion > versions.HighestVersion {
+		return STATUS_INVALID_PARAMETER
+	}
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.provider != nil {
+		return STATUS_ALREADY_REGISTERED
+	}
+	ss.provider = &provider{transport: transport, versions: versions}
+	if ss.arrival != nil {
+		close(ss.arrival)
+		ss.arrival = nil
+	}
+	return STATUS_SUCCESS
+}
+
+// Detach takes the provider away again. Captures wait from now on or fail with STATUS_DEVICE_NOT_READY, and so does the
+// making of sockets with what was captured before. Open sockets go on: whoever closes the transport itself decides
+// about them. Without a provider it does nothing.
+func (ss *Subsystem) Detach() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.provider != nil {
+		ss.provider.detached.Store(true)
+		ss.provider = nil
+	}
+}
+
+// attached returns the provider, or nil and a channel that is closed when there is one.
+func (ss *Subsystem) attached() (*provider, <-chan struct{}) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.provider != nil {
+		return ss.provider, nil
+	}
+	if ss.arrival == nil {
+		ss.arrival = make(chan struct{})
+	}
+	return nil, ss.arrival
+}
