@@ -69,7 +69,8 @@ func resolveStatus(err error) wsk.NTSTATUS {
 	switch {
 	case errors.Is(err, errBroadcastDenied):
 		return wsk.STATUS_ACCESS_DENIED
-	case errors.Is(err, route.ErrSource), errors.Is(err, errFamily):
+	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),
+		errors.Is(err, errFamily), errors.Is(err, frame.ErrInvalidFlow):
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	case errors.Is(err, route.ErrUnreachable):
 		return wsk.STATUS_HOST_UNREACHABLE
