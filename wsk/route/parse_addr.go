@@ -55,7 +55,7 @@ func parseAddress(b []byte) (Address, bool) {
 	}
 	is4 := b[0] == unix.AF_INET
 	prefix, err := peer.Prefix(bits)
-	if err != nil || a.Interface <= 0 || local.Is4() != is4 || peer.Is4() != is4 {
+	if err != nil || a.Interface <= 0 || !local.IsValid() || local.Is4() != is4 || peer.Is4() != is4 {
 		return Address{}, false
 	}
 	if !a.Broadcast.Is4() {
