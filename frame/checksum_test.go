@@ -61,7 +61,8 @@ func TestSumEveryLengthAndOffset(t *testing.T) {
 			var c frame.Sum
 			c.CopyAdd(dst, b)
 			if got := c.Fold(); got != want || !bytes.Equal(dst, b) {
-				t.Fatalf("CopyAdd offset %d length %d: %#04x, want %#04x, copied %v", offset, n, got, want, bytes.Equal(dst, b))
+				t.Fatalf("CopyAdd offset %d length %d: %#04x, want %#04x, copied %v",
+					offset, n, got, want, bytes.Equal(dst, b))
 			}
 			checkCanary(t, whole, fmt.Sprintf("CopyAdd of %d", n))
 		}

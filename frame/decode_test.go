@@ -81,7 +81,8 @@ func checkUDP(t *testing.T, pkt gopacket.Packet, flow frame.Flow, payload []byte
 		t.Fatalf("gopacket: no UDP in %v", pkt)
 	}
 	if uint16(udp.SrcPort) != flow.Src.Port() || uint16(udp.DstPort) != flow.Dst.Port() ||
-		int(udp.Length) != 8+len(payload) || !bytes.Equal(udp.Payload, payload) || (udp.Checksum == 0) != flow.NoChecksum {
+		int(udp.Length) != 8+len(payload) || !bytes.Equal(udp.Payload, payload) ||
+		(udp.Checksum == 0) != flow.NoChecksum {
 		t.Fatalf("gopacket: ports %d → %d, length %d, checksum %#04x, payload of %d octets, want %d",
 			udp.SrcPort, udp.DstPort, udp.Length, udp.Checksum, len(udp.Payload), len(payload))
 	}
@@ -140,7 +141,8 @@ func TestFragmentsDecodedByGopacket(t *testing.T) {
 						}
 					case *layers.IPv6:
 						fh, ok := pkt.Layer(layers.LayerTypeIPv6Fragment).(*layers.IPv6Fragment)
-						if !ok || fh.Identification != 0x1234abcd || fh.Reserved1 != 0 || fh.Reserved2 != 0 || fh.MoreFragments == last {
+						if !ok || fh.Identification != 0x1234abcd || fh.Reserved1 != 0 || fh.Reserved2 != 0 ||
+							fh.MoreFragments == last {
 							t.Fatalf("fragment %d: %+v", i, fh)
 						}
 						if out := six.DefragIPv6(ip, fh); out != nil {
@@ -173,8 +175,10 @@ func checkReassembled(t *testing.T, whole gopacket.SerializableLayer, flow frame
 	if err := udp.DecodeFromBytes(data, gopacket.NilDecodeFeedback); err != nil {
 		t.Fatal(err)
 	}
-	if uint16(udp.SrcPort) != flow.Src.Port() || uint16(udp.DstPort) != flow.Dst.Port() || !bytes.Equal(udp.Payload, payload) {
-		t.Fatalf("reassembled: ports %d → %d, %d octets, want %d", udp.SrcPort, udp.DstPort, len(udp.Payload), len(payload))
+	if uint16(udp.SrcPort) != flow.Src.Port() || uint16(udp.DstPort) != flow.Dst.Port() ||
+		!bytes.Equal(udp.Payload, payload) {
+		t.Fatalf("reassembled: ports %d → %d, %d octets, want %d",
+			udp.SrcPort, udp.DstPort, len(udp.Payload), len(payload))
 	}
 	if err := udp.SetNetworkLayerForChecksum(network); err != nil {
 		t.Fatal(err)
@@ -234,7 +238,8 @@ func TestParseGopacketFrames(t *testing.T) {
 				t.Errorf("gopacket builds\n% x, PutHeaders\n% x", buf.Bytes()[:len(want)], want)
 			}
 			p, r := frame.Parse(buf.Bytes())
-			if r != frame.ReasonOK || p.Src != flow.Src || p.Dst != flow.Dst || !bytes.Equal(p.Payload(buf.Bytes()), payload) {
+			if r != frame.ReasonOK || p.Src != flow.Src || p.Dst != flow.Dst ||
+				!bytes.Equal(p.Payload(buf.Bytes()), payload) {
 				t.Errorf("%v %+v", r, p)
 			}
 			if r := frame.VerifyChecksums(buf.Bytes(), &p); r != frame.ReasonOK {

@@ -22,8 +22,8 @@ type Flow struct {
 	SrcMAC, DstMAC MAC
 	// VLANs are the tags, outermost first, at most MaxVLANTags. nil: untagged. The slice is not kept.
 	VLANs []VLANTag
-	// Src and Dst are addresses and ports of one family; v4-mapped addresses count as IPv4 and zones are ignored. A source
-	// address may be unspecified (DHCP), a destination not. Port 0 is written as asked.
+	// Src and Dst are addresses and ports of one family; v4-mapped addresses count as IPv4 and zones are ignored. A
+	// source address may be unspecified (DHCP), a destination not. Port 0 is written as asked.
 	Src, Dst netip.AddrPort
 	// TTL is the TTL or hop limit. 0 means DefaultTTL: no datagram may leave with 0 (RFC 1122 section 3.2.1.7).
 	TTL uint8

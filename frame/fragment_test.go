@@ -41,8 +41,8 @@ func fragments(t testing.TB, tmpl *frame.Template, payload []byte, mtu int, id u
 	return frames
 }
 
-// reassemble puts the data of fragments together by octets, with no regard for speed: each octet exactly once, and nothing
-// missing. It returns UDP header and payload.
+// reassemble puts the data of fragments together by octets, with no regard for speed: each octet exactly once, and
+// nothing missing. It returns UDP header and payload.
 func reassemble(t testing.TB, frames [][]byte) []byte {
 	t.Helper()
 	data, seen := make([]byte, 70000), make([]bool, 70000)
@@ -95,7 +95,10 @@ func TestFragmentsReassemble(t *testing.T) {
 			}
 			for _, mtu := range fragmentMTUs[tmpl.Is6()] {
 				fits := tmpl.MaxPayload(mtu)
-				sizes := []int{0, fits - 1, fits, fits + 1, fits + 2, fits + 8, 2*fits - 8, 2 * fits, 2*fits + 9, 3*fits + 5, 5000, limit - 1, limit}
+				sizes := []int{
+					0, fits - 1, fits, fits + 1, fits + 2, fits + 8, 2*fits - 8, 2 * fits, 2*fits + 9, 3*fits + 5, 5000,
+					limit - 1, limit,
+				}
 				if mtu < 576 {
 					sizes = sizes[:len(sizes)-2]
 				}
@@ -134,13 +137,15 @@ func checkFragments(t *testing.T, tmpl *frame.Template, flow frame.Flow, size, m
 		if !last && (p.PayloadLen%8 != 0 || mtu-(len(f)-link) >= 8) {
 			t.Fatalf("size %d mtu %d fragment %d: %d octets of data", size, mtu, i, p.PayloadLen)
 		}
-		if (i == 0) != (p.UDPOffset != 0 && p.Dst == flow.Dst) {
-			t.Fatalf("fragment %d: ports %v", i, p.Dst)
+		checkPacket(t, f, p, r)
+		if i == 0 && (p.Src != flow.Src || p.Dst != flow.Dst) {
+			t.Fatalf("first fragment: %v → %v", p.Src, p.Dst)
 		}
 	}
 	// What the kernel's ip_fragment would need: full fragments until the rest fits a packet.
 	udp := frame.UDP(reassemble(t, frames))
-	if !udp.Valid() || udp.SrcPort() != flow.Src.Port() || udp.DstPort() != flow.Dst.Port() || !bytes.Equal(udp.Payload(), payload) {
+	if !udp.Valid() || udp.SrcPort() != flow.Src.Port() || udp.DstPort() != flow.Dst.Port() ||
+		!bytes.Equal(udp.Payload(), payload) {
 		t.Fatalf("size %d mtu %d: reassembled datagram differs", size, mtu)
 	}
 	if flow.NoChecksum {
@@ -178,7 +183,9 @@ func TestFragmentPlanNumbers(t *testing.T) {
 		{"v4 long last", &four, 1472 + 1481, 1501, []frame.Fragment{{42, 0, 1472, true}, {34, 1472, 1481, false}}},
 		{"v6 fits", &six, 1452, 1500, []frame.Fragment{{62, 0, 1452, false}}},
 		{"v6 one over", &six, 1453, 1500, []frame.Fragment{{70, 0, 1440, true}, {62, 1440, 13, false}}},
-		{"v6 three", &six, 3000, 1500, []frame.Fragment{{70, 0, 1440, true}, {62, 1440, 1448, true}, {62, 2888, 112, false}}},
+		{"v6 three", &six, 3000, 1500, []frame.Fragment{
+			{70, 0, 1440, true}, {62, 1440, 1448, true}, {62, 2888, 112, false},
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

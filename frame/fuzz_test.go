@@ -153,9 +153,12 @@ func FuzzChecksum(f *testing.F) {
 // FuzzTemplate: what is built from a flow is read as that flow, whole, in fragments and completed by a device.
 func FuzzTemplate(f *testing.F) {
 	v4, v6 := flow4.Dst.Addr().AsSlice(), flow6.Dst.Addr().AsSlice()
-	f.Add(v4, flow4.Src.Addr().AsSlice(), uint32(0x10920009), byte(64), byte(0), uint32(0), byte(0), uint16(0), []byte("hello"), uint16(1500), uint32(1))
-	f.Add(v6, flow6.Src.Addr().AsSlice(), uint32(0x10920009), byte(1), byte(0xff), uint32(0xfffff), byte(0x21), uint16(0xffff), pattern(3000), uint16(1280), uint32(1<<31))
-	f.Add(v4, []byte{0, 0, 0, 0}, uint32(0), byte(0), byte(3), uint32(0), byte(0x1e), uint16(0x8007), pattern(200), uint16(68), uint32(0xffff))
+	f.Add(v4, flow4.Src.Addr().AsSlice(), uint32(0x10920009), byte(64), byte(0), uint32(0), byte(0), uint16(0),
+		[]byte("hello"), uint16(1500), uint32(1))
+	f.Add(v6, flow6.Src.Addr().AsSlice(), uint32(0x10920009), byte(1), byte(0xff), uint32(0xfffff), byte(0x21),
+		uint16(0xffff), pattern(3000), uint16(1280), uint32(1<<31))
+	f.Add(v4, []byte{0, 0, 0, 0}, uint32(0), byte(0), byte(3), uint32(0), byte(0x1e), uint16(0x8007),
+		pattern(200), uint16(68), uint32(0xffff))
 	f.Fuzz(func(t *testing.T, dst, src []byte, ports uint32, ttl, tos byte, label uint32, bits byte, tci uint16,
 		payload []byte, mtu uint16, id uint32,
 	) {
@@ -235,8 +238,9 @@ func checkBuilt(t *testing.T, b []byte, flow frame.Flow) frame.Packet {
 	if r := frame.VerifyChecksums(b, &p); r != frame.ReasonOK {
 		t.Fatalf("%v: % x", r, b)
 	}
-	if p.Src != flow.Src || p.Dst != flow.Dst || p.SrcMAC != flow.SrcMAC || p.DstMAC != flow.DstMAC || p.TTL != flow.TTL ||
-		p.TOS != flow.TOS || p.FlowLabel != flow.FlowLabel || p.DF != (flow.DF && !p.Is6()) || int(p.NumVLANs) != len(flow.VLANs) {
+	if p.Src != flow.Src || p.Dst != flow.Dst || p.SrcMAC != flow.SrcMAC || p.DstMAC != flow.DstMAC ||
+		p.TTL != flow.TTL || p.TOS != flow.TOS || p.FlowLabel != flow.FlowLabel ||
+		p.DF != (flow.DF && !p.Is6()) || int(p.NumVLANs) != len(flow.VLANs) {
 		t.Fatalf("read  %+v\nbuilt %+v", p, flow)
 	}
 	for i, tag := range flow.VLANs {

@@ -151,8 +151,9 @@ func TestIPv6View(t *testing.T) {
 	if !bytes.Equal(b, want) {
 		t.Fatalf("encoded\n% x, want\n% x", b, want)
 	}
-	if !ip.Valid() || ip.Version() != 6 || ip.TrafficClass() != 0xb8 || ip.FlowLabel() != 0xabcde || ip.PayloadLen() != 3 ||
-		ip.NextHeader() != 17 || ip.HopLimit() != 63 || ip.Src().String() != "2001:db8::1" || ip.Dst().String() != "ff02::fb" {
+	if !ip.Valid() || ip.Version() != 6 || ip.TrafficClass() != 0xb8 || ip.FlowLabel() != 0xabcde ||
+		ip.PayloadLen() != 3 || ip.NextHeader() != 17 || ip.HopLimit() != 63 ||
+		ip.Src().String() != "2001:db8::1" || ip.Dst().String() != "ff02::fb" {
 		t.Errorf("decoded wrongly: % x", b)
 	}
 	if !bytes.Equal(ip.Payload(), []byte{1, 2, 3}) {
@@ -174,7 +175,8 @@ func TestIPv6FragmentView(t *testing.T) {
 	if !bytes.Equal(b, want) {
 		t.Fatalf("encoded\n% x, want\n% x", b, want)
 	}
-	if !f.Valid() || f.NextHeader() != 17 || f.Offset() != 1448 || !f.More() || f.ID() != 0xdeadbeef || len(f.Payload()) != 1 {
+	if !f.Valid() || f.NextHeader() != 17 || f.Offset() != 1448 || !f.More() || f.ID() != 0xdeadbeef ||
+		len(f.Payload()) != 1 {
 		t.Errorf("decoded wrongly: % x", b)
 	}
 	f.Encode(frame.ProtocolUDP, 65528, false, 1)
@@ -210,6 +212,26 @@ func TestUDPView(t *testing.T) {
 	}
 	if u[:7].Valid() {
 		t.Error("a short header is valid")
+	}
+}
+
+// A value that doesn't fit its field must not reach into the next one.
+func TestSettersKeepToTheirFields(t *testing.T) {
+	if tci := (frame.VLANTag{ID: 0xffff, PCP: 8}).TCI(); tci != 0x0fff {
+		t.Errorf("tci %#04x", tci)
+	}
+	b := dirty(40)
+	frame.IPv6(b).SetVersionClassLabel(0, 0xffffffff)
+	if !bytes.Equal(b[:4], []byte{0x60, 0x0f, 0xff, 0xff}) {
+		t.Errorf("ipv6 % x", b[:4])
+	}
+	frame.IPv6Fragment(b).Encode(17, 15, false, 0)
+	if !bytes.Equal(b[:4], []byte{17, 0, 0, 8}) {
+		t.Errorf("fragment header % x", b[:4])
+	}
+	frame.IPv4(b).SetVersionIHL(64)
+	if b[0] != 0x40 {
+		t.Errorf("ipv4 %#02x", b[0])
 	}
 }
 

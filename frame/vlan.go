@@ -28,7 +28,7 @@ type VLANTag struct {
 
 // TCI is the tag control information as a number: priority in bits 15–13, DEI in bit 12, identifier in bits 11–0.
 func (t VLANTag) TCI() uint16 {
-	tci := uint16(t.PCP&7)<<13 | t.ID&0x0fff
+	tci := uint16(t.PCP)<<13 | t.ID&0x0fff
 	if t.DEI {
 		tci |= 1 << 12
 	}
