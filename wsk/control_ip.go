@@ -164,11 +164,11 @@ func (sn *snapshot) getIPv6(code uint32) (uint32, NTSTATUS) {
 // pathMTU is known only for a fixed address, which is what a connected socket is elsewhere, and only on the
 // level of its IP version.
 func (sn *snapshot) pathMTU(is4 bool) (uint32, NTSTATUS) {
-	if sn.endpoint == nil || !sn.hasFixed || sn.fixed.is4() != is4 {
+	if sn.endpoint == nil || !sn.hasFixed || sn.fixed.is4 != is4 {
 		return 0, STATUS_INVALID_CONNECTION
 	}
 	var to Destination
-	sn.aim(&to, &sn.fixed, is4)
+	sn.aim(&to, &sn.fixed)
 	mtu, status := sn.endpoint.MTU(&to)
 	return uint32(mtu), status
 }

@@ -24,17 +24,15 @@ type IOStatusBlock struct {
 // anew or drop. Any other answer lets the completion go on to the driver above (see [IRP.PassDown]).
 type CompletionRoutine func(irp *IRP, context any) NTSTATUS
 
-// The state word of an IRP. The two low bits are a state, the others flags. Only the owner of the moment changes the
-// state, by addition, so that flags set meanwhile by a canceller or a waiter are never lost.
+// The state word of an IRP holds flags and, above them, the number of operations that have completed. The IRP is pending
+// while that number differs from begun, which only its owner changes. So an operation costs one atomic addition, at its
+// completion, and a flag set meanwhile by a canceller or a waiter is never lost.
 const (
-	irpIdle      uint32 = 0
-	irpPending   uint32 = 1 // with the provider
-	irpCompleted uint32 = 2 // IoStatus is valid
-	irpStateMask uint32 = 3
-
-	irpCancel  uint32 = 1 << 2 // Irp->Cancel
-	irpWaiters uint32 = 1 << 3 // somebody is on the waiters list
-	irpUpward  uint32 = 1 << 4 // completion is on its way through the stack locations of drivers above
+	irpCancel  uint32 = 1 << 0 // Irp->Cancel
+	irpWaiters uint32 = 1 << 1 // somebody is on the waiters list
+	irpUpward  uint32 = 1 << 2 // completion is on its way through the stack locations of drivers above
+	irpFlags   uint32 = 1<<4 - 1
+	irpOne     uint32 = 1 << 4 // one operation
 )
 
 // Invoke flags, as in the Control byte of an IO_STACK_LOCATION (wdm.h).
@@ -55,7 +53,8 @@ const (
 // it is pending, and completing it twice panic: on Windows each of these is a bugcheck or worse.
 type IRP struct {
 	state  atomic.Uint32
-	used   bool // passed to a call since the last Reuse
+	begun  uint32 // operations begun, in units of irpOne
+	used   bool   // passed to a call since the last Reuse
 	invoke uint8
 
 	// PendingReturned says in the completion routine, and afterwards, whether the call that got this IRP
@@ -84,7 +83,7 @@ func AllocateIRP() *IRP { return new(IRP) }
 // client allocated all three are to be true; with a nil routine the client learns of the end through Wait.
 // It allocates nothing when context holds a pointer.
 func (irp *IRP) SetCompletionRoutine(routine CompletionRoutine, context any, onSuccess, onError, onCancel bool) {
-	if irp.state.Load()&irpStateMask == irpPending {
+	if irp.pending() {
 		panic("wsk: SetCompletionRoutine on a pending IRP")
 	}
 	var invoke uint8
@@ -104,11 +103,10 @@ func (irp *IRP) SetCompletionRoutine(routine CompletionRoutine, context any, onS
 // IoStatus.Status set to status. What the IRP has grown inside is kept, so that reuse saves allocations.
 // It may be called in the IRP's own completion routine. It panics on a pending IRP.
 func (irp *IRP) Reuse(status NTSTATUS) {
-	word := irp.state.Load()
-	if word&irpStateMask == irpPending {
+	if irp.pending() {
 		panic("wsk: Reuse of a pending IRP")
 	}
-	if word&irpCancel != 0 {
+	if irp.cancelRequested() {
 		irp.state.And(^irpCancel)
 	}
 	irp.used = false
@@ -127,29 +125,28 @@ func (irp *IRP) Reuse(status NTSTATUS) {
 // It may be called from any goroutine, but, as on Windows, the client makes sure that the IRP is not being
 // reused at that moment: the cancellation would hit the next operation.
 func (irp *IRP) Cancel() bool {
-	if irp.state.Or(irpCancel)&irpStateMask != irpPending {
-		return false
-	}
-	return irp.op.takeCancel()
+	irp.state.Or(irpCancel)
+	return irp.op.takeCancel() // false unless the operation is armed, which it is only while it waits
 }
 
 // cancelRequested is Irp->Cancel.
 func (irp *IRP) cancelRequested() bool { return irp.state.Load()&irpCancel != 0 }
 
+// pending is for the owner and for those who know that it can't begin another operation now.
+func (irp *IRP) pending() bool { return irp.state.Load()&^irpFlags != irp.begun }
+
 // begin makes the IRP the provider's. It reports whether the IRP was cancelled beforehand.
 func (irp *IRP) begin() (cancelled bool) {
-	word := irp.state.Load()
-	if irp.used || word&irpStateMask == irpPending {
-		panicBegin(word)
+	if irp.used {
+		irp.panicBegin()
 	}
 	irp.used = true
-	// Idle 0 -> 1, completed 2 -> 1.
-	irp.state.Add(irpPending - word&irpStateMask)
-	return word&irpCancel != 0
+	irp.begun += irpOne
+	return irp.cancelRequested()
 }
 
-func panicBegin(word uint32) {
-	if word&irpStateMask == irpPending {
+func (irp *IRP) panicBegin() {
+	if irp.pending() {
 		panic("wsk: the IRP passed to a call is still pending in another one")
 	}
 	panic("wsk: the IRP passed to a call has completed another one and was not reused (call Reuse first)")

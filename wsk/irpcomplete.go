@@ -11,7 +11,7 @@ func (irp *IRP) complete(status NTSTATUS, information uintptr) {
 		irp.completeUpward(status, information)
 		return
 	}
-	if irp.state.Load()&irpStateMask != irpPending {
+	if !irp.pending() {
 		panicComplete()
 	}
 	irp.IoStatus.Status = status
@@ -28,16 +28,22 @@ func (irp *IRP) completeSend(status NTSTATUS) {
 		information = op.bytes
 	}
 	socket := op.socket
+	if len(op.Bufs) == 1 {
+		op.Bufs[0] = Buf{}
+	} else {
+		clear(op.Bufs)
+	}
+	op.Bufs = nil // an idle IRP keeps no memory of its client alive
 	irp.complete(status, information)
 	socket.finish()
 }
 
 // finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the
-// moment that the state word says completed, so everything needed afterwards is read before.
+// moment that the state word counts it, so everything needed afterwards is read before.
 func (irp *IRP) finish(status NTSTATUS) {
-	routine, context, invoke := irp.routine, irp.context, irp.invoke
-	word := irp.state.Add(irpCompleted - irpPending)
-	if word&irpStateMask != irpCompleted {
+	routine, context, invoke, begun := irp.routine, irp.context, irp.invoke, irp.begun
+	word := irp.state.Add(irpOne)
+	if word&^irpFlags != begun {
 		panicComplete()
 	}
 	if word&irpWaiters == 0 {

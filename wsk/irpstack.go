@@ -18,7 +18,7 @@ type stackLocation struct {
 // A driver's routine that lets the completion go on first calls [IRP.MarkPending] if PendingReturned is set; for a driver
 // without a routine that is done for it.
 func (irp *IRP) PassDown() {
-	if irp.state.Load()&irpStateMask == irpPending {
+	if irp.pending() {
 		panic("wsk: PassDown of a pending IRP")
 	}
 	irp.upper = &stackLocation{routine: irp.routine, context: irp.context, control: irp.invoke, upper: irp.upper}
@@ -45,7 +45,7 @@ func (irp *IRP) CompleteRequest() {
 }
 
 func (irp *IRP) completeUpward(status NTSTATUS, information uintptr) {
-	if word := irp.state.Or(irpUpward); word&irpUpward != 0 || word&irpStateMask != irpPending {
+	if word := irp.state.Or(irpUpward); word&irpUpward != 0 || word&^irpFlags == irp.begun {
 		panicComplete()
 	}
 	irp.IoStatus.Status = status

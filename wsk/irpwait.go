@@ -15,17 +15,20 @@ type irpWaiter struct {
 
 var irpWaiterPool = sync.Pool{New: func() any { return &irpWaiter{woken: make(chan struct{}, 1)} }}
 
-// Wait returns nil once the IRP is not pending, whatever its status: IoStatus then holds the result. If ctx ends
-// first, Wait returns its error and the operation goes on; the buffers still belong to the provider. A client that
-// gives up calls Cancel and then waits again without a deadline.
+// Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: IoStatus then
+// holds the result. If ctx ends first, Wait returns its error and the operation goes on; the buffers still belong to the
+// provider. A client that gives up calls Cancel and then waits again without a deadline. On an IRP
+// that is not pending Wait returns nil at once.
 //
-// Several goroutines may wait. A completion that finds somebody waiting and has a completion routine to call
-// calls that first; a Wait that comes later may return while the routine is running. So of the two, one
-// disposes of the IRP: the routine, if there is one. Wait allocates nothing in the long run.
+// Several goroutines may wait, but none may begin to while another passes the IRP to a call. A completion that finds
+// somebody waiting and has a completion routine to call calls that first; a Wait that comes later may return while
+// the routine is running. So of the two, one disposes of the IRP: the routine, if there is one. Wait
+// allocates nothing in the long run.
 func (irp *IRP) Wait(ctx context.Context) error {
-	for irp.state.Load()&irpStateMask == irpPending {
+	target := irp.begun
+	for !irp.reached(target) {
 		w := irpWaiterPool.Get().(*irpWaiter)
-		if !irp.addWaiter(w) {
+		if !irp.addWaiter(w, target) {
 			irpWaiterPool.Put(w)
 			return nil
 		}
@@ -37,7 +40,7 @@ func (irp *IRP) Wait(ctx context.Context) error {
 				<-w.woken // the completion has it: the operation is over, or about to be
 			}
 			irpWaiterPool.Put(w)
-			if irp.state.Load()&irpStateMask == irpPending {
+			if !irp.reached(target) {
 				return ctx.Err()
 			}
 		}
@@ -45,13 +48,18 @@ func (irp *IRP) Wait(ctx context.Context) error {
 	return nil
 }
 
+// reached reports whether the operation with that number has completed. The numbers wrap.
+func (irp *IRP) reached(target uint32) bool {
+	return int32(irp.state.Load()&^irpFlags-target) >= 0
+}
+
 // addWaiter reports false when there is nothing left to wait for.
-func (irp *IRP) addWaiter(w *irpWaiter) bool {
+func (irp *IRP) addWaiter(w *irpWaiter, target uint32) bool {
 	irp.waitMu.Lock()
 	defer irp.waitMu.Unlock()
 	for {
 		word := irp.state.Load()
-		if word&irpStateMask != irpPending {
+		if int32(word&^irpFlags-target) >= 0 {
 			return false
 		}
 		if word&irpWaiters != 0 || irp.state.CompareAndSwap(word, word|irpWaiters) {

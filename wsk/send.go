@@ -34,7 +34,7 @@ func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte,
 		status = op.capture(buf)
 	}
 	if status == STATUS_SUCCESS {
-		status = sn.address(op, remote, control)
+		status = sn.direct(op, remote, control)
 	}
 	if status != STATUS_SUCCESS {
 		return s.answer(irp, status, 0)
@@ -63,7 +63,7 @@ func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, cont
 		status = irp.captureList(list)
 	}
 	if status == STATUS_SUCCESS {
-		status = sn.address(op, remote, control)
+		status = sn.direct(op, remote, control)
 	}
 	if status != STATUS_SUCCESS {
 		return s.answer(irp, status, 0)
@@ -111,26 +111,6 @@ func (irp *IRP) captureList(list *BufList) NTSTATUS {
 	}
 	irp.op.Bufs = irp.list
 	irp.op.bytes = sum
-	return STATUS_SUCCESS
-}
-
-// address is rows 6 to 13 of wsk.md §2.6.
-func (sn *snapshot) address(op *SendOp, remote SOCKADDR, control []byte) NTSTATUS {
-	if sn.endpoint == nil {
-		return STATUS_INVALID_DEVICE_REQUEST
-	}
-	if status := sn.direct(op, remote, control); status != STATUS_SUCCESS {
-		return status
-	}
-	limit := uintptr(MaxPayload6)
-	if op.To.Is4() {
-		limit = MaxPayload4
-	}
-	for i := range op.Bufs {
-		if op.Bufs[i].Length > limit {
-			return STATUS_INVALID_BUFFER_SIZE
-		}
-	}
 	return STATUS_SUCCESS
 }
 

@@ -71,9 +71,12 @@ func (sn *snapshot) reachable(is4 bool) bool {
 	return !sn.no6
 }
 
-// direct fills in where op goes and how, rows 6 to 12 of wsk.md §2.6 in their order. Nothing of address and control is
+// direct fills in where op goes and how, rows 6 to 13 of wsk.md §2.6 in their order. Nothing of address and control is
 // referenced afterwards.
 func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATUS {
+	if sn.endpoint == nil {
+		return STATUS_INVALID_DEVICE_REQUEST
+	}
 	if sn.bind != bound {
 		return STATUS_INVALID_DEVICE_STATE
 	}
@@ -89,15 +92,14 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	if r.port == 0 || r.isUnspecified() {
 		return STATUS_INVALID_ADDRESS_COMPONENT
 	}
-	is4 := r.is4()
-	if !sn.reachable(is4) {
+	if !sn.reachable(r.is4) {
 		return STATUS_INVALID_ADDRESS_COMPONENT
 	}
-	sn.aim(&op.To, &r, is4)
+	sn.aim(&op.To, &r)
 	op.Segment = sn.segment
 	if len(control) != 0 {
 		var c sendControl
-		status := c.parse(control, is4)
+		status := c.parse(control, r.is4)
 		if status == STATUS_SUCCESS {
 			status = c.apply(&op.To, r.scope)
 		}
@@ -111,20 +113,30 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	if r.isLimitedBroadcast() && !sn.broadcast {
 		return STATUS_ACCESS_DENIED
 	}
+	limit := uintptr(MaxPayload6)
+	if r.is4 {
+		limit = MaxPayload4
+	}
+	for i := range op.Bufs {
+		if op.Bufs[i].Length > limit {
+			return STATUS_INVALID_BUFFER_SIZE
+		}
+	}
 	return STATUS_SUCCESS
 }
 
 // aim merges an address with the options.
-func (sn *snapshot) aim(to *Destination, r *remote, is4 bool) {
+func (sn *snapshot) aim(to *Destination, r *remote) {
 	i := baseUnicast6
-	if is4 {
+	if r.is4 {
 		i = baseUnicast4
 	}
 	if r.isMulticast() {
 		i++
 	}
 	*to = sn.base[i]
-	to.Addr, to.Port = r.addr, r.port
+	r.put(&to.Addr)
+	to.Port = r.port
 	if r.scope != 0 {
 		to.IfIndex = r.scope
 	}

@@ -73,7 +73,9 @@ func (sa SOCKADDR) AddrPort() (netip.AddrPort, bool) {
 	if r.parse(sa, sa.Family()) != STATUS_SUCCESS {
 		return netip.AddrPort{}, false
 	}
-	addr := netip.AddrFrom16(r.addr)
+	var a [16]byte
+	r.put(&a)
+	addr := netip.AddrFrom16(a)
 	if sa.Family() == AF_INET {
 		addr = addr.Unmap()
 	} else if r.scope != 0 {
@@ -94,12 +96,17 @@ func (sa SOCKADDR) String() string {
 	return ap.String()
 }
 
-// remote is a parsed SOCKADDR. An IPv4 address is v4-mapped in addr.
+// remote is a parsed SOCKADDR. The address is kept in two words, which stay in registers; IPv4 is v4-mapped in them and
+// is4 set.
 type remote struct {
-	addr  [16]byte
-	scope uint32
-	port  uint16
+	high, low uint64
+	scope     uint32
+	port      uint16
+	is4       bool
 }
+
+// v4MappedLow is the low word of ::ffff:0:0.
+const v4MappedLow = 0xffff << 32
 
 // parse reads sa as an address of the family. Another family and too few bytes are STATUS_INVALID_PARAMETER.
 func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
@@ -108,14 +115,14 @@ func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
 	}
 	switch family {
 	case AF_INET:
-		r.addr = [16]byte{10: 0xff, 11: 0xff, 12: sa[4], 13: sa[5], 14: sa[6], 15: sa[7]}
-		r.scope = 0
+		*r = remote{low: v4MappedLow | uint64(binary.BigEndian.Uint32(sa[4:])), is4: true}
 	case AF_INET6:
 		if len(sa) < SizeofSockaddrIn6 {
 			return STATUS_INVALID_PARAMETER
 		}
-		r.addr = [16]byte(sa[8:24])
+		r.high, r.low = binary.BigEndian.Uint64(sa[8:]), binary.BigEndian.Uint64(sa[16:])
 		r.scope = binary.LittleEndian.Uint32(sa[24:])
+		r.is4 = r.high == 0 && r.low>>32 == v4MappedLow>>32
 	default:
 		return STATUS_INVALID_PARAMETER
 	}
@@ -123,23 +130,30 @@ func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// is4 reports whether the address is IPv4, that is v4-mapped.
-func (r *remote) is4() bool { return [12]byte(r.addr[:12]) == v4MappedPrefix }
+// put stores the address.
+func (r *remote) put(addr *[16]byte) {
+	binary.BigEndian.PutUint64(addr[:], r.high)
+	binary.BigEndian.PutUint64(addr[8:], r.low)
+}
 
 // isUnspecified reports 0.0.0.0 (v4-mapped) and ::.
 func (r *remote) isUnspecified() bool {
-	return r.addr == [16]byte{} || r.addr == [16]byte{10: 0xff, 11: 0xff}
+	if r.is4 {
+		return uint32(r.low) == 0
+	}
+	return r.high|r.low == 0
 }
 
 // isMulticast reports 224.0.0.0/4 and ff00::/8.
 func (r *remote) isMulticast() bool {
-	return r.addr[0] == 0xff || r.is4() && r.addr[12]&0xf0 == 0xe0
+	if r.is4 {
+		return uint32(r.low)>>28 == 0xe
+	}
+	return r.high>>56 == 0xff
 }
 
 // isLimitedBroadcast reports 255.255.255.255.
-func (r *remote) isLimitedBroadcast() bool {
-	return r.addr == [16]byte{10: 0xff, 11: 0xff, 12: 0xff, 13: 0xff, 14: 0xff, 15: 0xff}
-}
+func (r *remote) isLimitedBroadcast() bool { return r.is4 && uint32(r.low) == 0xffffffff }
 
 // putSockaddr writes ap in the form of the family into b and returns its size, or 0 when b is too small.
 func putSockaddr(b []byte, family uint16, ap netip.AddrPort) int {
