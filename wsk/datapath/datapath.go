@@ -30,7 +30,7 @@ type Options struct {
 	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in.
 	Socket xdp.Options
 	// StallTimeout is how long a queue with frames under way may see no completion at all before it is taken
-	// to have lost them: it is then kicked once more, and after as long again rebuilt. 0 means 5 seconds.
+	// to have lost them: it is then kicked once more, and after as long again rebuilt. 0 means 10 seconds.
 	StallTimeout time.Duration
 	// NeighbourTimeout bounds the wait for an ARP or ND answer. 0 means the routing table's default.
 	NeighbourTimeout time.Duration
@@ -38,7 +38,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const defaultStallTimeout = 5 * time.Second
+const defaultStallTimeout = 10 * time.Second
 
 // routing is what the datapath needs of [route.Table].
 type routing interface {

@@ -55,7 +55,7 @@ func audit(t *testing.T, dp *Datapath) {
 	dp.eachQueue(func(q *queue) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if q.state == queueGone {
+		if q.state == queueGone || q.state == queueBroken {
 			return
 		}
 		seen := make(map[uint32]bool)
@@ -113,6 +113,13 @@ func await(t *testing.T, irp *wsk.IRP) wsk.NTSTATUS {
 		t.Fatalf("IRP does not complete: %v", err)
 	}
 	return irp.IoStatus.Status
+}
+
+// pending reports whether an IRP has not completed.
+func pending(irp *wsk.IRP) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return irp.Wait(ctx) != nil
 }
 
 // socket makes a socket bound to local ("10.77.0.1:0", "[::]:5000") and closes it at the end of the test.

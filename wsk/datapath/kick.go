@@ -96,9 +96,9 @@ func (q *queue) kick() (moved bool) {
 		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
 	case xdp.KickBadDescriptor:
 		q.pin(after, wsk.STATUS_INTERNAL_ERROR)
-		q.breakdown("the kernel refuses a descriptor: " + errno.Error())
+		q.breakdown("the kernel refuses a descriptor: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
 	default:
-		q.breakdown("kick: " + errno.Error())
+		q.breakdown("kick: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
 	}
 	return after != before
 }

@@ -76,6 +76,7 @@ func (q *queue) probeLink() {
 
 // resume lets a queue go on whose link is up. mu is held.
 func (q *queue) resume() {
+	q.wasDown = false
 	if q.state != queueDown {
 		return
 	}

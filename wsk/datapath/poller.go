@@ -84,6 +84,7 @@ func (q *queue) pollLoop() {
 
 // pollOnce does one look: kick, harvest, and whatever repair is due.
 func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
+	q.repair()
 	q.kickMu.Lock()
 	defer q.kickMu.Unlock()
 	q.again.Store(false)
@@ -95,10 +96,9 @@ func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
 	case state == queueGone:
 		return state, false
 	case state == queueBroken:
-		q.rebuild(wsk.STATUS_IO_TIMEOUT)
 	case state == queueDown && withdraw:
 		if q.consumedOutstanding() == 0 || watch.expired(q, q.stallTimeout()) {
-			q.rebuild(wsk.STATUS_IO_TIMEOUT)
+			q.breakdown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
 		} else {
 			q.harvest()
 		}
@@ -166,8 +166,7 @@ func (q *queue) stalled(w *stallWatch) {
 		return
 	}
 	w.warned = false
-	q.breakdown("no completion for twice the stall timeout")
-	q.rebuild(wsk.STATUS_IO_TIMEOUT)
+	q.breakdown("no completion for twice the stall timeout", wsk.STATUS_IO_TIMEOUT)
 }
 
 func (q *queue) inflightCount() int {

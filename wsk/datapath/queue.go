@@ -47,6 +47,7 @@ type queue struct {
 	harvested uint64
 	batch     [harvestBatch]uint64
 	invalid   uint64 // the kernel's invalid descriptor counter when last looked at
+	wasDown   bool   // guarded by mu: the link was down when the socket broke
 	withdraw  bool   // guarded by mu: descriptors in the ring belong to operations that were cancelled
 
 	_ [64]byte

@@ -14,38 +14,42 @@ import (
 // rebuildRetry is the pause between attempts to replace a broken socket.
 const rebuildRetry = 100 * time.Millisecond
 
-// breakdown marks the socket as useless; the poller replaces it. kickMu is held.
-func (q *queue) breakdown(why string) {
-	q.mu.Lock()
-	if q.state == queueUp || q.state == queueDown {
-		q.state = queueBroken
-		q.stats.rebuilds++
-	}
-	q.mu.Unlock()
-	q.log.Error("socket of queue is rebuilt", "interface", q.dev.name, "queue", q.id, "why", why)
-	q.poll.wake()
-}
-
-// rebuild replaces the socket. Frames that the kernel consumed and did not give back end with status lost; descriptors
-// that it never consumed are withdrawn, and their operations wait again or end as they were cancelled. kickMu is held.
-func (q *queue) rebuild(lost wsk.NTSTATUS) {
+// breakdown takes the socket out of service; the poller replaces it (repair). Frames that the kernel consumed and did not
+// give back end with status lost; descriptors that it never consumed are withdrawn, and their operations wait
+// again or end as they were cancelled. kickMu is held.
+func (q *queue) breakdown(why string, lost wsk.NTSTATUS) {
 	q.harvest()
 	q.mu.Lock()
-	if q.state == queueGone {
+	if q.state == queueGone || q.state == queueBroken {
 		q.mu.Unlock()
 		return
 	}
-	down := q.state == queueDown
+	q.wasDown = q.state == queueDown
 	q.state = queueBroken
+	q.stats.rebuilds++
 	q.evacuate(lost)
-	old := q.sock
+	sock := q.sock
 	q.mu.Unlock()
-
-	// Rings and chunks are not touched while the state is not queueUp, so the memory may go.
-	if err := old.Close(); err != nil {
+	q.log.Warn("socket of queue is replaced", "interface", q.dev.name, "queue", q.id, "why", why)
+	// Rings and chunks are not touched while the state is queueBroken, so the memory may go.
+	if err := sock.Close(); err != nil {
 		q.log.Warn("close the old socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
 	}
+	q.poll.wake()
+}
+
+// repair opens a new socket for a broken queue. No lock is held while the kernel takes its time: it keeps the
+// queue until the last frame of the old socket has been freed.
+func (q *queue) repair() {
+	q.mu.Lock()
+	broken := q.state == queueBroken
+	q.mu.Unlock()
+	if !broken {
+		return
+	}
 	sock, err := q.reopen()
+	q.kickMu.Lock()
+	defer q.kickMu.Unlock()
 	if err != nil {
 		q.log.Error("open the new socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
 		if q.dev.isGone() || errors.Is(err, unix.ENODEV) {
@@ -55,8 +59,12 @@ func (q *queue) rebuild(lost wsk.NTSTATUS) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.state != queueBroken {
+		sock.Close()
+		return
+	}
 	q.adopt(sock)
-	if down {
+	if q.wasDown {
 		q.state = queueDown
 	}
 	q.refill()
