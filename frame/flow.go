@@ -51,7 +51,7 @@ func (f *Flow) validate() error {
 		bad("source %v: a multicast address can't be a source", src)
 	case dst.IsUnspecified():
 		bad("destination %v: an unspecified address can't be a destination", dst)
-	case !dst.Is4() && f.NoChecksum:
+	case dst.Is6() && f.NoChecksum:
 		bad("destination %v: udp over ipv6 can't go without a checksum", dst)
 	case dst.Is4() && f.FlowLabel != 0:
 		bad("flow label %#x: ipv4 has none, leave it 0", f.FlowLabel)

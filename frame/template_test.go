@@ -127,7 +127,7 @@ func TestPutHeadersWritesHeadersOnly(t *testing.T) {
 						t.Fatalf("frame length %d, want %d", got, hl+n)
 					}
 					rest := bytes.Repeat([]byte{fill}, 64)
-				if !bytes.Equal(whole[hl:hl+n], payload) || !bytes.Equal(whole[hl+n:], rest) {
+					if !bytes.Equal(whole[hl:hl+n], payload) || !bytes.Equal(whole[hl+n:], rest) {
 						t.Fatal("something behind the headers changed")
 					}
 					frames[i] = whole[:hl+n]
