@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wsktest has a transport in memory for testing what is written against package wsk, without privilege and
+// on any OS. It records every datagram as it would leave, and holds operations back where a test wants to
+// see them pending: waiting, where they can be cancelled, or with the kernel, where they can't.
+//
+//	transport := wsktest.New()
+//	subsystem := new(wsk.Subsystem)
+//	subsystem.Attach(transport, wsk.ProviderOptions{})
+//	… register, capture, make a socket, bind, send …
+//	datagrams := transport.Datagrams()
+package wsktest

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsktest
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// endpoint implements wsk.Endpoint and wsk.InterfaceFinder. Its fields are guarded by the transport's mutex.
+type endpoint struct {
+	t       *Transport
+	family  uint16
+	events  wsk.EndpointEvents
+	dual    bool
+	local   netip.AddrPort // valid when bound
+	aborted bool
+	dying   sync.Once
+}
+
+func (e *endpoint) die() { e.dying.Do(e.events.Dead) }
+
+// Bind implements wsk.Endpoint.
+func (e *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTATUS)) {
+	finish := func() {
+		e.t.mu.Lock()
+		local, status := e.reserve(req)
+		e.t.mu.Unlock()
+		done(local, status)
+	}
+	e.t.mu.Lock()
+	if e.t.holdBinds {
+		e.t.binds = append(e.t.binds, finish)
+		e.t.mu.Unlock()
+		return
+	}
+	e.t.mu.Unlock()
+	finish()
+}
+
+// reserve knows no sharing: a port is free, or in use on the address.
+func (e *endpoint) reserve(req wsk.BindRequest) (netip.AddrPort, wsk.NTSTATUS) {
+	t := e.t
+	addr := req.Local.Addr()
+	if t.local != nil && !addr.Unmap().IsUnspecified() && !slices.Contains(t.local, addr.Unmap().WithZone("")) {
+		return netip.AddrPort{}, wsk.STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	e.dual = req.DualStack
+	if req.Local.Port() != 0 {
+		if t.taken(e, req.Local) {
+			return netip.AddrPort{}, wsk.STATUS_ADDRESS_ALREADY_EXISTS
+		}
+		e.local = req.Local
+		return e.local, wsk.STATUS_SUCCESS
+	}
+	for range 65536 - firstDynamicPort {
+		local := netip.AddrPortFrom(addr, t.nextPort)
+		if t.nextPort++; t.nextPort == 0 {
+			t.nextPort = firstDynamicPort
+		}
+		if !t.taken(e, local) {
+			e.local = local
+			return local, wsk.STATUS_SUCCESS
+		}
+	}
+	return netip.AddrPort{}, wsk.STATUS_TOO_MANY_ADDRESSES
+}
+
+// taken reports whether another endpoint has the port on an address that overlaps.
+func (t *Transport) taken(e *endpoint, local netip.AddrPort) bool {
+	for _, o := range t.endpoints {
+		if o == e || !o.local.IsValid() || o.local.Port() != local.Port() {
+			continue
+		}
+		a, b := local.Addr(), o.local.Addr()
+		if a.Unmap() == b.Unmap() ||
+			o.family == e.family && (a.IsUnspecified() || b.IsUnspecified()) ||
+			a.IsUnspecified() && e.dual || b.IsUnspecified() && o.dual {
+			return true
+		}
+	}
+	return false
+}
+
+// Send implements wsk.Endpoint.
+func (e *endpoint) Send(op *wsk.SendOp) {
+	t := e.t
+	t.mu.Lock()
+	t.counts.Sends++
+	op.Transport.Via = e
+	switch {
+	case e.aborted:
+		t.counts.Cancelled++
+		t.mu.Unlock()
+		t.end(op, wsk.STATUS_CANCELLED)
+	case t.mode == Wait:
+		if !op.ArmCancel(t) {
+			t.counts.Cancelled++
+			t.mu.Unlock()
+			t.end(op, wsk.STATUS_CANCELLED)
+			return
+		}
+		op.Transport.Linked = true
+		t.held = append(t.held, op)
+		t.mu.Unlock()
+	case t.mode == Post:
+		t.emit(op)
+		t.held = append(t.held, op)
+		t.mu.Unlock()
+	default:
+		t.emit(op)
+		t.mu.Unlock()
+		t.end(op, wsk.STATUS_SUCCESS)
+	}
+}
+
+// MTU implements wsk.Endpoint.
+func (e *endpoint) MTU(*wsk.Destination) (int, wsk.NTSTATUS) {
+	e.t.mu.Lock()
+	defer e.t.mu.Unlock()
+	if e.t.mtu == 0 {
+		return 0, wsk.STATUS_NETWORK_UNREACHABLE
+	}
+	return e.t.mtu, wsk.STATUS_SUCCESS
+}
+
+// InterfaceOf implements wsk.InterfaceFinder: the n-th address of SetLocal is on interface n, counted from 1.
+func (e *endpoint) InterfaceOf(addr netip.Addr) (uint32, wsk.NTSTATUS) {
+	e.t.mu.Lock()
+	defer e.t.mu.Unlock()
+	i := slices.Index(e.t.local, addr)
+	if i < 0 {
+		return 0, wsk.STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	return uint32(i + 1), wsk.STATUS_SUCCESS
+}
+
+// Abort implements wsk.Endpoint: what waits is cancelled, what is with the kernel stays.
+func (e *endpoint) Abort() {
+	t := e.t
+	t.mu.Lock()
+	e.aborted = true
+	var over []*wsk.SendOp
+	t.held = slices.DeleteFunc(t.held, func(op *wsk.SendOp) bool {
+		if op.Transport.Via != e || !op.Transport.Linked || !op.DisarmCancel() {
+			return false
+		}
+		over = append(over, op)
+		return true
+	})
+	t.counts.Cancelled += len(over)
+	t.mu.Unlock()
+	for _, op := range over {
+		t.end(op, wsk.STATUS_CANCELLED)
+	}
+}
+
+// Close implements wsk.Endpoint. It panics when an operation of the endpoint is still held: the socket came too early.
+func (e *endpoint) Close(done func()) {
+	t := e.t
+	t.mu.Lock()
+	for _, op := range t.held {
+		if op.Transport.Via == e {
+			t.mu.Unlock()
+			panic("wsktest: endpoint closed while an operation is pending")
+		}
+	}
+	t.endpoints = slices.DeleteFunc(t.endpoints, func(o *endpoint) bool { return o == e })
+	t.counts.Closed++
+	t.mu.Unlock()
+	done()
+}

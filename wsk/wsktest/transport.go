@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsktest
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Mode says how far an operation that is sent gets by itself.
+type Mode uint8
+
+const (
+	// Deliver completes every operation at once with STATUS_SUCCESS. It is the zero value.
+	Deliver Mode = iota
+	// Wait keeps operations waiting, as for a neighbour or a chunk: nothing has left, and they can be cancelled.
+	Wait
+	// Post leaves operations with the kernel: their datagrams have left, and they can't be cancelled.
+	Post
+)
+
+// Datagram is one that has left.
+type Datagram struct {
+	From    netip.AddrPort // the socket's bound address
+	To      wsk.Destination
+	Payload []byte // a copy
+}
+
+// Counts are what a Transport has seen.
+type Counts struct {
+	Endpoints int // opened
+	Closed    int // endpoints closed
+	Sends     int // operations taken
+	Completed int // operations completed, with whatever status
+	Cancelled int // of those, cancelled by their IRP or by Abort
+	Pending   int // operations held
+}
+
+// Transport is a wsk.Transport in memory. Make it with [New]. It is safe for concurrent use.
+type Transport struct {
+	mu        sync.Mutex
+	mode      Mode
+	holdBinds bool
+	dead      bool
+	mtu       int
+	local     []netip.Addr
+	nextPort  uint16
+	endpoints []*endpoint
+	held      []*wsk.SendOp // in the order of sending
+	binds     []func()      // held binds
+	datagrams []Datagram
+	keep      bool
+	counts    Counts
+
+	runMu   sync.Mutex
+	running bool
+	queue   []completion
+}
+
+// completion is an operation that is over and whose routine has not been called yet.
+type completion struct {
+	op     *wsk.SendOp
+	status wsk.NTSTATUS
+}
+
+// New is a transport in Deliver mode, with an MTU of 1500 and every address local.
+func New() *Transport { return &Transport{mtu: 1500, nextPort: firstDynamicPort, keep: true} }
+
+const firstDynamicPort = 49152
+
+// SetMode decides about the operations that are sent from now on.
+func (t *Transport) SetMode(mode Mode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mode = mode
+}
+
+// SetMTU sets what Endpoint.MTU answers; 0 makes it STATUS_NETWORK_UNREACHABLE.
+func (t *Transport) SetMTU(mtu int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mtu = mtu
+}
+
+// SetLocal makes addrs, besides the wildcards, the only ones that can be bound.
+func (t *Transport) SetLocal(addrs ...netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.local = addrs
+}
+
+// Record turns the recording of datagrams off or on. It is on at first; long runs want it off.
+func (t *Transport) Record(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keep = on
+}
+
+// HoldBinds keeps binds pending until it is called with false.
+func (t *Transport) HoldBinds(hold bool) {
+	t.mu.Lock()
+	t.holdBinds = hold
+	var binds []func()
+	if !hold {
+		binds, t.binds = t.binds, nil
+	}
+	t.mu.Unlock()
+	for _, bind := range binds {
+		bind()
+	}
+}
+
+// Kill is the device going away: held operations end with STATUS_FILE_FORCED_CLOSED and every endpoint reports its
+// death, as do those opened later.
+func (t *Transport) Kill() {
+	t.mu.Lock()
+	t.dead = true
+	endpoints := append([]*endpoint(nil), t.endpoints...)
+	t.mu.Unlock()
+	for _, e := range endpoints {
+		e.die()
+	}
+	t.CompleteAll(wsk.STATUS_FILE_FORCED_CLOSED)
+}
+
+// Datagrams returns what has left so far, in order.
+func (t *Transport) Datagrams() []Datagram {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]Datagram(nil), t.datagrams...)
+}
+
+// Counts returns the counters.
+func (t *Transport) Counts() Counts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counts
+	c.Pending = len(t.held)
+	return c
+}
+
+// OpenEndpoint implements wsk.Transport.
+func (t *Transport) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
+	t.mu.Lock()
+	e := &endpoint{t: t, family: family, events: events}
+	t.endpoints = append(t.endpoints, e)
+	t.counts.Endpoints++
+	dead := t.dead
+	t.mu.Unlock()
+	if dead {
+		e.die()
+	}
+	return e, wsk.STATUS_SUCCESS
+}
