@@ -84,7 +84,19 @@ var _ wsk.Transport = (*Datapath)(nil)
 var ErrClosed = errors.New("datapath is closed")
 
 // Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
-func Open(opts Options) (_ *Datapath, err error) {
+func Open(opts Options) (*Datapath, error) {
+	return openWith(opts, func(dp *Datapath) error {
+		dp.open = dp.openSocket
+		table, err := route.Open(route.Options{NetNS: dp.ns.fd, Logger: dp.log, NeighbourTimeout: opts.NeighbourTimeout})
+		if err == nil {
+			dp.routes = table
+		}
+		return err
+	})
+}
+
+// openWith is Open with the two things below the datapath put in by the caller.
+func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error) {
 	if opts.StallTimeout <= 0 {
 		opts.StallTimeout = defaultStallTimeout
 	}
@@ -106,12 +118,9 @@ func Open(opts Options) (_ *Datapath, err error) {
 			dp.Close()
 		}
 	}()
-	dp.open = dp.openSocket
-	table, err := route.Open(route.Options{NetNS: ns.fd, Logger: log, NeighbourTimeout: opts.NeighbourTimeout})
-	if err != nil {
+	if err := below(dp); err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
-	dp.routes = table
 	dp.unsub = dp.routes.Subscribe(dp.onEvent)
 	for _, name := range opts.Interfaces {
 		if err := dp.openInterface(name); err != nil {

@@ -88,5 +88,6 @@ func (ep *endpoint) deviceGone(ifindex int) {
 	}
 	if ep.dead.CompareAndSwap(false, true) {
 		ep.events.Dead()
+		ep.flows.each(func(f *flow) { f.fail(wsk.STATUS_FILE_FORCED_CLOSED) })
 	}
 }

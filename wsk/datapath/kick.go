@@ -74,7 +74,7 @@ func (q *queue) outstanding() bool {
 // descriptors. kickMu is held.
 func (q *queue) kick() (moved bool) {
 	published, before := q.tx.Producer(), q.tx.Consumer()
-	if published == before {
+	if published == before || q.out {
 		return false
 	}
 	errno, kicked := q.sock.KickIfNeeded()
@@ -141,6 +141,9 @@ func (q *queue) checkInvalid(after uint32) {
 // harvest reads the completion ring: chunks go back to the pool, operations whose last frame is back to the trampoline,
 // and what waits for chunks is posted. It returns the number of completions. kickMu is held.
 func (q *queue) harvest() int {
+	if q.out {
+		return 0
+	}
 	first, n := q.cq.Peek(harvestBatch)
 	if n == 0 {
 		return 0
@@ -156,7 +159,6 @@ func (q *queue) harvest() int {
 	}
 	q.refill()
 	q.mu.Unlock()
-	q.harvested += uint64(n)
 	q.done.add(&done)
 	return int(n)
 }

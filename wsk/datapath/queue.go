@@ -44,7 +44,7 @@ type queue struct {
 	kickMu    sync.Mutex
 	again     atomic.Bool
 	cq        *xdp.CompletionRing
-	harvested uint64
+	out       bool // the socket is closed: rings and chunks are not to be touched
 	batch     [harvestBatch]uint64
 	invalid   uint64 // the kernel's invalid descriptor counter when last looked at
 	wasDown   bool   // guarded by mu: the link was down when the socket broke
@@ -132,7 +132,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 		q.free = append(q.free, uint32(i))
 	}
 	q.inflight, q.invalid, q.withdraw = 0, 0, false
-	q.state = queueUp
+	q.state, q.out = queueUp, false
 }
 
 // capacity is the longest frame a chunk holds, whatever its generation.

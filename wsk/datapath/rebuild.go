@@ -29,6 +29,7 @@ func (q *queue) breakdown(why string, lost wsk.NTSTATUS) {
 	q.stats.rebuilds++
 	q.evacuate(lost)
 	sock := q.sock
+	q.out = true
 	q.mu.Unlock()
 	q.log.Warn("socket of queue is replaced", "interface", q.dev.name, "queue", q.id, "why", why)
 	// Rings and chunks are not touched while the state is queueBroken, so the memory may go.
@@ -148,6 +149,7 @@ func (q *queue) giveUp(status wsk.NTSTATUS) {
 		}
 	}
 	sock := q.sock
+	q.out = true
 	q.mu.Unlock()
 	if err := sock.Close(); err != nil {
 		q.log.Warn("close socket", "interface", q.dev.name, "queue", q.id, "err", err)

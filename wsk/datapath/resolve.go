@@ -24,7 +24,7 @@ func (f *flow) resolve() {
 			f.path.Store(nil)
 			f.ep.dp.stats.resolveFailed.Add(1)
 			f.ep.dp.log.Debug("no way to destination", "to", f.to.IP(), "err", err)
-			f.failAll(resolveStatus(err))
+			f.failAll(f.resolveStatus(err))
 			return
 		}
 		f.path.Store(p)
@@ -65,8 +65,11 @@ var (
 )
 
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
-func resolveStatus(err error) wsk.NTSTATUS {
+func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 	switch {
+	case errors.Is(err, route.ErrNoDevice) && f.to.IfIndex == 0, f.ep.dead.Load():
+		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
+		return wsk.STATUS_FILE_FORCED_CLOSED
 	case errors.Is(err, errBroadcastDenied):
 		return wsk.STATUS_ACCESS_DENIED
 	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),

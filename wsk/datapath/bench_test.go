@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"net/netip"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// pump sends the same datagram again and again with a window of IRPs that come back through their completion routines.
+type pump struct {
+	s    *wsk.Socket
+	buf  *wsk.Buf
+	to   wsk.SOCKADDR
+	free []*wsk.IRP
+	done int
+}
+
+func newPump(s *wsk.Socket, size int, to wsk.SOCKADDR, window int) *pump {
+	p := &pump{s: s, buf: whole(pattern(size)), to: to}
+	for range window {
+		irp := wsk.AllocateIRP()
+		irp.SetCompletionRoutine(p.routine, nil, true, true, true)
+		p.free = append(p.free, irp)
+	}
+	return p
+}
+
+func (p *pump) routine(irp *wsk.IRP, _ any) wsk.NTSTATUS {
+	p.done++
+	p.free = append(p.free, irp)
+	return wsk.STATUS_MORE_PROCESSING_REQUIRED
+}
+
+// send sends one datagram over a fake that completes within the call, so that the window never runs dry.
+func (p *pump) send() {
+	irp := p.free[len(p.free)-1]
+	p.free = p.free[:len(p.free)-1]
+	irp.Reuse(wsk.STATUS_SUCCESS)
+	p.s.SendTo(p.buf, 0, p.to, nil, irp)
+}
+
+// benchClient is a client over fakes for a benchmark, whose socket has sent once.
+func benchSocket(tb testing.TB, queues int, sockets int) []*wsk.Socket {
+	tb.Helper()
+	dp, _ := newFakeDatapath(tb, xdptest.Config{TxChunks: 512, Budget: -1}, Options{Queues: queues})
+	var ss wsk.Subsystem
+	ss.Attach(dp, wsk.ProviderOptions{})
+	reg := new(wsk.Registration)
+	var npi wsk.ProviderNPI
+	ss.Register(&wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}, reg)
+	wsk.CaptureProviderNPI(reg, wsk.WSK_NO_WAIT, &npi)
+	list := make([]*wsk.Socket, sockets)
+	ctx := testenv.Context(tb, waitLimit)
+	do := func(f func(irp *wsk.IRP) wsk.NTSTATUS) *wsk.IRP {
+		irp := wsk.AllocateIRP()
+		f(irp)
+		if err := irp.Wait(ctx); err != nil || irp.IoStatus.Status != wsk.STATUS_SUCCESS {
+			tb.Fatalf("set-up: %v %v", err, irp.IoStatus.Status)
+		}
+		return irp
+	}
+	for i := range list {
+		irp := do(func(irp *wsk.IRP) wsk.NTSTATUS {
+			return npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
+		})
+		s := irp.IoStatus.Socket
+		list[i] = s
+		do(func(irp *wsk.IRP) wsk.NTSTATUS {
+			return s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort("0.0.0.0:0")), 0, irp)
+		})
+		do(func(irp *wsk.IRP) wsk.NTSTATUS {
+			return s.SendTo(whole([]byte("x")), 0, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), nil, irp)
+		})
+	}
+	tb.Cleanup(func() {
+		for _, s := range list {
+			do(s.Close)
+		}
+		wsk.ReleaseProviderNPI(reg)
+		wsk.Deregister(reg)
+		dp.Close()
+	})
+	return list
+}
+
+// TestSendAllocatesNothing: from SendTo to the completion routine and the IRP's next use, nothing is allocated.
+//
+// wsk.md §10 item 75.
+func TestSendAllocatesNothing(t *testing.T) {
+	s := benchSocket(t, 1, 1)[0]
+	to := wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
+	for _, size := range []int{0, 18, 1472, 1473, 65507} {
+		p := newPump(s, size, to, 4)
+		p.send()
+		if n := testing.AllocsPerRun(1000, p.send); n != 0 {
+			t.Errorf("%d bytes: %v allocations per datagram", size, n)
+		}
+		if p.done != 1002 {
+			t.Errorf("%d bytes: %d completions", size, p.done)
+		}
+	}
+}
+
+// BenchmarkSendTo is the user-space cost of one datagram, from SendTo to the completion routine, over rings in plain
+// memory whose other side costs as little as it can. One IRP at a time: every send kicks and harvests.
+func BenchmarkSendTo(b *testing.B) {
+	for _, size := range []int{18, 1472} {
+		b.Run("size="+strconv.Itoa(size), func(b *testing.B) {
+			s := benchSocket(b, 1, 1)[0]
+			p := newPump(s, size, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 4)
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				p.send()
+			}
+		})
+	}
+}
+
+// BenchmarkSendMessages is the same for lists of 64 datagrams; the time is that of one datagram.
+func BenchmarkSendMessages(b *testing.B) {
+	const batch = 64
+	for _, size := range []int{18, 1472} {
+		b.Run("size="+strconv.Itoa(size), func(b *testing.B) {
+			s := benchSocket(b, 1, 1)[0]
+			to := wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
+			nodes := make([]wsk.BufList, batch)
+			for i := range nodes {
+				nodes[i].Buffer = *whole(pattern(size))
+				if i > 0 {
+					nodes[i-1].Next = &nodes[i]
+				}
+			}
+			done := 0
+			irp := wsk.AllocateIRP()
+			irp.SetCompletionRoutine(func(*wsk.IRP, any) wsk.NTSTATUS {
+				done++
+				return wsk.STATUS_MORE_PROCESSING_REQUIRED
+			}, nil, true, true, true)
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			sent := 0
+			for b.Loop() {
+				if sent%batch == 0 {
+					if done != sent/batch {
+						b.Fatal("the list did not complete within the call")
+					}
+					irp.Reuse(wsk.STATUS_SUCCESS)
+					s.SendMessages(&nodes[0], 0, to, nil, irp)
+				}
+				sent++
+			}
+		})
+	}
+}
+
+// BenchmarkSendToParallel sends from as many goroutines as there are processors, each over a socket and a queue of its own.
+func BenchmarkSendToParallel(b *testing.B) {
+	n := runtime.GOMAXPROCS(0)
+	sockets := benchSocket(b, n, n)
+	next := make(chan *wsk.Socket, n)
+	for _, s := range sockets {
+		next <- s
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		s := <-next
+		p := newPump(s, 18, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 4)
+		for pb.Next() {
+			p.send()
+		}
+		next <- s
+	})
+}
