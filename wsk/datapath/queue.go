@@ -41,14 +41,14 @@ type queue struct {
 
 	_ [64]byte
 
-	kickMu    sync.Mutex
-	again     atomic.Bool
-	cq        *xdp.CompletionRing
-	out       bool // the socket is closed: rings and chunks are not to be touched
-	batch     [harvestBatch]uint64
-	invalid   uint64 // the kernel's invalid descriptor counter when last looked at
-	wasDown   bool   // guarded by mu: the link was down when the socket broke
-	withdraw  bool   // guarded by mu: descriptors in the ring belong to operations that were cancelled
+	kickMu   sync.Mutex
+	again    atomic.Bool
+	cq       *xdp.CompletionRing
+	out      bool // the socket is closed: rings and chunks are not to be touched
+	batch    [harvestBatch]uint64
+	invalid  uint64 // the kernel's invalid descriptor counter when last looked at
+	wasDown  bool   // guarded by mu: the link was down when the socket broke
+	withdraw bool   // guarded by mu: descriptors in the ring belong to operations that were cancelled
 
 	_ [64]byte
 
