@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkRingCycle is the ring work of a burst without the kernel: reserve, write, publish, read completions, release.
+// BenchmarkRingCycle is the ring work of a burst without the kernel: reserve, write, publish, read completions,
+// release.
 func BenchmarkRingCycle(b *testing.B) {
 	for _, burst := range []uint32{1, 8, 64} {
 		b.Run(fmt.Sprintf("burst=%d", burst), func(b *testing.B) {

@@ -18,11 +18,12 @@
 //
 // # Ownership
 //
-// A chunk is in exactly one place. What the caller has not submitted is the caller's. From the Submit that publishes its
-// descriptor until its address is read from the completion ring a TX chunk belongs to the kernel and must not be touched.
-// A completion says only that the kernel is done with the chunk, not that the frame left: in copy mode a frame that
-// the device dropped completes too, and the EBUSY of the Kick is the only sign of it (see [ClassifyKick]). Chunks
-// with an index below TxChunks are for sending, the others for receiving; the two never mix.
+// A chunk is in exactly one place. What the caller has not submitted is the caller's. From the Submit that
+// publishes its descriptor until its address is read from the completion ring a TX chunk belongs to the kernel and
+// must not be touched. A completion says only that the kernel is done with the chunk, not that the frame left: in
+// copy mode a frame that the device dropped completes too, and the EBUSY of the Kick is the only sign of it (see
+// [ClassifyKick]). Chunks with an index below TxChunks are for sending, the others for receiving; the two never
+// mix.
 //
 // # Concurrency
 //

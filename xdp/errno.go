@@ -15,18 +15,20 @@ type KickResult uint8
 
 // The meanings of a Kick's errno.
 const (
-	// KickDone: nothing went wrong. Descriptors may still be pending: the kernel stops at an invalid descriptor and returns 0.
+	// KickDone: nothing went wrong. Descriptors may still be pending: the kernel stops at an invalid descriptor and
+	// returns 0.
 	KickDone KickResult = iota
 	// KickDropped: the last descriptor consumed, TxRing.At(Consumer()−1), was dropped by the device (peer down, its
 	// receive ring full, frame too long). Its completion still comes. The rest waits: kick again.
 	KickDropped
-	// KickLimited: the call stopped early and may have made progress (budget, full completion ring, socket buffer, memory,
-	// busy device). Harvest completions, then kick again.
+	// KickLimited: the call stopped early and may have made progress (budget, full completion ring, socket buffer,
+	// memory, busy device). Harvest completions, then kick again.
 	KickLimited
 	// KickLinkDown: the interface is administratively down. Descriptors wait in the ring until it is up and
 	// somebody kicks.
 	KickLinkDown
-	// KickGone: the device is deleted or the socket closed. What is in the ring will never be sent.
+	// KickGone: the device is deleted or the socket closed. What is in the ring will never be sent. In zero-copy
+	// mode some drivers say the same for as long as they reset; only netlink knows the difference.
 	KickGone
 	// KickBadDescriptor: the kernel refuses the descriptor at the consumer for ever (metadata that was not
 	// registered). Our own bug: the ring is stuck and the socket must be rebuilt.
@@ -49,8 +51,8 @@ func (r KickResult) String() string {
 	return "unknown"
 }
 
-// ClassifyKick says what the errno of [Queue.Kick] means. It is the one place that knows; the source is the behaviour of
-// xsk_sendmsg and __xsk_generic_xmit in net/xdp/xsk.c.
+// ClassifyKick says what the errno of [Queue.Kick] means. It is the one place that knows; the source is the
+// behaviour of xsk_sendmsg and __xsk_generic_xmit in net/xdp/xsk.c.
 func ClassifyKick(errno syscall.Errno) KickResult {
 	switch errno {
 	case 0:

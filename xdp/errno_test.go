@@ -66,11 +66,13 @@ func TestOpError(t *testing.T) {
 		err  error
 		want []string
 	}{
-		{opSocket, ModeCopy, unix.EPERM, []string{"open AF_XDP socket eth9 queue 3: operation not permitted", "CAP_NET_RAW"}},
+		{opSocket, ModeCopy, unix.EPERM, []string{"open AF_XDP socket eth9 queue 3: operation not permitted",
+			"CAP_NET_RAW"}},
 		{opSocket, ModeCopy, unix.EAFNOSUPPORT, []string{"CONFIG_XDP_SOCKETS"}},
 		{opRegister, ModeCopy, unix.ENOBUFS, []string{"register UMEM", "RLIMIT_MEMLOCK", "CAP_IPC_LOCK"}},
 		{opMapUMEM, ModeCopy, unix.ENOMEM, []string{"fewer chunks"}},
-		{opBind, ModeCopy, fmt.Errorf("%w for 2s", unix.EBUSY), []string{"bind eth9 queue 3 copy: device or resource busy for 2s", "ss --xdp"}},
+		{opBind, ModeCopy, fmt.Errorf("%w for 2s", unix.EBUSY),
+			[]string{"bind eth9 queue 3 copy: device or resource busy for 2s", "ss --xdp"}},
 		{opBind, ModeZeroCopy, unix.EOPNOTSUPP, []string{"zero-copy: operation not supported", "use copy mode"}},
 		{opBind, ModeCopy, unix.EOPNOTSUPP, []string{"does not take AF_XDP"}},
 		{opBind, ModeCopy, unix.EINVAL, []string{"ethtool -l"}},

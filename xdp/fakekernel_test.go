@@ -18,20 +18,21 @@ import (
 // scripted is a kernel without AF_XDP: it hands out numbers and plain memory, keeps books of both, logs the order of
 // calls, and makes the one with a chosen number fail.
 type scripted struct {
-	mu     sync.Mutex
-	log    []string
-	failAt int // the call that fails, from 1; 0: none
-	fail   error
-	errs   map[string]error // errors by name of the call, each time
-	nextFD int
-	fds    map[int]bool
-	maps   map[*byte]string
-	opts   map[[2]int]int
-	binds  func(n int, sa *unix.SockaddrXDP) error
-	nbind  int
-	zc     bool // XDP_OPTIONS says zero-copy whatever was asked
-	flags  []uint16
-	facts  linkFacts
+	mu       sync.Mutex
+	log      []string
+	failAt   int // the call that fails, from 1; 0: none
+	fail     error
+	errs     map[string]error // errors by name of the call, each time
+	nextFD   int
+	fds      map[int]bool
+	maps     map[*byte]string
+	fillRing []byte
+	opts     map[[2]int]int
+	binds    func(n int, sa *unix.SockaddrXDP) error
+	nbind    int
+	zc       bool // XDP_OPTIONS says zero-copy whatever was asked
+	flags    []uint16
+	facts    linkFacts
 }
 
 func newScripted() *scripted {
@@ -128,6 +129,9 @@ func (k *scripted) mmap(fd int, offset int64, length, flags int) ([]byte, error)
 	}
 	m := make([]byte, length)
 	k.maps[&m[0]] = name
+	if offset == unix.XDP_UMEM_PGOFF_FILL_RING {
+		k.fillRing = m
+	}
 	return m, nil
 }
 
@@ -169,7 +173,8 @@ func (k *scripted) close(fd int) error {
 func (k *scripted) checkNothingLeft(t *testing.T) {
 	t.Helper()
 	if len(k.fds) != 0 || len(k.maps) != 0 {
-		t.Errorf("left behind: descriptors %v, mappings %v\ncalls: %q", slices.Collect(maps.Keys(k.fds)), slices.Collect(maps.Values(k.maps)), k.log)
+		t.Errorf("left behind: descriptors %v, mappings %v\ncalls: %q", slices.Collect(maps.Keys(k.fds)),
+			slices.Collect(maps.Values(k.maps)), k.log)
 	}
 }
 

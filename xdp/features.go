@@ -5,6 +5,7 @@
 package xdp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported in it.
+// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported
+// in it.
 type FeatureError struct {
 	// Name is the feature in words.
 	Name string
@@ -59,7 +61,8 @@ func (a Answer) String() string {
 	return "unknown"
 }
 
-// AnswerOf reads the error of a probe: nil is yes, ErrNotSupported is no, anything else means that the probe could not tell.
+// AnswerOf reads the error of a probe: nil is yes, ErrNotSupported is no, anything else means that the probe could
+// not tell.
 func AnswerOf(err error) Answer {
 	switch {
 	case err == nil:
@@ -83,7 +86,8 @@ func ProbeTxMetadata() error { return probeTxMetadata(linux{}) }
 // ProbeTxBudget tries whether the number of frames of one Kick can be raised (XDP_MAX_TX_SKB_BUDGET).
 func ProbeTxBudget() error { return probeTxBudget(linux{}) }
 
-// ProbeBusyPoll tries whether AF_XDP sockets know SO_PREFER_BUSY_POLL. Turning it on needs CAP_NET_ADMIN; the probe does not.
+// ProbeBusyPoll tries whether AF_XDP sockets know SO_PREFER_BUSY_POLL. Turning it on needs CAP_NET_ADMIN; the probe
+// does not.
 func ProbeBusyPoll() error { return probeBusyPoll(linux{}) }
 
 // ProbeMultiBuffer tries a copy-mode bind with XDP_USE_SG on one queue, which must be free.
@@ -95,10 +99,10 @@ func ProbeMultiBuffer(ifname string, queue uint32) error {
 	return err
 }
 
-// ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns after the socket is closed, but the kernel
-// releases the queue some milliseconds later: a bind right behind it must be ready to wait. On a
-// driver with zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a "no" is
-// about the interface as it is now.
+// ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns after the socket is closed, but
+// the kernel releases the queue some milliseconds later: a bind right behind it must be ready to wait. On a driver
+// with zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a
+// "no" is about the interface as it is now.
 func ProbeZeroCopy(ifname string, queue uint32) error {
 	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0)
 	const enotsupp = 524 // ENOTSUPP of the kernel's own errno.h, which some drivers let out
@@ -197,7 +201,7 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16) e
 		e = s.opError(opSocket, err)
 	} else {
 		s.fd = fd
-		e = s.setUpUMEM(o)
+		e = s.setUpUMEM(context.Background(), o)
 	}
 	if e == nil {
 		e = s.createRings(o)

@@ -7,6 +7,7 @@ package xdp
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,8 @@ func TestInspect(t *testing.T) {
 	l := newLab(t, 2, 2)
 	l.open(Options{Queue: 1, TxChunks: 8})
 	i := must(Inspect("va"))(t)
-	if i.Name != "va" || i.Index != l.va.Attrs().Index || i.Type != "veth" || i.MTU != 1500 || !i.Up || i.Driver != "veth" {
+	if i.Name != "va" || i.Index != l.va.Attrs().Index || i.Type != "veth" || i.MTU != 1500 || !i.Up ||
+		i.Driver != "veth" {
 		t.Errorf("facts %+v", i)
 	}
 	if i.TxQueues.N != 2 || i.RxQueues.N != 2 {
@@ -110,7 +112,8 @@ func TestProbesWithoutAKernel(t *testing.T) {
 		{"no busy poll", func(k *scripted) { k.errs["set 1/69"] = unix.ENOPROTOOPT }, probeBusyPoll, AnswerNo},
 		{"metadata", func(*scripted) {}, probeTxMetadata, AnswerYes},
 		{"no metadata", func(k *scripted) { k.failAt, k.fail = 3, unix.EINVAL }, probeTxMetadata, AnswerNo},
-		{"every register refused", func(k *scripted) { k.errs["register"] = unix.EINVAL }, probeTxMetadata, AnswerUnknown},
+		{"every register refused", func(k *scripted) { k.errs["register"] = unix.EINVAL }, probeTxMetadata,
+			AnswerUnknown},
 		{"metadata unknown", func(k *scripted) { k.errs["register"] = unix.ENOBUFS }, probeTxMetadata, AnswerUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,6 +142,34 @@ func TestNetdevParsing(t *testing.T) {
 	}
 	if got := XSKFeatures(0).String(); got != "none" {
 		t.Errorf("features %q", got)
+	}
+}
+
+func TestGenlCollect(t *testing.T) {
+	msg := func(kind uint16, seq uint32, data ...byte) syscall.NetlinkMessage {
+		return syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind, Seq: seq}, Data: data}
+	}
+	eperm := []byte{0xff, 0xff, 0xff, 0xff} // −1
+	for _, c := range []struct {
+		name string
+		msgs []syscall.NetlinkMessage
+		n    int
+		done bool
+		err  error
+	}{
+		{"part of a dump", []syscall.NetlinkMessage{msg(30, 7, 1), msg(30, 7, 2)}, 2, false, nil},
+		{"end of a dump", []syscall.NetlinkMessage{msg(30, 7, 1), msg(unix.NLMSG_DONE, 7, 0, 0, 0, 0)}, 1, true, nil},
+		{"bare end", []syscall.NetlinkMessage{msg(unix.NLMSG_DONE, 7)}, 0, true, nil},
+		{"dump that failed at its end", []syscall.NetlinkMessage{msg(30, 7, 1), msg(unix.NLMSG_DONE, 7,
+			eperm...)}, 0, true, unix.EPERM},
+		{"acknowledged", []syscall.NetlinkMessage{msg(30, 7, 1), msg(unix.NLMSG_ERROR, 7, 0, 0, 0, 0)}, 1, true, nil},
+		{"refused", []syscall.NetlinkMessage{msg(unix.NLMSG_ERROR, 7, eperm...)}, 0, true, unix.EPERM},
+		{"somebody else's", []syscall.NetlinkMessage{msg(unix.NLMSG_ERROR, 6, eperm...), msg(30, 8, 1)}, 0, false, nil},
+	} {
+		out, done, err := genlCollect(nil, c.msgs, 7)
+		if len(out) != c.n || done != c.done || !errors.Is(err, c.err) {
+			t.Errorf("%s: %d messages, done %v, %v", c.name, len(out), done, err)
+		}
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 
 const genlTimeout = 10 * time.Second
 
-// genlHeader is struct genlmsghdr: command, version and two reserved bytes, which newer families want to be zero. nl.Genlmsg
-// leaves whatever lies behind it there.
+// genlHeader is struct genlmsghdr: command, version and two reserved bytes, which newer families want to be zero.
+// nl.Genlmsg leaves whatever lies behind it there.
 type genlHeader [nl.SizeofGenlmsg]byte
 
 func (h genlHeader) Len() int          { return len(h) }
@@ -75,8 +75,8 @@ func genlRequest(family string, cmd uint8, dump bool, attrs ...*nl.RtAttr) ([][]
 	}
 }
 
-// genlCollect adds the messages of one datagram and reports whether the answer is complete: a dump ends with NLMSG_DONE,
-// anything else with an acknowledgement, an NLMSG_ERROR of 0.
+// genlCollect adds the messages of one datagram and reports whether the answer is complete: a dump ends with
+// NLMSG_DONE, anything else with an acknowledgement, an NLMSG_ERROR of 0.
 func genlCollect(out [][]byte, msgs []syscall.NetlinkMessage, seq uint32) ([][]byte, bool, error) {
 	for _, m := range msgs {
 		if m.Header.Seq != seq {

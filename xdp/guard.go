@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// guard counts the calls that are inside the kernel, so that Close can wait for them and later ones are refused. The count
-// and the closed mark are one word: a call that enters either is seen by Close or sees it.
+// guard counts the calls that are inside the kernel, so that Close can wait for them and later ones are refused.
+// The count and the closed mark are one word: a call that enters either is seen by Close or sees it.
 type guard struct {
 	state atomic.Int64  // calls inside; closedMark is added once by close
 	idle  chan struct{} // capacity 1: a token when a closed guard runs empty

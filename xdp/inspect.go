@@ -10,9 +10,9 @@ import (
 	"github.com/safchain/ethtool"
 )
 
-// Interface is what can be found out about an interface without touching it, for a user who wants to know what AF_XDP can do
-// there. Facts that are not to be had carry the error that says why; those errors wrap ErrNotSupported where the kernel or
-// the driver does not know the question.
+// Interface is what can be found out about an interface without touching it, for a user who wants to know what
+// AF_XDP can do there. Facts that are not to be had carry the error that says why; those errors wrap
+// ErrNotSupported where the kernel or the driver does not know the question.
 type Interface struct {
 	Name  string
 	Index int

@@ -24,12 +24,15 @@ func TestKernelLayouts(t *testing.T) {
 		fields []field
 	}{
 		{Desc{}, 16, []field{{"Addr", 0, 8}, {"Len", 8, 4}, {"Options", 12, 4}}},
-		{unix.XDPUmemReg{}, 32, []field{{"Addr", 0, 8}, {"Len", 8, 8}, {"Size", 16, 4}, {"Headroom", 20, 4}, {"Flags", 24, 4}, {"Tx_metadata_len", 28, 4}}},
+		{unix.XDPUmemReg{}, 32, []field{{"Addr", 0, 8}, {"Len", 8, 8}, {"Size", 16, 4}, {"Headroom", 20, 4},
+			{"Flags", 24, 4}, {"Tx_metadata_len", 28, 4}}},
 		{unix.XDPRingOffset{}, 32, []field{{"Producer", 0, 8}, {"Consumer", 8, 8}, {"Desc", 16, 8}, {"Flags", 24, 8}}},
 		{unix.XDPMmapOffsets{}, 128, []field{{"Rx", 0, 32}, {"Tx", 32, 32}, {"Fr", 64, 32}, {"Cr", 96, 32}}},
-		{unix.XDPStatistics{}, 48, []field{{"Rx_dropped", 0, 8}, {"Rx_invalid_descs", 8, 8}, {"Tx_invalid_descs", 16, 8},
+		{unix.XDPStatistics{}, 48, []field{{"Rx_dropped", 0, 8}, {"Rx_invalid_descs", 8, 8},
+			{"Tx_invalid_descs", 16, 8},
 			{"Rx_ring_full", 24, 8}, {"Rx_fill_ring_empty_descs", 32, 8}, {"Tx_ring_empty_descs", 40, 8}}},
-		{unix.RawSockaddrXDP{}, 16, []field{{"Family", 0, 2}, {"Flags", 2, 2}, {"Ifindex", 4, 4}, {"Queue_id", 8, 4}, {"Shared_umem_fd", 12, 4}}},
+		{unix.RawSockaddrXDP{}, 16, []field{{"Family", 0, 2}, {"Flags", 2, 2}, {"Ifindex", 4, 4}, {"Queue_id",
+			8, 4}, {"Shared_umem_fd", 12, 4}}},
 	} {
 		typ := reflect.TypeOf(c.value)
 		if typ.Size() != c.size {
@@ -38,11 +41,13 @@ func TestKernelLayouts(t *testing.T) {
 		for _, f := range c.fields {
 			got, ok := typ.FieldByName(f.name)
 			if !ok || got.Offset != f.offset || got.Type.Size() != f.size {
-				t.Errorf("%v.%s: offset %d size %d, want %d and %d", typ, f.name, got.Offset, got.Type.Size(), f.offset, f.size)
+				t.Errorf("%v.%s: offset %d size %d, want %d and %d", typ, f.name, got.Offset, got.Type.Size(),
+					f.offset, f.size)
 			}
 		}
 	}
-	if sizeofDesc != 16 || sizeofAddr != 8 || needWakeupFlag != unix.XDP_RING_NEED_WAKEUP || xdpHeadroom != unix.XDP_PACKET_HEADROOM {
+	if sizeofDesc != 16 || sizeofAddr != 8 || needWakeupFlag != unix.XDP_RING_NEED_WAKEUP ||
+		xdpHeadroom != unix.XDP_PACKET_HEADROOM {
 		t.Error("constants of if_xdp.h")
 	}
 }

@@ -5,17 +5,24 @@
 package xdp
 
 import (
+	"context"
 	"errors"
 	"math"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const hugePage = 2 << 20
+const (
+	hugePage = 2 << 20
+	// memlockTimeout bounds the wait for locked memory. Release was seen to take up to 31 ms; a limit that other
+	// sockets have used up for good should still be reported soon.
+	memlockTimeout = 500 * time.Millisecond
+)
 
 // setUpUMEM maps the memory and registers it. The whole of it is populated: a page fault on the send path would
 // cost more than the send.
-func (s *Socket) setUpUMEM(o Options) *OpError {
+func (s *Socket) setUpUMEM(ctx context.Context, o Options) *OpError {
 	size := o.umemLen()
 	if size > math.MaxInt-hugePage {
 		return s.opError(opMapUMEM, unix.ENOMEM)
@@ -40,13 +47,27 @@ func (s *Socket) setUpUMEM(o Options) *OpError {
 	}
 	s.umem = umem
 	reg := unix.XDPUmemReg{Addr: addressOf(s.umemMap), Len: size, Size: o.ChunkSize, Headroom: o.Headroom}
-	if err := s.k.register(s.fd, reg); err != nil {
+	if err := s.register(ctx, o, reg); err != nil {
 		return s.opError(opRegister, err)
 	}
 	return nil
 }
 
-// createRings sets the sizes. Fill and completion ring belong to the UMEM and are needed even by a socket that only sends.
+// register repeats while the locked memory is used up, unless it could never be enough. The kernel gives back what
+// a closed socket had locked only some milliseconds later, so that without CAP_IPC_LOCK a socket opened right
+// behind it, as ModeAuto does, would find its own predecessor in the way.
+func (s *Socket) register(ctx context.Context, o Options, reg unix.XDPUmemReg) error {
+	limit := min(o.BindTimeout, memlockTimeout)
+	var allowed unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &allowed) == nil && reg.Len > allowed.Cur {
+		limit = -1
+	}
+	_, err := repeatWhile(ctx, unix.ENOBUFS, limit, func() error { return s.k.register(s.fd, reg) })
+	return err
+}
+
+// createRings sets the sizes. Fill and completion ring belong to the UMEM and are needed even by a socket that only
+// sends.
 func (s *Socket) createRings(o Options) *OpError {
 	rings := []struct {
 		op   string

@@ -160,16 +160,19 @@ func parseQueue(msg []byte) (q NetdevQueue, err error) {
 	return q, err
 }
 
+// walkAttrs calls f for each attribute of a generic-netlink message. It has its own loop because the library's panics
+// on a last attribute without its padding.
 func walkAttrs(msg []byte, f func(kind uint16, value []byte)) error {
 	if len(msg) < nl.SizeofGenlmsg {
 		return fmt.Errorf("netdev: answer of %d bytes", len(msg))
 	}
-	attrs, err := nl.ParseRouteAttr(msg[nl.SizeofGenlmsg:])
-	if err != nil {
-		return fmt.Errorf("netdev: parse answer: %w", err)
-	}
-	for _, a := range attrs {
-		f(a.Attr.Type&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), a.Value)
+	for b := msg[nl.SizeofGenlmsg:]; len(b) >= unix.SizeofNlAttr; {
+		size := int(binary.NativeEndian.Uint16(b))
+		if size < unix.SizeofNlAttr || size > len(b) {
+			return fmt.Errorf("netdev: attribute of %d bytes in %d", size, len(b))
+		}
+		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[unix.SizeofNlAttr:size])
+		b = b[min(len(b), (size+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ func newLab(t *testing.T, txQueues, rxQueues int) *lab {
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.NumTxQueues, attrs.NumRxQueues = "va", txQueues, rxQueues
-	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "vb", PeerNumTxQueues: uint32(rxQueues), PeerNumRxQueues: uint32(txQueues)}
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "vb", PeerNumTxQueues: uint32(rxQueues),
+		PeerNumRxQueues: uint32(txQueues)}
 	if err := netlink.LinkAdd(pair); err != nil {
 		t.Fatalf("add veth pair: %v", err)
 	}

@@ -50,8 +50,8 @@ const (
 	xdpHeadroom = 256
 
 	defaultChunkSize = 2048
-	// defaultTxChunks keeps the UMEM at 4 MiB, inside the 8 MiB that RLIMIT_MEMLOCK usually is. Larger pools fall out of the
-	// cache: more memory in flight was slower in every system that tried.
+	// defaultTxChunks keeps the UMEM at 4 MiB, inside the 8 MiB that RLIMIT_MEMLOCK usually is. Larger pools fall
+	// out of the cache: more memory in flight was slower in every system that tried.
 	defaultTxChunks = 2048
 	// idleFillRing is the fill ring of a socket that only sends: the kernel insists on one, and it takes a page anyway.
 	idleFillRing = 64
@@ -68,10 +68,12 @@ const (
 
 // Options describe a socket. The zero value of a field means its default; only the interface has none.
 type Options struct {
-	// Ifname or IfIndex name the interface, in the network namespace of the calling thread. With both given they must agree.
+	// Ifname or IfIndex name the interface, in the network namespace of the calling thread. With both given they
+	// must agree.
 	Ifname  string
 	IfIndex int
-	// Queue is the TX queue, and the RX queue when RxChunks is set. It must be smaller than the number of real TX queues.
+	// Queue is the TX queue, and the RX queue when RxChunks is set. It must be smaller than the number of real TX
+	// queues.
 	Queue uint32
 	// Mode is copy, zero-copy, or zero-copy if possible. Default ModeAuto.
 	Mode Mode
@@ -82,8 +84,8 @@ type Options struct {
 	TxChunks uint32
 	// RxChunks is the number of chunks for receiving. Default 0: the socket only sends, and has no RX ring.
 	RxChunks uint32
-	// Headroom is the bytes left free in front of each frame in its chunk; the kernel leaves as many more in front of what
-	// it receives. Less than ChunkSize − 256. Default 0.
+	// Headroom is the bytes left free in front of each frame in its chunk; the kernel leaves as many more in front
+	// of what it receives. Less than ChunkSize − 256. Default 0.
 	Headroom uint32
 
 	// TxRing is the slots of the TX ring, a power of two, at least 2; one slot always stays unused. Default: the
@@ -105,8 +107,9 @@ type Options struct {
 	// SndBuf is the socket's send buffer in bytes as SO_SNDBUF counts it before doubling. Default: enough for
 	// every TX chunk to be in flight. Without CAP_NET_ADMIN the kernel caps it at net.core.wmem_max.
 	SndBuf uint32
-	// BindTimeout is how long a bind that gets EBUSY is repeated: the kernel releases the queue of a closed socket 10–31 ms
-	// later. Default 2 s; negative: never repeat.
+	// BindTimeout is how long a bind that gets EBUSY is repeated: the kernel releases the queue of a closed socket
+	// 10–31 ms later. It also bounds the wait for locked memory of a closed socket, half a second at most. Default
+	// 2 s; negative: never wait.
 	BindTimeout time.Duration
 	// HugePages asks for a UMEM of 2 MiB pages; where there are none it has ordinary ones, and Granted says so.
 	HugePages bool
@@ -200,7 +203,8 @@ func (o *Options) validateRings() (problems []error) {
 	check := func(name string, size, least uint32, why string) {
 		switch {
 		case size < 2 || size > maxRingSize || size&(size-1) != 0:
-			problems = append(problems, fmt.Errorf("%s of %d entries: want a power of two from 2 to %d", name, size, maxRingSize))
+			problems = append(problems, fmt.Errorf("%s of %d entries: want a power of two from 2 to %d", name,
+				size, maxRingSize))
 		case size < least:
 			problems = append(problems, fmt.Errorf("%s of %d entries: want at least %d, %s", name, size, least, why))
 		}

@@ -15,7 +15,8 @@ func TestDefaultOptions(t *testing.T) {
 	o := DefaultOptions("eth9", 3)
 	want := Options{
 		Ifname: "eth9", Queue: 3, Mode: ModeAuto, ChunkSize: 2048, TxChunks: 2048,
-		TxRing: 2048, CompletionRing: 2048, FillRing: 64, TxBudget: 256, SndBuf: 2048 * 2560, BindTimeout: 2 * time.Second,
+		TxRing: 2048, CompletionRing: 2048, FillRing: 64, TxBudget: 256, SndBuf: 2048 * 2560,
+		BindTimeout: 2 * time.Second,
 	}
 	if o != want {
 		t.Errorf("defaults\n got %+v\nwant %+v", o, want)
@@ -41,7 +42,8 @@ func TestDerivedDefaults(t *testing.T) {
 	if o.TxBudget != 64 {
 		t.Errorf("budget %d for a TX ring of 64", o.TxBudget)
 	}
-	if o := (Options{Ifname: "e", TxChunks: math.MaxUint32, ChunkSize: 4096}).withDefaults(); o.SndBuf != math.MaxInt32/2 {
+	if o := (Options{Ifname: "e", TxChunks: math.MaxUint32,
+		ChunkSize: 4096}).withDefaults(); o.SndBuf != math.MaxInt32/2 {
 		t.Errorf("send buffer %d", o.SndBuf)
 	}
 }
@@ -71,9 +73,12 @@ func TestValidate(t *testing.T) {
 		{"tx-ring-2", func(o *Options) { o.TxRing, o.TxBudget = 2, 0 }, nil},
 		{"tx-ring-huge", func(o *Options) { o.TxRing = 1 << 21 }, []string{"TX ring of 2097152"}},
 		{"tx-ring-smaller-than-chunks", func(o *Options) { o.TxRing = 256 }, nil},
-		{"completion-too-small", func(o *Options) { o.CompletionRing = 1024 }, []string{"completion ring of 1024", "at least 2048"}},
-		{"completion-odd", func(o *Options) { o.CompletionRing = 3000 }, []string{"completion ring of 3000", "power of two"}},
-		{"fill-too-small", func(o *Options) { o.RxChunks, o.RxRing = 128, 64 }, []string{"fill ring of 64", "at least 128"}},
+		{"completion-too-small", func(o *Options) { o.CompletionRing = 1024 },
+			[]string{"completion ring of 1024", "at least 2048"}},
+		{"completion-odd", func(o *Options) { o.CompletionRing = 3000 }, []string{"completion ring of 3000",
+			"power of two"}},
+		{"fill-too-small", func(o *Options) { o.RxChunks, o.RxRing = 128, 64 }, []string{"fill ring of 64",
+			"at least 128"}},
 		{"rx", func(o *Options) { o.RxChunks, o.RxRing, o.FillRing = 128, 64, 128 }, nil},
 		{"rx-ring-missing", func(o *Options) { o.RxChunks = 64 }, []string{"RX ring of 0"}},
 		{"rx-ring-without-chunks", func(o *Options) { o.RxRing = 64 }, []string{"without RX chunks"}},
@@ -87,7 +92,8 @@ func TestValidate(t *testing.T) {
 			o.ChunkSize, o.TxChunks, o.RxChunks, o.RxRing = 4096, 1<<20, 1, 2
 			o.CompletionRing, o.TxRing = 1<<20, 1<<20
 		}, []string{"4294971392 bytes of UMEM"}},
-		{"chunk-sum-overflow", func(o *Options) { o.TxChunks, o.RxChunks = math.MaxUint32, 2 }, []string{"bytes of UMEM", "completion ring", "RX ring"}},
+		{"chunk-sum-overflow", func(o *Options) { o.TxChunks, o.RxChunks = math.MaxUint32, 2 },
+			[]string{"bytes of UMEM", "completion ring", "RX ring"}},
 		{"everything", func(o *Options) { *o = Options{Mode: 7, ChunkSize: 1, RxRing: 1, TxBudget: 1}.withDefaults() },
 			[]string{"interface", "mode 7", "chunk size 1", "RX ring", "TX budget 1"}},
 	} {
@@ -115,15 +121,18 @@ func TestValidate(t *testing.T) {
 
 // FuzzOptions: whatever is accepted fits 64 bits and the promises of the fields.
 func FuzzOptions(f *testing.F) {
-	f.Add(uint32(2048), uint32(2048), uint32(0), uint32(0), uint32(2048), uint32(2048), uint32(64), uint32(0), uint32(256))
-	f.Add(uint32(4096), uint32(1<<20), uint32(1), uint32(64), uint32(1<<20), uint32(1<<20), uint32(2), uint32(2), uint32(0))
+	f.Add(uint32(2048), uint32(2048), uint32(0), uint32(0), uint32(2048), uint32(2048), uint32(64), uint32(0),
+		uint32(256))
+	f.Add(uint32(4096), uint32(1<<20), uint32(1), uint32(64), uint32(1<<20), uint32(1<<20), uint32(2),
+		uint32(2), uint32(0))
 	f.Fuzz(func(t *testing.T, chunk, txc, rxc, head, tx, comp, fill, rx, budget uint32) {
 		o := Options{Ifname: "e", ChunkSize: chunk, TxChunks: txc, RxChunks: rxc, Headroom: head,
 			TxRing: tx, CompletionRing: comp, FillRing: fill, RxRing: rx, TxBudget: budget}.withDefaults()
 		if o.validate() != nil {
 			return
 		}
-		if o.umemLen() > maxUMEM || uint64(o.CompletionRing) < uint64(o.TxChunks) || uint64(o.FillRing) < uint64(o.RxChunks) {
+		if o.umemLen() > maxUMEM || uint64(o.CompletionRing) < uint64(o.TxChunks) ||
+			uint64(o.FillRing) < uint64(o.RxChunks) {
 			t.Errorf("accepted %+v", o)
 		}
 		if o.Headroom+xdpHeadroom >= o.ChunkSize {

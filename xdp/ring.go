@@ -41,7 +41,8 @@ type producer struct {
 func newProducer(w Words, size, limit int) producer {
 	checkRing(w, size)
 	tail := w.Producer.Load()
-	return producer{words: w, mask: uint32(size - 1), limit: uint32(limit), next: tail, tail: tail, seen: w.Consumer.Load()}
+	return producer{words: w, mask: uint32(size - 1), limit: uint32(limit), next: tail, tail: tail,
+		seen: w.Consumer.Load()}
 }
 
 // free is the room that the last known consumer leaves. A consumer word that lies (ahead of us, or gone backwards)

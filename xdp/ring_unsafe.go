@@ -39,7 +39,8 @@ func ringWords(m []byte, off unix.XDPRingOffset) (Words, error) {
 // ringEntries views the entries of a ring in its mapping as a slice.
 func ringEntries[T Desc | uint64](m []byte, off unix.XDPRingOffset, entries uint32) ([]T, error) {
 	var t T
-	if off.Desc%8 != 0 || ringLen(off, entries, uint64(unsafe.Sizeof(t))) > uint64(len(m)) || off.Desc >= uint64(len(m)) {
+	if off.Desc%8 != 0 || ringLen(off, entries, uint64(unsafe.Sizeof(t))) > uint64(len(m)) ||
+		off.Desc >= uint64(len(m)) {
 		return nil, fmt.Errorf("%d ring entries at offset %d of a mapping of %d bytes", entries, off.Desc, len(m))
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(&m[off.Desc])), entries), nil

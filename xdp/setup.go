@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -93,7 +94,7 @@ func (s *Socket) setUp(ctx context.Context, o Options) *OpError {
 	if err := s.setSndBuf(int(o.SndBuf)); err != nil {
 		return s.opError(opSndBuf, err)
 	}
-	if e := s.setUpUMEM(o); e != nil {
+	if e := s.setUpUMEM(ctx, o); e != nil {
 		return e
 	}
 	if e := s.createRings(o); e != nil {
@@ -145,32 +146,44 @@ func (s *Socket) setBudget(budget uint32) error {
 	return err
 }
 
-const (
-	bindBackoffMin = 500 * time.Microsecond
-	bindBackoffMax = 10 * time.Millisecond
-)
-
-// bind repeats while the queue is busy: the kernel lets go of a closed socket's queue 10–31 ms later, and the process that held
-// it may be gone by then.
+// bind repeats while the queue is busy: the kernel lets go of a closed socket's queue 10–31 ms later, and the
+// process that held it may be gone by then.
 func (s *Socket) bind(ctx context.Context, o Options) error {
 	sa := &unix.SockaddrXDP{Ifindex: uint32(s.granted.IfIndex), QueueID: o.Queue, Flags: bindFlags(o)}
+	waited, err := repeatWhile(ctx, unix.EBUSY, o.BindTimeout, func() error { return s.k.bind(s.fd, sa) })
+	s.granted.BindWait = waited
+	return err
+}
+
+const (
+	backoffMin = 500 * time.Microsecond
+	backoffMax = 10 * time.Millisecond
+)
+
+// repeatWhile repeats a step that fails with one errno, with growing pauses, until it ends otherwise, the time is
+// up or the context done. The error always contains the errno of the last try.
+func repeatWhile(ctx context.Context, errno syscall.Errno, limit time.Duration,
+	step func() error) (time.Duration, error) {
 	start := time.Now()
-	for wait := bindBackoffMin; ; wait = min(2*wait, bindBackoffMax) {
-		err := s.k.bind(s.fd, sa)
-		s.granted.BindWait = time.Since(start)
-		if !errors.Is(err, unix.EBUSY) {
-			return err
+	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
+		err := step()
+		waited := time.Since(start)
+		if !errors.Is(err, errno) {
+			return waited, err
 		}
-		left := o.BindTimeout - s.granted.BindWait
+		left := limit - waited
 		if left <= 0 {
-			return fmt.Errorf("%w for %v", err, s.granted.BindWait.Round(time.Millisecond))
+			if limit > 0 {
+				err = fmt.Errorf("%w for %v", err, waited.Round(time.Millisecond))
+			}
+			return waited, err
 		}
-		timer := time.NewTimer(min(wait, left))
+		timer := time.NewTimer(min(pause, left))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("%w, while waiting out: %w", context.Cause(ctx), err)
+			return waited, fmt.Errorf("%w, while waiting out: %w", context.Cause(ctx), err)
 		}
 	}
 }

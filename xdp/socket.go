@@ -15,7 +15,8 @@ import (
 // Kick, KickIfNeeded, WakeRX, Statistics, Counters, Granted and Close are safe for concurrent use. The rings and the
 // UMEM follow their own rules and must not be used once Close has been called.
 //
-//	Open ──► bound ──Close──► refusing calls ──calls in the kernel returned──► rings unmapped ──► fd closed ──► UMEM unmapped
+//	Open ──► bound ──Close──► refusing calls ──► calls in the kernel back ──► rings unmapped ──►
+//	                                                                   fd closed ──► UMEM unmapped
 //
 // A Socket that is not closed leaks its descriptor and mappings: there is no finaliser, since rings and frames are in
 // use beyond what the garbage collector sees.
@@ -40,14 +41,15 @@ type Socket struct {
 	closeErr  error
 }
 
-// Open makes a socket, gives it a UMEM and rings and binds it. All of RxChunks are in the fill ring when it returns; all of TxChunks
-// are the caller's. It must run on a thread in the network namespace of the interface; the socket
-// may then be used from any. CAP_NET_RAW is needed; CAP_IPC_LOCK for a UMEM above RLIMIT_MEMLOCK.
+// Open makes a socket, gives it a UMEM and rings and binds it. All of RxChunks are in the fill ring when it
+// returns; all of TxChunks are the caller's. It must run on a thread in the network namespace of the interface; the
+// socket may then be used from any. CAP_NET_RAW is needed; CAP_IPC_LOCK for a UMEM above RLIMIT_MEMLOCK.
 //
 // Every error is an [*OpError]. Nothing is left behind on failure.
 func Open(o Options) (*Socket, error) { return OpenContext(context.Background(), o) }
 
-// OpenContext is Open with a context that ends the wait for a busy queue. It bounds nothing else: the other steps do not wait.
+// OpenContext is Open with a context that ends the wait for a busy queue. It bounds nothing else: the other steps
+// do not wait.
 func OpenContext(ctx context.Context, o Options) (*Socket, error) { return open(ctx, linux{}, o) }
 
 // TX is the ring of frames to send.
@@ -72,9 +74,10 @@ func (s *Socket) FD() int { return s.fd }
 // Granted is what the kernel gave.
 func (s *Socket) Granted() Granted { return s.granted }
 
-// Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the UMEM, in this
-// order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What the kernel still holds is
-// never reported: drain before, by a deadline. No ring verb may run and no UMEM bytes may be touched from the call on.
+// Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the
+// UMEM, in this order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What
+// the kernel still holds is never reported: drain before, by a deadline. No ring verb may run and no UMEM bytes may
+// be touched from the call on.
 //
 // It is idempotent; every call returns when the socket is closed, with the error of the first.
 func (s *Socket) Close() error {
@@ -88,8 +91,8 @@ func (s *Socket) Close() error {
 	return s.closeErr
 }
 
-// killRings takes the rings and the UMEM off the memory that is about to go. A late user finds empty and full rings and no
-// frames, where the Go memory model lets it find anything.
+// killRings takes the rings and the UMEM off the memory that is about to go. A late user finds empty and full rings
+// and no frames, where the Go memory model lets it find anything.
 func (s *Socket) killRings() {
 	s.tx.kill()
 	s.completion.kill()
@@ -100,7 +103,8 @@ func (s *Socket) killRings() {
 	s.umem.kill()
 }
 
-// release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket that is not complete.
+// release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket
+// that is not complete.
 func (s *Socket) release() error {
 	var errs []error
 	for _, m := range s.ringMaps {

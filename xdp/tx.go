@@ -4,11 +4,13 @@
 
 package xdp
 
-// TxRing is the ring of frames to send. One goroutine at a time uses Reserve, Set, Submit, Cancel and Free (the caller's
-// lock sees to that); Consumer, Producer, Pending, NeedWakeup and At may be called by another at the same time.
+// TxRing is the ring of frames to send. One goroutine at a time uses Reserve, Set, Submit, Cancel and Free (the
+// caller's lock sees to that); Consumer, Producer, Pending, NeedWakeup and At may be called by another at the same
+// time.
 //
-// A TxRing never holds more than Size−1 entries. That keeps the slot in front of the consumer from being written again, so
-// that after a Kick which returned EBUSY At(Consumer()−1) still is the descriptor that the device dropped.
+// A TxRing never holds more than Size−1 entries. That keeps the slot in front of the consumer from being written
+// again, so that after a Kick which returned EBUSY At(Consumer()−1) still is the descriptor that the device
+// dropped.
 type TxRing struct {
 	producer
 	descs []Desc
@@ -50,8 +52,8 @@ func (r *TxRing) Consumer() uint32 { return r.words.Consumer.Load() }
 // goroutine submits, never too small.
 func (r *TxRing) Pending() uint32 { return r.pending() }
 
-// At is the descriptor in a slot. Index Consumer()−1 is the last one consumed, as long as no Kick runs. The value is what
-// this side once wrote; the kernel does not write to this ring.
+// At is the descriptor in a slot. Index Consumer()−1 is the last one consumed, as long as no Kick runs. The value
+// is what this side once wrote; the kernel does not write to this ring.
 func (r *TxRing) At(idx uint32) Desc { return r.descs[idx&r.mask] }
 
 // NeedWakeup reports whether the kernel asks for a Kick before it goes on. It means something only for a socket bound

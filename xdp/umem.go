@@ -12,9 +12,9 @@ import (
 // UMEM is the memory that frames live in, cut into chunks of one size. Addresses are offsets in bytes from its start.
 // Chunks with an index below TxChunks are for sending, the others for receiving (I1: the two never mix).
 //
-// Its methods may be called from any goroutine. The bytes they return are the UMEM itself, without a copy: who may touch
-// them is the matter of whoever owns the chunk. After Close of the socket no address is valid any more, and bytes
-// obtained before must not be touched: they are unmapped.
+// Its methods may be called from any goroutine. The bytes they return are the UMEM itself, without a copy: who may
+// touch them is the matter of whoever owns the chunk. After Close of the socket no address is valid any more, and
+// bytes obtained before must not be touched: they are unmapped.
 type UMEM struct {
 	mem      []byte
 	shift    uint   // log2 of the chunk size
@@ -62,7 +62,8 @@ func (u *UMEM) TxChunks() int { return int(u.txChunks) }
 // RxChunks is the number of chunks for receiving, the indexes from TxChunks.
 func (u *UMEM) RxChunks() int { return int(u.chunks - u.txChunks) }
 
-// Addr is where a frame starts in the chunk with the given index: behind the headroom. An index outside the UMEM panics.
+// Addr is where a frame starts in the chunk with the given index: behind the headroom. An index outside the UMEM
+// panics.
 func (u *UMEM) Addr(index int) uint64 {
 	if uint64(index) >= u.chunks {
 		panic(fmt.Sprintf("xdp: chunk %d of %d", index, u.chunks))

@@ -15,7 +15,8 @@ func TestUMEMChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.TxChunks() != 3 || u.RxChunks() != 2 || u.FrameSize() != chunk-headroom || u.ChunkSize() != chunk || u.Headroom() != headroom {
+	if u.TxChunks() != 3 || u.RxChunks() != 2 || u.FrameSize() != chunk-headroom || u.ChunkSize() != chunk ||
+		u.Headroom() != headroom {
 		t.Fatalf("umem %+v", u)
 	}
 	for i := range 5 {

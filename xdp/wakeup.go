@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kick makes the kernel transmit: sendto(fd, NULL, 0, MSG_DONTWAIT). In copy mode the call carries up to TxBudget frames
-// through the device before it returns. It returns the bare errno, 0 for none, EBADF after Close, and allocates nothing; see
-// [ClassifyKick]. Safe for concurrent use, but EBUSY can be attributed to a descriptor only by a caller who lets no other
-// Kick run meanwhile.
+// Kick makes the kernel transmit: sendto(fd, NULL, 0, MSG_DONTWAIT). In copy mode the call carries up to TxBudget
+// frames through the device before it returns. It returns the bare errno, 0 for none, EBADF after Close, and
+// allocates nothing; see [ClassifyKick]. Safe for concurrent use, but EBUSY can be attributed to a descriptor only
+// by a caller who lets no other Kick run meanwhile.
 func (s *Socket) Kick() syscall.Errno {
 	if !s.guard.enter() {
 		return unix.EBADF
@@ -41,8 +41,9 @@ func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 	return errno, true
 }
 
-// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT). Needed after filling when
-// FillRing.NeedWakeup. It returns the bare errno; EAGAIN is no failure here. EBADF after Close. Safe for concurrent use.
+// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT). Needed after filling
+// when FillRing.NeedWakeup. It returns the bare errno; EAGAIN is no failure here. EBADF after Close. Safe for
+// concurrent use.
 func (s *Socket) WakeRX() syscall.Errno {
 	if !s.guard.enter() {
 		return unix.EBADF
@@ -53,8 +54,8 @@ func (s *Socket) WakeRX() syscall.Errno {
 	return errno
 }
 
-// sendWakeup goes through the scheduler (Syscall, not RawSyscall): a Kick of a full budget takes a quarter of a millisecond, and
-// for as long a RawSyscall would keep its P and delay every garbage collection.
+// sendWakeup goes through the scheduler (Syscall, not RawSyscall): a Kick of a full budget takes a quarter of a
+// millisecond, and for as long a RawSyscall would keep its P and delay every garbage collection.
 func sendWakeup(fd int) syscall.Errno {
 	_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	return errno

@@ -31,14 +31,14 @@ type Config struct {
 	Start uint32
 	// Budget is how many descriptors one Kick consumes before it returns EAGAIN. Default 32, negative: no limit.
 	Budget int
-	// MaxHeld is how many frames may wait for completion before a Kick returns EAGAIN, like a small send buffer. Default 0: no
-	// limit but the completion ring.
+	// MaxHeld is how many frames may wait for completion before a Kick returns EAGAIN, like a small send buffer.
+	// Default 0: no limit but the completion ring.
 	MaxHeld int
 	// NeedWakeup is the initial need-wakeup flag of TX and fill ring, and the bind flag. AlwaysAwake turns it off.
 	AlwaysAwake bool
 
-	// OnSend sees each frame that is not dropped, in the order of transmission. The bytes are valid only during the call, which
-	// runs inside Kick with the fake's lock held: it must not call the Kernel. It is nil in benchmarks.
+	// OnSend sees each frame that is not dropped, in the order of transmission. The bytes are valid only during the
+	// call, which runs inside Kick with the fake's lock held: it must not call the Kernel. It is nil in benchmarks.
 	OnSend func(frame []byte)
 }
 
@@ -86,7 +86,6 @@ type Kernel struct {
 	noLink  bool
 	removed bool
 	closed  bool
-	wedged  bool
 	stats   xdp.Statistics
 
 	kicks, saved, wakeRX atomic.Uint64
@@ -106,7 +105,8 @@ func New(c Config) (*Kernel, error) {
 	k := &Kernel{
 		umem: umem, onSend: c.OnSend, budget: c.Budget, maxHeld: c.MaxHeld,
 		txWords: words(c.Start), cqWords: words(c.Start), fqWords: words(c.Start), rxWords: words(c.Start),
-		txDescs: make([]xdp.Desc, c.TxRing), cqAddrs: make([]uint64, c.CompletionRing), fqAddrs: make([]uint64, c.FillRing),
+		txDescs: make([]xdp.Desc, c.TxRing), cqAddrs: make([]uint64, c.CompletionRing), fqAddrs: make([]uint64,
+			c.FillRing),
 		script: map[uint64]Fate{}, held: make([]uint64, 0, c.CompletionRing),
 	}
 	k.tx = xdp.NewTxRing(k.txWords, k.txDescs)

@@ -63,7 +63,8 @@ func TestFates(t *testing.T) {
 		completed []int
 	}{
 		{"all-sent", nil, []syscall.Errno{0}, []byte{0, 1, 2, 3}, []int{0, 1, 2, 3}},
-		{"second-dropped", map[uint64]Fate{1: Drop}, []syscall.Errno{unix.EBUSY, 0}, []byte{0, 2, 3}, []int{0, 1, 2, 3}},
+		{"second-dropped", map[uint64]Fate{1: Drop}, []syscall.Errno{unix.EBUSY, 0}, []byte{0, 2, 3}, []int{0,
+			1, 2, 3}},
 		{"last-dropped", map[uint64]Fate{3: Drop}, []syscall.Errno{unix.EBUSY, 0}, []byte{0, 1, 2}, []int{0, 1, 2, 3}},
 		{"invalid", map[uint64]Fate{1: Invalid}, []syscall.Errno{0, 0}, []byte{0, 2, 3}, []int{0, 1, 2, 3}},
 		{"lost", map[uint64]Fate{2: Lose}, []syscall.Errno{0}, []byte{0, 1, 2, 3}, []int{0, 1, 3}},
@@ -74,7 +75,8 @@ func TestFates(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var sent []byte
-			k := newKernel(t, Config{TxChunks: 8, Start: 1<<32 - 2, OnSend: func(f []byte) { sent = append(sent, f[0]) }})
+			k := newKernel(t, Config{TxChunks: 8, Start: 1<<32 - 2,
+				OnSend: func(f []byte) { sent = append(sent, f[0]) }})
 			for seq, f := range c.plan {
 				k.Plan(seq, f)
 			}
@@ -199,7 +201,8 @@ func TestDeviceStates(t *testing.T) {
 
 func TestInvalidDescriptors(t *testing.T) {
 	k := newKernel(t, Config{TxChunks: 8})
-	for _, d := range []xdp.Desc{{Addr: 1 << 40, Len: 60}, {Addr: 0, Len: 0}, {Addr: 2000, Len: 60}, {Addr: 0, Len: 60, Options: 2}} {
+	for _, d := range []xdp.Desc{{Addr: 1 << 40, Len: 60}, {Addr: 0, Len: 0}, {Addr: 2000, Len: 60}, {Addr: 0,
+		Len: 60, Options: 2}} {
 		idx, _ := k.TX().Reserve(1)
 		k.TX().Set(idx, d)
 		k.TX().Submit(1)
@@ -221,7 +224,8 @@ func TestReceive(t *testing.T) {
 		t.Error("room for a third")
 	}
 	first, n := k.RX().Peek(10)
-	if n != 2 || string(k.UMEM().Frame(k.RX().At(first))) != "one" || string(k.UMEM().Frame(k.RX().At(first+1))) != "two" {
+	if n != 2 || string(k.UMEM().Frame(k.RX().At(first))) != "one" ||
+		string(k.UMEM().Frame(k.RX().At(first+1))) != "two" {
 		t.Fatalf("%d frames", n)
 	}
 	index, ok := k.UMEM().Index(k.RX().At(first).Addr)

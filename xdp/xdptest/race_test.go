@@ -13,16 +13,17 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// A sender and a kernel on two goroutines, a third that only watches the consumer. The payload is written with plain stores, so
-// that the race detector sees every order of publication that the rings fail to make (I3): descriptors and bytes before
-// the producer, entries before the consumer.
+// A sender and a kernel on two goroutines, a third that only watches the consumer. The payload is written with
+// plain stores, so that the race detector sees every order of publication that the rings fail to make (I3):
+// descriptors and bytes before the producer, entries before the consumer. The completion ring is smaller than the
+// pool, so that its entries are rewritten.
 func TestSenderAgainstKernel(t *testing.T) {
 	total := uint64(200_000)
 	if raceEnabled {
 		total = 50_000
 	}
 	var received atomic.Uint64
-	k := newKernel(t, Config{TxChunks: 64, Start: 1<<32 - 1000, Budget: -1, OnSend: func(f []byte) {
+	k := newKernel(t, Config{TxChunks: 64, CompletionRing: 16, Start: 1<<32 - 1000, Budget: -1, OnSend: func(f []byte) {
 		if got, want := binary.NativeEndian.Uint64(f), received.Add(1)-1; got != want {
 			panic("frames changed or out of order")
 		}

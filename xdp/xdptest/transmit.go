@@ -72,8 +72,8 @@ func (k *Kernel) transmit() syscall.Errno {
 	}
 }
 
-// fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would refuse is
-// invalid whatever was planned.
+// fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would
+// refuse is invalid whatever was planned.
 func (k *Kernel) fateOf(d xdp.Desc) Fate {
 	if d.Len == 0 || d.Options != 0 || k.umem.Frame(d) == nil {
 		return Invalid

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package xdp
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestBindFlags(t *testing.T) {
+	for _, c := range []struct {
+		o    Options
+		want uint16
+	}{
+		{Options{Mode: ModeCopy}, unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP},
+		{Options{Mode: ModeZeroCopy}, unix.XDP_ZEROCOPY | unix.XDP_USE_NEED_WAKEUP},
+		{Options{Mode: ModeCopy, DisableNeedWakeup: true}, unix.XDP_COPY},
+	} {
+		k := newScripted()
+		s, err := openScripted(k, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(k.flags) != 1 || k.flags[0] != c.want {
+			t.Errorf("%+v bound with flags %v, want %#x", c.o, k.flags, c.want)
+		}
+		if s.Granted().Mode != c.o.Mode || s.Granted().NeedWakeup == c.o.DisableNeedWakeup {
+			t.Errorf("granted %+v", s.Granted())
+		}
+		s.Close()
+	}
+}
+
+func TestAutoFallsBack(t *testing.T) {
+	for _, refusal := range []error{unix.EOPNOTSUPP, unix.EINVAL, unix.Errno(524), unix.ENXIO} {
+		k := newScripted()
+		k.binds = func(_ int, sa *unix.SockaddrXDP) error {
+			if sa.Flags&unix.XDP_ZEROCOPY != 0 {
+				return refusal
+			}
+			return nil
+		}
+		s, err := openScripted(k, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := s.Granted()
+		if g.Mode != ModeCopy || !errors.Is(g.FallbackReason, refusal) {
+			t.Errorf("refused with %v: granted %v because of %v", refusal, g.Mode, g.FallbackReason)
+		}
+		sockets, umems := 0, 0
+		for _, c := range k.log {
+			switch c {
+			case "socket":
+				sockets++
+			case "map umem":
+				umems++
+			}
+		}
+		if sockets != 2 || umems != 2 {
+			t.Errorf("%d sockets and %d UMEMs, want new ones for the second try", sockets, umems)
+		}
+		s.Close()
+		k.checkNothingLeft(t)
+	}
+}
+
+func TestAutoDoesNotFallBack(t *testing.T) {
+	for _, c := range []struct {
+		call string
+		err  error
+	}{{"bind", unix.ENODEV}, {"bind", unix.EPERM}, {"socket", unix.EPERM}, {"register", unix.ENOBUFS}} {
+		k := newScripted()
+		k.errs[c.call] = c.err
+		_, err := openScripted(k, Options{BindTimeout: -1})
+		if !errors.Is(err, c.err) || k.nbind > 1 {
+			t.Errorf("%s: %v: error %v after %d binds", c.call, c.err, err, k.nbind)
+		}
+		k.checkNothingLeft(t)
+	}
+}
+
+func TestAutoTakesZeroCopy(t *testing.T) {
+	k := newScripted()
+	s, err := openScripted(k, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if g := s.Granted(); g.Mode != ModeZeroCopy || g.FallbackReason != nil || k.nbind != 1 {
+		t.Errorf("granted %+v after %d binds", g, k.nbind)
+	}
+}
+
+func TestModeIsReadBack(t *testing.T) {
+	k := newScripted()
+	k.zc = true
+	_, err := openScripted(k, Options{Mode: ModeCopy})
+	if !errors.Is(err, ErrModeMismatch) {
+		t.Errorf("the kernel bound zero-copy when asked to copy: %v", err)
+	}
+	k.checkNothingLeft(t)
+}
+
+func TestBindWaitsOutBusy(t *testing.T) {
+	k := newScripted()
+	k.binds = func(n int, _ *unix.SockaddrXDP) error {
+		if n < 4 {
+			return unix.EBUSY
+		}
+		return nil
+	}
+	s, err := openScripted(k, Options{Mode: ModeCopy, BindTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if k.nbind != 4 || s.Granted().BindWait < 3*backoffMin {
+		t.Errorf("%d binds in %v", k.nbind, s.Granted().BindWait)
+	}
+}
+
+func TestBindGivesUp(t *testing.T) {
+	busy := func() *scripted {
+		k := newScripted()
+		k.errs["bind"] = unix.EBUSY
+		return k
+	}
+	k := busy()
+	if _, err := openScripted(k, Options{Mode: ModeCopy, BindTimeout: -1}); !errors.Is(err, unix.EBUSY) ||
+		k.nbind != 1 {
+		t.Errorf("no repeating: %v after %d binds", err, k.nbind)
+	}
+	k = busy()
+	start := time.Now()
+	_, err := openScripted(k, Options{Mode: ModeCopy, BindTimeout: 20 * time.Millisecond})
+	if took := time.Since(start); !errors.Is(err, unix.EBUSY) || took < 20*time.Millisecond || k.nbind < 3 {
+		t.Errorf("%v after %v and %d binds", err, took, k.nbind)
+	}
+	k.checkNothingLeft(t)
+
+	k = busy()
+	ctx, cancel := context.WithCancel(context.Background())
+	k.binds = nil
+	k.errs["bind"] = nil
+	k.binds = func(n int, _ *unix.SockaddrXDP) error {
+		if n == 3 {
+			cancel()
+		}
+		return unix.EBUSY
+	}
+	_, err = open(ctx, k, Options{Ifname: "fake0", TxChunks: 64, BindTimeout: time.Hour})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, unix.EBUSY) || k.nbind != 3 {
+		t.Errorf("cancelled: %v after %d binds", err, k.nbind)
+	}
+	k.checkNothingLeft(t)
+}
+
+// A driver may say EBUSY when it means that it has no zero-copy now; copy mode is then tried, once.
+func TestAutoAfterBusy(t *testing.T) {
+	k := newScripted()
+	k.binds = func(_ int, sa *unix.SockaddrXDP) error {
+		if sa.Flags&unix.XDP_ZEROCOPY != 0 {
+			return unix.EBUSY
+		}
+		return nil
+	}
+	s, err := openScripted(k, Options{BindTimeout: 5 * time.Millisecond})
+	if err != nil || s.Granted().Mode != ModeCopy {
+		t.Fatalf("%v", err)
+	}
+	s.Close()
+
+	k = newScripted()
+	k.errs["bind"] = unix.EBUSY
+	_, err = openScripted(k, Options{BindTimeout: 5 * time.Millisecond})
+	copies := 0
+	for _, f := range k.flags {
+		if f&unix.XDP_COPY != 0 {
+			copies++
+		}
+	}
+	if !errors.Is(err, unix.EBUSY) || copies != 1 || k.nbind < 3 {
+		t.Errorf("a queue that stays busy: %v after %d binds, %d in copy mode: the wait must not be done twice", err, k.nbind, copies)
+	}
+	k.checkNothingLeft(t)
+}
