@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bpf holds the XDP program that hands the datagrams of bound WSK sockets to AF_XDP sockets, its compiled objects, and
+// a typed loader.
+//
+//	frame ──► XDP program ──► {family, destination, port} in ports? ──► AF_XDP socket of the queue
+//	              │                     │ {family, any, port}, and destination in local
+//	              └── everything else: XDP_PASS, to the kernel, unchanged
+//
+// # What is redirected
+//
+// Whole UDP datagrams over IPv4 without options or IPv6 without extension headers, untagged or with one 802.1Q tag, whose
+// destination a port entry owns. The most specific entry decides. An entry for an exact address takes that address, be it
+// unicast, a joined group, or broadcast. An entry for any address (0.0.0.0 or ::) takes the addresses of
+// [Program.SetLocalAddresses], so that a router's forwarded traffic is left alone, and groups and broadcasts only with
+// [MatchMulticast] and [MatchBroadcast].
+//
+// # What is passed
+//
+// Everything else, by XDP_PASS: the program drops nothing and changes nothing. ARP, neighbour discovery, ICMP, TCP and other UDP
+// ports; fragments, options and extension headers, which the kernel reassembles and understands, and which reach the
+// companion socket; lengths that contradict each other; UDP without checksum over IPv6; addresses that the kernel refuses from the
+// wire (loopback, unspecified, a group as source), so that it refuses them; frames longer than [Options.MaxFrame]; and what
+// is owned while its queue has no socket. [Reason] numbers these cases and [Program.Counters] counts them.
+//
+// Checksums are not looked at: that is the receiver's, who also knows that a veth delivers partial ones. Neither is the destination
+// MAC address: on an interface in promiscuous mode the receiver has to compare it where that matters. Nor does the kernel's
+// reverse path filter see what is redirected. A frame that was redirected while the socket's fill ring was empty is lost; the
+// kernel counts it in the socket's statistics.
+//
+// # VLANs
+//
+// A tag of VLAN 0, which carries a priority only, is as good as none. Other tagged frames are taken if [Program.SetVLANs] named
+// their VLAN, and reach the socket with their tag; all others pass. Where the NIC strips tags (ethtool feature rx-vlan-hw-parse), or
+// where a veth's peer leaves them to hardware that is not there (tx-vlan-hw-insert), the tag travels beside the frame. XDP cannot
+// see it: such a frame looks untagged, is matched as untagged, and reaches the socket without its tag. On interfaces
+// that carry VLANs turn these features off.
+//
+// # Maps
+//
+//	map              key                            value                     written by
+//	wskxdp_xsks      queue                          AF_XDP socket             SetSocket, ClearSocket
+//	wskxdp_ports     {address, port, family}, wire  Flags                     AddPort, RemovePort
+//	                 order; address 0: any
+//	wskxdp_local     the same with port 0           unicast or broadcast      SetLocalAddresses, SetBroadcastAddresses
+//	wskxdp_vlans     VLAN / 64                      a bit for each VLAN       SetVLANs
+//	wskxdp_counters  0                              64-bit counters per CPU   the program
+//
+// One Program serves one interface: its addresses, VLANs and queues are those of that interface. A Program without
+// ports passes everything, which is what drivers need that want a program before they give zero-copy.
+//
+// # Life and privilege
+//
+// The program is attached by a bpf_link, so that it is gone when the process is, and never in place of another: see
+// [ConflictError]. Loading and attaching need CAP_BPF and CAP_NET_ADMIN outside user namespaces, and Linux 5.10; the
+// variant for frames of several buffers, which is loaded if the kernel takes it, 5.18.
+//
+// The objects are committed. scripts/generate.sh builds them anew with the pinned clang, scripts/generate.sh --check tells whether
+// they are what the source gives.
+package bpf
