@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// The receiving half of the transport contract. See transport.go for the sending half.
+
+// Receiver is the part of a socket that takes what arrives. The EndpointEvents of a datagram socket implement it.
+type Receiver interface {
+	// Receive takes over a list of datagrams that arrived for the endpoint, in the order of their arrival, linked by
+	// Next. The transport calls it from any goroutine, from several at once (one per receive queue and one for the
+	// companion socket), with no lock held, and only between the success of Bind and the return of Close. The receiver
+	// must call Release on each datagram exactly once, in any order, from any goroutine, also after Close. All
+	// datagrams of one list have the same Cast.
+	Receive(list *Datagram)
+}
+
+// Address is a remote address as it came off the wire: IPv4 is v4-mapped, Port is in host byte order, Scope is the interface
+// index of a link-local address and 0 otherwise.
+type Address struct {
+	Addr  [16]byte
+	Scope uint32
+	Port  uint16
+}
+
+// Cast says how a datagram was addressed.
+type Cast uint8
+
+// Casts. Broadcast covers a link-layer broadcast frame with a unicast IP destination too (wsk.md §2.8).
+const (
+	Unicast Cast = iota
+	Broadcast
+	Multicast
+)
+
+// Datagram is one received datagram, or one ICMP error that an earlier send has met. The transport owns the structure and
+// the payload's memory and lends both until Release.
+type Datagram struct {
+	// Next links the datagrams of one call of Receive. Afterwards it is the receiver's.
+	Next *Datagram
+	// Payload is the UDP payload, contiguous, read-only for the receiver, valid until Release.
+	Payload []byte
+	// Source is who sent it; for an error, the destination of the send that failed.
+	Source Address
+	// Destination is the local address it was sent to; IPv4 is v4-mapped.
+	Destination [16]byte
+	// IfIndex is the interface it arrived through.
+	IfIndex uint32
+	TTL     uint8 // TTL or hop limit
+	TOS     uint8 // the whole TOS or traffic class byte
+	Cast    Cast
+	// Segment is not zero when Payload is several datagrams of one flow, each of this many bytes but the last, which
+	// may be shorter (UDP_RECV_MAX_COALESCED_SIZE). Only endpoints that asked for it get such.
+	Segment uint16
+	// Err is set for an ICMP error. Payload is empty then.
+	Err *ReceiveError
+
+	Lender Lender
+	// Slot is the lender's own.
+	Slot uint64
+}
+
+// ReceiveError is what an ICMP error said, in the terms of IN_RECVERR.
+type ReceiveError struct {
+	Protocol uint8 // IPPROTO_ICMP (1) or IPPROTO_ICMPV6 (58)
+	Type     uint8
+	Code     uint8
+	Info     uint32 // the next-hop MTU of "fragmentation needed" and "packet too big", else 0
+}
+
+// Lender is whoever the memory of a Datagram belongs to.
+type Lender interface {
+	// Release ends the loan. Neither d nor its payload may be used afterwards.
+	Release(d *Datagram)
+	// Keep says that the loan will last: the datagram is buffered or retained by the client. The lender may move the
+	// payload to other memory, and does when the receive ring would run dry otherwise.
+	Keep(d *Datagram)
+}
+
+// Release gives the datagram back to its lender.
+func (d *Datagram) Release() { d.Lender.Release(d) }
+
+// ReceiveOptions are what a socket wants from its transport beyond plain datagrams. The zero value is the state after Bind.
+type ReceiveOptions struct {
+	// Errors asks for ICMP errors (IP_RECVERR, IPV6_RECVERR).
+	Errors bool
+	// MaxCoalesced is UDP_RECV_MAX_COALESCED_SIZE: the largest Payload with Segment set, 0 for none.
+	MaxCoalesced uint32
+	// BufferBytes is SO_RCVBUF; it bounds what the transport itself holds for the socket. 0: the transport's default.
+	BufferBytes uint32
+}
+
+// MembershipChange is what a Membership does.
+type MembershipChange uint8
+
+// Changes of membership: the IP_ and MCAST_ options of wsk.md §6.3. The source forms carry a Source.
+const (
+	JoinGroup MembershipChange = iota
+	LeaveGroup
+	JoinSource
+	LeaveSource
+	BlockSource
+	UnblockSource
+)
+
+// Membership asks for a change of the multicast groups of an endpoint. IPv4 addresses are v4-mapped.
+type Membership struct {
+	Change  MembershipChange
+	Group   [16]byte
+	Source  [16]byte
+	IfIndex uint32   // 0: the transport's choice by route
+	Local   [16]byte // for the forms that name the interface by its address; zero: IfIndex counts
+}
+
+// ReceivingEndpoint is an Endpoint that receives.
+type ReceivingEndpoint interface {
+	Endpoint
+	// Configure changes what the endpoint delivers. It does not block.
+	Configure(ReceiveOptions)
+	// Change joins or leaves a group in the kernel's eyes too. It makes a few system calls and does not wait.
+	// STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS: joined already;
+	// STATUS_NOT_FOUND: not joined.
+	Change(Membership) NTSTATUS
+}
+
+// AddressSource is a Transport that knows the host's addresses, for SIO_ADDRESS_LIST_QUERY and its relatives.
+type AddressSource interface {
+	// Addresses are the local unicast addresses of a family, in the form of Address with port 0.
+	Addresses(family uint16) []Address
+	// WatchAddresses calls changed, from any goroutine and with no lock held, whenever the answer of Addresses may have
+	// changed, until cancel is called.
+	WatchAddresses(changed func()) (cancel func())
+	// SourceFor is the local address that the route to an address prefers. It may take a system call.
+	SourceFor(to Address) (Address, NTSTATUS)
+}
