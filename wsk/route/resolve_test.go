@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+func ipNet(s string) *net.IPNet {
+	p := netip.MustParsePrefix(s)
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func TestResolve(t *testing.T) {
+	lab := newLab(t, testenv.Topology{Shape: testenv.Routed})
+	h := handle(t, lab.A.NS)
+	index := lab.A.If.Index()
+	for _, r := range []netlink.Route{
+		{Dst: ipNet("198.51.100.0/26"), Type: unix.RTN_UNREACHABLE},
+		{Dst: ipNet("198.51.100.64/26"), Type: unix.RTN_PROHIBIT},
+		{Dst: ipNet("198.51.100.128/26"), Type: unix.RTN_BLACKHOLE},
+		{Dst: ipNet("2001:db8:1::/64"), Type: unix.RTN_UNREACHABLE},
+		{Dst: ipNet("2001:db8:2::/64"), Type: unix.RTN_PROHIBIT},
+		{Dst: ipNet("2001:db8:3::/64"), Type: unix.RTN_BLACKHOLE},
+		{Dst: ipNet("203.0.113.0/25"), LinkIndex: index, Gw: net.IP{10, 77, 0, 254}, MTU: 1300},
+		{Dst: ipNet("203.0.113.128/25"), LinkIndex: index, Gw: net.IP{10, 9, 9, 9}, Flags: int(netlink.FLAG_ONLINK)},
+		{Dst: ipNet("192.0.2.0/25"), LinkIndex: index, Via: &netlink.Via{AddrFamily: unix.AF_INET6, Addr: addr("fd77::fe").AsSlice()}},
+		{Dst: ipNet("2001:db8:4::/64"), LinkIndex: index, Gw: addr("fd77::fe").AsSlice(), MTU: 1280},
+	} {
+		if err := h.RouteAdd(&r); err != nil {
+			t.Fatalf("%v: %v", r.Dst, err)
+		}
+	}
+	second := netip.MustParsePrefix("10.77.0.33/24")
+	must(t, lab.A.If.AddAddr(second))
+	must(t, addPair(h, "other"))
+	must(t, setUp(h, "other", "other-end"))
+	other, err := testenv.FindIface(lab.A.NS, "other")
+	must(t, err)
+	must(t, other.AddAddr(netip.MustParsePrefix("10.99.0.1/24")))
+	must(t, other.AddAddr(netip.MustParsePrefix("fd99::1/64")))
+	table := open(t, lab, Options{})
+	lo := 1
+	gw4, gw6 := addr("10.77.0.254"), addr("fd77::fe")
+	v4, v6 := lab.A.IPv4(), lab.A.IPv6()
+	for name, test := range map[string]struct {
+		q    Query
+		want Hop
+	}{
+		"on-link":                    {Query{Dst: addr("10.77.0.7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.77.0.7"), OnLink: true, Source: v4, MTU: 1500}},
+		"on-link-6":                  {Query{Dst: addr("fd77::7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("fd77::7"), OnLink: true, Source: v6, MTU: 1500}},
+		"mapped":                     {Query{Dst: addr("::ffff:10.77.0.7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.77.0.7"), OnLink: true, Source: v4, MTU: 1500}},
+		"gateway":                    {Query{Dst: lab.B.IPv4()}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: v4, MTU: 1500}},
+		"gateway-6":                  {Query{Dst: lab.B.IPv6()}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1500}},
+		"route-mtu":                  {Query{Dst: addr("203.0.113.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: v4, MTU: 1300}},
+		"route-mtu-6":                {Query{Dst: addr("2001:db8:4::1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1280}},
+		"off-link-gateway":           {Query{Dst: addr("203.0.113.200")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.9.9.9"), Source: v4, MTU: 1500}},
+		"via-ipv6":                   {Query{Dst: addr("192.0.2.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v4, MTU: 1500}},
+		"source":                     {Query{Dst: lab.B.IPv4(), Src: second.Addr()}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: second.Addr(), MTU: 1500}},
+		"source-interface":           {Query{Dst: lab.B.IPv4(), Src: second.Addr(), Interface: index}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: second.Addr(), MTU: 1500}},
+		"source-6":                   {Query{Dst: lab.B.IPv6(), Src: v6}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1500}},
+		"weak-host-source":           {Query{Dst: lab.B.IPv4(), Src: addr("10.99.0.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: addr("10.99.0.1"), MTU: 1500}},
+		"interface":                  {Query{Dst: addr("10.50.0.1"), Interface: other.Index()}, Hop{Kind: Unicast, Interface: other.Index(), Gateway: addr("10.50.0.1"), OnLink: true, Source: addr("10.99.0.1"), MTU: 1500}},
+		"local":                      {Query{Dst: v4}, Hop{Kind: Local, Interface: lo, Gateway: v4, OnLink: true, Source: v4, MTU: 65536}},
+		"local-127":                  {Query{Dst: addr("127.0.0.9")}, Hop{Kind: Local, Interface: lo, Gateway: addr("127.0.0.9"), OnLink: true, Source: addr("127.0.0.1"), MTU: 65536}},
+		"broadcast":                  {Query{Dst: addr("10.77.0.255")}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("10.77.0.255"), OnLink: true, Source: v4, MTU: 1500}},
+		"limited-broadcast":          {Query{Dst: addr("255.255.255.255"), Interface: index}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("255.255.255.255"), OnLink: true, Source: v4, MTU: 1500}},
+		"broadcast-by-default-route": {Query{Dst: addr("255.255.255.255")}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("255.255.255.255"), OnLink: true, Source: v4, MTU: 1500}},
+		"multicast":                  {Query{Dst: addr("239.1.2.3"), Interface: other.Index()}, Hop{Kind: Multicast, Interface: other.Index(), Gateway: addr("239.1.2.3"), OnLink: true, Source: addr("10.99.0.1"), MTU: 1500}},
+		"multicast-by-default-route": {Query{Dst: addr("239.1.2.3")}, Hop{Kind: Multicast, Interface: index, Gateway: addr("239.1.2.3"), OnLink: true, Source: v4, MTU: 1500}},
+		"multicast-6":                {Query{Dst: addr("ff05::1"), Interface: other.Index()}, Hop{Kind: Multicast, Interface: other.Index(), Gateway: addr("ff05::1"), OnLink: true, Source: addr("fd99::1"), MTU: 1500}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for round := range 2 { // the second answer is the cached one
+				got, err := table.Resolve(t.Context(), test.q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d, _ := table.Device(test.want.Interface)
+				test.want.Device = d
+				if got != test.want {
+					t.Errorf("round %d\n got %+v\nwant %+v", round, got, test.want)
+				}
+			}
+		})
+	}
+	for name, test := range map[string]struct {
+		q    Query
+		errs []error
+	}{
+		"unreachable":       {Query{Dst: addr("198.51.100.1")}, []error{ErrNoRoute, unix.EHOSTUNREACH}},
+		"prohibit":          {Query{Dst: addr("198.51.100.65")}, []error{ErrNoRoute, unix.EACCES}},
+		"blackhole":         {Query{Dst: addr("198.51.100.129")}, []error{ErrNoRoute, unix.EINVAL}},
+		"unreachable-6":     {Query{Dst: addr("2001:db8:1::1")}, []error{ErrNoRoute, unix.EHOSTUNREACH}},
+		"prohibit-6":        {Query{Dst: addr("2001:db8:2::1")}, []error{ErrNoRoute, unix.EACCES}},
+		"blackhole-6":       {Query{Dst: addr("2001:db8:3::1")}, []error{ErrNoRoute, unix.EINVAL}},
+		"blackhole-source":  {Query{Dst: addr("198.51.100.129"), Src: v4}, []error{ErrNoRoute, unix.EINVAL}},
+		"foreign-source":    {Query{Dst: lab.B.IPv4(), Src: addr("10.77.0.99")}, []error{ErrSource}},
+		"foreign-source-6":  {Query{Dst: lab.B.IPv6(), Src: addr("fd77::99")}, []error{ErrSource}},
+		"wrong-interface":   {Query{Dst: lab.B.IPv4(), Src: v4, Interface: other.Index()}, []error{ErrSource}},
+		"wrong-interface-6": {Query{Dst: lab.B.IPv6(), Src: v6, Interface: other.Index()}, []error{ErrSource}},
+		"no-device":         {Query{Dst: lab.B.IPv4(), Interface: 12345}, []error{ErrNoDevice}},
+		"no-device-6":       {Query{Dst: lab.B.IPv6(), Interface: 12345}, []error{ErrNoDevice}},
+		"no-scope":          {Query{Dst: addr("fe80::7")}, []error{ErrScope, ErrNoDevice}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hop, err := table.Resolve(t.Context(), test.q)
+			if err == nil {
+				t.Fatalf("got %+v", hop)
+			}
+			for _, want := range test.errs {
+				if !errors.Is(err, want) {
+					t.Errorf("%v isn't %v", err, want)
+				}
+			}
+			t.Log(err)
+		})
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := table.Resolve(cancelled, Query{Dst: lab.B.IPv4()}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestResolveNoRoute(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	table := open(t, lab, Options{})
+	for _, dst := range []string{"192.0.2.1", "2001:db8::1", "255.255.255.255", "239.1.2.3"} {
+		if hop, err := table.Resolve(t.Context(), Query{Dst: addr(dst)}); !errors.Is(err, ErrNoRoute) || !errors.Is(err, unix.ENETUNREACH) {
+			t.Errorf("%s: %+v, %v", dst, hop, err)
+		}
+	}
+	// Over the interface by name, a link-local destination is reached from the link-local address.
+	for _, dst := range []netip.Addr{addr("fe80::7").WithZone(lab.A.If.Name()), addr("fe80::7")} {
+		hop, err := table.Resolve(t.Context(), Query{Dst: dst, Interface: lab.A.If.Index()})
+		if err != nil || hop.Gateway != addr("fe80::7") || !hop.OnLink || !hop.Source.IsLinkLocalUnicast() {
+			t.Errorf("%v: %+v, %v", dst, hop, err)
+		}
+		if !table.IsLocal(hop.Source.WithZone(lab.A.If.Name())) {
+			t.Errorf("source %v isn't local", hop.Source)
+		}
+	}
+}
+
+// What the kernel announces ends an answer; so does what it doesn't announce but is found out.
+func TestResolveFollowsChanges(t *testing.T) {
+	lab := newLab(t, testenv.Topology{Shape: testenv.Routed})
+	table := open(t, lab, Options{CacheTTL: time.Hour})
+	h := handle(t, lab.A.NS)
+	dst := lab.B.IPv4()
+	resolve := func() Hop {
+		t.Helper()
+		hop, err := table.Resolve(t.Context(), Query{Dst: dst})
+		must(t, err)
+		return hop
+	}
+	if hop := resolve(); hop.Gateway != addr("10.77.0.254") {
+		t.Fatalf("%+v", hop)
+	}
+	specific := netip.PrefixFrom(dst, 32)
+	grows(t, table, "a route", func() error { return lab.A.If.AddRoute(specific, addr("10.77.0.9")) })
+	if hop := resolve(); hop.Gateway != addr("10.77.0.9") {
+		t.Errorf("after the route: %+v", hop)
+	}
+	grows(t, table, "the removal of a route", func() error { return lab.A.If.DeleteRoute(specific, addr("10.77.0.9")) })
+	if hop := resolve(); hop.Gateway != addr("10.77.0.254") {
+		t.Errorf("after the removal: %+v", hop)
+	}
+	grows(t, table, "the MTU", func() error { return lab.A.If.SetMTU(1400) })
+	if hop := resolve(); hop.MTU != 1400 || hop.Device.MTU != 1400 {
+		t.Errorf("after the MTU: %+v", hop)
+	}
+	testenv.Eventually(t, patience, "the IPv6 MTU", func() bool {
+		hop, err := table.Resolve(t.Context(), Query{Dst: lab.B.IPv6()})
+		return err == nil && hop.MTU == 1400
+	})
+	grows(t, table, "the MAC", func() error { return lab.A.If.SetMAC(net.HardwareAddr{2, 0x77, 0, 0, 0, 0xaa}) })
+	if hop := resolve(); hop.Device.MAC != [6]byte{2, 0x77, 0, 0, 0, 0xaa} {
+		t.Errorf("after the MAC: %+v", hop)
+	}
+	rule := netlink.NewRule()
+	rule.Priority, rule.Mark, rule.Type = 100, 7, unix.FR_ACT_PROHIBIT
+	grows(t, table, "a rule", func() error { return h.RuleAdd(rule) })
+	if _, err := table.Resolve(t.Context(), Query{Dst: dst, Mark: 7}); !errors.Is(err, unix.EACCES) {
+		t.Errorf("with the mark: %v", err)
+	}
+	resolve()
+	grows(t, table, "the removal of a rule", func() error { return h.RuleDel(rule) })
+	if _, err := table.Resolve(t.Context(), Query{Dst: dst, Mark: 7}); err != nil {
+		t.Errorf("with the mark, without the rule: %v", err)
+	}
+	tos := netlink.Route{Dst: ipNet("10.77.1.0/24"), LinkIndex: lab.A.If.Index(), Gw: net.IP{10, 77, 0, 8}, Tos: 0x10}
+	grows(t, table, "a TOS route", func() error { return h.RouteAdd(&tos) })
+	if hop, err := table.Resolve(t.Context(), Query{Dst: dst, TOS: 0x13}); err != nil || hop.Gateway != addr("10.77.0.8") {
+		t.Errorf("with TOS: %+v, %v", hop, err)
+	}
+	if hop := resolve(); hop.Gateway != addr("10.77.0.254") {
+		t.Errorf("without TOS: %+v", hop)
+	}
+}
+
+// The kernel doesn't announce that a downed device takes its IPv4 routes along; the table finds out, and the flags alone are no generation.
+func TestResolveFollowsFlags(t *testing.T) {
+	lab := newLab(t, testenv.Topology{NoIPv6: true})
+	table := open(t, lab, Options{CacheTTL: time.Hour})
+	w := newWatch(t, table)
+	h := handle(t, lab.A.NS)
+	must(t, addPair(h, "other"))
+	w.wait(t, "other", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "other" })
+	other, _ := table.DeviceByName("other")
+	q := Query{Dst: lab.B.IPv4()}
+	_, err := table.Resolve(t.Context(), q)
+	must(t, err)
+	settle(t, lab, table)
+	_, err = table.Resolve(t.Context(), q)
+	must(t, err)
+	gen := table.Generation()
+	must(t, setUp(h, "other"))
+	w.kind(t, LinkUp, other.Index)
+	must(t, lab.B.If.SetDown())
+	w.wait(t, "loss of carrier", func(e Event) bool { return e.Kind == Carrier && e.Interface == lab.A.If.Index() && !e.Carrier })
+	if d, _ := table.Device(lab.A.If.Index()); d.Carrier || !d.Up {
+		t.Errorf("device %+v", d)
+	}
+	if now := table.Generation(); now != gen {
+		t.Errorf("generation %d after flags alone, was %d", now, gen)
+	}
+	hop, err := table.Resolve(t.Context(), q)
+	if err != nil || hop.Device.Carrier {
+		t.Errorf("without carrier: %+v, %v", hop, err)
+	}
+	grows(t, table, "a downed device", lab.A.If.SetDown)
+	if hop, err := table.Resolve(t.Context(), q); !errors.Is(err, ErrNoRoute) {
+		t.Errorf("over a downed device: %+v, %v", hop, err)
+	}
+}
+
+// A path MTU learned from ICMP is no event. Flush finds it; so does the end of CacheTTL.
+func TestPathMTU(t *testing.T) {
+	for _, version := range []string{"ipv4", "ipv6"} {
+		for name, ttl := range map[string]time.Duration{"flush": time.Hour, "expiry": 50 * time.Millisecond} {
+			t.Run(version+"-"+name, func(t *testing.T) {
+				lab := newLab(t, testenv.Topology{Shape: testenv.Routed, FarMTU: 1300})
+				table := open(t, lab, Options{CacheTTL: ttl})
+				dst := lab.B.IPv4()
+				if version == "ipv6" {
+					dst = lab.B.IPv6()
+				}
+				resolve := func() Hop {
+					t.Helper()
+					hop, err := table.Resolve(t.Context(), Query{Dst: dst})
+					must(t, err)
+					return hop
+				}
+				settle(t, lab, table)
+				if hop := resolve(); hop.MTU != 1500 {
+					t.Fatalf("MTU %d before", hop.MTU)
+				}
+				gen := table.Generation()
+				learnPathMTU(t, lab, dst)
+				if name == "flush" {
+					if table.Generation() != gen {
+						t.Fatal("something else has bumped the generation")
+					}
+					table.Flush(lab.A.IPv4()) // about another destination
+					if hop := resolve(); hop.MTU != 1500 {
+						t.Fatalf("MTU %d, without Flush for the destination", hop.MTU)
+					}
+					table.Flush(dst)
+				} else {
+					testenv.Eventually(t, patience, "the answer to expire", func() bool { return resolve().MTU == 1300 })
+				}
+				if table.Generation() <= gen {
+					t.Error("the generation hasn't grown")
+				}
+				if hop := resolve(); hop.MTU != 1300 {
+					t.Errorf("MTU %d after", hop.MTU)
+				}
+			})
+		}
+	}
+}
+
+// learnPathMTU makes A's kernel learn the MTU of the far hop: a datagram too big for it, with DF, sent by a connected socket,
+// whose error says that the ICMP message has come.
+func learnPathMTU(t *testing.T, lab *testenv.Lab, dst netip.Addr) {
+	t.Helper()
+	family, level, option := unix.AF_INET, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
+	var to unix.Sockaddr = &unix.SockaddrInet4{Port: 9, Addr: [4]byte(dst.AsSlice()[:4])}
+	if dst.Is6() {
+		family, level, option = unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
+		to = &unix.SockaddrInet6{Port: 9, Addr: dst.As16()}
+	}
+	fd, err := lab.A.NS.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	must(t, unix.SetsockoptInt(fd, level, option, unix.IP_PMTUDISC_DO))
+	must(t, unix.Connect(fd, to))
+	testenv.Eventually(t, patience, "the path MTU", func() bool {
+		err := unix.Sendto(fd, make([]byte, 1400), 0, nil)
+		return errors.Is(err, unix.EMSGSIZE)
+	})
+}
+
+func TestTransmitOverMACVLANAndBridge(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	upper, err := lab.A.If.Macvlan("mv", nil, netip.MustParsePrefix("10.66.0.1/24"))
+	must(t, err)
+	table := open(t, lab, Options{})
+	w := newWatch(t, table)
+	hop, err := table.Resolve(t.Context(), Query{Dst: addr("10.66.0.9")})
+	must(t, err)
+	if hop.Interface != upper.Index() || hop.Device.Type != TypeMACVLAN || hop.Device.Parent != lab.A.If.Index() {
+		t.Errorf("%+v", hop)
+	}
+	// In bridge mode a frame may be for a sibling.
+	if d, tags, ok := table.Transmit(hop); !ok || d.Index != upper.Index() || tags != nil {
+		t.Errorf("bridge mode: %+v, %v, %v", d, tags, ok)
+	}
+	h := handle(t, lab.A.NS)
+	must(t, h.LinkAdd(&netlink.Macvlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "vepa", ParentIndex: lab.A.If.Index()}, Mode: netlink.MACVLAN_MODE_VEPA,
+	}))
+	w.wait(t, "vepa", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "vepa" })
+	vepa, _ := table.DeviceByName("vepa")
+	if d, _, ok := table.Transmit(Hop{Kind: Unicast, Interface: vepa.Index}); !ok || d.Index != lab.A.If.Index() {
+		t.Errorf("VEPA: %+v, %v", d, ok)
+	}
+	must(t, h.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br"}}))
+	w.wait(t, "br", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "br" })
+	bridge, _ := table.DeviceByName("br")
+	if d, _, ok := table.Transmit(Hop{Kind: Unicast, Interface: bridge.Index}); !ok || d != bridge || d.Type != TypeBridge {
+		t.Errorf("bridge: %+v, %v", d, ok)
+	}
+	// A port that joins and leaves changes paths, and its leaving isn't the end of the device.
+	port := &netlink.Macvlan{LinkAttrs: netlink.LinkAttrs{Index: vepa.Index}}
+	must(t, addPair(h, "p0"))
+	w.wait(t, "p0", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "p0" })
+	p0, _ := table.DeviceByName("p0")
+	port.Index = p0.Index
+	grows(t, table, "a master", func() error { return h.LinkSetMasterByIndex(port, bridge.Index) })
+	testenv.Eventually(t, patience, "the master", func() bool { d, _ := table.Device(p0.Index); return d.Master == bridge.Index })
+	must(t, h.LinkSetNoMaster(port))
+	testenv.Eventually(t, patience, "no master", func() bool { d, ok := table.Device(p0.Index); return ok && d.Master == 0 })
+}
