@@ -70,6 +70,7 @@ type IRP struct {
 
 	waitMu  sync.Mutex
 	waiters *irpWaiter // guarded by waitMu
+	spare   *irpWaiter // guarded by waitMu; kept over reuse
 
 	op   SendOp
 	list []Buf // grown by SendMessages, kept over reuse

@@ -2,18 +2,13 @@
 
 package wsk
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // irpWaiter is one goroutine in Wait.
 type irpWaiter struct {
 	woken chan struct{} // capacity 1
 	next  *irpWaiter
 }
-
-var irpWaiterPool = sync.Pool{New: func() any { return &irpWaiter{woken: make(chan struct{}, 1)} }}
 
 // Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: IoStatus then
 // holds the result. If ctx ends first, Wait returns its error and the operation goes on; the buffers still belong to the
@@ -22,24 +17,23 @@ var irpWaiterPool = sync.Pool{New: func() any { return &irpWaiter{woken: make(ch
 //
 // Several goroutines may wait, but none may begin to while another passes the IRP to a call. A completion that finds
 // somebody waiting and has a completion routine to call calls that first; a Wait that comes later may return while
-// the routine is running. So of the two, one disposes of the IRP: the routine, if there is one. Wait
-// allocates nothing in the long run.
+// the routine is running. So of the two, one disposes of the IRP: the routine, if there is one. The first
+// Wait on an IRP allocates, those after a Reuse do not.
 func (irp *IRP) Wait(ctx context.Context) error {
 	target := irp.begun
 	for !irp.reached(target) {
-		w := irpWaiterPool.Get().(*irpWaiter)
-		if !irp.addWaiter(w, target) {
-			irpWaiterPool.Put(w)
+		w := irp.addWaiter(target)
+		if w == nil {
 			return nil
 		}
 		select {
 		case <-w.woken:
-			irpWaiterPool.Put(w)
+			irp.putWaiter(w)
 		case <-ctx.Done():
 			if !irp.removeWaiter(w) {
 				<-w.woken // the completion has it: the operation is over, or about to be
 			}
-			irpWaiterPool.Put(w)
+			irp.putWaiter(w)
 			if !irp.reached(target) {
 				return ctx.Err()
 			}
@@ -53,21 +47,34 @@ func (irp *IRP) reached(target uint32) bool {
 	return int32(irp.state.Load()&^irpFlags-target) >= 0
 }
 
-// addWaiter reports false when there is nothing left to wait for.
-func (irp *IRP) addWaiter(w *irpWaiter, target uint32) bool {
+// addWaiter returns nil when there is nothing left to wait for.
+func (irp *IRP) addWaiter(target uint32) *irpWaiter {
 	irp.waitMu.Lock()
 	defer irp.waitMu.Unlock()
 	for {
 		word := irp.state.Load()
 		if int32(word&^irpFlags-target) >= 0 {
-			return false
+			return nil
 		}
-		if word&irpWaiters != 0 || irp.state.CompareAndSwap(word, word|irpWaiters) {
-			w.next = irp.waiters
-			irp.waiters = w
-			return true
+		if word&irpWaiters == 0 && !irp.state.CompareAndSwap(word, word|irpWaiters) {
+			continue
 		}
+		w := irp.spare
+		irp.spare = nil
+		if w == nil {
+			w = &irpWaiter{woken: make(chan struct{}, 1)}
+		}
+		w.next = irp.waiters
+		irp.waiters = w
+		return w
 	}
+}
+
+// putWaiter keeps one for the next Wait.
+func (irp *IRP) putWaiter(w *irpWaiter) {
+	irp.waitMu.Lock()
+	defer irp.waitMu.Unlock()
+	irp.spare = w
 }
 
 // removeWaiter reports false when a completion has taken the list.

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wsk is the Winsock Kernel datagram interface in Go: its meaning, with no I/O of its own. A [Transport] below it
+// sends and receives; package wsk/datapath is one over AF_XDP, package wsk/wsktest one in memory.
+//
+// A client registers ([Register]), captures the provider ([CaptureProviderNPI]), makes a socket ([ProviderNPI.Socket]), binds it
+// ([Socket.Bind]) and sends ([Socket.SendTo], [Socket.SendMessages]). Every asynchronous call takes an [IRP] and returns an
+// [NTSTATUS].
+//
+// The rules that hold for every call with an IRP:
+//
+//   - It completes its IRP exactly once, whatever it returns; only a call without an IRP that needs one completes nothing.
+//   - A return other than STATUS_PENDING means that the IRP has completed with that very status and that its completion
+//     routine has returned. STATUS_PENDING means that it completes at any time, perhaps before the return.
+//   - IoStatus is set before the routine runs. Information is 0 on failure. PendingReturned says whether the call
+//     returned STATUS_PENDING.
+//   - No lock is held over a routine: it may call anything here but [Deregister] and [IRP.Wait].
+//   - Addresses, control data, option values and Buf structs are read during the call only. MDL chains belong
+//     to the provider until completion, output buffers too.
+//   - A send completes when the data have left, not when they have been queued. A full ring or an unknown neighbour
+//     keeps it pending; it is not an error.
+//
+// Constants and NTSTATUS values are those of the Windows headers, on every operating system: AF_INET6 is 23,
+// SOL_SOCKET 0xFFFF, IP_PKTINFO 19. Never mix them with those of package unix.
+// docs/wsk-mapping.md lists what in C is called what here, and where the two differ.
+package wsk
