@@ -55,14 +55,30 @@ func Load(opts Options) (*Program, error) {
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("load XDP program: %w", err)
 	}
-	if opts.NoFrags {
-		return load(opts, false)
+	p, err := loadPreferred(opts, loadSpec)
+	if err != nil {
+		return nil, fmt.Errorf("load XDP program: %w%s", err, loadHint(err))
 	}
-	p, fragsErr := load(opts, true)
+	return p, nil
+}
+
+// loadPreferred tries the frags variant first, if the options do not exclude it. Each attempt needs a spec of its own.
+func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) (*Program, error)) (*Program, error) {
+	attempt := func(frags bool) (*Program, error) {
+		spec, err := opts.spec()
+		if err != nil {
+			return nil, err
+		}
+		return load(spec, opts, frags)
+	}
+	if opts.NoFrags {
+		return attempt(false)
+	}
+	p, fragsErr := attempt(true)
 	if fragsErr == nil {
 		return p, nil
 	}
-	p, err := load(opts, false)
+	p, err := attempt(false)
 	if err != nil {
 		return nil, err
 	}
@@ -70,34 +86,32 @@ func Load(opts Options) (*Program, error) {
 	return p, nil
 }
 
-func load(opts Options, frags bool) (*Program, error) {
-	spec, err := opts.spec()
-	if err != nil {
-		return nil, fmt.Errorf("load XDP program: %w", err)
-	}
-	var objects struct {
-		Plain *ebpf.Program `ebpf:"wskxdp"`
+// loadSpec loads one of the two programs, and with it only what that one needs.
+func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, error) {
+	var plain struct {
+		Program *ebpf.Program `ebpf:"wskxdp"`
 		wskxdpMaps
 	}
-	var fragsObjects struct {
-		Frags *ebpf.Program `ebpf:"wskxdp_frags"`
+	var withFrags struct {
+		Program *ebpf.Program `ebpf:"wskxdp_frags"`
 		wskxdpMaps
 	}
+	var err error
 	p := &Program{opts: opts, frags: frags, attachments: map[*Attachment]struct{}{}}
 	p.addresses.held = map[netip.Addr]addressKind{}
 	if frags {
-		err = spec.LoadAndAssign(&fragsObjects, nil)
-		p.prog, p.maps = fragsObjects.Frags, fragsObjects.wskxdpMaps
+		err = spec.LoadAndAssign(&withFrags, nil)
+		p.prog, p.maps = withFrags.Program, withFrags.wskxdpMaps
 	} else {
-		err = spec.LoadAndAssign(&objects, nil)
-		p.prog, p.maps = objects.Plain, objects.wskxdpMaps
+		err = spec.LoadAndAssign(&plain, nil)
+		p.prog, p.maps = plain.Program, plain.wskxdpMaps
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load XDP program: %w%s", err, loadHint(err))
+		return nil, err
 	}
 	info, err := p.prog.Info()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("load XDP program: read it back: %w", err), p.Close())
+		return nil, errors.Join(fmt.Errorf("read program back: %w", err), p.Close())
 	}
 	p.id, _ = info.ID()
 	return p, nil
