@@ -106,6 +106,20 @@ func (i *Iface) AwaitOper(state netlink.LinkOperState, timeout time.Duration) er
 	})
 }
 
+// AwaitDown waits until the interface is not up any more, be it set down or without carrier.
+func (i *Iface) AwaitDown(timeout time.Duration) error {
+	return i.ns.await(timeout, i.name+" to be down", linkGroups, func(h *netlink.Handle) error {
+		l, err := h.LinkByIndex(i.Index())
+		if err != nil {
+			return err
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
 // AwaitGone waits until the interface does not exist any more.
 func (i *Iface) AwaitGone(timeout time.Duration) error {
 	return i.ns.await(timeout, i.name+" to vanish", linkGroups, func(h *netlink.Handle) error {

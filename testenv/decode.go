@@ -89,7 +89,8 @@ func Decode(frame []byte) (*Packet, error) {
 
 func (p *Packet) decodeIPv4(decoded gopacket.Packet) error {
 	ip, ok := decoded.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-	if !ok {
+	// gopacket adds the layer even when the header is cut short.
+	if !ok || len(ip.Contents) < 20 {
 		return malformed(decoded, "IPv4 header")
 	}
 	p.Version = 4
@@ -112,7 +113,7 @@ func (p *Packet) decodeIPv4(decoded gopacket.Packet) error {
 
 func (p *Packet) decodeIPv6(decoded gopacket.Packet) error {
 	ip, ok := decoded.Layer(layers.LayerTypeIPv6).(*layers.IPv6)
-	if !ok {
+	if !ok || len(ip.Contents) != 40 {
 		return malformed(decoded, "IPv6 header")
 	}
 	p.Version = 6
@@ -129,7 +130,7 @@ func (p *Packet) decodeIPv6(decoded gopacket.Packet) error {
 		return nil
 	}
 	fragment, ok := decoded.Layer(layers.LayerTypeIPv6Fragment).(*layers.IPv6Fragment)
-	if !ok {
+	if !ok || len(fragment.Contents) != 8 {
 		return malformed(decoded, "IPv6 fragment header")
 	}
 	p.Fragment, p.ID, p.Protocol = true, fragment.Identification, uint8(fragment.NextHeader)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -23,8 +22,7 @@ const settleTime = 3 * time.Second
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
 // When the tests passed it fails the package with ExitLeak on descriptors, socket mappings or goroutines that were not there
-// before, and names them. It prints how many top-level tests ran and which were skipped by Require, and appends
-// the same, as "package run skipped" to the file that WSKXDP_TEST_SUMMARY names, if set.
+// before, and names them. It prints how many top-level tests ran and which were skipped by Require.
 func Main(m interface{ Run() int }) {
 	before := takeInventory()
 	code := m.Run()
@@ -52,15 +50,4 @@ func report(w io.Writer, selected int) {
 		fmt.Fprintf(w, ": %s", strings.Join(skips, " "))
 	}
 	fmt.Fprintln(w)
-	path := os.Getenv("WSKXDP_TEST_SUMMARY")
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "testenv: write summary: %v\n", err)
-		return
-	}
-	defer f.Close()
-	fmt.Fprintf(f, "%s %d %d\n", strings.TrimSuffix(filepath.Base(os.Args[0]), ".test"), run, len(skips))
 }

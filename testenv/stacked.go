@@ -17,6 +17,10 @@ var ErrNotSupported = errors.New("not supported by this kernel")
 
 // Macvlan puts a macvlan in bridge mode on the interface and waits until it can be used. An empty mac lets the kernel choose.
 func (i *Iface) Macvlan(name string, mac net.HardwareAddr, addrs ...netip.Prefix) (*Iface, error) {
+	// Otherwise the lower interface answers ARP for the macvlan's address, with its own.
+	if err := i.ns.Sysctl("ipv4/conf/"+i.name+"/arp_ignore", "1"); err != nil {
+		return nil, err
+	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.ParentIndex, attrs.HardwareAddr = name, i.Index(), mac
 	return i.stack(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}, addrs)

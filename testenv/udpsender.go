@@ -56,7 +56,7 @@ func NewUDPSender(ns *Namespace, opts UDPSenderOptions) (*UDPSender, error) {
 	if !opts.Source.Addr().IsValid() {
 		opts.Source = netip.AddrPortFrom(netip.IPv4Unspecified(), opts.Source.Port())
 	}
-	fd, err := ns.Socket(family(opts.Source.Addr()), unix.SOCK_DGRAM, unix.IPPROTO_UDP)
+	fd, err := ns.Socket(family(opts.Source.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,13 @@ func NewUDPSender(ns *Namespace, opts UDPSenderOptions) (*UDPSender, error) {
 	return s, nil
 }
 
+// sendBuffer is asked for sending sockets, for what a receiver may hold back.
+const sendBuffer = 16 << 20
+
 func (s *UDPSender) configure() error {
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+	}
 	type option struct{ level, name, value int }
 	pmtu := [...]int{-1, unix.IP_PMTUDISC_DONT, unix.IP_PMTUDISC_DO, unix.IP_PMTUDISC_PROBE}
 	if int(s.opts.Fragmentation) >= len(pmtu) {
@@ -139,7 +145,8 @@ func b2i(b bool) int {
 // Local returns the address and port that the socket is bound to.
 func (s *UDPSender) Local() netip.AddrPort { return s.local }
 
-// Send sends one datagram. The payload is not kept. The error carries the errno: EMSGSIZE, ENETUNREACH, ECONNREFUSED …
+// Send sends one datagram and never blocks. The payload is not kept. The error carries the errno: EMSGSIZE, ENETUNREACH,
+// ECONNREFUSED, or EAGAIN when the socket's buffer is full of datagrams that the far side holds back.
 func (s *UDPSender) Send(dst netip.AddrPort, payload []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
