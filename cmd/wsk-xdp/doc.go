@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command wsk-xdp sends UDP datagrams past the kernel's network stack, through AF_XDP sockets driven by the WSK
+// datagram API, and says what a machine can do of that.
+//
+//	wsk-xdp demo                 everything in a few seconds, in a laboratory of its own; no root needed
+//	wsk-xdp doctor [IFACE] [DST] what this machine and interface can do, and what to do about the rest
+//	wsk-xdp lab up|down|status   two network namespaces with a veth pair between them
+//	wsk-xdp send DST:PORT        one or a few datagrams, every IRP reported
+//	wsk-xdp blast DST:PORT       datagrams at a rate, with completion latency and cost
+//
+// Results go to standard output, diagnostics to standard error. Exit codes: 0 done (also when interrupted), 1
+// something failed, 2 wrong command line, 3 not possible on this machine, interface or for this user.
+package main

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blast
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+)
+
+// Schema names the form of Report.
+const Schema = "wsk-xdp.blast/1"
+
+// Report is the JSON document of a run. A packet is one UDP datagram; a datagram above the MTU is several frames. What was
+// not measured is left out.
+type Report struct {
+	Schema      string            `json:"schema"`
+	Version     string            `json:"version"`
+	StartedAt   time.Time         `json:"started_at"`
+	Host        host.Info         `json:"host"`
+	Config      ConfigReport      `json:"config"`
+	Path        session.Path      `json:"path"`
+	Granted     []session.Granted `json:"granted"`
+	Totals      Totals            `json:"totals"`
+	Latency     *Latency          `json:"latency,omitempty"`
+	Pacing      *PacingReport     `json:"pacing,omitempty"`
+	CPU         CPUReport         `json:"cpu"`
+	Queues      []QueueReport     `json:"queues"`
+	SlowPath    SlowReport        `json:"slow_path"`
+	Intervals   []IntervalReport  `json:"intervals"`
+	Warnings    []string          `json:"warnings"`
+	Interrupted bool              `json:"interrupted"`
+}
+
+// ConfigReport is the complete effective configuration.
+type ConfigReport struct {
+	Destination string   `json:"destination"`
+	Sources     []string `json:"sources"`
+	Flows       int      `json:"flows"`
+	Queues      int      `json:"queues"`
+	Payload     int      `json:"payload_bytes"`
+	// Frame is the size of an unfragmented frame with FCS, absent when the datagram is fragmented.
+	Frame     int    `json:"frame_bytes,omitempty"`
+	WireL2    int    `json:"l2_bytes_per_packet"`
+	WireL1    int    `json:"l1_bytes_per_packet"`
+	Frames    int    `json:"frames_per_packet"`
+	RateMax   bool   `json:"rate_max"`
+	Rate      uint64 `json:"rate_pps,omitempty"`
+	Count     uint64 `json:"count_packets,omitempty"`
+	Duration  int64  `json:"duration_ns,omitempty"`
+	Batch     int    `json:"batch_packets"`
+	InFlight  int    `json:"in_flight_irps_max"`
+	TTL       int    `json:"ttl,omitempty"`
+	TOS       *uint8 `json:"tos,omitempty"`
+	DF        bool   `json:"df"`
+	Mode      string `json:"mode"`
+	Require   string `json:"require,omitempty"`
+	Interface string `json:"interface,omitempty"`
+}
+
+// Totals are counts of the whole run.
+type Totals struct {
+	// Requested is what rate and duration, or the count, asked for; absent when neither says.
+	Requested  uint64        `json:"requested_packets,omitempty"`
+	Submitted  uint64        `json:"submitted_packets"`
+	Completed  uint64        `json:"completed_packets"`
+	Failed     uint64        `json:"failed_packets"`
+	ByStatus   []StatusCount `json:"failed_by_status"`
+	IRPs       uint64        `json:"irps"`
+	Unfinished int           `json:"unfinished_irps"`
+	Payload    uint64        `json:"completed_payload_bytes"`
+	Sending    int64         `json:"sending_ns"`
+	Elapsed    int64         `json:"elapsed_ns"`
+	// Rates are over the time of sending; that of completions over the time until the last one.
+	SubmittedPPS uint64 `json:"submitted_pps"`
+	CompletedPPS uint64 `json:"completed_pps"`
+	L1Bits       uint64 `json:"completed_l1_bits_per_second"`
+	L2Bits       uint64 `json:"completed_l2_bits_per_second"`
+}
+
+// StatusCount is how many packets ended in a status.
+type StatusCount struct {
+	Status  string `json:"status"`
+	Code    uint32 `json:"status_code"`
+	Packets uint64 `json:"packets"`
+}
+
+// PacingReport says how well the rate was kept. It is absent for rate max.
+type PacingReport struct {
+	Method string `json:"method"`
+	Asked  uint64 `json:"asked_pps"`
+	// Error is the deviation of the mean rate in millionths, negative when too slow.
+	Error     int64  `json:"mean_error_ppm"`
+	Burst     uint64 `json:"longest_burst_packets"`
+	Bucket    uint64 `json:"bucket_packets"`
+	Forfeited uint64 `json:"forfeited_packets"`
+}
+
+// CPUReport is the processor time of this process during the run, which in copy mode includes the kernel's transmission and, on a
+// veth, much of the reception.
+type CPUReport struct {
+	User      int64  `json:"user_ns"`
+	System    int64  `json:"system_ns"`
+	PerPacket uint64 `json:"ns_per_packet,omitempty"`
+}
+
+// QueueReport is what one queue did during the run.
+type QueueReport struct {
+	Interface string `json:"interface"`
+	Queue     int    `json:"queue"`
+	State     string `json:"state"`
+	Submitted uint64 `json:"submitted_frames"`
+	Completed uint64 `json:"completed_frames"`
+	Dropped   uint64 `json:"dropped_frames"`
+	Kicks     uint64 `json:"kick_syscalls"`
+	Saved     uint64 `json:"kicks_saved"`
+	Parked    uint64 `json:"parked_sends"`
+	Rebuilds  uint64 `json:"rebuilds"`
+	Foreign   uint64 `json:"foreign_completions"`
+}
+
+// SlowReport counts sends that went through the kernel's own stack.
+type SlowReport struct {
+	Sent   uint64 `json:"sends"`
+	Failed uint64 `json:"failed_sends"`
+}
+
+// IntervalReport is about a second.
+type IntervalReport struct {
+	Start     int64  `json:"start_ns"`
+	End       int64  `json:"end_ns"`
+	Submitted uint64 `json:"submitted_packets"`
+	Completed uint64 `json:"completed_packets"`
+	Failed    uint64 `json:"failed_packets"`
+	InFlight  int    `json:"in_flight_irps"`
+	P50       int64  `json:"completion_p50_ns,omitempty"`
+	P99       int64  `json:"completion_p99_ns,omitempty"`
+}
+
+// Fill enters the result of a run into a report whose Config is set already.
+func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
+	t := &r.Totals
+	t.Submitted, t.Completed, t.Failed, t.IRPs, t.Unfinished = res.Submitted, res.Completed, res.Failed, res.Calls, res.Unfinished
+	t.Requested = requested(c)
+	t.Payload = res.Completed * uint64(payload)
+	t.Sending, t.Elapsed = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds()
+	t.SubmittedPPS = perSecond(res.Submitted, res.Sending)
+	t.CompletedPPS = perSecond(res.Completed, res.Elapsed)
+	t.L1Bits = t.CompletedPPS * uint64(wire.L1Bytes) * 8
+	t.L2Bits = t.CompletedPPS * uint64(wire.L2Bytes) * 8
+	t.ByStatus = []StatusCount{}
+	for status, n := range res.ByStatus {
+		t.ByStatus = append(t.ByStatus, StatusCount{status.String(), uint32(status), n})
+	}
+	slices.SortFunc(t.ByStatus, func(a, b StatusCount) int {
+		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Code, b.Code))
+	})
+	if res.Latency.Count > 0 {
+		r.Latency = &res.Latency
+	}
+	if c.Rate > 0 {
+		r.Pacing = &PacingReport{
+			Method: PacingMethod, Asked: c.Rate, Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
+			Error: (int64(t.SubmittedPPS) - int64(c.Rate)) * 1_000_000 / int64(c.Rate),
+		}
+	}
+	r.Interrupted = res.Interrupted
+}
+
+// PacingMethod names how the rate is kept.
+const PacingMethod = "token bucket, sleeping"
+
+// requested is how many packets a run asked for, 0 when nothing says.
+func requested(c Config) uint64 {
+	byTime := uint64(0)
+	if c.Rate > 0 && c.Duration > 0 {
+		p := NewPacer(c.Rate, 1)
+		byTime = p.due(c.Duration)
+	}
+	if c.Count == 0 || byTime > 0 && byTime < c.Count {
+		return byTime
+	}
+	return c.Count
+}
+
+func perSecond(n uint64, d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	return uint64(float64(n)/d.Seconds() + 0.5)
+}
+
+// Cost enters processor time and what the queues did between two snapshots.
+func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
+	r.CPU = CPUReport{User: cpu.User.Nanoseconds(), System: cpu.System.Nanoseconds()}
+	if n := r.Totals.Completed; n > 0 {
+		r.CPU.PerPacket = uint64(cpu.Total().Nanoseconds()) / n
+	}
+	r.SlowPath = SlowReport{after.SlowSent - before.SlowSent, after.SlowFailed - before.SlowFailed}
+	r.Queues = []QueueReport{}
+	for _, q := range after.Queues {
+		var b datapath.QueueInfo // zero for a queue that was opened during the run
+		for _, old := range before.Queues {
+			if old.Interface == q.Interface && old.Queue == q.Queue && q.Rebuilds == old.Rebuilds {
+				b = old
+			}
+		}
+		r.Queues = append(r.Queues, QueueReport{
+			Interface: q.Interface, Queue: q.Queue, State: q.State,
+			Submitted: q.Submitted - b.Submitted, Completed: q.Completed - b.Completed, Dropped: q.Dropped - b.Dropped,
+			Kicks: q.Counters.Kicks - b.Counters.Kicks, Saved: q.Counters.KicksSaved - b.Counters.KicksSaved,
+			Parked: q.Parked - b.Parked, Rebuilds: q.Rebuilds - b.Rebuilds, Foreign: q.Foreign - b.Foreign,
+		})
+	}
+}
+
+// Interval adds an interval.
+func (r *Report) Interval(i Interval) {
+	r.Intervals = append(r.Intervals, IntervalReport{
+		Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Submitted: i.Counts.Submitted, Completed: i.Counts.Completed,
+		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99,
+	})
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// checker collects findings.
+type checker struct {
+	f     *Facts
+	group string
+	out   []Finding
+}
+
+func (c *checker) add(id string, level Level, title, detail, remedy string) {
+	c.out = append(c.out, Finding{id, c.group, level, title, detail, remedy})
+}
+
+// Check turns facts into findings.
+func Check(f *Facts) []Finding {
+	c := &checker{f: f, group: GroupMachine}
+	c.kernel()
+	c.socket()
+	c.userNS()
+	c.group = GroupPrivilege
+	c.privilege()
+	c.memlock()
+	c.group = GroupFeatures
+	c.features()
+	c.group = GroupInterface
+	if f.Interface != nil {
+		c.iface(f.Interface)
+	}
+	for _, o := range f.Others {
+		c.other(o)
+	}
+	c.group = GroupPath
+	if f.Path != nil {
+		c.path(f.Path)
+	}
+	c.group = GroupProof
+	if f.Proof != nil {
+		c.proof(f.Proof)
+	}
+	return c.out
+}
+
+// Kernels from which on something is there (net/xdp/xsk.c by version).
+const (
+	kernelNeedWakeup = "5.4"
+	kernelLink       = "5.9"
+)
+
+func (c *checker) kernel() {
+	release := c.f.Host.Kernel
+	major, minor := host.KernelVersion(release)
+	at := func(a, b int) bool { return major > a || major == a && minor >= b }
+	title := "kernel " + release
+	switch {
+	case major == 0:
+		c.add("WX-KERNEL-01", Note, title, "the release has an unknown form, so nothing is concluded from it", "")
+	case !at(5, 4):
+		c.add("WX-KERNEL-01", Fail, title, "wsk-xdp needs Linux "+kernelNeedWakeup+" (need-wakeup and ring flags of AF_XDP)",
+			"run a newer kernel")
+	case !at(5, 9):
+		c.add("WX-KERNEL-01", Warn, title, "sending works; an XDP program can't be held by a bpf_link before Linux "+kernelLink,
+			"run a newer kernel for reception through XDP")
+	default:
+		c.add("WX-KERNEL-01", OK, title, "", "")
+	}
+}
+
+func (c *checker) socket() {
+	a := c.f.AFXDP
+	switch {
+	case a.Yes():
+		c.add("WX-AFXDP-01", OK, "AF_XDP sockets can be opened here", "", "")
+	case a.No():
+		c.add("WX-AFXDP-01", Fail, "this kernel has no AF_XDP sockets", a.Reason, "run a kernel with CONFIG_XDP_SOCKETS=y")
+	default:
+		c.add("WX-AFXDP-01", Warn, "this process can't open an AF_XDP socket", a.Reason, "see WX-CAP-TX-01")
+	}
+}
+
+func (c *checker) userNS() {
+	a := c.f.UserNS
+	if a.Yes() {
+		c.add("WX-USERNS-01", OK, "AF_XDP works without root in a user and network namespace of one's own", "", "")
+		return
+	}
+	c.add("WX-USERNS-01", Note, "AF_XDP without root, in a user and network namespace of one's own, is not to be had", a.Reason,
+		"sudo wsk-xdp demo, or allow user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone, "+
+			"kernel.apparmor_restrict_unprivileged_userns)")
+}
+
+// setcap is what a binary needs to do everything without root; cap_net_raw alone is enough to send.
+const setcap = "setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock=ep on the binary"
+
+func (c *checker) privilege() {
+	p := &c.f.Privilege
+	foreign := ""
+	if !p.OwnNetNS {
+		foreign = "the network namespace belongs to another user namespace than this process, whose capabilities do not count there"
+	}
+	if p.NetRaw {
+		c.add("WX-CAP-TX-01", OK, "CAP_NET_RAW is held: sending in copy mode needs nothing else", "", "")
+	} else {
+		c.add("WX-CAP-TX-01", Warn, "CAP_NET_RAW is not held: this process can't send over AF_XDP here", foreign,
+			"sudo, or setcap cap_net_raw=ep on the binary; wsk-xdp demo needs neither")
+	}
+	switch {
+	case p.NetAdmin && p.BPF:
+		c.add("WX-CAP-RX-01", OK, "CAP_NET_ADMIN and CAP_BPF are held: XDP programs can be attached (XDP receive, most zero-copy)", "", "")
+	case !p.InitialUserNS:
+		c.add("WX-CAP-RX-01", Note, "XDP programs can't be loaded in a user namespace: no XDP receive, no zero-copy",
+			"the kernel asks for CAP_BPF in the first user namespace", "sudo outside of it")
+	default:
+		c.add("WX-CAP-RX-01", Note, "CAP_NET_ADMIN and CAP_BPF are not both held: no XDP receive, no zero-copy with most drivers",
+			foreign, "sudo, or "+setcap)
+	}
+}
+
+func (c *checker) memlock() {
+	p := &c.f.Privilege
+	need := "one queue needs " + units.Bytes(p.MemlockNeed)
+	switch {
+	case p.Unlimited && p.IPCLock:
+		c.add("WX-MEMLOCK-01", OK, "locked memory has no limit: CAP_IPC_LOCK is held", need, "")
+	case p.Unlimited:
+		c.add("WX-MEMLOCK-01", OK, "locked memory has no limit", need, "")
+	case p.Memlock < p.MemlockNeed:
+		c.add("WX-MEMLOCK-01", Warn, fmt.Sprintf("RLIMIT_MEMLOCK is %s: too little", units.Bytes(p.Memlock)),
+			need+"; registering it fails with ENOBUFS", "ulimit -l "+fmt.Sprint(p.MemlockNeed/1024)+", LimitMEMLOCK= of the service, or CAP_IPC_LOCK")
+	case p.Memlock < 2*p.MemlockNeed:
+		c.add("WX-MEMLOCK-01", Note, fmt.Sprintf("RLIMIT_MEMLOCK is %s: enough for one queue", units.Bytes(p.Memlock)),
+			need+"; the limit is shared by all processes of the user", "for more queues: ulimit -l unlimited, or CAP_IPC_LOCK")
+	default:
+		c.add("WX-MEMLOCK-01", OK, fmt.Sprintf("RLIMIT_MEMLOCK is %s: enough for %s", units.Bytes(p.Memlock),
+			units.Plural(int(p.Memlock/max(p.MemlockNeed, 1)), "queue")), need, "")
+	}
+}
+
+func (c *checker) features() {
+	for _, x := range []struct {
+		id, name, without string
+		a                 Answer
+	}{
+		{"WX-BUDGET-01", "XDP_MAX_TX_SKB_BUDGET", "32 frames per wake-up in copy mode, so more system calls at high rates", c.f.TxBudget},
+		{"WX-METADATA-01", "TX metadata", "no checksum offload and no transmit timestamps", c.f.Metadata},
+		{"WX-BUSYPOLL-01", "preferred busy polling", "no busy polling", c.f.BusyPoll},
+	} {
+		switch {
+		case x.a.Yes():
+			c.add(x.id, OK, x.name+" is there", "", "")
+		case x.a.No():
+			c.add(x.id, Note, x.name+" is not there: "+x.without, x.a.Reason, "run a newer kernel if you need it")
+		default:
+			c.add(x.id, Note, "not known whether there is "+x.name, x.a.Reason, "")
+		}
+	}
+}
+
+func (c *checker) path(p *PathFacts) {
+	if p.Error != "" {
+		c.add("WX-ROUTE-01", Fail, "no way to "+p.Destination, p.Error, "see ip route get "+p.Destination)
+		return
+	}
+	if p.SlowReason != "" {
+		c.add("WX-ROUTE-01", Warn, fmt.Sprintf("%s is reached by the kernel's own stack only: no AF_XDP", p.Destination), p.SlowReason, "")
+		return
+	}
+	via := p.Interface
+	if p.Device != p.Interface {
+		via += " over " + p.Device
+	}
+	c.add("WX-ROUTE-01", OK, fmt.Sprintf("%s leaves through %s, next hop %s, MTU %d", p.Destination, via, p.NextHop, p.MTU), "", "")
+	if p.Source == "" {
+		c.add("WX-SOURCE-01", Fail, "the route gives no source address", "", "add an address to "+p.Interface+": ip addr add")
+	} else {
+		c.add("WX-SOURCE-01", OK, "source address "+p.Source, "", "")
+	}
+	switch {
+	case !p.AskNeeded:
+		c.add("WX-NEIGH-01", OK, "no neighbour has to be asked for", "", "")
+	case p.MAC == "":
+		c.add("WX-NEIGH-01", Note, "neighbour "+p.NextHop+" is not known yet",
+			"the first datagram waits for the answer; without one it ends in STATUS_HOST_UNREACHABLE after about 3 s", "")
+	default:
+		c.add("WX-NEIGH-01", OK, "neighbour "+p.NextHop+" is "+p.MAC, "", "")
+	}
+}
+
+func (c *checker) proof(p *Proof) {
+	title := fmt.Sprintf("%s sent over AF_XDP in a laboratory: %s completed, %s received", units.Plural(int(p.Sent), "datagram"),
+		units.Grouped(p.Completed), units.Grouped(p.Received))
+	switch {
+	case p.Error != "":
+		c.add("WX-PROVE-01", Fail, "sending over AF_XDP in a laboratory failed", title+": "+p.Error, "wsk-xdp demo shows more")
+	case p.Completed != p.Sent || p.Received != p.Completed:
+		c.add("WX-PROVE-01", Fail, title, "", "wsk-xdp demo shows more")
+	default:
+		c.add("WX-PROVE-01", OK, title, "in "+units.Nanoseconds(p.Elapsed), "")
+	}
+}

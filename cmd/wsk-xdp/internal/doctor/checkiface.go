@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// iface checks one interface.
+func (c *checker) iface(i *InterfaceFacts) {
+	c.driver(i)
+	c.link(i)
+	c.queues(i)
+	c.mtu(i)
+	c.program(i)
+	c.zeroCopy(i)
+	c.relatives(i)
+	c.traffic(i)
+}
+
+func (c *checker) driver(i *InterfaceFacts) {
+	name := i.Driver
+	if name == "" {
+		name = i.Kind
+	}
+	var more []string
+	for _, s := range []string{i.Version, i.Firmware, i.Bus} {
+		if s != "" && s != "N/A" {
+			more = append(more, s)
+		}
+	}
+	title := fmt.Sprintf("%s is a %s", i.Name, name)
+	if !i.Ethernet {
+		c.add("WX-DRIVER-01", Fail, title+" and has no Ethernet frames: no AF_XDP there", "", "choose an Ethernet interface")
+		return
+	}
+	c.add("WX-DRIVER-01", OK, title, strings.Join(more, ", "), "")
+	switch {
+	case !i.FeaturesKnown:
+		c.add("WX-NATIVE-01", Note, "not known whether the driver has native XDP", "netdev-genl tells since Linux 6.3", "")
+	case i.Native:
+		c.add("WX-NATIVE-01", OK, "the driver has native XDP", i.XDPFeatures, "")
+	default:
+		c.add("WX-NATIVE-01", Note, "the driver has no native XDP: XDP receive in generic mode only", "sending does not need it", "")
+	}
+}
+
+func (c *checker) link(i *InterfaceFacts) {
+	switch {
+	case !i.Up:
+		c.add("WX-LINK-01", Fail, i.Name+" is administratively down", "datagrams wait until it is up", "ip link set "+i.Name+" up")
+	case !i.Carrier:
+		remedy := "check the cable and the other end"
+		if i.Kind == "veth" {
+			remedy = "set the other end (" + i.Peer + ") up"
+		}
+		c.add("WX-LINK-01", Fail, i.Name+" has no carrier ("+i.OperState+")", "the device drops what is sent", remedy)
+	default:
+		c.add("WX-LINK-01", OK, i.Name+" is up and has carrier", "", "")
+	}
+}
+
+func (c *checker) queues(i *InterfaceFacts) {
+	about := ""
+	if !i.QueuesExact {
+		about = "an upper bound; the kernel does not tell how many are in use"
+	}
+	switch {
+	case i.TxQueues < 1:
+		c.add("WX-QUEUE-01", Fail, i.Name+" has no transmit queue", about, "ethtool -L "+i.Name+" tx 1")
+	case i.RxQueues > i.TxQueues:
+		c.add("WX-QUEUE-01", Note, fmt.Sprintf("%s to send, %d to receive", units.Plural(i.TxQueues, "queue"), i.RxQueues),
+			"AF_XDP binds to a receive queue without a transmit queue too, and then sends nothing; wsk-xdp refuses that", "")
+	default:
+		c.add("WX-QUEUE-01", OK, fmt.Sprintf("%s to send, %d to receive", units.Plural(i.TxQueues, "queue"), i.RxQueues), about, "")
+	}
+	switch {
+	case len(i.TakenQueues) > 0:
+		list := strings.Trim(fmt.Sprint(i.TakenQueues), "[]")
+		level := Note
+		if slices.Contains(i.TakenQueues, 0) {
+			level = Warn
+		}
+		c.add("WX-QUEUE-02", level, "another AF_XDP socket holds queue "+list, "a bind there ends in EBUSY",
+			"end that process (ss --xdp -p), or use the other queues")
+	case i.TakenKnown:
+		c.add("WX-QUEUE-02", OK, "no AF_XDP socket holds a queue, as far as the kernel tells", "", "")
+	}
+	if i.TxRing > 0 || i.RxRing > 0 {
+		c.add("WX-RING-01", OK, fmt.Sprintf("rings of the NIC: %d to send, %d to receive", i.TxRing, i.RxRing), "", "")
+	}
+}
+
+// A packet and 14 bytes of Ethernet and up to two VLAN tags must fit a chunk. The datapath takes chunks of 4096 bytes where
+// 2048 are too small; some room in front of each frame is its own.
+const (
+	frameOverhead = 14 + 2*4
+	largestChunk  = 4096
+	chunkReserve  = 256
+)
+
+func (c *checker) mtu(i *InterfaceFacts) {
+	switch {
+	case i.MTU+frameOverhead > largestChunk:
+		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk of %d bytes", i.MTU, largestChunk),
+			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, largestChunk-chunkReserve-frameOverhead))
+	case i.Kind == "veth" && i.MTU > 3520:
+		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above 3520 a veth takes no native XDP program at its other end", i.MTU), "", "")
+	default:
+		c.add("WX-MTU-01", OK, fmt.Sprintf("MTU %d fits a chunk", i.MTU), "", "")
+	}
+}
+
+func (c *checker) program(i *InterfaceFacts) {
+	if i.Program == nil {
+		c.add("WX-XDP-01", OK, "no XDP program is attached", "", "")
+		return
+	}
+	p := i.Program
+	name := p.Name
+	if name == "" {
+		name = "of unknown name: reading it needs privilege"
+	}
+	title := fmt.Sprintf("XDP program %d (%s) is attached in %s mode", p.ID, name, p.Mode)
+	switch {
+	case strings.HasPrefix(p.Name, "xdp_dispatcher"):
+		c.add("WX-XDP-01", Note, title, "a libxdp dispatcher; sending is not affected, and wsk-xdp never replaces it",
+			"to receive through XDP, end what uses it: xdp-loader status "+i.Name)
+	default:
+		c.add("WX-XDP-01", Note, title, "sending is not affected; wsk-xdp never replaces a program that is not its own",
+			"to receive through XDP, end what attached it: bpftool net show dev "+i.Name)
+	}
+}
+
+func (c *checker) zeroCopy(i *InterfaceFacts) {
+	switch {
+	case i.Tried != nil && i.Tried.ZeroCopy.Yes():
+		c.add("WX-ZEROCOPY-01", OK, "a zero-copy bind on queue 0 was granted", "", "")
+	case i.Tried != nil && i.ZeroCopy:
+		c.add("WX-ZEROCOPY-01", Warn, "the driver announces zero-copy, but a bind on queue 0 was refused", i.Tried.ZeroCopy.Reason,
+			"many drivers want an XDP program attached first, or fewer queues: ethtool -L "+i.Name)
+	case i.ZeroCopy:
+		c.add("WX-ZEROCOPY-01", OK, "the driver announces zero-copy", "not tried: the link may go down for seconds", "wsk-xdp doctor --try "+i.Name)
+	case i.FeaturesKnown:
+		c.add("WX-ZEROCOPY-01", Note, "the driver has no zero-copy: copy mode, about 1 Mpps per core", "", "")
+	case i.Tried != nil:
+		c.add("WX-ZEROCOPY-01", Note, "a zero-copy bind on queue 0 was refused", i.Tried.ZeroCopy.Reason, "")
+	default:
+		c.add("WX-ZEROCOPY-01", Note, "not known whether the driver has zero-copy", "netdev-genl tells since Linux 6.3",
+			"wsk-xdp doctor --try "+i.Name)
+	}
+	if i.Tried == nil {
+		return
+	}
+	if i.Tried.MultiBuffer.Yes() {
+		c.add("WX-SG-01", OK, "frames of several chunks (XDP_USE_SG) are granted", "", "")
+	} else {
+		c.add("WX-SG-01", Note, "frames of several chunks (XDP_USE_SG) are not granted", i.Tried.MultiBuffer.Reason, "")
+	}
+}
+
+func (c *checker) relatives(i *InterfaceFacts) {
+	if i.Peer != "" {
+		detail := "the peer receives through its softirq backlog"
+		remedy := "for AF_XDP redirection into it: ethtool -K (the other end) gro on"
+		if i.PeerNAPI {
+			detail, remedy = "the peer receives through NAPI: it has GRO or an XDP program", ""
+		}
+		c.add("WX-VETH-01", OK, "the other end of the veth is "+i.Peer, detail, remedy)
+	}
+	switch i.MasterKind {
+	case "":
+		if i.Master != "" {
+			c.add("WX-MASTER-01", Note, i.Name+" is a port of "+i.Master, "", "")
+		}
+	case "bond":
+		c.add("WX-MASTER-01", Note, i.Name+" is a port of the bond "+i.Master,
+			"an XDP program that is attached takes the link down for a moment, and the bond declares the port dead",
+			"name the bond: an active-backup one is resolved to its active port")
+	case "bridge":
+		c.add("WX-MASTER-01", Note, i.Name+" is a port of the bridge "+i.Master,
+			"the host's addresses are on the bridge; frames sent here bypass its forwarding table", "name the bridge instead")
+	default:
+		c.add("WX-MASTER-01", Note, i.Name+" is a port of "+i.Master+" ("+i.MasterKind+")", "", "")
+	}
+	if i.Lower != "" {
+		c.add("WX-STACK-01", Note, fmt.Sprintf("%s is a %s on %s", i.Name, i.Kind, i.Lower),
+			"where that is possible, AF_XDP is bound to the interface below, and frames are tagged here", "")
+	}
+}
+
+func (c *checker) traffic(i *InterfaceFacts) {
+	switch {
+	case i.SSH:
+		c.add("WX-SSH-01", Warn, "this SSH session runs over "+i.Name, "a blast that saturates it, or a link that goes down, takes the session away",
+			"test on another interface, or in wsk-xdp lab")
+	case i.DefaultRoute:
+		c.add("WX-SSH-01", Note, "the default route uses "+i.Name, "a blast competes with everything else on it", "")
+	}
+}
+
+// other is one line about an interface that was not asked about.
+func (c *checker) other(o OtherFacts) {
+	title := fmt.Sprintf("%s (%s): copy mode", o.Name, o.Driver)
+	if o.ZeroCopy {
+		title = fmt.Sprintf("%s (%s): zero-copy announced", o.Name, o.Driver)
+	}
+	if !o.Up {
+		title += ", link down"
+	}
+	c.add("WX-IFACE-01", OK, title, "", "wsk-xdp doctor "+o.Name)
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Answer is what a probe said.
+type Answer struct {
+	// Answer is yes, no or unknown.
+	Answer string `json:"answer"`
+	// Reason is why not.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Yes reports whether the answer is yes.
+func (a Answer) Yes() bool { return a.Answer == "yes" }
+
+// No reports whether the answer is no, which is another thing than not yes.
+func (a Answer) No() bool { return a.Answer == "no" }
+
+func answer(err error) Answer {
+	a := Answer{Answer: xdp.AnswerOf(err).String()}
+	if err != nil {
+		a.Reason = err.Error()
+	}
+	return a
+}
+
+// Facts is what was found out.
+type Facts struct {
+	Host      host.Info       `json:"host"`
+	Privilege PrivilegeFacts  `json:"privilege"`
+	AFXDP     Answer          `json:"afxdp_socket"`
+	UserNS    Answer          `json:"afxdp_in_user_namespace"`
+	TxBudget  Answer          `json:"tx_budget"`
+	Metadata  Answer          `json:"tx_metadata"`
+	BusyPoll  Answer          `json:"busy_poll"`
+	Interface *InterfaceFacts `json:"interface,omitempty"`
+	Path      *PathFacts      `json:"path,omitempty"`
+	Proof     *Proof          `json:"proof,omitempty"`
+	Others    []OtherFacts    `json:"other_interfaces,omitempty"`
+}
+
+// PrivilegeFacts is what the process holds, and what it would need.
+type PrivilegeFacts struct {
+	UID           int  `json:"uid"`
+	NetRaw        bool `json:"cap_net_raw"`
+	NetAdmin      bool `json:"cap_net_admin"`
+	BPF           bool `json:"cap_bpf"`
+	IPCLock       bool `json:"cap_ipc_lock"`
+	InitialUserNS bool `json:"initial_user_namespace"`
+	OwnNetNS      bool `json:"owns_network_namespace"`
+	// Memlock is absent where there is no limit or it does not count.
+	Memlock     uint64 `json:"memlock_bytes,omitempty"`
+	MemlockNeed uint64 `json:"memlock_needed_bytes_per_queue"`
+	Unlimited   bool   `json:"memlock_unlimited"`
+}
+
+// InterfaceFacts is what is known about the interface.
+type InterfaceFacts struct {
+	Name      string `json:"name"`
+	Index     int    `json:"index"`
+	Kind      string `json:"kind"`
+	Driver    string `json:"driver,omitempty"`
+	Version   string `json:"driver_version,omitempty"`
+	Firmware  string `json:"firmware,omitempty"`
+	Bus       string `json:"bus,omitempty"`
+	MTU       int    `json:"mtu_bytes"`
+	Up        bool   `json:"up"`
+	Carrier   bool   `json:"carrier"`
+	OperState string `json:"operational_state"`
+	Ethernet  bool   `json:"ethernet"`
+
+	TxQueues      int    `json:"tx_queues"`
+	RxQueues      int    `json:"rx_queues"`
+	QueuesExact   bool   `json:"queues_exact"`
+	QueuesSource  string `json:"queues_source"`
+	TxRing        uint32 `json:"nic_tx_ring,omitempty"`
+	RxRing        uint32 `json:"nic_rx_ring,omitempty"`
+	XDPFeatures   string `json:"xdp_features,omitempty"`
+	XSKFeatures   string `json:"xsk_features,omitempty"`
+	FeaturesKnown bool   `json:"features_known"`
+	Native        bool   `json:"native_xdp"`
+	ZeroCopy      bool   `json:"zero_copy_advertised"`
+	// Tried are the answers of binds that were tried, absent without --try.
+	Tried        *TriedFacts `json:"tried,omitempty"`
+	TakenQueues  []int       `json:"queues_taken"`
+	TakenKnown   bool        `json:"queues_taken_known"`
+	Program      *Program    `json:"xdp_program,omitempty"`
+	Master       string      `json:"master,omitempty"`
+	MasterKind   string      `json:"master_kind,omitempty"`
+	Lower        string      `json:"lower_interface,omitempty"`
+	Peer         string      `json:"veth_peer,omitempty"`
+	PeerNAPI     bool        `json:"veth_peer_napi,omitempty"`
+	SSH          bool        `json:"ssh_session_on_it"`
+	DefaultRoute bool        `json:"default_route_on_it"`
+}
+
+// TriedFacts are the answers of binds on queue 0.
+type TriedFacts struct {
+	ZeroCopy    Answer `json:"zero_copy"`
+	MultiBuffer Answer `json:"multi_buffer"`
+}
+
+// Program is an XDP program that is attached.
+type Program struct {
+	ID   uint32 `json:"id"`
+	Name string `json:"name,omitempty"` // known with privilege only
+	Mode string `json:"mode"`
+}
+
+// PathFacts is the way to a destination.
+type PathFacts struct {
+	Destination string `json:"destination"`
+	Error       string `json:"error,omitempty"`
+	Interface   string `json:"interface,omitempty"`
+	Device      string `json:"afxdp_interface,omitempty"`
+	Source      string `json:"source,omitempty"`
+	NextHop     string `json:"next_hop,omitempty"`
+	OnLink      bool   `json:"on_link,omitempty"`
+	MAC         string `json:"next_hop_mac,omitempty"`
+	AskNeeded   bool   `json:"neighbour_needed,omitempty"`
+	MTU         int    `json:"mtu_bytes,omitempty"`
+	SlowReason  string `json:"slow_path_reason,omitempty"`
+}
+
+// OtherFacts is what one line says about an interface that was not asked about.
+type OtherFacts struct {
+	Name     string `json:"name"`
+	Driver   string `json:"driver,omitempty"`
+	Up       bool   `json:"up"`
+	Native   bool   `json:"native_xdp"`
+	ZeroCopy bool   `json:"zero_copy_advertised"`
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Options say what to look at.
+type Options struct {
+	NetNS       *netns.NS
+	Interface   string
+	Destination netip.Addr
+	// Try binds AF_XDP sockets to queue 0 of the interface, which on a driver with zero-copy may take its link down for
+	// seconds.
+	Try bool
+	// Prove sends datagrams in a laboratory of its own.
+	Prove bool
+	// UserNS runs the self-test in a user namespace of its own; see RunSelfTest.
+	UserNS func(ctx context.Context, prove bool) (SelfTest, error)
+}
+
+// Gather looks at everything. The error is about an interface that is not there, or a namespace that can't be entered.
+func Gather(ctx context.Context, o Options) (Facts, error) {
+	f := Facts{Host: host.Describe()}
+	err := o.NetNS.Do(func() error {
+		f.machine()
+		if o.Destination.IsValid() && o.Interface == "" {
+			f.path(ctx, o)
+			if f.Path.Error == "" && f.Path.SlowReason == "" {
+				o.Interface = f.Path.Device
+			}
+		}
+		if o.Interface == "" {
+			f.Others = others()
+			return nil
+		}
+		if o.Destination.IsValid() && f.Path == nil {
+			f.path(ctx, o)
+		}
+		return f.inspect(o.Interface, o.Try)
+	})
+	if err != nil {
+		return f, err
+	}
+	if f.Interface != nil && f.Interface.MTU > smallChunkMTU {
+		f.Privilege.MemlockNeed *= 2 // the datapath takes chunks of twice the size
+	}
+	f.userNS(ctx, o)
+	return f, nil
+}
+
+// machine looks at the kernel and at what this process may do.
+func (f *Facts) machine() {
+	p := host.ReadPrivilege()
+	f.Privilege = PrivilegeFacts{
+		UID: p.UID, NetRaw: p.Has(unix.CAP_NET_RAW) && p.OwnNetNS, NetAdmin: p.Has(unix.CAP_NET_ADMIN) && p.OwnNetNS,
+		BPF: p.HasGlobally(unix.CAP_BPF) || p.HasGlobally(unix.CAP_SYS_ADMIN), IPCLock: p.HasGlobally(unix.CAP_IPC_LOCK),
+		InitialUserNS: p.InitialUserNS, OwnNetNS: p.OwnNetNS, Unlimited: p.Unlimited(), MemlockNeed: memlockNeed(),
+	}
+	if !f.Privilege.Unlimited {
+		f.Privilege.Memlock = p.Memlock
+	}
+	f.AFXDP = answer(xdp.ProbeAFXDP())
+	f.TxBudget, f.Metadata, f.BusyPoll = answer(errNotAsked), answer(errNotAsked), answer(errNotAsked)
+	if f.AFXDP.Yes() {
+		f.TxBudget, f.Metadata, f.BusyPoll = answer(xdp.ProbeTxBudget()), answer(xdp.ProbeTxMetadata()), answer(xdp.ProbeBusyPoll())
+	}
+}
+
+var errNotAsked = errors.New("not asked: no AF_XDP socket to ask with")
+
+// smallChunkMTU is about the largest MTU whose packets fit a chunk of 2048 bytes with what the datapath puts in front.
+const smallChunkMTU = 1900
+
+// memlockNeed is the UMEM of one queue as the datapath opens it.
+func memlockNeed() uint64 {
+	o := xdp.DefaultOptions("", 0)
+	return uint64(o.ChunkSize) * uint64(o.TxChunks+o.RxChunks)
+}
+
+func (f *Facts) path(ctx context.Context, o Options) {
+	f.Path = &PathFacts{Destination: o.Destination.String()}
+	w, err := session.Survey(ctx, o.NetNS.FD(), session.Query{Destination: o.Destination, Interface: o.Interface})
+	if err != nil {
+		f.Path.Error = err.Error()
+		return
+	}
+	f.Path.Interface, f.Path.Device, f.Path.MTU = w.Interface.Name, w.Device.Name, w.MTU
+	f.Path.OnLink, f.Path.AskNeeded, f.Path.SlowReason = w.OnLink, w.NeighbourNeeded, w.SlowReason
+	if w.Source.IsValid() {
+		f.Path.Source = w.Source.String()
+	}
+	if w.Gateway.IsValid() {
+		f.Path.NextHop = w.Gateway.String()
+	}
+	if w.MAC != nil {
+		f.Path.MAC = w.MAC.String()
+	}
+}
+
+// userNS finds out whether an ordinary user can have AF_XDP in namespaces of his own, and proves what is to be proved, here
+// or there.
+func (f *Facts) userNS(ctx context.Context, o Options) {
+	inside, err := o.UserNS(ctx, o.Prove && !f.AFXDP.Yes())
+	switch {
+	case err != nil:
+		f.UserNS = Answer{"no", err.Error()}
+	case inside.AFXDP.Yes():
+		f.UserNS = Answer{Answer: "yes"}
+	default:
+		f.UserNS = inside.AFXDP
+	}
+	if !o.Prove {
+		return
+	}
+	f.Proof = inside.Proof
+	if f.AFXDP.Yes() {
+		p := Prove(ctx)
+		f.Proof = &p
+	}
+	if f.Proof == nil {
+		f.Proof = &Proof{Error: f.UserNS.Reason}
+	}
+}
+
+// others lists the Ethernet interfaces of the namespace.
+func others() []OtherFacts {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil
+	}
+	var out []OtherFacts
+	for _, l := range links {
+		a := l.Attrs()
+		if a.Flags&net.FlagLoopback != 0 || a.EncapType != "ether" {
+			continue
+		}
+		i, err := xdp.Inspect(a.Name)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		driver := i.Driver
+		if driver == "" {
+			driver = i.Type
+		}
+		out = append(out, OtherFacts{i.Name, driver, i.Up && i.Running, i.Device.XDP.Native(), i.Device.XDP.ZeroCopy()})
+	}
+	return out
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/safchain/ethtool"
+	"github.com/vishvananda/netlink"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// inspect looks at one interface of the calling thread's namespace.
+func (f *Facts) inspect(name string, try bool) error {
+	i, err := xdp.Inspect(name)
+	if err != nil {
+		return err
+	}
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("look at interface %s: %w", name, err)
+	}
+	a := l.Attrs()
+	facts := &InterfaceFacts{
+		Name: i.Name, Index: i.Index, Kind: i.Type, Driver: i.Driver, MTU: i.MTU, Up: i.Up, Carrier: i.Running,
+		OperState: a.OperState.String(), Ethernet: a.EncapType == "ether" || a.EncapType == "loopback",
+		TxQueues: i.TxQueues.N, RxQueues: i.RxQueues.N, QueuesExact: i.TxQueues.Exact, QueuesSource: i.TxQueues.Source,
+		TxRing: i.HardwareRings.TX, RxRing: i.HardwareRings.RX, FeaturesKnown: i.DeviceErr == nil,
+		Native: i.Device.XDP.Native(), ZeroCopy: i.Device.XDP.ZeroCopy(), TakenQueues: []int{}, TakenKnown: i.QueuesErr == nil && i.Up,
+	}
+	if i.DeviceErr == nil {
+		facts.XDPFeatures, facts.XSKFeatures = i.Device.XDP.String(), i.Device.XSK.String()
+	}
+	for _, q := range i.Queues {
+		if q.Taken && q.TX {
+			facts.TakenQueues = append(facts.TakenQueues, int(q.ID))
+		}
+	}
+	facts.driver()
+	facts.relatives(l)
+	facts.program(a.Xdp)
+	facts.traffic(l)
+	if try {
+		facts.Tried = &TriedFacts{ZeroCopy: answer(xdp.ProbeZeroCopy(name, 0)), MultiBuffer: answer(xdp.ProbeMultiBuffer(name, 0))}
+	}
+	f.Interface = facts
+	return nil
+}
+
+func (f *InterfaceFacts) driver() {
+	e, err := ethtool.NewEthtool()
+	if err != nil {
+		return
+	}
+	defer e.Close()
+	if info, err := e.DriverInfo(f.Name); err == nil {
+		f.Version, f.Firmware, f.Bus = info.Version, info.FwVersion, info.BusInfo
+	}
+}
+
+// relatives looks at what is above, below and opposite.
+func (f *InterfaceFacts) relatives(l netlink.Link) {
+	a := l.Attrs()
+	if a.MasterIndex != 0 {
+		f.Master = fmt.Sprintf("interface %d", a.MasterIndex)
+		if m, err := netlink.LinkByIndex(a.MasterIndex); err == nil {
+			f.Master, f.MasterKind = m.Attrs().Name, m.Type()
+		}
+	}
+	switch l.Type() {
+	case "veth":
+		f.Peer = fmt.Sprintf("interface %d of another network namespace", a.ParentIndex)
+		if a.NetNsID < 0 {
+			if p, err := netlink.LinkByIndex(a.ParentIndex); err == nil {
+				f.Peer = p.Attrs().Name
+			}
+		}
+		f.PeerNAPI = strings.Contains(f.XDPFeatures, "ndo-xmit")
+	case "vlan", "macvlan", "macvtap", "ipvlan":
+		f.Lower = fmt.Sprintf("interface %d", a.ParentIndex)
+		if p, err := netlink.LinkByIndex(a.ParentIndex); err == nil && a.NetNsID < 0 {
+			f.Lower = p.Attrs().Name
+		}
+	}
+}
+
+var attachModes = map[uint32]string{1: "native", 2: "generic", 3: "offloaded", 4: "several"}
+
+func (f *InterfaceFacts) program(x *netlink.LinkXdp) {
+	if x == nil || !x.Attached {
+		return
+	}
+	f.Program = &Program{ID: x.ProgId, Mode: attachModes[x.AttachMode]}
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(x.ProgId))
+	if err != nil {
+		return // needs privilege
+	}
+	defer p.Close()
+	if info, err := p.Info(); err == nil {
+		f.Program.Name = info.Name
+	}
+}
+
+// traffic looks at what else depends on the interface.
+func (f *InterfaceFacts) traffic(l netlink.Link) {
+	if routes, err := netlink.RouteList(l, netlink.FAMILY_ALL); err == nil {
+		for _, r := range routes {
+			if r.Dst == nil {
+				f.DefaultRoute = true
+			} else if ones, _ := r.Dst.Mask.Size(); ones == 0 {
+				f.DefaultRoute = true
+			}
+		}
+	}
+	// SSH_CONNECTION is client address, client port, server address, server port.
+	words := strings.Fields(os.Getenv("SSH_CONNECTION"))
+	if len(words) != 4 {
+		return
+	}
+	server, err := netip.ParseAddr(words[2])
+	if err != nil {
+		return
+	}
+	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	if err != nil {
+		return
+	}
+	for _, a := range addrs {
+		f.SSH = f.SSH || a.IP.Equal(net.IP(server.Unmap().AsSlice()))
+	}
+}

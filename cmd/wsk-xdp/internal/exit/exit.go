@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Exit codes of wsk-xdp.
+const (
+	Done        = 0 // also after an interrupt from the keyboard
+	Runtime     = 1 // something failed while it ran
+	Usage       = 2 // the command line is wrong
+	NotPossible = 3 // this machine, interface or user can't do it
+)
+
+// Error carries an exit code. Its text is that of what it wraps.
+type Error struct {
+	Code int
+	Err  error
+}
+
+// Error is the text of the cause.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Usagef is an error in the command line.
+func Usagef(format string, args ...any) error { return &Error{Usage, fmt.Errorf(format, args...)} }
+
+// NotPossiblef is an error of something that this machine, interface or user can't do.
+func NotPossiblef(format string, args ...any) error {
+	return &Error{NotPossible, fmt.Errorf(format, args...)}
+}
+
+// Code is the exit code for an error, Runtime where none was given.
+func Code(err error) int {
+	if err == nil {
+		return Done
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Runtime
+}

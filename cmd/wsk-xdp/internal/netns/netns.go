@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netns
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// namedDir is where iproute2 keeps named namespaces.
+const namedDir = "/run/netns"
+
+const threadNetNS = "/proc/thread-self/ns/net"
+
+// NS is an open network namespace. nil means the process's own.
+type NS struct {
+	fd   int
+	name string
+}
+
+// Open opens a namespace by its name (ip netns list) or by a path. An empty name gives nil.
+func Open(name string) (*NS, error) {
+	if name == "" {
+		return nil, nil
+	}
+	path := name
+	if !strings.ContainsRune(name, '/') {
+		path = filepath.Join(namedDir, name)
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open network namespace %s: %w (see ip netns list)", name, err)
+	}
+	return &NS{fd, name}, nil
+}
+
+// FD is the descriptor, or 0 for the process's own namespace, as datapath.Options wants it.
+func (n *NS) FD() int {
+	if n == nil {
+		return 0
+	}
+	return n.fd
+}
+
+// Prefix is what to put before a command that is to run there, with a blank behind it, or nothing.
+func (n *NS) Prefix() string {
+	switch {
+	case n == nil:
+		return ""
+	case strings.ContainsRune(n.name, '/'):
+		return "nsenter --net=" + n.name + " "
+	}
+	return "ip netns exec " + n.name + " "
+}
+
+// Close gives up the descriptor.
+func (n *NS) Close() error {
+	if n == nil {
+		return nil
+	}
+	return unix.Close(n.fd)
+}
+
+// Do runs f on a thread that is in the namespace. Goroutines that f starts are not.
+func (n *NS) Do(f func() error) error {
+	if n == nil {
+		return f()
+	}
+	runtime.LockOSThread()
+	back, err := unix.Open(threadNetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("open the thread's network namespace: %w", err)
+	}
+	defer unix.Close(back)
+	if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace %s: %w (needs CAP_SYS_ADMIN: sudo)", n.name, err)
+	}
+	err = f()
+	if unix.Setns(back, unix.CLONE_NEWNET) == nil {
+		runtime.UnlockOSThread()
+	}
+	// A thread that cannot go back stays locked: it ends with this goroutine.
+	return err
+}

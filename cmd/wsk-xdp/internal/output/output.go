@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// JSON writes one document, indented, with a newline behind it.
+func JSON(w io.Writer, document any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(document); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// Table collects rows and writes them in columns.
+type Table struct{ rows [][]string }
+
+// Row adds a row.
+func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// Write writes the table, two blanks between columns and no blanks at the ends of lines.
+func (t *Table) Write(w io.Writer) error {
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range t.rows {
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// IsTerminal reports whether w is a terminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Live is a line about the present state: rewritten in place on a terminal, one line after another elsewhere. It is for
+// one goroutine. The zero value writes nothing.
+type Live struct {
+	w        io.Writer
+	terminal bool
+	width    int // of what is on the line now
+}
+
+// NewLive writes to w; a nil w gives a Live that writes nothing.
+func NewLive(w io.Writer) *Live { return &Live{w: w, terminal: w != nil && IsTerminal(w)} }
+
+// Show replaces the line.
+func (l *Live) Show(line string) {
+	if l.w == nil {
+		return
+	}
+	if !l.terminal {
+		fmt.Fprintln(l.w, line)
+		return
+	}
+	width := utf8.RuneCountInString(line)
+	fmt.Fprintf(l.w, "\r%s%s", line, strings.Repeat(" ", max(l.width-width, 0)))
+	l.width = width
+}
+
+// End leaves the line as it is and goes to the next one.
+func (l *Live) End() {
+	if l.w != nil && l.terminal && l.width > 0 {
+		fmt.Fprintln(l.w)
+	}
+	l.width = 0
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package payload
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+)
+
+// Max is the largest UDP payload there is, that of IPv6.
+const Max = 65527
+
+// Forms is the list of forms for help texts.
+const Forms = "text:WORDS, hex:0A0B…, @FILE, @- (standard input) or zero"
+
+// Make returns the payload that spec describes. size -1 leaves its length as it is; otherwise the payload is repeated
+// or cut to size bytes. stdin is read for @-.
+func Make(spec string, size int, stdin io.Reader) ([]byte, error) {
+	if size < -1 || size > Max {
+		return nil, fmt.Errorf("payload size %d is outside 0..%d", size, Max)
+	}
+	base, err := parse(spec, stdin)
+	if err != nil {
+		return nil, err
+	}
+	if len(base) > Max {
+		return nil, fmt.Errorf("payload of %d bytes is larger than a UDP datagram can be (%d)", len(base), Max)
+	}
+	if size < 0 {
+		return base, nil
+	}
+	out := make([]byte, size)
+	for n := 0; len(base) > 0 && n < size; {
+		n += copy(out[n:], base)
+	}
+	return out, nil
+}
+
+func parse(spec string, stdin io.Reader) ([]byte, error) {
+	switch {
+	case spec == "zero":
+		return nil, nil
+	case strings.HasPrefix(spec, "text:"):
+		return []byte(spec[len("text:"):]), nil
+	case strings.HasPrefix(spec, "hex:"):
+		return parseHex(spec[len("hex:"):])
+	case spec == "@-":
+		return read("standard input", stdin)
+	case strings.HasPrefix(spec, "@"):
+		f, err := os.Open(spec[1:])
+		if err != nil {
+			return nil, fmt.Errorf("read payload: %w", err)
+		}
+		defer f.Close()
+		return read(spec[1:], f)
+	}
+	return nil, fmt.Errorf("payload %q is none of %s", spec, Forms)
+}
+
+// parseHex takes digits with blanks, colons and dashes between them, as people paste them.
+func parseHex(digits string) ([]byte, error) {
+	digits = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == ':' || r == '-' {
+			return -1
+		}
+		return r
+	}, digits)
+	out, err := hex.DecodeString(digits)
+	if err != nil {
+		return nil, fmt.Errorf("payload hex:%s: %w", digits, err)
+	}
+	return out, nil
+}
+
+// read reads one byte more than a datagram can have, so that the caller sees that there is too much.
+func read(name string, r io.Reader) ([]byte, error) {
+	out, err := io.ReadAll(io.LimitReader(r, Max+1))
+	if err != nil {
+		return nil, fmt.Errorf("read payload from %s: %w", name, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Path is a Way in JSON documents.
+type Path struct {
+	Interface   string `json:"interface,omitempty"`
+	Kind        string `json:"interface_kind,omitempty"`
+	Device      string `json:"afxdp_interface,omitempty"`
+	VLANs       []int  `json:"vlan_ids,omitempty"`
+	MTU         int    `json:"mtu_bytes,omitempty"`
+	Source      string `json:"source,omitempty"`
+	NextHop     string `json:"next_hop,omitempty"`
+	NextHopMAC  string `json:"next_hop_mac,omitempty"`
+	SlowPath    string `json:"slow_path_reason,omitempty"`
+	Unreachable string `json:"error,omitempty"`
+}
+
+// Granted is what the kernel gave for one queue, in JSON documents.
+type Granted struct {
+	Interface      string `json:"interface"`
+	Queue          int    `json:"queue"`
+	Mode           string `json:"mode"`
+	FallbackReason string `json:"fallback_reason,omitempty"`
+	NeedWakeup     bool   `json:"need_wakeup"`
+	TxRing         uint32 `json:"tx_ring_descriptors"`
+	Completion     uint32 `json:"completion_ring_descriptors"`
+	Budget         uint32 `json:"tx_budget_frames"`
+	Chunks         uint32 `json:"tx_chunks"`
+	ChunkBytes     uint32 `json:"chunk_bytes"`
+	SendBuffer     int    `json:"send_buffer_bytes"`
+}
+
+// ModeWord is the bind mode as the command line spells it.
+func ModeWord(m xdp.Mode) string { return Mode(m).String() }
+
+// Path describes the way.
+func (s *Session) Path() Path {
+	if s.WayErr != nil {
+		return Path{Unreachable: s.WayErr.Error()}
+	}
+	w := &s.Way
+	p := Path{
+		Interface: w.Interface.Name, Kind: deviceKind(w.Interface), MTU: w.MTU,
+		Source: addrString(w.Source), NextHop: addrString(w.Gateway),
+	}
+	if w.MAC != nil {
+		p.NextHopMAC = w.MAC.String()
+	}
+	switch {
+	case w.SlowReason != "":
+		p.SlowPath = w.SlowReason
+	case s.SlowErr != nil:
+		p.SlowPath = s.SlowErr.Error()
+	default:
+		p.Device = w.Device.Name
+	}
+	for _, v := range w.VLANs {
+		p.VLANs = append(p.VLANs, int(v.ID))
+	}
+	return p
+}
+
+func addrString(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// GrantedQueues describes what the kernel granted, queue by queue. It is never nil.
+func GrantedQueues(info datapath.Info) []Granted {
+	out := make([]Granted, 0, len(info.Queues))
+	for _, q := range info.Queues {
+		g := q.Granted
+		o := Granted{
+			Interface: q.Interface, Queue: q.Queue, Mode: ModeWord(g.Mode), NeedWakeup: g.NeedWakeup,
+			TxRing: g.TxRing, Completion: g.CompletionRing, Budget: g.TxBudget,
+			Chunks: g.TxChunks, ChunkBytes: g.ChunkSize, SendBuffer: g.SndBuf,
+		}
+		if g.FallbackReason != nil {
+			o.FallbackReason = g.FallbackReason.Error()
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// Header is the first lines of a command's start block: the way, and what the kernel granted on it.
+func (s *Session) Header(command string, to netip.AddrPort) []string {
+	if s.WayErr != nil {
+		return []string{fmt.Sprintf("wsk-xdp %s %v", command, to)}
+	}
+	w := &s.Way
+	via := w.Interface.Name + " (" + deviceKind(w.Interface)
+	if w.Device.Index != w.Interface.Index {
+		via += " over " + w.Device.Name
+	}
+	for _, v := range w.VLANs {
+		via += fmt.Sprintf(", vlan %d", v.ID)
+	}
+	via += fmt.Sprintf(", mtu %d)", w.MTU)
+	lines := []string{
+		fmt.Sprintf("wsk-xdp %s %v via %s  source %s  next hop %s", command, to, via, s.sourceText(), w.NextHop()),
+	}
+	queues := s.Info().Queues
+	if len(queues) == 0 {
+		return append(lines, "  engine kernel stack (slow path) · kernel "+host.Kernel())
+	}
+	g := queues[0].Granted
+	numbers := make([]string, len(queues))
+	for i, q := range queues {
+		numbers[i] = fmt.Sprint(q.Queue)
+	}
+	return append(lines, fmt.Sprintf("  engine afxdp · interface %s · queue %s · %s mode · ring %d · %d frames per wake-up · "+
+		"no XDP program needed · kernel %s", g.Ifname, strings.Join(numbers, ","), modeText(queues), g.TxRing, g.TxBudget, host.Kernel()))
+}
+
+// Sources are the source addresses of the sockets, the route's choice where a socket is bound to the wildcard.
+func (s *Session) Sources() []netip.AddrPort {
+	out := slices.Clone(s.Locals)
+	for i, local := range out {
+		if local.Addr().IsUnspecified() && s.Way.Source.IsValid() {
+			out[i] = netip.AddrPortFrom(s.Way.Source, local.Port())
+		}
+	}
+	return out
+}
+
+func (s *Session) sourceText() string {
+	sources := s.Sources()
+	if len(sources) == 1 {
+		return sources[0].String()
+	}
+	return fmt.Sprintf("%v %s", sources[0].Addr(), units.Plural(len(sources), "port"))
+}
+
+func modeText(queues []datapath.QueueInfo) string {
+	var words []string
+	for _, q := range queues {
+		if word := q.Granted.Mode.String(); len(words) == 0 || words[len(words)-1] != word {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, "/")
+}
+
+// Warnings is everything that is not as a user of AF_XDP would hope, one line each, with what to do about it. Nothing falls
+// back in silence (I11).
+func (s *Session) Warnings() []string {
+	if s.WayErr != nil {
+		return []string{fmt.Sprintf("no way to the destination: %v", s.WayErr)}
+	}
+	if s.Way.SlowReason != "" {
+		return []string{"SLOW PATH: " + s.Way.SlowReason + ", so datagrams go through the kernel's own stack and not through AF_XDP"}
+	}
+	if s.SlowErr != nil {
+		return []string{
+			"SLOW PATH: AF_XDP is not to be had, so datagrams go through the kernel's own stack: " + s.SlowErr.Error(),
+			"see wsk-xdp doctor " + s.Way.DeviceName() + "; --require afxdp refuses instead of falling back",
+		}
+	}
+	var out []string
+	for _, q := range s.Info().Queues {
+		if q.Granted.FallbackReason != nil {
+			out = append(out, fmt.Sprintf("%s queue %d works in copy mode: zero-copy was refused with %s",
+				q.Interface, q.Queue, refusal(q.Granted.FallbackReason)))
+		}
+		if q.Granted.TxBudget <= 32 && q.Granted.Mode == xdp.ModeCopy {
+			out = append(out, fmt.Sprintf("%s queue %d sends only %d frames per wake-up on this kernel (more from Linux 6.17 on)",
+				q.Interface, q.Queue, q.Granted.TxBudget))
+		}
+	}
+	return out
+}
+
+// refusal is an error of a bind without the place, which its reader knows.
+func refusal(err error) string {
+	var op *xdp.OpError
+	if !errors.As(err, &op) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%q (%s)", op.Err.Error(), op.Hint)
+}
+
+// SlowWarning says after a run that datagrams went the slow path although the start block promised AF_XDP; empty if none did.
+func (s *Session) SlowWarning(info datapath.Info) string {
+	n := info.SlowSent + info.SlowFailed
+	if n == 0 || !s.fastWay() || s.SlowErr != nil {
+		return ""
+	}
+	return fmt.Sprintf("SLOW PATH: %s through the kernel's own stack and not through AF_XDP: "+
+		"the route or the device changed during the run, or a packet does not fit a chunk", units.Plural(int(n), "send")+" went")
+}

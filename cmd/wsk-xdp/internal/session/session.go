@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Options describe a session.
+type Options struct {
+	// NetNS is the descriptor of a network namespace, 0 for the process's own.
+	NetNS       int
+	Destination netip.AddrPort
+	// Source is the address and port to bind to; invalid address or port 0: the kernel's choice.
+	Source    netip.AddrPort
+	Interface string
+	TOS       uint8
+	// DontFragment sets DF on everything.
+	DontFragment bool
+	// Mode is the bind mode of the AF_XDP sockets.
+	Mode xdp.Mode
+	// Require is what the session is refused without.
+	Require Require
+	// Sockets is the number of WSK sockets, 0 for one. More than one get ports of the kernel's choice.
+	Sockets int
+	// Queues is the number of transmit queues, 0 for one.
+	Queues int
+	// NeighbourTimeout bounds the wait for a neighbour, 0 for the default.
+	NeighbourTimeout time.Duration
+	Logger           *slog.Logger
+}
+
+// Session is an open datapath with bound sockets. Its methods are for one goroutine; the sockets are as concurrent as
+// wsk.Socket is.
+type Session struct {
+	Way Way
+	// WayErr is why there is no way; the IRPs then end in the status of that.
+	WayErr error
+	// SlowErr is why the AF_XDP sockets could not be had although the way would allow them.
+	SlowErr error
+
+	Sockets []*wsk.Socket
+	Locals  []netip.AddrPort
+
+	dp           *datapath.Datapath
+	subsystem    wsk.Subsystem
+	registration wsk.Registration
+	registered   bool
+	captured     bool
+	npi          wsk.ProviderNPI
+}
+
+// Open surveys the way, opens AF_XDP sockets on it and WSK sockets above. Where AF_XDP is not to be had the
+// session is open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then
+// the error has exit code 3.
+func Open(ctx context.Context, o Options) (_ *Session, err error) {
+	s := &Session{}
+	defer func() {
+		if err != nil {
+			s.Close(ctx)
+		}
+	}()
+	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
+	if s.Way, s.WayErr = Survey(ctx, o.NetNS, q); s.WayErr != nil && o.Require != RequireNothing {
+		return nil, exit.NotPossiblef("--require %v: %w", o.Require, s.WayErr)
+	}
+	if err := s.openDatapath(o); err != nil {
+		return nil, err
+	}
+	if err := s.register(); err != nil {
+		return nil, err
+	}
+	for range max(o.Sockets, 1) {
+		if err := s.openSocket(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// openDatapath opens the AF_XDP sockets at once, so that it is known before the first datagram how it will go.
+func (s *Session) openDatapath(o Options) error {
+	opts := datapath.Options{
+		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, Logger: o.Logger,
+		Socket: xdp.Options{Mode: o.Mode},
+	}
+	if o.Require == RequireZeroCopy {
+		opts.Socket.Mode = xdp.ModeZeroCopy
+	}
+	var err error
+	if s.fastWay() {
+		opts.Interfaces = []string{s.Way.DeviceName()}
+		if s.dp, err = datapath.Open(opts); err == nil {
+			return nil
+		}
+		s.SlowErr = err
+		opts.Interfaces = nil
+	}
+	if o.Require != RequireNothing {
+		return exit.NotPossiblef("--require %v: %w", o.Require, s.slowCause())
+	}
+	if o.Mode == xdp.ModeZeroCopy && s.SlowErr != nil {
+		return exit.NotPossiblef("--mode zerocopy: %w", s.SlowErr)
+	}
+	s.dp, err = datapath.Open(opts)
+	return err
+}
+
+func (s *Session) fastWay() bool { return s.WayErr == nil && s.Way.SlowReason == "" }
+
+func (s *Session) slowCause() error {
+	if s.SlowErr != nil {
+		return s.SlowErr
+	}
+	return errors.New(s.Way.SlowReason)
+}
+
+// register is what the load routine of a driver does: WskRegister, WskCaptureProviderNPI.
+func (s *Session) register() error {
+	if status := s.subsystem.Attach(s.dp, wsk.ProviderOptions{}); status != wsk.STATUS_SUCCESS {
+		return fmt.Errorf("attach transport: %w", status)
+	}
+	client := &wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}
+	if status := s.subsystem.Register(client, &s.registration); status != wsk.STATUS_SUCCESS {
+		return fmt.Errorf("WskRegister: %w", status)
+	}
+	s.registered = true
+	if status := wsk.CaptureProviderNPI(&s.registration, wsk.WSK_NO_WAIT, &s.npi); status != wsk.STATUS_SUCCESS {
+		return fmt.Errorf("WskCaptureProviderNPI: %w", status)
+	}
+	s.captured = true
+	return nil
+}
+
+// Info is a snapshot of the datapath.
+func (s *Session) Info() datapath.Info { return s.dp.Info() }
+
+// Remote is the destination in the form that the sockets take.
+func (s *Session) Remote(port uint16, fallback netip.Addr) wsk.SOCKADDR {
+	a := fallback
+	if s.WayErr == nil {
+		a = s.Way.Destination
+	}
+	return wsk.NewSockaddr(netip.AddrPortFrom(a.Unmap(), port))
+}
+
+// IsBroadcast is whether the destination is everybody on the link.
+func (s *Session) IsBroadcast() bool { return s.WayErr == nil && s.Way.Kind == route.Broadcast }

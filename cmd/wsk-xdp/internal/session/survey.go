@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// Query asks for the way to a destination.
+type Query struct {
+	Destination netip.Addr
+	Source      netip.Addr // invalid: the route's choice
+	Interface   string     // empty: the route's choice
+	TOS         uint8
+}
+
+// Way is how datagrams to a destination leave, as the kernel's tables have it now.
+type Way struct {
+	// Destination has an interface index as its zone if it is link-local.
+	Destination netip.Addr
+	Source      netip.Addr
+	Kind        route.Kind
+	MTU         int // largest IP packet
+
+	// Interface is the outgoing one; Device the one that AF_XDP is bound to, below a VLAN or a bond.
+	Interface, Device route.Device
+	VLANs             []route.VLAN
+
+	Gateway netip.Addr // the next hop; the destination itself when OnLink
+	OnLink  bool
+	MAC     net.HardwareAddr // nil while it is not known
+	// NeighbourNeeded is whether somebody has to be asked for the MAC.
+	NeighbourNeeded bool
+
+	// SlowReason says why AF_XDP is out of question, empty if it is not.
+	SlowReason string
+}
+
+// Survey looks a way up in the namespace netns, 0 for the process's own. It asks nobody on the network.
+func Survey(ctx context.Context, netns int, q Query) (Way, error) {
+	table, err := route.Open(route.Options{NetNS: netns})
+	if err != nil {
+		return Way{}, err
+	}
+	defer table.Close()
+	return surveyTable(ctx, table, q)
+}
+
+func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
+	w := Way{}
+	rq := route.Query{Dst: q.Destination, Src: q.Source.WithZone(""), TOS: q.TOS}
+	if q.Interface != "" {
+		dev, ok := table.DeviceByName(q.Interface)
+		if !ok {
+			return w, fmt.Errorf("no interface %s in this network namespace: see ip link", q.Interface)
+		}
+		rq.Interface = dev.Index
+	}
+	hop, err := table.Resolve(ctx, rq)
+	if err != nil {
+		return w, wayError(q, err)
+	}
+	w = Way{
+		Destination: q.Destination, Source: hop.Source, Kind: hop.Kind, MTU: hop.MTU,
+		Interface: hop.Device, Device: hop.Device, Gateway: hop.Gateway, OnLink: hop.OnLink,
+	}
+	if w.Destination.Zone() != "" || w.Destination.IsLinkLocalUnicast() && w.Destination.Is6() {
+		w.Destination = w.Destination.WithZone(strconv.Itoa(hop.Interface))
+	}
+	if hop.Kind == route.Local {
+		w.SlowReason = "the destination is an address of this host"
+		return w, nil
+	}
+	dev, vlans, ok := table.Transmit(hop)
+	if !ok {
+		w.SlowReason = "Ethernet frames can't be sent on " + hop.Device.Name + " (" + deviceKind(hop.Device) + ")"
+		if hop.Encap {
+			w.SlowReason = "the route encapsulates, which only the kernel can do"
+		}
+		return w, nil
+	}
+	w.Device, w.VLANs = dev, vlans
+	w.NeighbourNeeded = hop.Kind == route.Unicast && !hop.Device.NoARP
+	if mac, ok := table.NeighbourNow(hop.Interface, hop.Gateway); ok && hop.Kind == route.Unicast {
+		w.MAC = mac[:]
+	}
+	return w, nil
+}
+
+func wayError(q Query, err error) error {
+	switch {
+	case errors.Is(err, route.ErrNoRoute):
+		return fmt.Errorf("%w (see ip route get %v)", err, q.Destination)
+	case errors.Is(err, route.ErrSource):
+		return fmt.Errorf("%w (see ip addr)", err)
+	case errors.Is(err, route.ErrScope):
+		return fmt.Errorf("%w (write the interface behind the address, as in fe80::1%%wsk0)", err)
+	}
+	return err
+}
+
+// DeviceName is the name of the interface that datagrams leave through, empty when that is not known.
+func (w *Way) DeviceName() string { return w.Device.Name }
+
+func deviceKind(d route.Device) string {
+	if d.Kind != "" {
+		return d.Kind
+	}
+	return d.Type.String()
+}
+
+// NextHop says who gets the frames and how that is known.
+func (w *Way) NextHop() string {
+	switch {
+	case w.Kind == route.Local:
+		return "this host"
+	case w.Kind == route.Broadcast:
+		return "everybody on the link"
+	case w.Kind == route.Multicast:
+		return "the group on the link"
+	case !w.NeighbourNeeded:
+		return fmt.Sprintf("%v (no neighbour to ask for)", w.Gateway)
+	}
+	to := w.Gateway.String()
+	if !w.OnLink {
+		to += " (gateway)"
+	}
+	if w.MAC == nil {
+		return to + " (not resolved yet: the first datagram waits for the answer)"
+	}
+	return fmt.Sprintf("%s %v (neighbour table)", to, w.MAC)
+}

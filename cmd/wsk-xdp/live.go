@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+)
+
+// live shows intervals from a goroutine of its own, so that a slow terminal does not hold up the sender.
+type live struct {
+	intervals chan blast.Interval
+	done      chan struct{}
+}
+
+func (a *app) startLive(quiet bool, wire blast.Wire) *live {
+	var w io.Writer
+	if !quiet {
+		w = a.stderr
+	}
+	l := &live{intervals: make(chan blast.Interval, 16), done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		line := output.NewLive(w)
+		for i := range l.intervals {
+			line.Show(blast.Line(i, wire))
+		}
+		line.End()
+	}()
+	return l
+}
+
+// interval shows an interval, or drops it when the terminal does not keep up.
+func (l *live) interval(i blast.Interval) {
+	select {
+	case l.intervals <- i:
+	default:
+	}
+}
+
+// stop waits until everything is shown.
+func (l *live) stop() {
+	close(l.intervals)
+	<-l.done
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+)
+
+// app is what every command has: the streams, and the flags of the root.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	netns   string
+	verbose bool
+
+	// started is set when a command begins: errors before that are errors of the command line.
+	started bool
+}
+
+// run is the whole program; the result is its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exit.Done
+	}
+	var coded *exit.Error
+	if !a.started && !errors.As(err, &coded) {
+		err = exit.Usagef("%w", err)
+	}
+	var silent *reported
+	if !errors.As(err, &silent) {
+		fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
+	}
+	if exit.Code(err) == exit.Usage {
+		fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
+	}
+	return exit.Code(err)
+}
+
+// reported is an error whose text is on the terminal already.
+type reported struct{ error }
+
+// Unwrap returns the cause, which may carry an exit code.
+func (r *reported) Unwrap() error { return r.error }
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "wsk-xdp",
+		Short: "WSK datagrams over AF_XDP",
+		Long: "wsk-xdp sends UDP datagrams past the kernel's network stack, through AF_XDP sockets driven by the WSK\n" +
+			"datagram API, and says what this machine can do of that. New here? Try: wsk-xdp demo",
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	f := root.PersistentFlags()
+	f.StringVar(&a.netns, "netns", "", "work in this network namespace: a name (ip netns) or a path")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
+	root.AddCommand(a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.versionCommand())
+	root.AddCommand(a.selftestCommand())
+	return root
+}
+
+// logger is for the datapath: what an operator should know, or with -v everything.
+func (a *app) logger() *slog.Logger {
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// withNetNS runs f with the namespace of --netns, nil for the process's own.
+func (a *app) withNetNS(f func(*netns.NS) error) error {
+	ns, err := netns.Open(a.netns)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return f(ns)
+}
+
+// note writes lines to standard error.
+func (a *app) note(lines ...string) {
+	for _, line := range lines {
+		fmt.Fprintln(a.stderr, line)
+	}
+}
+
+// warn writes lines to standard error, marked.
+func (a *app) warn(lines ...string) {
+	for _, line := range lines {
+		fmt.Fprintln(a.stderr, "  ! "+line)
+	}
+}
+
+// lines joins the lines of a help text.
+func lines(text ...string) string { return strings.Join(text, "\n") }

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// maxSendCount keeps the report of send readable; for more there is blast.
+const maxSendCount = 100_000
+
+type sendFlags struct {
+	way     wayFlags
+	count   int
+	payload string
+	size    int
+	segment int
+	timeout time.Duration
+	json    bool
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var f sendFlags
+	c := &cobra.Command{
+		Use:   "send DST:PORT",
+		Short: "Send one or a few datagrams and report on every IRP",
+		Long: lines("Sends datagrams one after another and reports, for each IRP, its NTSTATUS, the bytes sent and the time from",
+			"WskSendTo to completion. The first one includes looking up the neighbour. Exit code 1 if any IRP fails."),
+		Example: lines("  wsk-xdp send 10.77.0.2:9000 --payload text:hello",
+			"  wsk-xdp send [fd77::2]:9000 -n 5 --size 1400 --dscp 46 --ttl 3 --require afxdp",
+			"  wsk-xdp send 10.77.0.2:9000 --payload @big.bin --segment 1200 --json"),
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			h, err := f.check(args[0])
+			if err != nil {
+				return err
+			}
+			body, err := payload.Make(f.payload, f.size, a.stdin)
+			if err != nil {
+				return exit.Usagef("%w", err)
+			}
+			return a.withNetNS(func(ns *netns.NS) error { return a.send(c.Context(), &f, h, body, ns) })
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.IntVarP(&f.count, "count", "n", 1, "number of datagrams")
+	fl.StringVar(&f.payload, "payload", "text:hello from wsk-xdp", "`form`: "+payload.Forms)
+	fl.IntVar(&f.size, "size", -1, "repeat or cut the payload to this many bytes")
+	fl.IntVar(&f.segment, "segment", 0, "UDP_SEND_MSG_SIZE: cut each payload into datagrams of this many bytes (USO)")
+	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "cancel an IRP that has not completed by then")
+	f.way.add(fl)
+	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.send/1) instead of the table")
+	fl.Lookup("size").DefValue = "0"
+	return c
+}
+
+func (f *sendFlags) check(destination string) (header, error) {
+	h, err := f.way.parse(destination)
+	switch {
+	case err != nil:
+		return h, err
+	case f.count < 1 || f.count > maxSendCount:
+		return h, exit.Usagef("--count %d is outside 1..%d: for more there is wsk-xdp blast", f.count, maxSendCount)
+	case f.segment < 0 || f.segment > payload.Max:
+		return h, exit.Usagef("--segment %d is outside 0..%d", f.segment, payload.Max)
+	case f.timeout <= 0:
+		return h, exit.Usagef("--timeout %v is not above 0", f.timeout)
+	}
+	return h, nil
+}
+
+// sendReport is the JSON document of send.
+type sendReport struct {
+	Schema      string            `json:"schema"`
+	Version     string            `json:"version"`
+	StartedAt   time.Time         `json:"started_at"`
+	Host        host.Info         `json:"host"`
+	Destination string            `json:"destination"`
+	Source      string            `json:"source"`
+	Payload     int               `json:"payload_bytes"`
+	Path        session.Path      `json:"path"`
+	Granted     []session.Granted `json:"granted"`
+	Results     []send.Result     `json:"results"`
+	Totals      sendTotals        `json:"totals"`
+	Warnings    []string          `json:"warnings"`
+	Interrupted bool              `json:"interrupted"`
+}
+
+type sendTotals struct {
+	Sent      int    `json:"sent"`
+	Completed int    `json:"completed"`
+	Failed    int    `json:"failed"`
+	Bytes     uint64 `json:"bytes"`
+	// SlowPath counts sends that went through the kernel's stack.
+	SlowPath uint64 `json:"slow_path_sends"`
+}
+
+func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns *netns.NS) (err error) {
+	o := f.way.session(h)
+	o.NetNS, o.Logger = ns.FD(), a.logger()
+	s, err := session.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	a.note(s.Header("send", h.to)...)
+	warnings := s.Warnings()
+	a.warn(warnings...)
+
+	r := sendReport{
+		Schema: "wsk-xdp.send/1", Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(),
+		Destination: h.to.String(), Source: s.Sources()[0].String(), Payload: len(body), Path: s.Path(),
+		Granted: session.GrantedQueues(s.Info()), Results: []send.Result{},
+	}
+	config := send.Config{
+		Socket: s.Sockets[0], Remote: s.Remote(h.to.Port(), h.to.Addr()), Control: f.way.control(h, s, f.segment),
+		Payload: body, Count: f.count, Timeout: f.timeout,
+	}
+	send.Run(ctx, config, func(one send.Result) {
+		r.Results = append(r.Results, one)
+		r.Totals.Sent++
+		r.Totals.Bytes += one.Bytes
+		if one.NTSTATUS() == wsk.STATUS_SUCCESS {
+			r.Totals.Completed++
+		} else {
+			r.Totals.Failed++
+		}
+	})
+	info := s.Info()
+	r.Totals.SlowPath = info.SlowSent + info.SlowFailed
+	if late := s.SlowWarning(info); late != "" {
+		a.warn(late)
+		warnings = append(warnings, late)
+		if f.way.require != session.RequireNothing {
+			err = &exit.Error{Code: exit.NotPossible, Err: fmt.Errorf("--require %v: %s", f.way.require, late)}
+		}
+	}
+	r.Interrupted = ctx.Err() != nil
+	r.Warnings = append([]string{}, warnings...)
+	if f.json {
+		return errors.Join(output.JSON(a.stdout, r), err, r.failure(h))
+	}
+	return errors.Join(r.table().Write(a.stdout), err, r.failure(h))
+}
+
+func (r *sendReport) table() *output.Table {
+	var t output.Table
+	t.Row("#", "status", "bytes", "completion")
+	for _, one := range r.Results {
+		remark := ""
+		switch {
+		case one.Unfinished:
+			remark = "still pending when waiting ended"
+		case one.TimedOut:
+			remark = "cancelled after --timeout"
+		}
+		t.Row(strconv.Itoa(one.Index+1), one.Status, strconv.FormatUint(one.Bytes, 10), units.Nanoseconds(one.Nanoseconds), remark)
+	}
+	return &t
+}
+
+// failure is the error of a run in which an IRP failed. An interrupted IRP is none.
+func (r *sendReport) failure(h header) error {
+	for _, one := range r.Results {
+		status := one.NTSTATUS()
+		if status == wsk.STATUS_SUCCESS || status == wsk.STATUS_CANCELLED && r.Interrupted {
+			continue
+		}
+		err := fmt.Errorf("%d of %d failed, the first with %w", r.Totals.Failed, r.Totals.Sent, status)
+		if r.Path.Interface != "" {
+			err = fmt.Errorf("%w on %s", err, r.Path.Interface)
+		}
+		if advice := send.Advice(status, h.to.Addr()); advice != "" {
+			err = fmt.Errorf("%w: %s", err, advice)
+		}
+		return err
+	}
+	return nil
+}
