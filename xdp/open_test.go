@@ -26,7 +26,7 @@ func TestGrantedOnVeth(t *testing.T) {
 	if !g.TxQueues.Exact || g.TxQueues.N != 2 {
 		t.Errorf("TX queues %+v", g.TxQueues)
 	}
-	if want := uint32(256); kernelAtLeast(t, "6.17") && g.TxBudget != want {
+	if want := uint32(64); kernelAtLeast(t, "6.17") && g.TxBudget != want {
 		t.Errorf("budget %d, want %d", g.TxBudget, want)
 	}
 	if g.SndBuf < 212992 {

@@ -15,7 +15,7 @@ func TestDefaultOptions(t *testing.T) {
 	o := DefaultOptions("eth9", 3)
 	want := Options{
 		Ifname: "eth9", Queue: 3, Mode: ModeAuto, ChunkSize: 2048, TxChunks: 2048,
-		TxRing: 2048, CompletionRing: 2048, FillRing: 64, TxBudget: 256, SndBuf: 2048 * 2560,
+		TxRing: 2048, CompletionRing: 2048, FillRing: 64, TxBudget: 64, SndBuf: 2048 * 2560,
 		BindTimeout: 2 * time.Second,
 	}
 	if o != want {
@@ -31,7 +31,7 @@ func TestDefaultOptions(t *testing.T) {
 
 func TestDerivedDefaults(t *testing.T) {
 	o := Options{Ifname: "e", TxChunks: 1000, RxChunks: 65}.withDefaults()
-	if o.TxRing != 1024 || o.CompletionRing != 1024 || o.FillRing != 128 || o.RxRing != 128 || o.TxBudget != 256 {
+	if o.TxRing != 1024 || o.CompletionRing != 1024 || o.FillRing != 128 || o.RxRing != 128 || o.TxBudget != 64 {
 		t.Errorf("derived %+v", o)
 	}
 	o = Options{Ifname: "e", TxChunks: 1}.withDefaults()

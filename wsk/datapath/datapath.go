@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,8 @@ type Datapath struct {
 	unsub  func()
 	stats  pathStats
 	serial atomic.Uint32
+	// processors is GOMAXPROCS at Open: with a single one a poller can't work beside a sender.
+	processors int
 
 	// done completes what never reached a queue.
 	done completions
@@ -111,7 +114,7 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 	if err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
-	dp := &Datapath{opts: opts, log: log, ns: ns, devices: make(map[int]*device), endpoints: make(map[*endpoint]struct{})}
+	dp := &Datapath{opts: opts, log: log, ns: ns, processors: runtime.GOMAXPROCS(0), devices: make(map[int]*device), endpoints: make(map[*endpoint]struct{})}
 	dp.ctx, dp.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

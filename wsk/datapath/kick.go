@@ -25,6 +25,10 @@ func (q *queue) wake() {
 		}
 		q.again.Store(false)
 		left := q.turn()
+		if q.loaded() {
+			q.poll.spin.Store(true)
+			left = true
+		}
 		q.kickMu.Unlock()
 		if left {
 			q.poll.wake()

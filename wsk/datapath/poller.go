@@ -47,6 +47,9 @@ func (q *queue) pollLoop() {
 	var watch stallWatch
 	interval := pollFirst
 	for {
+		if q.poll.spinning() {
+			q.spinLoop()
+		}
 		before := q.completedCount()
 		state, left := q.pollOnce(&watch)
 		q.drainDone()
@@ -55,7 +58,7 @@ func (q *queue) pollLoop() {
 			q.poll.ended.Store(true)
 			q.drainDone()
 			return
-		case q.again.Load():
+		case q.again.Load(), q.poll.spinning():
 			continue
 		case !left:
 			watch.reset()

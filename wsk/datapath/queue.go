@@ -44,6 +44,7 @@ type queue struct {
 	kickMu   sync.Mutex
 	again    atomic.Bool
 	cq       *xdp.CompletionRing
+	meter    loadMeter
 	out      bool // the socket is closed: rings and chunks are not to be touched
 	batch    [harvestBatch]uint64
 	invalid  uint64 // the kernel's invalid descriptor counter when last looked at
