@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asavie/xdp"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -223,7 +224,7 @@ func TestHoldReceive(t *testing.T) {
 func TestHoldReceiveKeepsCompletionsBack(t *testing.T) {
 	Require(t, NetNS|AFXDP)
 	lab := NewLabT(t, Topology{NoIPv6: true})
-	x, err := openPeerSocket(lab.A.If, 0)
+	x, err := openPeerSocket(lab.A.If, 0, xdp.DefaultSocketOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

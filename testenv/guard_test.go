@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
 )
 
@@ -183,7 +184,7 @@ func TestNamespaceAndRingLeaksAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openPeerSocket(lab.A.If, 0)
+	s, err := openPeerSocket(lab.A.If, 0, xdp.DefaultSocketOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

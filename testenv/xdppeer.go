@@ -104,7 +104,7 @@ func NewXDPPeer(i *Iface, opts XDPPeerOptions) (p *XDPPeer, err error) {
 		prog = p.filter
 	}
 	for q := range queues {
-		s, err := openPeerSocket(i, q)
+		s, err := openPeerSocket(i, q, peerOptions)
 		if err != nil {
 			return p, err
 		}
@@ -141,7 +141,7 @@ func redirectProgram(sockets *ebpf.Map) asm.Instructions {
 }
 
 // openPeerSocket retries while the kernel still releases an earlier socket of the queue, which it does 10 to 31 ms after close.
-func openPeerSocket(i *Iface, queue int) (*xdp.Socket, error) {
+func openPeerSocket(i *Iface, queue int, opts xdp.SocketOptions) (*xdp.Socket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	var s *xdp.Socket
@@ -149,7 +149,7 @@ func openPeerSocket(i *Iface, queue int) (*xdp.Socket, error) {
 	err := Poll(ctx, fmt.Sprintf("queue %d of %s", queue, i.name), func() (bool, error) {
 		before := socketMappings()
 		last = i.ns.Do(func() (err error) {
-			s, err = xdp.NewSocket(i.Index(), queue, &peerOptions)
+			s, err = xdp.NewSocket(i.Index(), queue, &opts)
 			return err
 		})
 		if last == nil {

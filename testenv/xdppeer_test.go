@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
 )
 
@@ -185,7 +186,7 @@ func TestXDPPeerOnABusyQueueFailsAndLeavesNothing(t *testing.T) {
 func TestXDPPeerTurnsLibraryPanicsIntoErrors(t *testing.T) {
 	Require(t, NetNS|AFXDP)
 	lab := NewLabT(t, Topology{})
-	s, err := openPeerSocket(lab.B.If, 0)
+	s, err := openPeerSocket(lab.B.If, 0, xdp.DefaultSocketOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
