@@ -174,6 +174,7 @@ func (dp *Datapath) Close() error {
 		dp.unsub()
 	}
 	dp.cancel()
+	dp.eachDevice(func(d *device) { d.retire() })
 	dp.eachQueue(func(q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
 	for _, ep := range endpoints {
 		if ep.companion != nil {

@@ -143,7 +143,7 @@ func (d *device) opened() []*queue {
 	return list
 }
 
-func (dp *Datapath) eachQueue(do func(*queue)) {
+func (dp *Datapath) eachDevice(do func(*device)) {
 	dp.mu.Lock()
 	devices := make([]*device, 0, len(dp.devices))
 	for _, d := range dp.devices {
@@ -151,10 +151,23 @@ func (dp *Datapath) eachQueue(do func(*queue)) {
 	}
 	dp.mu.Unlock()
 	for _, d := range devices {
+		do(d)
+	}
+}
+
+func (dp *Datapath) eachQueue(do func(*queue)) {
+	dp.eachDevice(func(d *device) {
 		for _, q := range d.opened() {
 			do(q)
 		}
-	}
+	})
+}
+
+// retire lets no further queue be opened.
+func (d *device) retire() {
+	d.mu.Lock()
+	d.gone = true
+	d.mu.Unlock()
 }
 
 func (d *device) linkUp() {
@@ -170,9 +183,7 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 	delete(dp.devices, ifindex)
 	dp.mu.Unlock()
 	if d != nil {
-		d.mu.Lock()
-		d.gone = true
-		d.mu.Unlock()
+		d.retire()
 		for _, q := range d.opened() {
 			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 		}

@@ -155,9 +155,8 @@ type flowTable struct {
 	last  atomic.Pointer[flow]
 	cache [flowCacheSize]atomic.Pointer[flow]
 
-	mu   sync.Mutex
-	all  map[wsk.Destination]*flow
-	gone bool
+	mu  sync.Mutex
+	all map[wsk.Destination]*flow
 }
 
 func cacheSlot(to *wsk.Destination) uint32 {

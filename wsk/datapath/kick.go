@@ -92,6 +92,9 @@ func (q *queue) kick() (moved bool) {
 			q.checkInvalid(after)
 		}
 	case xdp.KickDropped:
+		if q.sock.Granted().Mode == xdp.ModeZeroCopy {
+			break // a kick only wakes the driver there, and an errno says nothing about a frame
+		}
 		q.pin(after-1, q.dropStatus())
 	case xdp.KickLimited:
 	case xdp.KickLinkDown:

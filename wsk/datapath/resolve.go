@@ -90,7 +90,7 @@ func (f *flow) source() (netip.Addr, error) {
 		return a, nil
 	}
 	a := f.ep.local.Addr().Unmap().WithZone("")
-	if a.IsUnspecified() || a.IsMulticast() {
+	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return netip.Addr{}, nil
 	}
 	if a.Is4() != f.to.Is4() {
