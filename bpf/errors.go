@@ -93,6 +93,9 @@ func newAttachError(ifindex int, mode Mode, err error) error {
 		err = errno // what the library wraps around it says nothing more
 	}
 	name, holders, queryErr := queryInterface(ifindex)
+	if errors.Is(queryErr, unix.ENODEV) {
+		err = unix.ENODEV // to bpf_link it is EINVAL
+	}
 	if (errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST)) && queryErr == nil && len(holders) > 0 {
 		for i := range holders {
 			holders[i].readName()
