@@ -80,7 +80,7 @@ func (s *Socket) createRings(o Options) *OpError {
 		{opRxRing, unix.XDP_RX_RING, o.RxRing},
 	}
 	for _, r := range rings {
-		if r.size == 0 {
+		if r.size == 0 || r.opt == unix.XDP_RX_RING && o.SplitRX {
 			continue
 		}
 		if err := s.k.setInt(s.fd, unix.SOL_XDP, r.opt, int(r.size)); err != nil {
@@ -96,7 +96,7 @@ func (s *Socket) mapRings(o Options) *OpError {
 	if err != nil {
 		return s.opError(opOffsets, err)
 	}
-	m, err := s.mapRing(unix.XDP_UMEM_PGOFF_FILL_RING, ringLen(off.Fr, o.FillRing, sizeofAddr))
+	m, err := s.mapRing(s.fd, unix.XDP_UMEM_PGOFF_FILL_RING, ringLen(off.Fr, o.FillRing, sizeofAddr))
 	if err != nil {
 		return s.opError(opMapFill, err)
 	}
@@ -106,7 +106,7 @@ func (s *Socket) mapRings(o Options) *OpError {
 	}
 	s.fill = NewFillRing(w, addrs)
 
-	m, err = s.mapRing(unix.XDP_UMEM_PGOFF_COMPLETION_RING, ringLen(off.Cr, o.CompletionRing, sizeofAddr))
+	m, err = s.mapRing(s.fd, unix.XDP_UMEM_PGOFF_COMPLETION_RING, ringLen(off.Cr, o.CompletionRing, sizeofAddr))
 	if err != nil {
 		return s.opError(opMapComp, err)
 	}
@@ -116,7 +116,7 @@ func (s *Socket) mapRings(o Options) *OpError {
 	}
 	s.completion = NewCompletionRing(w, addrs)
 
-	m, err = s.mapRing(unix.XDP_PGOFF_TX_RING, ringLen(off.Tx, o.TxRing, sizeofDesc))
+	m, err = s.mapRing(s.fd, unix.XDP_PGOFF_TX_RING, ringLen(off.Tx, o.TxRing, sizeofDesc))
 	if err != nil {
 		return s.opError(opMapTx, err)
 	}
@@ -126,14 +126,18 @@ func (s *Socket) mapRings(o Options) *OpError {
 	}
 	s.tx = NewTxRing(w, descs)
 
-	if o.RxRing == 0 {
+	if o.RxRing == 0 || o.SplitRX {
 		return nil
 	}
-	m, err = s.mapRing(unix.XDP_PGOFF_RX_RING, ringLen(off.Rx, o.RxRing, sizeofDesc))
+	return s.mapRxRing(s.fd, off, o)
+}
+
+func (s *Socket) mapRxRing(fd int, off unix.XDPMmapOffsets, o Options) *OpError {
+	m, err := s.mapRing(fd, unix.XDP_PGOFF_RX_RING, ringLen(off.Rx, o.RxRing, sizeofDesc))
 	if err != nil {
 		return s.opError(opMapRx, err)
 	}
-	w, descs, err = mappedRing[Desc](m, off.Rx, o.RxRing)
+	w, descs, err := mappedRing[Desc](m, off.Rx, o.RxRing)
 	if err != nil {
 		return s.opError(opMapRx, err)
 	}
@@ -143,11 +147,11 @@ func (s *Socket) mapRings(o Options) *OpError {
 
 var errRingTooLarge = errors.New("ring mapping larger than the address space")
 
-func (s *Socket) mapRing(pgoff int64, size uint64) ([]byte, error) {
+func (s *Socket) mapRing(fd int, pgoff int64, size uint64) ([]byte, error) {
 	if size > math.MaxInt {
 		return nil, errRingTooLarge
 	}
-	m, err := s.k.mmap(s.fd, pgoff, int(size), unix.MAP_SHARED|unix.MAP_POPULATE)
+	m, err := s.k.mmap(fd, pgoff, int(size), unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, err
 	}

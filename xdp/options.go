@@ -97,6 +97,10 @@ type Options struct {
 	FillRing uint32
 	// RxRing is a power of two; without RxChunks it must be 0. Default: the smallest power of two ≥ RxChunks.
 	RxRing uint32
+	// SplitRX gives the RX ring a socket of its own, bound to the same queue and sharing the UMEM, see [Socket.RXFD]. poll
+	// and epoll on a socket that has a TX ring transmit in copy mode, at a moment that nobody chose and without
+	// saying what was dropped (net/xdp/xsk.c, xsk_poll); on the split one they only wait.
+	SplitRX bool
 
 	// DisableNeedWakeup binds without XDP_USE_NEED_WAKEUP: the driver polls on its own, and every burst is kicked.
 	DisableNeedWakeup bool
@@ -213,8 +217,9 @@ func (o *Options) validateRings() (problems []error) {
 	check("fill ring", o.FillRing, o.RxChunks, "one for each RX chunk")
 	if o.RxChunks > 0 {
 		check("RX ring", o.RxRing, 0, "")
-	} else if o.RxRing != 0 {
-		problems = append(problems, fmt.Errorf("RX ring of %d entries without RX chunks: want 0", o.RxRing))
+	} else if o.RxRing != 0 || o.SplitRX {
+		problems = append(problems, fmt.Errorf("RX ring of %d entries, split %v, without RX chunks: want 0 and false",
+			o.RxRing, o.SplitRX))
 	}
 	return problems
 }

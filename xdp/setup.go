@@ -67,7 +67,7 @@ func fallsBack(ctx context.Context, err error) bool {
 
 // build makes one socket in one mode. On failure everything is given back in the order of I8.
 func build(ctx context.Context, k kernel, o Options, facts linkFacts, fallback error) (*Socket, error) {
-	s := &Socket{k: k, fd: -1, guard: newGuard()}
+	s := &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()}
 	s.granted = Granted{
 		Ifname: facts.name, IfIndex: facts.index, Queue: o.Queue,
 		Mode: o.Mode, FallbackReason: fallback, NeedWakeup: !o.DisableNeedWakeup,
@@ -113,6 +113,9 @@ func (s *Socket) setUp(ctx context.Context, o Options) *OpError {
 	}
 	if err := s.readBack(o.Mode); err != nil {
 		return s.opError(opReadOptions, err)
+	}
+	if o.SplitRX {
+		return s.setUpRX(o)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func TestOpenUnwindsFromEveryStep(t *testing.T) {
 		"send-only": {Mode: ModeCopy},
 		"both-ways": {Mode: ModeCopy, RxChunks: 16},
 		"auto":      {Mode: ModeAuto, RxChunks: 16},
+		"split":     {Mode: ModeCopy, RxChunks: 16, SplitRX: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps := 0

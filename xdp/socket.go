@@ -21,8 +21,9 @@ import (
 // A Socket that is not closed leaks its descriptor and mappings: there is no finaliser, since rings and frames are in
 // use beyond what the garbage collector sees.
 type Socket struct {
-	k  kernel
-	fd int
+	k    kernel
+	fd   int
+	rxFD int // of the split RX socket, else -1
 
 	tx         *TxRing
 	completion *CompletionRing
@@ -37,8 +38,8 @@ type Socket struct {
 	counters counters
 	guard    guard
 
-	closeOnce sync.Once
-	closeErr  error
+	detachOnce, closeOnce sync.Once
+	detachErr, closeErr   error
 }
 
 // Open makes a socket, gives it a UMEM and rings and binds it. All of RxChunks are in the fill ring when it
@@ -67,12 +68,22 @@ func (s *Socket) RX() *RxRing { return s.rx }
 // UMEM is the memory of all chunks.
 func (s *Socket) UMEM() *UMEM { return s.umem }
 
-// FD is the descriptor of the socket, for an XSKMAP. It belongs to the socket: do not close it, and do not use it
+// FD is the descriptor of the socket, for socket options; see RXFD for an XSKMAP. It belongs to the socket: do not close it, and do not use it
 // after Close. Polling it transmits in copy mode and never reports completions.
 func (s *Socket) FD() int { return s.fd }
 
 // Granted is what the kernel gave.
 func (s *Socket) Granted() Granted { return s.granted }
+
+// RXFD is the descriptor that receives: what belongs into an XSKMAP, and can be waited on with poll and epoll where
+// Options.SplitRX was set. Without it, it is FD. The rules of FD hold; a duplicate must be closed before the Socket
+// is, or the queue stays busy.
+func (s *Socket) RXFD() int {
+	if s.rxFD >= 0 {
+		return s.rxFD
+	}
+	return s.fd
+}
 
 // Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the
 // UMEM, in this order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What
@@ -81,14 +92,27 @@ func (s *Socket) Granted() Granted { return s.granted }
 //
 // It is idempotent; every call returns when the socket is closed, with the error of the first.
 func (s *Socket) Close() error {
+	detached := s.Detach()
 	s.closeOnce.Do(func() {
-		s.guard.close()
-		s.killRings()
-		if err := s.release(); err != nil {
-			s.closeErr = s.opError(opClose, err)
+		s.closeErr = detached
+		if err := s.unmapUMEM(); err != nil {
+			s.closeErr = errors.Join(detached, s.opError(opClose, err))
 		}
 	})
 	return s.closeErr
+}
+
+// Detach is Close without its last step: the queue is free for another socket, and the bytes of the chunks stay mapped and
+// readable, as slices that were taken before, until Close. It is for received chunks that are lent out. Idempotent as Close.
+func (s *Socket) Detach() error {
+	s.detachOnce.Do(func() {
+		s.guard.close()
+		s.killRings()
+		if err := s.releaseRings(); err != nil {
+			s.detachErr = s.opError(opClose, err)
+		}
+	})
+	return s.detachErr
 }
 
 // killRings takes the rings and the UMEM off the memory that is about to go. A late user finds empty and full rings
@@ -106,20 +130,31 @@ func (s *Socket) killRings() {
 // release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket
 // that is not complete.
 func (s *Socket) release() error {
+	return errors.Join(s.releaseRings(), s.unmapUMEM())
+}
+
+func (s *Socket) releaseRings() error {
 	var errs []error
 	for _, m := range s.ringMaps {
 		errs = append(errs, s.k.munmap(m))
 	}
 	s.ringMaps = nil
-	if s.fd >= 0 {
-		errs = append(errs, s.k.close(s.fd))
-		s.fd = -1
-	}
-	if s.umemMap != nil {
-		errs = append(errs, s.k.munmap(s.umemMap))
-		s.umemMap = nil
+	for _, fd := range []*int{&s.rxFD, &s.fd} {
+		if *fd >= 0 {
+			errs = append(errs, s.k.close(*fd))
+			*fd = -1
+		}
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Socket) unmapUMEM() error {
+	if s.umemMap == nil {
+		return nil
+	}
+	err := s.k.munmap(s.umemMap)
+	s.umemMap = nil
+	return err
 }
 
 func (s *Socket) opError(op string, err error) *OpError {

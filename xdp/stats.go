@@ -33,7 +33,7 @@ func (s *Socket) Statistics() (Statistics, error) {
 	if err != nil {
 		return Statistics{}, s.opError(opStatistics, err)
 	}
-	return statisticsOf(st, size), nil
+	return s.splitStatistics(statisticsOf(st, size))
 }
 
 // statisticsV1 is the size of the struct before Linux 5.9: its first three fields.

@@ -48,7 +48,7 @@ func (s *Socket) WakeRX() syscall.Errno {
 	if !s.guard.enter() {
 		return unix.EBADF
 	}
-	errno := recvWakeup(s.fd)
+	errno := recvWakeup(s.RXFD())
 	s.guard.leave()
 	s.counters.rxWakeups.Add(1)
 	return errno
