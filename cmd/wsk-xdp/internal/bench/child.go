@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// event is a line that a child writes.
+type event struct {
+	// Event is "sending" when the first burst is about to go, "done" at the end.
+	Event   string          `json:"event"`
+	Granted json.RawMessage `json:"granted,omitempty"`
+	// Sent is the number of datagrams handed over, Failed of those that the engine knows not to have left.
+	Sent     uint64 `json:"sent"`
+	Failed   uint64 `json:"failed"`
+	Syscalls uint64 `json:"syscalls"`
+}
+
+const (
+	eventSending = "sending"
+	eventDone    = "done"
+)
+
+// Child is the whole program of a child process: it reads a job from stdin and sends until stdin ends, which also happens
+// when the parent is gone.
+func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
+	var j job
+	in := json.NewDecoder(stdin)
+	if err := in.Decode(&j); err != nil {
+		return fmt.Errorf("read job: %w", err)
+	}
+	i := engineIndex(j.Engine)
+	if i < 0 || len(j.Targets) == 0 || j.Queues < 1 {
+		return fmt.Errorf("job for engine %q with %d targets and %d queues makes no sense", j.Engine, len(j.Targets), j.Queues)
+	}
+	r, err := engines[i].open(ctx, &j)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	granted, err := json.Marshal(r.granted())
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(stdout)
+	if err := out.Encode(event{Event: eventSending, Granted: granted}); err != nil {
+		return err
+	}
+	var stop atomic.Bool
+	go func() {
+		_, _ = io.Copy(io.Discard, stdin)
+		stop.Store(true)
+	}()
+	done := event{Event: eventDone}
+	before := r.syscalls()
+	if done.Sent, err = sendAll(r.lanes, j.Pin, &stop); err != nil {
+		return err
+	}
+	done.Syscalls = r.syscalls() - before
+	if r.failed != nil {
+		done.Failed = r.failed()
+	}
+	return out.Encode(done)
+}
+
+func (r *rig) syscalls() (n uint64) {
+	for _, l := range r.lanes {
+		n += l.syscalls()
+	}
+	return n
+}
+
+// sendAll runs every lane until stop is set or one fails.
+func sendAll(lanes []lane, pin []int, stop *atomic.Bool) (uint64, error) {
+	sent := make([]uint64, len(lanes))
+	errs := make([]error, len(lanes))
+	var wg sync.WaitGroup
+	for i, l := range lanes {
+		wg.Go(func() {
+			if len(pin) > 0 {
+				// The thread ends with the goroutine, and with it the affinity.
+				runtime.LockOSThread()
+				if errs[i] = pinThread(pin[i%len(pin)]); errs[i] != nil {
+					stop.Store(true)
+				}
+			}
+			for !stop.Load() {
+				n, err := guarded(l)
+				sent[i] += uint64(n)
+				if err != nil {
+					errs[i] = err
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var total uint64
+	for _, n := range sent {
+		total += n
+	}
+	return total, errors.Join(errs...)
+}
+
+func pinThread(cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+	}
+	return nil
+}
+
+// guarded is a burst that turns a panic of a rival's library into an error.
+func guarded(l lane) (n int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return l.burst()
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+)
+
+// Defaults.
+const (
+	DefaultRuns     = 5
+	DefaultDuration = time.Second
+	DefaultWarmup   = 200 * time.Millisecond
+	DefaultSize     = 64
+)
+
+// DefaultEngines are those that people would choose between.
+func DefaultEngines() []string {
+	return slices.DeleteFunc(Names(), func(n string) bool { return n == "sendmmsg-raw" })
+}
+
+// Config says what to compare.
+type Config struct {
+	// Engines are names of ours, Externals programs of others.
+	Engines   []string
+	Externals []External
+	// Sizes are frame sizes in bytes with FCS, one comparison each.
+	Sizes []int
+	// Queues is the number of transmit queues, and of goroutines that send.
+	Queues int
+	// Destinations is the number of addresses to send to. Laboratory only.
+	Destinations int
+	Runs         int
+	// Duration is how long the counted window is open, Warmup the time before it.
+	Duration, Warmup time.Duration
+	// Pin are the CPUs of sending threads, in turn; nil: none is pinned.
+	Pin []int
+
+	// Interface and To leave the laboratory: send through this interface to these destinations. Both or none.
+	Interface string
+	To        []netip.AddrPort
+	// NetNS is the namespace of Interface, nil for the process's own.
+	NetNS *netns.NS
+
+	// Child is the command line that starts a child of ours.
+	Child []string
+	// Progress is called for every run, from the calling goroutine. nil: not called.
+	Progress func(Progress)
+	// Warn receives what casts a doubt on a result. nil: discarded.
+	Warn func(string)
+}
+
+// External is another program's sender.
+type External struct {
+	Name string
+	// Command is for the shell, with {if}, {duration}, {frame}, {queues} and {cpu} still in it.
+	Command string
+}
+
+// ParseExternal parses name=command.
+func ParseExternal(s string) (External, error) {
+	name, command, ok := strings.Cut(s, "=")
+	e := External{Name: strings.TrimSpace(name), Command: strings.TrimSpace(command)}
+	switch {
+	case !ok || e.Name == "" || e.Command == "":
+		return e, fmt.Errorf("%q is not name=command, as in 'c=./xsk_tx -i {if} -l {frame} -t {duration}'", s)
+	case engineIndex(e.Name) >= 0:
+		return e, fmt.Errorf("the name %s is that of an engine: choose another", e.Name)
+	}
+	return e, nil
+}
+
+// Limits.
+const (
+	maxDestinations = 250
+	maxSize         = 65535 + 18
+)
+
+// Check reports everything that is wrong with a configuration.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	seen := map[string]bool{}
+	for _, name := range c.Engines {
+		if engineIndex(name) < 0 {
+			bad("engine %q is none of %s", name, strings.Join(Names(), ", "))
+		}
+		if seen[name] {
+			bad("engine %s is given twice", name)
+		}
+		seen[name] = true
+	}
+	for _, e := range c.Externals {
+		if seen[e.Name] {
+			bad("external %s is given twice", e.Name)
+		}
+		seen[e.Name] = true
+	}
+	if len(seen) == 0 {
+		bad("no engine to run")
+	}
+	if len(c.Sizes) == 0 {
+		bad("no frame size")
+	}
+	for _, size := range c.Sizes {
+		if _, err := blast.PayloadOfFrame(true, size); err != nil {
+			bad("size %d: %w", size, err)
+		} else if size > maxSize {
+			bad("size %d is above %d", size, maxSize)
+		}
+	}
+	if c.Queues < 1 || c.Queues > 64 {
+		bad("%d queues is outside 1..64", c.Queues)
+	}
+	if c.Destinations < 1 || c.Destinations > maxDestinations {
+		bad("%d destinations is outside 1..%d", c.Destinations, maxDestinations)
+	}
+	if c.Runs < 1 || c.Runs > 1000 {
+		bad("%d runs is outside 1..1000", c.Runs)
+	}
+	if c.Duration < 10*time.Millisecond || c.Duration > time.Hour {
+		bad("duration %v is outside 10ms..1h", c.Duration)
+	}
+	if c.Warmup < 0 || c.Warmup > time.Minute {
+		bad("warm-up %v is outside 0..1m", c.Warmup)
+	}
+	for _, cpu := range c.Pin {
+		if cpu < 0 || cpu > 1023 {
+			bad("CPU %d is outside 0..1023", cpu)
+		}
+	}
+	if (c.Interface == "") != (len(c.To) == 0) {
+		bad("an interface needs destinations, and destinations an interface")
+	}
+	if c.Interface != "" && c.Destinations != 1 {
+		bad("the number of destinations on an interface is that of those given")
+	}
+	for _, ap := range c.To {
+		if !ap.Addr().Is4() || ap.Port() == 0 || ap.Addr().IsUnspecified() || ap.Addr().IsMulticast() {
+			bad("destination %v is no IPv4 unicast address with a port", ap)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) warn(format string, args ...any) {
+	if c.Warn != nil {
+		c.Warn(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// window is how many datagrams a client lets be under way at once.
+const window = 1024
+
+func openWsk(ctx context.Context, j *job) (*rig, error) {
+	return openSession(ctx, j, func(s *wsk.Socket, failed *atomic.Uint64) lane {
+		return &sendToLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), buf: j.buf(), irps: newIRPs(window, 1, failed)}
+	})
+}
+
+func openWskBatch(ctx context.Context, j *job) (*rig, error) {
+	return openSession(ctx, j, func(s *wsk.Socket, failed *atomic.Uint64) lane {
+		n := j.runLength()
+		l := &listLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), irps: newIRPs(window/n, n, failed)}
+		l.list = make([]wsk.BufList, n)
+		for i := range l.list {
+			l.list[i].Buffer = *j.buf()
+			if i > 0 {
+				l.list[i-1].Next = &l.list[i]
+			}
+		}
+		return l
+	})
+}
+
+// openSession opens the datapath with a socket for every queue.
+func openSession(ctx context.Context, j *job, newLane func(*wsk.Socket, *atomic.Uint64) lane) (*rig, error) {
+	s, err := session.Open(ctx, session.Options{
+		Destination: j.Targets[0].To, Require: session.RequireAFXDP, Sockets: j.Queues, Queues: j.Queues,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if name := s.Way.DeviceName(); name != j.Interface {
+		return nil, errors.Join(fmt.Errorf("the route leads through %s, not %s", name, j.Interface), s.Close(ctx))
+	}
+	failed := new(atomic.Uint64)
+	r := &rig{
+		failed:  failed.Load,
+		granted: func() any { return session.GrantedQueues(s.Info()) },
+	}
+	var ours []*irps
+	for i, socket := range s.Sockets {
+		l := newLane(socket, failed)
+		switch l := l.(type) {
+		case *sendToLane:
+			l.kicks = kicksOf(s, i)
+			ours = append(ours, l.irps)
+		case *listLane:
+			l.kicks = kicksOf(s, i)
+			ours = append(ours, l.irps)
+		}
+		r.lanes = append(r.lanes, l)
+	}
+	r.close = func() error {
+		err := s.Close(ctx) // completes every IRP
+		for _, p := range ours {
+			err = errors.Join(err, p.check())
+		}
+		return err
+	}
+	return r, nil
+}
+
+// kicksOf counts a datapath's system calls once, with the first lane.
+func kicksOf(s *session.Session, lane int) func() uint64 {
+	return func() (n uint64) {
+		if lane > 0 {
+			return 0
+		}
+		for _, q := range s.Info().Queues {
+			n += q.Counters.Kicks + q.Counters.RxWakeups
+		}
+		return n
+	}
+}
+
+func (j *job) remotes() []wsk.SOCKADDR {
+	out := make([]wsk.SOCKADDR, len(j.Targets))
+	for i, t := range j.Targets {
+		out[i] = wsk.NewSockaddr(t.To)
+	}
+	return out
+}
+
+func (j *job) buf() *wsk.Buf {
+	return &wsk.Buf{Mdl: wsk.AllocateMDL(j.payload()), Length: uintptr(j.Payload)}
+}
+
+// sendToLane is a plain loop: one goroutine, one WskSendTo after the other.
+type sendToLane struct {
+	socket  *wsk.Socket
+	remotes []wsk.SOCKADDR
+	rotor   rotor
+	buf     *wsk.Buf
+	irps    *irps
+	kicks   func() uint64
+}
+
+func (l *sendToLane) burst() (int, error) {
+	for range burst {
+		l.socket.SendTo(l.buf, 0, l.remotes[l.rotor.next()], nil, l.irps.take())
+	}
+	return burst, l.irps.dead()
+}
+
+func (l *sendToLane) syscalls() uint64 { return l.kicks() }
+
+// listLane sends lists.
+type listLane struct {
+	socket  *wsk.Socket
+	remotes []wsk.SOCKADDR
+	rotor   rotor
+	list    []wsk.BufList // read during the call only, so one does for all
+	irps    *irps
+	kicks   func() uint64
+}
+
+func (l *listLane) burst() (int, error) {
+	l.socket.SendMessages(&l.list[0], 0, l.remotes[l.rotor.nextRun()], nil, l.irps.take())
+	return len(l.list), l.irps.dead()
+}
+
+func (l *listLane) syscalls() uint64 { return l.kicks() }
+
+// irps is a bounded set of IRPs, each used again when its completion routine has handed it back. take is for one
+// goroutine; routines run on any.
+type irps struct {
+	all  []clientIRP
+	idle *clientIRP // the taker's own
+
+	_    [64]byte // what routines write is not on the line that the taker works on
+	back atomic.Pointer[clientIRP]
+	// asleep says that the taker waits for wake.
+	asleep atomic.Bool
+	wake   chan struct{}
+
+	failed *atomic.Uint64 // datagrams
+	closed atomic.Bool    // the socket is dead
+	count  uint64         // datagrams of one IRP
+}
+
+type clientIRP struct {
+	irp  wsk.IRP
+	set  *irps
+	next *clientIRP
+}
+
+func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
+	p := &irps{all: make([]clientIRP, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
+	for i := range p.all {
+		c := &p.all[i]
+		c.set = p
+		c.next, p.idle = p.idle, c
+	}
+	return p
+}
+
+// take waits for an idle IRP and makes it ready.
+func (p *irps) take() *wsk.IRP {
+	c := p.idle
+	if c == nil {
+		c = p.await()
+	}
+	p.idle = c.next
+	c.irp.Reuse(wsk.STATUS_SUCCESS)
+	c.irp.SetCompletionRoutine(sent, c, true, true, true)
+	return &c.irp
+}
+
+// takeTries is how often a taker lets others run before it sleeps.
+const takeTries = 64
+
+func (p *irps) await() *clientIRP {
+	for range takeTries {
+		if c := p.back.Swap(nil); c != nil {
+			return c
+		}
+		runtime.Gosched()
+	}
+	for {
+		p.asleep.Store(true)
+		if c := p.back.Swap(nil); c != nil {
+			p.asleep.Store(false)
+			return c
+		}
+		<-p.wake
+	}
+}
+
+// sent is the completion routine of every IRP. It keeps the IRP, as WSK clients do.
+func sent(irp *wsk.IRP, context any) wsk.NTSTATUS {
+	c := context.(*clientIRP)
+	p := c.set
+	if status := irp.IoStatus.Status; status != wsk.STATUS_SUCCESS {
+		p.failed.Add(p.count)
+		if status == wsk.STATUS_FILE_FORCED_CLOSED {
+			p.closed.Store(true)
+		}
+	}
+	for {
+		head := p.back.Load()
+		c.next = head
+		if p.back.CompareAndSwap(head, c) {
+			break
+		}
+	}
+	if p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
+		select {
+		case p.wake <- struct{}{}:
+		default: // a token from an earlier sleep is still there
+		}
+	}
+	return wsk.STATUS_MORE_PROCESSING_REQUIRED
+}
+
+func (p *irps) dead() error {
+	if p.closed.Load() {
+		return fmt.Errorf("the socket died: %w", wsk.STATUS_FILE_FORCED_CLOSED)
+	}
+	return nil
+}
+
+// check finds IRPs that never came back. The socket is closed.
+func (p *irps) check() error {
+	n := 0
+	for _, list := range []*clientIRP{p.idle, p.back.Swap(nil)} {
+		for c := list; c != nil; c = c.next {
+			n++
+		}
+	}
+	if n != len(p.all) {
+		return fmt.Errorf("%d of %d IRPs did not complete", len(p.all)-n, len(p.all))
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	vnetns "github.com/vishvananda/netns"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/frame"
+)
+
+// onInterface is a place outside of a laboratory. Nobody is asked at the receiver: what the interface sent counts.
+func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
+	h, err := netlinkIn(c.NetNS.FD())
+	if err != nil {
+		return nil, err
+	}
+	p := &place{
+		iface: c.Interface, do: c.NetNS.Do, countedBy: "packets sent by " + c.Interface + " (interface counter)",
+		close: func() error { h.Close(); return nil },
+	}
+	defer func() {
+		if err != nil {
+			h.Close()
+		}
+	}()
+	link, err := h.LinkByName(c.Interface)
+	if err != nil {
+		return nil, fmt.Errorf("find interface %s: %w", c.Interface, err)
+	}
+	attrs := link.Attrs()
+	p.ifIndex, p.mtu = attrs.Index, attrs.MTU
+	if p.srcMAC, err = macOf(attrs.HardwareAddr); err != nil {
+		return nil, fmt.Errorf("interface %s: %w", c.Interface, err)
+	}
+	for _, to := range c.To {
+		way, err := session.Survey(ctx, c.NetNS.FD(), session.Query{Destination: to.Addr()})
+		if err != nil {
+			return nil, fmt.Errorf("way to %v: %w", to, err)
+		}
+		if way.SlowReason != "" || way.DeviceName() != c.Interface || len(way.VLANs) > 0 {
+			return nil, fmt.Errorf("way to %v: leads over %s and not straight through %s %s", to, way.DeviceName(), c.Interface,
+				way.SlowReason)
+		}
+		mac, err := macOf(way.MAC)
+		if err != nil {
+			return nil, fmt.Errorf("neighbour %v: %w: ping it first", way.Gateway, err)
+		}
+		p.source = way.Source
+		p.targets = append(p.targets, target{to, mac})
+	}
+	p.count = func() (uint64, uint64, error) {
+		link, err := h.LinkByIndex(p.ifIndex)
+		if err != nil {
+			return 0, 0, fmt.Errorf("count at %s: %w", c.Interface, err)
+		}
+		return link.Attrs().Statistics.TxPackets, 0, nil
+	}
+	return p, nil
+}
+
+func netlinkIn(fd int) (*netlink.Handle, error) {
+	if fd == 0 {
+		return netlink.NewHandle()
+	}
+	return netlink.NewHandleAt(vnetns.NsHandle(fd))
+}
+
+func macOf(b []byte) (frame.MAC, error) {
+	mac, ok := frame.MACFromSlice(b)
+	if !ok {
+		return mac, errors.New("its Ethernet address is not known")
+	}
+	return mac, nil
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+)
+
+// Schema names the form of the JSON document.
+const Schema = "wsk-xdp.bench/1"
+
+// Report is the JSON document.
+type Report struct {
+	Schema  string   `json:"schema"`
+	Results []Result `json:"results"`
+	Host    Host     `json:"host"`
+	Granted Granted  `json:"granted"`
+
+	comparisons []*comparison
+}
+
+// Result is one engine at one frame size. Per-packet figures are medians of the runs, those that nobody measured are null.
+type Result struct {
+	Engine     string `json:"engine"`
+	FrameBytes int    `json:"frame_bytes"`
+	Queues     int    `json:"queues"`
+	PPSMedian  uint64 `json:"pps_median"`
+	PPSMin     uint64 `json:"pps_min"`
+	PPSMax     uint64 `json:"pps_max"`
+	// Ratio is the median, over the rounds, of this engine's rate to that of [Base] in the same round. null without Base.
+	Ratio             *float64 `json:"ratio"`
+	CPUNsPerPacket    float64  `json:"cpu_ns_per_packet"`
+	UserNsPerPacket   float64  `json:"user_ns_per_packet"`
+	SyscallsPerPacket *float64 `json:"syscalls_per_packet"`
+	RSSBytes          uint64   `json:"rss_bytes"`
+	Runs              int      `json:"runs"`
+}
+
+// Host is the machine, and how busy it was: the load average of one minute before and after.
+type Host struct {
+	host.Info
+	CPUModel   string  `json:"cpu_model"`
+	LoadBefore float64 `json:"load_before"`
+	LoadAfter  float64 `json:"load_after"`
+}
+
+// Granted is under which conditions the engines ran.
+type Granted struct {
+	Interface    string        `json:"interface"`
+	MTU          int           `json:"mtu_bytes"`
+	CountedBy    string        `json:"counted_by"`
+	Destinations int           `json:"destinations"`
+	DurationNs   int64         `json:"duration_ns"`
+	WarmupNs     int64         `json:"warmup_ns"`
+	Pin          []int         `json:"pinned_cpus"`
+	Engines      []GrantedRing `json:"engines"`
+}
+
+// GrantedRing is what the kernel gave to an engine that has rings, in the engine's own form.
+type GrantedRing struct {
+	Engine     string          `json:"engine"`
+	FrameBytes int             `json:"frame_bytes"`
+	Queues     json.RawMessage `json:"queues"`
+}
+
+func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
+	r := &Report{
+		Schema: Schema, Results: []Result{}, comparisons: all,
+		Host: Host{Info: host.Describe(), CPUModel: cpuModel(), LoadBefore: load, LoadAfter: loadAverage()},
+		Granted: Granted{
+			Interface: p.iface, MTU: p.mtu, CountedBy: p.countedBy, Destinations: len(p.targets),
+			DurationNs: c.Duration.Nanoseconds(), WarmupNs: c.Warmup.Nanoseconds(), Pin: append([]int{}, c.Pin...), Engines: []GrantedRing{},
+		},
+	}
+	for _, one := range all {
+		base := one.find(Base)
+		for _, who := range one.contestants {
+			pps := who.values(func(m *measured) float64 { return m.pps })
+			if len(pps) == 0 {
+				continue
+			}
+			s := spreadOf(pps)
+			res := Result{
+				Engine: who.name, FrameBytes: one.size, Queues: c.Queues, Runs: len(pps),
+				PPSMedian: uint64(s.median + 0.5), PPSMin: uint64(s.min + 0.5), PPSMax: uint64(s.max + 0.5),
+				CPUNsPerPacket:  round(median(who.values(func(m *measured) float64 { return m.cpuNs })), 1),
+				UserNsPerPacket: round(median(who.values(func(m *measured) float64 { return m.userNs })), 1),
+				RSSBytes:        uint64(median(who.values(func(m *measured) float64 { return float64(m.rss) }))),
+			}
+			if n := median(who.values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
+				n = round(n, 5)
+				res.SyscallsPerPacket = &n
+			}
+			if base != nil {
+				if ratios := pairRatios(who, base); len(ratios) > 0 {
+					ratio := round(median(ratios), 3)
+					res.Ratio = &ratio
+				}
+			}
+			r.Results = append(r.Results, res)
+			if last := who.lastGranted(); last != nil {
+				r.Granted.Engines = append(r.Granted.Engines, GrantedRing{who.name, one.size, last})
+			}
+		}
+	}
+	return r
+}
+
+func (who *contestant) lastGranted() json.RawMessage {
+	for _, m := range who.runs {
+		if m != nil && len(m.granted) > 0 && string(m.granted) != "null" {
+			return m.granted
+		}
+	}
+	return nil
+}
+
+func round(v float64, digits int) float64 {
+	scale := math.Pow10(digits)
+	return math.Round(v*scale) / scale
+}
+
+// loadAverage is that of the last minute, 0 if it can't be read.
+func loadAverage() float64 {
+	raw, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(raw), " ")
+	v, _ := strconv.ParseFloat(first, 64)
+	return v
+}
+
+// cpuModel is empty where /proc/cpuinfo names none.
+func cpuModel() string {
+	raw, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(raw)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+)
+
+// Progress is a run that has just ended.
+type Progress struct {
+	Size, Round int
+	Engine      string
+	PPS         float64
+	Err         error
+}
+
+// contestant is an engine or another program with its runs. A run that failed is nil, so that runs of one round
+// have one index.
+type contestant struct {
+	name    string
+	command string // of another program
+	runs    []*measured
+	err     error // the first failure
+}
+
+// comparison is all runs at one size.
+type comparison struct {
+	size        int
+	contestants []*contestant
+}
+
+// Run compares. Engines that fail are left out of the further rounds and named in the error; the report has what there is.
+func Run(ctx context.Context, c Config) (_ *Report, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	p, err := openPlace(ctx, &c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	load := loadAverage()
+	var all []*comparison
+	var errs []error
+	for _, size := range c.Sizes {
+		if size-18 > p.mtu {
+			return nil, fmt.Errorf("a frame of %d bytes is above the MTU of %s, %d", size, p.iface, p.mtu)
+		}
+		one := newComparison(&c, size)
+		all = append(all, one)
+		if err := one.run(ctx, &c, p); err != nil {
+			errs = append(errs, err)
+			if ctx.Err() != nil {
+				break
+			}
+		}
+	}
+	return newReport(&c, p, all, load), errors.Join(errs...)
+}
+
+func openPlace(ctx context.Context, c *Config) (*place, error) {
+	if c.Interface != "" {
+		return onInterface(ctx, c)
+	}
+	return newLab(c)
+}
+
+func newComparison(c *Config, size int) *comparison {
+	one := &comparison{size: size}
+	for _, name := range c.Engines {
+		one.contestants = append(one.contestants, &contestant{name: name})
+	}
+	for _, e := range c.Externals {
+		one.contestants = append(one.contestants, &contestant{name: e.Name, command: e.Command})
+	}
+	return one
+}
+
+// order is who runs when in a round.
+func order(n, round int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	if round%2 == 1 {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+func (one *comparison) run(ctx context.Context, c *Config, p *place) error {
+	for round := range c.Runs {
+		for _, i := range order(len(one.contestants), round) {
+			who := one.contestants[i]
+			if who.err != nil {
+				who.runs = append(who.runs, nil)
+				continue
+			}
+			m, err := one.once(ctx, c, p, who)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				who.err = fmt.Errorf("%s at %d bytes: %w", who.name, one.size, err)
+				who.runs = append(who.runs, nil)
+			} else {
+				who.runs = append(who.runs, &m)
+				one.doubt(c, who, &m)
+			}
+			if c.Progress != nil {
+				c.Progress(Progress{Size: one.size, Round: round, Engine: who.name, PPS: m.pps, Err: err})
+			}
+		}
+	}
+	var errs []error
+	for _, who := range one.contestants {
+		errs = append(errs, who.err)
+	}
+	return errors.Join(errs...)
+}
+
+// once is one run.
+func (one *comparison) once(ctx context.Context, c *Config, p *place, who *contestant) (measured, error) {
+	count, bytes, err := p.count()
+	if err != nil {
+		return measured{}, err
+	}
+	var s *sender
+	if who.command != "" {
+		s, err = startExternal(p, expand(who.command, c, p, one.size))
+	} else {
+		payload, _ := blast.PayloadOfFrame(true, one.size) // checked
+		s, err = startChild(p, c.Child, &job{
+			Engine: who.name, Interface: p.iface, IfIndex: p.ifIndex, SrcMAC: p.srcMAC, Source: p.source, Targets: p.targets,
+			Payload: payload, Queues: c.Queues, Pin: c.Pin,
+		})
+	}
+	if err != nil {
+		return measured{}, err
+	}
+	return measure(ctx, c, p, s, look{count: count}, bytes)
+}
+
+// lossTolerated is the share of datagrams that may be missing before it is worth a word.
+const lossTolerated = 0.001
+
+// doubt says what is wrong with a run that still counts.
+func (one *comparison) doubt(c *Config, who *contestant, m *measured) {
+	if m.frame != 0 && (m.frame < float64(one.size-fcsLen)-0.5 || m.frame > float64(one.size-fcsLen)+0.5) {
+		c.warn("%s at %d bytes: its frames have %.1f bytes with FCS: it does not send what the others do", who.name, one.size,
+			m.frame+fcsLen)
+	}
+	if m.sent == 0 {
+		return
+	}
+	if missing := float64(m.sent) - float64(m.arrived); missing > lossTolerated*float64(m.sent) {
+		c.warn("%s at %d bytes: of %d datagrams sent %d arrived (%d reported as failed)", who.name, one.size, m.sent, m.arrived, m.failed)
+	}
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import "slices"
+
+// median of values, 0 of none. It does not change its argument.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(values))
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
+
+// spread is the middle and the ends of several values.
+type spread struct{ median, min, max float64 }
+
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+	return spread{median(values), slices.Min(values), slices.Max(values)}
+}
+
+// pairRatios are the ratios of two contestants' rates, round by round. Rounds in which one of them failed give none.
+func pairRatios(a, b *contestant) []float64 {
+	var out []float64
+	for i := range min(len(a.runs), len(b.runs)) {
+		if a.runs[i] != nil && b.runs[i] != nil && b.runs[i].pps > 0 {
+			out = append(out, a.runs[i].pps/b.runs[i].pps)
+		}
+	}
+	return out
+}
+
+// values collects one figure of all good runs.
+func (who *contestant) values(figure func(*measured) float64) []float64 {
+	var out []float64
+	for _, m := range who.runs {
+		if m != nil {
+			out = append(out, figure(m))
+		}
+	}
+	return out
+}
+
+func (one *comparison) find(name string) *contestant {
+	for _, who := range one.contestants {
+		if who.name == name {
+			return who
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// measured is one run of one engine.
+type measured struct {
+	pps           float64
+	cpuNs, userNs float64 // per packet
+	// syscalls per packet, negative if nobody counted them.
+	syscalls float64
+	rss      uint64
+	granted  json.RawMessage
+
+	// sent is what the sender says it handed over, arrived what was counted of it; both 0 if the sender says nothing.
+	sent, failed, arrived uint64
+	// frame is the mean size of the frames that arrived, without FCS; 0 where nobody counts bytes.
+	frame float64
+}
+
+// startTime is how long a sender may take until its first datagram arrives.
+const startTime = 15 * time.Second
+
+var errEnded = errors.New("the sender ended before the measurement was over")
+
+// look is the state at one moment.
+type look struct {
+	at    time.Time
+	count uint64
+	usage usage
+}
+
+// measure opens the window on a sender that has just been started, and stops the sender.
+func measure(ctx context.Context, c *Config, p *place, s *sender, before look, bytesBefore uint64) (m measured, err error) {
+	defer func() {
+		stopErr := s.stop()
+		if errors.Is(err, errEnded) {
+			err = fmt.Errorf("%w: %w", err, s.failure())
+		} else if err == nil {
+			err = stopErr
+		}
+		if err == nil {
+			err = m.finish(p, s, before, bytesBefore)
+		}
+	}()
+	if err := awaitArrival(ctx, p, s, before.count); err != nil {
+		return m, err
+	}
+	if err := pause(ctx, s, c.Warmup); err != nil {
+		return m, err
+	}
+	pids := processTree(s.cmd.Process.Pid)
+	open, err := lookAt(p, pids)
+	if err != nil {
+		return m, err
+	}
+	if err := pause(ctx, s, c.Duration); err != nil {
+		return m, err
+	}
+	shut, err := lookAt(p, pids)
+	if err != nil {
+		return m, err
+	}
+	m.rss = peakRSS(pids)
+	n := float64(shut.count - open.count)
+	if n == 0 {
+		return m, errors.New("nothing arrived while the window was open")
+	}
+	cpu, user := shut.usage.since(open.usage)
+	m.pps = n / shut.at.Sub(open.at).Seconds()
+	m.cpuNs, m.userNs = float64(cpu)/n, float64(user)/n
+	return m, nil
+}
+
+// finish adds what is known only when the sender has ended.
+func (m *measured) finish(p *place, s *sender, before look, bytesBefore uint64) error {
+	count, bytes, err := p.count()
+	if err != nil {
+		return err
+	}
+	arrived := count - before.count
+	if bytes > 0 && arrived > 0 {
+		m.frame = float64(bytes-bytesBefore) / float64(arrived)
+	}
+	m.syscalls = -1
+	if s.stdin == nil {
+		if n, ok := s.out.declaredSyscalls(); ok {
+			m.syscalls = n
+		}
+		return nil
+	}
+	done, ok := s.report()
+	if !ok {
+		return errors.New("the sender ended without its report")
+	}
+	m.granted = s.events[0].Granted
+	m.sent, m.failed, m.arrived = done.Sent, done.Failed, arrived
+	if done.Sent > 0 {
+		m.syscalls = float64(done.Syscalls) / float64(done.Sent)
+	}
+	return nil
+}
+
+// awaitArrival returns when datagrams arrive.
+func awaitArrival(ctx context.Context, p *place, s *sender, before uint64) error {
+	deadline := time.Now().Add(startTime)
+	for {
+		if err := pause(ctx, s, time.Millisecond); err != nil {
+			return err
+		}
+		n, _, err := p.count()
+		if err != nil {
+			return err
+		}
+		begun := false
+		select {
+		case <-s.sending:
+			begun = true
+		default:
+		}
+		if begun && n > before {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no datagram arrived within %v", startTime)
+		}
+	}
+}
+
+// pause waits, and fails if the sender does not live that long.
+func pause(ctx context.Context, s *sender, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lookTries and lookSlack: a look is good when the clock moved little while it was taken; on a busy machine it is taken again.
+const (
+	lookTries = 10
+	lookSlack = 200 * time.Microsecond
+)
+
+func lookAt(p *place, pids []int) (best look, err error) {
+	least := time.Duration(1<<63 - 1)
+	for range lookTries {
+		before := time.Now()
+		count, _, err := p.count()
+		if err != nil {
+			return best, err
+		}
+		l := look{count: count, usage: usageOf(pids)}
+		took := time.Since(before)
+		l.at = before.Add(took / 2)
+		if took < least {
+			best, least = l, took
+		}
+		if took < lookSlack {
+			break
+		}
+	}
+	return best, nil
+}
