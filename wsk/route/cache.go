@@ -13,8 +13,8 @@ import (
 // cacheLimit bounds the route answers kept: about 1 MiB. One entry per destination in use.
 const cacheLimit = 4096
 
-// routeCache keeps the kernel's answers of one generation. An expired answer stays, to be compared with the next one: whoever got
-// it may still be using it.
+// routeCache keeps the kernel's answers of one generation. An expired answer stays, to be compared with the next one:
+// whoever got it may still be using it.
 type routeCache struct {
 	mu      sync.RWMutex
 	gen     uint64
@@ -38,8 +38,8 @@ func (c *routeCache) lookup(q Query, gen uint64, ttl time.Duration) (Hop, bool) 
 	return e.hop, true
 }
 
-// store keeps an answer that was asked for in generation gen. It reports whether it differs from one given before in the same
-// generation, which is over then.
+// store keeps an answer that was asked for in generation gen. It reports whether it differs from one given before in
+// the same generation, which is over then.
 func (c *routeCache) store(q Query, hop Hop, gen uint64) (differs bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,8 @@ func (c *routeCache) store(q Query, hop Hop, gen uint64) (differs bool) {
 	return had && old.hop != hop
 }
 
-// given lists the queries answered in generation gen, those for dst when it is valid. complete is false when some are not known any more.
+// given lists the queries answered in generation gen, those for dst when it is valid. complete is false when some are
+// not known any more.
 func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, complete bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -74,8 +75,9 @@ func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, comp
 	return list, !c.dropped
 }
 
-// revalidate asks the kernel again what it was asked before, for dst or (invalid) everything, and bumps the generation if any answer
-// has changed. For changes that can but need not alter a path and that the kernel doesn't announce as routes.
+// revalidate asks the kernel again what it was asked before, for dst or (invalid) everything, and bumps the generation
+// if any answer has changed. For changes that can but need not alter a path and that the kernel doesn't announce as
+// routes.
 func (t *Table) revalidate(dst netip.Addr, r *requester) {
 	gen := t.gen.Load()
 	list, complete := t.cache.given(gen, dst)

@@ -10,8 +10,8 @@ import (
 	"net"
 )
 
-// What callers branch on. Errors returned by this package wrap one of these together with the errno of the kernel, where there
-// was one; both are reached by errors.Is.
+// What callers branch on. Errors returned by this package wrap one of these together with the errno of the kernel,
+// where there was one; both are reached by errors.Is.
 var (
 	// ErrNoRoute says that the kernel has no way to the destination: no route (ENETUNREACH), or a route of type
 	// unreachable (EHOSTUNREACH), prohibit (EACCES) or blackhole (EINVAL).

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
@@ -122,5 +123,24 @@ func TestSubscribeCancel(t *testing.T) {
 	s.deliver(make([]Event, 2))
 	if a != 1 || b != 2 || len(s.list) != 0 {
 		t.Errorf("calls %d and %d, %d left", a, b, len(s.list))
+	}
+}
+
+// With the ioctl of ifconfig the new MTU is announced once, before IPv6 has taken it over.
+func TestMTUByIoctl(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	table := open(t, lab, Options{})
+	fd, err := lab.A.NS.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	for _, mtu := range []int{1400, 1600} {
+		req, err := unix.NewIfreq(lab.A.If.Name())
+		must(t, err)
+		req.SetUint32(uint32(mtu))
+		must(t, unix.IoctlIfreq(fd, unix.SIOCSIFMTU, req))
+		testenv.Eventually(t, patience, "the MTU", func() bool {
+			d, _ := table.Device(lab.A.If.Index())
+			return d.MTU == mtu && d.MTU6 == mtu
+		})
 	}
 }

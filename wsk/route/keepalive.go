@@ -21,8 +21,9 @@ type uses struct {
 
 // note marks a neighbour as used now.
 //
-// It must come before the reading of the MAC that is going to be used. The table publishes a new MAC first and looks for users second; whoever
-// notes first and reads second either reads the new MAC or is found and told by the generation.
+// It must come before the reading of the MAC that is going to be used. The table publishes a new MAC first and looks
+// for users second; whoever notes first and reads second either reads the new MAC or is found and told by the
+// generation.
 func (u *uses) note(k neighbourKey, now time.Duration) {
 	u.mu.RLock()
 	last := u.last[k]
@@ -64,9 +65,9 @@ func (u *uses) expire(limit time.Duration) {
 // now is the monotonic time since the table was opened.
 func (t *Table) now() time.Duration { return time.Since(t.start) }
 
-// KeepAlive notes that a neighbour is in use. The kernel doesn't see traffic over AF_XDP and would let the entry
-// grow stale, so that a neighbour that moved or died went unnoticed: an entry noted within the last
-// Options.KeepAliveFor is verified whenever it goes STALE, and asked for again when it is deleted. The generation grows when it answers with
+// KeepAlive notes that a neighbour is in use. The kernel doesn't see traffic over AF_XDP and would let the entry grow
+// stale, so that a neighbour that moved or died went unnoticed: an entry noted within the last Options.KeepAliveFor is
+// verified whenever it goes STALE, and asked for again when it is deleted. The generation grows when it answers with
 // another MAC or not at all.
 //
 // It is cheap (a map look-up and a store) and meant to be called at most about once a second per flow.

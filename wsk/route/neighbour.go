@@ -30,13 +30,13 @@ func (t *Table) NeighbourNow(ifindex int, ip netip.Addr) (mac [6]byte, ok bool) 
 	return mac, ok
 }
 
-// Neighbour is the MAC of a neighbour, given by an interface and an address on its link (Hop.Gateway). What is known is answered at once. Otherwise the
-// kernel is made to resolve it, whatever it found out before, and Neighbour waits until it has: ErrUnreachable
-// when it gives up or after Options.NeighbourTimeout; ErrNoDevice; ErrClosed; or the context's error. Any number of callers may wait for the same
-// neighbour: it is asked for once.
+// Neighbour is the MAC of a neighbour, given by an interface and an address on its link (Hop.Gateway). What is known is
+// answered at once. Otherwise the kernel is made to resolve it, whatever it found out before, and Neighbour waits until it
+// has: ErrUnreachable when it gives up or after Options.NeighbourTimeout; ErrNoDevice; ErrClosed; or the context's
+// error. Any number of callers may wait for the same neighbour: it is asked for once.
 //
-// Addresses that need no asking are mapped: IPv4 groups as in RFC 1112 section 6.4, IPv6 groups as in RFC 2464 section 7, broadcast, and
-// devices without neighbours as the kernel does.
+// Addresses that need no asking are mapped: IPv4 groups as in RFC 1112 section 6.4, IPv6 groups as in RFC 2464
+// section 7, broadcast, and devices without neighbours as the kernel does.
 func (t *Table) Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]byte, error) {
 	if mac, ok := t.NeighbourNow(ifindex, ip); ok {
 		return mac, nil
@@ -109,7 +109,8 @@ func (t *Table) wakeWaiters(m *model, c *changes) {
 	}
 	for k := range c.failed {
 		r := t.waiting.find(k)
-		// A failure from before the question says nothing about it, and events come late; so the kernel is asked how it stands now.
+		// A failure from before the question says nothing about it, and events come late; so the kernel is asked how it
+		// stands now.
 		if r == nil || !r.solicited.Load() {
 			continue
 		}

@@ -60,12 +60,13 @@ func TestNeighbourAnswers(t *testing.T) {
 	})
 }
 
-// A gateway that no route covers ("onlink") is resolved too.
+// A gateway that is on the link though the routes say otherwise ("onlink") is resolved too.
 func TestNeighbourOffLink(t *testing.T) {
 	eachProbe(t, func(t *testing.T, o Options) {
 		lab := newLab(t, testenv.Topology{})
 		gateway := netip.MustParsePrefix("10.9.9.9/32")
 		must(t, lab.B.If.AddAddr(gateway))
+		must(t, lab.A.If.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), addr("10.77.0.77")))
 		table := open(t, lab, o)
 		got, err := table.Neighbour(t.Context(), lab.A.If.Index(), gateway.Addr())
 		if err != nil || got != [6]byte(lab.B.If.MAC()) {
@@ -254,10 +255,10 @@ func TestNeighbourMoves(t *testing.T) {
 	}
 	// Nobody uses this one.
 	unused := addr("10.77.0.77")
+	settled := table.Generation()
 	for _, last := range []byte{1, 2} {
 		must(t, lab.A.If.SetNeighbour(unused, net.HardwareAddr{2, 0, 0, 0, 0, last}))
 	}
-	settled := table.Generation()
 	testenv.Eventually(t, patience, "the unused neighbour", func() bool {
 		return table.snap.Load().macs[neighbourKey{index, unused}] == [6]byte{2, 0, 0, 0, 0, 2}
 	})
@@ -266,7 +267,8 @@ func TestNeighbourMoves(t *testing.T) {
 	}
 }
 
-// When the carrier goes the kernel forgets the neighbours. One in use is asked for again, and nothing is rebuilt when it is the same.
+// When the carrier goes the kernel forgets the neighbours. One in use is asked for again, and nothing is rebuilt when
+// it is the same.
 func TestNeighbourForgotten(t *testing.T) {
 	eachProbe(t, func(t *testing.T, o Options) {
 		lab := newLab(t, testenv.Topology{NoIPv6: true})

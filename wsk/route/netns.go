@@ -35,8 +35,8 @@ func inNamespace(fd int, f func() error) error {
 	return <-result
 }
 
-// onOtherThread runs f with the thread of the calling goroutine in the namespace. When the thread can't be brought back it stays
-// locked and dies with the goroutine, so that no other goroutine ever runs on it; the goroutine must end then.
+// onOtherThread runs f with the thread of the calling goroutine in the namespace. When the thread can't be brought back
+// it stays locked and dies with the goroutine, so that no other goroutine ever runs on it; the goroutine must end then.
 func onOtherThread(fd int, f func() error) error {
 	runtime.LockOSThread()
 	home, err := netns.Get()

@@ -84,13 +84,14 @@ type neighbour struct {
 	noMAC bool // there is no 6-byte link-layer address in the entry
 }
 
-// nudUsable are the states in which the kernel itself would send to the entry's address (include/net/neighbour.h, NUD_VALID).
+// nudUsable are the states in which the kernel itself would send to the entry's address (include/net/neighbour.h,
+// NUD_VALID).
 const nudUsable = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
 
 func (n neighbour) usable() bool { return n.state&nudUsable != 0 && !n.noMAC }
 
-// parseNeighbour reads an RTM_NEWNEIGH or RTM_DELNEIGH. Entries of a bridge's forwarding table and proxy entries use the same
-// message; they are none of ours.
+// parseNeighbour reads an RTM_NEWNEIGH or RTM_DELNEIGH. Entries of a bridge's forwarding table and proxy entries use
+// the same message; they are none of ours.
 func parseNeighbour(b []byte) (neighbour, bool) {
 	if len(b) < ndLen || (b[0] != unix.AF_INET && b[0] != unix.AF_INET6) || b[10]&unix.NTF_PROXY != 0 {
 		return neighbour{}, false

@@ -194,8 +194,8 @@ func parseLink6(b []byte) (index, mtu int, ok bool) {
 	return index, mtu, ok && index > 0
 }
 
-// parseLinkGone reads an RTM_DELLINK. Family AF_BRIDGE says only that a port has left its bridge, and AF_INET6 that IPv6 was
-// switched off.
+// parseLinkGone reads an RTM_DELLINK. Family AF_BRIDGE says only that a port has left its bridge, and AF_INET6 that
+// IPv6 was switched off.
 func parseLinkGone(b []byte) (index int, ok bool) {
 	if len(b) < ifinfoLen || b[0] != unix.AF_UNSPEC {
 		return 0, false

@@ -290,8 +290,8 @@ func TestParseRoute(t *testing.T) {
 	}
 }
 
-// FuzzApply feeds any bytes as any message to the model: nothing may panic, and what the model then holds must be of the kind that the rest
-// relies on.
+// FuzzApply feeds any bytes as any message to the model: nothing may panic, and what the model then holds must be of
+// the kind that the rest relies on.
 func FuzzApply(f *testing.F) {
 	mac := []byte{2, 0, 0, 0, 0, 9}
 	f.Add(uint16(unix.RTM_NEWLINK), []byte(linkMessage(0, 1, 7, 1).name("a").mtu(1500).attr(unix.IFLA_ADDRESS, mac).kind("veth", nil)))

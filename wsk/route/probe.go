@@ -25,8 +25,8 @@ type prober struct {
 // discardPort is where probe datagrams go (RFC 863). They are empty and their hop limit is 1.
 const discardPort = 9
 
-// newProber must run in the namespace. The sockets are made now because that is possible only there; they take no port before
-// the first datagram.
+// newProber must run in the namespace. The sockets are made now because that is possible only there; they take no port
+// before the first datagram.
 func newProber(datagrams bool) (*prober, error) {
 	p := &prober{udp4: -1, udp6: -1}
 	p.datagrams.Store(datagrams)
@@ -68,8 +68,8 @@ func (p *prober) close() {
 	}
 }
 
-// solicit starts the resolution or verification of k. When the kernel knows a usable address, that entry is returned, and it is
-// verified only if it is stale.
+// solicit starts the resolution or verification of k. When the kernel knows a usable address, that entry is returned,
+// and it is verified only if it is stale.
 //
 // The entry is looked at first because NTF_USE on a permanent one would take its permanence away (net/core/neighbour.c,
 // __neigh_update), and the table may not have heard of it yet.

@@ -23,6 +23,11 @@ func ipNet(s string) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
+// hop is a Hop without its Device and OnLink.
+func hop(kind Kind, index int, gateway, source netip.Addr, mtu int) Hop {
+	return Hop{Kind: kind, Interface: index, Gateway: gateway, Source: source, MTU: mtu}
+}
+
 func TestResolve(t *testing.T) {
 	lab := newLab(t, testenv.Topology{Shape: testenv.Routed})
 	h := handle(t, lab.A.NS)
@@ -59,30 +64,97 @@ func TestResolve(t *testing.T) {
 		q    Query
 		want Hop
 	}{
-		"on-link":                    {Query{Dst: addr("10.77.0.7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.77.0.7"), OnLink: true, Source: v4, MTU: 1500}},
-		"on-link-6":                  {Query{Dst: addr("fd77::7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("fd77::7"), OnLink: true, Source: v6, MTU: 1500}},
-		"mapped":                     {Query{Dst: addr("::ffff:10.77.0.7")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.77.0.7"), OnLink: true, Source: v4, MTU: 1500}},
-		"gateway":                    {Query{Dst: lab.B.IPv4()}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: v4, MTU: 1500}},
-		"gateway-6":                  {Query{Dst: lab.B.IPv6()}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1500}},
-		"route-mtu":                  {Query{Dst: addr("203.0.113.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: v4, MTU: 1300}},
-		"route-mtu-6":                {Query{Dst: addr("2001:db8:4::1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1280}},
-		"off-link-gateway":           {Query{Dst: addr("203.0.113.200")}, Hop{Kind: Unicast, Interface: index, Gateway: addr("10.9.9.9"), Source: v4, MTU: 1500}},
-		"via-ipv6":                   {Query{Dst: addr("192.0.2.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v4, MTU: 1500}},
-		"source":                     {Query{Dst: lab.B.IPv4(), Src: second.Addr()}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: second.Addr(), MTU: 1500}},
-		"source-interface":           {Query{Dst: lab.B.IPv4(), Src: second.Addr(), Interface: index}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: second.Addr(), MTU: 1500}},
-		"source-6":                   {Query{Dst: lab.B.IPv6(), Src: v6}, Hop{Kind: Unicast, Interface: index, Gateway: gw6, Source: v6, MTU: 1500}},
-		"weak-host-source":           {Query{Dst: lab.B.IPv4(), Src: addr("10.99.0.1")}, Hop{Kind: Unicast, Interface: index, Gateway: gw4, Source: addr("10.99.0.1"), MTU: 1500}},
-		"interface":                  {Query{Dst: addr("10.50.0.1"), Interface: other.Index()}, Hop{Kind: Unicast, Interface: other.Index(), Gateway: addr("10.50.0.1"), OnLink: true, Source: addr("10.99.0.1"), MTU: 1500}},
-		"local":                      {Query{Dst: v4}, Hop{Kind: Local, Interface: lo, Gateway: v4, OnLink: true, Source: v4, MTU: 65536}},
-		"local-127":                  {Query{Dst: addr("127.0.0.9")}, Hop{Kind: Local, Interface: lo, Gateway: addr("127.0.0.9"), OnLink: true, Source: addr("127.0.0.1"), MTU: 65536}},
-		"broadcast":                  {Query{Dst: addr("10.77.0.255")}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("10.77.0.255"), OnLink: true, Source: v4, MTU: 1500}},
-		"limited-broadcast":          {Query{Dst: addr("255.255.255.255"), Interface: index}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("255.255.255.255"), OnLink: true, Source: v4, MTU: 1500}},
-		"broadcast-by-default-route": {Query{Dst: addr("255.255.255.255")}, Hop{Kind: Broadcast, Interface: index, Gateway: addr("255.255.255.255"), OnLink: true, Source: v4, MTU: 1500}},
-		"multicast":                  {Query{Dst: addr("239.1.2.3"), Interface: other.Index()}, Hop{Kind: Multicast, Interface: other.Index(), Gateway: addr("239.1.2.3"), OnLink: true, Source: addr("10.99.0.1"), MTU: 1500}},
-		"multicast-by-default-route": {Query{Dst: addr("239.1.2.3")}, Hop{Kind: Multicast, Interface: index, Gateway: addr("239.1.2.3"), OnLink: true, Source: v4, MTU: 1500}},
-		"multicast-6":                {Query{Dst: addr("ff05::1"), Interface: other.Index()}, Hop{Kind: Multicast, Interface: other.Index(), Gateway: addr("ff05::1"), OnLink: true, Source: addr("fd99::1"), MTU: 1500}},
+		"on-link": {
+			Query{Dst: addr("10.77.0.7")},
+			hop(Unicast, index, addr("10.77.0.7"), v4, 1500),
+		},
+		"on-link-6": {
+			Query{Dst: addr("fd77::7")},
+			hop(Unicast, index, addr("fd77::7"), v6, 1500),
+		},
+		"mapped": {
+			Query{Dst: addr("::ffff:10.77.0.7")},
+			hop(Unicast, index, addr("10.77.0.7"), v4, 1500),
+		},
+		"gateway": {
+			Query{Dst: lab.B.IPv4()},
+			hop(Unicast, index, gw4, v4, 1500),
+		},
+		"gateway-6": {
+			Query{Dst: lab.B.IPv6()},
+			hop(Unicast, index, gw6, v6, 1500),
+		},
+		"route-mtu": {
+			Query{Dst: addr("203.0.113.1")},
+			hop(Unicast, index, gw4, v4, 1300),
+		},
+		"route-mtu-6": {
+			Query{Dst: addr("2001:db8:4::1")},
+			hop(Unicast, index, gw6, v6, 1280),
+		},
+		"off-link-gateway": {
+			Query{Dst: addr("203.0.113.200")},
+			hop(Unicast, index, addr("10.9.9.9"), v4, 1500),
+		},
+		"via-ipv6": {
+			Query{Dst: addr("192.0.2.1")},
+			hop(Unicast, index, gw6, v4, 1500),
+		},
+		"source": {
+			Query{Dst: lab.B.IPv4(), Src: second.Addr()},
+			hop(Unicast, index, gw4, second.Addr(), 1500),
+		},
+		"source-interface": {
+			Query{Dst: lab.B.IPv4(), Src: second.Addr(), Interface: index},
+			hop(Unicast, index, gw4, second.Addr(), 1500),
+		},
+		"source-6": {
+			Query{Dst: lab.B.IPv6(), Src: v6},
+			hop(Unicast, index, gw6, v6, 1500),
+		},
+		"weak-host-source": {
+			Query{Dst: lab.B.IPv4(), Src: addr("10.99.0.1")},
+			hop(Unicast, index, gw4, addr("10.99.0.1"), 1500),
+		},
+		"interface": {
+			Query{Dst: addr("10.50.0.1"), Interface: other.Index()},
+			hop(Unicast, other.Index(), addr("10.50.0.1"), addr("10.99.0.1"), 1500),
+		},
+		"local": {
+			Query{Dst: v4},
+			hop(Local, lo, v4, v4, 65536),
+		},
+		"local-127": {
+			Query{Dst: addr("127.0.0.9")},
+			hop(Local, lo, addr("127.0.0.9"), addr("127.0.0.1"), 65536),
+		},
+		"broadcast": {
+			Query{Dst: addr("10.77.0.255")},
+			hop(Broadcast, index, addr("10.77.0.255"), v4, 1500),
+		},
+		"limited-broadcast": {
+			Query{Dst: addr("255.255.255.255"), Interface: index},
+			hop(Broadcast, index, addr("255.255.255.255"), v4, 1500),
+		},
+		"broadcast-by-default-route": {
+			Query{Dst: addr("255.255.255.255")},
+			hop(Broadcast, index, addr("255.255.255.255"), v4, 1500),
+		},
+		"multicast": {
+			Query{Dst: addr("239.1.2.3"), Interface: other.Index()},
+			hop(Multicast, other.Index(), addr("239.1.2.3"), addr("10.99.0.1"), 1500),
+		},
+		"multicast-by-default-route": {
+			Query{Dst: addr("239.1.2.3")},
+			hop(Multicast, index, addr("239.1.2.3"), v4, 1500),
+		},
+		"multicast-6": {
+			Query{Dst: addr("ff05::1"), Interface: other.Index()},
+			hop(Multicast, other.Index(), addr("ff05::1"), addr("fd99::1"), 1500),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			test.want.OnLink = test.want.Gateway == test.q.Dst.Unmap()
 			for round := range 2 { // the second answer is the cached one
 				got, err := table.Resolve(t.Context(), test.q)
 				if err != nil {
@@ -212,7 +284,8 @@ func TestResolveFollowsChanges(t *testing.T) {
 	}
 }
 
-// The kernel doesn't announce that a downed device takes its IPv4 routes along; the table finds out, and the flags alone are no generation.
+// The kernel doesn't announce that a downed device takes its IPv4 routes along; the table finds out, and the flags
+// alone are no generation.
 func TestResolveFollowsFlags(t *testing.T) {
 	lab := newLab(t, testenv.Topology{NoIPv6: true})
 	table := open(t, lab, Options{CacheTTL: time.Hour})
@@ -294,8 +367,8 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
-// learnPathMTU makes A's kernel learn the MTU of the far hop: a datagram too big for it, with DF, sent by a connected socket,
-// whose error says that the ICMP message has come.
+// learnPathMTU makes A's kernel learn the MTU of the far hop: a datagram too big for it, with DF, sent by a connected
+// socket, whose error says that the ICMP message has come.
 func learnPathMTU(t *testing.T, lab *testenv.Lab, dst netip.Addr) {
 	t.Helper()
 	family, level, option := unix.AF_INET, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER

@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// snapshot is the table at one moment. Nothing in it changes after it was published; consecutive snapshots share what did not
-// change.
+// snapshot is the table at one moment. Nothing in it changes after it was published; consecutive snapshots share what
+// did not change.
 type snapshot struct {
 	devices   map[int]*Device
 	names     map[string]int
@@ -97,8 +97,8 @@ func (t *Table) Devices() []Device {
 	return list
 }
 
-// Addresses lists the addresses of the host with IP version 4 or 6, or all of them for 0, by interface and address. The slice
-// is the caller's.
+// Addresses lists the addresses of the host with IP version 4 or 6, or all of them for 0, by interface and address. The
+// slice is the caller's.
 func (t *Table) Addresses(version int) []Address {
 	var list []Address
 	for _, a := range t.snap.Load().addresses.all {
@@ -119,7 +119,8 @@ func (t *Table) IsLocal(ip netip.Addr) bool {
 	return s.inLoopbackNet(ip)
 }
 
-// AddressDevice tells which interface has the address; the one with the lowest index when several have it and no zone decides.
+// AddressDevice tells which interface has the address; the one with the lowest index when several have it and no zone
+// decides.
 func (t *Table) AddressDevice(ip netip.Addr) (ifindex int, ok bool) {
 	return t.snap.Load().addressDevice(ip)
 }

@@ -5,14 +5,11 @@
 package route
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -43,12 +40,6 @@ type Table struct {
 	done    chan struct{}
 	closing sync.Once
 	running sync.WaitGroup
-}
-
-// batch is what the reader found in one receive.
-type batch struct {
-	messages []syscall.NetlinkMessage
-	lost     bool // events before this were lost; the ones that follow are complete again
 }
 
 // Open reads the tables of a namespace and keeps them current until Close.
@@ -106,8 +97,8 @@ func (t *Table) closeSockets() {
 	}
 }
 
-// Close ends the table: waiters get ErrClosed, the table's goroutines end, the sockets are closed. It returns when all that has
-// happened; it must not be called from a callback of Subscribe. Later calls do nothing.
+// Close ends the table: waiters get ErrClosed, the table's goroutines end, the sockets are closed. It returns when all
+// that has happened; it must not be called from a callback of Subscribe. Later calls do nothing.
 func (t *Table) Close() error {
 	t.closing.Do(func() {
 		close(t.done)
@@ -119,7 +110,8 @@ func (t *Table) Close() error {
 }
 
 // Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, the
-// MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and Neighbour, never after.
+// MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and
+// Neighbour, never after.
 func (t *Table) Generation() uint64 { return t.gen.Load() }
 
 func (t *Table) closed() bool {
@@ -127,74 +119,6 @@ func (t *Table) closed() bool {
 	case <-t.done:
 		return true
 	default:
-		return false
-	}
-}
-
-// receive reads the event socket until it is closed.
-func (t *Table) receive() {
-	defer t.running.Done()
-	failures := 0
-	for {
-		messages, from, err := t.events.Receive()
-		switch {
-		case err == nil && from.Pid != nl.PidKernel:
-			continue // not from the kernel: somebody in the namespace sends to our port
-		case err == nil:
-			failures = 0
-		case errors.Is(err, os.ErrClosed) || t.closed():
-			return
-		case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
-			continue
-		default:
-			// ENOBUFS: the kernel's queue was full and it delivers nothing more before the queue has been emptied. What is
-			// in it is older than the loss, so it must not be applied over a newer dump.
-			if failures++; !errors.Is(err, unix.ENOBUFS) {
-				t.log.Warn("netlink events: receive", "err", err)
-			}
-			if !t.drain() {
-				return
-			}
-			if failures > 10 && !t.pause(100*time.Millisecond) {
-				return
-			}
-		}
-		select {
-		case t.incoming <- batch{messages, err != nil}:
-		case <-t.done:
-			return
-		}
-	}
-}
-
-// drain empties the kernel's queue. false: the socket has been closed.
-func (t *Table) drain() bool {
-	short := unix.NsecToTimeval(int64(time.Millisecond))
-	_ = t.events.SetReceiveTimeout(&short)
-	defer t.events.SetReceiveTimeout(&unix.Timeval{})
-	// No event takes less than this of the queue (an skb with its data), so after that many the backlog is gone even if
-	// new ones come as fast as they are read.
-	const leastEvent = 256
-	for range 2*t.opts.ReceiveBuffer/leastEvent + 16 {
-		_, _, err := t.events.Receive()
-		switch {
-		case errors.Is(err, unix.EAGAIN):
-			return true
-		case errors.Is(err, os.ErrClosed) || t.closed():
-			return false
-		}
-	}
-	return true
-}
-
-// pause waits, for when an error that nobody foresaw comes back at once. false: the table was closed.
-func (t *Table) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-t.done:
 		return false
 	}
 }

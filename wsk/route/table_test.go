@@ -238,8 +238,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Events that are lost are made up for by reading everything anew. The subscriber stands still during the storm, so that first the table's
-// queue and then the kernel's, which is as small as can be, run over.
+// Events that are lost are made up for by reading everything anew. The subscriber stands still during the storm, so that
+// first the table's queue and then the kernel's, which is as small as can be, run over.
 func TestOverrun(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	table := open(t, lab, Options{ReceiveBuffer: 1})
@@ -323,4 +323,58 @@ func TestConcurrentUse(t *testing.T) {
 	testenv.Eventually(t, patience, "the last address", func() bool { return table.IsLocal(addr("10.88.0.49")) })
 	close(stop)
 	wg.Wait()
+}
+
+// Without any capability the table opens where the thread is, reads everything, and gets neighbours by datagram.
+func TestWithoutPrivilege(t *testing.T) {
+	lab := newLab(t, testenv.Topology{Shape: testenv.Routed})
+	must(t, lab.A.NS.Do(func() error { // on a thread of its own
+		regain, err := dropCapabilities()
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err := regain(); err != nil {
+				t.Error(err)
+			}
+		}()
+		table, err := Open(Options{NetNS: lab.A.NS.FD()})
+		if err != nil {
+			return err
+		}
+		defer table.Close()
+		for _, ip := range []netip.Addr{lab.B.IPv4(), lab.B.IPv6()} {
+			hop, err := table.Resolve(context.Background(), Query{Dst: ip})
+			if err != nil {
+				return err
+			}
+			mac, err := table.Neighbour(context.Background(), hop.Interface, hop.Gateway)
+			if err != nil || mac != [6]byte(lab.Router.A.MAC()) {
+				t.Errorf("%v: %x, %v", hop.Gateway, mac, err)
+			}
+		}
+		if !table.prober.datagrams.Load() {
+			t.Error("NTF_USE was allowed: the test has its capabilities still")
+		}
+		err = onOtherThread(lab.B.NS.FD(), func() error { t.Error("entered another namespace"); return nil })
+		if !errors.Is(err, unix.EPERM) {
+			t.Errorf("another namespace: %v", err)
+		}
+		return nil
+	}))
+}
+
+// dropCapabilities takes all effective capabilities off the calling thread.
+func dropCapabilities() (regain func() error, err error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var before [2]unix.CapUserData
+	if err := unix.Capget(&header, &before[0]); err != nil {
+		return nil, err
+	}
+	without := before
+	without[0].Effective, without[1].Effective = 0, 0
+	if err := unix.Capset(&header, &without[0]); err != nil {
+		return nil, err
+	}
+	return func() error { return unix.Capset(&header, &before[0]) }, nil
 }

@@ -18,14 +18,15 @@ const (
 	macvlanPassthru  = 8
 )
 
-// Transmit finds the device that an AF_XDP socket should be bound to for the hop, and the tags to put on the frame, the outermost first.
-// A VLAN device stands for the device below and a tag; an active-backup bond for its active port; a macvlan
-// that never switches locally (private, VEPA, passthru) for its parent. The source MAC is hop.Device.MAC in all cases, whatever dev is.
+// Transmit finds the device that an AF_XDP socket should be bound to for the hop, and the tags to put on the frame, the
+// outermost first. A VLAN device stands for the device below and a tag; an active-backup bond for its active port; a
+// macvlan that never switches locally (private, VEPA, passthru) for its parent. The source MAC is hop.Device.MAC in all
+// cases, whatever dev is.
 //
 // Where what happens below can't be told from here (bridge, other bonds, a macvlan in bridge mode, priorities mapped to
-// PCP, a lower device in another namespace) dev is the upper device itself: AF_XDP in copy mode can be bound to it
-// and the kernel does the rest. ok is false when Ethernet frames can't be sent at all: the destination is this host, the device has
-// another link layer, the route has an encapsulation, or the device is gone.
+// PCP, a lower device in another namespace) dev is the upper device itself: AF_XDP in copy mode can be bound to it and
+// the kernel does the rest. ok is false when Ethernet frames can't be sent at all: the destination is this host, the
+// device has another link layer, the route has an encapsulation, or the device is gone.
 func (t *Table) Transmit(hop Hop) (dev Device, vlans []VLAN, ok bool) {
 	s := t.snap.Load()
 	d := s.devices[hop.Interface]
