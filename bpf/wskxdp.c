@@ -113,7 +113,7 @@ struct {
 /* What was read of a frame on the way to its owner. */
 struct datagram {
 	struct wskxdp_key key; /* destination */
-	__be32 src[4];
+	__be32 src[3]; /* as much of the source as martian looks at */
 };
 
 static __always_inline int vlan_is_ours(__be16 tci)
@@ -206,7 +206,6 @@ static __always_inline enum wskxdp_reason parse_ipv6(const void *header, const v
 	d->src[0] = ip->src[0];
 	d->src[1] = ip->src[1];
 	d->src[2] = ip->src[2];
-	d->src[3] = ip->src[3];
 	return parse_udp(ip + 1, end, payload, d);
 }
 
