@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blast
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+func TestPacerGivesTheRate(t *testing.T) {
+	const rate = 1000
+	p := NewPacer(rate, 10)
+	for _, c := range []struct {
+		at         time.Duration
+		want, take uint64
+	}{
+		{0, 1, 0},
+		{999 * time.Microsecond, 1, 0},
+		{time.Millisecond, 5, 1},
+		{time.Millisecond, 5, 0}, // not twice
+		{4 * time.Millisecond, 2, 2},
+		{4 * time.Millisecond, 5, 1},
+		{14 * time.Millisecond, 100, 10}, // the bucket is full, nothing is lost
+	} {
+		if got := p.Take(c.at, c.want); got != c.take {
+			t.Fatalf("at %v %d of %d were given, want %d", c.at, got, c.want, c.take)
+		}
+	}
+	if p.Forfeited() != 0 {
+		t.Errorf("%d forfeited", p.Forfeited())
+	}
+	if got := p.Take(time.Second, 1000); got != 10 || p.Forfeited() != 976 {
+		t.Errorf("after a pause %d were given and %d forfeited, want 10 and 976", got, p.Forfeited())
+	}
+}
+
+// Whatever the sleeps, after the whole time exactly rate × time tokens were given or forfeited, never more at any moment.
+func TestPacerIsExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, rate := range []uint64{1, 3, 7, 999, 100_000, 1_488_095, 14_880_952, 1_000_000_000_000} {
+		const whole = 10 * time.Second
+		p := NewPacer(rate, math.MaxUint64)
+		var given uint64
+		for at := time.Duration(0); ; {
+			given += p.Take(at, math.MaxUint64)
+			if exact := float64(rate) * at.Seconds(); float64(given) > exact+1e-3*exact/1e6+1e-9 {
+				t.Fatalf("rate %d: %d given at %v, only %f are due", rate, given, at, exact)
+			}
+			if at == whole {
+				break
+			}
+			wait := p.Wait(at, 1)
+			if wait <= 0 {
+				t.Fatalf("rate %d: nothing left at %v, but no wait", rate, at)
+			}
+			// On time, or late by up to 400 ms.
+			next := at + wait + time.Duration(random.IntN(int(400*time.Millisecond)))
+			at = min(next, whole)
+		}
+		if want := rate * uint64(whole/time.Second); given != want {
+			t.Errorf("rate %d: %d given in %v, want %d", rate, given, whole, want)
+		}
+	}
+}
+
+// Wait names the first moment at which Take gives something.
+func TestPacerWaitIsTight(t *testing.T) {
+	for _, rate := range []uint64{1, 3, 1000, 1_488_095, 3_000_000_000} {
+		p := NewPacer(rate, 1<<40)
+		at := time.Duration(0)
+		for range 100 {
+			wait := p.Wait(at, 1)
+			if wait > 0 {
+				early := p
+				if got := early.Take(at+wait-1, 1); got != 0 {
+					t.Fatalf("rate %d: given 1 ns before the end of a wait of %v", rate, wait)
+				}
+			}
+			at += wait
+			if got := p.Take(at, 1); got != 1 {
+				t.Fatalf("rate %d: nothing at %v, after a wait of %v", rate, at, wait)
+			}
+		}
+	}
+}
+
+func TestPacerWithoutLimit(t *testing.T) {
+	p := NewPacer(0, 1)
+	if got := p.Take(0, 64); got != 64 || p.Wait(0, 1) != 0 {
+		t.Errorf("%d given, wait %v", got, p.Wait(0, 1))
+	}
+}
+
+func TestPacerSurvivesHugeNumbers(t *testing.T) {
+	p := NewPacer(math.MaxUint64, math.MaxUint64)
+	if got := p.Take(math.MaxInt64, 5); got != 5 {
+		t.Errorf("%d given", got)
+	}
+	slow := NewPacer(1, 1)
+	if wait := slow.Wait(0, math.MaxUint64/2); wait != math.MaxInt64 {
+		t.Errorf("wait %v", wait)
+	}
+}
+
+func TestBucket(t *testing.T) {
+	for _, c := range []struct {
+		rate  uint64
+		batch int
+		want  uint64
+	}{{100_000, 1, 1000}, {10, 1, 1}, {10, 64, 64}, {0, 1, 1}, {1_000_000, 64, 10_000}} {
+		if got := Bucket(c.rate, c.batch); got != c.want {
+			t.Errorf("rate %d, batch %d: %d, want %d", c.rate, c.batch, got, c.want)
+		}
+	}
+}
