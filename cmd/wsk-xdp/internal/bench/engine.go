@@ -44,10 +44,12 @@ type engine struct {
 var engines = []engine{
 	{"wsk", "WskSendTo, one datagram per IRP", openWsk},
 	{"wsk-batch", "WskSendMessages, lists of 64", openWskBatch},
+	{"asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames", openAsavie},
 	{"udp", "net.UDPConn, one WriteToUDPAddrPort per datagram", openUDP},
 	{"sendmmsg", "x/net WriteBatch, 64 messages", openSendmmsg},
 	{"sendmmsg-raw", "sendmmsg(2) on a prepared vector of 64", openSendmmsgRaw},
 	{"gso", "UDP_SEGMENT on connected sockets, up to 64 segments", openGSO},
+	{"packet", "PACKET_TX_RING with PACKET_QDISC_BYPASS, ready-made frames", openPacket},
 }
 
 // Names are the engines that there are.
