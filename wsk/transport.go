@@ -34,6 +34,9 @@ type BindRequest struct {
 	// meaning is the sharing matrix of Winsock and not that of Linux.
 	ReuseAddress        bool
 	ExclusiveAddressUse bool
+	// ShareGranted says that the security descriptor of this socket lets others share its address where [Sharing] has to
+	// ask. The default descriptor does not.
+	ShareGranted bool
 }
 
 // Endpoint is the transport's half of a socket.

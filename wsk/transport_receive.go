@@ -72,7 +72,8 @@ type Lender interface {
 	// Release ends the loan. Neither d nor its payload may be used afterwards.
 	Release(d *Datagram)
 	// Keep says that the loan will last: the datagram is buffered or retained by the client. The lender may move the
-	// payload to other memory, and does when the receive ring would run dry otherwise.
+	// payload to other memory, and does when the receive ring would run dry otherwise. The receiver may hold a lock
+	// of its own, so Keep calls nothing of it; and nobody is looking at the payload yet.
 	Keep(d *Datagram)
 }
 
@@ -114,7 +115,8 @@ type Membership struct {
 // ReceivingEndpoint is an Endpoint that receives.
 type ReceivingEndpoint interface {
 	Endpoint
-	// Configure changes what the endpoint delivers. It does not block.
+	// Configure changes what the endpoint delivers. It does not block and does not report to the endpoint's events. It
+	// comes after the success of Bind, one call at a time, and the last one counts.
 	Configure(ReceiveOptions)
 	// Change joins or leaves a group in the kernel's eyes too. It makes a few system calls and does not wait.
 	// STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS: joined already;
