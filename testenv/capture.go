@@ -153,7 +153,8 @@ func parseCaptured(data, oob []byte, from unix.Sockaddr) (Frame, error) {
 // Frames returns what was captured so far, in order.
 func (c *Capture) Frames() []Frame { return c.log.all() }
 
-// Wait blocks until a frame matches and returns the first that does, from the start or the last Reset on. A nil match takes any.
+// Wait blocks until a frame matches and returns the first that does, from the start or the last Reset on. A nil match
+// takes any.
 func (c *Capture) Wait(ctx context.Context, match func(Frame) bool) (Frame, error) {
 	if match == nil {
 		match = func(Frame) bool { return true }

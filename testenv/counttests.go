@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// countTests returns how many top-level tests -test.run and -test.skip select. Package testing does not tell, so the list of
-// tests is read from the *testing.M by reflection; without it the count is 0.
+// countTests returns how many top-level tests -test.run and -test.skip select. Package testing does not tell, so the
+// list of tests is read from the *testing.M by reflection; without it the count is 0.
 func countTests(m any) int {
 	v := reflect.ValueOf(m)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -31,8 +31,8 @@ func countTests(m any) int {
 	return n
 }
 
-// topPattern returns the part of a test selection that concerns top-level tests, nil if there is none or it is unreadable.
-// A skip pattern with subtests skips no top-level test.
+// topPattern returns the part of a test selection that concerns top-level tests, nil if there is none or it is
+// unreadable. A skip pattern with subtests skips no top-level test.
 func topPattern(name string) *regexp.Regexp {
 	f := flag.Lookup(name)
 	if f == nil || f.Value.String() == "" {

@@ -50,10 +50,12 @@ type Packet struct {
 	Payload                     []byte
 }
 
-// Decode decodes a frame and checks everything in it that can be checked: lengths, the IPv4 header checksum, the UDP checksum of
-// a whole datagram (0 is allowed over IPv4 only), ICMP checksums. It uses gopacket and a plain 16-bit sum, and nothing of package frame.
+// Decode decodes a frame and checks everything in it that can be checked: lengths, the IPv4 header checksum, the UDP
+// checksum of a whole datagram (0 is allowed over IPv4 only), ICMP checksums. It uses gopacket and a plain 16-bit
+// sum, and nothing of package frame.
 //
-// The packet is returned as far as it could be decoded even with an error, which wraps ErrMalformed or ErrBadChecksum.
+// The packet is returned as far as it could be decoded even with an error, which wraps ErrMalformed or
+// ErrBadChecksum.
 func Decode(frame []byte) (*Packet, error) {
 	p := &Packet{}
 	decoded := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.DecodeOptions{NoCopy: true})
@@ -186,7 +188,8 @@ func (p *Packet) pseudoHeader(length int) []byte {
 	return append(binary.BigEndian.AppendUint32(out, uint32(length)), 0, 0, 0, p.Protocol)
 }
 
-// fold is the one's complement sum of RFC 1071 in its plainest form, padding each part to an even length; 0xffff means right.
+// fold is the one's complement sum of RFC 1071 in its plainest form, padding each part to an even length; 0xffff
+// means right.
 func fold(parts ...[]byte) uint16 {
 	var sum uint64
 	for _, b := range parts {

@@ -46,7 +46,8 @@ func TestDecodeReadsEveryField(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !p.UDP || p.SourcePort != 1000 || p.DestinationPort != 2000 || p.UDPLength != 59 || !bytes.Equal(p.Payload, pattern(51)) ||
+		if !p.UDP || p.SourcePort != 1000 || p.DestinationPort != 2000 || p.UDPLength != 59 ||
+			!bytes.Equal(p.Payload, pattern(51)) ||
 			p.TOS != 0x2a || p.TTL != 9 || p.Fragment || p.Protocol != 17 || p.SourceMAC.String() != defaultMACs["A"].String() {
 			t.Errorf("six %v: %+v", six, p)
 		}
@@ -64,7 +65,8 @@ func TestDecodeSeesEveryChangedByte(t *testing.T) {
 	for _, six := range []bool{false, true} {
 		good := build(t, six, pattern(33))
 		for at := 14; at < len(good); at++ {
-			// No sum covers the IPv6 header but addresses, length and next header; hop limit, class and label may change.
+			// No sum covers the IPv6 header but addresses, length and next header; hop limit, class and label may
+			// change.
 			if six && (at < 18 || at == 21) {
 				continue
 			}
@@ -165,7 +167,8 @@ func TestReassembler(t *testing.T) {
 	}
 	refused("twice", ErrOverlap, parts[0], parts[1], parts[1])
 	refused("overlap", ErrOverlap, parts[0], fragments(t, frame, 400)[1])
-	refused("behind-the-end", ErrOverlap, parts[3], parts[0], parts[1], fragments(t, build(t, false, pattern(4000)), 800)[4], parts[2])
+	refused("behind-the-end", ErrOverlap, parts[3], parts[0], parts[1],
+		fragments(t, build(t, false, pattern(4000)), 800)[4], parts[2])
 	refused("odd-length", ErrMalformed, fragments(t, frame, 801)[0])
 	wrong := slices.Clone(parts[2])
 	wrong[50] ^= 1

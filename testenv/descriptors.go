@@ -33,9 +33,11 @@ func openDescriptors() map[int]string {
 }
 
 var (
-	socketFamilies = map[int]string{unix.AF_UNIX: "unix", unix.AF_INET: "IPv4", unix.AF_INET6: "IPv6", unix.AF_NETLINK: "netlink",
-		unix.AF_PACKET: "AF_PACKET", unix.AF_XDP: "AF_XDP"}
-	socketTypes = map[int]string{unix.SOCK_STREAM: "stream", unix.SOCK_DGRAM: "datagram", unix.SOCK_RAW: "raw", unix.SOCK_SEQPACKET: "seqpacket"}
+	socketFamilies = map[int]string{unix.AF_UNIX: "unix", unix.AF_INET: "IPv4", unix.AF_INET6: "IPv6",
+		unix.AF_NETLINK: "netlink",
+		unix.AF_PACKET:  "AF_PACKET", unix.AF_XDP: "AF_XDP"}
+	socketTypes = map[int]string{unix.SOCK_STREAM: "stream", unix.SOCK_DGRAM: "datagram", unix.SOCK_RAW: "raw",
+		unix.SOCK_SEQPACKET: "seqpacket"}
 )
 
 // describeDescriptor says more than /proc about sockets and namespaces, so that a leak points at who made it.

@@ -15,7 +15,8 @@ import (
 
 // DropCounterOptions says what is counted. The zero value counts and drops all UDP in native mode.
 type DropCounterOptions struct {
-	// Port counts only whole, untagged datagrams to this UDP port, 0 everything that is UDP, fragments and VLAN frames included.
+	// Port counts only whole, untagged datagrams to this UDP port, 0 everything that is UDP, fragments and VLAN
+	// frames included.
 	Port uint16
 	// Pass counts without dropping.
 	Pass bool
@@ -23,8 +24,8 @@ type DropCounterOptions struct {
 	Generic bool
 }
 
-// DropCounter is an XDP program that counts datagrams at an interface, and drops them, before the stack pays for them. What it
-// does not count passes, so that neighbours are still resolved. Its methods may be called concurrently.
+// DropCounter is an XDP program that counts datagrams at an interface, and drops them, before the stack pays for
+// them. What it does not count passes, so that neighbours are still resolved. Its methods may be called concurrently.
 type DropCounter struct {
 	mu       sync.Mutex // guards what follows, for Close
 	counters *ebpf.Map
@@ -53,7 +54,9 @@ func NewDropCounter(i *Iface, opts DropCounterOptions) (c *DropCounter, err erro
 			c = nil
 		}
 	}()
-	c.counters, err = ebpf.NewMap(&ebpf.MapSpec{Name: "wsk_counters", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 2})
+	c.counters, err = ebpf.NewMap(&ebpf.MapSpec{
+		Name: "wsk_counters", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 2,
+	})
 	if err != nil {
 		return c, fmt.Errorf("create counter map: %w%s", err, bpfHint(err))
 	}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetDown takes the interface down administratively and waits until that shows. Its peer loses carrier; the kernel forgets
-// its neighbours and its IPv6 addresses.
+// SetDown takes the interface down administratively and waits until that shows. Its peer loses carrier; the kernel
+// forgets its neighbours and its IPv6 addresses.
 func (i *Iface) SetDown() error {
 	err := i.change("set down", func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
 	if err != nil {
@@ -22,8 +22,8 @@ func (i *Iface) SetDown() error {
 	return i.AwaitOper(netlink.OperDown, setupTimeout)
 }
 
-// SetUp takes the interface up administratively and waits for carrier, which comes only if the peer is up too, and for its
-// addresses. IPv6 addresses that SetDown lost are not restored: add them again.
+// SetUp takes the interface up administratively and waits for carrier, which comes only if the peer is up too, and
+// for its addresses. IPv6 addresses that SetDown lost are not restored: add them again.
 func (i *Iface) SetUp() error {
 	if err := i.up(); err != nil {
 		return err

@@ -60,8 +60,8 @@ func (e *MissingError) Error() string {
 // Unwrap returns the reason.
 func (e *MissingError) Unwrap() error { return e.Reason }
 
-// Check returns nil if the machine has everything asked for, else a *MissingError for the first thing it lacks. Each is tried
-// once per process, for real.
+// Check returns nil if the machine has everything asked for, else a *MissingError for the first thing it lacks. Each
+// is tried once per process, for real.
 func Check(c Capability) error {
 	for _, n := range capabilityNames {
 		if c&n.c == 0 {
@@ -80,9 +80,9 @@ var skipped struct {
 	tests []string
 }
 
-// Require ends the test if the machine lacks something. It skips, with the reason and the command that would make the test
-// run; but where CI is set to true, and as root, a test that cannot run has failed. A skip that is meant there is named in
-// WSKXDP_ALLOW_SKIP, a comma-separated list of test names.
+// Require ends the test if the machine lacks something. It skips, with the reason and the command that would make the
+// test run; but where CI is set to true, and as root, a test that cannot run has failed. A skip that is meant there
+// is named in WSKXDP_ALLOW_SKIP, a comma-separated list of test names.
 func Require(t TB, c Capability) {
 	t.Helper()
 	err := Check(c)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func TestSeed(t *testing.T) {
 		t.Errorf("got %q", f.fatal)
 	}
 	t.Setenv("TEST_SEED", "")
-	if Seed(t) == Seed(t) {
+	if first := Seed(t); first == Seed(t) {
 		t.Error("two fresh seeds are the same")
 	}
 }
@@ -199,6 +200,31 @@ func TestNamespaceAndRingLeaksAreNamed(t *testing.T) {
 	}
 	if leaks := inv.leaks(settleTime); len(leaks) != 0 {
 		t.Errorf("left: %v", leaks)
+	}
+}
+
+func init() {
+	children["leaky"] = func() error { Main(leakyMain{}); return nil }
+}
+
+// leakyMain stands for a *testing.M whose tests pass and leave a descriptor.
+type leakyMain struct{}
+
+func (leakyMain) Run() int {
+	_, _ = unix.Open("/dev/zero", unix.O_RDONLY, 0)
+	return 0
+}
+
+func TestMainFailsOnLeaks(t *testing.T) {
+	cmd := childCommand(t, "leaky")
+	cmd.Stderr = nil
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != ExitLeak || !strings.Contains(string(exit.Stderr), "/dev/zero") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(string(out), "0 tests ran, 0 skipped") {
+		t.Errorf("printed %q", out)
 	}
 }
 

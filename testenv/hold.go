@@ -29,8 +29,8 @@ type Hold struct {
 }
 
 // HoldReceive stops reception at the interface: frames wait in a queue behind it instead of being processed or freed,
-// so the sender's completions (which the kernel gives when it frees a frame) stay out, whatever the sender does. far is the
-// other end of the veth, from where it primes the queue with a few frames of an experimental EtherType.
+// so the sender's completions (which the kernel gives when it frees a frame) stay out, whatever the sender does. far
+// is the other end of the veth, from where it primes the queue with a few frames of an experimental EtherType.
 //
 //	A wsk0 ──► wsk1 ingress ─redirect─► wsk-hold (ifb) tbf 1 byte/s ─► wsk1 stack
 //
@@ -148,11 +148,13 @@ func (d *Hold) Drop() error {
 	return errors.Join(errs...)
 }
 
-// replaceTBF sets a token bucket as root of the device. The request is built here because package netlink gives the burst
-// in time only, which the kernel cuts at 4.3 s: too little for a rate this low.
+// replaceTBF sets a token bucket as root of the device. The request is built here because package netlink gives the
+// burst in time only, which the kernel cuts at 4.3 s: too little for a rate this low.
 func replaceTBF(h *netlink.Handle, ns *Namespace, ifindex int, bytesPerSecond, burst uint32) error {
 	req := nl.NewNetlinkRequest(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
-	req.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(ifindex), Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT})
+	req.AddData(&nl.TcMsg{
+		Family: nl.FAMILY_ALL, Ifindex: int32(ifindex), Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT,
+	})
 	req.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("tbf")))
 	opt := nl.TcTbfQopt{Limit: holdQueue}
 	opt.Rate.Rate = bytesPerSecond

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Indices of the veth ends that are not left to the kernel: see the package comment for why they differ.
+// Indices of the veth ends on whose side a pair is made; the other ends get what their namespace has free, from 2 on.
+// See the package comment for why they must differ.
 const (
 	indexA  = 10
-	indexRA = 20
-	indexRB = 21
+	indexRB = 20
 )
 
 // Iface is a network interface inside a namespace. Its methods change it and return when the kernel has taken the
@@ -64,19 +64,15 @@ func FindIface(ns *Namespace, name string) (*Iface, error) {
 	return &Iface{ns: ns, name: name, index: l.Attrs().Index, mac: l.Attrs().HardwareAddr}, nil
 }
 
-type vethEnd struct {
-	End
-	index int // 0 leaves it to the kernel
-}
-
-// newVeth makes a veth pair, each end in its namespace with all its properties, in one request.
-func newVeth(aNS *Namespace, a vethEnd, bNS *Namespace, b vethEnd, mtu int) (*Iface, *Iface, error) {
+// newVeth makes a veth pair, each end in its namespace with all its properties, in one request. The index is that of
+// a, 0 for the kernel's choice.
+func newVeth(aNS *Namespace, a End, index int, bNS *Namespace, b End, mtu int) (*Iface, *Iface, error) {
 	h, err := aNS.Netlink()
 	if err != nil {
 		return nil, nil, err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.Index, attrs.MTU, attrs.HardwareAddr = a.Name, a.index, mtu, a.MAC
+	attrs.Name, attrs.Index, attrs.MTU, attrs.HardwareAddr = a.Name, index, mtu, a.MAC
 	attrs.NumTxQueues, attrs.NumRxQueues = a.TX, a.RX
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerMTU, veth.PeerHardwareAddr = b.Name, uint32(mtu), b.MAC

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SendFrame sends one frame, as it is, from the interface: malformed ones, tagged ones, answers of a fake neighbour. The
-// driver's own limits hold; on veth that is 14 bytes to MTU + 18.
+// SendFrame sends one frame, as it is, from the interface: malformed ones, tagged ones, answers of a fake neighbour.
+// The driver's own limits hold; on veth that is 14 bytes to MTU + 18.
 func (i *Iface) SendFrame(frame []byte) error {
 	fd, err := i.ns.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
 	if err != nil {

@@ -114,8 +114,8 @@ func (l *Lab) Namespaces() []*Namespace {
 	return out
 }
 
-// Close detaches the counter and gives up the namespaces. Judges that are still open keep theirs alive: close them first. A
-// second Close does nothing.
+// Close detaches the counter and gives up the namespaces. Judges that are still open keep theirs alive: close them
+// first. A second Close does nothing.
 func (l *Lab) Close() error {
 	var errs []error
 	if l.Counter != nil {
@@ -131,7 +131,7 @@ func (l *Lab) connect() error {
 	t := l.Topology
 	switch t.Shape {
 	case Direct:
-		a, b, err := newVeth(l.A.NS, vethEnd{End: t.A, index: indexA}, l.B.NS, vethEnd{End: t.B}, t.MTU)
+		a, b, err := newVeth(l.A.NS, t.A, indexA, l.B.NS, t.B, t.MTU)
 		if err != nil {
 			return err
 		}

@@ -69,13 +69,15 @@ func TestLabIsWhatTheTopologySays(t *testing.T) {
 	Require(t, NetNS)
 	mac := net.HardwareAddr{2, 1, 2, 3, 4, 5}
 	addrs := prefixes("192.0.2.1/24", "192.0.2.9/24", "2001:db8::1/64", "2001:db8::9/64")
-	lab := NewLabT(t, Topology{MTU: 2000, A: End{Name: "left", MAC: mac, Addrs: addrs, TX: 3, RX: 2}, B: End{Name: "right", RX: 5, TX: 2}})
+	lab := NewLabT(t, Topology{MTU: 2000, A: End{Name: "left", MAC: mac, Addrs: addrs, TX: 3, RX: 2},
+		B: End{Name: "right", RX: 5, TX: 2}})
 	links, err := lab.A.NS.Links()
 	if err != nil || len(links) != 1 {
 		t.Fatalf("links of A: %v, %v", links, err)
 	}
 	l := links[0]
-	if l.Name != "left" || l.MTU != 2000 || l.MAC != mac.String() || l.TX != 3 || l.RX != 2 || l.OperState != "up" || l.Kind != "veth" {
+	if l.Name != "left" || l.MTU != 2000 || l.MAC != mac.String() || l.TX != 3 || l.RX != 2 ||
+		l.OperState != "up" || l.Kind != "veth" {
 		t.Errorf("A has %+v", l)
 	}
 	if len(l.Addrs) != len(addrs) {
@@ -100,7 +102,7 @@ func TestLabIsWhatTheTopologySays(t *testing.T) {
 
 func TestLabWithoutAddressesAndWithoutIPv6(t *testing.T) {
 	Require(t, NetNS)
-	lab := NewLabT(t, Topology{NoIPv6: true, MTU: 600, A: End{Addrs: []netip.Prefix{}}})
+	lab := NewLabT(t, Topology{NoIPv6: true, A: End{Addrs: []netip.Prefix{}}})
 	if len(lab.A.Addrs) != 0 || lab.A.IPv4().IsValid() {
 		t.Errorf("A has %v", lab.A.Addrs)
 	}
@@ -119,13 +121,50 @@ func TestLabWithoutAddressesAndWithoutIPv6(t *testing.T) {
 	}
 }
 
+// Below IPv6's minimum only IPv4 is possible, and 68 is the least of all.
+func TestLabWithTheSmallestMTU(t *testing.T) {
+	Require(t, NetNS)
+	lab := NewLabT(t, Topology{NoIPv6: true, MTU: 68})
+	exchangeUDP(t, lab.A, lab.B, lab.A.IPv4(), lab.B.IPv4(), 0, 500)
+}
+
+// Duplicate address detection would take a second or more.
+func TestLabIsReadyAtOnce(t *testing.T) {
+	Require(t, NetNS)
+	best := time.Hour
+	for range 5 {
+		start := time.Now()
+		lab := NewLabT(t, Topology{Shape: Routed})
+		best = min(best, time.Since(start))
+		h, _ := lab.B.NS.Netlink()
+		list, err := h.AddrList(nil, unix.AF_INET6)
+		if err != nil {
+			t.Fatal(err)
+		}
+		local := false
+		for _, a := range list {
+			local = local || a.IP.IsLinkLocalUnicast()
+			if a.Flags&unix.IFA_F_TENTATIVE != 0 {
+				t.Errorf("%v is tentative", a.IPNet)
+			}
+		}
+		if !local {
+			t.Error("B has no link-local address")
+		}
+	}
+	if best > 500*time.Millisecond {
+		t.Errorf("the fastest of five labs took %v", best)
+	}
+}
+
 func TestTopologyProblemsAreAllTold(t *testing.T) {
 	_, err := NewLab(Topology{Shape: 9, MTU: 20, FarMTU: 1400, Neighbours: 7, PeerXDP: 9,
 		A: End{Name: "a-name-of-16-byte", MAC: net.HardwareAddr{1, 0, 0, 0, 0, 0}, TX: -1, Addrs: []netip.Prefix{{}}}})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"shape 9", "MTU 20", "far MTU", "neighbours 7", "XDP action 9", "a-name-of-16-byte", "no unicast", "-1 queues", "zero netip.Prefix"} {
+	for _, want := range []string{"shape 9", "MTU 20", "far MTU", "neighbours 7", "XDP action 9",
+		"a-name-of-16-byte", "no unicast", "-1 queues", "zero netip.Prefix"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %q: %v", want, err)
 		}

@@ -26,7 +26,8 @@ func buildAndBlock() error {
 	return buildAnd(func() { _ = announceAndBlock() })
 }
 
-// buildAnd builds everything this package has, ties both ends to the watching namespace, and then does end, closing nothing.
+// buildAnd builds everything this package has, ties both ends to the watching namespace, and then does end, closing
+// nothing.
 func buildAnd(end func()) error {
 	lab, err := NewLab(Topology{Shape: Routed})
 	if err != nil {
@@ -34,8 +35,8 @@ func buildAnd(end func()) error {
 	}
 	watch := &Namespace{fd: sentinelFD}
 	for name, ns := range map[string]*Namespace{"child-a": lab.A.NS, "child-b": lab.B.NS, "child-r": lab.Router.NS} {
-		e := vethEnd{End: End{Name: name, TX: 1, RX: 1}}
-		if _, _, err := newVeth(ns, e, watch, e, 1500); err != nil {
+		e := End{Name: name, TX: 1, RX: 1}
+		if _, _, err := newVeth(ns, e, 0, watch, e, 1500); err != nil {
 			return err
 		}
 	}

@@ -13,16 +13,16 @@ import (
 // ExitLeak is the exit code of Main when all tests passed but something is left.
 const ExitLeak = 99
 
-// settleTime is how long what is being closed may take to go: goroutines end and descriptors close a little after the call
-// that ends them.
+// settleTime is how long what is being closed may take to go: goroutines end and descriptors close a little after the
+// call that ends them.
 const settleTime = 3 * time.Second
 
 // Main runs a package's tests and exits; m is a *testing.M:
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
-// When the tests passed it fails the package with ExitLeak on descriptors, socket mappings or goroutines that were not there
-// before, and names them. It prints how many top-level tests ran and which were skipped by Require.
+// When the tests passed it fails the package with ExitLeak on descriptors, socket mappings or goroutines that were
+// not there before, and names them. It prints how many top-level tests ran and which were skipped by Require.
 func Main(m interface{ Run() int }) {
 	before := takeInventory()
 	code := m.Run()

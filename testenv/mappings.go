@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,21 +52,6 @@ func (m mapping) unmap() error {
 		return fmt.Errorf("unmap ring: %w", errno)
 	}
 	return nil
-}
-
-// closePeerSocket unmaps the rings of the socket, found by its inode, before it closes the descriptor.
-func closePeerSocket(s *xdp.Socket) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(s.FD(), &st); err != nil {
-		return errors.Join(fmt.Errorf("stat AF_XDP socket: %w", err), s.Close())
-	}
-	var errs []error
-	for _, m := range socketMappings() {
-		if m.inode == st.Ino {
-			errs = append(errs, m.unmap())
-		}
-	}
-	return errors.Join(append(errs, s.Close())...)
 }
 
 // unmapOrphans unmaps socket mappings that were not there before and whose socket has no descriptor: what a failed

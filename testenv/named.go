@@ -21,9 +21,10 @@ var ErrNotOurs = errors.New("namespace is not ours")
 // DefaultPrefix names the namespaces of `lab up`: wsk-a, wsk-b and, with a router, wsk-r.
 const DefaultPrefix = "wsk"
 
-// UpNamed builds a lab in namespaces with the names prefix-a, prefix-b and prefix-r, which outlive the process. Closing the lab
-// closes descriptors only; DownNamed removes it. What it makes is recorded, by namespace inode, before it gets its name, so
-// that DownNamed finds all of it, and nothing else, even if the process is killed in between.
+// UpNamed builds a lab in namespaces with the names prefix-a, prefix-b and prefix-r, which outlive the process.
+// Closing the lab closes descriptors only; DownNamed removes it. What it makes is recorded, by namespace inode,
+// before it gets its name, so that DownNamed finds all of it, and nothing else, even if the process is killed in
+// between.
 //
 // It needs root, for mounts in /run/netns. PeerXDP must be XDPNone: a program would die with the process.
 func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
@@ -44,7 +45,8 @@ func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
 	}
 	for _, ns := range old.Namespaces {
 		if ns.presence() == Present {
-			return nil, fmt.Errorf("lab up %s: %w: namespace %s is there; run `wsk-xdp lab down` first", prefix, ErrLabExists, ns.Name)
+			return nil, fmt.Errorf("lab up %s: %w: namespace %s is there; run `wsk-xdp lab down` first",
+				prefix, ErrLabExists, ns.Name)
 		}
 	}
 	state := labState{Prefix: prefix, Created: time.Now()}
@@ -75,7 +77,8 @@ func (s *labState) add(role string) (*Namespace, error) {
 	if errors.Is(err, fs.ErrExist) {
 		// Not ours: forget it again, so that cleaning up leaves it alone.
 		s.Namespaces = s.Namespaces[:len(s.Namespaces)-1]
-		err = fmt.Errorf("%w: namespace %s is there and not recorded as ours; remove it with `ip netns del %s`", ErrLabExists, name, name)
+		err = fmt.Errorf("%w: namespace %s is there and not recorded as ours; remove it with `ip netns del %s`",
+			ErrLabExists, name, name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, ns.Close())
@@ -102,9 +105,9 @@ func (n *Namespace) giveName(name string) error {
 	return nil
 }
 
-// DownNamed removes what UpNamed recorded under the prefix, and returns the names it removed: none when no such lab is up. Links are
-// deleted even if processes still run in the namespaces. A name that belongs to somebody else's namespace by now is left alone, with an
-// error that wraps ErrNotOurs.
+// DownNamed removes what UpNamed recorded under the prefix, and returns the names it removed: none when no such lab
+// is up. Links are deleted even if processes still run in the namespaces. A name that belongs to somebody else's
+// namespace by now is left alone, with an error that wraps ErrNotOurs.
 func DownNamed(prefix string) (removed []string, err error) {
 	if err := checkNamespaceName(prefix); err != nil {
 		return nil, err
@@ -141,7 +144,7 @@ func (s *labState) remove() (removed []string, err error) {
 				errs = append(errs, err)
 			}
 		case Foreign:
-			errs = append(errs, fmt.Errorf("lab down %s: %w: %s was replaced by another namespace; remove it with `ip netns del %s`",
+			errs = append(errs, fmt.Errorf("lab down %s: %w: another namespace is called %s now; to remove it: `ip netns del %s`",
 				s.Prefix, ErrNotOurs, ns.Name, ns.Name))
 		}
 	}

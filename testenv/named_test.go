@@ -24,8 +24,8 @@ func init() {
 	}
 }
 
-// TestNamedLab runs the life of a named lab in a mount namespace with a /run of its own, so that nothing of it can stay behind
-// or meet a lab that somebody uses.
+// TestNamedLab runs the life of a named lab in a mount namespace with a /run of its own, so that nothing of it can
+// stay behind or meet a lab that somebody uses.
 func TestNamedLab(t *testing.T) {
 	Require(t, NetNS)
 	cmd := childCommand(t, "named")
@@ -50,7 +50,8 @@ func namedLabStory() error {
 		name string
 		run  func() error
 	}{
-		{"down before up", downFindsNothing}, {"up, status, down", upStatusDown}, {"up twice", upTwice}, {"foreign", foreignIsLeftAlone},
+		{"down before up", downFindsNothing}, {"up, status, down", upStatusDown}, {"up twice", upTwice},
+		{"foreign", foreignIsLeftAlone},
 		{"foreign before up", foreignBeforeUp}, {"killed", killedHalfWay}, {"names", badNames},
 	} {
 		if err := step.run(); err != nil {
@@ -85,7 +86,8 @@ func upStatusDown() error {
 		return fmt.Errorf("status %+v, %v", status, err)
 	}
 	for _, ns := range status[0].Namespaces {
-		if ns.Presence != Present || ns.Name != "wsk-"+ns.Role || len(ns.Links) == 0 || ns.Links[0].OperState != "up" || len(ns.Links[0].Addrs) != 2 {
+		if ns.Presence != Present || ns.Name != "wsk-"+ns.Role || len(ns.Links) == 0 ||
+			ns.Links[0].OperState != "up" || len(ns.Links[0].Addrs) != 2 {
 			return fmt.Errorf("namespace %+v", ns)
 		}
 	}

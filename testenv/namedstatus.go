@@ -41,7 +41,8 @@ type LinkStatus struct {
 	Addrs          []netip.Prefix // without link-local ones
 }
 
-// StatusNamed describes the named labs that are recorded: that of the prefix, or all of them for "". It needs root to look inside.
+// StatusNamed describes the named labs that are recorded: that of the prefix, or all of them for "". It needs root to
+// look inside.
 func StatusNamed(prefix string) ([]NamedStatus, error) {
 	pattern := "*"
 	if prefix != "" {

@@ -145,11 +145,12 @@ func (n *Namespace) Netlink() (*netlink.Handle, error) {
 	return h, nil
 }
 
-// Do runs f on an operating system thread that is in the namespace and puts the thread back. Goroutines that f starts are
-// not in the namespace; sockets that f makes stay in it. f must not call runtime.LockOSThread.
+// Do runs f on an operating system thread that is in the namespace and puts the thread back. Goroutines that f starts
+// are not in the namespace; sockets that f makes stay in it. f must not call runtime.LockOSThread.
 //
-// The error is that of f. A panic in f is raised again in the caller. If f ends its goroutine (t.FailNow does), Do returns an
-// error, so use t.Error inside f. A thread that cannot be put back is abandoned, and f's result still holds.
+// The error is that of f. A panic in f is raised again in the caller. If f ends its goroutine (t.FailNow does), Do
+// returns an error, so use t.Error inside f. A thread that cannot be put back is abandoned, and f's result still
+// holds.
 func (n *Namespace) Do(f func() error) error {
 	n.mu.Lock()
 	if n.fd < 0 {
@@ -179,7 +180,8 @@ func (n *Namespace) Socket(domain, typ, proto int) (int, error) {
 	return fd, nil
 }
 
-// Close gives up the descriptor and the netlink handle; the name of a named namespace stays. A second Close does nothing.
+// Close gives up the descriptor and the netlink handle; the name of a named namespace stays. A second Close does
+// nothing.
 func (n *Namespace) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -8,15 +8,16 @@ import (
 	"github.com/safchain/ethtool"
 )
 
-// offloadFeatures are those of veth that change what crosses the wire: partial checksums and unsegmented datagrams on the
-// way out, merged ones on the way in. Names as the kernel has them (net/ethtool/common.c, netdev_features_strings).
+// offloadFeatures are those of veth that change what crosses the wire: partial checksums and unsegmented datagrams on
+// the way out, merged ones on the way in. Names as the kernel has them (net/ethtool/common.c,
+// netdev_features_strings).
 var offloadFeatures = []string{
 	"tx-checksum-ip-generic", "tx-checksum-sctp", "tx-generic-segmentation", "tx-tcp-segmentation",
 	"tx-tcp6-segmentation", "tx-udp-segmentation", "tx-scatter-gather", "rx-gro", "rx-gro-list", "rx-udp-gro-forwarding",
 }
 
-// DisableOffloads turns off checksum and segmentation offload and receive offload, so that every frame crosses the link as it
-// would cross a cable.
+// DisableOffloads turns off checksum and segmentation offload and receive offload, so that every frame crosses the
+// link as it would cross a cable.
 func (i *Iface) DisableOffloads() error {
 	return i.withEthtool("turn offloads off", func(e *ethtool.Ethtool) error {
 		have, err := e.Features(i.name)

@@ -12,9 +12,9 @@ import (
 // ErrOverlap: two fragments of a datagram cover the same bytes, or its end is in two places.
 var ErrOverlap = errors.New("overlapping fragments")
 
-// Reassembler puts datagrams together and judges them: besides all that Decode checks, fragments must not overlap, only the
-// last may have a length that is no multiple of 8, and all must agree in TOS, TTL and link layer addresses. It keeps incomplete datagrams
-// for ever and is meant for the frames of one test. It is for one goroutine.
+// Reassembler puts datagrams together and judges them: besides all that Decode checks, fragments must not overlap,
+// only the last may have a length that is no multiple of 8, and all must agree in TOS, TTL and link layer addresses.
+// It keeps incomplete datagrams for ever and is meant for the frames of one test. It is for one goroutine.
 type Reassembler struct {
 	pending map[fragmentKey][]*Packet
 }
@@ -25,15 +25,17 @@ type fragmentKey struct {
 	protocol            uint8
 }
 
-// Add takes one frame. It returns the datagram that the frame completes or is, nil when more fragments are needed, and an error for a
-// frame that is wrong. A datagram put together has the headers of its first fragment, Fragment false, and the whole payload.
+// Add takes one frame. It returns the datagram that the frame completes or is, nil when more fragments are needed,
+// and an error for a frame that is wrong. A datagram put together has the headers of its first fragment, Fragment
+// false, and the whole payload.
 func (r *Reassembler) Add(frame []byte) (*Packet, error) {
 	p, err := Decode(frame)
 	if err != nil || !p.Fragment {
 		return p, err
 	}
 	if p.MoreFragments && len(p.IPPayload)%8 != 0 {
-		return nil, fmt.Errorf("%w: fragment at %d has %d bytes and is not the last", ErrMalformed, p.FragmentOffset, len(p.IPPayload))
+		return nil, fmt.Errorf("%w: fragment at %d has %d bytes and is not the last",
+			ErrMalformed, p.FragmentOffset, len(p.IPPayload))
 	}
 	key := fragmentKey{p.Source, p.Destination, p.ID, p.Protocol}
 	if r.pending == nil {
@@ -76,8 +78,8 @@ func assemble(parts []*Packet) (*Packet, error) {
 	return &whole, whole.decodeTransport(payload)
 }
 
-// DecodeAll decodes frames in order and returns the UDP datagrams among them, put together from fragments. It fails on the first
-// frame that is wrong, and when a datagram stays incomplete. What is not UDP is checked and left out.
+// DecodeAll decodes frames in order and returns the UDP datagrams among them, put together from fragments. It fails
+// on the first frame that is wrong, and when a datagram stays incomplete. What is not UDP is checked and left out.
 func DecodeAll(frames []Frame) ([]*Packet, error) {
 	var r Reassembler
 	var out []*Packet
@@ -96,8 +98,8 @@ func DecodeAll(frames []Frame) ([]*Packet, error) {
 	return out, nil
 }
 
-// IsUDP matches frames that carry UDP to the port, for Capture.Wait; port 0 matches every port. Fragments behind the first match
-// only port 0.
+// IsUDP matches frames that carry UDP to the port, for Capture.Wait; port 0 matches every port. Fragments behind the
+// first match only port 0.
 func IsUDP(port uint16) func(Frame) bool {
 	return func(f Frame) bool {
 		p, err := Decode(f.Data)

@@ -48,12 +48,6 @@ func (r *record[T]) all() []T {
 	return slices.Clone(r.items)
 }
 
-func (r *record[T]) len() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.items)
-}
-
 func (r *record[T]) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,8 +103,8 @@ func (r *record[T]) find(ctx context.Context, what string, match func(T) bool) (
 // taken away from what it waits for.
 const pollTick = 200 * time.Microsecond
 
-// Poll looks at a condition until it holds, fails, or ctx ends. It is for conditions that have no event to wait for; the
-// first look comes at once.
+// Poll looks at a condition until it holds, fails, or ctx ends. It is for conditions that have no event to wait for;
+// the first look comes at once.
 func Poll(ctx context.Context, what string, cond func() (bool, error)) error {
 	tick := time.NewTicker(pollTick)
 	defer tick.Stop()

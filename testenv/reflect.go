@@ -4,9 +4,9 @@ package testenv
 
 import "encoding/binary"
 
-// reflectFrame exchanges source and destination of a UDP frame in place: MAC addresses, IP addresses, and ports where the frame
-// carries them. Every checksum stays right because a sum does not depend on the order of its terms. It returns false, and may
-// have changed nothing, for anything that is not UDP over IPv4 or IPv6, tagged or not.
+// reflectFrame exchanges source and destination of a UDP frame in place: MAC addresses, IP addresses, and ports where
+// the frame carries them. Every checksum stays right because a sum does not depend on the order of its terms. It
+// returns false, and may have changed nothing, for anything that is not UDP over IPv4 or IPv6, tagged or not.
 func reflectFrame(f []byte) bool {
 	at := 12
 	for at+2 <= len(f) && isVLAN(binary.BigEndian.Uint16(f[at:])) {

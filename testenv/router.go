@@ -24,10 +24,10 @@ func (l *Lab) connectRouter() error {
 	near := End{Name: "ra", MAC: defaultMACs["RA"], TX: 1, RX: t.A.TX}
 	far := End{Name: "rb", MAC: defaultMACs["RB"], TX: 1, RX: t.B.TX}
 	var err error
-	if l.A.If, r.A, err = newVeth(l.A.NS, vethEnd{t.A, indexA}, r.NS, vethEnd{near, indexRA}, t.MTU); err != nil {
+	if l.A.If, r.A, err = newVeth(l.A.NS, t.A, indexA, r.NS, near, t.MTU); err != nil {
 		return err
 	}
-	r.B, l.B.If, err = newVeth(r.NS, vethEnd{far, indexRB}, l.B.NS, vethEnd{End: t.B}, t.FarMTU)
+	r.B, l.B.If, err = newVeth(r.NS, far, indexRB, l.B.NS, t.B, t.FarMTU)
 	return err
 }
 
@@ -91,8 +91,8 @@ func (l *Lab) addStaticNeighbours() error {
 	return nil
 }
 
-// AddRoute adds a route through the interface; the zero Prefix is the default route of the gateway's family. A zero gateway
-// makes the destination on-link.
+// AddRoute adds a route through the interface; the zero Prefix is the default route of the gateway's family. A zero
+// gateway makes the destination on-link.
 func (i *Iface) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
 	h, err := i.ns.Netlink()
 	if err != nil {

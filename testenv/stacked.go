@@ -15,7 +15,8 @@ import (
 // ErrNotSupported is wrapped by errors about something that this kernel lacks.
 var ErrNotSupported = errors.New("not supported by this kernel")
 
-// Macvlan puts a macvlan in bridge mode on the interface and waits until it can be used. An empty mac lets the kernel choose.
+// Macvlan puts a macvlan in bridge mode on the interface and waits until it can be used. An empty mac lets the kernel
+// choose.
 func (i *Iface) Macvlan(name string, mac net.HardwareAddr, addrs ...netip.Prefix) (*Iface, error) {
 	// Otherwise the lower interface answers ARP for the macvlan's address, with its own.
 	if err := i.ns.Sysctl("ipv4/conf/"+i.name+"/arp_ignore", "1"); err != nil {
@@ -26,16 +27,16 @@ func (i *Iface) Macvlan(name string, mac net.HardwareAddr, addrs ...netip.Prefix
 	return i.stack(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}, addrs)
 }
 
-// VLAN puts an 802.1Q device on the interface. The error wraps ErrNotSupported where the kernel has no 8021q; tests then
-// send and capture tagged frames instead.
+// VLAN puts an 802.1Q device on the interface. The error wraps ErrNotSupported where the kernel has no 8021q; tests
+// then send and capture tagged frames instead.
 func (i *Iface) VLAN(name string, id uint16, addrs ...netip.Prefix) (*Iface, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.ParentIndex = name, i.Index()
 	return i.stack(&netlink.Vlan{LinkAttrs: attrs, VlanId: int(id), VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}, addrs)
 }
 
-// Bridge makes a bridge, puts the interface into it, and moves addrs (which the interface must have) to the bridge. Spanning tree
-// and multicast snooping are off, so that the port forwards at once.
+// Bridge makes a bridge, puts the interface into it, and moves addrs (which the interface must have) to the bridge.
+// Spanning tree and multicast snooping are off, so that the port forwards at once.
 func (i *Iface) Bridge(name string, addrs ...netip.Prefix) (*Iface, error) {
 	h, err := i.ns.Netlink()
 	if err != nil {

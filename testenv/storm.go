@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stormBatch requests go into one write: the kernel handles them, and queues their events to every subscriber, before the
-// write returns, faster than any subscriber reads.
+// stormBatch requests go into one write: the kernel handles them, and queues their events to every subscriber, before
+// the write returns, faster than any subscriber reads.
 const stormBatch = 256
 
-// NeighbourStorm enters and removes n permanent neighbours of a range nobody uses (240.0.0.0/4), as fast as the kernel takes
-// them: 2·n events, enough of which overrun the receive buffer of a subscriber (ENOBUFS). Nothing of it stays.
+// NeighbourStorm enters and removes n permanent neighbours of a range nobody uses (240.0.0.0/4), as fast as the
+// kernel takes them: 2·n events, enough of which overrun the receive buffer of a subscriber (ENOBUFS). Nothing of it
+// stays.
 func (i *Iface) NeighbourStorm(n int) error {
 	var sock *nl.NetlinkSocket
 	err := i.ns.Do(func() (err error) {

@@ -41,7 +41,8 @@ func writeSysctl(key, value string) error {
 	return nil
 }
 
-// labSysctls make a fresh namespace predictable whatever the host's defaults are. IPv6 ones are skipped where the kernel has no IPv6.
+// labSysctls make a fresh namespace predictable whatever the host's defaults are. IPv6 ones are skipped where the
+// kernel has no IPv6.
 var labSysctls = []struct{ key, value string }{
 	// A new namespace inherits these from the host; a strict filter would eat spoofed and asymmetric test traffic.
 	{"ipv4/conf/all/rp_filter", "0"},
@@ -51,7 +52,6 @@ var labSysctls = []struct{ key, value string }{
 	{"ipv6/icmp/ratelimit", "0"},
 	// Duplicate address detection keeps an address tentative for a second or more.
 	{"ipv6/conf/default/accept_dad", "0"},
-	{"ipv6/conf/default/dad_transmits", "0"},
 	// Nothing advertises routes here; solicitations would only be noise in captures and counters.
 	{"ipv6/conf/default/router_solicitations", "0"},
 	{"ipv6/conf/default/accept_ra", "0"},

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TB is the part of testing.TB that the wrappers need. Naming it here keeps package testing out of programs that use testenv.
+// TB is the part of testing.TB that the wrappers need. Naming it here keeps package testing out of programs that use
+// testenv.
 type TB interface {
 	Helper()
 	Name() string
@@ -101,8 +102,8 @@ func HoldReceiveT(t TB, rx, tx *Iface) *Hold {
 	return h
 }
 
-// Eventually polls a condition for at most d and ends the test if it does not come to hold. Where an event announces the
-// condition, wait for the event instead.
+// Eventually polls a condition for at most d and ends the test if it does not come to hold. Where an event announces
+// the condition, wait for the event instead.
 func Eventually(t TB, d time.Duration, what string, cond func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)

@@ -49,13 +49,13 @@ type End struct {
 	MAC net.HardwareAddr
 	// Addrs are IPv4 and IPv6 addresses, each with its prefix length. Nil: the drawn ones. Empty, not nil: none.
 	Addrs []netip.Prefix
-	// TX and RX are the numbers of queues. Default 1. A native XDP program needs RX of one end ≥ TX of the other: an RX left
-	// at 0 follows the other end's TX, so only an RX that is set can break that.
+	// TX and RX are the numbers of queues. Default 1. A native XDP program needs RX of one end ≥ TX of the other: an
+	// RX left at 0 follows the other end's TX, so only an RX that is set can break that.
 	TX, RX int
 }
 
-// Topology describes a lab. The zero value is a direct veth pair with MTU 1500, one queue, both families, dynamic neighbours, and
-// all offloads off, so that what the kernel sends carries complete checksums.
+// Topology describes a lab. The zero value is a direct veth pair with MTU 1500, one queue, both families, dynamic
+// neighbours, and all offloads off, so that what the kernel sends carries complete checksums.
 type Topology struct {
 	Shape Shape
 	A, B  End
@@ -67,8 +67,8 @@ type Topology struct {
 	// NoIPv6 leaves the default IPv6 addresses out and turns IPv6 off on the interfaces, which also silences neighbour
 	// discovery and multicast listener reports.
 	NoIPv6 bool
-	// Offloads leaves the kernel's defaults for checksum and segmentation offload. Frames that the kernel sends over a veth
-	// then carry partial checksums. False turns them off at every end.
+	// Offloads leaves the kernel's defaults for checksum and segmentation offload. Frames that the kernel sends over
+	// a veth then carry partial checksums. False turns them off at every end.
 	Offloads bool
 	// GRO turns generic receive offload on at B, which makes veth receive through NAPI there.
 	GRO bool

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiveBuffer is asked for every receiving socket, so that a burst of a test fits before the reader runs. The kernel caps it at
-// net.core.rmem_max where SO_RCVBUFFORCE is not allowed.
+// receiveBuffer is asked for every receiving socket, so that a burst of a test fits before the reader runs. The
+// kernel caps it at net.core.rmem_max where SO_RCVBUFFORCE is not allowed.
 const receiveBuffer = 64 << 20
 
 // Datagram is what the kernel's UDP stack delivered.
@@ -44,7 +44,8 @@ type UDPReceiverOptions struct {
 	Interface int
 }
 
-// UDPReceiver is a kernel UDP socket in a namespace with a goroutine that reads it. Its methods may be called concurrently.
+// UDPReceiver is a kernel UDP socket in a namespace with a goroutine that reads it. Its methods may be called
+// concurrently.
 type UDPReceiver struct {
 	file  *os.File
 	conn  syscall.RawConn
@@ -55,8 +56,8 @@ type UDPReceiver struct {
 	done               chan struct{}
 }
 
-// NewUDPReceiver listens in the namespace. The family is that of the address; an unspecified address takes every address
-// of that family only, port 0 lets the kernel choose. When it returns, datagrams are being received.
+// NewUDPReceiver listens in the namespace. The family is that of the address; an unspecified address takes every
+// address of that family only, port 0 lets the kernel choose. When it returns, datagrams are being received.
 func NewUDPReceiver(ns *Namespace, local netip.AddrPort, opts UDPReceiverOptions) (*UDPReceiver, error) {
 	fd, err := ns.Socket(family(local.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if err != nil {
@@ -67,7 +68,8 @@ func NewUDPReceiver(ns *Namespace, local netip.AddrPort, opts UDPReceiverOptions
 		unix.Close(fd)
 		return nil, fmt.Errorf("listen on udp %v: %w", local, err)
 	}
-	// os.NewFile registers the descriptor with the runtime's poller, so that reads block a goroutine and Close wakes it.
+	// os.NewFile registers the descriptor with the runtime's poller, so that reads block a goroutine and Close wakes
+	// it.
 	r.file = os.NewFile(uintptr(fd), "udp "+r.local.String())
 	if r.conn, err = r.file.SyscallConn(); err != nil {
 		r.file.Close()
@@ -142,14 +144,16 @@ func (r *UDPReceiver) Count() uint64 { return r.count.Load() }
 // Bytes returns the number of payload bytes received so far.
 func (r *UDPReceiver) Bytes() uint64 { return r.bytes.Load() }
 
-// Lost returns the number of datagrams that the kernel dropped because the socket's buffer was full, as of the last one received.
+// Lost returns the number of datagrams that the kernel dropped because the socket's buffer was full, as of the last
+// one received.
 func (r *UDPReceiver) Lost() uint64 { return r.lost.Load() }
 
 // Datagrams returns what was received so far, in order. The payloads are never changed afterwards.
 func (r *UDPReceiver) Datagrams() []Datagram { return r.log.all() }
 
-// Wait blocks until n datagrams have come since the start or the last Reset, and returns all of them. When ctx ends or the
-// receiver is closed first, it returns those that came, with an error. A counting receiver has nothing to return: use WaitCount.
+// Wait blocks until n datagrams have come since the start or the last Reset, and returns all of them. When ctx ends
+// or the receiver is closed first, it returns those that came, with an error. A counting receiver has nothing to
+// return: use WaitCount.
 func (r *UDPReceiver) Wait(ctx context.Context, n int) ([]Datagram, error) {
 	return r.log.wait(ctx, "datagrams at "+r.local.String(), n)
 }

@@ -24,8 +24,8 @@ const (
 	FragmentIgnore
 )
 
-// UDPSenderOptions describes what the kernel is to put into the headers. The zero value gives the kernel's defaults, except that
-// IPv6 flow labels are 0 so that frames can be compared.
+// UDPSenderOptions describes what the kernel is to put into the headers. The zero value gives the kernel's defaults,
+// except that IPv6 flow labels are 0 so that frames can be compared.
 type UDPSenderOptions struct {
 	// Source address and port. Invalid or zero: the kernel's choice, of the family of the first destination.
 	Source netip.AddrPort
@@ -42,8 +42,8 @@ type UDPSenderOptions struct {
 	NoChecksum bool
 }
 
-// UDPSender makes the kernel send datagrams from a namespace: golden frames, and traffic for receive tests. It may be used
-// concurrently.
+// UDPSender makes the kernel send datagrams from a namespace: golden frames, and traffic for receive tests. It may be
+// used concurrently.
 type UDPSender struct {
 	mu    sync.Mutex
 	fd    int
@@ -51,7 +51,8 @@ type UDPSender struct {
 	opts  UDPSenderOptions
 }
 
-// NewUDPSender opens a sending socket. An IPv6 sender needs an IPv6 Source, if only [netip.IPv6Unspecified]; without one it is IPv4.
+// NewUDPSender opens a sending socket. An IPv6 sender needs an IPv6 Source, if only [netip.IPv6Unspecified]; without
+// one it is IPv4.
 func NewUDPSender(ns *Namespace, opts UDPSenderOptions) (*UDPSender, error) {
 	if !opts.Source.Addr().IsValid() {
 		opts.Source = netip.AddrPortFrom(netip.IPv4Unspecified(), opts.Source.Port())
@@ -145,8 +146,8 @@ func b2i(b bool) int {
 // Local returns the address and port that the socket is bound to.
 func (s *UDPSender) Local() netip.AddrPort { return s.local }
 
-// Send sends one datagram and never blocks. The payload is not kept. The error carries the errno: EMSGSIZE, ENETUNREACH,
-// ECONNREFUSED, or EAGAIN when the socket's buffer is full of datagrams that the far side holds back.
+// Send sends one datagram and never blocks. The payload is not kept. The error carries the errno: EMSGSIZE,
+// ENETUNREACH, ECONNREFUSED, or EAGAIN when the socket's buffer is full of datagrams that the far side holds back.
 func (s *UDPSender) Send(dst netip.AddrPort, payload []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

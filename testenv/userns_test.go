@@ -26,10 +26,11 @@ func init() {
 // ordinaryUser is nobody on every Linux; it owns nothing that the tests touch.
 const ordinaryUser = 65534
 
-// rootlessTests need no XDP program, so they must pass for an ordinary user in a user namespace of its own. Those that find XDP
-// programs missing must be skipped, not fail.
-const rootlessTests = "^(TestNamespace|TestThread|TestLab|TestRouted|TestStacked|TestStatic|TestReceiver|TestMulticast|TestSender|TestCapture|" +
-	"TestDecodeAgrees|TestLink|TestDelete|TestChange|TestSilent|TestHold|TestNeighbourStorm|TestNothingIsLeft|TestNamedLab|TestDropCounterCounts|TestXDPPeer)"
+// rootlessTests need no XDP program, so they must pass for an ordinary user in a user namespace of its own. Those
+// that find XDP programs missing must be skipped, not fail.
+const rootlessTests = "^(TestNamespace|TestThread|TestLab|TestRouted|TestStacked|TestStatic|TestReceiver|TestMulticast|" +
+	"TestSender|TestCapture|TestDecodeAgrees|TestLink|TestDelete|TestChange|TestSilent|TestHold|TestNeighbourStorm|" +
+	"TestNothingIsLeft|TestNamedLab|TestDropCounterCounts|TestXDPPeer)"
 
 // runTestsRootless is what an ordinary user's process does: it enters a user namespace through the function under test.
 func runTestsRootless() error {
@@ -41,8 +42,8 @@ func runTestsRootless() error {
 	return RunInUserNamespace(cmd)
 }
 
-// asOrdinaryUser makes the command run without any privilege. As root the test binary is handed over as a descriptor, because
-// its path may be closed to others.
+// asOrdinaryUser makes the command run without any privilege. As root the test binary is handed over as a descriptor,
+// because its path may be closed to others.
 func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.Dir = "/"
@@ -74,8 +75,10 @@ func TestRootlessInUserNamespace(t *testing.T) {
 	if err != nil {
 		t.Fatalf("as an ordinary user: %v\n%s", err, text)
 	}
-	for _, want := range []string{"--- PASS: TestLabCarriesBothFamilies", "--- PASS: TestHoldReceive/release", "--- PASS: TestSilentNeighbour/ipv6",
-		"--- PASS: TestHoldReceiveKeepsCompletionsBack", "--- PASS: TestNothingIsLeftBehind/builder", "--- SKIP: TestDropCounterCountsWhatItSays",
+	for _, want := range []string{"--- PASS: TestLabCarriesBothFamilies", "--- PASS: TestHoldReceive/release",
+		"--- PASS: TestSilentNeighbour/ipv6",
+		"--- PASS: TestHoldReceiveKeepsCompletionsBack", "--- PASS: TestNothingIsLeftBehind/builder",
+		"--- SKIP: TestDropCounterCountsWhatItSays",
 		"sudo -E go test", "--- PASS: TestNamedLab"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("output lacks %q", want)
@@ -97,11 +100,14 @@ func startInUserNamespaceAndBlock() error {
 // When the starter is killed, the kernel kills what runs in the user namespace.
 func TestUserNamespaceDiesWithItsStarter(t *testing.T) {
 	cmd := childCommand(t, "userns-parent")
-	stdin, err := cmd.StdinPipe()
+	// A pipe of our own: cmd.Wait would close one of cmd's, and the command would end by that.
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close()
+	defer r.Close()
+	defer w.Close()
+	cmd.Stdin = r
 	awaitLine(t, cmd, "ready")
 	grandchild := childOf(t, cmd.Process.Pid)
 	if err := cmd.Process.Kill(); err != nil {
@@ -137,7 +143,8 @@ func TestRunInUserNamespaceReportsErrors(t *testing.T) {
 	if err := RunInUserNamespace(exec.Command("/bin/sh", "-c", "exit 7")); !errors.As(err, &exit) || exit.ExitCode() != 7 {
 		t.Errorf("exit status: %v", err)
 	}
-	if err := RunInUserNamespace(exec.Command("/no/such/program")); !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrUserNamespace) {
+	err := RunInUserNamespace(exec.Command("/no/such/program"))
+	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrUserNamespace) {
 		t.Errorf("missing program: %v", err)
 	}
 	if err := RunInUserNamespace(&exec.Cmd{SysProcAttr: &syscall.SysProcAttr{}}); err == nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +24,8 @@ type XDPPeerOptions struct {
 	Reflect bool
 	// CountOnly counts without keeping frames.
 	CountOnly bool
-	// Everything hands every frame to the peer with asavie's own program, so that the namespace answers no ARP and no neighbour
-	// solicitation any more. Otherwise what is not UDP passes to the stack.
+	// Everything hands every frame to the peer with asavie's own program, so that the namespace answers no ARP and no
+	// neighbour solicitation any more. Otherwise what is not UDP passes to the stack.
 	Everything bool
 	// Generic attaches the program in generic mode.
 	Generic bool
@@ -41,13 +40,13 @@ type XDPPeerStats struct {
 	KernelDropped uint64
 }
 
-// XDPPeer is an AF_XDP receiver and reflector on github.com/asavie/xdp, the other end that shares no code with package xdp. Its
-// methods may be called concurrently.
+// XDPPeer is an AF_XDP receiver and reflector on github.com/asavie/xdp, the other end that shares no code with
+// package xdp. Its methods may be called concurrently.
 //
 // What is wrong with that library is contained here: each socket is driven by one goroutine (its rings are not
-// synchronised), frames are copied out before they are filled again (it marks them free on receive), its panics on an unexpected
-// errno end the peer with an error, and Close unmaps the rings, which the library leaves mapped, keeping queue and namespace
-// alive for as long as the process.
+// synchronised), frames are copied out before they are filled again (it marks them free on receive), its panics on an
+// unexpected errno end the peer with an error, and Close unmaps the rings, which the library leaves mapped, keeping
+// queue and namespace alive for as long as the process.
 type XDPPeer struct {
 	iface *Iface
 	opts  XDPPeerOptions
@@ -72,8 +71,8 @@ var peerOptions = xdp.SocketOptions{
 	FillRingNumDescs: 2048, CompletionRingNumDescs: 2048, RxRingNumDescs: 2048, TxRingNumDescs: 2048,
 }
 
-// NewXDPPeer opens a socket on every receive queue of the interface and attaches the program. When it returns, frames are
-// being received. It needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW outside user namespaces.
+// NewXDPPeer opens a socket on every receive queue of the interface and attaches the program. When it returns, frames
+// are being received. It needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW outside user namespaces.
 func NewXDPPeer(i *Iface, opts XDPPeerOptions) (p *XDPPeer, err error) {
 	p = &XDPPeer{iface: i, opts: opts, log: newRecord[Frame](), stop: -1}
 	defer func() {
@@ -140,35 +139,6 @@ func redirectProgram(sockets *ebpf.Map) asm.Instructions {
 	)
 }
 
-// openPeerSocket retries while the kernel still releases an earlier socket of the queue, which it does 10 to 31 ms after close.
-func openPeerSocket(i *Iface, queue int, opts xdp.SocketOptions) (*xdp.Socket, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var s *xdp.Socket
-	var last error
-	err := Poll(ctx, fmt.Sprintf("queue %d of %s", queue, i.name), func() (bool, error) {
-		before := socketMappings()
-		last = i.ns.Do(func() (err error) {
-			s, err = xdp.NewSocket(i.Index(), queue, &opts)
-			return err
-		})
-		if last == nil {
-			return true, nil
-		}
-		// The library closes the socket and leaks the rings it had mapped.
-		unmapOrphans(before)
-		// It also flattens the errno into text.
-		if strings.Contains(last.Error(), unix.EBUSY.Error()) {
-			return false, nil
-		}
-		return false, last
-	})
-	if err != nil {
-		return nil, errors.Join(err, last)
-	}
-	return s, nil
-}
-
 // serve is the only goroutine that touches s. It ends when the peer is closed or the library gives up.
 func (p *XDPPeer) serve(s *xdp.Socket) (err error) {
 	defer func() {
@@ -192,8 +162,8 @@ func (p *XDPPeer) serve(s *xdp.Socket) (err error) {
 	}
 }
 
-// await blocks until frames came or the peer is to stop. While the kernel still has frames to send it looks again after a
-// millisecond, because nothing announces completions.
+// await blocks until frames came or the peer is to stop. While the kernel still has frames to send it looks again
+// after a millisecond, because nothing announces completions.
 func (p *XDPPeer) await(s *xdp.Socket) (stopped bool, err error) {
 	timeout := -1
 	if s.NumTransmitted() > 0 {
@@ -243,7 +213,8 @@ func (p *XDPPeer) take(s *xdp.Socket, descs []xdp.Desc) {
 // Count returns the number of frames received.
 func (p *XDPPeer) Count() uint64 { return p.received.Load() }
 
-// Frames returns the frames received so far. Their order is that of one queue; between queues it is that of arrival here.
+// Frames returns the frames received so far. Their order is that of one queue; between queues it is that of arrival
+// here.
 func (p *XDPPeer) Frames() []Frame { return p.log.all() }
 
 // Wait blocks until n frames have been recorded since the start or the last Reset and returns all of them.
@@ -280,8 +251,8 @@ func (p *XDPPeer) Stats() (XDPPeerStats, error) {
 	return out, nil
 }
 
-// Close detaches the program, ends the workers, unmaps the rings and closes the sockets. What was recorded stays. A second Close
-// does nothing.
+// Close detaches the program, ends the workers, unmaps the rings and closes the sockets. What was recorded stays. A
+// second Close does nothing.
 func (p *XDPPeer) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -149,10 +149,11 @@ func TestXDPPeerReleasesQueueAndNamespace(t *testing.T) {
 	}
 }
 
-// addSentinel puts a veth between a namespace and one that watches it: the watched namespace is gone when the watcher's end is.
+// addSentinel puts a veth between a namespace and one that watches it: the watched namespace is gone when the
+// watcher's end is.
 func addSentinel(t *testing.T, watched, watcher *Namespace, name string) *Iface {
 	t.Helper()
-	_, far, err := newVeth(watched, vethEnd{End: End{Name: name, TX: 1, RX: 1}}, watcher, vethEnd{End: End{Name: name, TX: 1, RX: 1}}, 1500)
+	_, far, err := newVeth(watched, End{Name: name, TX: 1, RX: 1}, 0, watcher, End{Name: name, TX: 1, RX: 1}, 1500)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,8 @@ func TestXDPPeerTurnsLibraryPanicsIntoErrors(t *testing.T) {
 	}()
 	// The frame is still in the ring, so serve kicks it again.
 	p := &XDPPeer{iface: lab.B.If, stop: stop, log: newRecord[Frame]()}
-	if err := p.serve(s); err == nil || !strings.Contains(err.Error(), "wsk1") || !strings.Contains(err.Error(), "sendto failed") {
+	err = p.serve(s)
+	if err == nil || !strings.Contains(err.Error(), "wsk1") || !strings.Contains(err.Error(), "sendto failed") {
 		t.Errorf("serve ended with %v", err)
 	}
 }
@@ -221,7 +223,8 @@ func TestReflectFrame(t *testing.T) {
 			t.Fatalf("six %v: refused", six)
 		}
 		p, err := Decode(f)
-		if err != nil || p.SourcePort != 2000 || p.DestinationPort != 1000 || !bytes.Equal(p.SourceMAC, net.HardwareAddr(defaultMACs["B"])) ||
+		if err != nil || p.SourcePort != 2000 || p.DestinationPort != 1000 ||
+			!bytes.Equal(p.SourceMAC, net.HardwareAddr(defaultMACs["B"])) ||
 			!bytes.Equal(p.Payload, pattern(40)) {
 			t.Errorf("six %v: %+v, %v", six, p, err)
 		}
@@ -236,8 +239,9 @@ func TestReflectFrame(t *testing.T) {
 			t.Errorf("fragment %d: payload changed: %v", k, changed)
 		}
 	}
-	for name, f := range map[string][]byte{"empty": nil, "arp": append(make([]byte, 12), 8, 6), "short": append(make([]byte, 12), 8, 0, 0x45),
-		"tcp": append(append(make([]byte, 12), 8, 0), append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 9, 6}, make([]byte, 40)...)...)} {
+	for name, f := range map[string][]byte{"empty": nil, "arp": append(make([]byte, 12), 8, 6),
+		"short": append(make([]byte, 12), 8, 0, 0x45),
+		"tcp":   append(append(make([]byte, 12), 8, 0), append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 9, 6}, make([]byte, 40)...)...)} {
 		if reflectFrame(f) {
 			t.Errorf("%s was reflected", name)
 		}

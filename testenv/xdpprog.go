@@ -22,13 +22,13 @@ const (
 	ctxQueue   = 16
 )
 
-// linearMTU is the largest MTU that a native program without fragment support is attached at: above it veth would need more than a
-// page for a frame (3520 on x86; somewhat less where structures are larger).
+// linearMTU is the largest MTU that a native program without fragment support is attached at: above it veth would
+// need more than a page for a frame (3520 on x86; somewhat less where structures are larger).
 const linearMTU = 3000
 
-// matchUDP returns instructions that jump to "match" for a UDP frame over IPv4 or IPv6 and to "other" for everything else,
-// leaving the context in R6, the start of the frame in R7 and its end in R8. With port 0 fragments and 802.1Q frames match too; with
-// a port only whole, untagged datagrams to it, without IP options, do.
+// matchUDP returns instructions that jump to "match" for a UDP frame over IPv4 or IPv6 and to "other" for everything
+// else, leaving the context in R6, the start of the frame in R7 and its end in R8. With port 0 fragments and 802.1Q
+// frames match too; with a port only whole, untagged datagrams to it, without IP options, do.
 func matchUDP(port uint16) asm.Instructions {
 	be := func(v uint16) int32 { return int32(htons(v)) }
 	ins := asm.Instructions{
@@ -95,8 +95,8 @@ func loadXDP(name string, mtu int, ins asm.Instructions) (*ebpf.Program, error) 
 	return prog, nil
 }
 
-// attachXDP attaches to the interface through a bpf_link, which dies with the descriptor or the interface. A program that is
-// there already makes it fail.
+// attachXDP attaches to the interface through a bpf_link, which dies with the descriptor or the interface. A program
+// that is there already makes it fail.
 func attachXDP(i *Iface, prog *ebpf.Program, generic bool) (link.Link, error) {
 	mode, name := link.XDPDriverMode, "native"
 	if generic {
