@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf/asm"
@@ -34,19 +33,24 @@ func probe(c Capability) error {
 	}
 }
 
-// isRoot: user 0 of a user namespace is root only over what that namespace owns.
+// initialUserNamespace is the inode number of the first user namespace, the same on every boot (PROC_USER_INIT_INO in
+// include/linux/proc_ns.h).
+const initialUserNamespace = 0xEFFFFFFD
+
+// isRoot: user 0 of a user namespace is root only over what that namespace owns, and its id map does not tell: one that
+// root made maps 0 to 0 too.
 func isRoot() error {
 	if uid := os.Geteuid(); uid != 0 {
 		return fmt.Errorf("user id is %d", uid)
 	}
-	raw, err := os.ReadFile("/proc/self/uid_map")
-	if errors.Is(err, os.ErrNotExist) {
+	var st unix.Stat_t
+	err := unix.Stat("/proc/self/ns/user", &st)
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		return nil // a kernel without user namespaces
-	}
-	if err != nil {
-		return err
-	}
-	if f := strings.Fields(string(raw)); len(f) != 3 || f[0] != "0" || f[1] != "0" {
+	case err != nil:
+		return fmt.Errorf("stat user namespace: %w", err)
+	case st.Ino != initialUserNamespace:
 		return errors.New("user 0 of a user namespace is not root")
 	}
 	return nil

@@ -21,6 +21,7 @@ func init() {
 	children["userns-parent"] = startInUserNamespaceAndBlock
 	children["userns-child"] = announceAndBlock
 	children["userns-forbidden"] = forbidAndTry
+	children["userns-isroot"] = tellRoot
 }
 
 // ordinaryUser is nobody on every Linux; it owns nothing that the tests touch.
@@ -136,6 +137,27 @@ func childOf(t *testing.T, pid int) int {
 	}
 	t.Fatalf("process %d has no child", pid)
 	return 0
+}
+
+// Root's own user namespace maps 0 to 0 and is still not root.
+func TestRootInAUserNamespaceIsNotRoot(t *testing.T) {
+	Require(t, NetNS)
+	cmd := childCommand(t, "userns-isroot")
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "is not root") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func tellRoot() error {
+	const inside = "TESTENV_TEST_INSIDE"
+	if os.Getenv(inside) != "" {
+		fmt.Println(isRoot())
+		return nil
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), childVariable+"=userns-isroot", inside+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return RunInUserNamespace(cmd)
 }
 
 func TestRunInUserNamespaceReportsErrors(t *testing.T) {
