@@ -39,6 +39,10 @@ func TestCloseOrder(t *testing.T) {
 	send("posted-2", wsktest.Post)
 	send("waiting-2", wsktest.Wait)
 	irp := newCall(t)
+	irp.SetCompletionRoutine(func(in *wsk.IRP, context any) wsk.NTSTATUS {
+		record("close")(in, context)
+		return irp.routine(in, context)
+	}, nil, true, true, true)
 	status := s.Close(&irp.IRP)
 	want(t, "Close", status, wsk.STATUS_PENDING)
 	if irp.completed.Load() != 0 {
@@ -51,7 +55,7 @@ func TestCloseOrder(t *testing.T) {
 	}
 	h.transport.Complete(0, wsk.STATUS_HOST_UNREACHABLE)
 	want(t, "Close", irp.end("Close", status), wsk.STATUS_SUCCESS)
-	wants := []string{"waiting-1 STATUS_CANCELLED", "waiting-2 STATUS_CANCELLED", "posted-1 STATUS_SUCCESS", "posted-2 STATUS_HOST_UNREACHABLE"}
+	wants := []string{"waiting-1 STATUS_CANCELLED", "waiting-2 STATUS_CANCELLED", "posted-1 STATUS_SUCCESS", "posted-2 STATUS_HOST_UNREACHABLE", "close STATUS_SUCCESS"}
 	if !slices.Equal(order, wants) {
 		t.Errorf("completed as %q", order)
 	}
@@ -104,6 +108,19 @@ func TestDeadSocket(t *testing.T) {
 	want(t, "GetLocalAddress", local.end("GetLocalAddress", s.GetLocalAddress(make([]byte, 16), &local.IRP)), dead)
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 	want(t, "SendTo", h.send(s, "x", "192.0.2.1:9", nil), wsk.STATUS_FILE_CLOSED)
+	// A socket whose device goes while it is closing stays closed.
+	h2 := newHost(t)
+	s = h2.bound("0.0.0.0:1000")
+	h2.transport.SetMode(wsktest.Post)
+	irp, end := newCall(t), newCall(t)
+	var during wsk.NTSTATUS
+	irp.inRoutine(func() { during = h2.send(s, "x", "192.0.2.1:9", nil) })
+	sending := s.SendTo(text("x"), 0, addr("192.0.2.1:9"), nil, &irp.IRP)
+	closing := s.Close(&end.IRP)
+	h2.transport.Kill()
+	want(t, "pending send", irp.end("SendTo", sending), dead)
+	want(t, "Close", end.end("Close", closing), wsk.STATUS_SUCCESS)
+	want(t, "SendTo while closing, dead", during, wsk.STATUS_FILE_CLOSED)
 	want(t, "a socket that is born dead", h.bind(h.socket(wsk.AF_INET), "0.0.0.0:0"), dead)
 }
 
@@ -118,6 +135,11 @@ func TestCloseCornerCases(t *testing.T) {
 	s = h.socket(wsk.AF_INET)
 	h.transport.HoldBinds(true)
 	bind, end := newCall(t), newCall(t)
+	bind.inRoutine(func() {
+		if end.completed.Load() != 0 {
+			t.Error("closed before the routine of the bind had returned")
+		}
+	})
 	bindStatus := s.Bind(addr("0.0.0.0:0"), 0, &bind.IRP)
 	status := s.Close(&end.IRP)
 	if end.completed.Load() != 0 {

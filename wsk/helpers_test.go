@@ -48,6 +48,7 @@ type call struct {
 	t         testing.TB
 	completed atomic.Int32
 	done      chan struct{}
+	later     func() // called by the routine first
 }
 
 func newCall(t testing.TB) *call {
@@ -58,6 +59,9 @@ func newCall(t testing.TB) *call {
 }
 
 func (c *call) routine(irp *wsk.IRP, _ any) wsk.NTSTATUS {
+	if c.later != nil {
+		c.later()
+	}
 	if irp != &c.IRP {
 		c.t.Error("routine called with another IRP")
 	}
@@ -74,6 +78,9 @@ func (c *call) routine(irp *wsk.IRP, _ any) wsk.NTSTATUS {
 	}
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
+
+// inRoutine has f called in the completion routine.
+func (c *call) inRoutine(f func()) { c.later = f }
 
 // end waits for the completion and checks it against what the call returned: rules 1 to 4 of wsk.md §3.2.
 func (c *call) end(what string, returned wsk.NTSTATUS) wsk.NTSTATUS {

@@ -5,6 +5,7 @@ package wsk
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -144,6 +145,40 @@ func TestIRPMisusePanics(t *testing.T) {
 			}()
 			c.f()
 		}()
+	}
+}
+
+// A completion that is refused has not touched the result.
+func TestSecondCompletionLeavesIoStatus(t *testing.T) {
+	irp := AllocateIRP()
+	irp.begin()
+	irp.complete(STATUS_SUCCESS, 7)
+	func() {
+		defer func() { _ = recover() }()
+		irp.complete(STATUS_UNSUCCESSFUL, 0)
+	}()
+	if irp.IoStatus.Status != STATUS_SUCCESS || irp.IoStatus.Information != 7 {
+		t.Errorf("%+v", irp.IoStatus)
+	}
+}
+
+// wsk.md §10 item 77: a completed IRP holds no chain of its client, so that an idle one keeps no payload alive and a
+// transport that looks at it finds nothing.
+func TestCompletionDropsBuffers(t *testing.T) {
+	s, transport := newSinkSocket(t, "0.0.0.0:1000")
+	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
+	irp := AllocateIRP()
+	buf := Buf{Mdl: AllocateMDL(make([]byte, 9)), Length: 9}
+	s.SendTo(&buf, 0, to, nil, irp)
+	transport.op.Complete(STATUS_SUCCESS)
+	if irp.op.Bufs != nil || irp.op.one[0] != (Buf{}) {
+		t.Error("a completed SendTo holds its buffer")
+	}
+	irp.Reuse(0)
+	s.SendMessages(&BufList{Buffer: buf, Next: &BufList{Buffer: buf}}, 0, to, nil, irp)
+	transport.op.Complete(STATUS_SUCCESS)
+	if irp.op.Bufs != nil || len(irp.list) != 2 || irp.list[0] != (Buf{}) || irp.list[1] != (Buf{}) {
+		t.Error("a completed SendMessages holds its buffers")
 	}
 }
 

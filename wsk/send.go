@@ -118,9 +118,6 @@ func (irp *IRP) captureList(list *BufList) NTSTATUS {
 func (s *Socket) submit(sn *snapshot, irp *IRP) {
 	op := &irp.op
 	op.Transport = SendState{}
-	if op.cancel.Load() != cancelIdle {
-		op.cancel.Store(cancelIdle)
-	}
 	op.irp, op.socket = irp, s
 	irp.PendingReturned = true
 	sn.endpoint.Send(op)

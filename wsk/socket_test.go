@@ -146,6 +146,11 @@ func TestBind(t *testing.T) {
 			want(t, "second Bind", h.bind(s, map[uint16]string{2: "0.0.0.0:0", 23: "[::]:0"}[c.family]), wsk.STATUS_INVALID_DEVICE_STATE)
 		}
 	}
+	// The transport is told of a dual-stack socket: its wildcard takes the IPv4 port too.
+	want(t, "IPv4 port of a dual-stack socket", h.bind(h.socket(2), "192.0.2.10:7011"), wsk.STATUS_ADDRESS_ALREADY_EXISTS)
+	h.bound("[::]:7012", dualStack)
+	want(t, "IPv4 port under a dual-stack wildcard", h.bind(h.socket(2), "192.0.2.10:7012"), wsk.STATUS_ADDRESS_ALREADY_EXISTS)
+	want(t, "IPv4 port beside an IPv6 wildcard", h.bind(h.socket(2), "192.0.2.10:7006"), wsk.STATUS_SUCCESS)
 	s := h.socket(wsk.AF_INET)
 	want(t, "nil IRP", s.Bind(addr("0.0.0.0:0"), 0, nil), wsk.STATUS_INVALID_PARAMETER)
 	irp := newCall(t)
