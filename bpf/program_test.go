@@ -180,6 +180,9 @@ func TestVLANsAreReplaced(t *testing.T) {
 // TestQueues: a frame goes to the socket of the queue that it arrived on, and passes where there is none.
 func TestQueues(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
+	if !kernelAtLeast(5, 14) {
+		t.Skip("BPF_PROG_TEST_RUN takes no queue before Linux 5.14")
+	}
 	lab := testenv.NewLabT(t, testenv.Topology{B: testenv.End{RX: 4, TX: 4}})
 	p := loadT(t, Options{Queues: 3})
 	must(t, p.AddPort(key("10.77.0.2:4433"), 0), p.SetSocket(0, socketT(t)), p.SetSocket(2, socketT(t)))
