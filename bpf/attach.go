@@ -57,7 +57,8 @@ type Attachment struct {
 // an *AttachError with the errno and what to do about it.
 //
 // Many drivers reset the link when a program is attached in native mode: carrier may be gone for seconds, and a bond may
-// take the port out of service. Wait for carrier before sending. Detaching does the same.
+// take the port out of service. Wait for carrier before sending. Detaching does the same. Other methods of the Program wait while
+// the driver works.
 func (p *Program) Attach(ifindex int, mode Mode) (*Attachment, error) {
 	if mode > Generic {
 		return nil, fmt.Errorf("attach XDP program: %v: want auto, native or generic", mode)

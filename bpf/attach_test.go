@@ -123,7 +123,9 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	}{
 		{"no-native", func(t *testing.T) given { return given{labT(t, testenv.Topology{}), Options{}, Native, loopbackIndex} },
 			unix.EOPNOTSUPP, []string{"lo (interface 1)", "native", "use generic mode"}},
-		{"mtu", func(t *testing.T) given { return given{labT(t, testenv.Topology{MTU: 9000}), Options{NoFrags: true}, Native, 0} },
+		{"mtu", func(t *testing.T) given {
+			return given{labT(t, testenv.Topology{MTU: 9000}), Options{NoFrags: true}, Native, 0}
+		},
 			unix.ERANGE, []string{"wsk1", "lower it to 3000", "NoFrags"}},
 		{"queues", func(t *testing.T) given {
 			return given{labT(t, testenv.Topology{A: testenv.End{TX: 2}, B: testenv.End{RX: 1}}), Options{}, Native, 0}
