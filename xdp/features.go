@@ -194,7 +194,7 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16) e
 	if err != nil {
 		return newOpError(opInterface, ifname, queue, mode, err)
 	}
-	s := &Socket{k: k, fd: -1, guard: newGuard()}
+	s := newSocket(k)
 	s.granted = Granted{Ifname: facts.name, IfIndex: facts.index, Queue: queue, Mode: mode}
 	var e *OpError
 	if fd, err := k.socket(); err != nil {

@@ -43,6 +43,16 @@ func TestProbesAgreeWithTheKernel(t *testing.T) {
 	}
 }
 
+// A probe of a bind closes what it opened and nothing else: the scripted kernel panics when a foreign descriptor is closed.
+func TestProbeBindClosesItsOwn(t *testing.T) {
+	for failAt := range 16 {
+		k := newScripted()
+		k.failAt, k.fail = failAt, unix.EIO
+		probeBind(k, "fake0", 0, ModeCopy, unix.XDP_USE_SG)
+		k.checkNothingLeft(t)
+	}
+}
+
 func TestProbeZeroCopy(t *testing.T) {
 	l := newLab(t, 1, 1)
 	if err := ProbeZeroCopy("va", 0); AnswerOf(err) != AnswerNo {

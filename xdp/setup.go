@@ -65,9 +65,12 @@ func fallsBack(ctx context.Context, err error) bool {
 	return op.Op == opBind && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EPERM)
 }
 
+// newSocket holds nothing yet: a descriptor that it does not have must not be 0, which is somebody's.
+func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()} }
+
 // build makes one socket in one mode. On failure everything is given back in the order of I8.
 func build(ctx context.Context, k kernel, o Options, facts linkFacts, fallback error) (*Socket, error) {
-	s := &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()}
+	s := newSocket(k)
 	s.granted = Granted{
 		Ifname: facts.name, IfIndex: facts.index, Queue: o.Queue,
 		Mode: o.Mode, FallbackReason: fallback, NeedWakeup: !o.DisableNeedWakeup,
