@@ -7,7 +7,7 @@ export GOFLAGS ?= -trimpath
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race check fmt vet lint bench fuzz soak clean
+.PHONY: help build demo test check fmt vet lint generated bench fuzz soak clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no r
 test: ## all tests with the race detector; as an ordinary user in a user and network namespace of its own
 	@scripts/test.sh $(GOTEST_FLAGS)
 
-check: fmt vet lint ## format, vet, lint: what needs no test to be seen
+check: fmt vet lint generated ## format, vet, lint, generated code: what needs no test to be seen
 
 fmt:
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -34,6 +34,9 @@ vet:
 
 lint:
 	@$(GO) tool staticcheck ./...
+
+generated:
+	@scripts/generate.sh --check
 
 bench: ## Go benchmarks of the parts, in the form that benchstat reads
 	@$(GO) test -run '^$$' -bench . -benchmem -count 6 ./frame ./xdp ./wsk ./wsk/datapath
