@@ -67,6 +67,9 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 		return err
 	}
 	done.Syscalls = r.syscalls() - before
+	if r.drain != nil {
+		r.drain()
+	}
 	if r.failed != nil {
 		done.Failed = r.failed()
 	}

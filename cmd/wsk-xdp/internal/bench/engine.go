@@ -25,6 +25,8 @@ type lane interface {
 // rig is an engine made ready.
 type rig struct {
 	lanes []lane
+	// drain waits, after the last burst, for what is still under way. nil: nothing is when a burst returns.
+	drain func()
 	// failed is the number of datagrams that the engine knows to have failed. nil: it can't tell.
 	failed func() uint64
 	// granted is what the kernel gave, for the report.

@@ -71,7 +71,8 @@ func dialSegmented(t target, segment int) (*net.UDPConn, error) {
 func (l *gsoLane) burst() (int, error) {
 	l.calls++
 	if _, err := l.conns[l.rotor.nextRun()].Write(l.buf); err != nil {
-		if later(err) {
+		// A refusal is news of an earlier datagram that no socket was there for.
+		if later(err) || errors.Is(err, unix.ECONNREFUSED) {
 			return 0, nil
 		}
 		return 0, err

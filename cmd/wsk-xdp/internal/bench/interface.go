@@ -4,7 +4,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/vishvananda/netlink"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // onInterface is a place outside of a laboratory. Nobody is asked at the receiver: what the interface sent counts.
@@ -35,9 +35,16 @@ func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 	}
 	attrs := link.Attrs()
 	p.ifIndex, p.mtu = attrs.Index, attrs.MTU
-	if p.srcMAC, err = macOf(attrs.HardwareAddr); err != nil {
-		return nil, fmt.Errorf("interface %s: %w", c.Interface, err)
+	mac, ok := frame.MACFromSlice(attrs.HardwareAddr)
+	if !ok {
+		return nil, fmt.Errorf("interface %s is no Ethernet interface", c.Interface)
 	}
+	p.srcMAC = mac
+	table, err := route.Open(route.Options{NetNS: c.NetNS.FD()})
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
 	for _, to := range c.To {
 		way, err := session.Survey(ctx, c.NetNS.FD(), session.Query{Destination: to.Addr()})
 		if err != nil {
@@ -47,9 +54,9 @@ func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 			return nil, fmt.Errorf("way to %v: leads over %s and not straight through %s %s", to, way.DeviceName(), c.Interface,
 				way.SlowReason)
 		}
-		mac, err := macOf(way.MAC)
+		mac, err := table.Neighbour(ctx, way.Interface.Index, way.Gateway)
 		if err != nil {
-			return nil, fmt.Errorf("neighbour %v: %w: ping it first", way.Gateway, err)
+			return nil, fmt.Errorf("way to %v: %w", to, err)
 		}
 		p.source = way.Source
 		p.targets = append(p.targets, target{to, mac})
@@ -69,12 +76,4 @@ func netlinkIn(fd int) (*netlink.Handle, error) {
 		return netlink.NewHandle()
 	}
 	return netlink.NewHandleAt(vnetns.NsHandle(fd))
-}
-
-func macOf(b []byte) (frame.MAC, error) {
-	mac, ok := frame.MACFromSlice(b)
-	if !ok {
-		return mac, errors.New("its Ethernet address is not known")
-	}
-	return mac, nil
 }

@@ -3,8 +3,12 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -72,6 +76,9 @@ func newLab(c *Config) (*place, error) {
 		p.targets = append(p.targets, target{netip.AddrPortFrom(b.Addr(), labPort), frame.MAC(labMACB)})
 	}
 	if noXDP != nil {
+		if err := addSink(lab, p); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
 		p.countedBy = "packets received at " + lab.B.If.Name() + " (interface counter)"
 		p.count = func() (uint64, uint64, error) {
 			attrs, err := lab.B.If.Attrs()
@@ -80,8 +87,8 @@ func newLab(c *Config) (*place, error) {
 			}
 			return attrs.Statistics.RxPackets, 0, nil
 		}
-		c.warn("no XDP program can be loaded (%v): the receiver's whole stack runs inside the senders, "+
-			"and the interface counter counts", noXDP)
+		c.warn("XDP programs can't be loaded here (root can): the receiver's whole stack runs inside the senders' calls, and " +
+			"the interface counter counts")
 		return p, nil
 	}
 	p.countedBy = "UDP at " + lab.B.If.Name() + ", native XDP program that drops it"
@@ -93,4 +100,17 @@ func newLab(c *Config) (*place, error) {
 		return n, bytes, err
 	}
 	return p, nil
+}
+
+// addSink puts a socket that nobody reads behind the port, so that the receiving host drops without answering.
+func addSink(lab *testenv.Lab, p *place) error {
+	fd, err := lab.B.NS.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	p.close = func() error { return errors.Join(unix.Close(fd), lab.Close()) }
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: labPort}); err != nil {
+		return fmt.Errorf("bind sink: %w", err)
+	}
+	return nil
 }

@@ -62,7 +62,7 @@ func startChild(p *place, argv []string, j *job) (*sender, error) {
 	}()
 	s.await(read)
 	if _, err := stdin.Write(append(spec, '\n')); err != nil {
-		return nil, errors.Join(fmt.Errorf("pass job: %w", err), s.stop())
+		return nil, errors.Join(fmt.Errorf("pass job: %w", err), s.stop(stopTime))
 	}
 	return s, nil
 }
@@ -119,7 +119,7 @@ func (s *sender) await(read <-chan struct{}) {
 }
 
 // stop asks the process to end, waits for it, and kills it if it does not. Nothing of its group is left afterwards.
-func (s *sender) stop() error {
+func (s *sender) stop(patience time.Duration) error {
 	if !s.stopped {
 		s.stopped = true
 		group := -s.cmd.Process.Pid
@@ -128,14 +128,14 @@ func (s *sender) stop() error {
 		} else {
 			_ = unix.Kill(group, unix.SIGTERM)
 		}
-		timer := time.NewTimer(stopTime)
+		timer := time.NewTimer(patience)
 		defer timer.Stop()
 		select {
 		case <-s.ended:
 		case <-timer.C:
 			_ = unix.Kill(group, unix.SIGKILL)
 			<-s.ended
-			return fmt.Errorf("did not end within %v and was killed", stopTime)
+			return fmt.Errorf("did not end within %v and was killed", patience)
 		}
 		_ = unix.Kill(group, unix.SIGKILL) // what the shell left behind
 	}

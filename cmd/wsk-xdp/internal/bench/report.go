@@ -22,6 +22,7 @@ type Report struct {
 	Host    Host     `json:"host"`
 	Granted Granted  `json:"granted"`
 
+	queues      int
 	comparisons []*comparison
 }
 
@@ -71,7 +72,7 @@ type GrantedRing struct {
 
 func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 	r := &Report{
-		Schema: Schema, Results: []Result{}, comparisons: all,
+		Schema: Schema, Results: []Result{}, queues: c.Queues, comparisons: all,
 		Host: Host{Info: host.Describe(), CPUModel: cpuModel(), LoadBefore: load, LoadAfter: loadAverage()},
 		Granted: Granted{
 			Interface: p.iface, MTU: p.mtu, CountedBy: p.countedBy, Destinations: len(p.targets),
@@ -81,7 +82,7 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 	for _, one := range all {
 		base := one.find(Base)
 		for _, who := range one.contestants {
-			pps := who.values(func(m *measured) float64 { return m.pps })
+			pps := who.values(rate)
 			if len(pps) == 0 {
 				continue
 			}
@@ -98,7 +99,7 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 				res.SyscallsPerPacket = &n
 			}
 			if base != nil {
-				if ratios := pairRatios(who, base); len(ratios) > 0 {
+				if ratios := pairRatios(who, base, rate); len(ratios) > 0 {
 					ratio := round(median(ratios), 3)
 					res.Ratio = &ratio
 				}

@@ -27,15 +27,25 @@ func spreadOf(values []float64) spread {
 	return spread{median(values), slices.Min(values), slices.Max(values)}
 }
 
-// pairRatios are the ratios of two contestants' rates, round by round. Rounds in which one of them failed give none.
-func pairRatios(a, b *contestant) []float64 {
+// pairRatios are the ratios of a figure of two contestants, round by round. Rounds in which one of them failed give none.
+func pairRatios(a, b *contestant, figure func(*measured) float64) []float64 {
 	var out []float64
 	for i := range min(len(a.runs), len(b.runs)) {
-		if a.runs[i] != nil && b.runs[i] != nil && b.runs[i].pps > 0 {
-			out = append(out, a.runs[i].pps/b.runs[i].pps)
+		if a.runs[i] != nil && b.runs[i] != nil && figure(b.runs[i]) > 0 {
+			out = append(out, figure(a.runs[i])/figure(b.runs[i]))
 		}
 	}
 	return out
+}
+
+// rate is packets per second; thrift is packets per second of CPU time, which other work on the machine disturbs least.
+func rate(m *measured) float64 { return m.pps }
+
+func thrift(m *measured) float64 {
+	if m.cpuNs <= 0 {
+		return 0
+	}
+	return 1e9 / m.cpuNs
 }
 
 // values collects one figure of all good runs.

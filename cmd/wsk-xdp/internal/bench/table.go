@@ -16,27 +16,27 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%d-byte frames (with FCS) · %s · counted: %s\n", one.size,
+		fmt.Fprintf(w, "%d-byte frames (with FCS) · %s · %s · counted: %s\n", one.size, units.Plural(r.queues, "queue"),
 			units.Plural(r.Granted.Destinations, "destination"), r.Granted.CountedBy)
 		if err := r.figures(one).Write(w); err != nil {
 			return err
 		}
 		if t := ratioTable(one); t != nil {
-			fmt.Fprintln(w, "ratios of rates, median of the rounds (least to most):")
+			fmt.Fprintln(w, "ours against others, in rate and in packets per CPU time: median of the rounds (least–most)")
 			if err := t.Write(w); err != nil {
 				return err
 			}
 		}
 	}
 	_, err := fmt.Fprintf(w, "linux %s · %d CPUs · %s · load %.2f before, %.2f after\n"+
-		"CPU is that of the sending process; on veth it includes the receiver's work up to its XDP program\n",
+		"CPU is that of the sending process, cores how much of it there was per time; on veth it includes the receiver's work\n",
 		r.Host.Kernel, r.Host.CPUs, r.Host.Go, r.Host.LoadBefore, r.Host.LoadAfter)
 	return err
 }
 
 func (r *Report) figures(one *comparison) *output.Table {
 	var t output.Table
-	t.Row("engine", "kpps", "min", "max", "to "+Base, "CPU ns/pkt", "user ns", "syscalls/pkt", "RSS", "runs")
+	t.Row("engine", "kpps", "min", "max", "to "+Base, "CPU ns/pkt", "user ns", "cores", "syscalls/pkt", "RSS", "runs")
 	for _, res := range r.Results {
 		if res.FrameBytes != one.size {
 			continue
@@ -49,8 +49,9 @@ func (r *Report) figures(one *comparison) *output.Table {
 			syscalls = fmt.Sprintf("%.4f", *res.SyscallsPerPacket)
 		}
 		kpps := func(v uint64) string { return fmt.Sprintf("%.0f", float64(v)/1e3) }
+		cores := median(one.find(res.Engine).values(func(m *measured) float64 { return m.cores }))
 		t.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), ratio, fmt.Sprintf("%.0f", res.CPUNsPerPacket),
-			fmt.Sprintf("%.0f", res.UserNsPerPacket), syscalls, units.Bytes(res.RSSBytes), fmt.Sprint(res.Runs))
+			fmt.Sprintf("%.0f", res.UserNsPerPacket), fmt.Sprintf("%.2f", cores), syscalls, units.Bytes(res.RSSBytes), fmt.Sprint(res.Runs))
 	}
 	return &t
 }
@@ -58,31 +59,33 @@ func (r *Report) figures(one *comparison) *output.Table {
 // ratioTable compares our engines with everybody else, round by round; nil if there is nothing to compare.
 func ratioTable(one *comparison) *output.Table {
 	var ours []*contestant
+	head := []string{"against"}
 	for _, name := range []string{"wsk", "wsk-batch"} {
 		if who := one.find(name); who != nil {
 			ours = append(ours, who)
+			head = append(head, name, "per CPU")
 		}
 	}
 	if len(ours) == 0 || len(one.contestants) < 2 {
 		return nil
 	}
 	var t output.Table
-	head := []string{"against"}
-	for _, o := range ours {
-		head = append(head, o.name)
-	}
 	t.Row(head...)
 	for _, other := range one.contestants {
 		row := []string{other.name}
 		for _, o := range ours {
-			cell := "-"
-			if ratios := pairRatios(o, other); o != other && len(ratios) > 0 {
-				s := spreadOf(ratios)
-				cell = fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max)
-			}
-			row = append(row, cell)
+			row = append(row, ratioCell(o, other, rate), ratioCell(o, other, thrift))
 		}
 		t.Row(row...)
 	}
 	return &t
+}
+
+func ratioCell(a, b *contestant, figure func(*measured) float64) string {
+	ratios := pairRatios(a, b, figure)
+	if a == b || len(ratios) == 0 {
+		return "-"
+	}
+	s := spreadOf(ratios)
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max)
 }

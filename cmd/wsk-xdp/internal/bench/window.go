@@ -14,6 +14,7 @@ import (
 type measured struct {
 	pps           float64
 	cpuNs, userNs float64 // per packet
+	cores         float64 // CPU time per time
 	// syscalls per packet, negative if nobody counted them.
 	syscalls float64
 	rss      uint64
@@ -40,7 +41,7 @@ type look struct {
 // measure opens the window on a sender that has just been started, and stops the sender.
 func measure(ctx context.Context, c *Config, p *place, s *sender, before look, bytesBefore uint64) (m measured, err error) {
 	defer func() {
-		stopErr := s.stop()
+		stopErr := s.stop(stopTime)
 		if errors.Is(err, errEnded) {
 			err = fmt.Errorf("%w: %w", err, s.failure())
 		} else if err == nil {
@@ -76,6 +77,7 @@ func measure(ctx context.Context, c *Config, p *place, s *sender, before look, b
 	cpu, user := shut.usage.since(open.usage)
 	m.pps = n / shut.at.Sub(open.at).Seconds()
 	m.cpuNs, m.userNs = float64(cpu)/n, float64(user)/n
+	m.cores = float64(cpu) / float64(shut.at.Sub(open.at))
 	return m, nil
 }
 

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// limit bounds a test; the machine may be busy.
+const limit = 2 * time.Minute
+
+// quick is a configuration of short runs.
+func quick(t *testing.T) Config {
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
+	c := goodConfig()
+	c.Runs, c.Duration, c.Warmup = 1, 100*time.Millisecond, 20*time.Millisecond
+	c.Child = childCommand(t)
+	return c
+}
+
+// TestEveryEngineSends runs each for a tenth of a second, and a rival's program beside them, in two rounds.
+func TestEveryEngineSends(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Engines, c.Runs = Names(), 2
+	c.Externals = []External{{"rival", c.Child[0] + " rival 10.77.0.2:9000"}}
+	var warnings, went []string
+	c.Warn = func(s string) { warnings = append(warnings, s) }
+	c.Progress = func(p Progress) { went = append(went, p.Engine) }
+	r, err := Run(testenv.Context(t, limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range warnings {
+		if strings.Contains(w, "does not send what the others do") || strings.HasPrefix(w, "wsk") {
+			t.Error(w)
+		}
+	}
+	all := append(Names(), "rival")
+	if len(r.Results) != len(all) {
+		t.Fatalf("%d results of %d", len(r.Results), len(all))
+	}
+	for i, res := range r.Results {
+		if res.Engine != all[i] || res.FrameBytes != 64 || res.Queues != 1 || res.Runs != 2 {
+			t.Errorf("result %d: %+v", i, res)
+		}
+		if res.PPSMin == 0 || res.PPSMin > res.PPSMedian || res.PPSMedian > res.PPSMax || res.CPUNsPerPacket <= 0 || res.RSSBytes == 0 {
+			t.Errorf("%s: %+v", res.Engine, res)
+		}
+		if res.Ratio == nil || *res.Ratio <= 0 || res.Engine == Base && *res.Ratio != 1 {
+			t.Errorf("%s: ratio %v", res.Engine, res.Ratio)
+		}
+		if want := map[string]float64{"udp": 1, "sendmmsg": 1. / 64, "gso": 1. / 64, "asavie": 1. / 32, "rival": 1.5}[res.Engine]; want != 0 &&
+			(res.SyscallsPerPacket == nil || *res.SyscallsPerPacket < want*0.9 || *res.SyscallsPerPacket > want*1.5) {
+			t.Errorf("%s: syscalls per packet %v, want about %v", res.Engine, *res.SyscallsPerPacket, want)
+		}
+		if want := all[i]; went[i] != want || went[len(went)-1-i] != want {
+			t.Errorf("order of the runs: %v", went)
+		}
+	}
+	if tree := processTree(os.Getpid()); len(tree) != 1 {
+		t.Errorf("processes left behind: %v", tree[1:])
+	}
+}
+
+// TestManyDestinationsAndQueues: the same with everything multiplied, for those engines that differ in it.
+func TestManyDestinationsAndQueues(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Destinations, c.Queues, c.Sizes, c.Pin = 5, 2, []int{1518}, []int{0}
+	var warnings []string
+	c.Warn = func(s string) { warnings = append(warnings, s) }
+	r, err := Run(testenv.Context(t, limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Results) != len(DefaultEngines()) {
+		t.Errorf("results: %+v", r.Results)
+	}
+	for _, w := range warnings {
+		if strings.Contains(w, "does not send what the others do") {
+			t.Error(w)
+		}
+	}
+}
+
+// TestRivalsThatMisbehave: none of them spoils the run of the others, and each is named.
+func TestRivalsThatMisbehave(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram)
+	c := quick(t)
+	c.Engines, c.Sizes = []string{"udp"}, []int{128}
+	c.Externals = []External{
+		{"absent", "echo no such sender >&2; exit 7"},
+		{"other", c.Child[0] + " rival 10.77.0.2:9000"}, // sends 18 bytes whatever is asked
+	}
+	var warnings []string
+	c.Warn = func(s string) { warnings = append(warnings, s) }
+	r, err := Run(testenv.Context(t, limit), c)
+	if err == nil || !strings.Contains(err.Error(), "absent at 128 bytes") || !strings.Contains(err.Error(), "no such sender") {
+		t.Errorf("error %v", err)
+	}
+	if len(r.Results) != 2 || r.Results[0].Engine != "udp" || r.Results[1].Engine != "other" {
+		t.Errorf("results: %+v", r.Results)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "64.0 bytes with FCS") {
+		t.Errorf("warnings: %q", warnings)
+	}
+}
+
+// TestStopKills a program that will not end, with what it started.
+func TestStopKills(t *testing.T) {
+	p := &place{do: func(f func() error) error { return f() }}
+	s, err := startExternal(p, "trap '' TERM; (trap '' TERM; sleep 1000) & wait; sleep 1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, limit, "two processes", func() bool { return len(processTree(s.cmd.Process.Pid)) >= 2 })
+	pids := processTree(s.cmd.Process.Pid)
+	if err := s.stop(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "was killed") {
+		t.Errorf("stop: %v", err)
+	}
+	testenv.Eventually(t, limit, "everybody is gone", func() bool {
+		for _, pid := range pids {
+			if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(raw), ") Z ") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestInterruptedRun gives everything back.
+func TestInterruptedRun(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	c := quick(t)
+	c.Duration = time.Hour
+	c.Engines = []string{"wsk"}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := Run(ctx, c); err == nil {
+		t.Error("no error")
+	}
+	if tree := processTree(os.Getpid()); len(tree) != 1 {
+		t.Errorf("processes left behind: %v", tree[1:])
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestMedian(t *testing.T) {
+	for _, tc := range []struct {
+		in   []float64
+		want float64
+	}{
+		{nil, 0}, {[]float64{7}, 7}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 2.5}, {[]float64{100, 1, 2, 3, 4}, 3},
+	} {
+		before := slices.Clone(tc.in)
+		if got := median(tc.in); got != tc.want {
+			t.Errorf("median(%v) = %v, want %v", before, got, tc.want)
+		}
+		if !slices.Equal(tc.in, before) {
+			t.Errorf("median changed its argument %v to %v", before, tc.in)
+		}
+	}
+}
+
+// withRates is a contestant with such runs, 0 for one that failed.
+func withRates(name string, rates ...float64) *contestant {
+	who := &contestant{name: name}
+	for _, pps := range rates {
+		if pps == 0 {
+			who.runs = append(who.runs, nil)
+			continue
+		}
+		who.runs = append(who.runs, &measured{pps: pps, cpuNs: 1e9 / pps / 2, syscalls: -1})
+	}
+	return who
+}
+
+// The machine halves its speed in the second round: medians of rates would say 1.5, the rounds say 2 throughout.
+func TestRatiosArePairs(t *testing.T) {
+	a, b := withRates("a", 200, 100, 200), withRates("b", 100, 50, 100)
+	if got := pairRatios(a, b, rate); !slices.Equal(got, []float64{2, 2, 2}) {
+		t.Errorf("ratios %v", got)
+	}
+	c := withRates("c", 0, 50, 100)
+	if got := pairRatios(a, c, rate); !slices.Equal(got, []float64{2, 2}) {
+		t.Errorf("ratios with a failed run: %v", got)
+	}
+	// A round that did not take place for one of them.
+	if got := pairRatios(a, withRates("d", 50), rate); !slices.Equal(got, []float64{4}) {
+		t.Errorf("ratios with missing runs: %v", got)
+	}
+	if got := pairRatios(a, b, thrift); !slices.Equal(got, []float64{2, 2, 2}) {
+		t.Errorf("ratios of packets per CPU time: %v", got)
+	}
+	s := spreadOf([]float64{3, 1, 2})
+	if s != (spread{2, 1, 3}) {
+		t.Errorf("spread %v", s)
+	}
+}
+
+func TestOrderIsReversedEveryOtherRound(t *testing.T) {
+	for round, want := range [][]int{{0, 1, 2}, {2, 1, 0}, {0, 1, 2}} {
+		if got := order(3, round); !slices.Equal(got, want) {
+			t.Errorf("round %d: %v, want %v", round, got, want)
+		}
+	}
+}
+
+// All engines take destinations in one order: whole runs, one destination after the other.
+func TestRotor(t *testing.T) {
+	for _, tc := range []struct {
+		targets, length int
+		want            []int
+	}{{1, 64, []int{0, 0, 0, 0}}, {2, 32, []int{0, 0, 0, 0}}, {48, 1, []int{0, 1, 2, 3}}, {64, 1, []int{0, 1, 2, 3}}, {250, 1, []int{0, 1, 2, 3}}} {
+		j := job{Targets: make([]target, tc.targets)}
+		if got := j.runLength(); got != tc.length {
+			t.Errorf("%d targets: runs of %d, want %d", tc.targets, got, tc.length)
+		}
+		single, runs := j.rotor(), j.rotor()
+		var got []int
+		for range 4 {
+			got = append(got, single.next())
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%d targets: %v, want %v", tc.targets, got, tc.want)
+		}
+		single = j.rotor()
+		for range 3 * tc.targets {
+			want := runs.nextRun()
+			for range tc.length {
+				if got := single.next(); got != want {
+					t.Fatalf("%d targets: datagram for %d in the run for %d", tc.targets, got, want)
+				}
+			}
+		}
+	}
+}

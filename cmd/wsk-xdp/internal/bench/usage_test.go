@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestUsageAgreesWithGetrusage looks at this process from outside and from inside.
+func TestUsageAgreesWithGetrusage(t *testing.T) {
+	inside := func() time.Duration {
+		var r unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	self := []int{os.Getpid()}
+	before, mine := usageOf(self), inside()
+	for x, end := 0, time.Now().Add(50*time.Millisecond); time.Now().Before(end); x++ {
+		_ = x * x
+	}
+	total, user := usageOf(self).since(before)
+	own := inside() - mine
+	if diff := (total - own).Abs(); diff > 10*time.Millisecond || total <= 0 {
+		t.Errorf("%v from outside, %v from inside", total, own)
+	}
+	if user < 0 || user > total {
+		t.Errorf("user time %v of %v", user, total)
+	}
+	if rss := peakRSS(self); rss < 1<<20 || rss > 1<<36 {
+		t.Errorf("peak resident memory of %d bytes", rss)
+	}
+}
+
+func TestUsageDividesExactTimeByTicks(t *testing.T) {
+	before := usage{total: 10, user: 4, ticked: 8}
+	total, user := usage{total: 110, user: 44, ticked: 168}.since(before)
+	if total != 100 || user != 25 {
+		t.Errorf("total %d user %d, want 100 and a quarter of it", total, user)
+	}
+	if total, user := (usage{total: 20, user: 4, ticked: 8}).since(before); total != 10 || user != 0 {
+		t.Errorf("without a tick: total %d user %d", total, user)
+	}
+}
+
+func TestProcessTree(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", "/bin/sh -c 'read x; exit' & wait")
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer hold.Close()
+	tree := processTree(os.Getpid())
+	if !slices.Contains(tree, cmd.Process.Pid) || tree[0] != os.Getpid() {
+		t.Errorf("tree %v without child %d", tree, cmd.Process.Pid)
+	}
+	if got := processTree(1<<22 + 1); len(got) != 1 {
+		t.Errorf("tree of nobody: %v", got)
+	}
+	if u := usageOf([]int{1<<22 + 1}); u != (usage{}) {
+		t.Errorf("usage of nobody: %+v", u)
+	}
+}
