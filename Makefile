@@ -3,7 +3,6 @@
 
 GO      ?= go
 BIN     := bin/wsk-xdp
-export GOFLAGS ?= -trimpath
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -13,7 +12,7 @@ help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/wsk-xdp, a static binary
-	@CGO_ENABLED=0 $(GO) build -o $(BIN) ./cmd/wsk-xdp
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/wsk-xdp
 
 demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no root needed, under a minute
 	@$(BIN) demo
