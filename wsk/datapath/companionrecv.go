@@ -3,80 +3,150 @@
 package datapath
 
 import (
-	"errors"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// start begins to read what the kernel has for the companion socket. The goroutine ends when the socket is closed.
-func (c *companion) start() {
-	c.ep.dp.goRun(func() {
-		buf := make([]byte, 1)
-		control := make([]byte, 512)
-		for c.read(buf, control) {
+// reader reads a kernel socket: what the XDP program passed (reassembled fragments, options, loopback, other interfaces), all that
+// arrives where there is no program, and ICMP errors. It hands everything on at once, so the bound on what waits is
+// the kernel's receive buffer and the socket's above.
+type reader struct {
+	k     *kernelSocket
+	out   delivery
+	batch *recvBatch // while there is something to read
+	n     int
+}
+
+// start begins to read. The goroutine ends when the socket is closed.
+func (k *kernelSocket) start() {
+	k.ep.dp.goRun(func() {
+		attempt := k.recv.attempt // one closure for all rounds
+		for k.raw.Read(attempt) == nil {
+			k.recv.dispatch()
+			k.recv.out.flush()
 		}
 	})
 }
 
-// read takes one datagram or one ICMP error off the socket and reports whether the socket is still open. Nobody can ask for
-// the datagrams yet, so they are counted and let go; the errors say which paths have become narrower.
-func (c *companion) read(buf, control []byte) bool {
-	err := c.raw.Read(func(fd uintptr) bool {
-		if c.readError(int(fd), control) {
-			return true
-		}
-		_, _, _, _, err := unix.Recvmsg(int(fd), buf, nil, unix.MSG_DONTWAIT)
-		if err == nil {
-			c.ep.dp.stats.companionDiscarded.Add(1)
-		}
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	return err == nil
-}
-
-// readError takes one entry off the socket's error queue (ip(7), IP_RECVERR) and reports whether there was one.
-func (c *companion) readError(fd int, control []byte) bool {
-	var payload [1]byte
-	_, n, _, from, err := unix.Recvmsg(fd, payload[:], control, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-	if err != nil {
-		return false
+// attempt takes a batch off the socket, or reports false when there is nothing.
+func (r *reader) attempt(fd uintptr) bool {
+	dp := r.k.ep.dp
+	if r.batch == nil {
+		r.batch = dp.recvBatches.get(&dp.copies)
 	}
-	c.ep.dp.stats.icmpErrors.Add(1)
-	if tooBig(control[:n]) {
-		if a, ok := sockaddrAddr(from); ok {
-			c.ep.pathNarrowed(a)
-		}
+	n, errno := r.batch.receive(int(fd))
+	r.n = n
+	// An entry in the error queue also shows as the error of whatever call comes next.
+	if errno == 0 || r.takeError(int(fd)) || errno != unix.EAGAIN {
+		return true
 	}
-	return true
-}
-
-// tooBig reports whether an error is "fragmentation needed" or "packet too big", which the kernel reports as EMSGSIZE
-// after it has remembered the new path MTU.
-func tooBig(control []byte) bool {
-	msgs, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return false
-	}
-	for _, m := range msgs {
-		v4 := m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR
-		v6 := m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_RECVERR
-		// struct sock_extended_err begins with the errno, in host order.
-		if (v4 || v6) && len(m.Data) >= 4 && nativeUint32(m.Data) == uint32(unix.EMSGSIZE) {
-			return true
-		}
-	}
+	dp.recvBatches.put(r.batch)
+	r.batch = nil
 	return false
 }
 
-func sockaddrAddr(sa unix.Sockaddr) (netip.Addr, bool) {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrFrom4(sa.Addr), true
-	case *unix.SockaddrInet6:
-		return netip.AddrFrom16(sa.Addr).Unmap(), true
+// takeError takes one entry off the error queue (ip(7), IP_RECVERR) and reports whether there was one.
+func (r *reader) takeError(fd int) bool {
+	if r.batch.receiveError(fd) != 0 {
+		return false
 	}
-	return netip.Addr{}, false
+	ep := r.k.ep
+	var a arrival
+	a.parse(r.batch.controlOf(0))
+	from, ok := kernelAddress(r.batch.name(0))
+	if !ok || !a.failed {
+		return true
+	}
+	if a.errno == uint32(unix.EMSGSIZE) {
+		ep.pathNarrowed(netip.AddrFrom16(from.Addr).Unmap())
+	}
+	if !a.fromICMP() {
+		return true
+	}
+	ep.dp.stats.icmpErrors.Add(1)
+	if !ep.options.Load().Errors {
+		return true
+	}
+	c := ep.dp.copies.take(0)
+	c.err = a.err
+	d := c.fill(0)
+	d.Err, d.Source, d.Destination, d.IfIndex = &c.err, from, a.destination, a.ifindex
+	r.out.add(ep, d)
+	return true
+}
+
+// dispatch sorts the batch that attempt read.
+func (r *reader) dispatch() {
+	ep := r.k.ep
+	for i := range r.n {
+		var a arrival
+		a.parse(r.batch.controlOf(i))
+		from, ok := kernelAddress(r.batch.name(i))
+		if !ok || ep.receiver == nil {
+			ep.dp.stats.companionDiscarded.Add(1)
+			continue
+		}
+		d := r.lend(i)
+		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
+		to := ep
+		switch {
+		case isMulticast(&a.destination):
+			d.Cast = wsk.Multicast
+		case ep.dp.routes.IsBroadcast(netip.AddrFrom16(a.destination).Unmap()):
+			d.Cast = wsk.Broadcast
+		default:
+			// Among several sockets on the port the kernel's choice need not be ours.
+			if owner := ep.dp.demux.find(ep.local.Port()).unicast(&a.destination, a.ifindex); owner != nil {
+				to = owner
+			}
+		}
+		ep.dp.stats.companionReceived.Add(1)
+		if int(a.segment) > 0 && len(d.Payload) > int(a.segment) {
+			r.coalesced(to, d, int(a.segment))
+			continue
+		}
+		r.out.add(to, d)
+	}
+	r.n = 0
+}
+
+// lend takes the payload of message i out of the batch.
+func (r *reader) lend(i int) *wsk.Datagram {
+	b, copies := r.batch, &r.k.ep.dp.copies
+	n := b.length(i)
+	head := b.bufs[i]
+	if n <= len(head.buf) {
+		b.arm(i, copies.take(0))
+		return head.fill(n)
+	}
+	c := copies.take(n)
+	at := copy(c.buf, head.buf)
+	copy(c.buf[at:], b.tail(i, n-at))
+	return c.fill(n)
+}
+
+// coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked for:
+// one that did not ask, or no longer does, gets them one by one.
+func (r *reader) coalesced(ep *endpoint, d *wsk.Datagram, segment int) {
+	most := int(ep.options.Load().MaxCoalesced)
+	if segment <= 0xffff && len(d.Payload) <= most {
+		d.Segment = uint16(segment)
+		r.out.add(ep, d)
+		return
+	}
+	step := max(most/segment, 1) * segment
+	whole := d.Payload
+	for at := 0; at < len(whole); at += step {
+		d.Payload = whole[at:min(at+step, len(whole))]
+		if d.Segment = 0; len(d.Payload) > segment {
+			d.Segment = uint16(segment)
+		}
+		r.out.add(ep, ep.dp.copies.copyOf(d))
+	}
+	d.Release()
 }
 
 // pathNarrowed makes every flow to an address learn its path MTU anew.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -26,9 +27,19 @@ type Options struct {
 	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one. Every other interface is opened
 	// when the first datagram is routed through it, and replaced by the kernel's own stack where AF_XDP is not to be had.
 	Interfaces []string
+	// Receive are interfaces whose datagrams are received through AF_XDP: an XDP program is attached to each, and every
+	// receive queue gets a socket. Open fails where that is not to be had. Everything else, and everything when there are none,
+	// is received through the kernel's stack.
+	Receive []string
+	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
+	ReceiveMode bpf.Mode
+	// BusyPoll makes the receiving goroutines run the driver for so long at a time instead of sleeping until frames
+	// come: lower latency for a processor per queue. 0 sleeps.
+	BusyPoll time.Duration
 	// Queues is the number of transmit queues to use on each interface, 0 for one. Sockets are spread over them.
 	Queues int
-	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in.
+	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in. What concerns
+	// receiving counts on the interfaces of Receive only; there RxChunks is 2048 when it is 0.
 	Socket xdp.Options
 	// StallTimeout is how long a queue with frames under way may see no completion at all before it is taken
 	// to have lost them: it is then kicked once more, and after as long again rebuilt. 0 means 10 seconds.
@@ -50,12 +61,15 @@ type routing interface {
 	KeepAlive(ifindex int, ip netip.Addr)
 	DeviceByName(name string) (route.Device, bool)
 	AddressDevice(ip netip.Addr) (ifindex int, ok bool)
+	Addresses(version int) []route.Address
+	Devices() []route.Device
+	IsBroadcast(ip netip.Addr) bool
 	Subscribe(func(route.Event)) (cancel func())
 	Flush(dst netip.Addr)
 	Close() error
 }
 
-// Datapath sends the datagrams of WSK sockets through AF_XDP. It implements [wsk.Transport]. All methods are safe
+// Datapath sends and receives the datagrams of WSK sockets through AF_XDP. It implements [wsk.Transport]. All methods are safe
 // for concurrent use.
 type Datapath struct {
 	opts   Options
@@ -74,6 +88,20 @@ type Datapath struct {
 
 	// done completes what never reached a queue.
 	done completions
+
+	newWaiter   func(xdp.Queue) (rxWaiter, error)
+	copies      copies
+	recvBatches recvPool
+	demux       demux
+	watchers    watchers
+
+	// portsMu guards changes of demux, and what the XDP programs hold.
+	portsMu sync.Mutex
+	intakes []*intake
+
+	// bindMu makes each bind one step for all others.
+	bindMu sync.Mutex
+	held   bindTable
 
 	mu        sync.Mutex
 	closed    bool
@@ -114,7 +142,10 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 	if err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
-	dp := &Datapath{opts: opts, log: log, ns: ns, processors: runtime.GOMAXPROCS(0), devices: make(map[int]*device), endpoints: make(map[*endpoint]struct{})}
+	dp := &Datapath{opts: opts, log: log, ns: ns, processors: runtime.GOMAXPROCS(0), devices: make(map[int]*device),
+		endpoints: make(map[*endpoint]struct{}), held: make(bindTable)}
+	dp.newWaiter = dp.pollWaiter
+	dp.watchers.init()
 	dp.ctx, dp.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -125,6 +156,12 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
 	dp.unsub = dp.routes.Subscribe(dp.onEvent)
+	dp.goRun(dp.watch)
+	for _, name := range opts.Receive {
+		if err := dp.openIntake(name); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range opts.Interfaces {
 		if err := dp.openInterface(name); err != nil {
 			return nil, err
@@ -137,6 +174,9 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 // OpenEndpoint implements wsk.Transport.
 func (dp *Datapath) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
 	ep := &endpoint{dp: dp, family: family, events: events, serial: dp.serial.Add(1) - 1}
+	ep.receiver, _ = events.(wsk.Receiver)
+	ep.gate.init()
+	ep.options.Store(new(wsk.ReceiveOptions))
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	if dp.closed {
@@ -221,6 +261,9 @@ func (dp *Datapath) finishAll(list *opList) {
 
 // onEvent receives link events from the routing table's goroutine, on which no completion routine may run.
 func (dp *Datapath) onEvent(ev route.Event) {
+	if concerns(ev.Kind) {
+		dp.watchers.wake()
+	}
 	switch ev.Kind {
 	case route.LinkUp:
 		if d := dp.knownDevice(ev.Interface); d != nil {

@@ -24,6 +24,9 @@ type device struct {
 	index int
 	name  string
 	mtu   int
+	// intake is set on an interface that receives; its queues come first, and all of queues may be more than those for sending.
+	intake  *intake
+	sending int
 
 	opening sync.Mutex // one queue is opened at a time; held while the kernel takes its time
 
@@ -56,11 +59,37 @@ func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
 	}
 	d := dp.devices[rd.Index]
 	if d == nil {
-		slots := min(dp.opts.Queues, max(rd.TxQueues, 1))
-		d = &device{dp: dp, index: rd.Index, name: rd.Name, mtu: rd.MTU, queues: make([]*queue, slots)}
-		d.fragmentID.Store(rand.Uint32())
+		d = dp.newDevice(rd, nil)
 		dp.devices[rd.Index] = d
 	}
+	return d, nil
+}
+
+func (dp *Datapath) newDevice(rd route.Device, in *intake) *device {
+	slots := min(dp.opts.Queues, max(rd.TxQueues, 1))
+	d := &device{dp: dp, index: rd.Index, name: rd.Name, mtu: rd.MTU, intake: in, sending: slots}
+	if in != nil {
+		slots = max(slots, in.queues)
+	}
+	d.queues = make([]*queue, slots)
+	d.fragmentID.Store(rand.Uint32())
+	return d
+}
+
+var errReceivesTwice = errors.New("the interface is named twice")
+
+// newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it.
+func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, error) {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	switch {
+	case dp.closed:
+		return nil, ErrClosed
+	case dp.devices[rd.Index] != nil:
+		return nil, errReceivesTwice
+	}
+	d := dp.newDevice(rd, in)
+	dp.devices[rd.Index] = d
 	return d, nil
 }
 
@@ -71,7 +100,7 @@ func (dp *Datapath) queueFor(rd route.Device, ep *endpoint) (*queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.open(int(ep.serial) % len(d.queues))
+	return d.open(int(ep.serial) % d.sending)
 }
 
 func (d *device) open(slot int) (*queue, error) {
@@ -187,6 +216,9 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 		for _, q := range d.opened() {
 			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 		}
+		if d.intake != nil {
+			d.intake.close()
+		}
 		dp.log.Warn("interface deleted", "interface", d.name)
 	}
 	for _, ep := range dp.endpointList() {
@@ -198,6 +230,15 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 func (d *device) socketOptions(id int) xdp.Options {
 	o := d.dp.opts.Socket
 	o.IfIndex, o.Ifname, o.Queue = d.index, d.name, uint32(id)
+	switch {
+	case d.intake == nil || id >= d.intake.queues:
+		o.RxChunks, o.RxRing, o.FillRing, o.SplitRX = 0, 0, 0, false
+	default:
+		o.SplitRX = true
+		if o.RxChunks == 0 {
+			o.RxChunks = defaultRxChunks
+		}
+	}
 	if o.ChunkSize == 0 && d.mtu > smallChunkMTU {
 		o.ChunkSize = 4096
 	}

@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -16,10 +17,22 @@ type endpoint struct {
 	serial uint32 // spreads endpoints over queues
 	events wsk.EndpointEvents
 
+	receiver wsk.Receiver // events, if it takes datagrams
+	gate     gate         // open from the success of Bind to Close
+	options  atomic.Pointer[wsk.ReceiveOptions]
+
 	// Written by Bind before its callback, which happens before the first Send.
 	local     netip.AddrPort
+	dual      bool
 	boundIf   int // the device that carries a specific local address, 0 for a wildcard
 	companion *companion
+
+	rxMu      sync.Mutex
+	receiving bool
+	ended     atomic.Bool // Close was called; set under rxMu
+
+	entries []portEntry // guarded by Datapath.portsMu
+	members memberships
 
 	aborted atomic.Bool
 	dead    atomic.Bool
@@ -27,21 +40,51 @@ type endpoint struct {
 	devices deviceUse
 }
 
-var _ wsk.Endpoint = (*endpoint)(nil)
+var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 
 // Bind implements wsk.Endpoint.
 func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTATUS)) {
 	ep.dp.goRun(func() {
 		c, local, status := openCompanion(ep, req)
 		if status == wsk.STATUS_SUCCESS {
-			ep.companion, ep.local = c, local
+			ep.companion, ep.local, ep.dual = c, local, req.DualStack
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
 			}
-			c.start()
 		}
 		done(local, status)
+		if status == wsk.STATUS_SUCCESS {
+			ep.receive()
+		}
 	})
+}
+
+// receive lets datagrams in. It comes after the callback of Bind, whose routine may have closed the endpoint: what
+// arrives before waits in the companion socket.
+func (ep *endpoint) receive() {
+	ep.rxMu.Lock()
+	defer ep.rxMu.Unlock()
+	if ep.ended.Load() {
+		return
+	}
+	ep.receiving = true
+	ep.gate.open()
+	ep.dp.register(ep)
+	ep.companion.start()
+}
+
+// Configure implements wsk.ReceivingEndpoint.
+func (ep *endpoint) Configure(o wsk.ReceiveOptions) {
+	ep.options.Store(&o)
+	ep.members.mu.Lock()
+	defer ep.members.mu.Unlock()
+	if ep.companion == nil || ep.ended.Load() {
+		return
+	}
+	ep.companion.setReceive(o)
+	for _, g := range ep.companion.groups {
+		g.setReceive(o)
+	}
 }
 
 // Send implements wsk.Endpoint.
@@ -69,11 +112,24 @@ func (ep *endpoint) Abort() {
 	ep.dp.eachQueue(func(q *queue) { q.abort(ep) })
 }
 
-// Close implements wsk.Endpoint.
+// Close implements wsk.Endpoint. No delivery begins once it has returned; those under way have ended when done is called. The
+// port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
+	ep.rxMu.Lock()
+	receiving := ep.receiving && !ep.ended.Load()
+	ep.ended.Store(true)
+	if receiving {
+		ep.gate.shut()
+	}
+	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
+		if receiving {
+			ep.members.leaveAll(ep)
+			ep.dp.unregister(ep)
+			ep.gate.drain()
+		}
 		if ep.companion != nil {
-			ep.companion.close()
+			ep.dp.release(ep.companion, ep.local.Port())
 		}
 		ep.dp.forget(ep)
 		done()

@@ -47,6 +47,9 @@ func (fakeRoutes) Neighbour(context.Context, int, netip.Addr) ([6]byte, error) {
 func (fakeRoutes) KeepAlive(int, netip.Addr)                       {}
 func (fakeRoutes) DeviceByName(string) (route.Device, bool)        { return fakeDevice, true }
 func (fakeRoutes) AddressDevice(netip.Addr) (ifindex int, ok bool) { return 0, false }
+func (fakeRoutes) Addresses(int) []route.Address                   { return nil }
+func (fakeRoutes) Devices() []route.Device                         { return []route.Device{fakeDevice} }
+func (fakeRoutes) IsBroadcast(netip.Addr) bool                     { return false }
 func (fakeRoutes) Subscribe(func(route.Event)) (cancel func())     { return func() {} }
 func (fakeRoutes) Flush(netip.Addr)                                {}
 func (fakeRoutes) Close() error                                    { return nil }

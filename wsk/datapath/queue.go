@@ -57,6 +57,7 @@ type queue struct {
 	stats  queueStats
 	poll   poller
 	reopen func() (xdp.Queue, error)
+	rx     *rxQueue // nil on a queue that only sends
 }
 
 // slot is what a chunk with the kernel carries. addr is the address that was posted, whose low bits change from one use of
@@ -92,6 +93,10 @@ func openQueue(d *device, id int) (*queue, error) {
 		return nil, err
 	}
 	q := newQueue(d, id, sock)
+	if in := d.intake; in != nil && id < in.queues {
+		q.rx = &rxQueue{q: q, in: in}
+		q.startRX(sock)
+	}
 	q.reopen = func() (xdp.Queue, error) { return d.dp.open(d, id) }
 	d.dp.goRun(q.pollLoop)
 	return q, nil

@@ -33,7 +33,7 @@ func (q *queue) breakdown(why string, lost wsk.NTSTATUS) {
 	q.mu.Unlock()
 	q.log.Warn("socket of queue is replaced", "interface", q.dev.name, "queue", q.id, "why", why)
 	// Rings and chunks are not touched while the state is queueBroken, so the memory may go.
-	if err := sock.Close(); err != nil {
+	if err := q.closeSocket(sock); err != nil {
 		q.log.Warn("close the old socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
 	}
 	q.poll.wake()
@@ -64,6 +64,7 @@ func (q *queue) repair() {
 		sock.Close()
 		return
 	}
+	q.startRX(sock)
 	q.adopt(sock)
 	if q.wasDown {
 		q.state = queueDown
@@ -151,7 +152,7 @@ func (q *queue) giveUp(status wsk.NTSTATUS) {
 	sock := q.sock
 	q.out = true
 	q.mu.Unlock()
-	if err := sock.Close(); err != nil {
+	if err := q.closeSocket(sock); err != nil {
 		q.log.Warn("close socket", "interface", q.dev.name, "queue", q.id, "err", err)
 	}
 	q.poll.wake()

@@ -198,13 +198,6 @@ func (c *companion) configure(op *wsk.SendOp) error {
 	})
 }
 
-func (c *companion) control(f func(fd int) error) (err error) {
-	if e := c.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
-		return unix.ECANCELED
-	}
-	return err
-}
-
 func setFragmentPolicy(fd int, six bool, policy wsk.FragmentPolicy) error {
 	v4, v6 := unix.IP_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT
 	switch policy {

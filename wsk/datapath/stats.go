@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -17,7 +18,7 @@ type queueStats struct {
 }
 
 type pathStats struct {
-	resolveFailed, slowPaths, slowSent, slowFailed, icmpErrors, companionDiscarded atomic.Uint64
+	resolveFailed, slowPaths, slowSent, slowFailed, icmpErrors, companionReceived, companionDiscarded, late atomic.Uint64
 }
 
 // QueueInfo is what a queue is and has done.
@@ -41,17 +42,36 @@ type QueueInfo struct {
 	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
 
 	Counters xdp.Counters
+
+	// Receive is the receiving half, nil on a queue that only sends.
+	Receive *ReceiveInfo
 }
 
 // Info is a snapshot of a datapath.
 type Info struct {
-	Queues []QueueInfo
+	Queues   []QueueInfo
+	Programs []ProgramInfo
 
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
 	SlowSent      uint64 // operations sent through a companion socket
 	SlowFailed    uint64
 	ICMPErrors    uint64 // ICMP errors that reached a companion socket
+
+	CompanionReceived  uint64 // datagrams that came through companion sockets
+	CompanionDiscarded uint64 // of which nobody could be told
+	Late               uint64 // datagrams for an endpoint that was being closed
+}
+
+// ProgramInfo is an XDP program of Options.Receive and what it has done.
+type ProgramInfo struct {
+	Interface string
+	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
+	Mode     bpf.Mode
+	Fallback error
+	Ports    int          // entries
+	MaxFrame int          // longer frames go through the kernel's stack
+	Counters bpf.Counters // frames by bpf.Reason
 }
 
 var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
@@ -62,7 +82,16 @@ func (dp *Datapath) Info() Info {
 		ResolveFailed: dp.stats.resolveFailed.Load(), SlowPaths: dp.stats.slowPaths.Load(),
 		SlowSent: dp.stats.slowSent.Load(), SlowFailed: dp.stats.slowFailed.Load(), ICMPErrors: dp.stats.icmpErrors.Load(),
 	}
-	dp.eachQueue(func(q *queue) { info.Queues = append(info.Queues, q.info()) })
+	info.CompanionReceived, info.CompanionDiscarded = dp.stats.companionReceived.Load(), dp.stats.companionDiscarded.Load()
+	info.Late = dp.stats.late.Load()
+	dp.eachQueue(func(q *queue) {
+		qi := q.info()
+		qi.Receive = q.rx.info()
+		info.Queues = append(info.Queues, qi)
+	})
+	for _, in := range dp.intakeList() {
+		info.Programs = append(info.Programs, in.info())
+	}
 	return info
 }
 

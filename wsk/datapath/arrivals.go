@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// arrivals is what an intake must know to judge a frame: which stations and VLANs are this host's, which destinations are
+// broadcasts. Immutable; made anew when devices or addresses change.
+type arrivals struct {
+	index      uint32               // the interface that untagged frames count as arrived on
+	mac        frame.MAC            // its address
+	stations   map[frame.MAC]uint32 // further own addresses, of devices on top, and those devices
+	vlans      map[uint16]uint32    // VLAN devices on top
+	broadcasts map[[16]byte]struct{}
+	partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
+}
+
+// arrivedOn is the interface that the host's own stack would say a frame came in on, and whether it is for this host.
+func (a *arrivals) arrivedOn(p *frame.Packet) (ifindex uint32, mine bool) {
+	ifindex = a.index
+	if p.NumVLANs > 0 && p.VLANs[0].ID != 0 {
+		if ifindex, mine = a.vlans[p.VLANs[0].ID]; !mine {
+			return 0, false
+		}
+	}
+	if p.DstMAC == a.mac || p.DstMAC.IsGroup() {
+		return ifindex, true
+	}
+	upper, mine := a.stations[p.DstMAC]
+	if mine && ifindex == a.index {
+		ifindex = upper
+	}
+	return ifindex, mine
+}
+
+// serves reports whether frames of an interface come in here; 0 is any interface.
+func (a *arrivals) serves(ifindex uint32) bool {
+	if ifindex == 0 || ifindex == a.index {
+		return true
+	}
+	for _, index := range a.vlans {
+		if index == ifindex {
+			return true
+		}
+	}
+	for _, index := range a.stations {
+		if index == ifindex {
+			return true
+		}
+	}
+	return false
+}
+
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255}).As16()
+
+// castOf tells the cast of an IP destination.
+func (a *arrivals) castOf(dst *[16]byte) wsk.Cast {
+	switch {
+	case isMulticast(dst):
+		return wsk.Multicast
+	case !isMapped(dst):
+		return wsk.Unicast
+	case *dst == limitedBroadcast:
+		return wsk.Broadcast
+	}
+	if _, ok := a.broadcasts[*dst]; ok {
+		return wsk.Broadcast
+	}
+	return wsk.Unicast
+}
+
+func isMulticast(a *[16]byte) bool {
+	if isMapped(a) {
+		return a[12]>>4 == 0xe
+	}
+	return a[0] == 0xff
+}
+
+// refresh brings the program and the arrivals up to date with the routing table. It is called by one goroutine at a time.
+func (in *intake) refresh() {
+	devices := in.dp.routes.Devices()
+	tops, vlans := in.above(devices)
+	next := in.newArrivals(devices, tops, vlans)
+	var local, broadcasts []netip.Addr
+	for _, a := range in.dp.routes.Addresses(0) {
+		_, on := tops[a.Interface]
+		if a.Tentative || a.IP.IsLoopback() || a.IP.IsLinkLocalUnicast() && a.IP.Is6() && !on {
+			continue // a link-local address means something on its own link only
+		}
+		local = append(local, a.IP)
+		if !a.IP.Is4() {
+			continue
+		}
+		if a.Broadcast.IsValid() {
+			broadcasts = append(broadcasts, a.Broadcast)
+		}
+		if a.Prefix.Bits() < 31 {
+			broadcasts = append(broadcasts, lastAddress(a.Prefix))
+		}
+	}
+	for _, b := range broadcasts {
+		next.broadcasts[b.As16()] = struct{}{}
+	}
+	ids := make([]uint16, 0, len(vlans))
+	for id := range vlans {
+		ids = append(ids, id)
+	}
+	// What a frame is judged by comes before the frame.
+	in.arrivals.Store(next)
+	err := errors.Join(in.prog.SetVLANs(ids), in.prog.SetBroadcastAddresses(broadcasts), in.prog.SetLocalAddresses(local))
+	if err != nil && !errors.Is(err, bpf.ErrClosed) {
+		in.dp.log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
+			"interface", in.name, "err", err)
+	}
+}
+
+// above finds the devices that receive through the interface, itself included, and the VLANs among them.
+func (in *intake) above(devices []route.Device) (tops map[int]route.Device, vlans map[uint16]uint32) {
+	tops, vlans = make(map[int]route.Device), make(map[uint16]uint32)
+	for _, d := range devices {
+		switch {
+		case d.Index == in.ifindex:
+			tops[d.Index] = d
+		case d.Parent != in.ifindex || !d.Up:
+		case d.Type == route.TypeVLAN && d.VLAN.Proto == frame.EtherTypeVLAN:
+			tops[d.Index] = d
+			vlans[d.VLAN.ID] = uint32(d.Index)
+		case d.Type == route.TypeMACVLAN:
+			tops[d.Index] = d
+		}
+	}
+	own := tops[in.ifindex]
+	for _, d := range devices {
+		if d.Index == own.Master && (d.Type == route.TypeBridge || d.Type == route.TypeBond) {
+			tops[d.Index] = d
+		}
+	}
+	return tops, vlans
+}
+
+func (in *intake) newArrivals(devices []route.Device, tops map[int]route.Device, vlans map[uint16]uint32) *arrivals {
+	own := tops[in.ifindex]
+	next := &arrivals{
+		index: uint32(in.ifindex), mac: frame.MAC(own.MAC), vlans: vlans,
+		stations: make(map[frame.MAC]uint32), broadcasts: make(map[[16]byte]struct{}),
+	}
+	for index, d := range tops {
+		if index == own.Master {
+			next.index = uint32(index) // the stack sees frames of a port as the bond's or the bridge's
+		}
+		if index != in.ifindex {
+			next.stations[frame.MAC(d.MAC)] = uint32(index)
+		}
+	}
+	if own.Type == route.TypeVLAN {
+		for _, d := range devices {
+			if d.Index == own.Parent {
+				own = d
+			}
+		}
+	}
+	switch own.Type {
+	case route.TypeVeth, route.TypeBridge, route.TypeMACVLAN, route.TypeTun, route.TypeDummy:
+		next.partial = true
+	}
+	return next
+}
+
+// lastAddress is the address of an IPv4 network with all host bits set.
+func lastAddress(p netip.Prefix) netip.Addr {
+	b := p.Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}

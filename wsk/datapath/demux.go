@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// demux finds the endpoints of a datagram by its port: two levels of pages, so that a look-up is two loads and a bind
+// replaces one small table. Tables are immutable; changes are made under Datapath.portsMu.
+type demux struct {
+	pages [256]atomic.Pointer[demuxPage]
+}
+
+type demuxPage [256]atomic.Pointer[portTable]
+
+// portTable is who receives on one port.
+type portTable struct {
+	// sockets are the bound endpoints: those of a specific address before those of any, later ones before earlier
+	// ones. The first that matches owns a unicast datagram (wsk.md §2.5, Appendix B 9).
+	sockets []bound
+	members []member
+}
+
+// bound is what an endpoint is bound to.
+type bound struct {
+	ep         *endpoint
+	addr       [16]byte // v4-mapped
+	scope      uint32   // of a link-local address, else 0
+	any4, any6 bool     // instead of addr
+}
+
+// member is an endpoint in a multicast group on an interface.
+type member struct {
+	ep      *endpoint
+	group   [16]byte
+	ifindex uint32
+	filter  sourceFilter
+}
+
+func boundAs(ep *endpoint, local netip.Addr, dual bool) bound {
+	b := bound{ep: ep}
+	switch a := local.Unmap().WithZone(""); {
+	case !a.IsUnspecified():
+		b.addr, b.scope = a.As16(), scopeOf(local)
+	case a.Is4():
+		b.any4 = true
+	default:
+		b.any6, b.any4 = true, dual
+	}
+	return b
+}
+
+func (b *bound) specific() bool { return !b.any4 && !b.any6 }
+
+// matches reports whether a datagram to dst, arrived on ifindex, is for this socket.
+func (b *bound) matches(dst *[16]byte, ifindex uint32) bool {
+	switch {
+	case b.specific():
+		return b.addr == *dst && (b.scope == 0 || b.scope == ifindex)
+	case isMapped(dst):
+		return b.any4
+	}
+	return b.any6
+}
+
+func (x *demux) slot(port uint16) *atomic.Pointer[portTable] {
+	page := &x.pages[port>>8]
+	p := page.Load()
+	if p == nil {
+		p = new(demuxPage)
+		if !page.CompareAndSwap(nil, p) {
+			p = page.Load()
+		}
+	}
+	return &p[port&0xff]
+}
+
+// find is the table of a port, or nil.
+func (x *demux) find(port uint16) *portTable {
+	if p := x.pages[port>>8].Load(); p != nil {
+		return p[port&0xff].Load()
+	}
+	return nil
+}
+
+// unicast is the endpoint that owns a unicast datagram, or nil.
+func (t *portTable) unicast(dst *[16]byte, ifindex uint32) *endpoint {
+	if t == nil {
+		return nil
+	}
+	for i := range t.sockets {
+		if b := &t.sockets[i]; b.matches(dst, ifindex) {
+			return b.ep
+		}
+	}
+	return nil
+}
+
+// update replaces the table of a port by what change makes of a copy. Datapath.portsMu is held.
+func (x *demux) update(port uint16, change func(*portTable)) {
+	slot := x.slot(port)
+	var t portTable
+	if old := slot.Load(); old != nil {
+		t = portTable{slices.Clone(old.sockets), slices.Clone(old.members)}
+	}
+	change(&t)
+	if len(t.sockets) == 0 && len(t.members) == 0 {
+		slot.Store(nil)
+		return
+	}
+	slot.Store(&t)
+}
+
+// insert enters a socket before all that are not more specific.
+func (t *portTable) insert(b bound) {
+	at := 0
+	if !b.specific() {
+		for at < len(t.sockets) && t.sockets[at].specific() {
+			at++
+		}
+	}
+	t.sockets = slices.Insert(t.sockets, at, b)
+}
+
+// remove takes everything of an endpoint out.
+func (t *portTable) remove(ep *endpoint) {
+	t.sockets = slices.DeleteFunc(t.sockets, func(b bound) bool { return b.ep == ep })
+	t.members = slices.DeleteFunc(t.members, func(m member) bool { return m.ep == ep })
+}
+
+// setMember enters a membership, replaces its filter, or removes it when filter is nil.
+func (t *portTable) setMember(ep *endpoint, group [16]byte, ifindex uint32, filter *sourceFilter) {
+	t.members = slices.DeleteFunc(t.members, func(m member) bool {
+		return m.ep == ep && m.group == group && m.ifindex == ifindex
+	})
+	if filter != nil {
+		t.members = append(t.members, member{ep, group, ifindex, *filter})
+	}
+}
+
+// sourceFilter is which sources of a group are wanted: those named, or all but those named. Immutable.
+type sourceFilter struct {
+	include bool
+	sources [][16]byte
+}
+
+func (f *sourceFilter) allows(source *[16]byte) bool {
+	return slices.Contains(f.sources, *source) == f.include
+}
+
+var mappedPrefix = []byte{10: 0xff, 11: 0xff}
+
+func isMapped(a *[16]byte) bool { return bytes.Equal(a[:12], mappedPrefix) }
+
+// scopeOf is the interface index that the zone of an address names in decimal, 0 without one.
+func scopeOf(a netip.Addr) (scope uint32) {
+	for _, c := range []byte(a.Zone()) {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		scope = scope*10 + uint32(c-'0')
+	}
+	return scope
+}
+
+// wireAddress is a source address as the socket above gets it.
+func wireAddress(a netip.AddrPort, ifindex uint32) wsk.Address {
+	out := wsk.Address{Addr: a.Addr().As16(), Port: a.Port()}
+	if linkLocal(&out.Addr) {
+		out.Scope = ifindex
+	}
+	return out
+}
+
+// linkLocal reports whether an address is fe80::/10, which means something on one link only.
+func linkLocal(a *[16]byte) bool { return a[0] == 0xfe && a[1]&0xc0 == 0x80 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// groupSockets are the further kernel sockets of an endpoint that is bound to one unicast address and has joined groups.
+// On Windows such a socket receives the groups' datagrams; on Linux only one bound to the group, or to any address,
+// does. They also keep the group's port from other programs, whose datagrams the XDP program would take else (I12).
+type groupSockets map[netip.Addr]*groupSocket
+
+type groupSocket struct {
+	kernelSocket
+	joined int
+}
+
+// socketFor is the kernel socket that joins a group: the companion where it can receive the group, else one bound to the
+// group. Guarded by the endpoint's memberships.mu, as leaveSocket.
+func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
+	local := c.ep.local.Addr().Unmap().WithZone("")
+	if local.IsUnspecified() || local == key.group {
+		return &c.kernelSocket, nil
+	}
+	if g := c.groups[key.group]; g != nil {
+		g.joined++
+		return &g.kernelSocket, nil
+	}
+	g := &groupSocket{joined: 1}
+	six := key.group.Is6()
+	var options []sockopt
+	if six {
+		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
+	}
+	at := netip.AddrPortFrom(key.group, c.ep.local.Port())
+	if six && key.group.IsLinkLocalMulticast() {
+		at = netip.AddrPortFrom(key.group.WithZone(zoneOf(key.ifindex)), at.Port())
+	}
+	err := g.open(c.ep, six, options, func(fd int) error { return c.ep.dp.holdGroup(c, g, fd, at) })
+	if err != nil {
+		return nil, err
+	}
+	g.setReceive(*c.ep.options.Load())
+	g.start()
+	return &g.kernelSocket, nil
+}
+
+// leaveSocket closes a group's socket after its last membership.
+func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
+	g := c.groups[key.group]
+	if g == nil || k != &g.kernelSocket {
+		return
+	}
+	if g.joined--; g.joined > 0 {
+		return
+	}
+	dp := c.ep.dp
+	dp.bindMu.Lock()
+	defer dp.bindMu.Unlock()
+	delete(c.groups, key.group)
+	g.file.Close()
+}
+
+// holdGroup binds a group's socket beside whatever sockets of this datapath are on the port.
+func (dp *Datapath) holdGroup(c *companion, g *groupSocket, fd int, at netip.AddrPort) error {
+	dp.bindMu.Lock()
+	defer dp.bindMu.Unlock()
+	h := &holding{companion: c, bound: boundAs(c.ep, at.Addr(), false)}
+	if err := dp.bindShared(h, &g.kernelSocket, fd, at, len(dp.held[at.Port()]) > 1); err != nil {
+		return err
+	}
+	if c.groups == nil {
+		c.groups = make(groupSockets)
+	}
+	c.groups[at.Addr().WithZone("")] = g
+	return nil
+}
+
+// sockets are all kernel sockets of the endpoint. Datapath.bindMu is held.
+func (c *companion) sockets() []*kernelSocket {
+	list := []*kernelSocket{&c.kernelSocket}
+	for _, g := range c.groups {
+		list = append(list, &g.kernelSocket)
+	}
+	return list
+}
+
+// groupOption is the socket option of a change (ip(7), RFC 3678 section 5).
+func groupOption(change wsk.MembershipChange) int {
+	return [...]int{
+		wsk.JoinGroup: unix.MCAST_JOIN_GROUP, wsk.LeaveGroup: unix.MCAST_LEAVE_GROUP,
+		wsk.JoinSource: unix.MCAST_JOIN_SOURCE_GROUP, wsk.LeaveSource: unix.MCAST_LEAVE_SOURCE_GROUP,
+		wsk.BlockSource: unix.MCAST_BLOCK_SOURCE, wsk.UnblockSource: unix.MCAST_UNBLOCK_SOURCE,
+	}[change]
+}
+
+// changeGroup sets one of those options: struct group_req, or struct group_source_req when there is a source.
+func (k *kernelSocket) changeGroup(option int, key groupKey, source netip.Addr) error {
+	const storage = 128 // struct sockaddr_storage, behind the interface index and padding
+	req := make([]byte, 8+storage, 8+2*storage)
+	binary.NativeEndian.PutUint32(req, key.ifindex)
+	putKernelAddress(req[8:], key.group)
+	switch option {
+	case unix.MCAST_JOIN_GROUP, unix.MCAST_LEAVE_GROUP:
+	default:
+		req = req[:8+2*storage]
+		putKernelAddress(req[8+storage:], source)
+	}
+	level := unix.IPPROTO_IPV6
+	if key.group.Is4() {
+		level = unix.IPPROTO_IP
+	}
+	return k.control(func(fd int) error {
+		return os.NewSyscallError("setsockopt", unix.SetsockoptString(fd, level, option, string(req)))
+	})
+}
+
+// putKernelAddress writes a struct sockaddr_in or sockaddr_in6 with port 0.
+func putKernelAddress(b []byte, a netip.Addr) {
+	if a.Is4() {
+		binary.NativeEndian.PutUint16(b, unix.AF_INET)
+		v4 := a.As4()
+		copy(b[4:], v4[:])
+		return
+	}
+	binary.NativeEndian.PutUint16(b, unix.AF_INET6)
+	v6 := a.As16()
+	copy(b[8:], v6[:])
+}

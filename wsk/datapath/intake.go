@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// intake is the XDP program on an interface of Options.Receive: it leads the frames of the ports in it to the interface's
+// queues, and all else to the kernel.
+type intake struct {
+	dp       *Datapath
+	ifindex  int
+	name     string
+	queues   int // receive queues with an AF_XDP socket
+	maxFrame int
+	prog     redirector
+	attached *bpf.Attachment // nil in tests without a kernel
+
+	arrivals atomic.Pointer[arrivals]
+
+	// refs counts the port entries by key. Guarded by Datapath.portsMu.
+	refs map[bpf.Key]int
+
+	closing sync.Once
+}
+
+// redirector is what an intake needs of bpf.Program.
+type redirector interface {
+	AddPort(bpf.Key, bpf.Flags) error
+	RemovePort(bpf.Key) error
+	SetSocket(queue, fd int) error
+	ClearSocket(queue int) error
+	SetLocalAddresses(addrs []netip.Addr) error
+	SetBroadcastAddresses(addrs []netip.Addr) error
+	SetVLANs(ids []uint16) error
+	Counters() (bpf.Counters, error)
+	Close() error
+}
+
+// defaultRxChunks holds what arrives in a few milliseconds at full speed, while the receiver's goroutine is being woken.
+const defaultRxChunks = 2048
+
+// openIntake attaches the program to an interface and opens a socket on each of its receive queues.
+func (dp *Datapath) openIntake(name string) error {
+	rd, ok := dp.routes.DeviceByName(name)
+	if !ok {
+		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
+	}
+	var facts xdp.Interface
+	err := dp.ns.run(func() (err error) {
+		facts, err = xdp.Inspect(name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	in := &intake{dp: dp, ifindex: rd.Index, name: name, refs: make(map[bpf.Key]int)}
+	// A queue without a TX side can't have a socket of ours; its frames pass to the kernel.
+	in.queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
+	if facts.RxQueues.N > in.queues {
+		dp.log.Warn("receive queues without a transmit queue have no AF_XDP socket", "interface", name,
+			"receive", facts.RxQueues, "transmit", facts.TxQueues)
+	}
+	d, err := dp.newReceivingDevice(rd, in)
+	if err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	if err := in.load(d, facts.RxQueues.N); err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	dp.portsMu.Lock()
+	dp.intakes = append(dp.intakes, in)
+	dp.portsMu.Unlock()
+	in.refresh()
+	// The program first: some drivers give zero-copy only then.
+	for slot := range in.queues {
+		if _, err := d.open(slot); err != nil {
+			return fmt.Errorf("receive on %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// load puts the program into the kernel and on the interface.
+func (in *intake) load(d *device, queues int) error {
+	o := d.socketOptions(0)
+	chunk := int(o.ChunkSize)
+	if chunk == 0 {
+		chunk = int(xdp.DefaultOptions(in.name, 0).ChunkSize)
+	}
+	in.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
+	return in.dp.ns.run(func() error {
+		p, err := bpf.Load(bpf.Options{Queues: max(queues, in.queues), MaxFrame: in.maxFrame})
+		if err != nil {
+			return err
+		}
+		a, err := p.Attach(in.ifindex, in.dp.opts.ReceiveMode)
+		if err != nil {
+			return errors.Join(err, p.Close())
+		}
+		in.prog, in.attached = p, a
+		if why := a.Fallback(); why != nil {
+			in.dp.log.Info("the XDP program runs in generic mode", "interface", in.name, "why", why)
+		}
+		return nil
+	})
+}
+
+// kernelHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of each received frame.
+const kernelHeadroom = 256
+
+func (in *intake) setSocket(queue int, sock xdp.Queue) error {
+	fd := -1
+	if split, ok := sock.(splitSocket); ok {
+		fd = split.RXFD()
+	}
+	return in.prog.SetSocket(queue, fd)
+}
+
+func (in *intake) clearSocket(queue int) {
+	if err := in.prog.ClearSocket(queue); err != nil && !errors.Is(err, bpf.ErrClosed) {
+		in.dp.log.Warn("take a socket out of the XDP program", "interface", in.name, "queue", queue, "err", err)
+	}
+}
+
+// detach gives all frames back to the kernel. The program itself stays until close, so that sockets can still be taken out of it.
+func (in *intake) detach() {
+	if in.attached == nil {
+		return
+	}
+	if err := in.attached.Close(); err != nil {
+		in.dp.log.Debug("detach XDP program", "interface", in.name, "err", err)
+	}
+}
+
+func (in *intake) close() {
+	in.closing.Do(func() {
+		in.dp.portsMu.Lock()
+		in.dp.intakes = removeIntake(in.dp.intakes, in)
+		in.dp.portsMu.Unlock()
+		if in.prog == nil {
+			return
+		}
+		if err := in.prog.Close(); err != nil {
+			in.dp.log.Debug("close XDP program", "interface", in.name, "err", err)
+		}
+	})
+}
+
+func (in *intake) info() ProgramInfo {
+	out := ProgramInfo{Interface: in.name, MaxFrame: in.maxFrame}
+	if in.attached != nil {
+		out.Mode, out.Fallback = in.attached.Mode(), in.attached.Fallback()
+	}
+	in.dp.portsMu.Lock()
+	out.Ports = len(in.refs)
+	in.dp.portsMu.Unlock()
+	out.Counters, _ = in.prog.Counters()
+	return out
+}
+
+func removeIntake(list []*intake, in *intake) []*intake {
+	var rest []*intake
+	for _, other := range list {
+		if other != in {
+			rest = append(rest, other)
+		}
+	}
+	return rest
+}
+
+func (dp *Datapath) intakeList() []*intake {
+	dp.portsMu.Lock()
+	defer dp.portsMu.Unlock()
+	return append([]*intake(nil), dp.intakes...)
+}
+
+// refreshIntakes follows a change of addresses or devices.
+func (dp *Datapath) refreshIntakes() {
+	for _, in := range dp.intakeList() {
+		in.refresh()
+	}
+}
+
+// concerns reports whether an event may change what the intakes know.
+func concerns(kind route.EventKind) bool {
+	switch kind {
+	case route.LinkAdded, route.LinkUp, route.LinkDown, route.LinkDeleted, route.AddressesChanged, route.Resynced:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// memberships are the groups of an endpoint.
+type memberships struct {
+	mu  sync.Mutex
+	all map[groupKey]*membership
+}
+
+type groupKey struct {
+	group   netip.Addr // IPv4 unmapped, no zone
+	ifindex uint32
+}
+
+// membership is one group on one interface: what the kernel was told, and what the receive queues go by.
+type membership struct {
+	filter sourceFilter
+	entry  portEntry
+	socket *kernelSocket // that has joined, and receives what does not come through AF_XDP
+}
+
+// Change implements wsk.ReceivingEndpoint. The kernel joins first, so that its report has left when frames are redirected, and
+// leaves last.
+func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
+	key, status := ep.groupOf(&m)
+	if status != wsk.STATUS_SUCCESS {
+		return status
+	}
+	source := netip.AddrFrom16(m.Source).Unmap()
+	if m.Change >= wsk.JoinSource && (source.Is4() != key.group.Is4() || source.IsUnspecified() || source.IsMulticast()) {
+		return wsk.STATUS_INVALID_PARAMETER
+	}
+	ms := &ep.members
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if ep.companion == nil || ep.ended.Load() {
+		return wsk.STATUS_INVALID_DEVICE_STATE
+	}
+	old := ms.all[key]
+	next, status := changed(old, m.Change, source.As16())
+	if status != wsk.STATUS_SUCCESS {
+		return status
+	}
+	switch {
+	case old == nil:
+		return ms.join(ep, key, m.Change, source, next)
+	case next == nil:
+		ms.leave(ep, key, old)
+		return wsk.STATUS_SUCCESS
+	}
+	if err := old.socket.changeGroup(groupOption(m.Change), key, source); err != nil {
+		return memberStatus(err)
+	}
+	old.filter = *next
+	ep.dp.setMember(ep, key, next)
+	return wsk.STATUS_SUCCESS
+}
+
+// changed is the filter after a change, nil for none, or the status that refuses the change (RFC 3678 section 4.1).
+func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*sourceFilter, wsk.NTSTATUS) {
+	if old == nil {
+		switch change {
+		case wsk.JoinGroup:
+			return &sourceFilter{}, wsk.STATUS_SUCCESS
+		case wsk.JoinSource:
+			return &sourceFilter{include: true, sources: [][16]byte{source}}, wsk.STATUS_SUCCESS
+		}
+		return nil, wsk.STATUS_NOT_FOUND
+	}
+	f := sourceFilter{old.filter.include, slices.Clone(old.filter.sources)}
+	at := slices.Index(f.sources, source)
+	adds := change == wsk.JoinSource || change == wsk.BlockSource
+	switch {
+	case change == wsk.JoinGroup:
+		return nil, wsk.STATUS_ADDRESS_ALREADY_EXISTS
+	case change == wsk.LeaveGroup:
+		return nil, wsk.STATUS_SUCCESS
+	case f.include != (change == wsk.JoinSource || change == wsk.LeaveSource):
+		return nil, wsk.STATUS_INVALID_PARAMETER // the other sort of membership
+	case adds && at >= 0:
+		return nil, wsk.STATUS_ADDRESS_ALREADY_EXISTS
+	case !adds && at < 0:
+		return nil, wsk.STATUS_NOT_FOUND
+	case adds:
+		f.sources = append(f.sources, source)
+	default:
+		f.sources = slices.Delete(f.sources, at, at+1)
+	}
+	if f.include && len(f.sources) == 0 {
+		return nil, wsk.STATUS_SUCCESS // the last source takes the membership along
+	}
+	return &f, wsk.STATUS_SUCCESS
+}
+
+func (ms *memberships) join(ep *endpoint, key groupKey, change wsk.MembershipChange, source netip.Addr, f *sourceFilter) wsk.NTSTATUS {
+	k, err := ep.companion.socketFor(key)
+	if err == nil {
+		if err = k.changeGroup(groupOption(change), key, source); err != nil {
+			ep.companion.leaveSocket(k, key)
+		}
+	}
+	if err != nil {
+		ep.dp.log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
+		return memberStatus(err)
+	}
+	m := &membership{filter: *f, socket: k}
+	if ms.all == nil {
+		ms.all = make(map[groupKey]*membership)
+	}
+	ms.all[key] = m
+	ep.dp.setMember(ep, key, f)
+	m.entry = ep.dp.addGroup(ep, key)
+	return wsk.STATUS_SUCCESS
+}
+
+func (ms *memberships) leave(ep *endpoint, key groupKey, m *membership) {
+	delete(ms.all, key)
+	ep.dp.removeGroup(m.entry)
+	ep.dp.setMember(ep, key, nil)
+	if err := m.socket.changeGroup(unix.MCAST_LEAVE_GROUP, key, netip.Addr{}); err != nil {
+		ep.dp.log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
+	}
+	ep.companion.leaveSocket(m.socket, key)
+}
+
+// leaveAll ends every membership, before the port is given back.
+func (ms *memberships) leaveAll(ep *endpoint) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	for key, m := range ms.all {
+		ms.leave(ep, key, m)
+	}
+}
+
+// groupOf checks a membership's group and finds its interface.
+func (ep *endpoint) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
+	key := groupKey{group: netip.AddrFrom16(m.Group).Unmap(), ifindex: m.IfIndex}
+	local := netip.AddrFrom16(m.Local).Unmap()
+	switch {
+	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && ep.family == wsk.AF_INET6 && !ep.dual,
+		key.group.Is6() && ep.family == wsk.AF_INET:
+		return key, wsk.STATUS_INVALID_PARAMETER
+	case key.ifindex != 0:
+		return key, wsk.STATUS_SUCCESS
+	case !local.IsUnspecified():
+		index, ok := ep.dp.routes.AddressDevice(local)
+		if !ok {
+			return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
+		}
+		key.ifindex = uint32(index)
+		return key, wsk.STATUS_SUCCESS
+	}
+	// What was joined without an interface is left without one too, also when the route has changed.
+	if m.Change != wsk.JoinGroup && m.Change != wsk.JoinSource {
+		ep.members.mu.Lock()
+		defer ep.members.mu.Unlock()
+		for k := range ep.members.all {
+			if k.group == key.group {
+				return k, wsk.STATUS_SUCCESS
+			}
+		}
+		return key, wsk.STATUS_NOT_FOUND
+	}
+	hop, err := ep.dp.routes.Resolve(ep.dp.ctx, route.Query{Dst: key.group})
+	if err != nil {
+		return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	key.ifindex = uint32(hop.Interface)
+	return key, wsk.STATUS_SUCCESS
+}
+
+// memberStatus translates what the kernel says to a membership (ip(7)).
+func memberStatus(err error) wsk.NTSTATUS {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return wsk.STATUS_ADDRESS_ALREADY_EXISTS
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return wsk.STATUS_NOT_FOUND
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	return errnoStatus(err)
+}
+
+// setMember makes the receive queues go by a filter, or forget the membership when it is nil.
+func (dp *Datapath) setMember(ep *endpoint, key groupKey, f *sourceFilter) {
+	if ep.receiver == nil {
+		return
+	}
+	dp.portsMu.Lock()
+	defer dp.portsMu.Unlock()
+	dp.demux.update(ep.local.Port(), func(t *portTable) { t.setMember(ep, key.group.As16(), key.ifindex, f) })
+}
+
+// addGroup makes the programs of the interface redirect the group's datagrams to the endpoint's port.
+func (dp *Datapath) addGroup(ep *endpoint, key groupKey) portEntry {
+	dp.portsMu.Lock()
+	defer dp.portsMu.Unlock()
+	if ep.receiver == nil {
+		return portEntry{}
+	}
+	return dp.addKeyLocked(bpf.Key{Addr: key.group, Port: ep.local.Port()}, 0, key.ifindex)
+}
+
+func (dp *Datapath) removeGroup(e portEntry) {
+	dp.portsMu.Lock()
+	defer dp.portsMu.Unlock()
+	dp.removeKeyLocked(e)
+}

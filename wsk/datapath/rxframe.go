@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// rxBatchState is what stays the same for a batch of frames. ringMu is held.
+type rxBatchState struct {
+	s        *rxSocket
+	arrivals *arrivals
+	stats    *rxCounters
+	copy     bool // chunks are scarce: deliver copies
+	foreign  int
+}
+
+// take sorts one frame. Everything the program checked is checked again: the frame lies in memory of our own now, but
+// it came from a stranger, and bindings may have changed since it was redirected (I10, I12).
+func (b *rxBatchState) take(desc xdp.Desc) {
+	s := b.s
+	b.stats.frames++
+	chunk, ok := s.umem.Index(desc.Addr)
+	i := chunk - s.base
+	if !ok || i < 0 || i >= len(s.slots) || !s.slots[i].lent.CompareAndSwap(false, true) {
+		b.stats.foreign++
+		b.foreign++
+		return
+	}
+	d := s.slots[i].d
+	bytes := s.umem.Frame(desc)
+	if bytes == nil {
+		b.stats.foreign++
+		b.drop(i)
+		return
+	}
+	p, reason := frame.Parse(bytes)
+	if reason == frame.ReasonOK {
+		reason = frame.VerifyChecksums(bytes, &p)
+	}
+	switch {
+	case reason == frame.ReasonOK:
+	case reason == frame.ReasonUDPPartialChecksum && b.arrivals.partial:
+		b.stats.partial++
+	default:
+		b.stats.reasons[reason]++
+		b.drop(i)
+		return
+	}
+	ifindex, mine := b.arrivals.arrivedOn(&p)
+	if !mine {
+		b.stats.otherHost++
+		b.drop(i)
+		return
+	}
+	*d = wsk.Datagram{
+		Payload: p.Payload(bytes), Source: wireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
+		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: s, Slot: uint64(i),
+	}
+	b.dispatch(d, i, p.Dst.Port(), p.DstMAC.IsBroadcast())
+}
+
+// dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
+func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
+	s := b.s
+	t := s.r.in.dp.demux.find(port)
+	used := false
+	give := func(ep *endpoint) {
+		b.stats.delivered++
+		switch {
+		case used:
+			s.out.add(ep, s.r.in.dp.copies.copyOf(d))
+		case b.copy:
+			b.stats.scarce++
+			s.out.add(ep, s.r.in.dp.copies.copyOf(d))
+		default:
+			used = true
+			s.out.add(ep, d)
+		}
+	}
+	d.Cast = b.arrivals.castOf(&d.Destination)
+	switch d.Cast {
+	case wsk.Unicast:
+		if linkBroadcast {
+			d.Cast = wsk.Broadcast
+		}
+		if ep := t.unicast(&d.Destination, d.IfIndex); ep != nil {
+			give(ep)
+		} else {
+			b.stats.unowned++
+		}
+	case wsk.Broadcast:
+		if t.broadcast(&d.Destination, give) == 0 {
+			b.stats.unowned++
+		}
+	case wsk.Multicast:
+		if t.multicast(d, give) == 0 {
+			b.stats.notJoined++
+		}
+	}
+	if !used {
+		b.drop(i)
+	}
+}
+
+// drop ends the look at a chunk that nobody gets.
+func (b *rxBatchState) drop(i int) {
+	slot := &b.s.slots[i]
+	slot.d.Payload = nil
+	slot.lent.Store(false)
+	b.s.dropped = append(b.s.dropped, slot.addr)
+}
+
+// broadcast calls give for each endpoint that a broadcast is for: those bound to any address and those bound to the
+// broadcast address itself, as in the kernel. It returns how many there were.
+func (t *portTable) broadcast(dst *[16]byte, give func(*endpoint)) (n int) {
+	if t == nil {
+		return 0
+	}
+	for i := range t.sockets {
+		if b := &t.sockets[i]; b.matches(dst, 0) {
+			give(b.ep)
+			n++
+		}
+	}
+	return n
+}
+
+// multicast calls give for each endpoint that has joined the group on the interface and wants the source.
+func (t *portTable) multicast(d *wsk.Datagram, give func(*endpoint)) (n int) {
+	if t == nil {
+		return 0
+	}
+	for i := range t.members {
+		m := &t.members[i]
+		if m.group == d.Destination && m.ifindex == d.IfIndex && m.filter.allows(&d.Source.Addr) {
+			give(m.ep)
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// rxQueue is the receiving half of a queue on an interface with a program. It outlives the sockets of the queue: each has an
+// rxSocket of its own, whose chunks may still be lent when the next one works already.
+type rxQueue struct {
+	q     *queue
+	in    *intake
+	stats rxStats
+
+	mu   sync.Mutex
+	cur  *rxSocket // the newest
+	live bool      // it is not closed
+}
+
+// splitSocket is a socket whose RX ring can be waited on.
+type splitSocket interface{ RXFD() int }
+
+// detachable is a socket whose chunks can outlive it.
+type detachable interface{ Detach() error }
+
+var errNoRX = errors.New("the socket has no RX ring")
+
+// start takes a fresh socket, whose fill ring is full: its goroutine begins, then the program redirects to it. When this
+// fails the frames of the queue pass to the kernel, and so to the companion sockets.
+func (r *rxQueue) start(sock xdp.Queue) error {
+	if sock.RX() == nil {
+		return errNoRX
+	}
+	s := newRxSocket(r, sock)
+	wait, err := r.in.dp.newWaiter(sock)
+	if err != nil {
+		return err
+	}
+	s.wait = wait
+	r.mu.Lock()
+	r.cur, r.live = s, true
+	r.mu.Unlock()
+	r.in.dp.goRun(s.loop)
+	return r.in.setSocket(r.q.id, sock)
+}
+
+// close gives a socket of the queue back in the order of I8: out of the program's map, goroutine off the rings, then the socket.
+// Its chunks stay mapped while some of them are lent. It waits for no client; any lock of the queue may be held.
+func (r *rxQueue) close(sock xdp.Queue) error {
+	r.mu.Lock()
+	s := r.cur
+	mine := r.live && s.sock == sock
+	if mine {
+		r.live = false
+	}
+	r.mu.Unlock()
+	if !mine {
+		return sock.Close()
+	}
+	r.in.clearSocket(r.q.id)
+	return s.stop()
+}
+
+func (r *rxQueue) current() *rxSocket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cur
+}
+
+// startRX begins to receive on a socket that the queue has adopted or is about to. It is nothing for a queue that only sends.
+func (q *queue) startRX(sock xdp.Queue) {
+	if q.rx == nil {
+		return
+	}
+	if err := q.rx.start(sock); err != nil {
+		q.log.Error("receive on queue; its frames go through the kernel's stack", "interface", q.dev.name, "queue", q.id, "err", err)
+	}
+}
+
+// closeSocket closes a socket of the queue, whichever way its chunks allow. kickMu is held, or nobody else uses the queue.
+func (q *queue) closeSocket(sock xdp.Queue) error {
+	if q.rx == nil {
+		return sock.Close()
+	}
+	return q.rx.close(sock)
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// rxStats is what a queue has counted over all its sockets.
+type rxStats struct {
+	counters  rxCounters // under the ringMu of the current socket
+	abandoned uint64     // likewise
+	moved     atomic.Uint64
+}
+
+type rxCounters struct {
+	frames, delivered, partial, scarce     uint64
+	otherHost, unowned, notJoined, foreign uint64
+	reasons                                [frame.NumReasons]uint64
+}
+
+// ReceiveInfo is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
+// datagram that went to several sockets counts once for each.
+type ReceiveInfo struct {
+	Frames    uint64 // frames taken off the RX ring
+	Delivered uint64 // datagrams handed to sockets
+	// Partial of them had a checksum that a local sender left to its device; see doc.go.
+	Partial uint64
+
+	OtherHost uint64 // dropped: the frame was for another station (promiscuous mode), or of a VLAN that is not ours
+	Unowned   uint64 // dropped: nobody is bound to the destination any more
+	NotJoined uint64 // dropped: nobody has joined the group on that interface, or wants that source
+	Foreign   uint64 // descriptors that named no chunk of the kernel's; never trusted
+	// Malformed counts what was dropped for its bytes, by frame.Reason.
+	Malformed [frame.NumReasons]uint64
+
+	Lent      int    // chunks lent to receivers now
+	Free      int    // chunks with the kernel now
+	Copied    uint64 // datagrams delivered as copies because chunks were scarce
+	Moved     uint64 // datagrams that left their chunk while they were kept
+	Abandoned uint64 // frames that were in the ring when the socket was replaced
+
+	// Kernel holds the drops of the current socket that the kernel counted.
+	Kernel xdp.Statistics
+}
+
+// info is nil for a queue that does not receive.
+func (r *rxQueue) info() *ReceiveInfo {
+	if r == nil {
+		return nil
+	}
+	var out ReceiveInfo
+	s := r.current()
+	if s != nil {
+		s.ringMu.Lock()
+		defer s.ringMu.Unlock()
+		s.fillMu.Lock()
+		out.Lent, out.Free = s.lent, len(s.slots)-s.lent
+		s.fillMu.Unlock()
+		if st, err := s.sock.Statistics(); err == nil {
+			out.Kernel = st
+		}
+	}
+	c := &r.stats.counters
+	out.Frames, out.Delivered, out.Partial, out.Copied = c.frames, c.delivered, c.partial, c.scarce
+	out.OtherHost, out.Unowned, out.NotJoined, out.Foreign = c.otherHost, c.unowned, c.notJoined, c.foreign
+	out.Malformed, out.Abandoned, out.Moved = c.reasons, r.stats.abandoned, r.stats.moved.Load()
+	return &out
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// rxWaiter lets a goroutine sleep until a socket has frames.
+type rxWaiter interface {
+	// wait returns true once ready does, which it asks first and after each wake-up, or false after close.
+	wait(ready func() bool) bool
+	// close ends wait, and gives back what refers to the socket.
+	close()
+}
+
+// pollWaiter waits in the runtime's poller, on a duplicate of the RX socket's descriptor. That socket has no TX ring, so the
+// poller's look at it does not transmit (see xdp.Options.SplitRX).
+type pollWaiter struct {
+	file *os.File
+	raw  syscall.RawConn
+}
+
+func (dp *Datapath) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
+	split, ok := sock.(splitSocket)
+	if !ok {
+		return nil, errNoRX
+	}
+	fd, err := unix.FcntlInt(uintptr(split.RXFD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate RX socket: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("make RX socket non-blocking: %w", err)
+	}
+	if err := setBusyPoll(fd, dp.opts.BusyPoll); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	w := &pollWaiter{file: os.NewFile(uintptr(fd), "xdp rx")}
+	if w.raw, err = w.file.SyscallConn(); err != nil {
+		w.file.Close()
+		return nil, fmt.Errorf("wait for RX socket: %w", err)
+	}
+	return w, nil
+}
+
+func (w *pollWaiter) wait(ready func() bool) bool {
+	return w.raw.Read(func(uintptr) bool { return ready() }) == nil
+}
+
+func (w *pollWaiter) close() { w.file.Close() }
+
+// setBusyPoll makes a system call on the socket run the driver's poll for up to d, and tells the driver to leave its
+// interrupts off meanwhile (Linux 5.11; without it the first option alone still helps).
+func setBusyPoll(fd int, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, rxBatch)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL, int(d.Microseconds())); err != nil {
+		return fmt.Errorf("set busy polling of %v: %w", d, err)
+	}
+	return nil
+}

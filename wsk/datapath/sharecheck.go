@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// socketID is the inode of a socket, by which sock_diag names it.
+type socketID uint32
+
+func socketOf(fd int) socketID {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0
+	}
+	return socketID(st.Ino)
+}
+
+func setReuse(fd int, on bool) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, boolInt(on))
+}
+
+// checkForeign refuses a shared bind when a socket that is none of ours holds the address: it had set SO_REUSEADDR, and
+// so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
+func (dp *Datapath) checkForeign(h *holding, port uint16, own []socketID) error {
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		found, err := diagnose(family, port)
+		if err != nil {
+			dp.log.Debug("look for other sockets on a shared port", "port", port, "err", err)
+			continue
+		}
+		for _, s := range found {
+			if !slices.Contains(own, s.id) && h.meets(&holding{bound: s.bound}) {
+				return fmt.Errorf("port %d is held by another program with SO_REUSEADDR: %w", port, unix.EADDRINUSE)
+			}
+		}
+	}
+	return nil
+}
+
+// diagSocket is a UDP socket as sock_diag reports it.
+type diagSocket struct {
+	id    socketID
+	bound bound
+}
+
+// Layout of struct inet_diag_req_v2 and inet_diag_msg of linux/inet_diag.h.
+const (
+	diagRequestLen = 56
+	diagSportAt    = 8 // of the request
+	diagMessageLen = 72
+	diagAddrAt     = 8 // of the message: the source address
+	diagInodeAt    = 68
+	// inetDiagSkV6Only is the attribute INET_DIAG_SKV6ONLY.
+	inetDiagSkV6Only = 11
+)
+
+var errTruncatedDiag = errors.New("sock_diag message cut short")
+
+// diagnose lists the UDP sockets of a family on a local port, in the namespace of the calling thread.
+func diagnose(family uint8, port uint16) ([]diagSocket, error) {
+	req := nl.NewNetlinkRequest(unix.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
+	body := make([]byte, diagRequestLen)
+	body[0], body[1] = family, unix.IPPROTO_UDP
+	binary.NativeEndian.PutUint32(body[4:], 0xffff_ffff) // every state
+	binary.BigEndian.PutUint16(body[diagSportAt:], port)
+	req.AddRawData(body)
+	messages, err := req.Execute(unix.NETLINK_INET_DIAG, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sock_diag: %w", err)
+	}
+	var out []diagSocket
+	for _, m := range messages {
+		if len(m) < diagMessageLen {
+			return nil, errTruncatedDiag
+		}
+		a := netip.AddrFrom16([16]byte(m[diagAddrAt:]))
+		if m[0] == unix.AF_INET {
+			a = netip.AddrFrom4([4]byte(m[diagAddrAt:]))
+		}
+		only := false
+		attrs, _ := nl.ParseRouteAttr(m[diagMessageLen:])
+		for _, at := range attrs {
+			if at.Attr.Type == inetDiagSkV6Only && len(at.Value) > 0 {
+				only = at.Value[0] != 0
+			}
+		}
+		s := diagSocket{id: socketID(binary.NativeEndian.Uint32(m[diagInodeAt:])), bound: boundAs(nil, a, !only)}
+		out = append(out, s)
+	}
+	return out, nil
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// bindTable is who of this datapath holds which port, for the sharing rules of Winsock, which are not those of Linux. The
+// kernel sees the companion sockets and keeps everybody else away. Guarded by Datapath.bindMu.
+type bindTable map[uint16][]*holding
+
+// holding is one bound companion socket.
+type holding struct {
+	companion *companion
+	bound     bound
+	mode      shareMode
+}
+
+// shareMode is what a socket asked for before its bind.
+type shareMode uint8
+
+const (
+	shareDefault shareMode = iota
+	shareReuse
+	shareExclusive
+)
+
+// verdict is a cell of the sharing matrix.
+type verdict uint8
+
+const (
+	granted verdict = iota
+	inUse
+	denied
+	check // of the first socket's security descriptor
+)
+
+// sharing is the matrix of wsk.md §2.5: rows are the second socket, columns the first, each wildcard before specific.
+var sharing = [6][6]verdict{
+	// default W, default S, REUSE W, REUSE S, EXCL W, EXCL S
+	{inUse, granted, inUse, granted, inUse, granted},     // default W
+	{check, inUse, check, denied, denied, inUse},         // default S
+	{denied, granted, granted, granted, denied, granted}, // REUSE W
+	{check, denied, granted, granted, denied, denied},    // REUSE S
+	{inUse, inUse, inUse, inUse, inUse, inUse},           // EXCL W
+	{check, inUse, check, inUse, denied, inUse},          // EXCL S
+}
+
+func (h *holding) row() int {
+	row := 2 * int(h.mode)
+	if h.bound.specific() {
+		row++
+	}
+	return row
+}
+
+// meets reports whether two sockets on one port have an address in common.
+func (h *holding) meets(o *holding) bool {
+	a, b := &h.bound, &o.bound
+	switch {
+	case a.specific() && b.specific():
+		return a.addr == b.addr && a.scope == b.scope
+	case a.specific():
+		return b.matches(&a.addr, a.scope)
+	case b.specific():
+		return a.matches(&b.addr, b.scope)
+	}
+	return a.any4 && b.any4 || a.any6 && b.any6
+}
+
+// judge applies the matrix to a socket that wants to be second. share tells whether it gets an address that others
+// of this datapath hold.
+func (t bindTable) judge(port uint16, second *holding, grantedByDescriptor bool) (share bool, status wsk.NTSTATUS) {
+	for _, first := range t[port] {
+		if !second.meets(first) {
+			continue
+		}
+		share = true
+		switch v := sharing[second.row()][first.row()]; {
+		case v == inUse:
+			return false, wsk.STATUS_ADDRESS_ALREADY_EXISTS
+		case v == denied, v == check && !grantedByDescriptor:
+			return false, wsk.STATUS_ACCESS_DENIED
+		}
+	}
+	return share, wsk.STATUS_SUCCESS
+}
+
+// errShared carries the status of the matrix through an error.
+type errShared wsk.NTSTATUS
+
+func (e errShared) Error() string {
+	return "address is held by another socket: " + wsk.NTSTATUS(e).String()
+}
+
+// hold binds a companion socket to the wanted address if the sharing rules and the kernel allow it, and enters it.
+func (dp *Datapath) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
+	h := &holding{companion: c, bound: boundAs(c.ep, req.Local.Addr(), req.DualStack)}
+	switch {
+	case req.ExclusiveAddressUse:
+		h.mode = shareExclusive
+	case req.ReuseAddress:
+		h.mode = shareReuse
+	}
+	dp.bindMu.Lock()
+	defer dp.bindMu.Unlock()
+	if port := req.Local.Port(); port != 0 {
+		share, status := dp.held.judge(port, h, req.ShareGranted)
+		if status != wsk.STATUS_SUCCESS {
+			return netip.AddrPort{}, errShared(status)
+		}
+		// A group's socket of another endpoint is no holding of its own.
+		share = share || slices.ContainsFunc(dp.held[port], func(h *holding) bool { return len(h.companion.groups) > 0 })
+		if err := dp.bindShared(h, &c.kernelSocket, fd, req.Local, share); err != nil {
+			return netip.AddrPort{}, err
+		}
+		dp.enter(port, h)
+		return req.Local, nil
+	}
+	const ports = lastDynamicPort - firstDynamicPort + 1
+	start := rand.N(ports)
+	for i := range ports {
+		port := uint16(firstDynamicPort + (start+i)%ports)
+		if slices.ContainsFunc(dp.held[port], h.meets) {
+			continue // a free port is one that nobody shares
+		}
+		ap := netip.AddrPortFrom(req.Local.Addr(), port)
+		switch err := c.bindTo(fd, ap); {
+		case err == nil:
+			dp.enter(port, h)
+			return ap, nil
+		case !errors.Is(err, unix.EADDRINUSE):
+			return netip.AddrPort{}, err
+		}
+	}
+	return netip.AddrPort{}, errNoPort
+}
+
+func (dp *Datapath) enter(port uint16, h *holding) { dp.held[port] = append(dp.held[port], h) }
+
+// release closes a companion socket and takes it out of the table, in one: the port is either held in both or in none.
+func (dp *Datapath) release(c *companion, port uint16) {
+	dp.bindMu.Lock()
+	defer dp.bindMu.Unlock()
+	c.close()
+	rest := slices.DeleteFunc(dp.held[port], func(h *holding) bool { return h.companion == c })
+	if len(rest) == 0 {
+		delete(dp.held, port)
+		return
+	}
+	dp.held[port] = rest
+}
+
+// bindShared binds beside the sockets of this datapath that hold the address. Linux wants SO_REUSEADDR on both sides at
+// the moment of the bind, and would then let every process in that sets it too; so it is on for that moment only, and
+// who has come in meanwhile, or was there before, is looked for. bindMu is held.
+func (dp *Datapath) bindShared(h *holding, k *kernelSocket, fd int, ap netip.AddrPort, share bool) error {
+	if !share {
+		return k.bindTo(fd, ap)
+	}
+	own := []socketID{k.id}
+	for _, first := range dp.held[ap.Port()] {
+		for _, other := range first.companion.sockets() {
+			own = append(own, other.id)
+			other.setReuse(true)
+			defer other.setReuse(false)
+		}
+	}
+	setReuse(fd, true)
+	err := k.bindTo(fd, ap)
+	setReuse(fd, false)
+	if err != nil {
+		return err
+	}
+	return dp.checkForeign(h, ap.Port(), own)
+}
