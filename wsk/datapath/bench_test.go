@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -61,8 +62,24 @@ func (p *pump) drain() {
 
 // benchSocket makes sockets of a client over fakes, each of which has sent once.
 func benchSocket(tb testing.TB, queues int, sockets int) []*wsk.Socket {
+	kernels := &fakeKernels{config: xdptest.Config{TxChunks: 512, Budget: -1}}
+	return benchSocketOver(tb, queues, sockets, kernels.open).sockets
+}
+
+type benchClient struct {
+	dp      *Datapath
+	sockets []*wsk.Socket
+}
+
+func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device, int) (xdp.Queue, error)) benchClient {
 	tb.Helper()
-	dp, _ := newFakeDatapath(tb, xdptest.Config{TxChunks: 512, Budget: -1}, Options{Queues: queues})
+	dp, err := openWith(Options{Queues: queues}, func(dp *Datapath) error {
+		dp.routes, dp.open = fakeRoutes{}, open
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	var ss wsk.Subsystem
 	ss.Attach(dp, wsk.ProviderOptions{})
 	reg := new(wsk.Registration)
@@ -100,7 +117,7 @@ func benchSocket(tb testing.TB, queues int, sockets int) []*wsk.Socket {
 		wsk.Deregister(reg)
 		dp.Close()
 	})
-	return list
+	return benchClient{dp, list}
 }
 
 // TestSendAllocatesNothing: from SendTo to the completion routine and the IRP's next use, nothing is allocated.

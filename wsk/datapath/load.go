@@ -42,17 +42,23 @@ func (q *queue) loaded() bool {
 	return fast && q.dev.dp.processors > 1
 }
 
+// round is one look of the high gear: kick, harvest, complete.
+func (q *queue) round() (moved, out bool) {
+	q.kickMu.Lock()
+	q.again.Store(false)
+	moved = q.kick()
+	moved = q.harvest() > 0 || moved
+	out = q.out
+	q.kickMu.Unlock()
+	q.done.run(routineBudget)
+	return moved, out
+}
+
 // spinLoop is the high gear: it kicks and harvests until there has been nothing to do for a while.
 func (q *queue) spinLoop() {
 	var quiet time.Time
 	for idle := 0; ; {
-		q.kickMu.Lock()
-		q.again.Store(false)
-		moved := q.kick()
-		moved = q.harvest() > 0 || moved
-		out := q.out
-		q.kickMu.Unlock()
-		q.done.run(routineBudget)
+		moved, out := q.round()
 		if moved {
 			idle = 0
 			continue

@@ -15,6 +15,7 @@ import (
 type poller struct {
 	token chan struct{}
 	spin  atomic.Bool
+	idle  atomic.Bool // asleep until the next wake
 	ended atomic.Bool
 }
 
@@ -62,7 +63,9 @@ func (q *queue) pollLoop() {
 			continue
 		case !left:
 			watch.reset()
+			q.poll.idle.Store(true)
 			<-q.poll.token
+			q.poll.idle.Store(false)
 			interval = pollFirst
 			continue
 		case state == queueDown:
