@@ -27,6 +27,8 @@ type benchFlags struct {
 	externals []string
 	json      bool
 	quiet     bool
+	output    string
+	baseline  string
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -75,6 +77,8 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.StringVarP(&f.config.Interface, "interface", "i", "", "send through this interface, and count there, instead of a laboratory")
 	fl.StringArrayVar(&f.to, "to", nil, "destination `address:port` on that interface; may be repeated")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no line for every run")
+	fl.StringVarP(&f.output, "output", "o", "", "write the JSON document to this `file`, too")
+	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+bench.Schema+") instead of the tables")
 	c.AddCommand(a.benchEngineCommand())
 	return c
@@ -116,6 +120,13 @@ func (f *benchFlags) parse() error {
 }
 
 func (a *app) bench(ctx context.Context, f *benchFlags) error {
+	var earlier *bench.Report
+	if f.baseline != "" {
+		var err error
+		if earlier, err = bench.ReadReport(f.baseline); err != nil {
+			return err
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program, to start it again: %w", err)
@@ -141,10 +152,30 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 	if !f.quiet {
 		a.note(fmt.Sprintf("took %v", time.Since(start).Round(time.Second)))
 	}
-	if f.json {
-		return errors.Join(output.JSON(a.stdout, r), err)
+	return errors.Join(a.benchReport(f, r, earlier), err)
+}
+
+// benchReport writes the result to all who want it. Beside JSON on standard output a comparison goes to standard error.
+func (a *app) benchReport(f *benchFlags, r, earlier *bench.Report) error {
+	var errs []error
+	if f.output != "" {
+		file, err := os.Create(f.output)
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+		errs = append(errs, output.JSON(file, r), file.Close())
 	}
-	return errors.Join(r.WriteTable(a.stdout), err)
+	text := a.stdout
+	if f.json {
+		text = a.stderr
+		errs = append(errs, output.JSON(a.stdout, r))
+	} else {
+		errs = append(errs, r.WriteTable(a.stdout))
+	}
+	if earlier != nil {
+		errs = append(errs, r.WriteComparison(text, earlier))
+	}
+	return errors.Join(errs...)
 }
 
 func (a *app) benchProgress(p bench.Progress) {

@@ -110,7 +110,10 @@ func (c *Config) Check() error {
 	if len(c.Sizes) == 0 {
 		bad("no frame size")
 	}
-	for _, size := range c.Sizes {
+	for i, size := range c.Sizes {
+		if slices.Contains(c.Sizes[:i], size) {
+			bad("size %d is given twice", size)
+		}
 		if _, err := blast.PayloadOfFrame(true, size); err != nil {
 			bad("size %d: %w", size, err)
 		} else if size > maxSize {

@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 		{func(c *Config) { c.Engines = nil }, "no engine to run"},
 		{func(c *Config) { c.Externals = []External{{"c", "x"}, {"c", "y"}} }, "external c is given twice"},
 		{func(c *Config) { c.Sizes = nil }, "no frame size"},
+		{func(c *Config) { c.Sizes = []int{64, 128, 64} }, "size 64 is given twice"},
 		{func(c *Config) { c.Sizes = []int{63} }, "size 63: "},
 		{func(c *Config) { c.Sizes = []int{64, 65554} }, "size 65554 is above 65553"},
 		{func(c *Config) { c.Queues = 0 }, "0 queues"},
