@@ -29,9 +29,9 @@ const (
 	maxBatch        = 1024
 	maxFlows        = 1024
 	maxInFlight     = 1 << 16
-	batchAtMax      = 64   // of --rate max: one wake-up per burst
-	inFlightPackets = 2048 // as many as there are chunks
-	drainTime       = 2 * time.Second
+	batchAtMax      = 64              // of --rate max: one wake-up per burst
+	inFlightPackets = 2048            // as many as there are chunks
+	drainTime       = 4 * time.Second // longer than a neighbour that does not answer is waited for
 )
 
 type blastFlags struct {
@@ -227,21 +227,21 @@ func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
 // blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a result, not
 // an error.
 func blastFailure(r *blast.Report, res blast.Result, h header) error {
-	var err error
+	status := wsk.STATUS_PENDING
 	switch {
 	case res.Dead:
-		err = wsk.STATUS_FILE_FORCED_CLOSED
+		status = wsk.STATUS_FILE_FORCED_CLOSED
 	case res.Completed > 0 || res.Interrupted:
 		return nil
 	case len(r.Totals.ByStatus) > 0:
-		err = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
-	default:
-		err = wsk.STATUS_PENDING
+		status = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
 	}
-	var status wsk.NTSTATUS
-	errors.As(err, &status)
-	return fmt.Errorf("%s of %s packets completed on %s: %w: %s", units.Grouped(res.Completed), units.Grouped(res.Submitted),
-		r.Path.Interface, err, send.Advice(status, h.to.Addr()))
+	err := fmt.Errorf("%s of %s packets completed on %s: %w", units.Grouped(res.Completed), units.Grouped(res.Submitted),
+		r.Path.Interface, status)
+	if advice := send.Advice(status, h.to.Addr()); advice != "" {
+		err = fmt.Errorf("%w: %s", err, advice)
+	}
+	return err
 }
 
 // report begins the report with the configuration.

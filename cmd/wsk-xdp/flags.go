@@ -95,7 +95,7 @@ func (w *wayFlags) control(h header, s *session.Session, segment int) []byte {
 	if h.setTOS {
 		b = wsk.AppendTOS(b, is4, h.tos)
 	}
-	if w.iface != "" && s.WayErr == nil {
+	if w.iface != "" {
 		wildcard := netip.IPv6Unspecified()
 		if is4 {
 			wildcard = netip.IPv4Unspecified()

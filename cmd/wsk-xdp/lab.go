@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -154,10 +153,8 @@ func labError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
-		return exit.NotPossiblef("%w; without root there is wsk-xdp demo, in namespaces of its own", err)
 	case errors.Is(err, fs.ErrPermission):
-		return exit.NotPossiblef("%w (root of a user namespace, or without CAP_SYS_ADMIN?)", err)
+		return exit.NotPossiblef("%w; without root there is wsk-xdp demo, in namespaces of its own", err)
 	}
 	return err
 }

@@ -78,9 +78,9 @@ func (a *app) command() *cobra.Command {
 	return root
 }
 
-// logger is for the datapath: what an operator should know, or with -v everything.
+// logger is for the datapath. The commands say themselves what a user should know, so that without -v little is left.
 func (a *app) logger() *slog.Logger {
-	level := slog.LevelWarn
+	level := slog.LevelError
 	if a.verbose {
 		level = slog.LevelDebug
 	}

@@ -95,19 +95,15 @@ func (c *checker) queues(i *InterfaceFacts) {
 	}
 }
 
-// A packet and 14 bytes of Ethernet and up to two VLAN tags must fit a chunk. The datapath takes chunks of 4096 bytes where
-// 2048 are too small; some room in front of each frame is its own.
-const (
-	frameOverhead = 14 + 2*4
-	largestChunk  = 4096
-	chunkReserve  = 256
-)
+// largestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two VLAN tags
+// and the room that frames move about in (wsk/datapath, queue.capacity).
+const largestMTU = 4096 - 14 - 2*4 - 64
 
 func (c *checker) mtu(i *InterfaceFacts) {
 	switch {
-	case i.MTU+frameOverhead > largestChunk:
-		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk of %d bytes", i.MTU, largestChunk),
-			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, largestChunk-chunkReserve-frameOverhead))
+	case i.MTU > largestMTU:
+		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk", i.MTU),
+			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, largestMTU))
 	case i.Kind == "veth" && i.MTU > 3520:
 		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above 3520 a veth takes no native XDP program at its other end", i.MTU), "", "")
 	default:

@@ -81,8 +81,8 @@ func (f *Facts) machine() {
 
 var errNotAsked = errors.New("not asked: no AF_XDP socket to ask with")
 
-// smallChunkMTU is about the largest MTU whose packets fit a chunk of 2048 bytes with what the datapath puts in front.
-const smallChunkMTU = 1900
+// smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes (see largestMTU).
+const smallChunkMTU = 2048 - 14 - 2*4 - 64
 
 // memlockNeed is the UMEM of one queue as the datapath opens it.
 func memlockNeed() uint64 {

@@ -35,6 +35,14 @@ func Open(name string) (*NS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace %s: %w (see ip netns list)", name, err)
 	}
+	if fd == 0 {
+		// 0 stands for the process's own namespace wherever a descriptor is passed on.
+		fd, err = unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+		unix.Close(0)
+		if err != nil {
+			return nil, fmt.Errorf("open network namespace %s: %w", name, err)
+		}
+	}
 	return &NS{fd, name}, nil
 }
 
@@ -44,17 +52,6 @@ func (n *NS) FD() int {
 		return 0
 	}
 	return n.fd
-}
-
-// Prefix is what to put before a command that is to run there, with a blank behind it, or nothing.
-func (n *NS) Prefix() string {
-	switch {
-	case n == nil:
-		return ""
-	case strings.ContainsRune(n.name, '/'):
-		return "nsenter --net=" + n.name + " "
-	}
-	return "ip netns exec " + n.name + " "
 }
 
 // Close gives up the descriptor.

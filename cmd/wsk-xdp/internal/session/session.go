@@ -72,7 +72,11 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 		}
 	}()
 	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
-	if s.Way, s.WayErr = Survey(ctx, o.NetNS, q); s.WayErr != nil && o.Require != RequireNothing {
+	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
+	switch {
+	case errors.Is(s.WayErr, ErrNoInterface):
+		return nil, s.WayErr
+	case s.WayErr != nil && o.Require != RequireNothing:
 		return nil, exit.NotPossiblef("--require %v: %w", o.Require, s.WayErr)
 	}
 	if err := s.openDatapath(o); err != nil {

@@ -43,7 +43,11 @@ type Way struct {
 	SlowReason string
 }
 
+// ErrNoInterface is wrapped when the interface asked for is not there.
+var ErrNoInterface = errors.New("no such interface in this network namespace")
+
 // Survey looks a way up in the namespace netns, 0 for the process's own. It asks nobody on the network.
+// With an error about the way, Way.Interface is still that of the query, if it named one.
 func Survey(ctx context.Context, netns int, q Query) (Way, error) {
 	table, err := route.Open(route.Options{NetNS: netns})
 	if err != nil {
@@ -59,9 +63,9 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 	if q.Interface != "" {
 		dev, ok := table.DeviceByName(q.Interface)
 		if !ok {
-			return w, fmt.Errorf("no interface %s in this network namespace: see ip link", q.Interface)
+			return w, fmt.Errorf("%s: %w: see ip link", q.Interface, ErrNoInterface)
 		}
-		rq.Interface = dev.Index
+		rq.Interface, w.Interface = dev.Index, dev
 	}
 	hop, err := table.Resolve(ctx, rq)
 	if err != nil {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+func TestBlast(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+		to := netip.AddrPortFrom(host, testPort)
+		rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+		r := cli(timeout(t), "blast", netns, to.String(), "-r", "10k", "-n", "3000", "--flows", "3", "--batch", "4", "--payload-size", "33",
+			"--payload", "text:ab", "--tos", "8", "--ttl", "9", "--require", "afxdp", "--json", "-q")
+		r.want(t, 0, "engine afxdp", "3 flows", "pacing by sleeps")
+		doc := decode[blast.Report](t, r)
+		if doc.Schema != "wsk-xdp.blast/1" || doc.Totals.Submitted != 3000 || doc.Totals.Completed != 3000 || doc.Totals.Failed != 0 ||
+			doc.Totals.Payload != 3000*33 || doc.SlowPath.Sent != 0 || doc.Latency == nil || doc.Pacing == nil || doc.Interrupted ||
+			len(doc.Queues) != 1 || doc.Queues[0].Completed != 3000 || doc.Queues[0].Kicks == 0 || len(doc.Config.Sources) != 3 {
+			t.Errorf("%v", r)
+		}
+		got, err := rx.Wait(timeout(t), 3000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports := map[uint16]int{}
+		for _, d := range got {
+			ports[d.Source.Port()]++
+			if len(d.Payload) != 33 || string(d.Payload[:4]) != "abab" || d.TOS != 8 || d.TTL != 9 {
+				t.Fatalf("%d bytes %q, TOS %#x, TTL %d", len(d.Payload), d.Payload, d.TOS, d.TTL)
+			}
+		}
+		if len(ports) != 3 {
+			t.Errorf("source ports and their datagrams: %v, want 3 ports", ports)
+		}
+	}
+}
+
+func TestBlastTable(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	r := cli(timeout(t), "blast", netns, to.String(), "-r", "5k", "-d", "1200ms")
+	r.want(t, 0, "requested", "6,000", "submitted", "completed", "L1", "L2", "completion", "p99.9", "kick syscalls", "verdict", "[  1.0s] tx ")
+	if err := rx.WaitCount(timeout(t), 5000); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBlastFragments(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+	r := cli(timeout(t), "blast", netns, to.String(), "-r", "1k", "-n", "20", "--payload-size", "4000", "--json", "-q")
+	r.want(t, 0, "3 fragments")
+	if doc := decode[blast.Report](t, r); doc.Config.Frames != 3 || doc.Config.Frame != 0 || doc.Queues[0].Completed != 60 {
+		t.Errorf("%v", r)
+	}
+	if _, err := rx.Wait(timeout(t), 20); err != nil {
+		t.Error(err)
+	}
+	cli(timeout(t), "blast", netns, to.String(), "-s", "1519").want(t, 2, "1518", "--payload-size")
+}
+
+// An interrupt ends the run with exit code 0 and a whole report.
+func TestBlastInterrupted(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	ctx, cancel := context.WithCancel(timeout(t))
+	go func() {
+		if rx.WaitCount(ctx, 100) == nil {
+			cancel()
+		}
+	}()
+	r := cli(ctx, "blast", netns, to.String(), "-d", "1h", "-r", "1k", "--json", "-q")
+	r.want(t, 0)
+	doc := decode[blast.Report](t, r)
+	if !doc.Interrupted || doc.Totals.Completed < 100 || doc.Totals.Completed != doc.Totals.Submitted {
+		t.Errorf("%v", r)
+	}
+}
+
+// A device that is deleted ends the run.
+func TestBlastLosesTheDevice(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	ctx := timeout(t)
+	deleted := make(chan error, 1)
+	go func() {
+		err := rx.WaitCount(ctx, 100)
+		if err == nil {
+			err = l.A.If.Delete()
+		}
+		deleted <- err
+	}()
+	r := cli(ctx, "blast", netns, to.String(), "-d", "30s", "-r", "1k", "-q")
+	if err := <-deleted; err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, 1, "STATUS_FILE_FORCED_CLOSED", "on wsk0", "ip link")
+}
+
+func TestBlastReachesNobody(t *testing.T) {
+	_, netns := lab(t, testenv.Topology{})
+	cli(timeout(t), "blast", netns, "192.0.2.1:9").want(t, 1, "no way to 192.0.2.1:9", "ip route get")
+	r := cli(timeout(t), "blast", netns, "10.77.0.99:9", "-n", "10", "-r", "1k", "-q")
+	r.want(t, 1, "0 of 10 packets completed on wsk0", "STATUS_HOST_UNREACHABLE", "ip neigh", "verdict")
+	if errors.Is(t.Context().Err(), context.Canceled) {
+		t.Fatal("the test ran out of time")
+	}
+}
+
+// Rate max: everything submitted is accounted for, by completion or by status.
+func TestBlastMax(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	r := cli(timeout(t), "blast", netns, to.String(), "-r", "max", "-d", "300ms", "--json", "-q", "--flows", "2")
+	r.want(t, 0)
+	doc := decode[blast.Report](t, r)
+	if doc.Totals.Completed+doc.Totals.Failed != doc.Totals.Submitted || doc.Totals.Completed == 0 || doc.Totals.Unfinished != 0 ||
+		!doc.Config.RateMax || doc.Config.Batch != batchAtMax || doc.Pacing != nil || doc.Totals.Requested != 0 {
+		t.Errorf("%v", r)
+	}
+	if time.Duration(doc.Totals.Sending) < 300*time.Millisecond {
+		t.Errorf("sending took %v", time.Duration(doc.Totals.Sending))
+	}
+}

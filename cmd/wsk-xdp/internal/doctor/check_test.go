@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+)
+
+var yes, no, unknown = Answer{Answer: "yes"}, Answer{"no", "the kernel lacks it"}, Answer{"unknown", "not permitted"}
+
+// healthy is root on a new machine with a good NIC and a resolved destination.
+func healthy() Facts {
+	return Facts{
+		Host: host.Info{Kernel: "6.18.0"},
+		Privilege: PrivilegeFacts{
+			NetRaw: true, NetAdmin: true, BPF: true, IPCLock: true, InitialUserNS: true, OwnNetNS: true, Unlimited: true,
+			MemlockNeed: 4 << 20,
+		},
+		AFXDP: yes, UserNS: yes, TxBudget: yes, Metadata: yes, BusyPoll: yes,
+		Interface: &InterfaceFacts{
+			Name: "eth1", Kind: "device", Driver: "ice", MTU: 1500, Up: true, Carrier: true, Ethernet: true, TxQueues: 8, RxQueues: 8,
+			QueuesExact: true, FeaturesKnown: true, Native: true, ZeroCopy: true, TakenKnown: true, TxRing: 1024, RxRing: 1024,
+		},
+		Path: &PathFacts{
+			Destination: "192.0.2.7", Interface: "eth1", Device: "eth1", Source: "192.0.2.1", NextHop: "192.0.2.7", OnLink: true,
+			MAC: "02:00:00:00:00:01", AskNeeded: true, MTU: 1500,
+		},
+		Proof: &Proof{Sent: 1000, Completed: 1000, Received: 1000, Elapsed: 1e7},
+	}
+}
+
+func find(t *testing.T, findings []Finding, id string) Finding {
+	t.Helper()
+	i := slices.IndexFunc(findings, func(f Finding) bool { return f.ID == id })
+	if i < 0 {
+		t.Fatalf("no finding %s", id)
+	}
+	return findings[i]
+}
+
+func TestHealthyMachine(t *testing.T) {
+	f := healthy()
+	findings := Check(&f)
+	ids := map[string]bool{}
+	for _, x := range findings {
+		if x.Level != OK {
+			t.Errorf("%+v", x)
+		}
+		if ids[x.ID] {
+			t.Errorf("%s twice", x.ID)
+		}
+		ids[x.ID] = true
+	}
+	s := Conclude(&f)
+	if !s.TXPossible || !strings.HasPrefix(s.TX, "yes") || !strings.HasPrefix(s.ZeroCopy, "announced") {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestFindings changes one fact at a time and looks for the finding that tells, and for its remedy.
+func TestFindings(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Facts)
+		id     string
+		level  Level
+		text   string // in title, detail or remedy
+	}{
+		{"old-kernel", func(f *Facts) { f.Host.Kernel = "5.3.1" }, "WX-KERNEL-01", Fail, "5.4"},
+		{"no-bpf-link", func(f *Facts) { f.Host.Kernel = "5.8.1" }, "WX-KERNEL-01", Warn, "5.9"},
+		{"odd-kernel", func(f *Facts) { f.Host.Kernel = "custom" }, "WX-KERNEL-01", Note, "custom"},
+		{"no-afxdp", func(f *Facts) { f.AFXDP = no }, "WX-AFXDP-01", Fail, "CONFIG_XDP_SOCKETS"},
+		{"not-permitted", func(f *Facts) { f.AFXDP = unknown }, "WX-AFXDP-01", Warn, "not permitted"},
+		{"no-userns", func(f *Facts) { f.UserNS = no }, "WX-USERNS-01", Note, "sudo wsk-xdp demo"},
+		{"no-net-raw", func(f *Facts) { f.Privilege.NetRaw = false }, "WX-CAP-TX-01", Warn, "cap_net_raw"},
+		{"foreign-netns", func(f *Facts) { f.Privilege.NetRaw, f.Privilege.OwnNetNS = false, false }, "WX-CAP-TX-01", Warn, "another user namespace"},
+		{"no-bpf", func(f *Facts) { f.Privilege.BPF = false }, "WX-CAP-RX-01", Note, "cap_bpf"},
+		{"in-userns", func(f *Facts) { f.Privilege.BPF, f.Privilege.InitialUserNS = false, false }, "WX-CAP-RX-01", Note, "user namespace"},
+		{"little-memlock", func(f *Facts) { f.Privilege.Unlimited, f.Privilege.Memlock = false, 64<<10 }, "WX-MEMLOCK-01", Warn, "ulimit -l 4096"},
+		{"memlock-for-one", func(f *Facts) { f.Privilege.Unlimited, f.Privilege.Memlock = false, 5<<20 }, "WX-MEMLOCK-01", Note, "one queue"},
+		{"memlock-for-two", func(f *Facts) { f.Privilege.Unlimited, f.Privilege.Memlock = false, 8<<20 }, "WX-MEMLOCK-01", OK, "2 queues"},
+		{"no-budget", func(f *Facts) { f.TxBudget = no }, "WX-BUDGET-01", Note, "32 frames"},
+		{"metadata-unknown", func(f *Facts) { f.Metadata = unknown }, "WX-METADATA-01", Note, "not known"},
+		{"no-busy-poll", func(f *Facts) { f.BusyPoll = no }, "WX-BUSYPOLL-01", Note, "the kernel lacks it"},
+		{"not-ethernet", func(f *Facts) { f.Interface.Ethernet = false }, "WX-DRIVER-01", Fail, "Ethernet"},
+		{"no-native", func(f *Facts) { f.Interface.Native = false }, "WX-NATIVE-01", Note, "generic"},
+		{"down", func(f *Facts) { f.Interface.Up = false }, "WX-LINK-01", Fail, "ip link set eth1 up"},
+		{"no-carrier", func(f *Facts) { f.Interface.Carrier = false }, "WX-LINK-01", Fail, "cable"},
+		{"veth-peer-down", func(f *Facts) { f.Interface.Carrier, f.Interface.Kind, f.Interface.Peer = false, "veth", "wsk1" }, "WX-LINK-01", Fail, "(wsk1) up"},
+		{"no-tx-queue", func(f *Facts) { f.Interface.TxQueues = 0 }, "WX-QUEUE-01", Fail, "ethtool -L"},
+		{"more-rx-queues", func(f *Facts) { f.Interface.TxQueues = 2 }, "WX-QUEUE-01", Note, "sends nothing"},
+		{"queue-0-taken", func(f *Facts) { f.Interface.TakenQueues = []int{0, 3} }, "WX-QUEUE-02", Warn, "queue 0 3"},
+		{"queue-3-taken", func(f *Facts) { f.Interface.TakenQueues = []int{3} }, "WX-QUEUE-02", Note, "EBUSY"},
+		{"jumbo", func(f *Facts) { f.Interface.MTU = 9000 }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
+		{"program", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_drop", "native"} }, "WX-XDP-01", Note, "program 7 (xdp_drop)"},
+		{"program-nameless", func(f *Facts) { f.Interface.Program = &Program{7, "", "generic"} }, "WX-XDP-01", Note, "needs privilege"},
+		{"dispatcher", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_dispatcher", "native"} }, "WX-XDP-01", Note, "xdp-loader"},
+		{"no-zero-copy", func(f *Facts) { f.Interface.ZeroCopy = false }, "WX-ZEROCOPY-01", Note, "copy mode"},
+		{"zero-copy-refused", func(f *Facts) { f.Interface.Tried = &TriedFacts{no, yes} }, "WX-ZEROCOPY-01", Warn, "refused"},
+		{"zero-copy-granted", func(f *Facts) { f.Interface.Tried = &TriedFacts{yes, yes} }, "WX-ZEROCOPY-01", OK, "granted"},
+		{"no-sg", func(f *Facts) { f.Interface.Tried = &TriedFacts{yes, no} }, "WX-SG-01", Note, "not granted"},
+		{"bond", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "bond0", "bond" }, "WX-MASTER-01", Note, "active port"},
+		{"bridge", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "br0", "bridge" }, "WX-MASTER-01", Note, "name the bridge"},
+		{"vlan", func(f *Facts) { f.Interface.Kind, f.Interface.Lower = "vlan", "eth0" }, "WX-STACK-01", Note, "vlan on eth0"},
+		{"ssh", func(f *Facts) { f.Interface.SSH = true }, "WX-SSH-01", Warn, "wsk-xdp lab"},
+		{"default-route", func(f *Facts) { f.Interface.DefaultRoute = true }, "WX-SSH-01", Note, "default route"},
+		{"no-route", func(f *Facts) { f.Path.Error = "network is unreachable" }, "WX-ROUTE-01", Fail, "ip route get 192.0.2.7"},
+		{"local", func(f *Facts) { f.Path.SlowReason = "an address of this host" }, "WX-ROUTE-01", Warn, "no AF_XDP"},
+		{"no-source", func(f *Facts) { f.Path.Source = "" }, "WX-SOURCE-01", Fail, "ip addr add"},
+		{"no-neighbour", func(f *Facts) { f.Path.MAC = "" }, "WX-NEIGH-01", Note, "STATUS_HOST_UNREACHABLE"},
+		{"proof-short", func(f *Facts) { f.Proof.Received = 999 }, "WX-PROVE-01", Fail, "999 received"},
+		{"proof-error", func(f *Facts) { f.Proof.Error = "no lab" }, "WX-PROVE-01", Fail, "no lab"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := healthy()
+			c.change(&f)
+			x := find(t, Check(&f), c.id)
+			if all := x.Title + "\n" + x.Detail + "\n" + x.Remedy; x.Level != c.level || !strings.Contains(all, c.text) {
+				t.Errorf("%+v, want level %s and %q", x, c.level, c.text)
+			}
+			if (x.Level == Warn || x.Level == Fail) && x.Remedy == "" && c.id != "WX-ROUTE-01" {
+				t.Errorf("%+v has no remedy", x)
+			}
+		})
+	}
+}
+
+func TestConclude(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Facts)
+		tx     string
+		rx     string
+		zc     string
+		can    bool
+	}{
+		{"no-afxdp", func(f *Facts) { f.AFXDP = no }, "no:", "through XDP no", "", false},
+		{"old-kernel", func(f *Facts) { f.Host.Kernel = "4.19" }, "no:", "", "", false},
+		{"ordinary-user", func(f *Facts) { f.AFXDP, f.Privilege = unknown, PrivilegeFacts{InitialUserNS: true} },
+			"not as this user here", "needs CAP_BPF", "needs CAP_BPF", true},
+		{"ordinary-user-no-userns", func(f *Facts) { f.AFXDP, f.UserNS, f.Privilege = unknown, no, PrivilegeFacts{InitialUserNS: true} },
+			"setcap cap_net_raw", "", "", true},
+		{"memlock", func(f *Facts) { f.Privilege.Unlimited = false }, "locked memory", "", "", true},
+		{"link-down", func(f *Facts) { f.Interface.Carrier = false }, "not now", "", "", true},
+		{"generic-only", func(f *Facts) { f.Interface.Native = false }, "yes", "generic", "", true},
+		{"veth", func(f *Facts) { f.Interface.ZeroCopy, f.Interface.Driver = false, "veth" }, "yes", "too", "no: veth", true},
+		{"no-interface", func(f *Facts) { f.Interface, f.Others = nil, []OtherFacts{{Name: "eth9", ZeroCopy: true}} }, "yes", "", "eth9", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := healthy()
+			c.change(&f)
+			s := Conclude(&f)
+			if !strings.Contains(s.TX, c.tx) || !strings.Contains(s.RX, c.rx) || !strings.Contains(s.ZeroCopy, c.zc) || s.TXPossible != c.can {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestWriteShowsWhatMatters(t *testing.T) {
+	f := healthy()
+	f.Interface.Up = false
+	r := Report{Findings: Check(&f), Summary: Conclude(&f), Interface: "eth1", Dst: "192.0.2.7"}
+	var b strings.Builder
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"machine\n", "interface eth1\n", "path to 192.0.2.7\n", "FAIL  eth1 is administratively down  [WX-LINK-01]\n",
+		"→ ip link set eth1 up\n", "\nTX: ", "\nRX: ", "\nZero-copy: "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+const testPort = 9000
+
+func TestSend(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+		to := netip.AddrPortFrom(host, testPort)
+		source := l.A.IPv4()
+		if host.Is6() {
+			source = l.A.IPv6()
+		}
+		rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+		r := cli(timeout(t), "send", netns, to.String(), "-n", "3", "--payload", "hex:00ff7f", "--size", "1201", "--ttl", "7", "--dscp", "46",
+			"--source", netip.AddrPortFrom(source, 4321).String(), "--require", "afxdp", "--json")
+		r.want(t, 0, "via wsk0 (veth, mtu 1500)", "engine afxdp", "queue 0", "copy mode")
+		doc := decode[sendReport](t, r)
+		if doc.Totals.Completed != 3 || doc.Totals.Bytes != 3*1201 || doc.Totals.SlowPath != 0 || len(doc.Results) != 3 || len(doc.Granted) != 1 {
+			t.Errorf("%+v", doc)
+		}
+		got, err := rx.Wait(timeout(t), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range got {
+			if len(d.Payload) != 1201 || !bytes.HasPrefix(d.Payload, []byte{0, 0xff, 0x7f, 0, 0xff}) || d.TTL != 7 || d.TOS != 46<<2 ||
+				d.Source != netip.AddrPortFrom(source, 4321) {
+				t.Errorf("%d bytes %x…, TTL %d, TOS %#x, from %v", len(d.Payload), d.Payload[:5], d.TTL, d.TOS, d.Source)
+			}
+		}
+	}
+}
+
+func TestSendSegments(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+	cli(timeout(t), "send", netns, to.String(), "--payload", "zero", "--size", "2500", "--segment", "1000").want(t, 0, "STATUS_SUCCESS", "2500")
+	got, err := rx.Wait(timeout(t), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1000, 1000, 500} {
+		if len(got[i].Payload) != want {
+			t.Errorf("datagram %d has %d bytes, want %d", i, len(got[i].Payload), want)
+		}
+	}
+}
+
+func TestSendThroughAnInterface(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	cli(timeout(t), "send", netns, to.String(), "-i", "wsk0", "--payload", "@-", "--require", "afxdp").want(t, 0, "STATUS_SUCCESS", "14")
+	cli(timeout(t), "send", netns, to.String(), "-i", "eth77").want(t, 1, "eth77", "no such interface")
+	// A destination that the interface does not reach does not leave through another one.
+	if err := l.A.If.AddRoute(netip.MustParsePrefix("2001:db8::/32"), l.B.IPv6()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.A.If.Macvlan("other0", nil); err != nil {
+		t.Fatal(err)
+	}
+	capture := testenv.NewCaptureT(t, l.B.If, testenv.CaptureOptions{})
+	cli(timeout(t), "send", netns, "[2001:db8::1]:77", "-i", "other0").want(t, 1, "no way to the destination", "STATUS_")
+	cli(timeout(t), "send", netns, "[2001:db8::1]:78").want(t, 0, "STATUS_SUCCESS")
+	if _, err := capture.Wait(timeout(t), testenv.IsUDP(78)); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range capture.Frames() {
+		if testenv.IsUDP(77)(f) {
+			t.Error("the datagram left through another interface than the one asked for")
+		}
+	}
+}
+
+func TestSendReportsFailure(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	b := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	cli(timeout(t), "send", netns, "192.0.2.1:9").want(t, 1, "STATUS_NETWORK_UNREACHABLE", "ip route get 192.0.2.1")
+	cli(timeout(t), "send", netns, b, "--df", "--size", "1473").want(t, 1, "STATUS_INVALID_BUFFER_SIZE", "on wsk0", "--df")
+	cli(timeout(t), "send", netns, b, "--source", "192.0.2.9").want(t, 1, "WskBind 192.0.2.9", "STATUS_INVALID_ADDRESS_COMPONENT")
+	if err := l.A.If.SetDown(); err != nil {
+		t.Fatal(err)
+	}
+	cli(timeout(t), "send", netns, b, "--timeout", "100ms").want(t, 1, "STATUS_", "ip ")
+}
+
+// Where AF_XDP is not to be had, that is said aloud, and --require refuses.
+func TestSlowPathIsLoud(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	own := netip.AddrPortFrom(l.A.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.A.NS, own, testenv.UDPReceiverOptions{})
+	r := cli(timeout(t), "send", netns, own.String(), "--json")
+	r.want(t, 0, "SLOW PATH", "address of this host", "engine kernel stack")
+	if doc := decode[sendReport](t, r); doc.Totals.SlowPath != 1 || len(doc.Granted) != 0 || doc.Path.SlowPath == "" || len(doc.Warnings) == 0 {
+		t.Errorf("%+v", doc)
+	}
+	if _, err := rx.Wait(timeout(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	cli(timeout(t), "send", netns, own.String(), "--require", "afxdp").want(t, 3, "--require afxdp", "address of this host")
+	cli(timeout(t), "blast", netns, own.String(), "--require", "afxdp").want(t, 3, "--require afxdp")
+}
+
+// A queue that another process holds: the error names interface, queue, errno and remedy.
+func TestQueueTaken(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	var holder *xdp.Socket
+	err := l.A.NS.Do(func() (err error) {
+		holder, err = xdp.Open(xdp.Options{Ifname: "wsk0", Mode: xdp.ModeCopy, TxChunks: 8})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+	cli(timeout(t), "send", netns, to.String(), "--require", "afxdp").
+		want(t, 3, "wsk0", "queue 0", "device or resource busy", "choose another queue or end it")
+	cli(timeout(t), "send", netns, to.String()).want(t, 0, "SLOW PATH", "wsk0", "queue 0", "device or resource busy", "doctor wsk0", "STATUS_SUCCESS")
+	if _, err := rx.Wait(timeout(t), 1); err != nil {
+		t.Error(err)
+	}
+	cli(timeout(t), "doctor", netns, "wsk0").want(t, 0, "WX-QUEUE-02", "holds queue 0")
+}
+
+func TestRequireZeroCopy(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	cli(timeout(t), "send", netns, to, "--require", "zerocopy").want(t, 3, "--require zerocopy", "wsk0", "operation not supported")
+	cli(timeout(t), "send", netns, to, "--mode", "zerocopy").want(t, 3, "--mode zerocopy", "wsk0")
+	cli(timeout(t), "send", netns, to, "--mode", "auto").want(t, 0, "copy mode", "zero-copy was refused")
+}
+
+// An ordinary user without any capability is told what is missing.
+func TestSendWithoutPrivilege(t *testing.T) {
+	r := outcome(t, ordinaryUser(t, "send", "127.0.0.1:9", "--require", "afxdp"), run1)
+	r.want(t, 3, "--require afxdp")
+	r = outcome(t, ordinaryUser(t, "lab", "up", "--name", fmt.Sprintf("wsktest%d", testPort)), run1)
+	r.want(t, 3, "root", "wsk-xdp demo")
+}

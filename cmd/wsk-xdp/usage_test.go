@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+)
+
+// Wrong command lines end with exit code 2, say what is wrong, and touch nothing.
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		part string
+	}{
+		{"frobnicate", "unknown command"},
+		{"--nonsense", "unknown flag"},
+		{"send", "arg"},
+		{"send a b", "arg"},
+		{"send 10.0.0.1", "write 10.0.0.1:9000"},
+		{"send fd00::1", "write [fd00::1]:9000"},
+		{"send host:9", "no IP address"},
+		{"send 10.0.0.1:0", "port 0"},
+		{"send 0.0.0.0:9", "wildcard"},
+		{"send 10.0.0.1:99999", "no IP address"},
+		{"send 10.0.0.1:9 --ttl 256", "1..255"},
+		{"send 10.0.0.1:9 --ttl -1", "1..255"},
+		{"send 10.0.0.1:9 --tos 256", "0..255"},
+		{"send 10.0.0.1:9 --dscp 64", "0..63"},
+		{"send 10.0.0.1:9 --tos 4 --dscp 1", "give one"},
+		{"send 10.0.0.1:9 --source nowhere", "no IP address"},
+		{"send 10.0.0.1:9 --source fd00::1", "different IP versions"},
+		{"send 10.0.0.1:9 -n 0", "1..100000"},
+		{"send 10.0.0.1:9 --payload hello", "none of"},
+		{"send 10.0.0.1:9 --payload hex:0", "hex"},
+		{"send 10.0.0.1:9 --payload @/nonexistent", "no such file"},
+		{"send 10.0.0.1:9 --size 65528", "0..65527"},
+		{"send 10.0.0.1:9 --segment 70000", "0..65527"},
+		{"send 10.0.0.1:9 --timeout 0s", "above 0"},
+		{"send 10.0.0.1:9 --require speed", "afxdp nor zerocopy"},
+		{"send 10.0.0.1:9 --mode fast", "none of auto"},
+		{"send 10.0.0.1:9 --mode copy --require zerocopy", "contradicts"},
+		{"blast", "arg"},
+		{"blast 10.0.0.1:9 -r 0", "never sends"},
+		{"blast 10.0.0.1:9 -r 10Gbit", "bit rate"},
+		{"blast 10.0.0.1:9 -r fast", "no number"},
+		{"blast 10.0.0.1:9 -n -1", "no number"},
+		{"blast 10.0.0.1:9 -d -1s", "negative"},
+		{"blast 10.0.0.1:9 -s 63", "too small"},
+		{"blast [fd00::1]:9 -s 65", "66"},
+		{"blast 10.0.0.1:9 -s 100 --payload-size 100", "give one"},
+		{"blast 10.0.0.1:9 --payload-size 65528", "0..65527"},
+		{"blast 10.0.0.1:9 -s 70000", "larger than a datagram"},
+		{"blast 10.0.0.1:9 --flows 0", "1..1024"},
+		{"blast 10.0.0.1:9 --batch 2000", "1..1024"},
+		{"blast 10.0.0.1:9 --in-flight 70000", "1..65536"},
+		{"blast 10.0.0.1:9 --queues -1", "1..4096"},
+		{"blast 10.0.0.1:9 --flows 2 --source 10.0.0.2:5", "one port can't be 2"},
+		{"doctor a b c", "arg"},
+		{"doctor 10.0.0.1 10.0.0.2", "second destination"},
+		{"doctor wsk0 wsk1", "no IP address"},
+		{"doctor 10.0.0.1 wsk0", "no IP address"},
+		{"lab", "up, down or status"},
+		{"lab sideways", "unknown command"},
+		{"demo now", "unknown command"},
+		{"demo --netns x", "of its own"},
+		{"version 1", "unknown command"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			r := cli(t.Context(), strings.Fields(c.args)...)
+			r.want(t, 2, c.part, "--help")
+			if r.stdout != "" {
+				t.Errorf("something on standard output: %v", r)
+			}
+			if !strings.HasPrefix(r.stderr, "wsk-xdp") {
+				t.Errorf("the error does not name the program: %v", r)
+			}
+		})
+	}
+}
+
+// screen is what a help text may fill: a terminal of usual size.
+const (
+	screenLines   = 50
+	screenColumns = 150
+)
+
+func TestHelpFitsOneScreen(t *testing.T) {
+	root := (&app{}).command()
+	var visit func(c *cobra.Command, path []string)
+	visit = func(c *cobra.Command, path []string) {
+		r := cli(t.Context(), append(path, "--help")...)
+		r.want(t, 0)
+		rows := strings.Split(strings.TrimRight(r.stdout, "\n"), "\n")
+		if len(rows) > screenLines {
+			t.Errorf("%v --help has %d lines, more than %d", path, len(rows), screenLines)
+		}
+		for _, row := range rows {
+			if utf8.RuneCountInString(row) > screenColumns {
+				t.Errorf("%v --help: a line of more than %d columns: %s", path, screenColumns, row)
+			}
+		}
+		if len(path) > 0 && !strings.Contains(r.stdout, "Examples:") {
+			t.Errorf("%v --help has no examples", path)
+		}
+		for _, sub := range c.Commands() {
+			if !sub.Hidden {
+				visit(sub, append(path[:len(path):len(path)], sub.Name()))
+			}
+		}
+	}
+	visit(root, nil)
+}
+
+func TestVersion(t *testing.T) {
+	r := cli(t.Context(), "version")
+	r.want(t, 0, "wsk-xdp ", "go1.", "linux/")
+	doc := decode[struct {
+		Schema string `json:"schema"`
+		host.Build
+	}](t, cli(t.Context(), "version", "--json"))
+	if doc.Schema != "wsk-xdp.version/1" || doc.Version == "" || doc.Go == "" {
+		t.Errorf("%+v", doc)
+	}
+}
+
+func TestNamespaceThatIsNotThere(t *testing.T) {
+	cli(t.Context(), "send", "10.0.0.1:9", "--netns", "no-such-namespace").want(t, 1, "no-such-namespace", "ip netns list")
+}
