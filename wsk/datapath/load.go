@@ -39,7 +39,7 @@ func (q *queue) loaded() bool {
 	now := time.Now()
 	fast := now.Sub(q.meter.at) < loadWindow
 	q.meter = loadMeter{producer, now}
-	return fast && q.dev.dp.processors > 1
+	return fast && q.dev.dp.processors > 1 && !q.dev.dp.opts.LowGear
 }
 
 // round is one look of the high gear: kick, harvest, complete.
