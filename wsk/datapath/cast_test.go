@@ -22,6 +22,8 @@ func TestMulticastAndBroadcast(t *testing.T) {
 	index := uint32(lab.A.If.Index())
 	option(t, s, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF, []byte{0, 0, byte(index >> 8), byte(index)}) // 0.x.x.x is an index
 	option(t, s6, wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_IF, index)
+	byAddress := c.socket("0.0.0.0:0")
+	option(t, byAddress, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF, []byte{10, 77, 0, 1})
 	for _, tc := range []struct {
 		name string
 		s    *wsk.Socket
@@ -30,6 +32,7 @@ func TestMulticastAndBroadcast(t *testing.T) {
 		ttl  uint8
 	}{
 		{"v4 group", s, "239.129.3.4:7030", []byte{0x01, 0x00, 0x5e, 0x01, 0x03, 0x04}, 1},
+		{"v4 group by address", byAddress, "239.1.3.4:7030", []byte{0x01, 0x00, 0x5e, 0x01, 0x03, 0x04}, 1},
 		{"v6 group", s6, "[ff15::1234:5678]:7030", []byte{0x33, 0x33, 0x12, 0x34, 0x56, 0x78}, 1},
 		{"limited broadcast", s, "255.255.255.255:7030", bytes.Repeat([]byte{0xff}, 6), 128},
 		{"subnet broadcast", s, "10.77.0.255:7030", bytes.Repeat([]byte{0xff}, 6), 128},

@@ -147,3 +147,14 @@ func (ep *endpoint) deviceGone(ifindex int) {
 		ep.flows.each(func(f *flow) { f.fail(wsk.STATUS_FILE_FORCED_CLOSED) })
 	}
 }
+
+var _ wsk.InterfaceFinder = (*endpoint)(nil)
+
+// InterfaceOf implements wsk.InterfaceFinder.
+func (ep *endpoint) InterfaceOf(a netip.Addr) (uint32, wsk.NTSTATUS) {
+	index, ok := ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
+	if !ok {
+		return 0, wsk.STATUS_INVALID_ADDRESS_COMPONENT
+	}
+	return uint32(index), wsk.STATUS_SUCCESS
+}
