@@ -34,6 +34,9 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 	sn.endpoint.Bind(req, func(local netip.AddrPort, status NTSTATUS) {
 		s.bound(local, status)
 		irp.complete(status, 0)
+		if status.Success() {
+			s.opened()
+		}
 		s.finish()
 	})
 	s.leave()
@@ -70,6 +73,7 @@ func (s *Socket) startBind(local SOCKADDR, req *BindRequest) NTSTATUS {
 			DualStack:           sn.family == AF_INET6 && !sn.v6Only,
 			ReuseAddress:        sn.reuseAddress,
 			ExclusiveAddressUse: sn.exclusiveAddressUse,
+			ShareGranted:        sn.security.permitsSharing(),
 		}
 		sn.bind = binding
 		return STATUS_SUCCESS

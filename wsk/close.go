@@ -2,12 +2,14 @@
 
 package wsk
 
-// Close is WskCloseSocket. From now on every call on the socket ends in STATUS_FILE_CLOSED, a second Close too. Sends that
-// wait in the provider are cancelled with STATUS_CANCELLED; those already with the kernel complete as they would have.
-// When the last of them has completed and the port is free, irp completes with STATUS_SUCCESS.
+// Close is WskCloseSocket. From now on every call on the socket but Release ends in STATUS_FILE_CLOSED, a second Close too. Receives and
+// sends that wait in the provider are cancelled with STATUS_CANCELLED; sends already with the kernel complete as they would
+// have; what is buffered is dropped. When the last IRP has completed, the last event callback has returned and the port is
+// free, irp completes with STATUS_SUCCESS. Indications that the client has kept are not released: it does that itself,
+// before or after.
 //
 // Returns STATUS_PENDING, or STATUS_INVALID_PARAMETER and nothing is closed when irp is nil. A cancelled IRP closes
-// all the same. Close may be called from a completion routine of this very socket, and while other goroutines are in
+// all the same. Close may be called from a completion routine or a callback of this very socket, and while other goroutines are in
 // a call on it, which Windows forbids.
 func (s *Socket) Close(irp *IRP) NTSTATUS {
 	if irp == nil {
@@ -33,6 +35,7 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 	if endpoint != nil {
 		endpoint.Abort()
 	}
+	s.endReceive(STATUS_FILE_CLOSED, STATUS_CANCELLED)
 	s.finished.Add(1) // the close IRP itself does not hold the end up
 	s.leave()
 	return STATUS_PENDING

@@ -7,18 +7,23 @@ import "encoding/binary"
 // ControlSocket is WskControlSocket: it sets an option from input, gets one into output, or performs an I/O
 // control. level counts for options only. input is read during the call only; output is written before irp completes,
 // and Information is the number of bytes written. All values are little-endian, save where Windows wants network order
-// (IP_UNICAST_IF, IP_MULTICAST_IF).
+// (IP_UNICAST_IF, IP_MULTICAST_IF, addresses).
 //
-// irp is required for SOL_SOCKET options and for the two fixed addresses and optional otherwise, since everything here
-// is done at once. Without an IRP outputSizeReturned, if not nil, is set to the number of bytes written; with one it is
-// ignored.
+// irp is required for SOL_SOCKET options other than SO_WSK_EVENT_CALLBACK, for the two fixed addresses and for
+// SIO_ADDRESS_LIST_CHANGE. Otherwise it is optional, since everything else is done at once. Without an IRP outputSizeReturned, if not nil,
+// is set to the number of bytes written; with one it is ignored.
 //
 // Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_PARAMETER (request type; IRP missing; size or value
-// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_INVALID_DEVICE_STATE (an option that must be
-// set before bind, or an I/O control that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
-// provider does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category),
-// STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED, STATUS_FILE_CLOSED or
-// STATUS_FILE_FORCED_CLOSED.
+// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_BUFFER_OVERFLOW (the output of SIO_ADDRESS_LIST_QUERY or _SORT,
+// with the size needed as Information), STATUS_INVALID_DEVICE_STATE (an option that must be
+// set before bind, or something that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
+// provider or its transport does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category, or the disabling of a
+// static callback), STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED, STATUS_FILE_CLOSED or
+// STATUS_FILE_FORCED_CLOSED. STATUS_PENDING comes from SIO_ADDRESS_LIST_CHANGE, until the addresses change or the IRP is cancelled,
+// and from disabling the callback with an IRP while it runs, until it has returned; without an IRP that is STATUS_EVENT_PENDING.
+//
+// It does not block and may be called from completion routines and callbacks, save SIO_ADDRESS_LIST_QUERY, _CHANGE, _SORT and
+// SIO_ROUTING_INTERFACE_QUERY, which may take system calls.
 func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level uint32, input, output []byte,
 	outputSizeReturned *uintptr, irp *IRP,
 ) NTSTATUS {
@@ -32,16 +37,20 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 	if status == STATUS_SUCCESS {
 		switch requestType {
 		case WskSetOption:
-			status = s.update(func(sn *snapshot) NTSTATUS { return sn.setOption(level, controlCode, input) })
+			status = s.setOption(sn, level, controlCode, input, irp)
 		case WskGetOption:
 			written, status = sn.getOption(level, controlCode, output)
 		case WskIoctl:
-			status = s.ioctl(controlCode, input)
+			written, status = s.ioctl(sn, controlCode, input, output, irp)
 		default:
 			status = STATUS_INVALID_PARAMETER
 		}
 	}
-	if irp != nil {
+	switch {
+	case status == STATUS_PENDING: // the IRP is linked somewhere, and counted as a call until it completes
+		s.leave()
+		return STATUS_PENDING
+	case irp != nil:
 		return s.answer(irp, status, uintptr(written))
 	}
 	if outputSizeReturned != nil {
@@ -55,9 +64,37 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 // needsIRP is the table of wsk.md §6 for the codes that are known here.
 func needsIRP(requestType ControlSocketType, controlCode, level uint32) bool {
 	if requestType == WskIoctl {
-		return controlCode == SIO_WSK_SET_REMOTE_ADDRESS || controlCode == SIO_WSK_SET_SENDTO_ADDRESS
+		switch controlCode {
+		case SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SIO_ADDRESS_LIST_CHANGE:
+			return true
+		}
+		return false
 	}
-	return level == SOL_SOCKET
+	return level == SOL_SOCKET && controlCode != SO_WSK_EVENT_CALLBACK
+}
+
+// setOption sets an option of any form. Those of four bytes are fields of the snapshot.
+func (s *Socket) setOption(sn *snapshot, level, code uint32, input []byte, irp *IRP) NTSTATUS {
+	switch {
+	case level == SOL_SOCKET && code == SO_WSK_EVENT_CALLBACK:
+		return s.setEventCallback(sn, input, irp)
+	case level == SOL_SOCKET && code == SO_WSK_SECURITY:
+		return s.setSecurity(input)
+	}
+	if m, status := parseMembership(sn, level, code, input); status != STATUS_MORE_PROCESSING_REQUIRED {
+		if status == STATUS_SUCCESS {
+			status = s.changeMembership(sn, &m)
+		}
+		return status
+	}
+	if status := s.watchForLoop(sn, level, code, input); status != STATUS_SUCCESS {
+		return status
+	}
+	status := s.update(func(sn *snapshot) NTSTATUS { return sn.setOption(level, code, input) })
+	if status == STATUS_SUCCESS {
+		s.settle()
+	}
+	return status
 }
 
 func (sn *snapshot) setOption(level, code uint32, input []byte) NTSTATUS {
@@ -93,6 +130,9 @@ func (sn *snapshot) setter(level, code uint32) func(value uint32) NTSTATUS {
 }
 
 func (sn *snapshot) getOption(level, code uint32, output []byte) (int, NTSTATUS) {
+	if level == SOL_SOCKET && code == SO_WSK_SECURITY {
+		return sn.security.putHandle(output)
+	}
 	value, status := uint32(0), STATUS_NOT_SUPPORTED
 	switch {
 	case level == SOL_SOCKET:
@@ -119,6 +159,14 @@ func (sn *snapshot) getOption(level, code uint32, output []byte) (int, NTSTATUS)
 func setBool(field *bool) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		*field = v != 0
+		return STATUS_SUCCESS
+	}
+}
+
+// setNot sets a flag that is kept the other way round.
+func setNot(field *bool) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		*field = v == 0
 		return STATUS_SUCCESS
 	}
 }

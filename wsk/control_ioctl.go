@@ -2,19 +2,50 @@
 
 package wsk
 
-// ioctl is a request of type WskIoctl.
-func (s *Socket) ioctl(code uint32, input []byte) NTSTATUS {
+import "encoding/binary"
+
+// ioctl is a request of type WskIoctl. It returns STATUS_PENDING when it has kept the IRP.
+func (s *Socket) ioctl(sn *snapshot, code uint32, input, output []byte, irp *IRP) (written int, status NTSTATUS) {
 	switch code {
 	case SIO_WSK_SET_REMOTE_ADDRESS:
-		return s.update(func(sn *snapshot) NTSTATUS { return sn.setFixed(&sn.fixedRemote, input) })
+		status = s.update(func(sn *snapshot) NTSTATUS { return sn.setFixed(&sn.fixedRemote, input) })
+		if status == STATUS_SUCCESS {
+			s.settle()
+		}
+		return 0, status
 	case SIO_WSK_SET_SENDTO_ADDRESS:
-		return s.update(func(sn *snapshot) NTSTATUS { return sn.setFixed(&sn.fixedSendTo, input) })
+		return 0, s.update(func(sn *snapshot) NTSTATUS { return sn.setFixed(&sn.fixedSendTo, input) })
+	case SIO_ADDRESS_LIST_QUERY:
+		return s.addressListQuery(sn, output)
+	case SIO_ADDRESS_LIST_CHANGE:
+		return 0, s.addressListChange(irp)
+	case SIO_ADDRESS_LIST_SORT:
+		return s.addressListSort(sn, input, output)
+	case SIO_ROUTING_INTERFACE_QUERY:
+		return s.routingInterfaceQuery(sn, input, output)
+	case SIO_UDP_CONNRESET, SIO_UDP_NETRESET:
+		return 0, reportResets(input)
+	case SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_QUERY_INSPECT_ID:
+		return 0, STATUS_INVALID_DEVICE_REQUEST // of connections
 	}
-	return STATUS_NOT_SUPPORTED
+	return 0, STATUS_NOT_SUPPORTED // SIO_WSK_REGISTER_EXTENSION too: there are no extensions
+}
+
+// reportResets takes the switch that makes ICMP errors fail receives. Here they never do (IP_RECVERR reports them), so only
+// off can be set.
+func reportResets(input []byte) NTSTATUS {
+	if len(input) != 4 {
+		return STATUS_INVALID_PARAMETER
+	}
+	if binary.LittleEndian.Uint32(input) != 0 {
+		return STATUS_NOT_SUPPORTED
+	}
+	return STATUS_SUCCESS
 }
 
 // setFixed sets one of the two fixed addresses, or clears it with empty input. Of two set addresses the one set last is
-// the destination; clearing it brings back the other.
+// the destination; clearing it brings back the other. The remote address also is the only sender that the socket listens
+// to, also of what it has buffered already.
 func (sn *snapshot) setFixed(field *fixedAddress, input []byte) NTSTATUS {
 	switch {
 	case sn.refuse != STATUS_SUCCESS: // closed since the call began

@@ -34,8 +34,10 @@ func (sn *snapshot) setterIP(code uint32) func(uint32) NTSTATUS {
 		return setRange(&sn.ip4.multicastTTL, 1)
 	case IP_DONTFRAGMENT:
 		return setBool(&sn.ip4.dontFragment)
+	case IP_RECEIVE_BROADCAST:
+		return setNot(&sn.noBroadcast)
 	}
-	return sn.ip4.setter(code)
+	return sn.setterBoth(&sn.ip4, code)
 }
 
 func (sn *snapshot) setterIPv6(code uint32) func(uint32) NTSTATUS {
@@ -55,14 +57,16 @@ func (sn *snapshot) setterIPv6(code uint32) func(uint32) NTSTATUS {
 	case IP_TOS: // number 3 is not an option of this level
 		return nil
 	case IPV6_TCLASS:
-		return sn.ip6.setter(IP_TOS)
+		return sn.setterBoth(&sn.ip6, IP_TOS)
 	}
-	return sn.ip6.setter(code)
+	return sn.setterBoth(&sn.ip6, code)
 }
 
-// setter has the options whose number or meaning both levels share.
-func (o *ipOptions) setter(code uint32) func(uint32) NTSTATUS {
+// setterBoth has the options whose number or meaning both levels share.
+func (sn *snapshot) setterBoth(o *ipOptions, code uint32) func(uint32) NTSTATUS {
 	switch code {
+	case IP_MULTICAST_LOOP:
+		return setNot(&o.noLoop)
 	case IP_TOS:
 		return setRange(&o.tos, 0)
 	case IP_MTU_DISCOVER:
@@ -74,7 +78,25 @@ func (o *ipOptions) setter(code uint32) func(uint32) NTSTATUS {
 			return STATUS_SUCCESS
 		}
 	}
+	if object := receiveOption(code); object != 0 {
+		return sn.setReceive(o, object)
+	}
 	return nil
+}
+
+// setReceive asks for a control data object or no longer. Errors have to come from a transport that has them.
+func (sn *snapshot) setReceive(o *ipOptions, object receiveObjects) func(uint32) NTSTATUS {
+	return func(v uint32) NTSTATUS {
+		switch {
+		case v == 0:
+			o.receive &^= object
+		case object == wantErrors && sn.endpoint != nil && !sn.receives:
+			return STATUS_NOT_SUPPORTED
+		default:
+			o.receive |= object
+		}
+		return STATUS_SUCCESS
+	}
 }
 
 func setHops(field *uint8, fallback uint8) func(uint32) NTSTATUS {
@@ -133,6 +155,19 @@ func (sn *snapshot) getIP(code uint32) (uint32, NTSTATUS) {
 		return uint32(sn.ip4.mtuDiscover), STATUS_SUCCESS
 	case IP_MTU:
 		return sn.pathMTU(true)
+	case IP_RECEIVE_BROADCAST:
+		return boolValue(!sn.noBroadcast), STATUS_SUCCESS
+	}
+	return sn.ip4.getBoth(code)
+}
+
+// getBoth has the receive options of either level.
+func (o *ipOptions) getBoth(code uint32) (uint32, NTSTATUS) {
+	if code == IP_MULTICAST_LOOP {
+		return boolValue(!o.noLoop), STATUS_SUCCESS
+	}
+	if object := receiveOption(code); object != 0 {
+		return boolValue(o.receive&object != 0), STATUS_SUCCESS
 	}
 	return 0, STATUS_NOT_SUPPORTED
 }
@@ -158,7 +193,7 @@ func (sn *snapshot) getIPv6(code uint32) (uint32, NTSTATUS) {
 	case IPV6_MTU:
 		return sn.pathMTU(false)
 	}
-	return 0, STATUS_NOT_SUPPORTED
+	return sn.ip6.getBoth(code)
 }
 
 // pathMTU is known only for a fixed address, which is what a connected socket is elsewhere, and only on the

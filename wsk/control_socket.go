@@ -2,7 +2,7 @@
 
 package wsk
 
-// Options of level SOL_SOCKET, and the level IPPROTO_UDP, which has only two.
+// Options of level SOL_SOCKET, and the level IPPROTO_UDP, which has three.
 
 func (sn *snapshot) setterSocket(code uint32) func(uint32) NTSTATUS {
 	switch code {
@@ -14,6 +14,11 @@ func (sn *snapshot) setterSocket(code uint32) func(uint32) NTSTATUS {
 		return setBool(&sn.broadcast)
 	case SO_SNDBUF:
 		return setWord(&sn.sendBuffer)
+	case SO_RCVBUF:
+		return func(v uint32) NTSTATUS {
+			sn.receiveBuffer, sn.receiveBufferSet = v, true
+			return STATUS_SUCCESS
+		}
 	}
 	return nil
 }
@@ -39,6 +44,8 @@ func (sn *snapshot) getSocket(code uint32) (uint32, NTSTATUS) {
 		return boolValue(sn.broadcast), STATUS_SUCCESS
 	case SO_SNDBUF:
 		return sn.sendBuffer, STATUS_SUCCESS
+	case SO_RCVBUF:
+		return sn.receiveBuffer, STATUS_SUCCESS
 	case SO_TYPE:
 		return SOCK_DGRAM, STATUS_SUCCESS
 	case SO_MAX_MSG_SIZE:
@@ -56,6 +63,10 @@ func (sn *snapshot) setterUDP(code uint32) func(uint32) NTSTATUS {
 		return setBool(&sn.noChecksum)
 	case UDP_SEND_MSG_SIZE:
 		return setWord(&sn.segment)
+	case UDP_RECV_MAX_COALESCED_SIZE:
+		if sn.endpoint == nil || sn.receives {
+			return setWord(&sn.maxCoalesced)
+		}
 	}
 	return nil
 }
@@ -67,6 +78,8 @@ func (sn *snapshot) getUDP(code uint32) (uint32, NTSTATUS) {
 		return boolValue(sn.noChecksum), STATUS_SUCCESS
 	case UDP_SEND_MSG_SIZE:
 		return sn.segment, STATUS_SUCCESS
+	case UDP_RECV_MAX_COALESCED_SIZE:
+		return sn.maxCoalesced, STATUS_SUCCESS
 	}
 	return 0, STATUS_NOT_SUPPORTED
 }

@@ -116,7 +116,6 @@ func TestOptionRefused(t *testing.T) {
 		{s4, sol, wsk.SO_SNDTIMEO, 1, unsupported},
 		{s4, sol, wsk.SO_KEEPALIVE, 1, unsupported},
 		{s4, sol, wsk.SO_MAX_MSG_SIZE, 1, unsupported},
-		{s4, sol, wsk.SO_WSK_EVENT_CALLBACK, 1, unsupported},
 		{s4, sol, 0x7777, 1, unsupported},
 		{s4, ip, wsk.IP_MTU, 1, unsupported},
 		{s4, ip, wsk.IP_USER_MTU, 1400, unsupported},
@@ -287,23 +286,4 @@ func TestPathMTU(t *testing.T) {
 	h.transport.SetMTU(0)
 	_, status = h.get(s, ip6, wsk.IPV6_MTU)
 	want(t, "no route", status, wsk.STATUS_NETWORK_UNREACHABLE)
-}
-
-// The place of WskControlClient: an error for every code, never a false success.
-func TestControlClient(t *testing.T) {
-	h := newHost(t)
-	for _, code := range []uint32{0, wsk.WSK_TRANSPORT_LIST_QUERY, wsk.WSK_TRANSPORT_LIST_CHANGE, wsk.WSK_TDI_BEHAVIOR, 99} {
-		size := uintptr(99)
-		want(t, "without an IRP", h.npi.ControlClient(code, nil, make([]byte, 64), &size, nil), wsk.STATUS_NOT_SUPPORTED)
-		if size != 0 {
-			t.Errorf("size %d", size)
-		}
-		irp := newCall(t)
-		want(t, "with an IRP", irp.end("ControlClient", h.npi.ControlClient(code, nil, nil, nil, &irp.IRP)), wsk.STATUS_NOT_SUPPORTED)
-	}
-	irp := newCall(t)
-	nobody := wsk.ProviderNPI{Dispatch: h.npi.Dispatch}
-	want(t, "nil client", irp.end("ControlClient", nobody.ControlClient(2, nil, nil, nil, &irp.IRP)), wsk.STATUS_INVALID_HANDLE)
-	wsk.ReleaseProviderNPI(&h.reg)
-	wsk.Deregister(&h.reg) // no call was left counted
 }

@@ -12,7 +12,8 @@
 //   - It completes its IRP exactly once, whatever it returns; only a call without an IRP that needs one completes nothing.
 //   - A return other than STATUS_PENDING means that the IRP has completed with that very status and that its completion
 //     routine has returned. STATUS_PENDING means that it completes at any time, perhaps before the return.
-//   - IoStatus is set before the routine runs. Information is 0 on failure. PendingReturned says whether the call
+//   - IoStatus is set before the routine runs. Information is 0 on failure, save the warning
+//     STATUS_BUFFER_OVERFLOW. PendingReturned says whether the call
 //     returned STATUS_PENDING.
 //   - No lock is held over a routine: it may call anything here but [Deregister] and [IRP.Wait].
 //   - Addresses, control data, option values and Buf structs are read during the call only. MDL chains belong

@@ -10,7 +10,8 @@ import (
 // IOStatusBlock is IO_STATUS_BLOCK: the result of an operation. It is valid from the completion of the IRP on.
 type IOStatusBlock struct {
 	Status NTSTATUS
-	// Information is the number of bytes sent or returned. It is 0 when Status is a failure.
+	// Information is the number of bytes sent or returned. It is 0 when Status is a failure other than
+	// STATUS_BUFFER_OVERFLOW, with which it is the number of bytes stored, or needed by a list.
 	Information uintptr
 	// Socket is the new socket of a successful [ProviderNPI.Socket], which in C is Information cast to PWSK_SOCKET.
 	Socket *Socket
@@ -72,8 +73,10 @@ type IRP struct {
 	waiters *irpWaiter // guarded by waitMu
 	spare   *irpWaiter // guarded by waitMu; kept over reuse
 
-	op   SendOp
-	list []Buf // grown by SendMessages, kept over reuse
+	op      SendOp
+	list    []Buf // grown by SendMessages, kept over reuse
+	wait    irpWait
+	receive receiveOp
 }
 
 // AllocateIRP is IoAllocateIrp. There is no IoFreeIrp: drop the IRP.
@@ -127,7 +130,7 @@ func (irp *IRP) Reuse(status NTSTATUS) {
 // reused at that moment: the cancellation would hit the next operation.
 func (irp *IRP) Cancel() bool {
 	irp.state.Or(irpCancel)
-	return irp.op.takeCancel() // false unless the operation is armed, which it is only while it waits
+	return irp.op.takeCancel() || irp.cancelWait() // false unless one is armed, which it is only while it waits
 }
 
 // cancelRequested is Irp->Cancel.

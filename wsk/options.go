@@ -2,7 +2,7 @@
 
 package wsk
 
-// options are the socket options that concern sending, with Windows' defaults.
+// options are the socket options, with Windows' defaults.
 type options struct {
 	reuseAddress        bool
 	exclusiveAddressUse bool
@@ -11,6 +11,11 @@ type options struct {
 	noChecksum          bool
 	sendBuffer          uint32 // remembered only: sends are not buffered
 	segment             uint32 // UDP_SEND_MSG_SIZE, 0: off
+	noBroadcast         bool   // IP_RECEIVE_BROADCAST is off
+	receiveBuffer       uint32
+	receiveBufferSet    bool // by the client
+	maxCoalesced        uint32
+	security            *SecurityDescriptor // nil: the default one, which refuses sharing
 	ip4, ip6            ipOptions
 }
 
@@ -24,11 +29,22 @@ type ipOptions struct {
 	mtuDiscover  FragmentPolicy
 	unicastIf    uint32 // interface index, 0: the route's choice
 	multicastIf  uint32
+	noLoop       bool // IP_MULTICAST_LOOP is off
+	receive      receiveObjects
 }
 
 func defaultOptions() options {
 	ip := ipOptions{ttl: 128, multicastTTL: 1}
-	return options{v6Only: true, ip4: ip, ip6: ip}
+	return options{v6Only: true, receiveBuffer: defaultReceiveBuffer, ip4: ip, ip6: ip}
+}
+
+// receiveOptions is what the transport wants to know of the options.
+func (o *options) receiveOptions() ReceiveOptions {
+	r := ReceiveOptions{Errors: (o.ip4.receive|o.ip6.receive)&wantErrors != 0, MaxCoalesced: o.maxCoalesced}
+	if o.receiveBufferSet {
+		r.BufferBytes = max(o.receiveBuffer, 1)
+	}
+	return r
 }
 
 // fragment is the policy in force: IP_MTU_DISCOVER if set, else IP_DONTFRAGMENT.

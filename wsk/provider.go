@@ -26,9 +26,6 @@ type (
 	ETHREAD  struct{ _ byte }
 )
 
-// SecurityDescriptor stands for a descriptor that WSK_CACHE_SD has cached. None can be made yet.
-type SecurityDescriptor struct{ _ byte }
-
 // Socket is WskSocket: it makes a socket. family is AF_INET or AF_INET6, socketType SOCK_DGRAM and protocol
 // IPPROTO_UDP. flags is the category, WSK_FLAG_DATAGRAM_SOCKET or WSK_FLAG_BASIC_SOCKET. socketContext is handed to
 // the callbacks in dispatch, which may be nil; both are nil for a basic socket. securityDescriptor nil is the default one,
@@ -56,13 +53,15 @@ func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32
 	if !cancelled {
 		status = validSocket(family, socketType, protocol, flags)
 	}
-	if status == STATUS_SUCCESS && (securityDescriptor != nil ||
+	if status == STATUS_SUCCESS && (securityDescriptor != nil && !npi.Client.cached(securityDescriptor) ||
 		flags == WSK_FLAG_BASIC_SOCKET && (socketContext != nil || dispatch != nil)) {
 		status = STATUS_INVALID_PARAMETER
 	}
 	if status == STATUS_SUCCESS {
-		s := &Socket{client: npi.Client, context: socketContext, events: dispatch}
-		status = s.open(npi.Dispatch.provider, family, flags)
+		s := &Socket{
+			client: npi.Client, provider: npi.Dispatch.provider, context: socketContext, dispatch: dispatch,
+		}
+		status = s.open(family, flags, securityDescriptor)
 		irp.IoStatus.Socket = s
 	}
 	if status != STATUS_SUCCESS {
@@ -116,48 +115,29 @@ func validSocket(family, socketType uint16, protocol, category uint32) NTSTATUS 
 }
 
 // open makes the socket usable. The snapshot is there before the endpoint, which may report its death at once.
-func (s *Socket) open(p *provider, family uint16, category uint32) NTSTATUS {
-	if p.detached.Load() {
+func (s *Socket) open(family uint16, category uint32, sd *SecurityDescriptor) NTSTATUS {
+	if s.provider.detached.Load() {
 		return STATUS_DEVICE_NOT_READY
 	}
 	sn := &snapshot{options: defaultOptions(), family: family, category: category}
+	sn.security = sd
 	sn.derive()
 	s.snap.Store(sn)
+	s.recv.limit = uint64(sn.receiveBuffer)
+	events := s.client.staticEvents()
 	if category != WSK_FLAG_DATAGRAM_SOCKET {
 		return STATUS_SUCCESS
 	}
-	endpoint, status := p.transport.OpenEndpoint(family, (*endpointEvents)(s))
+	if s.dispatch != nil && s.dispatch.ReceiveFromEvent != nil && events&WSK_EVENT_RECEIVE_FROM != 0 {
+		s.recv.events.enabled, s.recv.events.static = true, true
+	}
+	endpoint, status := s.provider.transport.OpenEndpoint(family, (*endpointEvents)(s))
 	if status != STATUS_SUCCESS {
 		return status
 	}
 	return s.update(func(sn *snapshot) NTSTATUS {
 		sn.endpoint = endpoint
+		_, sn.receives = endpoint.(ReceivingEndpoint)
 		return STATUS_SUCCESS
 	})
-}
-
-// ControlClient is WskControlClient. None of its codes is supported yet: every call returns STATUS_NOT_SUPPORTED and
-// completes irp, if there is one, with it. input and output are raw bytes; outputSizeReturned, which may be nil, is set
-// when there is no IRP.
-func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, outputSizeReturned *uintptr,
-	irp *IRP,
-) NTSTATUS {
-	_, _, _ = controlCode, input, output
-	if irp != nil {
-		irp.begin()
-	}
-	status := STATUS_NOT_SUPPORTED
-	if !npi.beginCall() {
-		status = STATUS_INVALID_HANDLE
-	}
-	if irp != nil {
-		return npi.answer(irp, status, status)
-	}
-	if outputSizeReturned != nil {
-		*outputSizeReturned = 0
-	}
-	if status != STATUS_INVALID_HANDLE {
-		npi.Client.endCall()
-	}
-	return status
 }

@@ -42,6 +42,10 @@ type Client struct {
 	captures int
 	calls    int // provider calls in progress, and their IRPs pending
 	sockets  int // not closed yet
+
+	hadSocket   bool   // WskSocket has been called with success or about to
+	events      uint32 // static event callbacks
+	descriptors descriptorCache
 }
 
 // Register is WskRegister in the default subsystem, see [Subsystem.Register].
@@ -81,6 +85,7 @@ func Deregister(registration *Registration) {
 	if c == nil || !c.leave() {
 		panic("wsk: Deregister of a block that is not registered")
 	}
+	c.subsystem.endWatches(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.captures+c.calls+c.sockets > 0 {

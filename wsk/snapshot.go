@@ -10,6 +10,7 @@ type snapshot struct {
 	options
 	family   uint16
 	endpoint Endpoint // nil for a socket that can't send
+	receives bool     // endpoint is a ReceivingEndpoint
 	category uint32
 
 	// refuse is what every call but Close answers: STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED, or success.

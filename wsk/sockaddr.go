@@ -170,3 +170,30 @@ func putSockaddr(b []byte, family uint16, ap netip.AddrPort) int {
 	}
 	return copy(b, sa)
 }
+
+// sizeofSockaddr is the size of a family's address structure.
+func sizeofSockaddr(family uint16) int {
+	if family == AF_INET {
+		return SizeofSockaddrIn
+	}
+	return SizeofSockaddrIn6
+}
+
+// is4 reports an IPv4 address.
+func (a *Address) is4() bool { return *(*[12]byte)(a.Addr[:]) == v4MappedPrefix }
+
+// putAddress writes a in the form of the family, which it is of, into b and returns its size. b is large enough. Of a longer b
+// the rest is left alone.
+func putAddress(b []byte, family uint16, a *Address) int {
+	binary.LittleEndian.PutUint16(b, family)
+	binary.BigEndian.PutUint16(b[2:], a.Port)
+	if family == AF_INET {
+		copy(b[4:8], a.Addr[12:])
+		clear(b[8:SizeofSockaddrIn])
+		return SizeofSockaddrIn
+	}
+	clear(b[4:8])
+	copy(b[8:24], a.Addr[:])
+	binary.LittleEndian.PutUint32(b[24:], a.Scope)
+	return SizeofSockaddrIn6
+}

@@ -16,15 +16,21 @@ import (
 // has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in STATUS_FILE_FORCED_CLOSED.
 type Socket struct {
 	// Read by every send, changed rarely.
-	snap    atomic.Pointer[snapshot]
-	closing atomic.Bool
-	client  *Client
-	context any
-	events  *ClientDatagramDispatch
-	nested  nesting
+	snap     atomic.Pointer[snapshot]
+	closing  atomic.Bool
+	client   *Client
+	provider *provider
+	context  any
+	dispatch *ClientDatagramDispatch
+	nested   nesting
 
-	mu       sync.Mutex // serialises changes of snap
-	closeIRP *IRP       // set once, before closing
+	mu         sync.Mutex     // serialises changes of snap, and calls of Configure
+	configured ReceiveOptions // guarded by mu
+	closeIRP   *IRP           // set once, before closing
+
+	_ [64]byte // what receiving touches on cache lines of its own
+
+	recv receiver
 
 	_ [64]byte // the counters of callers and those of completers on cache lines of their own
 
@@ -40,16 +46,21 @@ type Socket struct {
 
 // ClientDatagramDispatch is WSK_CLIENT_DATAGRAM_DISPATCH, the client's event callbacks for a datagram socket.
 type ClientDatagramDispatch struct {
-	// ReceiveFromEvent is WskReceiveFromEvent. indication nil says that the socket is dead.
+	// ReceiveFromEvent is WskReceiveFromEvent. It is called with a list of datagrams when it is enabled (SO_WSK_EVENT_CALLBACK or
+	// WSK_SET_STATIC_EVENT_CALLBACKS) and no [Socket.ReceiveFrom] waits. flags are MSG_BCAST and MSG_MCAST, which hold for the whole
+	// list; WSK_FLAG_AT_DISPATCH_LEVEL is never set. indication nil says that the socket is dead; it comes once, after
+	// all other calls have returned, and the client closes the socket.
+	//
+	// It answers STATUS_SUCCESS when it is done with the list; STATUS_PENDING when it keeps it, each node until it calls [Socket.Release];
+	// STATUS_DATA_NOT_ACCEPTED when it can't take the list now: that disables the callback, unless the client has enabled it again
+	// meanwhile, and the datagrams come again, in their order, when it is enabled. A static callback can't be disabled, and
+	// what it does not accept is dropped, if no ReceiveFrom waits. After any other answer the list is dropped too. Nodes
+	// that it has released already are not touched in any case.
+	//
+	// Calls come from the transport's goroutines and from several at once, one for each of its receive queues: in order within a
+	// flow, in no order between flows. No lock is held: it may call everything here but [Deregister] and [IRP.Wait], also Close of
+	// its own socket, which completes after it has returned. It must not block.
 	ReceiveFromEvent func(socketContext any, flags uint32, indication *DatagramIndication) NTSTATUS
-}
-
-// DatagramIndication is WSK_DATAGRAM_INDICATION: a list of received datagrams lent to the client.
-type DatagramIndication struct {
-	Next          *DatagramIndication
-	Buffer        Buf
-	ControlInfo   []byte
-	RemoteAddress SOCKADDR
 }
 
 // enter counts a call that begins. It comes before the look at snap, so that a call either sees the socket closed
@@ -117,7 +128,19 @@ func (s *Socket) update(change func(sn *snapshot) NTSTATUS) NTSTATUS {
 	}
 	sn.derive()
 	s.snap.Store(&sn)
+	s.configure(&sn)
 	return STATUS_SUCCESS
+}
+
+// configure tells the transport what it wants to know of the options, as soon as the socket is bound. s.mu is held.
+func (s *Socket) configure(sn *snapshot) {
+	if !sn.receives || sn.bind != bound || sn.refuse != STATUS_SUCCESS {
+		return
+	}
+	if options := sn.receiveOptions(); options != s.configured {
+		s.configured = options
+		sn.endpoint.(ReceivingEndpoint).Configure(options)
+	}
 }
 
 // endpointEvents is the socket as its endpoint sees it.
@@ -126,12 +149,16 @@ type endpointEvents Socket
 // Dead implements EndpointEvents.
 func (e *endpointEvents) Dead() {
 	s := (*Socket)(e)
+	s.enter()
 	s.update(func(sn *snapshot) NTSTATUS {
 		if sn.refuse == STATUS_SUCCESS {
 			sn.refuse = STATUS_FILE_FORCED_CLOSED
 		}
 		return STATUS_SUCCESS
 	})
+	s.endReceive(STATUS_FILE_FORCED_CLOSED, STATUS_FILE_FORCED_CLOSED)
+	s.finished.Add(1)
+	s.leave()
 }
 
 // nesting bounds how deep completions that happen inside a call may nest: a routine that passes its IRP again,

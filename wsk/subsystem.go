@@ -3,6 +3,7 @@
 package wsk
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 )
@@ -17,6 +18,7 @@ type Subsystem struct {
 	mu       sync.Mutex
 	provider *provider     // nil: none attached
 	arrival  chan struct{} // closed at the next Attach; made when somebody waits
+	waiting  irpList       // WSK_TRANSPORT_LIST_CHANGE
 }
 
 // provider is an attached transport.
@@ -25,12 +27,20 @@ type provider struct {
 	versions  ProviderCharacteristics
 	detached  atomic.Bool
 	nested    nesting
+	split     bool
+	resolver  Resolver
+	addresses addressWatch
 }
 
 // ProviderOptions describe a provider that is attached.
 type ProviderOptions struct {
 	// HighestVersion and LowestVersion are the WSK versions that clients may ask for, made by MakeVersion. 0 means 1.0.
 	HighestVersion, LowestVersion uint16
+	// Resolver answers WskGetAddressInfo and WskGetNameInfo. nil means net.DefaultResolver.
+	Resolver Resolver
+	// SplitReceived is a mode for testing clients: the data of each indication lie in several MDLs, begin at an odd offset, and more
+	// bytes than data lie in the last MDL. It costs a copy.
+	SplitReceived bool
 }
 
 // ProviderCharacteristics is WSK_PROVIDER_CHARACTERISTICS.
@@ -46,7 +56,7 @@ func Default() *Subsystem { return &defaultSubsystem }
 // Attach makes transport the provider: captures that wait for one wake up. It returns STATUS_INVALID_PARAMETER for a nil
 // transport or a version range that is empty, and STATUS_ALREADY_REGISTERED while another is attached.
 func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTATUS {
-	versions := ProviderCharacteristics(options)
+	versions := ProviderCharacteristics{options.HighestVersion, options.LowestVersion}
 	if versions.HighestVersion == 0 {
 		versions.HighestVersion = MakeVersion(1, 0)
 	}
@@ -56,16 +66,24 @@ func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTAT
 	if transport == nil || versions.LowestVersion > versions.HighestVersion {
 		return STATUS_INVALID_PARAMETER
 	}
+	if options.Resolver == nil {
+		options.Resolver = net.DefaultResolver
+	}
 	ss.mu.Lock()
-	defer ss.mu.Unlock()
 	if ss.provider != nil {
+		ss.mu.Unlock()
 		return STATUS_ALREADY_REGISTERED
 	}
-	ss.provider = &provider{transport: transport, versions: versions}
+	ss.provider = &provider{
+		transport: transport, versions: versions, split: options.SplitReceived, resolver: options.Resolver,
+	}
 	if ss.arrival != nil {
 		close(ss.arrival)
 		ss.arrival = nil
 	}
+	changed := ss.waiting.takeAll()
+	ss.mu.Unlock()
+	completeAll(changed, STATUS_SUCCESS)
 	return STATUS_SUCCESS
 }
 
@@ -74,11 +92,17 @@ func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTAT
 // about them. Without a provider it does nothing.
 func (ss *Subsystem) Detach() {
 	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	if ss.provider != nil {
-		ss.provider.detached.Store(true)
-		ss.provider = nil
+	p := ss.provider
+	if p == nil {
+		ss.mu.Unlock()
+		return
 	}
+	p.detached.Store(true)
+	ss.provider = nil
+	changed := ss.waiting.takeAll()
+	ss.mu.Unlock()
+	p.addresses.close()
+	completeAll(changed, STATUS_SUCCESS)
 }
 
 // attached returns the provider, or nil and a channel that is closed when there is one.

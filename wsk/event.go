@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// eventState is whether and how the event callback of a socket is called, guarded by the receiver's mutex.
+type eventState struct {
+	enabled  bool
+	static   bool // enabled for good, by WSK_SET_STATIC_EVENT_CALLBACKS
+	open     bool // the bind has completed
+	draining bool // a goroutine hands out what was buffered; what arrives queues behind it
+	keep     bool // the client retains indications
+	farewell bool // a nil indication is due once no callback is running
+
+	running int
+	epoch   uint64  // counts disablings
+	enables uint64  // counts enablings
+	waiting irpList // of disablings, for callbacks to return
+}
+
+// direct reports whether what arrives goes to the callback at once.
+func (e *eventState) direct() bool { return e.enabled && e.open && !e.draining }
+
+// end disables the callback for good. With farewell, a callback that was enabled is to be told; it reports whether the
+// caller does that, or else the callback that returns last does.
+func (e *eventState) end(farewell bool) bool {
+	e.farewell = farewell && e.enabled && e.open
+	e.disable()
+	return e.takeFarewell()
+}
+
+// takeFarewell reports whether the nil indication is due now, and counts its callback as running.
+func (e *eventState) takeFarewell() bool {
+	if !e.farewell || e.running != 0 {
+		return false
+	}
+	e.farewell = false
+	e.running++
+	return true
+}
+
+// batch is one call of the callback.
+type batch struct {
+	first   *indication
+	cast    Cast
+	epoch   uint64
+	enables uint64
+}
+
+// maxIndicated bounds the list of one call.
+const maxIndicated = 64
+
+// begin takes datagrams of one cast off a list and counts their callback as running. The mutex is held and the list is
+// not empty.
+func (s *Socket) begin(list **Datagram) batch {
+	r := &s.recv
+	b := batch{cast: (*list).Cast, epoch: r.events.epoch, enables: r.events.enables}
+	end := &b.first
+	limit := maxIndicated
+	for d := *list; d != nil && d.Cast == b.cast && limit > 0; limit-- {
+		next := d.Next
+		d.Next = nil
+		if r.events.keep {
+			d.Lender.Keep(d)
+		}
+		node := r.nodes.get(s)
+		node.datagram, node.busy = d, true
+		*end = node
+		end = &node.link
+		d = next
+		*list = d
+	}
+	r.events.running++
+	return b
+}
+
+// indicate calls the callback with a batch and does what it answers. No lock is held; the caller counts as a call in the socket.
+func (s *Socket) indicate(sn *snapshot, b *batch) {
+	for node := b.first; node != nil; node = node.link {
+		node.describe(sn)
+		if node.link != nil {
+			node.Next = &node.link.DatagramIndication
+		}
+	}
+	status := s.dispatch.ReceiveFromEvent(s.context, b.cast.flags(), &b.first.DatagramIndication)
+
+	r := &s.recv
+	var over *Datagram
+	var refused datagramList
+	r.mu.Lock()
+	retained := 0
+	for node := b.first; node != nil; {
+		next := node.link
+		node.link, node.busy = nil, false
+		d := node.datagram
+		if d != nil && status == STATUS_PENDING {
+			retained++
+		} else {
+			node.datagram = nil
+			r.nodes.put(node)
+		}
+		switch {
+		case d == nil || status == STATUS_SUCCESS || status == STATUS_PENDING:
+			r.stats.Delivered++
+			if status != STATUS_PENDING && d != nil {
+				drop(d, &over)
+			}
+		case status == STATUS_DATA_NOT_ACCEPTED:
+			refused.push(d)
+		default:
+			r.stats.Refused += uint64(drop(d, &over))
+		}
+		node = next
+	}
+	r.stats.Retained += retained
+	r.events.keep = retained != 0
+	var chain *IRP
+	if refused.head != nil {
+		chain = r.putBack(&refused, b, &over)
+	}
+	r.events.running--
+	ended := r.events.returned(b.epoch)
+	farewell := r.events.takeFarewell()
+	s.drainIfDue()
+	r.mu.Unlock()
+	releaseAll(over)
+	s.completeReceives(sn, chain)
+	completeAll(ended, STATUS_SUCCESS)
+	if farewell {
+		s.indicateEnd()
+	}
+}
+
+// putBack is STATUS_DATA_NOT_ACCEPTED. The datagrams go to receives that wait, or to the front of the buffer, since nothing
+// in there is older, and the callback is disabled. If the client has enabled it again while the callback was running, it stays
+// enabled: otherwise the enabling would be lost, and with it the client's wish to be called. A static callback can't be disabled, and
+// so nothing would ever fetch what it refuses: that is dropped. The mutex is held.
+func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (chain *IRP) {
+	if r.ended != STATUS_SUCCESS {
+		r.stats.Discarded += uint64(drop(refused.head, over))
+		return nil
+	}
+	if !r.events.static && r.events.enables == b.enables {
+		r.events.disable()
+	}
+	chain, rest := r.pair(refused.head)
+	if r.events.static {
+		r.stats.Refused += uint64(drop(rest, over))
+		return chain
+	}
+	var left datagramList
+	for d := rest; d != nil; {
+		next := d.Next
+		d.Lender.Keep(d)
+		left.push(d)
+		d = next
+	}
+	r.buffer.prepend(&left)
+	r.trim(over)
+	return chain
+}
+
+// disable makes that no new callback starts.
+func (e *eventState) disable() {
+	if e.enabled {
+		e.enabled = false
+		e.epoch++
+	}
+}
+
+// returned takes a callback that has returned off the disablings that wait for it, and returns those that wait for no other.
+func (e *eventState) returned(epoch uint64) (ended *IRP) {
+	end := &ended
+	for irp := e.waiting.head; irp != nil; {
+		next := irp.wait.next
+		if epoch < irp.wait.epoch {
+			if irp.wait.left--; irp.wait.left == 0 {
+				e.waiting.remove(irp)
+				*end = irp
+				end = &irp.wait.next
+			}
+		}
+		irp = next
+	}
+	return ended
+}
+
+// indicateEnd tells the client that the socket is dead. It has been counted as running.
+func (s *Socket) indicateEnd() {
+	s.dispatch.ReceiveFromEvent(s.context, 0, nil)
+	r := &s.recv
+	r.mu.Lock()
+	r.events.running--
+	ended := r.events.returned(0)
+	r.mu.Unlock()
+	completeAll(ended, STATUS_SUCCESS)
+}
+
+// drainIfDue starts handing out what is buffered, if the callback is enabled. On a goroutine of its own: the call that has
+// enabled it may hold locks of the client's that the callback takes. The mutex is held, and the caller counts as a call
+// in the socket.
+func (s *Socket) drainIfDue() {
+	e := &s.recv.events
+	if !e.direct() || s.recv.buffer.head == nil {
+		return
+	}
+	e.draining = true
+	s.enter()
+	go s.drain()
+}
+
+func (s *Socket) drain() {
+	r := &s.recv
+	r.mu.Lock()
+	for r.events.enabled && r.buffer.head != nil {
+		list := r.buffer.popRun(maxIndicated)
+		b := s.begin(&list)
+		sn := s.snap.Load()
+		r.mu.Unlock()
+		s.indicate(sn, &b)
+		r.mu.Lock()
+	}
+	r.events.draining = false
+	r.mu.Unlock()
+	s.finished.Add(1)
+	s.leave()
+}
+
+// popRun takes up to limit datagrams of one cast off the front.
+func (l *datagramList) popRun(limit int) (run *Datagram) {
+	end := &run
+	for ; limit > 0 && l.head != nil && (run == nil || l.head.Cast == run.Cast); limit-- {
+		*end = l.pop()
+		end = &(*end).Next
+	}
+	return run
+}
+
+// opened is called when the bind has completed: now the client knows its socket. What has arrived meanwhile follows.
+func (s *Socket) opened() {
+	r := &s.recv
+	r.mu.Lock()
+	r.events.open = true
+	s.drainIfDue()
+	r.mu.Unlock()
+}

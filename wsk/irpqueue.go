@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import "sync/atomic"
+
+// irpCanceller takes an IRP off the queue that it waits on in this package. cancelIRP is called at most once for each
+// arming and then owns the IRP: it unlinks it, if it is still linked, and completes it with STATUS_CANCELLED.
+type irpCanceller interface {
+	cancelIRP(irp *IRP)
+}
+
+// irpWait is an IRP's place on an [irpList], and who counts it. Sends have a place of their own, in their [SendOp]: they
+// wait in a transport.
+type irpWait struct {
+	next, prev *IRP
+	linked     bool
+	cancel     atomic.Uint32
+	canceller  irpCanceller
+	socket     *Socket // counts the call until its completion
+	client     *Client // the same, for a call of the provider
+	left       int     // callbacks that a disabling waits for
+	epoch      uint64
+}
+
+// arm makes the IRP cancellable by c. It reports false, and arms nothing, when the IRP has been cancelled already.
+//
+// Preconditions: the lock that c.cancelIRP takes is held, the IRP is linked.
+func (irp *IRP) arm(c irpCanceller) bool {
+	irp.wait.canceller = c
+	irp.wait.cancel.Store(cancelArmed)
+	return !irp.cancelRequested() || !irp.disarm()
+}
+
+// disarm ends cancellability. It reports false when a canceller has the IRP: leave it alone.
+func (irp *IRP) disarm() bool {
+	return irp.wait.cancel.CompareAndSwap(cancelArmed, cancelIdle)
+}
+
+// cancelWait wins a waiting IRP for its canceller, or reports that it can't be cancelled.
+func (irp *IRP) cancelWait() bool {
+	if !irp.wait.cancel.CompareAndSwap(cancelArmed, cancelTaken) {
+		return false
+	}
+	irp.wait.canceller.cancelIRP(irp)
+	return true
+}
+
+// completeWait ends a call that has waited, and its count.
+func (irp *IRP) completeWait(status NTSTATUS, information uintptr) {
+	socket, client := irp.wait.socket, irp.wait.client
+	irp.wait.socket, irp.wait.client = nil, nil
+	irp.complete(status, information)
+	if socket != nil {
+		socket.finish()
+	}
+	if client != nil {
+		client.endCall()
+	}
+}
+
+// irpList is a FIFO of IRPs, guarded by its owner's lock. The zero value is empty.
+type irpList struct{ head, tail *IRP }
+
+func (l *irpList) empty() bool { return l.head == nil }
+
+// push links irp at the end.
+func (l *irpList) push(irp *IRP) {
+	w := &irp.wait
+	w.next, w.prev, w.linked = nil, l.tail, true
+	if l.tail == nil {
+		l.head = irp
+	} else {
+		l.tail.wait.next = irp
+	}
+	l.tail = irp
+}
+
+// remove unlinks irp, unless that has been done.
+func (l *irpList) remove(irp *IRP) {
+	w := &irp.wait
+	if !w.linked {
+		return
+	}
+	if w.prev == nil {
+		l.head = w.next
+	} else {
+		w.prev.wait.next = w.next
+	}
+	if w.next == nil {
+		l.tail = w.prev
+	} else {
+		w.next.wait.prev = w.prev
+	}
+	w.next, w.prev, w.linked = nil, nil, false
+}
+
+// take unlinks and disarms the oldest IRP, or returns nil. Those that their canceller has are unlinked on the way; it is
+// about to complete them.
+func (l *irpList) take() *IRP {
+	for irp := l.head; irp != nil; irp = l.head {
+		l.remove(irp)
+		if irp.disarm() {
+			return irp
+		}
+	}
+	return nil
+}
+
+// takeAll is take for all of them; the result is linked by wait.next and ends with completeAll.
+func (l *irpList) takeAll() (chain *IRP) {
+	end := &chain
+	for irp := l.take(); irp != nil; irp = l.take() {
+		*end = irp
+		end = &irp.wait.next
+	}
+	return chain
+}
+
+// completeAll completes a chain that takeAll gave. No lock is held.
+func completeAll(chain *IRP, status NTSTATUS) {
+	for irp := chain; irp != nil; {
+		next := irp.wait.next // the IRP is its client's again after completion
+		irp.wait.next = nil
+		irp.completeWait(status, 0)
+		irp = next
+	}
+}

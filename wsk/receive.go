@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+// receiveOp is one accepted WskReceiveFrom, embedded in its IRP.
+type receiveOp struct {
+	buf           Buf
+	remote        SOCKADDR
+	control       []byte // as much of it as *controlLength allows
+	controlLength *uint32
+	controlFlags  *uint32
+	datagram      *Datagram // what arrived for it
+}
+
+// ReceiveFrom is WskReceiveFrom: it takes the oldest datagram that is buffered, or waits for the next. Receives that wait
+// are served in the order of their calls and before the event callback. buf is where the payload goes. remote, if not nil, takes the
+// sender's address, 16 or 28 bytes in the form of the socket's family, IPv4 senders v4-mapped on an AF_INET6 socket. control takes
+// the control data objects that the socket's options ask for, see [CMsgs]; *controlLength is its size at the call, never more
+// than len(control), and the bytes used afterwards, 0 when there are none. With controlLength nil, control is not used.
+// controlFlags, if not nil, takes MSG_TRUNC, MSG_CTRUNC, MSG_BCAST and MSG_MCAST. flags is reserved and 0.
+//
+// Until irp completes the MDL chain and everything that the arguments point to belong to the provider; buf itself and
+// the value of *controlLength are read during the call. Only a completion with STATUS_SUCCESS or STATUS_BUFFER_OVERFLOW writes.
+//
+// Returns STATUS_PENDING, or what irp has completed with. STATUS_SUCCESS: Information is the payload's size, 0 for an empty
+// datagram and for an ICMP error (IP_RECVERR), whose description is in the control data and whose remote is the destination
+// that it concerns. STATUS_BUFFER_OVERFLOW, which is a warning and not an NT_SUCCESS: the payload was longer than the
+// buffer, Information bytes were stored and the rest is lost; everything else is as for a success. An object that does not fit control
+// is left out with all that follow, and MSG_CTRUNC is set. Failures: STATUS_INVALID_PARAMETER (no IRP: nothing completes; flags;
+// buf nil or against the rules of [Buf]; remote too small), STATUS_INVALID_DEVICE_STATE (not bound),
+// STATUS_INVALID_DEVICE_REQUEST (not a datagram socket), STATUS_NOT_SUPPORTED (a transport that only sends),
+// STATUS_CANCELLED (by Cancel or Close; no datagram is lost by that), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED.
+//
+// It may be called from completion routines and callbacks, also with the IRP that has just completed. It allocates nothing.
+func (s *Socket) ReceiveFrom(buf *Buf, flags uint32, remote SOCKADDR, controlLength *uint32, control []byte,
+	controlFlags *uint32, irp *IRP,
+) NTSTATUS {
+	if irp == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	cancelled := irp.begin()
+	sn := s.enter()
+	status := sn.admit(cancelled, flags)
+	op := &irp.receive
+	if status == STATUS_SUCCESS {
+		status = op.capture(buf)
+	}
+	if status == STATUS_SUCCESS {
+		status = sn.receivable(remote)
+	}
+	if status != STATUS_SUCCESS {
+		*op = receiveOp{}
+		return s.answer(irp, status, 0)
+	}
+	op.remote, op.controlLength, op.controlFlags = remote, controlLength, controlFlags
+	if controlLength != nil {
+		op.control = control[:min(uint64(*controlLength), uint64(len(control)))]
+	}
+	return s.queueReceive(irp)
+}
+
+// receivable is what the socket's state and the address buffer allow.
+func (sn *snapshot) receivable(remote SOCKADDR) NTSTATUS {
+	switch {
+	case sn.endpoint == nil:
+		return STATUS_INVALID_DEVICE_REQUEST
+	case sn.bind != bound:
+		return STATUS_INVALID_DEVICE_STATE
+	case remote != nil && len(remote) < sizeofSockaddr(sn.family):
+		return STATUS_INVALID_PARAMETER
+	case !sn.receives:
+		return STATUS_NOT_SUPPORTED
+	}
+	return STATUS_SUCCESS
+}
+
+func (op *receiveOp) capture(buf *Buf) NTSTATUS {
+	if buf == nil {
+		return STATUS_INVALID_PARAMETER
+	}
+	op.buf = *buf // one read, then the check of what was read
+	if !op.buf.valid() {
+		return STATUS_INVALID_PARAMETER
+	}
+	return STATUS_SUCCESS
+}
+
+// queueReceive serves the IRP from the buffer or links it.
+func (s *Socket) queueReceive(irp *IRP) NTSTATUS {
+	r := &s.recv
+	r.mu.Lock()
+	status := r.ended
+	if d := r.buffer.pop(); d != nil {
+		sn := s.snap.Load()
+		r.mu.Unlock()
+		status, n := irp.receive.fill(sn, d)
+		return s.answer(irp, status, n)
+	}
+	if status == STATUS_SUCCESS {
+		irp.PendingReturned = true
+		irp.wait.socket = s
+		r.irps.push(irp)
+		if irp.arm(s) {
+			r.mu.Unlock()
+			s.leave()
+			return STATUS_PENDING
+		}
+		r.irps.remove(irp)
+		irp.wait.socket = nil
+		irp.PendingReturned = false
+		status = STATUS_CANCELLED
+	}
+	r.mu.Unlock()
+	irp.receive = receiveOp{}
+	return s.answer(irp, status, 0)
+}
+
+// cancelIRP implements irpCanceller for receives.
+func (s *Socket) cancelIRP(irp *IRP) {
+	s.recv.mu.Lock()
+	s.recv.irps.remove(irp)
+	s.recv.mu.Unlock()
+	irp.receive = receiveOp{}
+	irp.completeWait(STATUS_CANCELLED, 0)
+}
+
+// completeReceives ends a chain of receives, linked by wait.next, each with its datagram. No lock is held.
+func (s *Socket) completeReceives(sn *snapshot, chain *IRP) {
+	for irp := chain; irp != nil; {
+		next := irp.wait.next // the IRP is its client's again after completion
+		irp.wait.next = nil
+		status, n := irp.receive.fill(sn, irp.receive.datagram)
+		irp.completeWait(status, n)
+		irp = next
+	}
+}
+
+// fill copies a datagram to where the client wants it, and gives it back. An idle op keeps no memory of its client alive.
+func (op *receiveOp) fill(sn *snapshot, d *Datagram) (NTSTATUS, uintptr) {
+	n := op.buf.fill(d.Payload)
+	status, flags := STATUS_SUCCESS, d.Cast.flags()
+	if n < len(d.Payload) {
+		status, flags = STATUS_BUFFER_OVERFLOW, flags|MSG_TRUNC
+	}
+	if op.remote != nil {
+		putAddress(op.remote, sn.family, &d.Source)
+	}
+	if op.controlLength != nil {
+		used, whole := sn.receiveControl(op.control, d)
+		if !whole {
+			flags |= MSG_CTRUNC
+		}
+		*op.controlLength = uint32(used)
+	}
+	if op.controlFlags != nil {
+		*op.controlFlags = flags
+	}
+	*op = receiveOp{}
+	d.Release()
+	return status, uintptr(n)
+}
+
+// fill stores as much of payload as fits, and returns how much that is.
+func (b *Buf) fill(payload []byte) int {
+	n := 0
+	for c := b.Cursor(0); n < len(payload); {
+		piece := c.Next(len(payload) - n)
+		if len(piece) == 0 {
+			break
+		}
+		n += copy(piece, payload[n:])
+	}
+	return n
+}
+
+// flags are the MSG_ flags of a cast.
+func (c Cast) flags() uint32 {
+	switch c {
+	case Broadcast:
+		return MSG_BCAST
+	case Multicast:
+		return MSG_MCAST
+	}
+	return 0
+}

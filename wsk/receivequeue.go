@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import "sync"
+
+// receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event callback, else
+// into the bounded buffer (wsk.md §8.3). At no time do receives wait while the buffer holds something, nor does the buffer
+// hold something while the callback is called directly.
+type receiver struct {
+	mu     sync.Mutex
+	ended  NTSTATUS // why nothing is received any more, STATUS_SUCCESS while it is
+	irps   irpList
+	buffer datagramList
+	limit  uint64 // of buffer.charge
+	nodes  indicationPool
+	events eventState
+	stats  ReceiveStatistics
+}
+
+// ReceiveStatistics counts what has become of the datagrams of a socket.
+type ReceiveStatistics struct {
+	// Delivered were handed to a receive or accepted by the callback.
+	Delivered uint64
+	// Overflowed were dropped because the buffer (SO_RCVBUF) was full.
+	Overflowed uint64
+	// Filtered were dropped because the socket does not want them: another sender than the fixed one, broadcasts with
+	// IP_RECEIVE_BROADCAST off, the host's own multicasts with IP_MULTICAST_LOOP off, a version that it does not speak.
+	Filtered uint64
+	// Errors are ICMP errors that were dropped because nobody asked for them.
+	Errors uint64
+	// Refused were dropped because the callback did not accept them: a static one with STATUS_DATA_NOT_ACCEPTED, or
+	// any with a status that has no meaning there.
+	Refused uint64
+	// Discarded were in the buffer when the socket ended.
+	Discarded uint64
+	// Buffered are in the buffer now.
+	Buffered int
+	// Retained are indications that the client holds now. After Close it should have none.
+	Retained int
+}
+
+// ReceiveStatistics returns the counters. WSK has no such function. It may be called at any time, after Close too.
+func (s *Socket) ReceiveStatistics() ReceiveStatistics {
+	r := &s.recv
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats := r.stats
+	stats.Buffered = r.buffer.count
+	return stats
+}
+
+// datagramOverhead is what a buffered datagram costs besides its payload, so that empty ones can't fill the memory either.
+const datagramOverhead = 64
+
+// defaultReceiveBuffer is SO_RCVBUF of a fresh socket. The default of Windows is the transport's own business.
+const defaultReceiveBuffer = 1 << 20
+
+// datagramList is a FIFO of datagrams, linked by Next.
+type datagramList struct {
+	head, tail *Datagram
+	count      int
+	charge     uint64
+}
+
+func (l *datagramList) push(d *Datagram) {
+	d.Next = nil
+	if l.tail == nil {
+		l.head = d
+	} else {
+		l.tail.Next = d
+	}
+	l.tail = d
+	l.count++
+	l.charge += d.charge()
+}
+
+func (l *datagramList) pop() *Datagram {
+	d := l.head
+	if d == nil {
+		return nil
+	}
+	l.head = d.Next
+	if l.head == nil {
+		l.tail = nil
+	}
+	d.Next = nil
+	l.count--
+	l.charge -= d.charge()
+	return d
+}
+
+// prepend moves all of front before all of l.
+func (l *datagramList) prepend(front *datagramList) {
+	if front.head == nil {
+		return
+	}
+	front.tail.Next = l.head
+	l.head = front.head
+	if l.tail == nil {
+		l.tail = front.tail
+	}
+	l.count += front.count
+	l.charge += front.charge
+}
+
+func (d *Datagram) charge() uint64 { return uint64(len(d.Payload)) + datagramOverhead }
+
+// releaseAll gives a list back to its lenders. No lock is held.
+func releaseAll(list *Datagram) {
+	for d := list; d != nil; {
+		next := d.Next
+		d.Next = nil
+		d.Release()
+		d = next
+	}
+}
+
+// Receive implements Receiver.
+func (e *endpointEvents) Receive(list *Datagram) {
+	s := (*Socket)(e)
+	s.enter()
+	s.deliver(list)
+	s.finished.Add(1)
+	s.leave()
+}
+
+// deliver finds a taker for each datagram of a list. The lock is let go wherever the client is called, and the rest of
+// the list looked at anew after it: the client may have passed another receive, or changed its mind about what it wants.
+func (s *Socket) deliver(list *Datagram) {
+	r := &s.recv
+	var sn *snapshot
+	var dropped *Datagram
+	r.mu.Lock()
+	for list != nil {
+		if now := s.snap.Load(); now != sn {
+			sn = now
+			if list = s.accept(sn, list, &dropped); list == nil {
+				break
+			}
+		}
+		switch {
+		case r.ended != STATUS_SUCCESS:
+			r.stats.Discarded += uint64(drop(list, &dropped))
+			list = nil
+		case !r.irps.empty():
+			var chain *IRP
+			chain, list = r.pair(list)
+			r.mu.Unlock()
+			s.completeReceives(sn, chain)
+			r.mu.Lock()
+		case r.events.direct():
+			batch := s.begin(&list)
+			r.mu.Unlock()
+			s.indicate(sn, &batch)
+			r.mu.Lock()
+		default:
+			r.store(list, &dropped)
+			list = nil
+		}
+	}
+	r.mu.Unlock()
+	releaseAll(dropped)
+}
+
+// drop moves a list onto another and returns how many there were.
+func drop(list *Datagram, dropped **Datagram) (n int) {
+	for d := list; d != nil; n++ {
+		next := d.Next
+		d.Next = *dropped
+		*dropped = d
+		d = next
+	}
+	return n
+}
+
+// pair gives datagrams to waiting receives, oldest to oldest, and returns the receives and the datagrams left over.
+// The mutex is held.
+func (r *receiver) pair(list *Datagram) (chain *IRP, rest *Datagram) {
+	end := &chain
+	for list != nil {
+		irp := r.irps.take()
+		if irp == nil {
+			break
+		}
+		d := list
+		list = d.Next
+		d.Next = nil
+		irp.receive.datagram = d
+		r.stats.Delivered++
+		*end = irp
+		end = &irp.wait.next
+	}
+	return chain, list
+}
+
+// store buffers what fits and drops the rest, which is the newest. The mutex is held.
+func (r *receiver) store(list *Datagram, dropped **Datagram) {
+	for d := list; d != nil; {
+		next := d.Next
+		if r.buffer.charge+d.charge() > r.limit {
+			d.Next = nil
+			r.stats.Overflowed += uint64(drop(d, dropped))
+		} else {
+			d.Lender.Keep(d)
+			r.buffer.push(d)
+		}
+		d = next
+	}
+}
+
+// trim drops the newest of the buffer until it is within its limit again. The mutex is held.
+func (r *receiver) trim(dropped **Datagram) {
+	if r.buffer.charge <= r.limit {
+		return
+	}
+	old := r.buffer
+	r.buffer = datagramList{}
+	for d := old.pop(); d != nil; d = old.pop() {
+		if r.buffer.charge+d.charge() > r.limit {
+			r.stats.Overflowed += uint64(drop(d, dropped))
+		} else {
+			r.buffer.push(d)
+		}
+	}
+}
+
+// settle makes the buffer conform to changed options: what the socket has come not to want and what fits no more is
+// dropped. The snapshot that says so has been published.
+func (s *Socket) settle() {
+	r := &s.recv
+	var dropped *Datagram
+	r.mu.Lock()
+	sn := s.snap.Load()
+	r.limit = uint64(sn.receiveBuffer)
+	if r.buffer.head != nil {
+		list := s.accept(sn, r.buffer.head, &dropped)
+		r.buffer = datagramList{}
+		for d := list; d != nil; {
+			next := d.Next
+			r.buffer.push(d)
+			d = next
+		}
+		r.trim(&dropped)
+	}
+	r.mu.Unlock()
+	releaseAll(dropped)
+}
+
+// endReceive is the end: of the socket or of its device. Receives that wait end with status, the buffer is dropped and no new
+// callback starts. A callback that was enabled is told of the device's end.
+//
+// Preconditions: the caller counts as a call in the socket.
+func (s *Socket) endReceive(why, status NTSTATUS) {
+	r := &s.recv
+	var dropped *Datagram
+	r.mu.Lock()
+	first := r.ended == STATUS_SUCCESS
+	if first || why == STATUS_FILE_CLOSED { // a dead socket can be closed, a closed one can't die
+		r.ended = why
+	}
+	chain := r.irps.takeAll()
+	r.stats.Discarded += uint64(drop(r.buffer.head, &dropped))
+	r.buffer = datagramList{}
+	farewell := r.events.end(first && why == STATUS_FILE_FORCED_CLOSED)
+	r.mu.Unlock()
+	releaseAll(dropped)
+	completeAll(chain, status)
+	s.provider.addresses.end(s, status)
+	if farewell {
+		s.indicateEnd()
+	}
+}

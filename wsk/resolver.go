@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsk
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// Resolver answers what WskGetAddressInfo and WskGetNameInfo ask. *net.Resolver is one. Its methods may block, until ctx ends.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupCNAME(ctx context.Context, host string) (string, error)
+	LookupPort(ctx context.Context, network, service string) (int, error)
+	LookupAddr(ctx context.Context, addr string) ([]string, error)
+}
+
+// lookup is a name query in progress. It is the canceller of its IRP, which completes at once when it is cancelled; the
+// resolver is told and nobody waits for it.
+type lookup struct{ cancel context.CancelFunc }
+
+// cancelIRP implements irpCanceller.
+func (l *lookup) cancelIRP(irp *IRP) {
+	l.cancel()
+	irp.completeWait(STATUS_CANCELLED, 0)
+}
+
+// lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what it returns, unless it has been cancelled.
+// store is called in between when the answer counts, and writes the client's memory.
+func (npi *ProviderNPI) lookup(irp *IRP, ask func(context.Context, Resolver) (store func(), status NTSTATUS)) NTSTATUS {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &lookup{cancel: cancel}
+	resolver := npi.Dispatch.provider.resolver
+	irp.PendingReturned = true
+	irp.wait.client = npi.Client
+	if !irp.arm(l) {
+		cancel()
+		irp.PendingReturned, irp.wait.client = false, nil
+		return npi.answer(irp, STATUS_CANCELLED, STATUS_CANCELLED)
+	}
+	go func() {
+		defer cancel()
+		store, status := ask(ctx, resolver)
+		if !irp.disarm() {
+			return
+		}
+		if status == STATUS_SUCCESS {
+			store()
+		}
+		irp.completeWait(status, 0)
+	}()
+	return STATUS_PENDING
+}
+
+// lookupStatus is the status for a resolver's error.
+func lookupStatus(err error) NTSTATUS {
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return STATUS_SUCCESS
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return STATUS_NOT_FOUND
+	case errors.As(err, &dns) && dns.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return STATUS_IO_TIMEOUT
+	case errors.As(err, &dns) && dns.IsTemporary:
+		return STATUS_NETWORK_BUSY
+	case errors.Is(err, context.Canceled):
+		return STATUS_CANCELLED
+	}
+	return STATUS_NOT_FOUND
+}
