@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// sink is a socket above an endpoint, as far as receiving goes.
+type sink struct {
+	t *testing.T
+
+	// hook, if set, gets each list instead; it releases.
+	hook func(list *wsk.Datagram)
+
+	mu     sync.Mutex
+	got    []wsk.Datagram // payloads copied
+	change chan struct{}
+	dead   bool
+}
+
+func newSink(t *testing.T) *sink { return &sink{t: t, change: make(chan struct{}, 1)} }
+
+// Dead implements wsk.EndpointEvents.
+func (s *sink) Dead() {
+	s.mu.Lock()
+	s.dead = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *sink) signal() {
+	select {
+	case s.change <- struct{}{}:
+	default:
+	}
+}
+
+// Receive implements wsk.Receiver.
+func (s *sink) Receive(list *wsk.Datagram) {
+	if s.hook != nil {
+		s.hook(list)
+		return
+	}
+	s.mu.Lock()
+	cast := list.Cast
+	for list != nil {
+		next := list.Next
+		if list.Cast != cast {
+			s.t.Errorf("a list with casts %d and %d", cast, list.Cast)
+		}
+		d := *list
+		d.Payload, d.Next, d.Lender = slices.Clone(list.Payload), nil, nil
+		if d.Err != nil {
+			e := *d.Err
+			d.Err = &e
+		}
+		s.got = append(s.got, d)
+		list.Release()
+		list = next
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *sink) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.got)
+}
+
+// wait blocks until n datagrams have come since the last wait, and returns exactly those; it fails on more.
+func (s *sink) wait(n int) []wsk.Datagram {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		if len(s.got) >= n {
+			got := s.got
+			s.got = nil
+			s.mu.Unlock()
+			if len(got) > n {
+				s.t.Errorf("%d datagrams, want %d; the first too many: %s", len(got), n, describe(&got[n]))
+			}
+			return got
+		}
+		have := len(s.got)
+		s.mu.Unlock()
+		select {
+		case <-s.change:
+		case <-ctx.Done():
+			s.t.Fatalf("%d datagrams after %v, want %d", have, waitLimit, n)
+		}
+	}
+}
+
+func describe(d *wsk.Datagram) string {
+	return fmt.Sprintf("%d bytes from %v port %d to %v on %d, TTL %d TOS %#x cast %d segment %d err %v", len(d.Payload),
+		netip.AddrFrom16(d.Source.Addr).Unmap(), d.Source.Port, netip.AddrFrom16(d.Destination).Unmap(), d.IfIndex, d.TTL, d.TOS,
+		d.Cast, d.Segment, d.Err)
+}
+
+// port is an open endpoint with its sink.
+type port struct {
+	*endpoint
+	*sink
+}
+
+func (p *port) addr() netip.AddrPort { return p.endpoint.local }
+
+// tryBind opens and binds an endpoint and returns the status of the bind.
+func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTATUS) {
+	t.Helper()
+	family := uint16(wsk.AF_INET)
+	if req.Local.Addr().Is6() {
+		family = wsk.AF_INET6
+	}
+	s := newSink(t)
+	open, status := dp.OpenEndpoint(family, s)
+	mustSucceed(t, "open endpoint", status)
+	ep := open.(*endpoint)
+	bound := make(chan wsk.NTSTATUS, 1)
+	ep.Bind(req, func(_ netip.AddrPort, status wsk.NTSTATUS) { bound <- status })
+	status = <-bound
+	p := &port{ep, s}
+	if status != wsk.STATUS_SUCCESS {
+		p.close()
+		return nil, status
+	}
+	// Bind's callback comes before the first datagram can.
+	testenv.Eventually(t, waitLimit, "the endpoint to receive", func() bool {
+		ep.rxMu.Lock()
+		defer ep.rxMu.Unlock()
+		return ep.receiving
+	})
+	t.Cleanup(p.close)
+	return p, status
+}
+
+func bind(t *testing.T, dp *Datapath, local string) *port {
+	t.Helper()
+	p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(local)})
+	mustSucceed(t, "bind "+local, status)
+	return p
+}
+
+// close closes the endpoint and waits for it. A second call does nothing.
+func (p *port) close() {
+	if p.ended.Load() {
+		return
+	}
+	done := make(chan struct{})
+	p.Abort()
+	p.Close(func() { close(done) })
+	<-done
+}
+
+// receiveLab is a lab with a datapath in A that receives on wsk0.
+func receiveLab(t *testing.T, top testenv.Topology, opts Options) (*testenv.Lab, *Datapath) {
+	t.Helper()
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	lab := testenv.NewLabT(t, top)
+	opts.Receive = []string{lab.A.If.Name()}
+	return lab, openDatapath(t, lab, opts)
+}
+
+// companionLab is the same without XDP: everything comes through the companion sockets.
+func companionLab(t *testing.T, top testenv.Topology) (*testenv.Lab, *Datapath) {
+	t.Helper()
+	testenv.Require(t, testenv.NetNS)
+	lab := testenv.NewLabT(t, top)
+	return lab, openDatapath(t, lab, Options{})
+}
+
+func openDatapath(t *testing.T, lab *testenv.Lab, opts Options) *Datapath {
+	t.Helper()
+	opts.NetNS = lab.A.NS.FD()
+	opts.Logger = testLogger(t)
+	dp, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		auditReceive(t, dp)
+		if err := dp.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dp
+}
+
+// auditReceive is I1 for the receiving side: with nothing lent, every chunk is in the fill ring or on its way back.
+func auditReceive(t *testing.T, dp *Datapath) {
+	t.Helper()
+	dp.eachQueue(func(q *queue) {
+		if q.rx == nil || !q.rx.live {
+			return
+		}
+		s := q.rx.current()
+		settled := func() bool {
+			s.ringMu.Lock()
+			defer s.ringMu.Unlock()
+			s.fillMu.Lock()
+			defer s.fillMu.Unlock()
+			return s.closed || s.lent == 0 && int(s.fill.Pending())+len(s.back) == len(s.slots)
+		}
+		// Frames that arrived late may just be being looked at.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = testenv.Poll(ctx, "the receiver to settle", func() (bool, error) { return settled(), nil })
+		s.fillMu.Lock()
+		defer s.fillMu.Unlock()
+		if !s.closed && (s.lent != 0 || int(s.fill.Pending())+len(s.back) != len(s.slots)) {
+			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", q.id, s.lent,
+				s.fill.Pending(), len(s.back), len(s.slots))
+		}
+	})
+}
+
+// received is the receiving half of the first queue.
+func received(t *testing.T, dp *Datapath) ReceiveInfo {
+	t.Helper()
+	for _, q := range dp.Info().Queues {
+		if q.Receive != nil {
+			return *q.Receive
+		}
+	}
+	t.Fatal("no queue receives")
+	return ReceiveInfo{}
+}
+
+func program(dp *Datapath) bpf.Counters { return dp.Info().Programs[0].Counters }
+
+// eventually waits for a condition that no event announces.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	testenv.Eventually(t, waitLimit, what, cond)
+}
