@@ -21,7 +21,7 @@ func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 			return false
 		}
 		t.Built = true
-		q.tx.Submit(1)
+		q.publishSoon(1)
 		return true
 	}
 	var built uint32
@@ -30,7 +30,7 @@ func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 		t.Piece = 0
 	}
 	if built > 0 {
-		q.tx.Submit(built)
+		q.publishSoon(built)
 	}
 	t.Built = t.Buf == len(op.Bufs)
 	return t.Built
@@ -155,7 +155,7 @@ func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
 // untakeChunk returns a chunk that was not used after all.
 func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
 
-// publish puts a finished frame into the ring; Submit makes it visible. The ring has more entries than there are chunks,
+// publish puts a finished frame into the ring; publishSoon makes it visible. The ring has more entries than there are chunks,
 // so there is room whenever there was a chunk.
 func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
 	at, _ := q.tx.Reserve(1)
@@ -165,6 +165,23 @@ func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
 	op.Transport.Frames++
 	q.inflight++
 	q.stats.submitted++
+}
+
+// publishSoon tells the kernel of n more descriptors, or leaves that to the poller when it goes round anyway: it then
+// tells of many at once, and the line that the kernel reads is not written for each. mu is held.
+func (q *queue) publishSoon(n uint32) {
+	q.unpublished += n
+	if !q.poll.spinning() {
+		q.publishLocked()
+	}
+}
+
+// publishLocked tells the kernel of everything in the ring. mu is held.
+func (q *queue) publishLocked() {
+	if q.unpublished != 0 {
+		q.tx.Submit(q.unpublished)
+		q.unpublished = 0
+	}
 }
 
 func (q *queue) nextID() uint16 {

@@ -55,6 +55,7 @@ func (q *queue) runDone() {
 // turn kicks and harvests until nothing moves any more, and reports whether something is left for the poller to look
 // after. kickMu is held.
 func (q *queue) turn() (left bool) {
+	q.publishAll()
 	for range turnRounds {
 		moved := q.kick()
 		if q.harvest() == 0 && !moved {
@@ -65,6 +66,13 @@ func (q *queue) turn() (left bool) {
 		}
 	}
 	return q.outstanding()
+}
+
+// publishAll is publishLocked for who does not hold mu.
+func (q *queue) publishAll() {
+	q.mu.Lock()
+	q.publishLocked()
+	q.mu.Unlock()
 }
 
 // outstanding reports whether chunks are with the kernel or operations wait for some.

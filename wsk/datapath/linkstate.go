@@ -18,6 +18,7 @@ const (
 
 // eachPosted visits the operations of the descriptors that the kernel has not consumed, once per descriptor. mu is held.
 func (q *queue) eachPosted(do func(*wsk.SendOp)) {
+	q.publishLocked()
 	for i, end := q.tx.Consumer(), q.tx.Producer(); i != end; i++ {
 		if idx, ok := q.umem.Index(q.tx.At(i).Addr); ok && q.slots[idx].op != nil {
 			do(q.slots[idx].op)

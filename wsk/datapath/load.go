@@ -46,6 +46,7 @@ func (q *queue) loaded() bool {
 func (q *queue) round() (moved, out bool) {
 	q.kickMu.Lock()
 	q.again.Store(false)
+	q.publishAll()
 	moved = q.kick()
 	moved = q.harvest() > 0 || moved
 	out = q.out

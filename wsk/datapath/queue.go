@@ -26,38 +26,42 @@ type queue struct {
 	dev *device
 	id  int
 	log logger
+	rx  *rxQueue // nil on a queue that only sends
 
-	mu       sync.Mutex
-	sock     xdp.Queue // replaced only with kickMu held as well
-	tx       *xdp.TxRing
-	umem     *xdp.UMEM
-	slots    []slot   // by chunk
-	free     []uint32 // LIFO, so that a hot chunk is used again first
-	waiting  opList   // accepted, not yet (or not wholly) in the ring
-	inflight int      // chunks with the kernel
-	state    queueState
-	gone     wsk.NTSTATUS // what a closed queue answers
-	ipID     uint16
-
-	_ [64]byte
-
-	kickMu   sync.Mutex
-	again    atomic.Bool
-	cq       *xdp.CompletionRing
-	meter    loadMeter
-	out      bool // the socket is closed: rings and chunks are not to be touched
-	batch    [harvestBatch]uint64
-	invalid  uint64 // the kernel's invalid descriptor counter when last looked at
-	wasDown  bool   // guarded by mu: the link was down when the socket broke
-	withdraw bool   // guarded by mu: descriptors in the ring belong to operations that were cancelled
-
-	_ [64]byte
-
-	done   completions
-	stats  queueStats
-	poll   poller
 	reopen func() (xdp.Queue, error)
-	rx     *rxQueue // nil on a queue that only sends
+	poll   poller // read by every send, written when the gear changes
+
+	_ [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
+
+	mu          sync.Mutex
+	sock        xdp.Queue // replaced only with kickMu held as well
+	tx          *xdp.TxRing
+	umem        *xdp.UMEM
+	slots       []slot   // by chunk
+	free        []uint32 // LIFO, so that a hot chunk is used again first
+	waiting     opList   // accepted, not yet (or not wholly) in the ring
+	inflight    int      // chunks with the kernel, or about to be
+	unpublished uint32   // descriptors in the ring that the kernel has not been told of
+	state       queueState
+	gone        wsk.NTSTATUS // what a closed queue answers
+	ipID        uint16
+	wasDown     bool // the link was down when the socket broke
+	withdraw    bool // descriptors in the ring belong to operations that were cancelled
+	stats       queueStats
+
+	_ [64]byte
+
+	kickMu  sync.Mutex
+	again   atomic.Bool
+	cq      *xdp.CompletionRing
+	meter   loadMeter
+	out     bool // the socket is closed: rings and chunks are not to be touched
+	batch   [harvestBatch]uint64
+	invalid uint64 // the kernel's invalid descriptor counter when last looked at
+
+	_ [64]byte
+
+	done completions
 }
 
 // slot is what a chunk with the kernel carries. addr is the address that was posted, whose low bits change from one use of
@@ -137,7 +141,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 		q.slots[i].op, q.slots[i].fate = nil, 0
 		q.free = append(q.free, uint32(i))
 	}
-	q.inflight, q.invalid, q.withdraw = 0, 0, false
+	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
 	q.state, q.out = queueUp, false
 }
 
