@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -95,15 +96,11 @@ func (c *checker) queues(i *InterfaceFacts) {
 	}
 }
 
-// largestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two VLAN tags
-// and the room that frames move about in (wsk/datapath, queue.capacity).
-const largestMTU = 4096 - 14 - 2*4 - 64
-
 func (c *checker) mtu(i *InterfaceFacts) {
 	switch {
-	case i.MTU > largestMTU:
+	case i.MTU > session.LargestMTU:
 		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk", i.MTU),
-			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, largestMTU))
+			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, session.LargestMTU))
 	case i.Kind == "veth" && i.MTU > 3520:
 		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above 3520 a veth takes no native XDP program at its other end", i.MTU), "", "")
 	default:

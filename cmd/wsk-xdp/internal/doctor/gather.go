@@ -81,7 +81,7 @@ func (f *Facts) machine() {
 
 var errNotAsked = errors.New("not asked: no AF_XDP socket to ask with")
 
-// smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes (see largestMTU).
+// smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes (see session.LargestMTU).
 const smallChunkMTU = 2048 - 14 - 2*4 - 64
 
 // memlockNeed is the UMEM of one queue as the datapath opens it.

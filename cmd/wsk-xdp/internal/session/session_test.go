@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -68,6 +70,37 @@ func TestSurvey(t *testing.T) {
 	}
 	if w, err = survey("192.0.2.1", ""); err == nil {
 		t.Errorf("no route: %+v", w)
+	}
+}
+
+// The bound on the MTU is that of the datapath: at it frames leave over AF_XDP, above it they do not, and that is known before.
+func TestLargestMTU(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	for _, mtu := range []int{LargestMTU, LargestMTU + 1} {
+		l := testenv.NewLabT(t, testenv.Topology{MTU: mtu})
+		ctx := testenv.Context(t, time.Minute)
+		to := netip.AddrPortFrom(l.B.IPv4(), 9000)
+		s, err := Open(ctx, Options{NetNS: l.A.NS.FD(), Destination: to, Mode: xdp.ModeCopy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits := mtu <= LargestMTU
+		if (s.Way.SlowReason == "") != fits {
+			t.Errorf("MTU %d: slow path %q", mtu, s.Way.SlowReason)
+		}
+		send.Run(ctx, send.Config{
+			Socket: s.Sockets[0], Remote: s.Remote(to.Port(), to.Addr()), Payload: make([]byte, mtu-28), Count: 1, Timeout: time.Minute,
+		}, func(r send.Result) {
+			if r.NTSTATUS() != wsk.STATUS_SUCCESS {
+				t.Errorf("MTU %d: %s", mtu, r.Status)
+			}
+		})
+		if info := s.Info(); (info.SlowSent == 0) != fits || s.SlowWarning(info) != "" {
+			t.Errorf("MTU %d: %d sends over the slow path, warning %q", mtu, info.SlowSent, s.SlowWarning(info))
+		}
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -91,12 +91,20 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 		return w, nil
 	}
 	w.Device, w.VLANs = dev, vlans
+	if w.MTU > LargestMTU {
+		w.SlowReason = fmt.Sprintf("a packet of the MTU, %d, does not fit a chunk: ip link set %s mtu %d or less", w.MTU, dev.Name, LargestMTU)
+		return w, nil
+	}
 	w.NeighbourNeeded = hop.Kind == route.Unicast && !hop.Device.NoARP
 	if mac, ok := table.NeighbourNow(hop.Interface, hop.Gateway); ok && hop.Kind == route.Unicast {
 		w.MAC = mac[:]
 	}
 	return w, nil
 }
+
+// LargestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two VLAN
+// tags and the room that frames move about in (wsk/datapath, queue.capacity).
+const LargestMTU = 4096 - 14 - 2*4 - 64
 
 func wayError(q Query, err error) error {
 	switch {
