@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"errors"
+	"net"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Message is one datagram of a batch. It has the fields of golang.org/x/net/ipv4.Message, to which it converts.
+type Message struct {
+	// Buffers are filled, or sent, one after the other.
+	Buffers [][]byte
+	// OOB takes or gives control messages in the layout of Linux.
+	OOB []byte
+	// Addr is the sender; or the destination, a *net.UDPAddr, nil on a connection that was dialled.
+	Addr net.Addr
+
+	N     int // bytes of Buffers read or written
+	NN    int // bytes of OOB read or written
+	Flags int // MSG_TRUNC and MSG_CTRUNC of Linux, of what was read
+}
+
+// ReadBatch waits for a datagram and reads it and those that are buffered behind it, at most len(ms). It returns how many
+// messages it has filled. flags may have MSG_DONTWAIT and MSG_WAITFORONE of Linux, which change nothing. It allocates the
+// addresses.
+func (c *Conn) ReadBatch(ms []Message, flags int) (int, error) {
+	if flags&^(linuxMsgDontWait|linuxMsgWaitForOne) != 0 {
+		return 0, c.opError("read", nil, errors.ErrUnsupported)
+	}
+	for i := range ms {
+		err := c.readMessage(&ms[i], i == 0)
+		if err == nil {
+			continue
+		}
+		if i > 0 {
+			var status *StatusError
+			if errors.As(err, &status) && err != errPassing {
+				c.connectionError.Store(status)
+			}
+			return i, nil
+		}
+		return 0, c.opError("read", nil, err)
+	}
+	return len(ms), nil
+}
+
+// errEmpty says that nothing is buffered.
+var errEmpty = errors.New("no datagram is buffered")
+
+// readMessage fills one message. With wait it waits, else it returns errEmpty where it would have to.
+func (c *Conn) readMessage(m *Message, wait bool) error {
+	for {
+		o, err := c.reads.begin()
+		if err != nil {
+			return err
+		}
+		if wait {
+			if e := c.connectionError.Swap(nil); e != nil {
+				c.reads.end(o)
+				return e
+			}
+		}
+		o.pointAtAll(m.Buffers)
+		status := c.post(o, true)
+		withdrawn := status == wsk.STATUS_PENDING && !wait
+		if withdrawn {
+			o.irp.Cancel() // nothing is lost if a datagram comes first
+		}
+		status = o.wait(status)
+		if withdrawn && status == wsk.STATUS_CANCELLED {
+			c.reads.end(o)
+			return errEmpty
+		}
+		m.N, err = c.received(o, status)
+		if err == nil {
+			m.Addr = udpAddr(new(net.UDPAddr), o.sender())
+			m.NN, m.Flags = o.readControl(m.OOB)
+		}
+		c.reads.end(o)
+		if err != errPassing {
+			return err
+		}
+	}
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Conn is a UDP connection over a WSK socket, made by [Listen] or [Dial]. It has the methods of *net.UDPConn and takes its place
+// as a net.PacketConn and a net.Conn.
+//
+// All methods are safe for concurrent use. Concurrent reads are served in the order of their calls. A slice that is
+// passed to a method belongs to the provider until the method returns. The methods that deal in netip.AddrPort allocate nothing,
+// except where they fail.
+type Conn struct {
+	socket  *wsk.Socket
+	opts    Options
+	network string
+	family  uint16 // AF_INET or AF_INET6
+	v6Only  bool
+	local   *net.UDPAddr
+	remote  *net.UDPAddr // nil unless dialled
+	is4     bool         // of remote
+	// reportsErrors is set when ICMP errors come in as receives.
+	reportsErrors bool
+
+	reads, writes side
+
+	// connectionError is an ICMP error that a batch met behind datagrams; the next read reports it.
+	connectionError atomic.Pointer[StatusError]
+}
+
+var (
+	_ net.Conn       = (*Conn)(nil)
+	_ net.PacketConn = (*Conn)(nil)
+)
+
+// LocalAddr is the bound address, a *net.UDPAddr. It is shared, so do not change it.
+func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the fixed remote address, a *net.UDPAddr, or nil if there is none. It is shared, so do not change it.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.remote == nil {
+		return nil
+	}
+	return c.remote
+}
+
+// Socket is the WSK socket below, for the options that Conn has no method for. Receiving, closing and setting the remote
+// address stay with the Conn.
+func (c *Conn) Socket() *wsk.Socket { return c.socket }
+
+// SetDeadline sets both deadlines. A read or write that is blocked at its deadline, or begins after it, fails with an error that
+// wraps os.ErrDeadlineExceeded and whose Timeout method reports true; the zero time means no deadline. A write whose
+// datagram the kernel has already is not taken back: it ends when the kernel is done with it.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.reads.setDeadline(t); err != nil {
+		return c.setError(err)
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads, see [Conn.SetDeadline].
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setError(c.reads.setDeadline(t)) }
+
+// SetWriteDeadline sets the deadline of writes, see [Conn.SetDeadline].
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setError(c.writes.setDeadline(t)) }
+
+// SetReadBuffer sets SO_RCVBUF, the bytes that are kept for reads to come. Beyond it what arrives is dropped.
+func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffer(wsk.SO_RCVBUF, bytes) }
+
+// SetWriteBuffer sets SO_SNDBUF. It is remembered and has no effect: WSK does not buffer what is sent.
+func (c *Conn) SetWriteBuffer(bytes int) error { return c.setBuffer(wsk.SO_SNDBUF, bytes) }
+
+func (c *Conn) setBuffer(code uint32, bytes int) error {
+	if bytes < 0 || int64(bytes) > 1<<31-1 {
+		return c.setError(&StatusError{"WskControlSocket", wsk.STATUS_INVALID_PARAMETER})
+	}
+	return c.setError(c.setOption(wsk.SOL_SOCKET, code, uint32(bytes)))
+}
+
+// SetControl turns control messages for the ReadMsg forms on or off. It stands for the socket options IP_PKTINFO, IP_RECVTTL
+// and IP_RECVTOS and their IPv6 kin, and for the SetControlMessage methods of golang.org/x/net.
+func (c *Conn) SetControl(flags ControlFlags, on bool) error {
+	return c.setError(c.setControl(flags, on))
+}
+
+func (c *Conn) setControl(flags ControlFlags, on bool) error {
+	for _, o := range [...]struct {
+		flag   ControlFlags
+		v4, v6 uint32
+	}{
+		{ControlPacketInfo, wsk.IP_PKTINFO, wsk.IPV6_PKTINFO},
+		{ControlTTL, wsk.IP_RECVTTL, wsk.IPV6_HOPLIMIT},
+		{ControlTOS, wsk.IP_RECVTOS, wsk.IPV6_RECVTCLASS},
+	} {
+		if flags&o.flag == 0 {
+			continue
+		}
+		if err := c.setBoth(o.v4, o.v6, on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setBoth sets an option on the levels that the socket's datagrams can have.
+func (c *Conn) setBoth(v4, v6 uint32, on bool) error {
+	var value uint32
+	if on {
+		value = 1
+	}
+	if c.family == wsk.AF_INET6 {
+		if err := c.setOption(wsk.IPPROTO_IPV6, v6, value); err != nil || c.v6Only {
+			return err
+		}
+	}
+	return c.setOption(wsk.IPPROTO_IP, v4, value)
+}
+
+// setOption sets an option of four bytes. Most need an IRP, so all get one.
+func (c *Conn) setOption(level, code, value uint32) error {
+	input := binary.LittleEndian.AppendUint32(nil, value)
+	irp := wsk.AllocateIRP()
+	c.socket.ControlSocket(wsk.WskSetOption, code, level, input, nil, nil, irp)
+	_ = irp.Wait(context.Background())
+	return statusError("WskControlSocket", irp.IoStatus.Status)
+}
+
+func (c *Conn) setError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: err}
+}
+
+// Close ends the connection. Reads and writes that are blocked fail with an error that wraps net.ErrClosed, as does whatever is
+// called later, Close too. It returns when the port is free again, and so waits for datagrams that the kernel has
+// already.
+func (c *Conn) Close() error {
+	if !c.reads.close() {
+		return c.opError("close", nil, net.ErrClosed)
+	}
+	c.writes.close()
+	irp := wsk.AllocateIRP()
+	c.socket.Close(irp)
+	_ = irp.Wait(context.Background())
+	if err := statusError("WskCloseSocket", irp.IoStatus.Status); err != nil {
+		return c.opError("close", nil, err)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"encoding/binary"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// readControl translates received control data into Linux control messages. It returns the bytes of oob that it
+// used and the MSG_ flags of Linux for the datagram.
+func (o *op) readControl(oob []byte) (n, flags int) {
+	w := oobWriter{b: oob}
+	it := wsk.CMsgs(o.control[:o.length])
+	for m, ok := it.Next(); ok; m, ok = it.Next() {
+		translateReceived(&w, m)
+	}
+	if o.flags&wsk.MSG_TRUNC != 0 {
+		flags |= linuxMsgTrunc
+	}
+	if w.truncated || o.flags&wsk.MSG_CTRUNC != 0 {
+		flags |= linuxMsgCTrunc
+	}
+	return w.used, flags
+}
+
+// translateReceived stores one object, if Linux has it.
+func translateReceived(w *oobWriter, m wsk.CMsg) {
+	if len(m.Data) < 4 { // all that are known here hold at least an INT
+		return
+	}
+	switch {
+	case m.Level == wsk.IPPROTO_IP && m.Type == wsk.IP_PKTINFO && len(m.Data) >= 8:
+		data := w.add(linuxSolIP, linuxIPPktinfo, sizeofInPktinfo)
+		if data == nil {
+			return
+		}
+		binary.NativeEndian.PutUint32(data, binary.LittleEndian.Uint32(m.Data[4:]))
+		copy(data[4:8], m.Data)
+		copy(data[8:12], m.Data)
+		if addr := [4]byte(m.Data); addr[0] >= 224 { // multicast and 255.255.255.255 are no source for an answer
+			clear(data[4:8])
+		}
+	case m.Level == wsk.IPPROTO_IPV6 && m.Type == wsk.IPV6_PKTINFO && len(m.Data) >= 20:
+		if data := w.add(linuxSolIPv6, linuxIPv6Pktinfo, sizeofIn6Pktinfo); data != nil {
+			copy(data[:16], m.Data)
+			binary.NativeEndian.PutUint32(data[16:], binary.LittleEndian.Uint32(m.Data[16:]))
+		}
+	case m.Level == wsk.IPPROTO_IP && m.Type == wsk.IP_TTL:
+		w.addInt(linuxSolIP, linuxIPTTL, binary.LittleEndian.Uint32(m.Data))
+	case m.Level == wsk.IPPROTO_IPV6 && m.Type == wsk.IPV6_HOPLIMIT:
+		w.addInt(linuxSolIPv6, linuxIPv6HopLimit, binary.LittleEndian.Uint32(m.Data))
+	case m.Level == wsk.IPPROTO_IP && m.Type == wsk.IP_TOS:
+		if data := w.add(linuxSolIP, linuxIPTOS, 1); data != nil {
+			data[0] = m.Data[0]
+		}
+	case m.Level == wsk.IPPROTO_IPV6 && m.Type == wsk.IPV6_TCLASS:
+		w.addInt(linuxSolIPv6, linuxIPv6TClass, binary.LittleEndian.Uint32(m.Data))
+	case m.Level == wsk.IPPROTO_UDP && m.Type == wsk.UDP_COALESCED_INFO:
+		w.addInt(linuxSolUDP, linuxUDPGRO, binary.LittleEndian.Uint32(m.Data))
+	}
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// StatusError is a WSK call that ended with a failure. It is found inside the *net.OpError of a [Conn]'s methods, by
+// errors.As, as is its Status, a wsk.NTSTATUS. errors.Is finds the system error that a program over package net would have met:
+// syscall.ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others, and what
+// wsk.NTSTATUS itself compares with, such as net.ErrClosed.
+type StatusError struct {
+	Call   string // the WSK function
+	Status wsk.NTSTATUS
+}
+
+// Error names the call and its outcome.
+func (e *StatusError) Error() string { return e.Call + ": " + e.Status.Error() }
+
+// Unwrap gives the status as an error.
+func (e *StatusError) Unwrap() error { return e.Status.Err() }
+
+// Is compares with system errors.
+func (e *StatusError) Is(target error) bool {
+	errno, ok := systemErrors[e.Status]
+	return ok && target == errno
+}
+
+// systemErrors are the system errors of Linux that stand for a status.
+var systemErrors = map[wsk.NTSTATUS]error{
+	wsk.STATUS_ACCESS_DENIED:             syscall.EACCES,
+	wsk.STATUS_ADDRESS_ALREADY_EXISTS:    syscall.EADDRINUSE,
+	wsk.STATUS_CONNECTION_REFUSED:        syscall.ECONNREFUSED,
+	wsk.STATUS_CONNECTION_RESET:          syscall.ECONNRESET,
+	wsk.STATUS_HOPLIMIT_EXCEEDED:         syscall.EHOSTUNREACH,
+	wsk.STATUS_HOST_DOWN:                 syscall.EHOSTDOWN,
+	wsk.STATUS_HOST_UNREACHABLE:          syscall.EHOSTUNREACH,
+	wsk.STATUS_INSUFFICIENT_RESOURCES:    syscall.ENOBUFS,
+	wsk.STATUS_INVALID_ADDRESS_COMPONENT: syscall.EADDRNOTAVAIL,
+	wsk.STATUS_INVALID_BUFFER_SIZE:       syscall.EMSGSIZE,
+	wsk.STATUS_INVALID_PARAMETER:         syscall.EINVAL,
+	wsk.STATUS_NETWORK_UNREACHABLE:       syscall.ENETUNREACH,
+	wsk.STATUS_PORT_UNREACHABLE:          syscall.ECONNREFUSED,
+	wsk.STATUS_PROTOCOL_UNREACHABLE:      syscall.ENOPROTOOPT,
+	wsk.STATUS_SHARING_VIOLATION:         syscall.EADDRINUSE,
+	wsk.STATUS_TOO_MANY_ADDRESSES:        syscall.EADDRINUSE,
+}
+
+var errMissingAddress = errors.New("missing address")
+
+// opError wraps err for a method of the connection. to is the destination of a write, nil to mean the fixed remote.
+func (c *Conn) opError(op string, to net.Addr, err error) error {
+	if to == nil && c.remote != nil {
+		to = c.remote
+	}
+	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: to, Err: err}
+}
+
+// statusError is nil for a success.
+func statusError(call string, status wsk.NTSTATUS) error {
+	if status.Success() {
+		return nil
+	}
+	return &StatusError{call, status}
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"context"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// op is one WSK call with an IRP and all the memory that the call wants, from its begin at a [side] to its end there. Those
+// that are idle are kept, so that a datagram allocates nothing.
+type op struct {
+	irp     wsk.IRP
+	buf     wsk.Buf
+	mdl     wsk.MDL
+	mdls    []wsk.MDL     // of scattered buffers and of messages
+	nodes   []wsk.BufList // of messages
+	address [wsk.SizeofSockaddrIn6]byte
+	control []byte // room for control data, maxControl at least
+	length  uint32 // of the control data received
+	flags   uint32 // MSG_ flags of Windows
+
+	// Guarded by the side's mutex.
+	next, prev *op
+	linked     bool
+	timedOut   bool // cancelled by the deadline
+	cancelling bool // a canceller has it; whoever is last of canceller and caller puts it away
+	over       bool // the caller is done with it
+}
+
+// maxControl is more than all the objects that a socket can be asked for take: 224 bytes.
+const maxControl = 256
+
+func newOp() *op { return &op{control: make([]byte, maxControl)} }
+
+// pointAt makes the buffer describe one slice.
+func (o *op) pointAt(b []byte) {
+	o.mdl.Init(b)
+	o.buf = wsk.Buf{Mdl: &o.mdl, Length: uintptr(len(b))}
+}
+
+// pointAtAll makes the buffer describe several slices, one after the other.
+func (o *op) pointAtAll(bufs [][]byte) {
+	if len(bufs) == 1 {
+		o.pointAt(bufs[0])
+		return
+	}
+	o.mdls = grow(o.mdls, len(bufs))
+	o.buf = chain(o.mdls, bufs)
+}
+
+// chain links as many MDLs as there are slices.
+func chain(mdls []wsk.MDL, bufs [][]byte) wsk.Buf {
+	if len(bufs) == 0 {
+		return wsk.Buf{}
+	}
+	length := 0
+	for i, b := range bufs {
+		mdls[i].Init(b)
+		mdls[i].Next = nil
+		if i > 0 {
+			mdls[i-1].Next = &mdls[i]
+		}
+		length += len(b)
+	}
+	return wsk.Buf{Mdl: &mdls[0], Length: uintptr(length)}
+}
+
+// grow returns a slice of n elements, whose values do not matter.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// wait ends a call that returned status, and gives the status of its IRP.
+func (o *op) wait(status wsk.NTSTATUS) wsk.NTSTATUS {
+	if status != wsk.STATUS_PENDING {
+		return status
+	}
+	// There is no other way out: the memory is the provider's until the IRP completes. Who wants the call to end early
+	// cancels the IRP.
+	_ = o.irp.Wait(context.Background())
+	return o.irp.IoStatus.Status
+}
+
+// maxKept bounds what an idle op keeps for lists.
+const maxKept = 1 << 10
+
+// clear makes an op that is over as good as new. It lets go of the caller's memory.
+func (o *op) clear() {
+	o.irp.Reuse(wsk.STATUS_SUCCESS)
+	o.buf = wsk.Buf{}
+	o.mdl.Init(nil)
+	clear(o.mdls)
+	clear(o.nodes)
+	if cap(o.mdls) > maxKept {
+		o.mdls = nil
+	}
+	if cap(o.nodes) > maxKept {
+		o.nodes = nil
+	}
+	if cap(o.control) > maxKept {
+		o.control = make([]byte, maxControl)
+	}
+	o.length, o.flags = 0, 0
+	o.timedOut, o.over = false, false
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Listen is net.ListenUDP: it opens a socket on a local address. network is "udp", "udp4" or "udp6". The zero laddr, or one without
+// an address, means every address; port 0 means a free port of 49152–65535. npi is needed for the call only.
+func Listen(npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Options) (*Conn, error) {
+	return listen(context.Background(), npi, network, laddr, opts)
+}
+
+// Dial is net.DialUDP: it opens a socket on a local address, by default any, that exchanges datagrams with raddr only
+// (SIO_WSK_SET_REMOTE_ADDRESS). Datagrams from others are dropped; ICMP errors are reported by the next read. An
+// unspecified raddr means the host itself. npi is needed for the call only.
+func Dial(npi *wsk.ProviderNPI, network string, laddr, raddr netip.AddrPort, opts Options) (*Conn, error) {
+	return dial(context.Background(), npi, network, laddr, raddr, opts)
+}
+
+func listen(ctx context.Context, npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Options,
+) (*Conn, error) {
+	f, err := listenForm(network, laddr)
+	if err == nil {
+		var c *Conn
+		if c, err = open(ctx, npi, network, f, opts); err == nil {
+			return c, nil
+		}
+	}
+	return nil, &net.OpError{Op: "listen", Net: network, Addr: opAddr(laddr), Err: err}
+}
+
+func dial(ctx context.Context, npi *wsk.ProviderNPI, network string, laddr, raddr netip.AddrPort, opts Options,
+) (*Conn, error) {
+	f, err := dialForm(network, laddr, raddr)
+	if err == nil {
+		var c *Conn
+		if c, err = open(ctx, npi, network, f, opts); err == nil {
+			if err = c.connect(raddr); err == nil {
+				return c, nil
+			}
+			c.Close()
+		}
+	}
+	return nil, &net.OpError{Op: "dial", Net: network, Source: opAddr(laddr), Addr: opAddr(raddr), Err: err}
+}
+
+// opAddr is an address for an error, the nil interface if there is none.
+func opAddr(ap netip.AddrPort) net.Addr {
+	if !ap.Addr().IsValid() && ap.Port() == 0 {
+		return nil
+	}
+	return udpAddr(new(net.UDPAddr), ap)
+}
+
+// open makes a socket, sets it up and binds it. What must hold from the first datagram on is set before the bind.
+func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opts Options) (*Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	irp := wsk.AllocateIRP()
+	npi.Socket(f.family, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET,
+		nil, nil, nil, nil, nil, irp)
+	_ = irp.Wait(context.Background())
+	if err := statusError("WskSocket", irp.IoStatus.Status); err != nil {
+		return nil, err
+	}
+	c := &Conn{socket: irp.IoStatus.Socket, opts: opts, network: network, family: f.family, v6Only: f.v6Only}
+	if err := c.setUp(); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	if err := c.bind(ctx, f.bind); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+// abandon closes a socket that did not become a connection. Nobody waits for that: it takes as long as a bind under way.
+func (c *Conn) abandon() { c.socket.Close(wsk.AllocateIRP()) }
+
+func (c *Conn) setUp() error {
+	type option struct {
+		set                bool
+		level, code, value uint32
+	}
+	buffers := [...]int{c.opts.ReadBuffer, c.opts.WriteBuffer}
+	for _, n := range buffers {
+		if n < 0 || int64(n) > 1<<31-1 {
+			return &StatusError{"WskControlSocket", wsk.STATUS_INVALID_PARAMETER}
+		}
+	}
+	for _, o := range [...]option{
+		{c.family == wsk.AF_INET6 && !c.v6Only, wsk.IPPROTO_IPV6, wsk.IPV6_V6ONLY, 0},
+		{true, wsk.SOL_SOCKET, wsk.SO_BROADCAST, 1},
+		{c.opts.ReuseAddress, wsk.SOL_SOCKET, wsk.SO_REUSEADDR, 1},
+		{c.opts.ExclusiveAddress, wsk.SOL_SOCKET, wsk.SO_EXCLUSIVEADDRUSE, 1},
+		{buffers[0] > 0, wsk.SOL_SOCKET, wsk.SO_RCVBUF, uint32(buffers[0])},
+		{buffers[1] > 0, wsk.SOL_SOCKET, wsk.SO_SNDBUF, uint32(buffers[1])},
+	} {
+		if !o.set {
+			continue
+		}
+		if err := c.setOption(o.level, o.code, o.value); err != nil {
+			return err
+		}
+	}
+	return c.setControl(c.opts.Control, true)
+}
+
+// bind gives the socket its address. When ctx ends first the bind goes on without us, and the caller abandons the socket.
+func (c *Conn) bind(ctx context.Context, local netip.AddrPort) error {
+	addr, err := c.opts.numericZone(local.Addr())
+	if err != nil {
+		return err
+	}
+	irp := wsk.AllocateIRP()
+	c.socket.Bind(wsk.NewSockaddr(netip.AddrPortFrom(addr, local.Port())), 0, irp)
+	if err := irp.Wait(ctx); err != nil {
+		irp.Cancel()
+		return err
+	}
+	if err := statusError("WskBind", irp.IoStatus.Status); err != nil {
+		return err
+	}
+	bound := make(wsk.SOCKADDR, wsk.SizeofSockaddrIn6)
+	irp.Reuse(wsk.STATUS_SUCCESS)
+	c.socket.GetLocalAddress(bound, irp)
+	_ = irp.Wait(context.Background())
+	if err := statusError("WskGetLocalAddress", irp.IoStatus.Status); err != nil {
+		return err
+	}
+	ap, _ := bound.AddrPort()
+	c.local = udpAddr(new(net.UDPAddr), ap)
+	return nil
+}
+
+// connect fixes the remote address and asks for ICMP errors. A provider that can't report those is good enough.
+func (c *Conn) connect(raddr netip.AddrPort) error {
+	addr, err := c.destination(raddr.Addr().Unmap())
+	if err != nil {
+		return err
+	}
+	remote := netip.AddrPortFrom(addr, raddr.Port())
+	irp := wsk.AllocateIRP()
+	c.socket.ControlSocket(wsk.WskIoctl, wsk.SIO_WSK_SET_REMOTE_ADDRESS, 0, wsk.NewSockaddr(remote), nil, nil, irp)
+	_ = irp.Wait(context.Background())
+	if err := statusError("WskControlSocket", irp.IoStatus.Status); err != nil {
+		return err
+	}
+	c.remote = udpAddr(new(net.UDPAddr), remote)
+	c.is4 = addr.Is4()
+	c.reportsErrors = c.setBoth(wsk.IP_RECVERR, wsk.IPV6_RECVERR, true) == nil
+	return nil
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// receive waits for the next datagram. On success the caller takes what it wants from the op and ends it.
+func (c *Conn) receive(b []byte, control bool) (o *op, n int, err error) {
+	for {
+		if o, err = c.reads.begin(); err != nil {
+			return nil, 0, err
+		}
+		if c.connectionError.Load() != nil {
+			if e := c.connectionError.Swap(nil); e != nil {
+				c.reads.end(o)
+				return nil, 0, e
+			}
+		}
+		o.pointAt(b)
+		n, err = c.received(o, o.wait(c.post(o, control)))
+		if err == nil {
+			return o, n, nil
+		}
+		c.reads.end(o)
+		if err != errPassing {
+			return nil, 0, err
+		}
+	}
+}
+
+// post passes an op, whose buffer is set, to WskReceiveFrom.
+func (c *Conn) post(o *op, control bool) wsk.NTSTATUS {
+	var length *uint32
+	if control || c.reportsErrors {
+		o.length = uint32(len(o.control))
+		length = &o.length
+	}
+	return c.socket.ReceiveFrom(&o.buf, 0, o.address[:], length, o.control, &o.flags, &o.irp)
+}
+
+// errPassing is an ICMP error that a connection does not report: the receive is to be repeated.
+var errPassing = &StatusError{Call: "WskReceiveFrom"}
+
+// received is what an ended receive has brought: the size of a datagram, or an error.
+func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
+	switch status {
+	case wsk.STATUS_SUCCESS:
+		if n := int(o.irp.IoStatus.Information); n != 0 || !c.reportsErrors {
+			return n, nil
+		}
+		if hard, found := icmpError(o.control[:o.length]); found {
+			if hard == wsk.STATUS_SUCCESS {
+				return 0, errPassing
+			}
+			return 0, &StatusError{"WskReceiveFrom", hard}
+		}
+		return 0, nil
+	case wsk.STATUS_BUFFER_OVERFLOW: // the rest of the datagram is lost, as with recvfrom
+		return int(o.irp.IoStatus.Information), nil
+	case wsk.STATUS_CANCELLED, wsk.STATUS_FILE_CLOSED:
+		if err := c.reads.cancelled(o); err != nil {
+			return 0, err
+		}
+	}
+	return 0, &StatusError{"WskReceiveFrom", status}
+}
+
+// Read reads a datagram from the fixed remote, or from anybody if there is none. What does not fit b is lost.
+func (c *Conn) Read(b []byte) (int, error) {
+	if len(b) == 0 { // as package net does it: only the ReadFrom forms take an empty slice for a datagram's
+		if err := c.reads.refused(); err == net.ErrClosed {
+			return 0, c.opError("read", nil, err)
+		}
+		return 0, nil
+	}
+	o, n, err := c.receive(b, false)
+	if err != nil {
+		return 0, c.opError("read", nil, err)
+	}
+	c.reads.end(o)
+	return n, nil
+}
+
+// ReadFromUDPAddrPort reads a datagram and its sender. What does not fit b is lost.
+func (c *Conn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err error) {
+	o, n, err := c.receive(b, false)
+	if err != nil {
+		return 0, netip.AddrPort{}, c.opError("read", nil, err)
+	}
+	addr = o.sender()
+	c.reads.end(o)
+	return n, addr, nil
+}
+
+// ReadFromUDP is [Conn.ReadFromUDPAddrPort] with another form of address.
+func (c *Conn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
+	n, ap, err := c.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, udpAddr(new(net.UDPAddr), ap), nil
+}
+
+// ReadFrom implements net.PacketConn. The address is a *net.UDPAddr.
+func (c *Conn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, ap, err := c.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, udpAddr(new(net.UDPAddr), ap), nil
+}
+
+// ReadMsgUDPAddrPort reads a datagram into b and its control messages into oob, see [Conn.SetControl]. oobn are the bytes of
+// oob in use. flags has MSG_TRUNC (0x20) when the datagram did not fit b and MSG_CTRUNC (0x8) when a control message did
+// not fit oob; those after it are left out too. Layouts and numbers are those of Linux.
+func (c *Conn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
+	o, n, err := c.receive(b, true)
+	if err != nil {
+		return 0, 0, 0, netip.AddrPort{}, c.opError("read", nil, err)
+	}
+	addr = o.sender()
+	oobn, flags = o.readControl(oob)
+	c.reads.end(o)
+	return n, oobn, flags, addr, nil
+}
+
+// ReadMsgUDP is [Conn.ReadMsgUDPAddrPort] with another form of address.
+func (c *Conn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
+	n, oobn, flags, ap, err := c.ReadMsgUDPAddrPort(b, oob)
+	if err != nil {
+		return n, oobn, flags, nil, err
+	}
+	return n, oobn, flags, udpAddr(new(net.UDPAddr), ap), nil
+}

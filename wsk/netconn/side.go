@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// side is one direction of a connection: its deadline, its calls under way and its idle ops.
+type side struct {
+	mu       sync.Mutex
+	closed   bool
+	expired  bool
+	deadline time.Time // on the monotonic clock; zero: none
+	timer    *time.Timer
+	pending  *op // calls under way that nobody has cancelled
+	free     *op
+	nfree    int
+}
+
+// maxFree bounds the idle ops of a side. More than that many calls at once make new ones.
+const maxFree = 64
+
+// begin takes an op for one call, or says why there can't be one: net.ErrClosed or os.ErrDeadlineExceeded. From
+// here on the deadline cancels its IRP, whether or not the call has been made yet.
+func (s *side) begin() (*op, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	o := s.free
+	if o == nil {
+		o = newOp()
+	} else {
+		s.free = o.next
+		s.nfree--
+	}
+	o.next, o.prev, o.linked = s.pending, nil, true
+	if s.pending != nil {
+		s.pending.prev = o
+	}
+	s.pending = o
+	return o, nil
+}
+
+func (s *side) refusal() error {
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case s.expired:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// refused is refusal for who does not hold the mutex.
+func (s *side) refused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusal()
+}
+
+// end gives an op back whose IRP has completed. What it holds must have been read before.
+func (s *side) end(o *op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlink(o)
+	if o.cancelling {
+		o.over = true
+		return
+	}
+	s.put(o)
+}
+
+// cancelled says why an IRP has ended with STATUS_CANCELLED: net.ErrClosed, os.ErrDeadlineExceeded, or nil when it
+// was neither the end of the connection nor its deadline.
+func (s *side) cancelled(o *op) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case o.timedOut:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+func (s *side) unlink(o *op) {
+	if !o.linked {
+		return
+	}
+	if o.prev == nil {
+		s.pending = o.next
+	} else {
+		o.prev.next = o.next
+	}
+	if o.next != nil {
+		o.next.prev = o.prev
+	}
+	o.next, o.prev, o.linked = nil, nil, false
+}
+
+// put keeps an idle op. The mutex is held.
+func (s *side) put(o *op) {
+	o.next = nil
+	if s.closed || s.nfree == maxFree {
+		return
+	}
+	o.clear()
+	o.next = s.free
+	s.free = o
+	s.nfree++
+}
+
+// setDeadline implements the three SetDeadline methods for one side. Zero means none.
+func (s *side) setDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.deadline, s.expired = time.Time{}, false
+	if t.IsZero() {
+		return nil
+	}
+	left := time.Until(t)
+	if left <= 0 {
+		s.expired = true
+		s.cancelAll()
+		return nil
+	}
+	s.deadline = time.Now().Add(left)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(left, s.expire)
+	} else {
+		s.timer.Reset(left)
+	}
+	return nil
+}
+
+// expire is the timer. It may come late, after the deadline it was set for has been replaced: then there is another one
+// to come, or none.
+func (s *side) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.expired || s.deadline.IsZero() || time.Now().Before(s.deadline) {
+		return
+	}
+	s.expired = true
+	s.cancelAll()
+}
+
+// cancelAll cancels every call under way. The mutex is held, and let go during the calls: a cancel completes the IRP, and
+// with it whatever else completes on that goroutine. An op stays until its cancel has returned, because a cancel that came
+// late would hit its next use.
+func (s *side) cancelAll() {
+	list := s.pending
+	s.pending = nil
+	for o := list; o != nil; o = o.next {
+		o.prev, o.linked, o.timedOut, o.cancelling = nil, false, true, true
+	}
+	for o := list; o != nil; {
+		s.mu.Unlock()
+		o.irp.Cancel()
+		s.mu.Lock()
+		next := o.next
+		o.next, o.cancelling = nil, false
+		if o.over {
+			s.put(o)
+		}
+		o = next
+	}
+}
+
+// close makes every later begin fail. It reports false the second time.
+func (s *side) close() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.free, s.nfree = nil, 0
+	return true
+}
