@@ -20,10 +20,8 @@ import (
 type sink struct {
 	t *testing.T
 
-	// hook, if set, gets each list instead; it releases.
-	hook func(list *wsk.Datagram)
-
 	mu     sync.Mutex
+	hook   func(list *wsk.Datagram) // if set, gets each list instead; it releases
 	got    []wsk.Datagram // payloads copied
 	change chan struct{}
 	dead   bool
@@ -48,10 +46,24 @@ func (s *sink) signal() {
 
 // Receive implements wsk.Receiver.
 func (s *sink) Receive(list *wsk.Datagram) {
-	if s.hook != nil {
-		s.hook(list)
+	s.mu.Lock()
+	hook := s.hook
+	s.mu.Unlock()
+	if hook != nil {
+		hook(list)
 		return
 	}
+	s.record(list)
+}
+
+func (s *sink) setHook(hook func(list *wsk.Datagram)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = hook
+}
+
+// record keeps copies of a list and releases it.
+func (s *sink) record(list *wsk.Datagram) {
 	s.mu.Lock()
 	cast := list.Cast
 	for list != nil {

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// TestCompanionReceive: without any program every datagram comes through the kernel, with the same facts: both families, both on a
+// dual-stack socket, every size up to the protocol's limit, loopback, broadcast.
+//
+// issue 3, 6; wsk.md §10 items 59, 60.
+func TestCompanionReceive(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	for _, tc := range []struct {
+		bind, from, to string
+		dual           bool
+		max            int
+		cast           wsk.Cast
+	}{
+		{"10.77.0.1:7500", "10.77.0.2:7600", "10.77.0.1", false, 65507, wsk.Unicast},
+		{"0.0.0.0:7501", "10.77.0.2:7601", "10.77.0.1", false, 65507, wsk.Unicast},
+		{"[fd77::1]:7502", "[fd77::2]:7602", "fd77::1", false, 65527, wsk.Unicast},
+		{"[::]:7503", "[fd77::2]:7603", "fd77::1", true, 65527, wsk.Unicast},
+		{"[::]:7504", "10.77.0.2:7604", "10.77.0.1", true, 65507, wsk.Unicast},
+		{"0.0.0.0:7505", "10.77.0.2:7605", "10.77.0.255", false, 1472, wsk.Broadcast},
+		{"[::]:7506", "10.77.0.2:7606", "255.255.255.255", true, 1472, wsk.Broadcast},
+	} {
+		t.Run(tc.bind+" from "+tc.from, func(t *testing.T) {
+			p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(tc.bind), DualStack: tc.dual})
+			mustSucceed(t, "bind", status)
+			from, to := netip.MustParseAddrPort(tc.from), netip.MustParseAddr(tc.to)
+			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Source: from, TOS: 0x2a, TTL: 77,
+				Fragmentation: testenv.FragmentAllow})
+			if tc.to == "255.255.255.255" {
+				if err := lab.B.If.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), lab.A.IPv4()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, n := range []int{0, 1, 1400, 2047, 2048, 2049, 9216, 9217, 40000, tc.max} {
+				if n > tc.max {
+					continue
+				}
+				if err := sender.Send(netip.AddrPortFrom(to, p.addr().Port()), pattern(n)); err != nil {
+					t.Fatal(err)
+				}
+				d := p.wait(1)[0]
+				checkDatagram(t, &d, pattern(n), from, to, 0x2a, 77)
+				if d.Cast != tc.cast || int(d.IfIndex) != lab.A.If.Index() {
+					t.Errorf("got %s; want cast %d on %d", describe(&d), tc.cast, lab.A.If.Index())
+				}
+			}
+		})
+	}
+}
+
+// TestCompanionLoopback: what the host sends itself comes back, at both loopback addresses and its own ones.
+func TestCompanionLoopback(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	for _, to := range []string{"127.0.0.1:7510", "10.77.0.1:7511", "[::1]:7512", "[fd77::1]:7513"} {
+		p := bind(t, dp, to)
+		source := netip.MustParseAddrPort("0.0.0.0:0")
+		if p.addr().Addr().Is6() {
+			source = netip.MustParseAddrPort("[::]:0")
+		}
+		sender := testenv.NewUDPSenderT(t, lab.A.NS, testenv.UDPSenderOptions{Source: source})
+		if err := sender.Send(p.addr(), []byte("self")); err != nil {
+			t.Fatal(err)
+		}
+		if d := p.wait(1)[0]; string(d.Payload) != "self" || netip.AddrFrom16(d.Source.Addr).Unmap() != p.addr().Addr() {
+			t.Errorf("%s", describe(&d))
+		}
+	}
+}
+
+// TestLinkLocalScope: the scope of a link-local source is the interface.
+func TestLinkLocalScope(t *testing.T) {
+	for name, make := range map[string]func() (*testenv.Lab, *Datapath){
+		"kernel": func() (*testenv.Lab, *Datapath) { return companionLab(t, testenv.Topology{}) },
+		"xdp":    func() (*testenv.Lab, *Datapath) { return receiveLab(t, testenv.Topology{}, Options{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			lab, dp := make()
+			ll := netip.MustParsePrefix("fe80::77/64")
+			if err := lab.B.If.AddAddr(ll); err != nil {
+				t.Fatal(err)
+			}
+			if err := lab.A.If.AddAddr(netip.MustParsePrefix("fe80::a/64")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the address", func() bool {
+				_, ok := dp.routes.AddressDevice(netip.MustParseAddr("fe80::a"))
+				return ok
+			})
+			p := bind(t, dp, "[::]:7515")
+			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{
+				Source: netip.AddrPortFrom(ll.Addr(), 0), Interface: lab.B.If.Index()})
+			if err := sender.Send(netip.MustParseAddrPort("[fe80::a]:7515"), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			d := p.wait(1)[0]
+			if int(d.Source.Scope) != lab.A.If.Index() || d.Source.Addr != ll.Addr().As16() {
+				t.Errorf("scope %d: %s", d.Source.Scope, describe(&d))
+			}
+		})
+	}
+}
+
+// TestErrorDelivery: an ICMP error reaches a socket that asks for errors, and no other.
+//
+// wsk.md §8.6, §10 item 67.
+func TestErrorDelivery(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	for _, tc := range []struct {
+		bind, to   string
+		proto      uint8
+		typ, code  uint8
+		dualFamily bool
+	}{
+		{"10.77.0.1:7520", "10.77.0.2:7999", wsk.IPPROTO_ICMP, 3, 3, false},
+		{"[fd77::1]:7521", "[fd77::2]:7999", wsk.IPPROTO_ICMPV6, 1, 4, false},
+		{"[::]:7522", "10.77.0.2:7999", wsk.IPPROTO_ICMP, 3, 3, true},
+	} {
+		p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(tc.bind), DualStack: tc.dualFamily})
+		mustSucceed(t, "bind", status)
+		to := netip.MustParseAddrPort(tc.to)
+		for _, asked := range []bool{false, true} {
+			p.Configure(wsk.ReceiveOptions{Errors: asked})
+			before := dp.Info().ICMPErrors
+			provoke(t, p, to)
+			eventually(t, "the ICMP error", func() bool { return dp.Info().ICMPErrors > before })
+			if !asked {
+				if p.count() != 0 {
+					t.Error("an error was delivered that nobody asked for")
+				}
+				continue
+			}
+			d := p.wait(1)[0]
+			if d.Err == nil || *d.Err != (wsk.ReceiveError{Protocol: tc.proto, Type: tc.typ, Code: tc.code}) || len(d.Payload) != 0 ||
+				netip.AddrPortFrom(netip.AddrFrom16(d.Source.Addr).Unmap(), d.Source.Port) != to {
+				t.Errorf("%s", describe(&d))
+			}
+		}
+		p.close()
+	}
+	_ = lab
+}
+
+// provoke sends from the companion socket itself, to a port where nobody listens.
+func provoke(t *testing.T, p *port, to netip.AddrPort) {
+	t.Helper()
+	sa, err := p.companion.sockaddr(mappedFor(p.companion.six, to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.companion.control(func(fd int) error { return unix.Sendto(fd, []byte("?"), 0, sa) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mappedFor(six bool, ap netip.AddrPort) netip.AddrPort {
+	if six && ap.Addr().Is4() {
+		return netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
+	}
+	return ap
+}
+
+// TestCoalesced: a socket that asked gets segments of a flow in one piece, not larger than it asked for; one that did not, or
+// no longer does, gets them one by one.
+//
+// wsk.md §5.3, §10 item 66.
+func TestCoalesced(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{Offloads: true})
+	p := bind(t, dp, "127.0.0.1:7530")
+	fd, err := lab.A.NS.Socket(unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1000); err != nil {
+		t.Fatal(err)
+	}
+	payload := pattern(9500)
+	for _, tc := range []struct {
+		most   uint32
+		pieces []int // sizes of the payloads
+	}{
+		{0, []int{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 500}},
+		{65535, []int{9500}},
+		{4999, []int{4000, 4000, 1500}},
+		{999, []int{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 500}},
+	} {
+		p.Configure(wsk.ReceiveOptions{MaxCoalesced: tc.most})
+		if err := unix.Sendto(fd, payload, 0, &unix.SockaddrInet4{Port: 7530, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		var all []byte
+		for i, d := range p.wait(len(tc.pieces)) {
+			want := uint16(0)
+			if tc.pieces[i] > 1000 {
+				want = 1000
+			}
+			if len(d.Payload) != tc.pieces[i] || d.Segment != want {
+				t.Errorf("at most %d: piece %d: %s", tc.most, i, describe(&d))
+			}
+			all = append(all, d.Payload...)
+		}
+		if !bytes.Equal(all, payload) {
+			t.Errorf("at most %d: the payload is not whole", tc.most)
+		}
+	}
+}
+
+// TestReceiveBufferBound: what the socket above does not take waits in the kernel, up to the buffer asked for.
+func TestReceiveBufferBound(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	p := bind(t, dp, "10.77.0.1:7540")
+	p.Configure(wsk.ReceiveOptions{BufferBytes: 16 << 10})
+	stuck, release := make(chan struct{}), make(chan struct{})
+	first := true
+	p.setHook(func(list *wsk.Datagram) {
+		if first {
+			first = false
+			close(stuck)
+			<-release
+		}
+		p.record(list)
+	})
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	send := func(n int) {
+		for range n {
+			if err := sender.Send(p.addr(), pattern(1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(1)
+	<-stuck
+	send(1000)
+	close(release)
+	marker := bind(t, dp, "10.77.0.1:7541")
+	if err := sender.Send(marker.addr(), nil); err != nil {
+		t.Fatal(err)
+	}
+	marker.wait(1)
+	eventually(t, "what was buffered", func() bool { return p.count() > 1 })
+	if n := p.count(); n > 100 {
+		t.Errorf("%d datagrams of 1000 bytes waited in a buffer of 16 KiB", n)
+	}
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// joinedInKernel reports whether the kernel of A is in a group on wsk0: what its IGMP and MLD reports say.
+func joinedInKernel(t *testing.T, lab *testenv.Lab, group netip.Addr) (joined bool) {
+	t.Helper()
+	err := lab.A.NS.Do(func() error {
+		if group.Is4() {
+			text, err := os.ReadFile("/proc/thread-self/net/igmp")
+			a := group.As4()
+			joined = strings.Contains(string(text), fmt.Sprintf("%02X%02X%02X%02X ", a[3], a[2], a[1], a[0]))
+			return err
+		}
+		text, err := os.ReadFile("/proc/thread-self/net/igmp6")
+		a := group.As16()
+		joined = strings.Contains(string(text), hex.EncodeToString(a[:]))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return joined
+}
+
+// eachWay runs a test with and without the XDP program.
+func eachWay(t *testing.T, top testenv.Topology, test func(t *testing.T, lab *testenv.Lab, dp *Datapath)) {
+	t.Run("kernel", func(t *testing.T) {
+		lab, dp := companionLab(t, top)
+		test(t, lab, dp)
+	})
+	t.Run("xdp", func(t *testing.T) {
+		lab, dp := receiveLab(t, top, Options{})
+		test(t, lab, dp)
+	})
+}
+
+func groupSender(t *testing.T, lab *testenv.Lab, source string) *testenv.UDPSender {
+	t.Helper()
+	return testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Source: netip.MustParseAddrPort(source), Interface: lab.B.If.Index()})
+}
+
+// TestMemberships: a member gets its group, whatever it is bound to, until it leaves; who has not joined gets nothing. The kernel
+// is a member too.
+//
+// wsk.md §6.3, §10 item 55; issue 3.
+func TestMemberships(t *testing.T) {
+	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
+		for _, tc := range []struct {
+			bind, group, from string
+			dual              bool
+		}{
+			{"0.0.0.0:7700", "239.7.7.1", "10.77.0.2:0", false},
+			{"10.77.0.1:7701", "239.7.7.2", "10.77.0.2:0", false},
+			{"239.7.7.3:7702", "239.7.7.3", "10.77.0.2:0", false},
+			{"[::]:7703", "ff15::7701", "[fd77::2]:0", false},
+			{"[fd77::1]:7704", "ff15::7702", "[fd77::2]:0", false},
+			{"[::]:7705", "239.7.7.4", "10.77.0.2:0", true},
+			{"[::ffff:10.77.0.1]:7706", "239.7.7.5", "10.77.0.2:0", true},
+		} {
+			t.Run(tc.bind, func(t *testing.T) {
+				p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(tc.bind), DualStack: tc.dual})
+				mustSucceed(t, "bind", status)
+				group := netip.MustParseAddr(tc.group)
+				join := wsk.Membership{Group: group.As16(), IfIndex: uint32(lab.A.If.Index())}
+				sender := groupSender(t, lab, tc.from)
+				to := netip.AddrPortFrom(group, p.addr().Port())
+				marker := bind(t, dp, map[bool]string{true: "10.77.0.1:7790", false: "[fd77::1]:7791"}[group.Is4()])
+				silent := func(when string) {
+					t.Helper()
+					if err := sender.Send(to, []byte(when)); err != nil {
+						t.Fatal(err)
+					}
+					if err := sender.Send(marker.addr(), nil); err != nil {
+						t.Fatal(err)
+					}
+					marker.wait(1)
+					if p.count() != 0 {
+						t.Errorf("%s: %s", when, describe(&p.wait(1)[0]))
+					}
+				}
+				silent("before the join")
+				for round := range 2 {
+					mustSucceed(t, "join", p.Change(join))
+					if !joinedInKernel(t, lab, group) {
+						t.Error("the kernel has not joined")
+					}
+					if status := p.Change(join); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
+						t.Errorf("second join: %v", status)
+					}
+					before := uint64(0)
+					if len(dp.intakes) > 0 {
+						before = received(t, dp).Delivered
+					}
+					if err := sender.Send(to, []byte("member")); err != nil {
+						t.Fatal(err)
+					}
+					d := p.wait(1)[0]
+					if d.Cast != wsk.Multicast || netip.AddrFrom16(d.Destination).Unmap() != group || int(d.IfIndex) != lab.A.If.Index() {
+						t.Errorf("round %d: %s", round, describe(&d))
+					}
+					if len(dp.intakes) > 0 && received(t, dp).Delivered != before+1 {
+						t.Error("it did not come through AF_XDP")
+					}
+					leave := join
+					leave.Change = wsk.LeaveGroup
+					mustSucceed(t, "leave", p.Change(leave))
+					if joinedInKernel(t, lab, group) {
+						t.Error("the kernel is still a member")
+					}
+					if status := p.Change(leave); status != wsk.STATUS_NOT_FOUND {
+						t.Errorf("second leave: %v", status)
+					}
+					silent("after leaving")
+				}
+				mustSucceed(t, "join before close", p.Change(join))
+				p.close()
+				if joinedInKernel(t, lab, group) {
+					t.Error("the kernel is still a member after close")
+				}
+				if len(dp.intakes) > 0 {
+					dp.portsMu.Lock()
+					for key := range dp.intakes[0].refs {
+						if key.Port == p.addr().Port() {
+							t.Errorf("%v is still in the program", key)
+						}
+					}
+					dp.portsMu.Unlock()
+				}
+				marker.close()
+			})
+		}
+	})
+}
+
+// TestMembershipStatuses: what can't be joined, and the ways to name the interface.
+func TestMembershipStatuses(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	index := uint32(lab.A.If.Index())
+	four, six := bind(t, dp, "0.0.0.0:0"), bind(t, dp, "[::]:0")
+	group4, group6 := netip.MustParseAddr("239.7.8.1").As16(), netip.MustParseAddr("ff15::7801").As16()
+	local := lab.A.IPv4().As16()
+	for _, tc := range []struct {
+		name string
+		p    *port
+		m    wsk.Membership
+		want wsk.NTSTATUS
+	}{
+		{"no group", four, wsk.Membership{Group: local, IfIndex: index}, wsk.STATUS_INVALID_PARAMETER},
+		{"no such interface", four, wsk.Membership{Group: group4, IfIndex: 9999}, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
+		{"no such interface v6", six, wsk.Membership{Group: group6, IfIndex: 9999}, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
+		{"no such address", four, wsk.Membership{Group: group4, Local: netip.MustParseAddr("10.9.9.9").As16()}, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
+		{"no route", four, wsk.Membership{Group: group4}, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
+		{"other family", four, wsk.Membership{Group: group6, IfIndex: index}, wsk.STATUS_INVALID_PARAMETER},
+		{"v4 on v6 only", six, wsk.Membership{Group: group4, IfIndex: index}, wsk.STATUS_INVALID_PARAMETER},
+		{"leave what was not joined", four, wsk.Membership{Change: wsk.LeaveGroup, Group: group4, IfIndex: index}, wsk.STATUS_NOT_FOUND},
+		{"leave by route", four, wsk.Membership{Change: wsk.LeaveGroup, Group: group4}, wsk.STATUS_NOT_FOUND},
+		{"by address", four, wsk.Membership{Group: group4, Local: local}, wsk.STATUS_SUCCESS},
+		{"the same by index", four, wsk.Membership{Group: group4, IfIndex: index}, wsk.STATUS_ADDRESS_ALREADY_EXISTS},
+		{"leave by route, joined", four, wsk.Membership{Change: wsk.LeaveGroup, Group: group4}, wsk.STATUS_SUCCESS},
+		{"by route v6", six, wsk.Membership{Group: group6}, wsk.STATUS_SUCCESS},
+		{"source of the other family", four, wsk.Membership{Change: wsk.JoinSource, Group: group4, Source: group6, IfIndex: index},
+			wsk.STATUS_INVALID_PARAMETER},
+		{"unknown change", four, wsk.Membership{Change: 77, Group: group4, IfIndex: index}, wsk.STATUS_INVALID_PARAMETER},
+	} {
+		if got := tc.p.Change(tc.m); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+	four.close()
+	if got := four.Change(wsk.Membership{Group: group4, IfIndex: index}); got == wsk.STATUS_SUCCESS {
+		t.Error("joined a group after close")
+	}
+}
+
+// TestSourceFilters: sources are let in and kept out on both ways, as RFC 3678 has it.
+//
+// wsk.md §6.3; issue 3.
+func TestSourceFilters(t *testing.T) {
+	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
+		for _, a := range []string{"10.77.0.22/24", "fd77::22/64"} {
+			if err := lab.B.If.AddAddr(netip.MustParsePrefix(a)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, tc := range []struct{ bind, group, one, two string }{
+			{"0.0.0.0:7710", "239.7.9.1", "10.77.0.2", "10.77.0.22"},
+			{"10.77.0.1:7711", "239.7.9.2", "10.77.0.2", "10.77.0.22"},
+			{"[::]:7712", "ff15::7901", "fd77::2", "fd77::22"},
+		} {
+			p := bind(t, dp, tc.bind)
+			group, one, two := netip.MustParseAddr(tc.group), netip.MustParseAddr(tc.one), netip.MustParseAddr(tc.two)
+			from1 := groupSender(t, lab, netip.AddrPortFrom(one, 0).String())
+			from2 := groupSender(t, lab, netip.AddrPortFrom(two, 0).String())
+			change := func(c wsk.MembershipChange, source netip.Addr, want wsk.NTSTATUS) {
+				t.Helper()
+				m := wsk.Membership{Change: c, Group: group.As16(), IfIndex: uint32(lab.A.If.Index())}
+				if source.IsValid() {
+					m.Source = source.As16()
+				}
+				if got := p.Change(m); got != want {
+					t.Errorf("%s change %d of %v: %v, want %v", tc.bind, c, source, got, want)
+				}
+			}
+			arrives := func(what ...string) {
+				t.Helper()
+				to := netip.AddrPortFrom(group, p.addr().Port())
+				for _, s := range []struct {
+					sender *testenv.UDPSender
+					name   string
+				}{{from1, "one"}, {from2, "two"}} {
+					if err := s.sender.Send(to, []byte(s.name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				// Another group, joined without a filter, says when both have had their chance.
+				marker := bind(t, dp, map[bool]string{true: "0.0.0.0:7790", false: "[::]:7791"}[group.Is4()])
+				defer marker.close()
+				mustSucceed(t, "join", marker.Change(wsk.Membership{Group: group.As16(), IfIndex: uint32(lab.A.If.Index())}))
+				if err := from1.Send(netip.AddrPortFrom(group, marker.addr().Port()), nil); err != nil {
+					t.Fatal(err)
+				}
+				marker.wait(1)
+				got := p.wait(len(what))
+				for i := range got {
+					if string(got[i].Payload) != what[i] {
+						t.Errorf("%s: %q, want %q", tc.bind, got[i].Payload, what[i])
+					}
+				}
+			}
+			none := netip.Addr{}
+			change(wsk.BlockSource, one, wsk.STATUS_NOT_FOUND)
+			change(wsk.JoinSource, one, wsk.STATUS_SUCCESS)
+			arrives("one")
+			change(wsk.JoinSource, one, wsk.STATUS_ADDRESS_ALREADY_EXISTS)
+			change(wsk.BlockSource, one, wsk.STATUS_INVALID_PARAMETER)
+			change(wsk.JoinSource, two, wsk.STATUS_SUCCESS)
+			arrives("one", "two")
+			change(wsk.LeaveSource, one, wsk.STATUS_SUCCESS)
+			arrives("two")
+			change(wsk.LeaveSource, one, wsk.STATUS_NOT_FOUND)
+			change(wsk.LeaveSource, two, wsk.STATUS_SUCCESS)
+			arrives()
+			change(wsk.LeaveGroup, none, wsk.STATUS_NOT_FOUND)
+			change(wsk.JoinGroup, none, wsk.STATUS_SUCCESS)
+			arrives("one", "two")
+			change(wsk.BlockSource, one, wsk.STATUS_SUCCESS)
+			arrives("two")
+			change(wsk.BlockSource, one, wsk.STATUS_ADDRESS_ALREADY_EXISTS)
+			change(wsk.JoinSource, one, wsk.STATUS_INVALID_PARAMETER)
+			change(wsk.UnblockSource, one, wsk.STATUS_SUCCESS)
+			change(wsk.UnblockSource, one, wsk.STATUS_NOT_FOUND)
+			arrives("one", "two")
+			change(wsk.LeaveGroup, none, wsk.STATUS_SUCCESS)
+			arrives()
+		}
+	})
+}
+
+// TestGroupGoesToAll: each member on a shared port gets the datagram, and memory is not shared between them.
+//
+// wsk.md §2.5 ("Multicast goes to all joined").
+func TestGroupGoesToAll(t *testing.T) {
+	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
+		group := netip.MustParseAddr("239.7.10.1")
+		var members []*port
+		for _, local := range []string{"0.0.0.0:7720", "0.0.0.0:7720", "10.77.0.1:7720", "10.77.0.1:7720"} {
+			p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(local), ReuseAddress: true})
+			mustSucceed(t, "bind "+local, status)
+			mustSucceed(t, "join", p.Change(wsk.Membership{Group: group.As16(), IfIndex: uint32(lab.A.If.Index())}))
+			members = append(members, p)
+		}
+		outside, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort("0.0.0.0:7720"), ReuseAddress: true})
+		mustSucceed(t, "bind outside", status)
+		sender := groupSender(t, lab, "10.77.0.2:0")
+		const n = 50
+		for i := range n {
+			if err := sender.Send(netip.AddrPortFrom(group, 7720), []byte{byte(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range members {
+			for i, d := range p.wait(n) {
+				if len(d.Payload) != 1 || d.Payload[0] != byte(i) {
+					t.Fatalf("datagram %d: %s", i, describe(&d))
+				}
+			}
+		}
+		// A broadcast goes to those bound to any address.
+		if err := sender.Send(netip.MustParseAddrPort("10.77.0.255:7720"), []byte("all")); err != nil {
+			t.Fatal(err)
+		}
+		members[0].wait(1)
+		members[1].wait(1)
+		outside.wait(1)
+		for _, p := range members[2:] {
+			if p.count() != 0 {
+				t.Error("a broadcast went to a socket bound to one address")
+			}
+		}
+		// Another program can't come onto the group's port unseen.
+		if fd, err := bindForeign(t, lab, "239.7.10.1:7720", true); err == nil {
+			unix.Close(fd)
+			t.Error("another program has bound the group's port")
+		}
+	})
+}
