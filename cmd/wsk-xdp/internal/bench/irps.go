@@ -4,7 +4,6 @@ package bench
 
 import (
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +18,10 @@ type irps struct {
 
 	_    [64]byte // what routines write is not on the line that the taker works on
 	back atomic.Pointer[clientIRP]
-	// asleep says that the taker waits for wake.
-	asleep atomic.Bool
-	wake   chan struct{}
+	// asleep says that the taker waits for wake, returned how many came back since.
+	asleep   atomic.Bool
+	returned atomic.Int32
+	wake     chan struct{}
 
 	failed *atomic.Uint64 // datagrams
 	closed atomic.Bool    // the socket is dead
@@ -56,17 +56,11 @@ func (p *irps) take() *wsk.IRP {
 	return &c.irp
 }
 
-// takeTries is how often a taker lets others run before it sleeps.
-const takeTries = 64
-
+// await sleeps until half of the IRPs are back, which is when the kernel wakes those who wait for room in a socket's
+// send buffer, too (sock_def_write_space): one wake-up for many, and work left for the provider meanwhile. None is idle.
 func (p *irps) await() *clientIRP {
-	for range takeTries {
-		if c := p.back.Swap(nil); c != nil {
-			return c
-		}
-		runtime.Gosched()
-	}
 	for {
+		p.returned.Store(0)
 		p.asleep.Store(true)
 		if c := p.back.Swap(nil); c != nil {
 			p.asleep.Store(false)
@@ -93,7 +87,7 @@ func sent(irp *wsk.IRP, context any) wsk.NTSTATUS {
 			break
 		}
 	}
-	if p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
+	if p.asleep.Load() && p.returned.Add(1) >= int32(len(p.all)+1)/2 && p.asleep.CompareAndSwap(true, false) {
 		select {
 		case p.wake <- struct{}{}:
 		default: // a token from an earlier sleep is still there
