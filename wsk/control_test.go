@@ -137,7 +137,7 @@ func TestOptionRefused(t *testing.T) {
 		want(t, fmt.Sprintf("get %d/%d", c.level, c.code), status, unsupported)
 	}
 	for _, code := range []uint32{
-		0, 0x12345678, wsk.SIO_WSK_REGISTER_EXTENSION, wsk.SIO_ADDRESS_LIST_QUERY,
+		0, 0x12345678, wsk.SIO_WSK_REGISTER_EXTENSION, wsk.SIO_CPU_AFFINITY, wsk.SIO_TIMESTAMPING,
 		wsk.SIO_QUERY_RSS_SCALABILITY_INFO, wsk.SIO_WSK_SET_TCP_SILENT_MODE,
 	} {
 		want(t, fmt.Sprintf("ioctl %#x", code), h.ioctl(s4, code, nil), unsupported)

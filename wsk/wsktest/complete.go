@@ -53,9 +53,9 @@ func (t *Transport) CancelSend(op *wsk.SendOp) {
 	t.end(op, wsk.STATUS_CANCELLED)
 }
 
-// emit records the datagrams of an operation. The mutex is held.
+// emit lets the datagrams of an operation leave: they are recorded and, with Loop, arrive. The mutex is held.
 func (t *Transport) emit(op *wsk.SendOp) {
-	if !t.keep {
+	if !t.keep && !t.loop {
 		return
 	}
 	from := op.Transport.Via.(*endpoint).local
@@ -63,10 +63,19 @@ func (t *Transport) emit(op *wsk.SendOp) {
 		payload := flatten(&op.Bufs[i])
 		segment := int(op.Segment)
 		for segment > 0 && len(payload) > segment {
-			t.datagrams = append(t.datagrams, Datagram{from, op.To, payload[:segment:segment]})
+			t.leave(Datagram{from, op.To, payload[:segment:segment]})
 			payload = payload[segment:]
 		}
-		t.datagrams = append(t.datagrams, Datagram{from, op.To, payload})
+		t.leave(Datagram{from, op.To, payload})
+	}
+}
+
+func (t *Transport) leave(d Datagram) {
+	if t.keep {
+		t.datagrams = append(t.datagrams, d)
+	}
+	if t.loop {
+		t.loopBack(&d)
 	}
 }
 

@@ -10,15 +10,21 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// endpoint implements wsk.Endpoint and wsk.InterfaceFinder. Its fields are guarded by the transport's mutex.
+// endpoint implements wsk.ReceivingEndpoint and wsk.InterfaceFinder. Its fields are guarded by the transport's mutex.
 type endpoint struct {
 	t       *Transport
 	family  uint16
 	events  wsk.EndpointEvents
-	dual    bool
-	local   netip.AddrPort // valid when bound
+	req     wsk.BindRequest // with the port that was bound
+	local   netip.AddrPort  // valid when bound
+	options wsk.ReceiveOptions
+	groups  groups
 	aborted bool
 	dying   sync.Once
+
+	receiving int // calls of Receive in progress
+	closed    bool
+	closeDone func()
 }
 
 func (e *endpoint) die() { e.dying.Do(e.events.Dead) }
@@ -41,48 +47,39 @@ func (e *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTA
 	finish()
 }
 
-// reserve knows no sharing: a port is free, or in use on the address.
+// reserve asks wsk.Sharing about every other socket.
 func (e *endpoint) reserve(req wsk.BindRequest) (netip.AddrPort, wsk.NTSTATUS) {
 	t := e.t
 	addr := req.Local.Addr()
-	if t.local != nil && !addr.Unmap().IsUnspecified() && !slices.Contains(t.local, addr.Unmap().WithZone("")) {
+	if a := addr.Unmap(); t.local != nil && !a.IsUnspecified() && !a.IsMulticast() && !slices.Contains(t.local, a.WithZone("")) {
 		return netip.AddrPort{}, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}
-	e.dual = req.DualStack
 	if req.Local.Port() != 0 {
-		if t.taken(e, req.Local) {
-			return netip.AddrPort{}, wsk.STATUS_ADDRESS_ALREADY_EXISTS
-		}
-		e.local = req.Local
-		return e.local, wsk.STATUS_SUCCESS
+		return e.take(req)
 	}
 	for range 65536 - firstDynamicPort {
-		local := netip.AddrPortFrom(addr, t.nextPort)
+		req.Local = netip.AddrPortFrom(addr, t.nextPort)
 		if t.nextPort++; t.nextPort == 0 {
 			t.nextPort = firstDynamicPort
 		}
-		if !t.taken(e, local) {
-			e.local = local
-			return local, wsk.STATUS_SUCCESS
+		if !slices.ContainsFunc(t.endpoints, func(o *endpoint) bool { return o.local.Port() == req.Local.Port() }) {
+			return e.take(req)
 		}
 	}
 	return netip.AddrPort{}, wsk.STATUS_TOO_MANY_ADDRESSES
 }
 
-// taken reports whether another endpoint has the port on an address that overlaps.
-func (t *Transport) taken(e *endpoint, local netip.AddrPort) bool {
-	for _, o := range t.endpoints {
-		if o == e || !o.local.IsValid() || o.local.Port() != local.Port() {
+func (e *endpoint) take(req wsk.BindRequest) (netip.AddrPort, wsk.NTSTATUS) {
+	for _, o := range e.t.endpoints {
+		if o == e || !o.local.IsValid() {
 			continue
 		}
-		a, b := local.Addr(), o.local.Addr()
-		if a.Unmap() == b.Unmap() ||
-			o.family == e.family && (a.IsUnspecified() || b.IsUnspecified()) ||
-			a.IsUnspecified() && e.dual || b.IsUnspecified() && o.dual {
-			return true
+		if status := wsk.Sharing(&o.req, &req); status != wsk.STATUS_SUCCESS {
+			return netip.AddrPort{}, status
 		}
 	}
-	return false
+	e.req, e.local = req, req.Local
+	return e.local, wsk.STATUS_SUCCESS
 }
 
 // Send implements wsk.Endpoint.
@@ -170,6 +167,10 @@ func (e *endpoint) Close(done func()) {
 	}
 	t.endpoints = slices.DeleteFunc(t.endpoints, func(o *endpoint) bool { return o == e })
 	t.counts.Closed++
+	e.closed, e.closeDone = true, done
+	done = e.whenClosed() // else whoever ends the last call of Receive
 	t.mu.Unlock()
-	done()
+	if done != nil {
+		done()
+	}
 }

@@ -4,6 +4,7 @@ package wsktest
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -36,6 +37,11 @@ type Counts struct {
 	Completed int // operations completed, with whatever status
 	Cancelled int // of those, cancelled by their IRP or by Abort
 	Pending   int // operations held
+
+	Arrived    int // datagrams handed to sockets
+	Lent       int // of those, not given back yet
+	Kept       int // calls of Keep
+	Configured int // calls of Configure
 }
 
 // Transport is a wsk.Transport in memory. Make it with [New]. It is safe for concurrent use.
@@ -53,6 +59,12 @@ type Transport struct {
 	datagrams []Datagram
 	keep      bool
 	counts    Counts
+
+	moveKept bool
+	watchers []*func()
+	loop     bool
+	looping  bool
+	looped   []Arrival
 
 	runMu   sync.Mutex
 	running bool
@@ -84,11 +96,16 @@ func (t *Transport) SetMTU(mtu int) {
 	t.mtu = mtu
 }
 
-// SetLocal makes addrs, besides the wildcards, the only ones that can be bound.
+// SetLocal makes addrs the addresses of the host: the only ones that can be bound, besides the wildcards and multicast
+// addresses. The n-th is on interface n, counted from 1.
 func (t *Transport) SetLocal(addrs ...netip.Addr) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.local = addrs
+	watchers := slices.Clone(t.watchers)
+	t.mu.Unlock()
+	for _, changed := range watchers {
+		(*changed)()
+	}
 }
 
 // Record turns the recording of datagrams off or on. It is on at first; long runs want it off.
@@ -144,7 +161,7 @@ func (t *Transport) Counts() Counts {
 // OpenEndpoint implements wsk.Transport.
 func (t *Transport) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
 	t.mu.Lock()
-	e := &endpoint{t: t, family: family, events: events}
+	e := &endpoint{t: t, family: family, events: events, groups: groups{}}
 	t.endpoints = append(t.endpoints, e)
 	t.counts.Endpoints++
 	dead := t.dead

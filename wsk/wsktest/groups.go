@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsktest
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// groups are the memberships of an endpoint, by group and interface.
+type groups map[groupKey]*membership
+
+type groupKey struct {
+	group   netip.Addr
+	ifIndex uint32
+}
+
+type membership struct {
+	any     bool // joined for every source that is not blocked
+	sources []netip.Addr
+	blocked []netip.Addr
+}
+
+// has reports whether an arrival is for a member. An interface index of 0 on either side fits any.
+func (g groups) has(a *Arrival) bool {
+	to, from := a.To.Addr().Unmap().WithZone(""), a.From.Addr().Unmap().WithZone("")
+	for key, m := range g {
+		if key.group != to || key.ifIndex != 0 && a.IfIndex != 0 && key.ifIndex != a.IfIndex {
+			continue
+		}
+		if m.any && !slices.Contains(m.blocked, from) || slices.Contains(m.sources, from) {
+			return true
+		}
+	}
+	return false
+}
+
+// Configure implements wsk.ReceivingEndpoint.
+func (e *endpoint) Configure(options wsk.ReceiveOptions) {
+	e.t.mu.Lock()
+	defer e.t.mu.Unlock()
+	if !e.local.IsValid() || e.closed {
+		panic("wsktest: Configure of an endpoint that is not bound")
+	}
+	e.options = options
+	e.t.counts.Configured++
+}
+
+// Options returns what the socket bound to local has configured.
+func (t *Transport) Options(local netip.AddrPort) wsk.ReceiveOptions {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.endpoints {
+		if e.local == local {
+			return e.options
+		}
+	}
+	return wsk.ReceiveOptions{}
+}
+
+// Change implements wsk.ReceivingEndpoint.
+func (e *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
+	t := e.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if local := netip.AddrFrom16(m.Local).Unmap(); m.Local != [16]byte{} {
+		i := slices.Index(t.local, local)
+		if i < 0 {
+			return wsk.STATUS_INVALID_ADDRESS_COMPONENT
+		}
+		m.IfIndex = uint32(i + 1)
+	}
+	key := groupKey{netip.AddrFrom16(m.Group).Unmap(), m.IfIndex}
+	source := netip.AddrFrom16(m.Source).Unmap()
+	g := e.groups[key]
+	if g == nil {
+		g = new(membership)
+	}
+	status := g.change(m.Change, source)
+	if status == wsk.STATUS_SUCCESS {
+		if e.groups[key] = g; !g.any && len(g.sources) == 0 {
+			delete(e.groups, key)
+		}
+	}
+	return status
+}
+
+func (g *membership) change(change wsk.MembershipChange, source netip.Addr) wsk.NTSTATUS {
+	add := func(list *[]netip.Addr) wsk.NTSTATUS {
+		if slices.Contains(*list, source) {
+			return wsk.STATUS_ADDRESS_ALREADY_EXISTS
+		}
+		*list = append(*list, source)
+		return wsk.STATUS_SUCCESS
+	}
+	remove := func(list *[]netip.Addr) wsk.NTSTATUS {
+		i := slices.Index(*list, source)
+		if i < 0 {
+			return wsk.STATUS_NOT_FOUND
+		}
+		*list = slices.Delete(*list, i, i+1)
+		return wsk.STATUS_SUCCESS
+	}
+	switch change {
+	case wsk.JoinGroup:
+		if g.any {
+			return wsk.STATUS_ADDRESS_ALREADY_EXISTS
+		}
+		g.any = true
+	case wsk.LeaveGroup:
+		if !g.any {
+			return wsk.STATUS_NOT_FOUND
+		}
+		*g = membership{sources: g.sources}
+	case wsk.JoinSource:
+		return add(&g.sources)
+	case wsk.LeaveSource:
+		return remove(&g.sources)
+	case wsk.BlockSource:
+		if !g.any {
+			return wsk.STATUS_NOT_FOUND
+		}
+		return add(&g.blocked)
+	case wsk.UnblockSource:
+		return remove(&g.blocked)
+	}
+	return wsk.STATUS_SUCCESS
+}
+
+// Addresses implements wsk.AddressSource: the addresses of SetLocal.
+func (t *Transport) Addresses(family uint16) (list []wsk.Address) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.local {
+		if a.Is4() == (family == wsk.AF_INET) {
+			list = append(list, address(netip.AddrPortFrom(a, 0)))
+		}
+	}
+	return list
+}
+
+// WatchAddresses implements wsk.AddressSource: SetLocal calls changed.
+func (t *Transport) WatchAddresses(changed func()) (cancel func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := &changed
+	t.watchers = append(t.watchers, w)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.watchers = slices.DeleteFunc(t.watchers, func(o *func()) bool { return o == w })
+	}
+}
+
+// SourceFor implements wsk.AddressSource: the first local address of the destination's IP version and, among those, one
+// that is link-local if the destination is.
+func (t *Transport) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := netip.AddrFrom16(to.Addr).Unmap()
+	for _, a := range t.local {
+		if a.Is4() == d.Is4() && a.IsLinkLocalUnicast() == d.IsLinkLocalUnicast() {
+			return address(netip.AddrPortFrom(a, 0)), wsk.STATUS_SUCCESS
+		}
+	}
+	return wsk.Address{}, wsk.STATUS_NETWORK_UNREACHABLE
+}
