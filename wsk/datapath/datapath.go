@@ -218,10 +218,17 @@ func (dp *Datapath) Close() error {
 	}
 	dp.cancel()
 	dp.eachDevice(func(d *device) { d.retire() })
+	intakes := dp.intakeList()
+	for _, in := range intakes {
+		in.detach()
+	}
 	dp.eachQueue(func(q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
+	for _, in := range intakes {
+		in.close()
+	}
 	for _, ep := range endpoints {
 		if ep.companion != nil {
-			ep.companion.close()
+			dp.release(ep.companion, ep.local.Port())
 		}
 	}
 	var err error

@@ -30,9 +30,15 @@ type client struct {
 // of the test.
 func newClient(t *testing.T, dp *Datapath) *client {
 	t.Helper()
+	return newClientOver(t, dp, dp)
+}
+
+// newClientOver is newClient over a transport that passes on to dp.
+func newClientOver(t *testing.T, dp *Datapath, transport wsk.Transport) *client {
+	t.Helper()
 	c := &client{t: t, dp: dp}
 	var ss wsk.Subsystem
-	mustSucceed(t, "attach", ss.Attach(dp, wsk.ProviderOptions{}))
+	mustSucceed(t, "attach", ss.Attach(transport, wsk.ProviderOptions{}))
 	reg := new(wsk.Registration)
 	npi := &wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}
 	mustSucceed(t, "register", ss.Register(npi, reg))

@@ -22,9 +22,10 @@ type sink struct {
 
 	mu     sync.Mutex
 	hook   func(list *wsk.Datagram) // if set, gets each list instead; it releases
-	got    []wsk.Datagram // payloads copied
+	got    []wsk.Datagram           // payloads copied
 	change chan struct{}
 	dead   bool
+	above  wsk.EndpointEvents // hears of the end too
 }
 
 func newSink(t *testing.T) *sink { return &sink{t: t, change: make(chan struct{}, 1)} }
@@ -34,6 +35,9 @@ func (s *sink) Dead() {
 	s.mu.Lock()
 	s.dead = true
 	s.mu.Unlock()
+	if s.above != nil {
+		s.above.Dead()
+	}
 	s.signal()
 }
 
@@ -258,4 +262,30 @@ func program(dp *Datapath) bpf.Counters { return dp.Info().Programs[0].Counters 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	testenv.Eventually(t, waitLimit, what, cond)
+}
+
+// tap is a datapath whose sockets send as ever, while what they receive goes to sinks.
+type tap struct {
+	*Datapath
+	t *testing.T
+
+	mu    sync.Mutex
+	sinks []*sink
+}
+
+// OpenEndpoint implements wsk.Transport.
+func (x *tap) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
+	s := newSink(x.t)
+	s.above = events
+	x.mu.Lock()
+	x.sinks = append(x.sinks, s)
+	x.mu.Unlock()
+	return x.Datapath.OpenEndpoint(family, s)
+}
+
+// last is the sink of the socket made last.
+func (x *tap) last() *sink {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.sinks[len(x.sinks)-1]
 }

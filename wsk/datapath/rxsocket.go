@@ -55,9 +55,11 @@ const (
 	rxBatch = 64
 	// fillBatch is how many chunks come back before they are put into the fill ring while the goroutine is busy.
 	fillBatch = 32
-	// pressureShare: when fewer than 1/pressureShare of the chunks are free, datagrams leave the UMEM instead of keeping
-	// their chunks.
-	pressureShare = 4
+	// keepShare: when fewer than 1/keepShare of the chunks are free, a datagram that is kept leaves the UMEM.
+	keepShare = 4
+	// scarceShare: when fewer than 1/scarceShare are free because receivers hold datagrams without saying that they keep
+	// them, copies are delivered in the first place.
+	scarceShare = 8
 )
 
 func newRxSocket(r *rxQueue, sock xdp.Queue) *rxSocket {
@@ -122,7 +124,7 @@ func (s *rxSocket) step() (n uint32, ok bool) {
 	free := s.borrow(int(n))
 	b := rxBatchState{
 		s: s, arrivals: s.r.in.arrivals.Load(), stats: &s.r.stats.counters,
-		copy: free < len(s.slots)/pressureShare,
+		copy: free < len(s.slots)/scarceShare,
 	}
 	for i := range n {
 		b.take(s.ring.At(first + i))
