@@ -22,9 +22,14 @@ type host struct {
 
 func newHost(t testing.TB) *host {
 	t.Helper()
+	return newHostWith(t, wsk.ProviderOptions{})
+}
+
+func newHostWith(t testing.TB, options wsk.ProviderOptions) *host {
+	t.Helper()
 	h := &host{t: t, transport: wsktest.New()}
 	ss := new(wsk.Subsystem)
-	want(t, "Attach", ss.Attach(h.transport, wsk.ProviderOptions{}), wsk.STATUS_SUCCESS)
+	want(t, "Attach", ss.Attach(h.transport, options), wsk.STATUS_SUCCESS)
 	want(t, "Register", ss.Register(clientNPI(1, 0), &h.reg), wsk.STATUS_SUCCESS)
 	want(t, "Capture", wsk.CaptureProviderNPI(&h.reg, wsk.WSK_NO_WAIT, &h.npi), wsk.STATUS_SUCCESS)
 	return h

@@ -80,6 +80,19 @@ func from(sender, payload string) wsktest.Arrival {
 
 const peer = "198.51.100.7:9"
 
+var (
+	plainAddr = netip.MustParseAddrPort("192.0.2.10:1001")
+	groupAddr = netip.MustParseAddrPort("239.1.2.3:1000")
+)
+
+// setStatic switches the event callback on for every socket to come.
+func (h *host) setStatic() {
+	h.t.Helper()
+	mask := uint32(wsk.WSK_EVENT_RECEIVE_FROM | wsk.WSK_EVENT_ACCEPT) // of several categories
+	want(h.t, "WSK_SET_STATIC_EVENT_CALLBACKS", h.npi.ControlClient(wsk.WSK_SET_STATIC_EVENT_CALLBACKS,
+		wsk.NewEventCallbackControl(mask), nil, nil, nil), wsk.STATUS_SUCCESS)
+}
+
 // arrive delivers payloads from the usual peer, one by one.
 func (h *host) arrive(payloads ...string) {
 	h.t.Helper()
