@@ -28,7 +28,8 @@
 //     messages, and [Conn.Socket] is the WSK socket for all others, such as multicast memberships.
 //   - IPv6 zones are interface indices in decimal where package net has names, since the names may be those of another
 //     network namespace. Both are understood, see Options.InterfaceIndex.
-//   - LocalAddr of a connection dialled without a local address is the wildcard.
+//   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source that the route preferred
+//     when it was dialled.
 //   - An ICMP error is reported by the next read only, not also by the next write.
 //   - On a dual-stack Conn the control messages of an IPv4 datagram are those of level IPPROTO_IP.
 package netconn

@@ -157,5 +157,20 @@ func (c *Conn) connect(raddr netip.AddrPort) error {
 	c.remote = udpAddr(new(net.UDPAddr), remote)
 	c.is4 = addr.Is4()
 	c.reportsErrors = c.setBoth(wsk.IP_RECVERR, wsk.IPV6_RECVERR, true) == nil
+	if c.local.IP.IsUnspecified() {
+		c.localByRoute(remote)
+	}
 	return nil
+}
+
+// localByRoute replaces the wildcard in LocalAddr by the address that the route to the remote prefers now. The socket
+// stays bound to the wildcard. A transport that can't tell leaves it there.
+func (c *Conn) localByRoute(remote netip.AddrPort) {
+	source := make(wsk.SOCKADDR, wsk.SizeofSockaddrIn6)
+	irp := wsk.AllocateIRP()
+	c.socket.ControlSocket(wsk.WskIoctl, wsk.SIO_ROUTING_INTERFACE_QUERY, 0, wsk.NewSockaddr(remote), source, nil, irp)
+	_ = irp.Wait(context.Background())
+	if ap, ok := source.AddrPort(); ok && irp.IoStatus.Status == wsk.STATUS_SUCCESS {
+		c.local = udpAddr(new(net.UDPAddr), netip.AddrPortFrom(ap.Addr(), uint16(c.local.Port)))
+	}
 }
