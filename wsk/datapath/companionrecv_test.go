@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -82,35 +83,32 @@ func TestCompanionLoopback(t *testing.T) {
 
 // TestLinkLocalScope: the scope of a link-local source is the interface.
 func TestLinkLocalScope(t *testing.T) {
-	for name, make := range map[string]func() (*testenv.Lab, *Datapath){
-		"kernel": func() (*testenv.Lab, *Datapath) { return companionLab(t, testenv.Topology{}) },
-		"xdp":    func() (*testenv.Lab, *Datapath) { return receiveLab(t, testenv.Topology{}, Options{}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			lab, dp := make()
-			ll := netip.MustParsePrefix("fe80::77/64")
-			if err := lab.B.If.AddAddr(ll); err != nil {
-				t.Fatal(err)
-			}
-			if err := lab.A.If.AddAddr(netip.MustParsePrefix("fe80::a/64")); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the address", func() bool {
-				_, ok := dp.routes.AddressDevice(netip.MustParseAddr("fe80::a"))
-				return ok
-			})
-			p := bind(t, dp, "[::]:7515")
-			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{
-				Source: netip.AddrPortFrom(ll.Addr(), 0), Interface: lab.B.If.Index()})
-			if err := sender.Send(netip.MustParseAddrPort("[fe80::a]:7515"), []byte("x")); err != nil {
+	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
+		ll := netip.MustParsePrefix("fe80::77/64")
+		if err := lab.B.If.AddAddr(ll); err != nil {
+			t.Fatal(err)
+		}
+		if err := lab.A.If.AddAddr(netip.MustParsePrefix("fe80::a/64")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the address", func() bool {
+			_, ok := dp.routes.AddressDevice(netip.MustParseAddr("fe80::a"))
+			return ok
+		})
+		sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{
+			Source: netip.AddrPortFrom(ll.Addr(), 0), Interface: lab.B.If.Index()})
+		for _, local := range []string{"[::]:7515", fmt.Sprintf("[fe80::a%%%d]:7516", lab.A.If.Index())} {
+			p := bind(t, dp, local)
+			to := netip.AddrPortFrom(netip.MustParseAddr("fe80::a"), p.addr().Port())
+			if err := sender.Send(to, []byte("x")); err != nil {
 				t.Fatal(err)
 			}
 			d := p.wait(1)[0]
 			if int(d.Source.Scope) != lab.A.If.Index() || d.Source.Addr != ll.Addr().As16() {
 				t.Errorf("scope %d: %s", d.Source.Scope, describe(&d))
 			}
-		})
-	}
+		}
+	})
 }
 
 // TestErrorDelivery: an ICMP error reaches a socket that asks for errors, and no other.
