@@ -94,9 +94,22 @@ func TestDemoAsOrdinaryUser(t *testing.T) {
 func TestDemoForbidden(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	cmd := exec.CommandContext(timeout(t), binary(t), "demo", "--rootless")
-	cmd.Env = append(os.Environ(), noUserNS+"=1")
+	cmd.Env = append(os.Environ(), limited+"=max_user_namespaces=0")
 	r := outcome(t, cmd, testenv.RunInUserNamespace)
 	r.want(t, 3, "user namespaces are not available", "max_user_namespaces", "sudo ", " demo")
+}
+
+// The exit code of a demo that fails in its user namespace is that of the whole.
+func TestDemoFailsInside(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	cmd := exec.CommandContext(timeout(t), binary(t), "demo", "--rootless")
+	// One for the limited process, one for the demo, none for the laboratory.
+	cmd.Env = append(os.Environ(), limited+"=max_net_namespaces=2")
+	r := outcome(t, cmd, testenv.RunInUserNamespace)
+	r.want(t, 3, "a laboratory can't be built here", "namespace")
+	if strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("the error is told more than once: %v", r)
+	}
 }
 
 func TestDoctorInALab(t *testing.T) {

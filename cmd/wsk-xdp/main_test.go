@@ -25,13 +25,14 @@ import (
 // itself, and for tests that run it as another user.
 const asProgram = "WSKXDP_TEST_AS_PROGRAM"
 
-// noUserNS makes it forbid user namespaces to itself first.
-const noUserNS = "WSKXDP_TEST_NO_USERNS"
+// limited makes it first limit the namespaces of the user namespace that it is in: "max_user_namespaces=0".
+const limited = "WSKXDP_TEST_LIMITED"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		if os.Getenv(noUserNS) != "" {
-			if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		if name, value, ok := strings.Cut(os.Getenv(limited), "="); ok {
+			os.Unsetenv(limited)
+			if err := os.WriteFile("/proc/sys/user/"+name, []byte(value), 0); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(99)
 			}

@@ -167,7 +167,7 @@ func TestRunCountsFailures(t *testing.T) {
 func TestRunEndsWithTheSocket(t *testing.T) {
 	transport, sockets := openSockets(t, 1)
 	transport.Kill()
-	c := Config{Duration: time.Hour, Batch: 1, InFlight: 5, Drain: time.Second}
+	c := Config{Duration: 5 * time.Second, Batch: 1, InFlight: 5, Drain: time.Second}
 	if res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1)); !res.Dead || res.Completed != 0 {
 		t.Errorf("%+v, want a dead socket", res)
 	}
