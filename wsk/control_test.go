@@ -57,6 +57,24 @@ func TestOptionRoundTrip(t *testing.T) {
 		{"IPV6_TCLASS", 23, ip6, wsk.IPV6_TCLASS, 0, val(0xb8), 0xb8},
 		{"IPV6_DONTFRAG", 23, ip6, wsk.IPV6_DONTFRAG, 0, val(1), 1},
 		{"IPV6_MTU_DISCOVER", 23, ip6, wsk.IPV6_MTU_DISCOVER, 0, val(2), 2},
+		{"SO_RCVBUF", 2, sol, wsk.SO_RCVBUF, 1 << 20, val(123456), 123456},
+		{"IP_PKTINFO", 2, ip, wsk.IP_PKTINFO, 0, val(7), 1},
+		{"IP_RECVTTL", 2, ip, wsk.IP_RECVTTL, 0, val(1), 1},
+		{"IP_RECVTOS", 2, ip, wsk.IP_RECVTOS, 0, val(1), 1},
+		{"IP_RECVECN", 2, ip, wsk.IP_RECVECN, 0, val(1), 1},
+		{"IP_RECVERR", 2, ip, wsk.IP_RECVERR, 0, val(1), 1},
+		{"IP_RECVIF", 2, ip, wsk.IP_RECVIF, 0, val(1), 1},
+		{"IP_RECVDSTADDR", 2, ip, wsk.IP_RECVDSTADDR, 0, val(1), 1},
+		{"IP_RECEIVE_BROADCAST", 2, ip, wsk.IP_RECEIVE_BROADCAST, 1, val(0), 0},
+		{"IP_MULTICAST_LOOP", 2, ip, wsk.IP_MULTICAST_LOOP, 1, val(0), 0},
+		{"IP_PKTINFO on AF_INET6", 23, ip, wsk.IP_PKTINFO, 0, val(1), 1},
+		{"IPV6_PKTINFO", 23, ip6, wsk.IPV6_PKTINFO, 0, val(1), 1},
+		{"IPV6_HOPLIMIT", 23, ip6, wsk.IPV6_HOPLIMIT, 0, val(1), 1},
+		{"IPV6_RECVTCLASS", 23, ip6, wsk.IPV6_RECVTCLASS, 0, val(1), 1},
+		{"IPV6_RECVECN", 23, ip6, wsk.IPV6_RECVECN, 0, val(1), 1},
+		{"IPV6_RECVERR", 23, ip6, wsk.IPV6_RECVERR, 0, val(1), 1},
+		{"IPV6_MULTICAST_LOOP", 23, ip6, wsk.IPV6_MULTICAST_LOOP, 1, val(0), 0},
+		{"UDP_RECV_MAX_COALESCED_SIZE", 23, udp, wsk.UDP_RECV_MAX_COALESCED_SIZE, 0, val(65527), 65527},
 		{"UDP_NOCHECKSUM", 2, udp, wsk.UDP_NOCHECKSUM, 0, val(1), 1},
 		{"UDP_SEND_MSG_SIZE", 2, udp, wsk.UDP_SEND_MSG_SIZE, 0, val(1200), 1200},
 	} {
@@ -117,6 +135,10 @@ func TestOptionRefused(t *testing.T) {
 		{s4, sol, wsk.SO_KEEPALIVE, 1, unsupported},
 		{s4, sol, wsk.SO_MAX_MSG_SIZE, 1, unsupported},
 		{s4, sol, 0x7777, 1, unsupported},
+		{s4, sol, wsk.SO_ERROR, 0, unsupported}, // a WSK socket keeps no error: each is in its IRP
+		{s4, ip, wsk.IP_PKTINFO_EX, 1, unsupported},
+		{s4, ip, wsk.IP_ORIGINAL_ARRIVAL_IF, 1, unsupported},
+		{s6, ip6, wsk.IP_RECEIVE_BROADCAST, 1, unsupported},
 		{s4, ip, wsk.IP_MTU, 1, unsupported},
 		{s4, ip, wsk.IP_USER_MTU, 1400, unsupported},
 		{s4, ip, wsk.IP_HDRINCL, 1, unsupported},
@@ -141,6 +163,16 @@ func TestOptionRefused(t *testing.T) {
 		wsk.SIO_QUERY_RSS_SCALABILITY_INFO, wsk.SIO_WSK_SET_TCP_SILENT_MODE,
 	} {
 		want(t, fmt.Sprintf("ioctl %#x", code), h.ioctl(s4, code, nil), unsupported)
+	}
+	for _, code := range []uint32{
+		wsk.SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, wsk.SIO_WSK_QUERY_RECEIVE_BACKLOG, wsk.SIO_WSK_QUERY_INSPECT_ID,
+	} {
+		want(t, fmt.Sprintf("ioctl %#x of connections", code), h.ioctl(s4, code, nil), wsk.STATUS_INVALID_DEVICE_REQUEST)
+	}
+	for _, code := range []uint32{wsk.SIO_UDP_CONNRESET, wsk.SIO_UDP_NETRESET} { // off is how it is, on can't be had
+		want(t, "resets off", h.ioctl(s4, code, le32(0)), wsk.STATUS_SUCCESS)
+		want(t, "resets on", h.ioctl(s4, code, le32(1)), unsupported)
+		want(t, "resets, short", h.ioctl(s4, code, nil), invalid)
 	}
 	irp := newCall(t)
 	want(t, "WskControlMax", irp.end("ControlSocket", s4.ControlSocket(wsk.WskControlMax, 0, 0, nil, nil, nil, &irp.IRP)), invalid)
