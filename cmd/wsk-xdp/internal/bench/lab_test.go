@@ -114,26 +114,39 @@ func TestRivalsThatMisbehave(t *testing.T) {
 	}
 }
 
-// TestStopKills a program that will not end, with what it started.
+// TestStopKills a program that will not end, and what another left behind.
 func TestStopKills(t *testing.T) {
 	p := &place{do: func(f func() error) error { return f() }}
-	s, err := startExternal(p, "trap '' TERM; (trap '' TERM; sleep 1000) & wait; sleep 1000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	testenv.Eventually(t, limit, "two processes", func() bool { return len(processTree(s.cmd.Process.Pid)) >= 2 })
-	pids := processTree(s.cmd.Process.Pid)
-	if err := s.stop(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "was killed") {
-		t.Errorf("stop: %v", err)
-	}
-	testenv.Eventually(t, limit, "everybody is gone", func() bool {
-		for _, pid := range pids {
-			if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(raw), ") Z ") {
-				return false
-			}
+	const deaf = "(trap '' TERM; sleep 1000; sleep 1000) & "
+	for command, want := range map[string]string{
+		deaf + "trap '' TERM; wait; sleep 1000": "was killed",
+		deaf + "wait":                           "",
+	} {
+		s, err := startExternal(p, command)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		var pids []int
+		testenv.Eventually(t, limit, "three processes", func() bool {
+			pids = processTree(s.cmd.Process.Pid)
+			return len(pids) >= 3
+		})
+		patience := limit
+		if want != "" {
+			patience = 50 * time.Millisecond
+		}
+		if err := s.stop(patience); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", command, err)
+		}
+		testenv.Eventually(t, limit, "everybody is gone", func() bool {
+			for _, pid := range pids {
+				if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(raw), ") Z ") {
+					return false
+				}
+			}
+			return true
+		})
+	}
 }
 
 // TestInterruptedRun gives everything back.

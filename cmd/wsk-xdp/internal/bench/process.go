@@ -36,6 +36,9 @@ type sender struct {
 // stopTime is how long a sender may take to end after it was asked to. Ours drain for up to three seconds.
 const stopTime = 10 * time.Second
 
+// lingerTime is how long what another program leaves behind may keep its output open, before it is killed.
+const lingerTime = time.Second
+
 // startChild starts this binary again with a job.
 func startChild(p *place, argv []string, j *job) (*sender, error) {
 	spec, err := json.Marshal(j)
@@ -87,7 +90,7 @@ func startExternal(p *place, command string) (*sender, error) {
 	s := &sender{cmd: exec.Command("/bin/sh", "-c", command), sending: make(chan struct{})}
 	close(s.sending)
 	s.cmd.Stdout = &s.out
-	s.cmd.WaitDelay = stopTime // should a grandchild keep the pipe
+	s.cmd.WaitDelay = lingerTime
 	if err := s.start(p); err != nil {
 		return nil, err
 	}

@@ -39,6 +39,34 @@ func TestUsageAgreesWithGetrusage(t *testing.T) {
 	}
 }
 
+// TestUsageTellsUserFromSystem spends time on one side, then on the other.
+func TestUsageTellsUserFromSystem(t *testing.T) {
+	buf := make([]byte, 1<<20)
+	share := func(work func()) float64 {
+		before := usageOf([]int{os.Getpid()})
+		for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); {
+			work()
+		}
+		total, user := usageOf([]int{os.Getpid()}).since(before)
+		return float64(user) / float64(total)
+	}
+	inKernel := share(func() { // fresh pages; a read into buf would cost the race detector more than the kernel
+		b, err := unix.Mmap(-1, 0, 4<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = unix.Munmap(b)
+	})
+	inUser := share(func() {
+		for i := range buf {
+			buf[i]++
+		}
+	})
+	if inKernel > 0.5 || inUser < 0.5 {
+		t.Errorf("user share %.2f when mapping, %.2f when computing", inKernel, inUser)
+	}
+}
+
 func TestUsageDividesExactTimeByTicks(t *testing.T) {
 	before := usage{total: 10, user: 4, ticked: 8}
 	total, user := usage{total: 110, user: 44, ticked: 168}.since(before)

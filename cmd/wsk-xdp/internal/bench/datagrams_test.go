@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// TestSameDatagrams lets the receiving kernel judge what each engine sends: the same payload to every destination, and to
+// each of them as often.
+func TestSameDatagrams(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	child := quick(t).Child
+	top := testenv.Topology{Neighbours: testenv.Static, NoIPv6: true}
+	const destinations, payload, enough = 5, 100, 3000
+	addr := labB.Addr()
+	for range destinations {
+		top.B.Addrs = append(top.B.Addrs, netip.PrefixFrom(addr, 24))
+		addr = addr.Next()
+	}
+	lab := testenv.NewLabT(t, top)
+	p := &place{do: lab.A.NS.Do}
+	j := job{
+		Interface: lab.A.If.Name(), IfIndex: lab.A.If.Index(), SrcMAC: frame.MAC(lab.A.If.MAC()), Source: lab.A.IPv4(),
+		Payload: payload, Queues: 1,
+	}
+	for _, b := range top.B.Addrs {
+		j.Targets = append(j.Targets, target{netip.AddrPortFrom(b.Addr(), labPort), frame.MAC(lab.B.If.MAC())})
+	}
+	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(netip.IPv4Unspecified(), labPort), testenv.UDPReceiverOptions{})
+	for _, name := range Names() {
+		j.Engine = name
+		receiver.Reset()
+		s, err := startChild(p, child, &j)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := receiver.Wait(testenv.Context(t, limit), enough)
+		if stopErr := s.stop(stopTime); stopErr != nil {
+			t.Errorf("%s: %v", name, stopErr)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		to := map[netip.Addr]int{}
+		for _, d := range got {
+			to[d.Destination]++
+			if !bytes.Equal(d.Payload, j.payload()) {
+				t.Fatalf("%s: payload % x", name, d.Payload)
+			}
+		}
+		for _, want := range j.Targets {
+			// The receiver may lose some, though hardly only those of one.
+			if n := to[want.To.Addr()]; n < len(got)/destinations/2 || n > len(got)/destinations*2 {
+				t.Errorf("%s: %d of %d datagrams to %v (%v)", name, n, len(got), want.To, to)
+			}
+		}
+	}
+}
