@@ -50,20 +50,28 @@ func TestUsageTellsUserFromSystem(t *testing.T) {
 		total, user := usageOf([]int{os.Getpid()}).since(before)
 		return float64(user) / float64(total)
 	}
-	inKernel := share(func() { // fresh pages; a read into buf would cost the race detector more than the kernel
+	kernel := func() { // fresh pages; a read into buf would cost the race detector more than the kernel
 		b, err := unix.Mmap(-1, 0, 4<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = unix.Munmap(b)
-	})
-	inUser := share(func() {
+	}
+	compute := func() {
 		for i := range buf {
 			buf[i]++
 		}
-	})
-	if inKernel > 0.5 || inUser < 0.5 {
-		t.Errorf("user share %.2f when mapping, %.2f when computing", inKernel, inUser)
+	}
+	inTurn := func() {
+		for _, work := range []func(){kernel, compute} {
+			for end := time.Now().Add(5 * time.Millisecond); time.Now().Before(end); {
+				work()
+			}
+		}
+	}
+	inKernel, inUser, inBoth := share(kernel), share(compute), share(inTurn)
+	if inKernel > 0.5 || inUser < 0.5 || inBoth < 0.15 || inBoth > 0.85 {
+		t.Errorf("user share %.2f when mapping, %.2f when computing, %.2f in turn", inKernel, inUser, inBoth)
 	}
 }
 
