@@ -184,9 +184,9 @@ func testDeadlineReset(t *testing.T, h *Hosts) {
 func testDeadlineStorm(t *testing.T, h *Hosts) {
 	a, b := h.pair(t)
 	stop := make(chan struct{})
-	var wg sync.WaitGroup
+	var setters, wg sync.WaitGroup
 	for i := range 3 {
-		wg.Go(func() {
+		setters.Go(func() {
 			for n := 0; ; n++ {
 				select {
 				case <-stop:
@@ -239,5 +239,7 @@ func testDeadlineStorm(t *testing.T, h *Hosts) {
 	}
 	seen.wait(total)
 	close(stop)
+	setters.Wait()
+	a.SetDeadline(aLongTimeAgo) // the readers may be blocked
 	wg.Wait()
 }
