@@ -92,7 +92,10 @@ func (s *Socket) bound(local netip.AddrPort, status NTSTATUS) {
 }
 
 // GetLocalAddress is WskGetLocalAddress: it stores the bound address, 16 or 28 bytes by the socket's family, in
-// local before irp completes. After a wildcard bind that is the wildcard with the port in use.
+// local before irp completes. After a wildcard bind that is the wildcard with the port in use; while
+// SIO_WSK_SET_REMOTE_ADDRESS is set, the source address that the route to the remote address has, as connecting gives
+// elsewhere, if the transport knows routes. msquic relies on it: it ignores what comes to another address than the one that it has
+// got from here, and chooses its control data by the family of it.
 //
 // Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER
 // (no IRP or no local) or STATUS_BUFFER_TOO_SMALL.
@@ -111,8 +114,26 @@ func (s *Socket) GetLocalAddress(local SOCKADDR, irp *IRP) NTSTATUS {
 		status = STATUS_INVALID_DEVICE_STATE
 	case local == nil:
 		status = STATUS_INVALID_PARAMETER
-	case putSockaddr(local, sn.family, sn.local) == 0:
+	case len(local) < sizeofSockaddr(sn.family):
 		status = STATUS_BUFFER_TOO_SMALL
+	default:
+		s.putLocal(local, sn)
 	}
 	return s.answer(irp, status, 0)
+}
+
+// putLocal writes the local address, for which there is room.
+func (s *Socket) putLocal(local SOCKADDR, sn *snapshot) {
+	if fixed := &sn.fixedRemote; fixed.order != 0 && sn.local.Addr().IsUnspecified() {
+		to := Address{Scope: fixed.scope, Port: fixed.port}
+		fixed.put(&to.Addr)
+		if source := s.addressSource(); source != nil {
+			if from, status := source.SourceFor(to); status == STATUS_SUCCESS {
+				from.Port = sn.local.Port()
+				putAddress(local, sn.family, &from)
+				return
+			}
+		}
+	}
+	putSockaddr(local, sn.family, sn.local)
 }

@@ -92,6 +92,7 @@ func (s *Socket) queueReceive(irp *IRP) NTSTATUS {
 	status := r.ended
 	if d := r.buffer.pop(); d != nil {
 		sn := s.snap.Load()
+		r.stats.Delivered++
 		r.mu.Unlock()
 		status, n := irp.receive.fill(sn, d)
 		return s.answer(irp, status, n)

@@ -217,3 +217,37 @@ func TestGetLocalAddress(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A wildcard gives way to the source address of the route while a remote address is fixed, for as long as it is. msquic compares
+// it with the packet information of what it receives.
+//
+// wsk.md §10 item 25, §9.1.
+func TestGetLocalAddressConnected(t *testing.T) {
+	h := newHost(t)
+	h.transport.SetLocal(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("fe80::1"))
+	remote := func(s *wsk.Socket, to string) {
+		t.Helper()
+		want(t, "SIO_WSK_SET_REMOTE_ADDRESS "+to, h.ioctl(s, wsk.SIO_WSK_SET_REMOTE_ADDRESS, addr(to)), wsk.STATUS_SUCCESS)
+	}
+	check := func(s *wsk.Socket, size int, expected string) {
+		t.Helper()
+		if got := h.localAddress(s, size); got != expected {
+			t.Errorf("the local address is %s, want %s", got, expected)
+		}
+	}
+	s4, dual, specific := h.bound("0.0.0.0:7000"), h.bound("[::]:7001", dualStack), h.bound("[2001:db8::9]:7002")
+	remote(s4, "192.0.2.7:9")
+	check(s4, 16, "192.0.2.1:7000")
+	remote(s4, "")
+	check(s4, 16, "0.0.0.0:7000")
+	want(t, "SIO_WSK_SET_SENDTO_ADDRESS", h.ioctl(s4, wsk.SIO_WSK_SET_SENDTO_ADDRESS, addr("192.0.2.7:9")), wsk.STATUS_SUCCESS)
+	check(s4, 16, "0.0.0.0:7000")
+	remote(dual, "[::ffff:192.0.2.7]:9")
+	check(dual, 28, "[::ffff:192.0.2.1]:7001")
+	remote(dual, "[2001:db8::7]:9")
+	check(dual, 28, "[2001:db8::1]:7001")
+	remote(specific, "[2001:db8::7]:9")
+	check(specific, 28, "[2001:db8::9]:7002")
+	h.transport.SetLocal() // no route any more
+	check(dual, 28, "[::]:7001")
+}

@@ -177,6 +177,7 @@ func (e *endpoint) receive(list *wsk.Datagram) {
 		for d := list; d != nil; {
 			next := d.Next
 			d.Release()
+			e.t.late()
 			d = next
 		}
 		return
@@ -191,6 +192,12 @@ func (e *endpoint) receive(list *wsk.Datagram) {
 	if done != nil {
 		done()
 	}
+}
+
+func (t *Transport) late() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Late++
 }
 
 // whenClosed takes what a close has to call, once nothing is being received any more. The mutex is held.

@@ -38,9 +38,10 @@ type Counts struct {
 	Cancelled int // of those, cancelled by their IRP or by Abort
 	Pending   int // operations held
 
-	Arrived    int // datagrams handed to sockets
+	Arrived    int // datagrams lent to sockets
 	Lent       int // of those, not given back yet
 	Kept       int // calls of Keep
+	Late       int // of those that arrived, not handed over because the socket was closed meanwhile
 	Configured int // calls of Configure
 }
 
