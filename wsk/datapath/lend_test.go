@@ -141,6 +141,31 @@ func TestReleaseFromElsewhere(t *testing.T) {
 	}
 }
 
+// TestReleaseWhileAsleep: nobody but the releasing goroutine can fill the ring of a receiver that sleeps.
+func TestReleaseWhileAsleep(t *testing.T) {
+	const chunks = 16
+	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{RxChunks: chunks}})
+	p := bind(t, dp, "10.77.0.1:7806")
+	h := new(hoard)
+	p.setHook(h.take)
+	s := dp.knownDevice(lab.A.If.Index()).opened()[0].rx.current()
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	for i := range chunks / 2 {
+		sendNumbered(t, sender, p.addr(), i, 1, h.count)
+	}
+	eventually(t, "the receiver to sleep", func() bool {
+		s.fillMu.Lock()
+		defer s.fillMu.Unlock()
+		return s.idle && s.lent == chunks/2
+	})
+	h.release()
+	s.fillMu.Lock()
+	defer s.fillMu.Unlock()
+	if n := s.fill.Pending(); n != chunks {
+		t.Errorf("%d of %d chunks are in the fill ring", n, chunks)
+	}
+}
+
 // TestDoubleRelease panics, in both sorts of memory.
 func TestDoubleRelease(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
@@ -260,6 +285,11 @@ func TestStopInsideCallback(t *testing.T) {
 	done := make(chan struct{})
 	p.setHook(func(list *wsk.Datagram) {
 		p.Close(func() { close(done) }) // from inside: must not wait for itself
+		select {
+		case <-done:
+			t.Error("the close is done while a callback runs")
+		case <-time.After(50 * time.Millisecond): // it had its chance
+		}
 		p.record(list)
 	})
 	if err := sender.Send(p.addr(), numbered(2)); err != nil {

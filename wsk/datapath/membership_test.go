@@ -125,6 +125,9 @@ func TestMemberships(t *testing.T) {
 					if status := p.Change(leave); status != wsk.STATUS_NOT_FOUND {
 						t.Errorf("second leave: %v", status)
 					}
+					if n := len(p.companion.groups); n != 0 {
+						t.Errorf("%d sockets are left on the group", n)
+					}
 					silent("after leaving")
 				}
 				mustSucceed(t, "join before close", p.Change(join))

@@ -232,6 +232,10 @@ func FuzzReceivedFrame(f *testing.F) {
 	if st := <-done; st != wsk.STATUS_SUCCESS {
 		f.Fatal(st)
 	}
+	ep := open.(*endpoint)
+	dp.portsMu.Lock() // the port of the seeds too, whichever was free
+	dp.demux.update(7972, func(p *portTable) { p.insert(bound{ep: ep, any4: true, any6: true}) })
+	dp.portsMu.Unlock()
 	u := rx.UMEM()
 	chunk := 0
 	f.Fuzz(func(t *testing.T, b []byte) {

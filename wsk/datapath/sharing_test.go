@@ -158,19 +158,29 @@ func TestPortOwnership(t *testing.T) {
 			req := wsk.BindRequest{Local: ap, ReuseAddress: reuse}
 			p, status := tryBind(t, dp, req)
 			mustSucceed(t, "bind", status)
-			p2 := p
-			if reuse { // two of ours, so that a shared bind was made
-				p2, status = tryBind(t, dp, req)
-				mustSucceed(t, "shared bind", status)
+			refused := func(when string) {
+				t.Helper()
+				for _, theirs := range []string{local, fmt.Sprintf("0.0.0.0:%d", ap.Port()), fmt.Sprintf("10.77.0.1:%d", ap.Port())} {
+					if fd, err := bindForeign(t, lab, theirs, true); err == nil {
+						t.Errorf("%s: another program has bound %s beside our %s", when, theirs, local)
+						unix.Close(fd)
+					}
+				}
 			}
-			for _, theirs := range []string{local, fmt.Sprintf("0.0.0.0:%d", ap.Port()), fmt.Sprintf("10.77.0.1:%d", ap.Port())} {
-				if fd, err := bindForeign(t, lab, theirs, true); err == nil {
-					t.Errorf("another program has bound %s beside our %s", theirs, local)
-					unix.Close(fd)
+			refused("one of ours")
+			if reuse { // a shared bind leaves neither socket open to others
+				for _, older := range []bool{true, false} {
+					p2, status := tryBind(t, dp, req)
+					mustSucceed(t, "shared bind", status)
+					refused("two of ours")
+					if older {
+						p, p2 = p2, p
+					}
+					p2.close()
+					refused("the one that is left")
 				}
 			}
 			p.close()
-			p2.close()
 			fd, err := bindForeign(t, lab, local, true)
 			if err != nil {
 				t.Fatalf("the port is not free after close: %v", err)
