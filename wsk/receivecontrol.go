@@ -53,20 +53,22 @@ func (sn *snapshot) receiveControl(b []byte, d *Datagram) (used int, whole bool)
 	if want == 0 && d.Segment == 0 {
 		return 0, true
 	}
+	if len(b) >= maxReceiveControl {
+		return len(appendReceiveControl(b[:0], want, d, is4)), true
+	}
 	var room [maxReceiveControl]byte
 	control := appendReceiveControl(room[:0], want, d, is4)
-	if len(control) <= len(b) {
-		return copy(b, control), true
-	}
-	it := CMsgs(control)
-	for m, ok := it.Next(); ok; m, ok = it.Next() {
-		n := CMsgSpace(len(m.Data))
-		if used+CMsgLen(len(m.Data)) > len(b) {
+	at := 0
+	for at < len(control) {
+		n := int(binary.LittleEndian.Uint64(control[at:])) // cmsg_len, of our own making
+		if used+n > len(b) {
 			break
 		}
-		used += copy(b[used:], control[used:used+n]) // the last padding may be cut off
+		next := at + (n+7)&^7
+		used += copy(b[used:], control[at:next]) // the padding of the last may be cut off
+		at = next
 	}
-	return used, false
+	return used, at == len(control)
 }
 
 func appendReceiveControl(b []byte, want receiveObjects, d *Datagram, is4 bool) []byte {
