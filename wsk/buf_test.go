@@ -13,7 +13,6 @@ func chain(r *rand.Rand, data []byte, skip int) *MDL {
 	var head *MDL
 	tail := &head
 	first := append(bytes.Repeat([]byte{0xEE}, skip), data...)
-	data = data[:0]
 	cut := skip
 	if len(first) > skip {
 		cut += r.IntN(len(first) - skip + 1)

@@ -67,5 +67,3 @@ func appendCmsg(b []byte, level, typ int, data []byte) []byte {
 }
 
 func zoneOf(ifindex uint32) string { return strconv.FormatUint(uint64(ifindex), 10) }
-
-func nativeUint32(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
