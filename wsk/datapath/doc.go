@@ -13,6 +13,42 @@
 // the kick lock wakes the kernel, reads the completion ring and finds the operations of the chunks that came
 // back (kick.go). When the last frame of an operation is back, the trampoline (completions.go) completes its IRP.
 //
+// # A datagram arrives
+//
+//	frame ──► XDP program of the interface ──► RX ring of the queue ──► rxSocket ──┐
+//	              │ not ours, fragments, options, tagged otherwise …               ├──► wsk.Receiver
+//	              └──► the kernel's stack ──► companion socket ──► reader ─────────┘
+//
+// On the interfaces of Options.Receive a program redirects what the bound endpoints own (intake.go, ports.go). A goroutine per queue
+// takes frames off the RX ring in batches, checks lengths and checksums once more, finds the endpoint by the most specific
+// binding (rxframe.go, demux.go) and hands over lists of one cast (delivery.go). It sleeps in the runtime's poller,
+// on a socket of its own, because poll on a socket that sends would transmit (rxwait.go). Everything else, and everything
+// where there is no program, comes through the endpoint's kernel socket (companionrecv.go): reassembled fragments, IP options,
+// extension headers, frames above the chunk size, loopback, other interfaces, ICMP errors. Between the two ways there is no
+// order; within each, that of arrival. Neither buffers: that is the socket above, and the kernel below.
+//
+// A payload lies in its chunk of the UMEM until it is released (lend.go). A datagram that is kept leaves the UMEM when fewer than
+// a quarter of the chunks are free; below an eighth copies are delivered in the first place, so that no client can run the ring
+// dry. Every further receiver of a group's or broadcast datagram gets a copy. When the socket of a queue is replaced or closed,
+// its queue is free at once and its memory stays until the last datagram of it has come back.
+//
+// Checksums are verified here, for AF_XDP knows nothing of what the NIC found. On veth, bridge, macvlan, tun and dummy devices a
+// local sender leaves the UDP checksum to a device that never comes: the field then holds the sum of the pseudo-header
+// only. That is accepted on such devices, where no wire was passed, and counted as Partial; elsewhere it is a wrong checksum.
+// Frames for other stations (promiscuous mode) are dropped here, as the kernel would.
+//
+// # Ports, sharing, groups
+//
+// Every endpoint holds a kernel socket on its address and port, so no other program gets them, and the kernel's own ports are
+// refused to us. Winsock's sharing matrix is applied among the endpoints of one Datapath (sharing.go). Among sockets that share, a
+// unicast datagram goes to the most specific binding and of equals to the latest, whichever way it came; a
+// broadcast to all that are bound to any address; a group's datagram to all that have joined it on that interface and want
+// its source. A membership is real: the kernel joins too (membership.go), through a socket on the group where the endpoint is
+// bound to one unicast address (groupsocket.go). Unlike on Windows, an endpoint bound to one address gets no broadcasts, as the
+// kernel socket would not.
+//
+// The program sees frames before netfilter and the reverse path filter do: what it takes is not subject to either.
+//
 // # What else can happen
 //
 // A link that goes down holds its operations (linkstate.go). A device that is deleted fails them and kills the sockets that
@@ -24,4 +60,8 @@
 //
 // In the order in which they may be taken: a queue's kickMu, a queue's mu, a flow's mu; and on their own: a device's, a
 // companion's and a completions' mu. None is held over a completion routine or a system call, except kickMu over the kick.
+//
+// Receiving: any of the above before an rxQueue's mu, then an rxSocket's ringMu, then its fillMu. An endpoint's rxMu or the mu of its
+// memberships before Datapath.bindMu or portsMu, which are not taken together; they are held over the short system calls that
+// bind, join and write the program's maps. None is held over a delivery.
 package datapath

@@ -47,7 +47,7 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 	ep.dp.goRun(func() {
 		c, local, status := openCompanion(ep, req)
 		if status == wsk.STATUS_SUCCESS {
-			ep.companion, ep.local, ep.dual = c, local, req.DualStack
+			ep.adopt(c, local, req.DualStack)
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
 			}
@@ -57,6 +57,16 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 			ep.receive()
 		}
 	})
+}
+
+// adopt takes the companion socket, with the options that were set before there was one.
+func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) {
+	ep.members.mu.Lock()
+	ep.companion, ep.local, ep.dual = c, local, dual
+	ep.members.mu.Unlock()
+	if o := *ep.options.Load(); o != (wsk.ReceiveOptions{}) {
+		c.setReceive(o)
+	}
 }
 
 // receive lets datagrams in. It comes after the callback of Bind, whose routine may have closed the endpoint: what

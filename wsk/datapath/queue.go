@@ -11,7 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// queue is one transmit queue of a device: an AF_XDP socket, the chunks in it, and the operations they carry.
+// queue is one queue of a device: an AF_XDP socket, the chunks in it, and the operations they carry. Where the device receives,
+// rx is the other half of the same socket.
 //
 // Two locks, always taken in this order:
 //
