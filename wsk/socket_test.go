@@ -224,7 +224,7 @@ func TestGetLocalAddress(t *testing.T) {
 // wsk.md §10 item 25, §9.1.
 func TestGetLocalAddressConnected(t *testing.T) {
 	h := newHost(t)
-	h.transport.SetLocal(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("fe80::1"))
+	h.transport.SetLocal(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::9"))
 	remote := func(s *wsk.Socket, to string) {
 		t.Helper()
 		want(t, "SIO_WSK_SET_REMOTE_ADDRESS "+to, h.ioctl(s, wsk.SIO_WSK_SET_REMOTE_ADDRESS, addr(to)), wsk.STATUS_SUCCESS)
