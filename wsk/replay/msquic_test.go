@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replay
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// quicInbox collects what a client was told.
+type quicInbox struct {
+	t           *testing.T
+	datagrams   chan quicDatagram
+	unreachable chan netip.AddrPort
+}
+
+// listen makes q report to an inbox. It comes before the first binding.
+func (q *quic) listen() *quicInbox {
+	in := &quicInbox{t: q.t, datagrams: make(chan quicDatagram, 10_000), unreachable: make(chan netip.AddrPort, 100)}
+	q.receive = func(_ *quicBinding, d quicDatagram) { in.datagrams <- d }
+	q.unreachable = func(_ *quicBinding, remote netip.AddrPort) { in.unreachable <- remote }
+	return in
+}
+
+func (in *quicInbox) next() quicDatagram {
+	in.t.Helper()
+	return take(in.t, "a datagram", in.datagrams)
+}
+
+// take receives from a channel of a client.
+func take[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-testenv.Context(t, waitLimit).Done():
+		t.Fatalf("%s does not come within %v", what, waitLimit)
+		panic("not reached")
+	}
+}
+
+// finish ends a client: nothing that it allocated is left.
+func (q *quic) finish(bindings ...*quicBinding) {
+	q.t.Helper()
+	for _, b := range bindings {
+		b.delete()
+	}
+	q.close() // while the closes may still be pending
+	for _, b := range bindings {
+		if b.deleted.Load() != 1 {
+			q.t.Error("WskDeregister returned before a close had completed")
+		}
+	}
+	if blocks, freed := q.blocks.Load(), q.blocksFreed.Load(); blocks != freed {
+		q.t.Errorf("%d of %d send blocks freed", freed, blocks)
+	}
+}
+
+// TestMsquicClient is a connected binding: it sends to its fixed remote address without packet information, as a batch of
+// nodes and as one buffer to be cut, and gets everything back.
+//
+// wsk.md §9.1, §10 items 27, 48, 51, 54, 64 and 66; issue 3, 2.
+func TestMsquicClient(t *testing.T) {
+	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
+		for _, six := range []bool{false, true} {
+			t.Run(version(six), func(t *testing.T) {
+				p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(six), 0), true)
+				q := newQuic(t, r)
+				if !q.segmentation || !q.coalescing || !q.dscp {
+					t.Errorf("the probes found segmentation %v, coalescing %v, DSCP %v", q.segmentation, q.coalescing, q.dscp)
+				}
+				in := q.listen()
+				b, status := q.newBinding(quicConfig{remote: p.addr, interfaceIndex: uint32(r.lab.A.If.Index()), owner: new(wsk.EPROCESS)})
+				if !status.Success() {
+					t.Fatal(status)
+				}
+				// A client ignores what comes to another address than that of its path, which it learned when it was made.
+				if got := b.local(); got.Addr() != r.a(six) && got.Addr() != second(six) || got.Port() == 0 {
+					t.Fatalf("the local address is %v, want that of the route, %v or %v", got, r.a(six), second(six))
+				}
+				for _, segment := range []uint32{0, 1200} {
+					q.conversation(b, p, in, segment)
+				}
+				q.finish(b)
+			})
+		}
+		r.checkArrivals()
+	})
+}
+
+// conversation sends packets of up to 1200 bytes and compares what the peer gets and what comes back. No more is under way
+// than fits the default receive buffers of the kernel.
+func (q *quic) conversation(b *quicBinding, p *peer, in *quicInbox, segment uint32) {
+	const window = 32
+	var sent [][]byte
+	for round := range 40 {
+		s := q.newBlock(segment, quicECN, quicDSCP)
+		sizes := []int{1200, 1200, 1200, 1 + round*29}
+		if round == 0 {
+			sizes = []int{1}
+		}
+		for _, n := range sizes {
+			packet := pattern(n, round*4+len(sent))
+			s.add(packet)
+			sent = append(sent, packet)
+		}
+		if status := b.send(b.local(), 0, p.addr, s); !status.Success() {
+			q.t.Errorf("WskSendMessages: %v", status)
+		}
+		if len(sent) >= window || round == 39 {
+			q.compare(b, p, in, sent)
+			sent = sent[:0]
+		}
+	}
+}
+
+// What the packets of a conversation carry: ECT(0) and AF11.
+const (
+	quicECN  = 2
+	quicDSCP = 10
+)
+
+// compare takes packets off the peer and their echoes off the client.
+func (q *quic) compare(b *quicBinding, p *peer, in *quicInbox, sent [][]byte) {
+	t := q.t
+	t.Helper()
+	for i, got := range p.wait(len(sent)) {
+		if !bytes.Equal(got.data, sent[i]) {
+			t.Fatalf("datagram %d differs: %d bytes, want %d", i, len(got.data), len(sent[i]))
+		}
+		if got.from != b.local() || got.tos != quicDSCP<<2|quicECN || got.ttl != 128 {
+			t.Fatalf("datagram %d from %v, TOS %#x, TTL %d", i, got.from, got.tos, got.ttl)
+		}
+	}
+	for i := range sent {
+		d := in.next()
+		if !bytes.Equal(d.data, sent[i]) {
+			t.Fatalf("echo %d differs: %d bytes, want %d", i, len(d.data), len(sent[i]))
+		}
+		if d.local != b.local() || d.remote != p.addr || d.ecn != quicECN || d.ttl != peerTTL {
+			t.Fatalf("echo %d from %v to %v, ECN %d, TTL %d", i, d.remote, d.local, d.ecn, d.ttl)
+		}
+	}
+}
+
+// TestMsquicServer is an unconnected binding: it answers IPv4 and IPv6 peers on one socket, each from the address that it
+// was asked at, which only packet information can tell.
+//
+// wsk.md §9.1, §10 items 25, 49 and 64; issue 3, 2.
+func TestMsquicServer(t *testing.T) {
+	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
+		q := newQuic(t, r)
+		q.unreachable = func(_ *quicBinding, remote netip.AddrPort) { t.Errorf("%v is said to be unreachable", remote) }
+		q.receive = func(b *quicBinding, d quicDatagram) { // answers from inside of the callback
+			if index := uint32(r.lab.A.If.Index()); d.ifIndex != index {
+				t.Errorf("came in through interface %d, want %d", d.ifIndex, index)
+			}
+			s := q.newBlock(1200, uint8(d.ecn&2), 0) // congestion experienced can't be sent
+			s.add(d.data)
+			s.add([]byte{byte(d.ecn), byte(d.ttl)})
+			b.send(d.local, d.ifIndex, d.remote, s)
+		}
+		b, status := q.newBinding(quicConfig{local: netip.MustParseAddrPort("[::]:4433")})
+		if !status.Success() {
+			t.Fatal(status)
+		}
+		for _, six := range []bool{false, true} {
+			p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(six), 0), false)
+			for i, to := range []netip.Addr{r.a(six), second(six), r.a(six)} {
+				for ecn := range 4 {
+					request := pattern(1200, i*4+ecn)
+					p.send(netip.AddrPortFrom(to, 4433), request, sending{tos: ecn, ttl: 40 + i})
+					answer := p.wait(2)
+					if want := netip.AddrPortFrom(to, 4433); answer[0].from != want || answer[1].from != want {
+						t.Errorf("the answer comes from %v, asked was %v", answer[0].from, want)
+					}
+					if !bytes.Equal(answer[0].data, request) || !bytes.Equal(answer[1].data, []byte{byte(ecn), byte(40 + i)}) {
+						t.Errorf("%s, ECN %d: the answer is %d bytes and %d", version(six), ecn, len(answer[0].data), answer[1].data)
+					}
+					if answer[0].tos != ecn&2 {
+						t.Errorf("the answer has TOS %#x, want %#x", answer[0].tos, ecn&2)
+					}
+				}
+			}
+		}
+		q.finish(b)
+		r.checkArrivals()
+	})
+}
+
+// TestMsquicCoalesced: what the kernel has put together comes as one indication with its segment size and is taken apart; what
+// came one by one the same client takes as it is. With offloads a veth hands segments over in one piece.
+//
+// wsk.md §5.3, §10 item 66.
+func TestMsquicCoalesced(t *testing.T) {
+	eachMode(t, rigOptions{top: testenv.Topology{Offloads: true}}, func(t *testing.T, r *rig) {
+		q := newQuic(t, r)
+		in := q.listen()
+		b, status := q.newBinding(quicConfig{local: netip.MustParseAddrPort("[::]:4434")})
+		if !status.Success() {
+			t.Fatal(status)
+		}
+		for _, six := range []bool{false, true} {
+			p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(six), 0), false)
+			data := pattern(20*1200+321, 1)
+			p.send(netip.AddrPortFrom(r.a(six), 4434), data, sending{segment: 1200})
+			coalesced := 0
+			for rest := data; len(rest) > 0; {
+				n := min(1200, len(rest))
+				d := in.next()
+				if !bytes.Equal(d.data, rest[:n]) || d.remote != p.addr {
+					t.Fatalf("%s: %d bytes from %v, want %d", version(six), len(d.data), d.remote, n)
+				}
+				if d.coalesced {
+					coalesced++
+				}
+				rest = rest[n:]
+			}
+			if !r.xdp && coalesced != 21 {
+				t.Errorf("%s: %d messages came coalesced, want all 21", version(six), coalesced)
+			}
+		}
+		q.finish(b)
+	})
+}
+
+// TestMsquicUnreachable: an ICMP error comes as an indication that names the destination, on connected and other bindings. The
+// send itself has succeeded.
+//
+// wsk.md §8.6, §10 item 67; issue 3, 2.
+func TestMsquicUnreachable(t *testing.T) {
+	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
+		q := newQuic(t, r)
+		in := q.listen()
+		server, status := q.newBinding(quicConfig{})
+		if !status.Success() {
+			t.Fatal(status)
+		}
+		all := []*quicBinding{server}
+		for i, six := range []bool{false, true} {
+			nobody := netip.AddrPortFrom(r.b(six), uint16(9990+i))
+			client, status := q.newBinding(quicConfig{remote: nobody})
+			if !status.Success() {
+				t.Fatal(status)
+			}
+			all = append(all, client)
+			for _, b := range []*quicBinding{client, server} {
+				s := q.newBlock(0, 0, 0)
+				s.add(pattern(1200, 0))
+				if status := b.send(netip.AddrPortFrom(r.a(six), 0), 0, nobody, s); !status.Success() {
+					t.Errorf("WskSendMessages: %v", status)
+				}
+				if got := take(t, "the ICMP error", in.unreachable); got != nobody {
+					t.Errorf("%v is said to be unreachable, and %v is", got, nobody)
+				}
+			}
+		}
+		if len(in.datagrams) != 0 {
+			t.Errorf("%d datagrams out of nowhere", len(in.datagrams))
+		}
+		q.finish(all...)
+	})
+}
+
+// TestMsquicFailures: whatever becomes of a send, its block is freed by the routine, once. Nobody looks at the return.
+//
+// wsk.md §9.1, §10 items 13 to 16.
+func TestMsquicFailures(t *testing.T) {
+	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
+		q := newQuic(t, r)
+		q.listen()
+		b, status := q.newBinding(quicConfig{})
+		if !status.Success() {
+			t.Fatal(status)
+		}
+		local, peer := netip.AddrPortFrom(r.a(false), 0), netip.AddrPortFrom(r.b(false), 9)
+		foreign := netip.MustParseAddrPort("192.0.2.1:0")
+		for _, tc := range []struct {
+			name          string
+			local, remote netip.AddrPort
+			size          int
+			ecn           uint8
+			segment       uint32
+		}{
+			{"too large for the path", local, peer, 1473, 0, 0},
+			{"segments too large for the path", local, peer, 1473, 0, 1473},
+			{"a source that is not ours", foreign, peer, 10, 0, 0},
+			{"no port", local, netip.AddrPortFrom(peer.Addr(), 0), 10, 0, 0},
+			{"no route", local, netip.MustParseAddrPort("198.51.100.1:9"), 10, 0, 0},
+			{"a wildcard", local, netip.MustParseAddrPort("0.0.0.0:9"), 10, 0, 0},
+			{"IPv6 packet information to an IPv4 peer", netip.AddrPortFrom(r.a(true), 0), peer, 10, 0, 0},
+		} {
+			freed := q.blocksFreed.Load()
+			s := q.newBlock(tc.segment, tc.ecn, 0)
+			s.add(make([]byte, tc.size))
+			done := make(chan wsk.NTSTATUS, 1)
+			irp := &s.irp
+			status := b.sendWatched(tc.local, tc.remote, s, done)
+			if end := take(t, tc.name, done); end.Success() || status != wsk.STATUS_PENDING && status != end {
+				t.Errorf("%s: returned %v, completed with %v", tc.name, status, end)
+			}
+			if q.blocksFreed.Load() != freed+1 || irp.PendingReturned && !s.freed.Load() {
+				t.Errorf("%s: the block was not freed", tc.name)
+			}
+		}
+		q.finish(b)
+	})
+}
+
+// sendWatched is send with a routine that also tells the status.
+func (b *quicBinding) sendWatched(local, remote netip.AddrPort, s *quicBlock, done chan<- wsk.NTSTATUS) wsk.NTSTATUS {
+	control := wsk.AppendPktinfo(nil, local.Addr(), 0)
+	if s.segment != 0 {
+		control = wsk.AppendSendMsgSize(control, s.segment)
+	}
+	c := b.quic.audit.arm(&s.irp, "WskSendMessages", func(irp *wsk.IRP, context any) wsk.NTSTATUS {
+		status := irp.IoStatus.Status
+		answer := quicSent(irp, context)
+		done <- status
+		return answer
+	}, s)
+	return c.returns(b.socket.SendMessages(s.first, 0, wsk.NewSockaddr(mapped(remote)), control, &s.irp))
+}
+
+// TestMsquicRundown: a binding that is being deleted refuses indications with STATUS_DEVICE_NOT_READY. They are dropped,
+// and the close completes while the peer goes on.
+//
+// wsk.md §8.1, §10 items 61 and 73.
+func TestMsquicRundown(t *testing.T) {
+	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
+		q := newQuic(t, r)
+		in := q.listen()
+		b, status := q.newBinding(quicConfig{local: netip.MustParseAddrPort("[::]:4435")})
+		if !status.Success() {
+			t.Fatal(status)
+		}
+		p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(false), 0), false)
+		to := netip.AddrPortFrom(r.a(false), 4435)
+		p.send(to, []byte("before"), sending{})
+		in.next()
+		b.rundown.wait(t)
+		socket := b.socket
+		for i := range 100 {
+			p.send(to, binary.BigEndian.AppendUint32(nil, uint32(i)), sending{})
+		}
+		testenv.Eventually(t, waitLimit, "refused datagrams", func() bool { return socket.ReceiveStatistics().Refused >= 100 })
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					p.send(to, []byte("during"), sending{})
+				}
+			}
+		}()
+		q.finish(b)
+		close(stop)
+		<-stopped
+		if n := len(in.datagrams); n != 0 {
+			t.Errorf("%d datagrams were accepted after the rundown", n)
+		}
+		if s := socket.ReceiveStatistics(); s.Retained != 0 || s.Buffered != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
