@@ -23,14 +23,14 @@ func (e *eventState) direct() bool { return e.enabled && e.open && !e.draining }
 // end disables the callback for good. With farewell, a callback that was enabled is to be told; it reports whether the
 // caller does that, or else the callback that returns last does.
 func (e *eventState) end(farewell bool) bool {
-	e.farewell = farewell && e.enabled && e.open
+	e.farewell = farewell && e.enabled
 	e.disable()
 	return e.takeFarewell()
 }
 
 // takeFarewell reports whether the nil indication is due now, and counts its callback as running.
 func (e *eventState) takeFarewell() bool {
-	if !e.farewell || e.running != 0 {
+	if !e.farewell || !e.open || e.running != 0 {
 		return false
 	}
 	e.farewell = false
@@ -240,6 +240,10 @@ func (s *Socket) opened() {
 	r := &s.recv
 	r.mu.Lock()
 	r.events.open = true
+	farewell := r.events.takeFarewell()
 	s.drainIfDue()
 	r.mu.Unlock()
+	if farewell {
+		s.indicateEnd()
+	}
 }

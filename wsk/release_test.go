@@ -4,6 +4,7 @@ package wsk_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -273,5 +274,30 @@ func TestDeadSocketTold(t *testing.T) {
 	h.transport.Kill()
 	if len(ends) != 1 || ends["on"] != 1 {
 		t.Errorf("told: %v", ends)
+	}
+}
+
+// With a static callback the device may go before the bind has completed: the client is told after that.
+func TestDeadSocketToldAfterBind(t *testing.T) {
+	h := newHost(t)
+	h.setStatic()
+	var bound atomic.Bool
+	ends := 0
+	s := h.eventSocketUnbound("0.0.0.0:1000", func(_ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
+		if ends++; list != nil || !bound.Load() {
+			t.Errorf("called with %p, bound %v", list, bound.Load())
+		}
+		return wsk.STATUS_SUCCESS
+	})
+	h.transport.HoldBinds(true)
+	irp := newCall(t)
+	status := s.Bind(addr("0.0.0.0:1000"), 0, &irp.IRP)
+	h.transport.Kill()
+	bound.Store(true)
+	h.transport.HoldBinds(false)
+	want(t, "Bind", irp.end("Bind", status), wsk.STATUS_SUCCESS)
+	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
+	if ends != 1 {
+		t.Errorf("told %d times", ends)
 	}
 }
