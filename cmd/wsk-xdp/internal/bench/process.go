@@ -133,6 +133,7 @@ func (s *sender) stop(patience time.Duration) error {
 		}
 		timer := time.NewTimer(patience)
 		defer timer.Stop()
+		defer reap(group)
 		select {
 		case <-s.ended:
 		case <-timer.C:
@@ -147,6 +148,22 @@ func (s *sender) stop(patience time.Duration) error {
 		return s.failure()
 	}
 	return nil
+}
+
+// adoptOrphans makes this process the parent of what the shells of other programs leave behind, until the end it
+// returns, so that it can be waited for: not every init does that.
+func adoptOrphans() (end func()) {
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	return func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
+}
+
+// reap waits for the orphans of a process group, which have been killed.
+func reap(group int) {
+	for {
+		if _, err := unix.Wait4(group, nil, 0, nil); err != nil && err != unix.EINTR {
+			return // nobody left
+		}
+	}
 }
 
 // failure is why a process ended, with what it said last. It has ended.

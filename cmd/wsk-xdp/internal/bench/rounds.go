@@ -44,6 +44,7 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	defer adoptOrphans()()
 	load := loadAverage()
 	var all []*comparison
 	var errs []error
