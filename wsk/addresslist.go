@@ -4,9 +4,10 @@ package wsk
 
 import "encoding/binary"
 
-// Layout of SOCKET_ADDRESS_LIST and SOCKET_ADDRESS on x64: iAddressCount INT 0, then from 8 on an entry of 16 bytes for each
-// address, {lpSockaddr pointer 0, iSockaddrLength INT 8}, and behind the entries the addresses themselves. Raw bytes can't
-// hold pointers here: in their place stands the distance of the address from the beginning of the list.
+// Layout of SOCKET_ADDRESS_LIST and SOCKET_ADDRESS on x64: iAddressCount INT 0, then from 8 on an entry of 16 bytes
+// for each address, {lpSockaddr pointer 0, iSockaddrLength INT 8}, and behind the entries the addresses themselves.
+// Raw bytes can't hold pointers here: in their place stands the distance of the address from the beginning of the
+// list.
 const (
 	sizeofListHead  = 8
 	sizeofListEntry = 16
@@ -27,8 +28,8 @@ func AppendAddressList(b []byte, list []SOCKADDR) []byte {
 	return b
 }
 
-// ParseAddressList reads a SOCKET_ADDRESS_LIST, the output of SIO_ADDRESS_LIST_QUERY and SIO_ADDRESS_LIST_SORT. The addresses lie in
-// b. It reports false when b is none.
+// ParseAddressList reads a SOCKET_ADDRESS_LIST, the output of SIO_ADDRESS_LIST_QUERY and SIO_ADDRESS_LIST_SORT. The
+// addresses lie in b. It reports false when b is none.
 func ParseAddressList(b []byte) ([]SOCKADDR, bool) {
 	if len(b) < sizeofListHead {
 		return nil, false

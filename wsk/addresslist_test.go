@@ -60,7 +60,8 @@ func TestAddressListQuery(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 56: SIO_ADDRESS_LIST_CHANGE: pending until the list of the socket's family changes, cancelled by Cancel and close.
+// wsk.md §10 item 56: SIO_ADDRESS_LIST_CHANGE: pending until the list of the socket's family changes, cancelled by
+// Cancel and close.
 func TestAddressListChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)

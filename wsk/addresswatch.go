@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// addressWatch knows the addresses of the host, and tells those who wait for them to change. It begins to look at the first
-// need, and ends with the provider.
+// addressWatch knows the addresses of the host, and tells those who wait for them to change. It begins to look at the
+// first need, and ends with the provider.
 type addressWatch struct {
 	begin sync.Once
 	now   atomic.Pointer[addressSet]

@@ -34,16 +34,17 @@ const (
 	NS_DNS = 12
 )
 
-// GetAddressInfo is WskGetAddressInfo: it translates a host name and a service name or port, either of which may be "", into
-// addresses. *result is set before irp completes with success, and is given back by [ProviderNPI.FreeAddressInfo]. hints may be nil. nameSpace is
-// NS_ALL or NS_DNS and provider nil. The owning process and thread mean nothing here and may be nil. Nothing that the arguments
-// point to is read after the return, save *result.
+// GetAddressInfo is WskGetAddressInfo: it translates a host name and a service name or port, either of which may be
+// "", into addresses. *result is set before irp completes with success, and is given back by
+// [ProviderNPI.FreeAddressInfo]. hints may be nil. nameSpace is NS_ALL or NS_DNS and provider nil. The owning process
+// and thread mean nothing here and may be nil. Nothing that the arguments point to is read after the return, save
+// *result.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; no result; neither
-// name; hints that contradict themselves, or with flags other than the AI_ ones here), STATUS_NOT_SUPPORTED (another name
-// space or provider), STATUS_INVALID_HANDLE or STATUS_CANCELLED. A pending one completes, Information being 0, with
-// STATUS_SUCCESS, STATUS_NOT_FOUND (no such name or service), STATUS_IO_TIMEOUT, STATUS_NETWORK_BUSY (try again) or
-// STATUS_CANCELLED. It never blocks. [Deregister] waits for it.
+// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing
+// completes; no result; neither name; hints that contradict themselves, or with flags other than the AI_ ones here),
+// STATUS_NOT_SUPPORTED (another name space or provider), STATUS_INVALID_HANDLE or STATUS_CANCELLED. A pending one
+// completes, Information being 0, with STATUS_SUCCESS, STATUS_NOT_FOUND (no such name or service), STATUS_IO_TIMEOUT,
+// STATUS_NETWORK_BUSY (try again) or STATUS_CANCELLED. It never blocks. [Deregister] waits for it.
 func (npi *ProviderNPI) GetAddressInfo(nodeName, serviceName string, nameSpace uint32, provider *GUID, hints *AddrInfo,
 	result **AddrInfo, owningProcess *EPROCESS, owningThread *ETHREAD, irp *IRP,
 ) NTSTATUS {
@@ -77,7 +78,8 @@ func (npi *ProviderNPI) GetAddressInfo(nodeName, serviceName string, nameSpace u
 	})
 }
 
-// FreeAddressInfo is WskFreeAddressInfo. The garbage collector frees the list; it must not be used any more all the same.
+// FreeAddressInfo is WskFreeAddressInfo. The garbage collector frees the list; it must not be used any more all the
+// same.
 func (npi *ProviderNPI) FreeAddressInfo(list *AddrInfo) { _ = list }
 
 // addressQuery is what GetAddressInfo was asked.

@@ -4,13 +4,13 @@ package wsk
 
 import "net/netip"
 
-// Bind is WskBind: it gives the socket its local address, unicast, multicast or wildcard, with port 0 for a free port of
-// 49152–65535. local is read during the call. flags is reserved and 0.
+// Bind is WskBind: it gives the socket its local address, unicast, multicast or wildcard, with port 0 for a free port
+// of 49152–65535. local is read during the call. flags is reserved and 0.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP, flags,
-// no address, another family, too short), STATUS_INVALID_DEVICE_STATE (already bound or being bound),
-// STATUS_INVALID_ADDRESS_COMPONENT (a v4-mapped address while IPV6_V6ONLY is on), STATUS_NOT_IMPLEMENTED (a listening socket).
-// The IRP of a pending bind completes with success, Information 0, or with STATUS_ADDRESS_ALREADY_EXISTS,
+// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP, flags, no
+// address, another family, too short), STATUS_INVALID_DEVICE_STATE (already bound or being bound),
+// STATUS_INVALID_ADDRESS_COMPONENT (a v4-mapped address while IPV6_V6ONLY is on), STATUS_NOT_IMPLEMENTED (a listening
+// socket). The IRP of a pending bind completes with success, Information 0, or with STATUS_ADDRESS_ALREADY_EXISTS,
 // STATUS_ACCESS_DENIED, STATUS_INVALID_ADDRESS_COMPONENT (not a local address) or STATUS_TOO_MANY_ADDRESSES (no free
 // port); after a failure the socket can be bound again. Close waits for a pending bind.
 func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
@@ -91,11 +91,11 @@ func (s *Socket) bound(local netip.AddrPort, status NTSTATUS) {
 	})
 }
 
-// GetLocalAddress is WskGetLocalAddress: it stores the bound address, 16 or 28 bytes by the socket's family, in
-// local before irp completes. After a wildcard bind that is the wildcard with the port in use; while
+// GetLocalAddress is WskGetLocalAddress: it stores the bound address, 16 or 28 bytes by the socket's family, in local
+// before irp completes. After a wildcard bind that is the wildcard with the port in use; while
 // SIO_WSK_SET_REMOTE_ADDRESS is set, the source address that the route to the remote address has, as connecting gives
-// elsewhere, if the transport knows routes. msquic relies on it: it ignores what comes to another address than the one that it has
-// got from here, and chooses its control data by the family of it.
+// elsewhere, if the transport knows routes. msquic relies on it: it ignores what comes to another address than the
+// one that it has got from here, and chooses its control data by the family of it.
 //
 // Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER
 // (no IRP or no local) or STATUS_BUFFER_TOO_SMALL.

@@ -4,27 +4,27 @@ package wsk
 
 import "encoding/binary"
 
-// ControlClient is WskControlClient. input and output are raw bytes, read and written during the call. outputSizeReturned, if not nil,
-// is set to the number of bytes written, or needed.
+// ControlClient is WskControlClient. input and output are raw bytes, read and written during the call.
+// outputSizeReturned, if not nil, is set to the number of bytes written, or needed.
 //
-//   - WSK_TRANSPORT_LIST_QUERY stores the transports, an array of WSK_TRANSPORT (see [Transport structure]) that is empty when
-//     the provider has been detached. outputSizeReturned is required. Too small an output, size 0 included, is
-//     STATUS_BUFFER_OVERFLOW.
-//   - WSK_TRANSPORT_LIST_CHANGE needs an IRP, which stays pending until a provider is attached or detached. Cancel and [Deregister]
-//     end it with STATUS_CANCELLED.
-//   - WSK_CACHE_SD caches a self-relative SECURITY_DESCRIPTOR and stores its handle of 8 bytes, in C a pointer; WSK_RELEASE_SD gives one
-//     reference back. What can't be read as a descriptor, and an unknown handle, is STATUS_INVALID_PARAMETER. See
-//     [ProviderNPI.CacheSecurityDescriptor].
-//   - WSK_SET_STATIC_EVENT_CALLBACKS takes an [EventCallbackControl]: those events that fit a socket's category are on for every
-//     socket that is made from now on, as soon as it is bound, for good.
-//   - WSK_TDI_BEHAVIOR takes a ULONG, 0 or WSK_TDI_BEHAVIOR_BYPASS_TDI. There is no TDI, so it is bypassed in any case.
+//   - WSK_TRANSPORT_LIST_QUERY stores the transports, an array of WSK_TRANSPORT (see [TransportInfo]) that is
+//     empty when the provider has been detached. outputSizeReturned is required. Too small an output, size 0
+//     included, is STATUS_BUFFER_OVERFLOW.
+//   - WSK_TRANSPORT_LIST_CHANGE needs an IRP, which stays pending until a provider is attached or detached. Cancel
+//     and [Deregister] end it with STATUS_CANCELLED.
+//   - WSK_CACHE_SD caches a self-relative SECURITY_DESCRIPTOR and stores its handle of 8 bytes, in C a pointer;
+//     WSK_RELEASE_SD gives one reference back. What can't be read as a descriptor, and an unknown handle, is
+//     STATUS_INVALID_PARAMETER. See [ProviderNPI.CacheSecurityDescriptor].
+//   - WSK_SET_STATIC_EVENT_CALLBACKS takes an [EventCallbackControl]: those events that fit a socket's category are
+//     on for every socket that is made from now on, as soon as it is bound, for good.
+//   - WSK_TDI_BEHAVIOR takes a ULONG, 0 or WSK_TDI_BEHAVIOR_BYPASS_TDI. There is no TDI, so it is bypassed in any
+//     case.
 //   - WSK_TDI_DEVICENAME_MAPPING is STATUS_NOT_SUPPORTED, since there are no TDI devices to map to.
 //
-// The last three come before the first socket, else they are STATUS_INVALID_DEVICE_STATE. An IRP where there must be none is
-// STATUS_INVALID_PARAMETER and completes with that; so does the lack of one where there must be one. An unknown code is
-// STATUS_NOT_SUPPORTED. It does not block and may be called from completion routines.
-//
-// [Transport structure]: https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport
+// WSK_SET_STATIC_EVENT_CALLBACKS and WSK_TDI_BEHAVIOR come before the first socket, else they are
+// STATUS_INVALID_DEVICE_STATE. An IRP where there must be
+// none is STATUS_INVALID_PARAMETER and completes with that; so does the lack of one where there must be one. An
+// unknown code is STATUS_NOT_SUPPORTED. It does not block and may be called from completion routines.
 func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, outputSizeReturned *uintptr,
 	irp *IRP,
 ) NTSTATUS {
@@ -49,7 +49,9 @@ func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, 
 	return status
 }
 
-func (npi *ProviderNPI) controlClient(code uint32, input, output []byte, sized, cancelled bool, irp *IRP) (int, NTSTATUS) {
+func (npi *ProviderNPI) controlClient(code uint32, input, output []byte, sized, cancelled bool,
+	irp *IRP,
+) (int, NTSTATUS) {
 	c := npi.Client
 	if cancelled {
 		return 0, STATUS_CANCELLED
@@ -82,7 +84,8 @@ func (npi *ProviderNPI) controlClient(code uint32, input, output []byte, sized, 
 }
 
 // allEvents are the events of all categories, which WSK_SET_STATIC_EVENT_CALLBACKS may mix.
-const allEvents = WSK_EVENT_SEND_BACKLOG | WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_RECEIVE_FROM | WSK_EVENT_ACCEPT
+const allEvents = WSK_EVENT_SEND_BACKLOG | WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_RECEIVE_FROM |
+	WSK_EVENT_ACCEPT
 
 func (c *Client) setStaticEvents(input []byte) NTSTATUS {
 	var control EventCallbackControl

@@ -61,7 +61,8 @@ func TestTransportListQuery(t *testing.T) {
 	}
 }
 
-// wsk.md §2.3 and §10 item 8 (f): the list change IRP: pending until a provider comes or goes, cancelled by Cancel and Deregister.
+// wsk.md §2.3 and §10 item 8 (f): the list change IRP: pending until a provider comes or goes, cancelled by Cancel
+// and Deregister.
 func TestTransportListChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)
@@ -101,7 +102,8 @@ func TestTransportListChange(t *testing.T) {
 	})
 }
 
-// Another registration's pending change is not Deregister's business, and one that comes while deregistering does not wait.
+// Another registration's pending change is not Deregister's business, and one that comes while deregistering does not
+// wait.
 func TestTransportListChangeOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)

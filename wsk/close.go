@@ -2,15 +2,15 @@
 
 package wsk
 
-// Close is WskCloseSocket. From now on every call on the socket but Release ends in STATUS_FILE_CLOSED, a second Close too. Receives and
-// sends that wait in the provider are cancelled with STATUS_CANCELLED; sends already with the kernel complete as they would
-// have; what is buffered is dropped. When the last IRP has completed, the last event callback has returned and the port is
-// free, irp completes with STATUS_SUCCESS. Indications that the client has kept are not released: it does that itself,
-// before or after.
+// Close is WskCloseSocket. From now on every call on the socket but Release ends in STATUS_FILE_CLOSED, a second
+// Close too. Receives and sends that wait in the provider are cancelled with STATUS_CANCELLED; sends already with the
+// kernel complete as they would have; what is buffered is dropped. When the last IRP has completed, the last event
+// callback has returned and the port is free, irp completes with STATUS_SUCCESS. Indications that the client has kept
+// are not released: it does that itself, before or after.
 //
 // Returns STATUS_PENDING, or STATUS_INVALID_PARAMETER and nothing is closed when irp is nil. A cancelled IRP closes
-// all the same. Close may be called from a completion routine or a callback of this very socket, and while other goroutines are in
-// a call on it, which Windows forbids.
+// all the same. Close may be called from a completion routine or a callback of this very socket, and while other
+// goroutines are in a call on it, which Windows forbids.
 func (s *Socket) Close(irp *IRP) NTSTATUS {
 	if irp == nil {
 		return STATUS_INVALID_PARAMETER
@@ -41,8 +41,8 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 	return STATUS_PENDING
 }
 
-// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that.
-// entered is read last: if it equals the other two then, everything that had entered was over at that moment, and whatever
+// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that. entered is
+// read last: if it equals the other two then, everything that had entered was over at that moment, and whatever
 // enters later sees the socket closed and does not touch the endpoint.
 func (s *Socket) tearDown() {
 	finished, left := s.finished.Load(), s.left.Load()

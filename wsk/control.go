@@ -10,20 +10,21 @@ import "encoding/binary"
 // (IP_UNICAST_IF, IP_MULTICAST_IF, addresses).
 //
 // irp is required for SOL_SOCKET options other than SO_WSK_EVENT_CALLBACK, for the two fixed addresses and for
-// SIO_ADDRESS_LIST_CHANGE. Otherwise it is optional, since everything else is done at once. Without an IRP outputSizeReturned, if not nil,
-// is set to the number of bytes written; with one it is ignored.
+// SIO_ADDRESS_LIST_CHANGE. Otherwise it is optional, since everything else is done at once. Without an IRP
+// outputSizeReturned, if not nil, is set to the number of bytes written; with one it is ignored.
 //
 // Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_PARAMETER (request type; IRP missing; size or value
-// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_BUFFER_OVERFLOW (the output of SIO_ADDRESS_LIST_QUERY or _SORT,
-// with the size needed as Information), STATUS_INVALID_DEVICE_STATE (an option that must be
-// set before bind, or something that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
-// provider or its transport does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category, or the disabling of a
-// static callback), STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED, STATUS_FILE_CLOSED or
-// STATUS_FILE_FORCED_CLOSED. STATUS_PENDING comes from SIO_ADDRESS_LIST_CHANGE, until the addresses change or the IRP is cancelled,
-// and from disabling the callback with an IRP while it runs, until it has returned; without an IRP that is STATUS_EVENT_PENDING.
+// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_BUFFER_OVERFLOW (the output of
+// SIO_ADDRESS_LIST_QUERY or _SORT, with the size needed as Information), STATUS_INVALID_DEVICE_STATE (an option that
+// must be set before bind, or something that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
+// provider or its transport does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category, or the
+// disabling of a static callback), STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED,
+// STATUS_FILE_CLOSED or STATUS_FILE_FORCED_CLOSED. STATUS_PENDING comes from SIO_ADDRESS_LIST_CHANGE, until the
+// addresses change or the IRP is cancelled, and from disabling the callback with an IRP while it runs, until it has
+// returned; without an IRP that is STATUS_EVENT_PENDING.
 //
-// It does not block and may be called from completion routines and callbacks, save SIO_ADDRESS_LIST_QUERY, _CHANGE, _SORT and
-// SIO_ROUTING_INTERFACE_QUERY, which may take system calls.
+// It does not block and may be called from completion routines and callbacks, save SIO_ADDRESS_LIST_QUERY, _CHANGE,
+// _SORT and SIO_ROUTING_INTERFACE_QUERY, which may take system calls.
 func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level uint32, input, output []byte,
 	outputSizeReturned *uintptr, irp *IRP,
 ) NTSTATUS {

@@ -31,8 +31,8 @@ func (s *Socket) ioctl(sn *snapshot, code uint32, input, output []byte, irp *IRP
 	return 0, STATUS_NOT_SUPPORTED // SIO_WSK_REGISTER_EXTENSION too: there are no extensions
 }
 
-// reportResets takes the switch that makes ICMP errors fail receives. Here they never do (IP_RECVERR reports them), so only
-// off can be set.
+// reportResets takes the switch that makes ICMP errors fail receives. Here they never do (IP_RECVERR reports them),
+// so only off can be set.
 func reportResets(input []byte) NTSTATUS {
 	if len(input) != 4 {
 		return STATUS_INVALID_PARAMETER
@@ -43,9 +43,9 @@ func reportResets(input []byte) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// setFixed sets one of the two fixed addresses, or clears it with empty input. Of two set addresses the one set last is
-// the destination; clearing it brings back the other. The remote address also is the only sender that the socket listens
-// to, also of what it has buffered already.
+// setFixed sets one of the two fixed addresses, or clears it with empty input. Of two set addresses the one set last
+// is the destination; clearing it brings back the other. The remote address also is the only sender that the socket
+// listens to, also of what it has buffered already.
 func (sn *snapshot) setFixed(field *fixedAddress, input []byte) NTSTATUS {
 	switch {
 	case sn.refuse != STATUS_SUCCESS: // closed since the call began

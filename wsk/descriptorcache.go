@@ -49,7 +49,8 @@ func (c *Client) cacheDescriptor(input, output []byte) (int, NTSTATUS) {
 	return sizeofHandle, STATUS_SUCCESS
 }
 
-// releaseDescriptor is WSK_RELEASE_SD. With the last reference the handle ends; sockets that have the descriptor keep it.
+// releaseDescriptor is WSK_RELEASE_SD. With the last reference the handle ends; sockets that have the descriptor keep
+// it.
 func (c *Client) releaseDescriptor(input []byte) NTSTATUS {
 	if len(input) != sizeofHandle {
 		return STATUS_INVALID_PARAMETER

@@ -73,7 +73,8 @@ func (s *Socket) begin(list **Datagram) batch {
 	return b
 }
 
-// indicate calls the callback with a batch and does what it answers. No lock is held; the caller counts as a call in the socket.
+// indicate calls the callback with a batch and does what it answers. No lock is held; the caller counts as a call in
+// the socket.
 func (s *Socket) indicate(sn *snapshot, b *batch) {
 	for node := b.first; node != nil; node = node.link {
 		node.describe(sn)
@@ -130,10 +131,11 @@ func (s *Socket) indicate(sn *snapshot, b *batch) {
 	}
 }
 
-// putBack is STATUS_DATA_NOT_ACCEPTED. The datagrams go to receives that wait, or to the front of the buffer, since nothing
-// in there is older, and the callback is disabled. If the client has enabled it again while the callback was running, it stays
-// enabled: otherwise the enabling would be lost, and with it the client's wish to be called. A static callback can't be disabled, and
-// so nothing would ever fetch what it refuses: that is dropped. The mutex is held.
+// putBack is STATUS_DATA_NOT_ACCEPTED. The datagrams go to receives that wait, or to the front of the buffer, since
+// nothing in there is older, and the callback is disabled. If the client has enabled it again while the callback was
+// running, it stays enabled: otherwise the enabling would be lost, and with it the client's wish to be called. A
+// static callback can't be disabled, and so nothing would ever fetch what it refuses: that is dropped. The mutex is
+// held.
 func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (chain *IRP) {
 	if r.ended != STATUS_SUCCESS {
 		r.stats.Discarded += uint64(drop(refused.head, over))
@@ -167,7 +169,8 @@ func (e *eventState) disable() {
 	}
 }
 
-// returned takes a callback that has returned off the disablings that wait for it, and returns those that wait for no other.
+// returned takes a callback that has returned off the disablings that wait for it, and returns those that wait for no
+// other.
 func (e *eventState) returned(epoch uint64) (ended *IRP) {
 	end := &ended
 	for irp := e.waiting.head; irp != nil; {
@@ -195,9 +198,9 @@ func (s *Socket) indicateEnd() {
 	completeAll(ended, STATUS_SUCCESS)
 }
 
-// drainIfDue starts handing out what is buffered, if the callback is enabled. On a goroutine of its own: the call that has
-// enabled it may hold locks of the client's that the callback takes. The mutex is held, and the caller counts as a call
-// in the socket.
+// drainIfDue starts handing out what is buffered, if the callback is enabled. On a goroutine of its own: the call
+// that has enabled it may hold locks of the client's that the callback takes. The mutex is held, and the caller
+// counts as a call in the socket.
 func (s *Socket) drainIfDue() {
 	e := &s.recv.events
 	if !e.direct() || s.recv.buffer.head == nil {

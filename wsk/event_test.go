@@ -155,8 +155,8 @@ func TestEventNotAccepted(t *testing.T) {
 	})
 }
 
-// A client that enables the callback again while the refusing call is still running is called again: the enabling is not
-// lost (docs/wsk-mapping.md).
+// A client that enables the callback again while the refusing call is still running is called again: the enabling is
+// not lost (docs/wsk-mapping.md).
 func TestEventEnabledWhileRefusing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -203,8 +203,8 @@ func TestEventNotAcceptedForReceive(t *testing.T) {
 	}
 }
 
-// wsk.md §10 items 11 and 59: static callbacks: on from bind, can't be disabled, go on being called after a refusal, whose
-// datagrams are dropped.
+// wsk.md §10 items 11 and 59: static callbacks: on from bind, can't be disabled, go on being called after a refusal,
+// whose datagrams are dropped.
 func TestEventStatic(t *testing.T) {
 	h := newHost(t)
 	h.setStatic()

@@ -12,9 +12,9 @@ var NPI_WSK_INTERFACE_ID = GUID{
 	0x03, 0xE8, 0x27, 0x22, 0x8B, 0x8D, 0xD4, 0x11, 0xAB, 0xAD, 0x00, 0x90, 0x27, 0x71, 0x9E, 0x09,
 }
 
-// EventCallbackControl is WSK_EVENT_CALLBACK_CONTROL, the input of SO_WSK_EVENT_CALLBACK and WSK_SET_STATIC_EVENT_CALLBACKS. In C its
-// NpiId is a pointer; raw bytes can't hold one here, so the GUID itself stands in its place, and the structure is 24 bytes:
-// NpiId 0, EventMask u32 16, four bytes of padding.
+// EventCallbackControl is WSK_EVENT_CALLBACK_CONTROL, the input of SO_WSK_EVENT_CALLBACK and
+// WSK_SET_STATIC_EVENT_CALLBACKS. In C its NpiId is a pointer; raw bytes can't hold one here, so the GUID itself
+// stands in its place, and the structure is 24 bytes: NpiId 0, EventMask u32 16, four bytes of padding.
 type EventCallbackControl struct {
 	NpiID     GUID
 	EventMask uint32
@@ -79,8 +79,8 @@ func (s *Socket) setEventCallback(sn *snapshot, input []byte, irp *IRP) NTSTATUS
 	return STATUS_SUCCESS
 }
 
-// disableCallback is the table of wsk.md §8.2: with callbacks running, an IRP waits for them and a call without one is told
-// that they are. It never waits itself, since it may be inside of one.
+// disableCallback is the table of wsk.md §8.2: with callbacks running, an IRP waits for them and a call without one
+// is told that they are. It never waits itself, since it may be inside of one.
 func (s *Socket) disableCallback(irp *IRP) NTSTATUS {
 	r := &s.recv
 	r.mu.Lock()

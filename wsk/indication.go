@@ -3,11 +3,12 @@
 package wsk
 
 // DatagramIndication is WSK_DATAGRAM_INDICATION: a list of received datagrams, lent to the client for the time of the
-// callback and, when the callback returns STATUS_PENDING, until [Socket.Release]. The memory that Buffer leads to is the
-// provider's: it is read only. Buffer may begin at an offset and go over several MDLs, and has an MDL for an empty datagram too.
+// callback and, when the callback returns STATUS_PENDING, until [Socket.Release]. The memory that Buffer leads to is
+// the provider's: it is read only. Buffer may begin at an offset and go over several MDLs, and has an MDL for an
+// empty datagram too.
 //
-// The client may overwrite Next while it holds the node, and the other exported fields as well. It must not copy the struct and
-// release the copy.
+// The client may overwrite Next while it holds the node, and the other exported fields as well. It must not copy the
+// struct and release the copy.
 type DatagramIndication struct {
 	Next *DatagramIndication
 	// Buffer is the payload.
@@ -91,13 +92,13 @@ func (n *indication) describe(sn *snapshot) {
 	}
 }
 
-// Release is WskRelease: it gives indications back to the provider, any that the client still holds of this socket, linked by
-// Next, in any order, from any goroutine, also inside the callback that brings them. It does not block.
+// Release is WskRelease: it gives indications back to the provider, any that the client still holds of this socket,
+// linked by Next, in any order, from any goroutine, also inside the callback that brings them. It does not block.
 //
-// Returns STATUS_SUCCESS; STATUS_INVALID_PARAMETER (a nil list, or a node that is not the provider's, of another socket, released
-// already or twice in the list: then nothing is released); STATUS_INVALID_DEVICE_REQUEST (not a datagram socket). Close does
-// not release what the client holds, so the client does, before or after; the memory stays valid until then. See
-// [ReceiveStatistics].Retained.
+// Returns STATUS_SUCCESS; STATUS_INVALID_PARAMETER (a nil list, or a node that is not the provider's, of another
+// socket, released already or twice in the list: then nothing is released); STATUS_INVALID_DEVICE_REQUEST (not a
+// datagram socket). Close does not release what the client holds, so the client does, before or after; the memory
+// stays valid until then. See [ReceiveStatistics].Retained.
 func (s *Socket) Release(list *DatagramIndication) NTSTATUS {
 	if s.snap.Load().category != WSK_FLAG_DATAGRAM_SOCKET {
 		return STATUS_INVALID_DEVICE_REQUEST
@@ -129,13 +130,14 @@ func (s *Socket) Release(list *DatagramIndication) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// claim checks a list and links its nodes by release. The end of the chain points to itself while it grows, so that a node that
-// comes twice, or a list that turns back, is noticed. The mutex is held.
+// claim checks a list and links its nodes by release. The end of the chain points to itself while it grows, so that a
+// node that comes twice, or a list that turns back, is noticed. The mutex is held.
 func (s *Socket) claim(list *DatagramIndication) (chain *indication, ok bool) {
 	ok = true
 	for it := list; it != nil; it = it.Next {
 		node := it.node
-		if node == nil || it != &node.DatagramIndication || node.socket != s || node.datagram == nil || node.release != nil {
+		if node == nil || it != &node.DatagramIndication || node.socket != s ||
+			node.datagram == nil || node.release != nil {
 			ok = false
 			break
 		}

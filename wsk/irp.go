@@ -25,9 +25,9 @@ type IOStatusBlock struct {
 // anew or drop. Any other answer lets the completion go on to the driver above (see [IRP.PassDown]).
 type CompletionRoutine func(irp *IRP, context any) NTSTATUS
 
-// The state word of an IRP holds flags and, above them, the number of operations that have completed. The IRP is pending
-// while that number differs from begun, which only its owner changes. So an operation costs one atomic addition, at its
-// completion, and a flag set meanwhile by a canceller or a waiter is never lost.
+// The state word of an IRP holds flags and, above them, the number of operations that have completed. The IRP is
+// pending while that number differs from begun, which only its owner changes. So an operation costs one atomic
+// addition, at its completion, and a flag set meanwhile by a canceller or a waiter is never lost.
 const (
 	irpCancel  uint32 = 1 << 0 // Irp->Cancel
 	irpWaiters uint32 = 1 << 1 // somebody is on the waiters list

@@ -10,8 +10,8 @@ type irpCanceller interface {
 	cancelIRP(irp *IRP)
 }
 
-// irpWait is an IRP's place on an [irpList], and who counts it. Sends have a place of their own, in their [SendOp]: they
-// wait in a transport.
+// irpWait is an IRP's place on an [irpList], and who counts it. Sends have a place of their own, in their [SendOp]:
+// they wait in a transport.
 type irpWait struct {
 	next, prev *IRP
 	linked     bool
@@ -95,8 +95,8 @@ func (l *irpList) remove(irp *IRP) {
 	w.next, w.prev, w.linked = nil, nil, false
 }
 
-// take unlinks and disarms the oldest IRP, or returns nil. Those that their canceller has are unlinked on the way; it is
-// about to complete them.
+// take unlinks and disarms the oldest IRP, or returns nil. Those that their canceller has are unlinked on the way; it
+// is about to complete them.
 func (l *irpList) take() *IRP {
 	for irp := l.head; irp != nil; irp = l.head {
 		l.remove(irp)

@@ -37,7 +37,8 @@ var memberships = [...]struct {
 
 const anyLevel = 0xFFFFFFFF
 
-// parseMembership reads the input of a multicast option. For any other option it answers STATUS_MORE_PROCESSING_REQUIRED.
+// parseMembership reads the input of a multicast option. For any other option it answers
+// STATUS_MORE_PROCESSING_REQUIRED.
 func parseMembership(sn *snapshot, level, code uint32, input []byte) (m Membership, status NTSTATUS) {
 	if level != IPPROTO_IP && (level != IPPROTO_IPV6 || sn.family != AF_INET6) {
 		return m, STATUS_MORE_PROCESSING_REQUIRED
@@ -55,8 +56,8 @@ func parseMembership(sn *snapshot, level, code uint32, input []byte) (m Membersh
 	return m, STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// parse reads one of the five structures, which differ in size. It reports false when the group is none, or an address is not of
-// the level's family.
+// parse reads one of the five structures, which differ in size. It reports false when the group is none, or an
+// address is not of the level's family.
 func (m *Membership) parse(b []byte, is4 bool) bool {
 	var group, source remote
 	ok, bySource := true, false
@@ -100,7 +101,8 @@ func remote4(b []byte) remote {
 	return remote{low: v4MappedLow | uint64(binary.BigEndian.Uint32(b)), is4: true}
 }
 
-// setInterface reads the interface of the IPv4 forms: an address of it, or 0.x.x.x with its index, both in network order.
+// setInterface reads the interface of the IPv4 forms: an address of it, or 0.x.x.x with its index, both in network
+// order.
 func (m *Membership) setInterface(b []byte) {
 	if b[0] == 0 {
 		m.IfIndex = binary.BigEndian.Uint32(b)
@@ -110,7 +112,8 @@ func (m *Membership) setInterface(b []byte) {
 	r.put(&m.Local)
 }
 
-// changeMembership has the transport join or leave. Before the bind there is nothing to join with, and without receiving no use.
+// changeMembership has the transport join or leave. Before the bind there is nothing to join with, and without
+// receiving no use.
 func (s *Socket) changeMembership(sn *snapshot, m *Membership) NTSTATUS {
 	switch {
 	case sn.endpoint == nil:

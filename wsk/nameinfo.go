@@ -23,15 +23,15 @@ const (
 // maxSockAddrLength is the largest SockAddrLength, a SOCKADDR_STORAGE.
 const maxSockAddrLength = SizeofSockaddrStorage
 
-// GetNameInfo is WskGetNameInfo: it translates an address into a host name and a service name. Either of the outputs may be nil,
-// but not both; they are set before irp completes with success. sockAddr is read during the call only. flags are NI_ flags; a
-// host without a name has its address as the name, unless NI_NAMEREQD is set. The port is always written as a number, as
-// it is for a service that has no name.
+// GetNameInfo is WskGetNameInfo: it translates an address into a host name and a service name. Either of the outputs
+// may be nil, but not both; they are set before irp completes with success. sockAddr is read during the call only.
+// flags are NI_ flags; a host without a name has its address as the name, unless NI_NAMEREQD is set. The port is
+// always written as a number, as it is for a service that has no name.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; no output; an address of
-// no known family, too short or longer than 128 bytes; unknown flags), STATUS_NOT_SUPPORTED (NI_NOFQDN: which names are local is not
-// known here), STATUS_INVALID_HANDLE or STATUS_CANCELLED. A pending one completes, Information being 0, as that of
-// [ProviderNPI.GetAddressInfo].
+// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing
+// completes; no output; an address of no known family, too short or longer than 128 bytes; unknown flags),
+// STATUS_NOT_SUPPORTED (NI_NOFQDN: which names are local is not known here), STATUS_INVALID_HANDLE or
+// STATUS_CANCELLED. A pending one completes, Information being 0, as that of [ProviderNPI.GetAddressInfo].
 func (npi *ProviderNPI) GetNameInfo(sockAddr SOCKADDR, nodeName, serviceName *string, flags uint32,
 	owningProcess *EPROCESS, owningThread *ETHREAD, irp *IRP,
 ) NTSTATUS {

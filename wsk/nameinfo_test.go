@@ -206,8 +206,8 @@ func TestGetNameInfo(t *testing.T) {
 	want(t, "nil IRP", h.npi.GetNameInfo(addr(peer), &name, nil, 0, nil, nil, nil), invalid)
 }
 
-// A name query never blocks its caller, can be cancelled while the resolver is blocked, and holds Deregister up: wsk.md §10
-// item 8 (d).
+// A name query never blocks its caller, can be cancelled while the resolver is blocked, and holds Deregister up:
+// wsk.md §10 item 8 (d).
 func TestNameQueryPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &resolver{block: make(chan struct{})}

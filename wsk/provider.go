@@ -28,15 +28,15 @@ type (
 
 // Socket is WskSocket: it makes a socket. family is AF_INET or AF_INET6, socketType SOCK_DGRAM and protocol
 // IPPROTO_UDP. flags is the category, WSK_FLAG_DATAGRAM_SOCKET or WSK_FLAG_BASIC_SOCKET. socketContext is handed to
-// the callbacks in dispatch, which may be nil; both are nil for a basic socket. securityDescriptor nil is the default one,
-// which refuses sharing.
+// the callbacks in dispatch, which may be nil; both are nil for a basic socket. securityDescriptor nil is the default
+// one, which refuses sharing.
 //
-// On success irp's IoStatus.Socket is the socket, in C IoStatus.Information. Returns STATUS_PENDING, or a failure with which
-// irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; unknown or several categories; context or
-// dispatch on a basic socket; a descriptor that is not a cached one), STATUS_INVALID_HANDLE (no client, or nothing
-// captured), STATUS_CANCELLED, STATUS_PROTOCOL_NOT_SUPPORTED (another family, type or protocol, SOCK_RAW too),
-// STATUS_NOT_SUPPORTED (connection and stream sockets), STATUS_DEVICE_NOT_READY (the provider is detached), or what the
-// transport says. A listening UDP socket is made, as on Windows, and can't be bound.
+// On success irp's IoStatus.Socket is the socket, in C IoStatus.Information. Returns STATUS_PENDING, or a failure
+// with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; unknown or several categories;
+// context or dispatch on a basic socket; a descriptor that is not a cached one), STATUS_INVALID_HANDLE (no client, or
+// nothing captured), STATUS_CANCELLED, STATUS_PROTOCOL_NOT_SUPPORTED (another family, type or protocol, SOCK_RAW
+// too), STATUS_NOT_SUPPORTED (connection and stream sockets), STATUS_DEVICE_NOT_READY (the provider is detached), or
+// what the transport says. A listening UDP socket is made, as on Windows, and can't be bound.
 func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32, socketContext any,
 	dispatch *ClientDatagramDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
 	securityDescriptor *SecurityDescriptor, irp *IRP,

@@ -12,26 +12,30 @@ type receiveOp struct {
 	datagram      *Datagram // what arrived for it
 }
 
-// ReceiveFrom is WskReceiveFrom: it takes the oldest datagram that is buffered, or waits for the next. Receives that wait
-// are served in the order of their calls and before the event callback. buf is where the payload goes. remote, if not nil, takes the
-// sender's address, 16 or 28 bytes in the form of the socket's family, IPv4 senders v4-mapped on an AF_INET6 socket. control takes
-// the control data objects that the socket's options ask for, see [CMsgs]; *controlLength is its size at the call, never more
-// than len(control), and the bytes used afterwards, 0 when there are none. With controlLength nil, control is not used.
-// controlFlags, if not nil, takes MSG_TRUNC, MSG_CTRUNC, MSG_BCAST and MSG_MCAST. flags is reserved and 0.
+// ReceiveFrom is WskReceiveFrom: it takes the oldest datagram that is buffered, or waits for the next. Receives that
+// wait are served in the order of their calls and before the event callback. buf is where the payload goes. remote,
+// if not nil, takes the sender's address, 16 or 28 bytes in the form of the socket's family, IPv4 senders v4-mapped
+// on an AF_INET6 socket. control takes the control data objects that the socket's options ask for, see [CMsgs];
+// *controlLength is its size at the call, never more than len(control), and the bytes used afterwards, 0 when there
+// are none. With controlLength nil, control is not used. controlFlags, if not nil, takes MSG_TRUNC, MSG_CTRUNC,
+// MSG_BCAST and MSG_MCAST. flags is reserved and 0.
 //
 // Until irp completes the MDL chain and everything that the arguments point to belong to the provider; buf itself and
-// the value of *controlLength are read during the call. Only a completion with STATUS_SUCCESS or STATUS_BUFFER_OVERFLOW writes.
+// the value of *controlLength are read during the call. Only a completion with STATUS_SUCCESS or
+// STATUS_BUFFER_OVERFLOW writes.
 //
-// Returns STATUS_PENDING, or what irp has completed with. STATUS_SUCCESS: Information is the payload's size, 0 for an empty
-// datagram and for an ICMP error (IP_RECVERR), whose description is in the control data and whose remote is the destination
-// that it concerns. STATUS_BUFFER_OVERFLOW, which is a warning and not an NT_SUCCESS: the payload was longer than the
-// buffer, Information bytes were stored and the rest is lost; everything else is as for a success. An object that does not fit control
-// is left out with all that follow, and MSG_CTRUNC is set. Failures: STATUS_INVALID_PARAMETER (no IRP: nothing completes; flags;
-// buf nil or against the rules of [Buf]; remote too small), STATUS_INVALID_DEVICE_STATE (not bound),
-// STATUS_INVALID_DEVICE_REQUEST (not a datagram socket), STATUS_NOT_SUPPORTED (a transport that only sends),
-// STATUS_CANCELLED (by Cancel or Close; no datagram is lost by that), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED.
+// Returns STATUS_PENDING, or what irp has completed with. STATUS_SUCCESS: Information is the payload's size, 0 for an
+// empty datagram and for an ICMP error (IP_RECVERR), whose description is in the control data and whose remote is the
+// destination that it concerns. STATUS_BUFFER_OVERFLOW, which is a warning and not an NT_SUCCESS: the payload was
+// longer than the buffer, Information bytes were stored and the rest is lost; everything else is as for a success. An
+// object that does not fit control is left out with all that follow, and MSG_CTRUNC is set. Failures:
+// STATUS_INVALID_PARAMETER (no IRP: nothing completes; flags; buf nil or against the rules of [Buf]; remote too
+// small), STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_DEVICE_REQUEST (not a datagram socket),
+// STATUS_NOT_SUPPORTED (a transport that only sends), STATUS_CANCELLED (by Cancel or Close; no datagram is lost by
+// that), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED.
 //
-// It may be called from completion routines and callbacks, also with the IRP that has just completed. It allocates nothing.
+// It may be called from completion routines and callbacks, also with the IRP that has just completed. It allocates
+// nothing.
 func (s *Socket) ReceiveFrom(buf *Buf, flags uint32, remote SOCKADDR, controlLength *uint32, control []byte,
 	controlFlags *uint32, irp *IRP,
 ) NTSTATUS {
@@ -136,7 +140,8 @@ func (s *Socket) completeReceives(sn *snapshot, chain *IRP) {
 	}
 }
 
-// fill copies a datagram to where the client wants it, and gives it back. An idle op keeps no memory of its client alive.
+// fill copies a datagram to where the client wants it, and gives it back. An idle op keeps no memory of its client
+// alive.
 func (op *receiveOp) fill(sn *snapshot, d *Datagram) (NTSTATUS, uintptr) {
 	n := op.buf.fill(d.Payload)
 	status, flags := STATUS_SUCCESS, d.Cast.flags()

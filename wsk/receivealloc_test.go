@@ -106,8 +106,8 @@ func (a *receiveArgs) pass(s *Socket) {
 	s.ReceiveFrom(&a.buf, 0, a.remote[:], &a.length, a.control[:], &a.flags, &a.irp)
 }
 
-// wsk.md §10 item 75 for the receiving half: neither the way from a delivery to the completion of a receive, waiting or coming
-// after it, nor the one to a callback and back allocates, whatever the callback answers.
+// wsk.md §10 item 75 for the receiving half: neither the way from a delivery to the completion of a receive, waiting
+// or coming after it, nor the one to a callback and back allocates, whatever the callback answers.
 func TestReceiveNoAllocations(t *testing.T) {
 	for _, local := range []string{"0.0.0.0:1000", "[::]:1000"} {
 		s, transport := newSource(t, local, 1200, true, nil)

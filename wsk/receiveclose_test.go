@@ -12,8 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 69: pending receives complete with STATUS_CANCELLED and Information 0, in their order, before the close does;
-// what was buffered is given back.
+// wsk.md §10 item 69: pending receives complete with STATUS_CANCELLED and Information 0, in their order, before the
+// close does; what was buffered is given back.
 func TestCloseWithReceives(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

@@ -38,8 +38,8 @@ func receiveOption(code uint32) receiveObjects {
 	return 0
 }
 
-// maxReceiveControl is room for every object at once: 40 for IPV6_PKTINFO, 24 each for TTL, TOS, ECN, interface and coalesced
-// size, 32 each for the IPv6 destination and IN_RECVERR.
+// maxReceiveControl is room for every object at once: 40 for IPV6_PKTINFO, 24 each for TTL, TOS, ECN, interface and
+// coalesced size, 32 each for the IPv6 destination and IN_RECVERR.
 const maxReceiveControl = 40 + 5*24 + 2*32
 
 // receiveControl writes the objects for a datagram to b and returns the bytes used and whether all had room. The
@@ -112,8 +112,8 @@ func ipLevel(is4 bool) int32 {
 	return IPPROTO_IPV6
 }
 
-// appendReceivedPktinfo appends IN_PKTINFO or IN6_PKTINFO: the address that the datagram was sent to and the interface that it
-// came in through.
+// appendReceivedPktinfo appends IN_PKTINFO or IN6_PKTINFO: the address that the datagram was sent to and the
+// interface that it came in through.
 func appendReceivedPktinfo(b []byte, d *Datagram, is4 bool) []byte {
 	if is4 {
 		b = appendHeader(b, IPPROTO_IP, IP_PKTINFO, 8)
@@ -128,7 +128,8 @@ func appendReceivedPktinfo(b []byte, d *Datagram, is4 bool) []byte {
 // SizeofInRecverr is the size of IN_RECVERR, the data of an IP_RECVERR or IPV6_RECVERR object.
 const SizeofInRecverr = 12
 
-// appendReceiveError appends IN_RECVERR: protocol INT 0, info ULONG 4, type UCHAR 8, code UCHAR 9, two bytes of padding.
+// appendReceiveError appends IN_RECVERR: protocol INT 0, info ULONG 4, type UCHAR 8, code UCHAR 9, two bytes of
+// padding.
 func appendReceiveError(b []byte, e *ReceiveError, is4 bool) []byte {
 	b = appendHeader(b, ipLevel(is4), IP_RECVERR, SizeofInRecverr)
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.Protocol))
@@ -136,7 +137,8 @@ func appendReceiveError(b []byte, e *ReceiveError, is4 bool) []byte {
 	return pad(append(b, e.Type, e.Code, 0, 0), SizeofInRecverr)
 }
 
-// ParseReceiveError reads the data of an IP_RECVERR or IPV6_RECVERR object. It reports false when there are too few bytes.
+// ParseReceiveError reads the data of an IP_RECVERR or IPV6_RECVERR object. It reports false when there are too few
+// bytes.
 func ParseReceiveError(data []byte) (ReceiveError, bool) {
 	if len(data) < SizeofInRecverr {
 		return ReceiveError{}, false

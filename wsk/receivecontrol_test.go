@@ -201,8 +201,8 @@ func mapped(local, remote string) wsk.SOCKADDR {
 	return addr(remote)
 }
 
-// wsk.md §10 item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for those who opted in, and single
-// datagrams for the others, also when the option goes off with some buffered.
+// wsk.md §10 item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for those who opted in, and
+// single datagrams for the others, also when the option goes off with some buffered.
 func TestReceiveCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)

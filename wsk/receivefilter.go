@@ -4,8 +4,8 @@ package wsk
 
 import "sync/atomic"
 
-// accept takes out of a list what the socket does not want, and cuts up what came coalesced for a socket that did not ask for
-// that. The receiver's mutex is held.
+// accept takes out of a list what the socket does not want, and cuts up what came coalesced for a socket that did not
+// ask for that. The receiver's mutex is held.
 func (s *Socket) accept(sn *snapshot, list *Datagram, dropped **Datagram) (kept *Datagram) {
 	end := &kept
 	for d := list; d != nil; {

@@ -4,9 +4,9 @@ package wsk
 
 import "sync"
 
-// receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event callback, else
-// into the bounded buffer (wsk.md §8.3). At no time do receives wait while the buffer holds something, nor does the buffer
-// hold something while the callback is called directly.
+// receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event
+// callback, else into the bounded buffer (wsk.md §8.3). At no time do receives wait while the buffer holds something,
+// nor does the buffer hold something while the callback is called directly.
 type receiver struct {
 	mu     sync.Mutex
 	ended  NTSTATUS // why nothing is received any more, STATUS_SUCCESS while it is
@@ -50,7 +50,8 @@ func (s *Socket) ReceiveStatistics() ReceiveStatistics {
 	return stats
 }
 
-// datagramOverhead is what a buffered datagram costs besides its payload, so that empty ones can't fill the memory either.
+// datagramOverhead is what a buffered datagram costs besides its payload, so that empty ones can't fill the memory
+// either.
 const datagramOverhead = 64
 
 // defaultReceiveBuffer is SO_RCVBUF of a fresh socket. The default of Windows is the transport's own business.
@@ -125,8 +126,9 @@ func (e *endpointEvents) Receive(list *Datagram) {
 	s.leave()
 }
 
-// deliver finds a taker for each datagram of a list. The lock is let go wherever the client is called, and the rest of
-// the list looked at anew after it: the client may have passed another receive, or changed its mind about what it wants.
+// deliver finds a taker for each datagram of a list. The lock is let go wherever the client is called, and the rest
+// of the list looked at anew after it: the client may have passed another receive, or changed its mind about what it
+// wants.
 func (s *Socket) deliver(list *Datagram) {
 	r := &s.recv
 	var sn *snapshot
@@ -247,8 +249,8 @@ func (s *Socket) settle() {
 	releaseAll(dropped)
 }
 
-// endReceive is the end: of the socket or of its device. Receives that wait end with status, the buffer is dropped and no new
-// callback starts. A callback that was enabled is told of the device's end.
+// endReceive is the end: of the socket or of its device. Receives that wait end with status, the buffer is dropped
+// and no new callback starts. A callback that was enabled is told of the device's end.
 //
 // Preconditions: the caller counts as a call in the socket.
 func (s *Socket) endReceive(why, status NTSTATUS) {

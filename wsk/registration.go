@@ -93,9 +93,9 @@ func Deregister(registration *Registration) {
 	}
 }
 
-// CaptureProviderNPI is WskCaptureProviderNPI: it fills in npi for calls to the provider and holds the registration until
-// [ReleaseProviderNPI]. If no provider is attached it waits for one: not at all with WSK_NO_WAIT, without end with
-// WSK_INFINITE_WAIT, else waitTimeout milliseconds. It may be called many times, each success needs its release.
+// CaptureProviderNPI is WskCaptureProviderNPI: it fills in npi for calls to the provider and holds the registration
+// until [ReleaseProviderNPI]. If no provider is attached it waits for one: not at all with WSK_NO_WAIT, without end
+// with WSK_INFINITE_WAIT, else waitTimeout milliseconds. It may be called many times, each success needs its release.
 //
 // Returns STATUS_SUCCESS, STATUS_NOINTERFACE (the provider does not have the client's version; see
 // [QueryProviderCharacteristics]), STATUS_DEVICE_NOT_READY (no provider came in time, or the registration is gone or
@@ -153,8 +153,8 @@ func ReleaseProviderNPI(registration *Registration) {
 }
 
 // QueryProviderCharacteristics is WskQueryProviderCharacteristics: the versions that the attached provider has.
-// Returns STATUS_SUCCESS, STATUS_DEVICE_NOT_READY (none attached, or not registered) or STATUS_INVALID_PARAMETER. It does
-// not block.
+// Returns STATUS_SUCCESS, STATUS_DEVICE_NOT_READY (none attached, or not registered) or STATUS_INVALID_PARAMETER. It
+// does not block.
 func QueryProviderCharacteristics(registration *Registration, characteristics *ProviderCharacteristics) NTSTATUS {
 	if registration == nil || characteristics == nil {
 		return STATUS_INVALID_PARAMETER

@@ -85,7 +85,8 @@ func TestRelease(t *testing.T) {
 			want(t, "list", s.Release(n[0]), ok)
 		},
 		"after-close": func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication) {
-			// wsk.md §10 item 72: the close does not wait for them, does not take them away, and tells that they are there.
+			// wsk.md §10 item 72: the close does not wait for them, does not take them away, and tells that they are
+			// there.
 			want(t, "Close", h.close(s), ok)
 			if got := fmt.Sprint(texts(n[0])); got != "[1 2 3]" || s.ReceiveStatistics().Retained != 3 {
 				t.Errorf("%s after the close, %+v", got, s.ReceiveStatistics())
@@ -108,8 +109,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 62, wireguard-nt's way: single nodes cut out of the list and released inside the callback, which answers
-// STATUS_PENDING for the rest, or for none; and a second release of what went back inside.
+// wsk.md §10 item 62, wireguard-nt's way: single nodes cut out of the list and released inside the callback, which
+// answers STATUS_PENDING for the rest, or for none; and a second release of what went back inside.
 func TestReleaseInsideCallback(t *testing.T) {
 	for keep := range 4 { // bit 0: keep the first, bit 1: keep the third
 		for _, answer := range []wsk.NTSTATUS{wsk.STATUS_PENDING, wsk.STATUS_SUCCESS, wsk.STATUS_DATA_NOT_ACCEPTED} {

@@ -9,7 +9,8 @@ import (
 	"net/netip"
 )
 
-// Resolver answers what WskGetAddressInfo and WskGetNameInfo ask. *net.Resolver is one. Its methods may block, until ctx ends.
+// Resolver answers what WskGetAddressInfo and WskGetNameInfo ask. *net.Resolver is one. Its methods may block, until
+// ctx ends.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupCNAME(ctx context.Context, host string) (string, error)
@@ -27,8 +28,8 @@ func (l *lookup) cancelIRP(irp *IRP) {
 	irp.completeWait(STATUS_CANCELLED, 0)
 }
 
-// lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what it returns, unless it has been cancelled.
-// store is called in between when the answer counts, and writes the client's memory.
+// lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what it returns, unless it
+// has been cancelled. store is called in between when the answer counts, and writes the client's memory.
 func (npi *ProviderNPI) lookup(irp *IRP, ask func(context.Context, Resolver) (store func(), status NTSTATUS)) NTSTATUS {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &lookup{cancel: cancel}

@@ -4,9 +4,9 @@ package wsk
 
 import "encoding/binary"
 
-// SecurityDescriptor is a descriptor that WSK_CACHE_SD has cached: the PSECURITY_DESCRIPTOR that WskSocket and SO_WSK_SECURITY
-// take. There is one security context here, so all that a descriptor decides is whether a second socket may share the
-// address of the socket that has it (see [Sharing]).
+// SecurityDescriptor is a descriptor that WSK_CACHE_SD has cached: the PSECURITY_DESCRIPTOR that WskSocket and
+// SO_WSK_SECURITY take. There is one security context here, so all that a descriptor decides is whether a second
+// socket may share the address of the socket that has it (see [Sharing]).
 type SecurityDescriptor struct {
 	client *Client
 	handle uint64
@@ -67,8 +67,9 @@ func SharingDescriptor(permit bool) []byte {
 	return append(b, 2, 0, sizeofACL, 0, 0, 0, 0, 0)
 }
 
-// parseDescriptor reads a self-relative descriptor as far as it matters here: no DACL, or a NULL one, lets everyone in; else the
-// first entry for Everyone decides, and without one nobody is let in. It reports false for what is no such descriptor.
+// parseDescriptor reads a self-relative descriptor as far as it matters here: no DACL, or a NULL one, lets everyone
+// in; else the first entry for Everyone decides, and without one nobody is let in. It reports false for what is no
+// such descriptor.
 func parseDescriptor(b []byte) (share, ok bool) {
 	if len(b) < sizeofDescriptor || b[0] != 1 {
 		return false, false

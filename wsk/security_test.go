@@ -12,8 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 24: all 36 cells of the sharing matrix, each with a first socket whose descriptor refuses and one whose
-// descriptor permits. The table is that of wsk.md §2.5, written out again.
+// wsk.md §10 item 24: all 36 cells of the sharing matrix, each with a first socket whose descriptor refuses and one
+// whose descriptor permits. The table is that of wsk.md §2.5, written out again.
 func TestSharingMatrix(t *testing.T) {
 	const use, no, check, ok = "IN USE", "DENIED", "CHECK", "ok"
 	kinds := []string{"default W", "default S", "REUSE W", "REUSE S", "EXCL W", "EXCL S"}

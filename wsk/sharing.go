@@ -27,8 +27,8 @@ const (
 	checked // the first socket's security descriptor decides
 )
 
-// shareMatrix is the table of "Sharing Transport Addresses" in the WSK documentation: the second socket's row, the first
-// one's column (wsk.md §2.5).
+// shareMatrix is the table of "Sharing Transport Addresses" in the WSK documentation: the second socket's row, the
+// first one's column (wsk.md §2.5).
 var shareMatrix = [shareKinds][shareKinds]shareVerdict{
 	defaultWildcard:   {inUse, shared, inUse, shared, inUse, shared},
 	defaultSpecific:   {checked, inUse, checked, denied, denied, inUse},

@@ -182,8 +182,8 @@ func sizeofSockaddr(family uint16) int {
 // is4 reports an IPv4 address.
 func (a *Address) is4() bool { return *(*[12]byte)(a.Addr[:]) == v4MappedPrefix }
 
-// putAddress writes a in the form of the family, which it is of, into b and returns its size. b is large enough. Of a longer b
-// the rest is left alone.
+// putAddress writes a in the form of the family, which it is of, into b and returns its size. b is large enough. Of a
+// longer b the rest is left alone.
 func putAddress(b []byte, family uint16, a *Address) int {
 	binary.LittleEndian.PutUint16(b, family)
 	binary.BigEndian.PutUint16(b[2:], a.Port)

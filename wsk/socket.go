@@ -11,8 +11,8 @@ import (
 // WSK_PROVIDER_DATAGRAM_DISPATCH; on a basic socket only ControlSocket and Close are valid and the others end
 // in STATUS_INVALID_DEVICE_REQUEST.
 //
-// All methods are safe for concurrent use, do not block and may be called from completion routines. Each call with
-// an IRP completes it exactly once: before it returns if it returns anything but STATUS_PENDING. A call on a socket that
+// All methods are safe for concurrent use, do not block and may be called from completion routines. Each call with an
+// IRP completes it exactly once: before it returns if it returns anything but STATUS_PENDING. A call on a socket that
 // has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in STATUS_FILE_FORCED_CLOSED.
 type Socket struct {
 	// Read by every send, changed rarely.
@@ -46,20 +46,21 @@ type Socket struct {
 
 // ClientDatagramDispatch is WSK_CLIENT_DATAGRAM_DISPATCH, the client's event callbacks for a datagram socket.
 type ClientDatagramDispatch struct {
-	// ReceiveFromEvent is WskReceiveFromEvent. It is called with a list of datagrams when it is enabled (SO_WSK_EVENT_CALLBACK or
-	// WSK_SET_STATIC_EVENT_CALLBACKS) and no [Socket.ReceiveFrom] waits. flags are MSG_BCAST and MSG_MCAST, which hold for the whole
-	// list; WSK_FLAG_AT_DISPATCH_LEVEL is never set. indication nil says that the socket is dead; it comes once, after
-	// all other calls have returned, and the client closes the socket.
+	// ReceiveFromEvent is WskReceiveFromEvent. It is called with a list of datagrams when it is enabled
+	// (SO_WSK_EVENT_CALLBACK or WSK_SET_STATIC_EVENT_CALLBACKS) and no [Socket.ReceiveFrom] waits. flags are
+	// MSG_BCAST and MSG_MCAST, which hold for the whole list; WSK_FLAG_AT_DISPATCH_LEVEL is never set. indication nil
+	// says that the socket is dead; it comes once, after all other calls have returned, and the client closes the
+	// socket.
 	//
-	// It answers STATUS_SUCCESS when it is done with the list; STATUS_PENDING when it keeps it, each node until it calls [Socket.Release];
-	// STATUS_DATA_NOT_ACCEPTED when it can't take the list now: that disables the callback, unless the client has enabled it again
-	// meanwhile, and the datagrams come again, in their order, when it is enabled. A static callback can't be disabled, and
-	// what it does not accept is dropped, if no ReceiveFrom waits. After any other answer the list is dropped too. Nodes
-	// that it has released already are not touched in any case.
+	// It answers STATUS_SUCCESS when it is done with the list; STATUS_PENDING when it keeps it, each node until it
+	// calls [Socket.Release]; STATUS_DATA_NOT_ACCEPTED when it can't take the list now: that disables the callback,
+	// unless the client has enabled it again meanwhile, and the datagrams come again, in their order, when it is
+	// enabled. A static callback can't be disabled, and what it does not accept is dropped, if no ReceiveFrom waits.
+	// After any other answer the list is dropped too. Nodes that it has released already are not touched in any case.
 	//
-	// Calls come from the transport's goroutines and from several at once, one for each of its receive queues: in order within a
-	// flow, in no order between flows. No lock is held: it may call everything here but [Deregister] and [IRP.Wait], also Close of
-	// its own socket, which completes after it has returned. It must not block.
+	// Calls come from the transport's goroutines and from several at once, one for each of its receive queues: in
+	// order within a flow, in no order between flows. No lock is held: it may call everything here but [Deregister]
+	// and [IRP.Wait], also Close of its own socket, which completes after it has returned. It must not block.
 	ReceiveFromEvent func(socketContext any, flags uint32, indication *DatagramIndication) NTSTATUS
 }
 

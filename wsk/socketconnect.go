@@ -6,10 +6,10 @@ package wsk
 type ClientConnectionDispatch struct{}
 
 // SocketConnect is WskSocketConnect, which makes a socket of a connection in one step. There are none here: it
-// returns STATUS_NOT_SUPPORTED and completes irp with it; STATUS_INVALID_PARAMETER without an IRP; STATUS_INVALID_HANDLE when
-// nothing is captured; STATUS_CANCELLED.
-func (npi *ProviderNPI) SocketConnect(socketType uint16, protocol uint32, localAddress, remoteAddress SOCKADDR, flags uint32,
-	socketContext any, dispatch *ClientConnectionDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
+// returns STATUS_NOT_SUPPORTED and completes irp with it; STATUS_INVALID_PARAMETER without an IRP;
+// STATUS_INVALID_HANDLE when nothing is captured; STATUS_CANCELLED.
+func (npi *ProviderNPI) SocketConnect(socketType uint16, protocol uint32, localAddress, remoteAddress SOCKADDR,
+	flags uint32, socketContext any, dispatch *ClientConnectionDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
 	securityDescriptor *SecurityDescriptor, irp *IRP,
 ) NTSTATUS {
 	_, _, _, _, _, _, _ = socketType, protocol, localAddress, remoteAddress, flags, socketContext, dispatch

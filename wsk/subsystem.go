@@ -38,8 +38,8 @@ type ProviderOptions struct {
 	HighestVersion, LowestVersion uint16
 	// Resolver answers WskGetAddressInfo and WskGetNameInfo. nil means net.DefaultResolver.
 	Resolver Resolver
-	// SplitReceived is a mode for testing clients: the data of each indication lie in several MDLs, begin at an odd offset, and more
-	// bytes than data lie in the last MDL. It costs a copy.
+	// SplitReceived is a mode for testing clients: the data of each indication lie in several MDLs, begin at an odd
+	// offset, and more bytes than data lie in the last MDL. It costs a copy.
 	SplitReceived bool
 }
 
@@ -53,8 +53,8 @@ var defaultSubsystem Subsystem
 // Default is the subsystem of the process, which the package functions work on.
 func Default() *Subsystem { return &defaultSubsystem }
 
-// Attach makes transport the provider: captures that wait for one wake up. It returns STATUS_INVALID_PARAMETER for a nil
-// transport or a version range that is empty, and STATUS_ALREADY_REGISTERED while another is attached.
+// Attach makes transport the provider: captures that wait for one wake up. It returns STATUS_INVALID_PARAMETER for a
+// nil transport or a version range that is empty, and STATUS_ALREADY_REGISTERED while another is attached.
 func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTATUS {
 	versions := ProviderCharacteristics{options.HighestVersion, options.LowestVersion}
 	if versions.HighestVersion == 0 {

@@ -14,8 +14,8 @@ type Receiver interface {
 	Receive(list *Datagram)
 }
 
-// Address is a remote address as it came off the wire: IPv4 is v4-mapped, Port is in host byte order, Scope is the interface
-// index of a link-local address and 0 otherwise.
+// Address is a remote address as it came off the wire: IPv4 is v4-mapped, Port is in host byte order, Scope is the
+// interface index of a link-local address and 0 otherwise.
 type Address struct {
 	Addr  [16]byte
 	Scope uint32
@@ -32,8 +32,8 @@ const (
 	Multicast
 )
 
-// Datagram is one received datagram, or one ICMP error that an earlier send has met. The transport owns the structure and
-// the payload's memory and lends both until Release.
+// Datagram is one received datagram, or one ICMP error that an earlier send has met. The transport owns the structure
+// and the payload's memory and lends both until Release.
 type Datagram struct {
 	// Next links the datagrams of one call of Receive. Afterwards it is the receiver's.
 	Next *Datagram
@@ -80,7 +80,8 @@ type Lender interface {
 // Release gives the datagram back to its lender.
 func (d *Datagram) Release() { d.Lender.Release(d) }
 
-// ReceiveOptions are what a socket wants from its transport beyond plain datagrams. The zero value is the state after Bind.
+// ReceiveOptions are what a socket wants from its transport beyond plain datagrams. The zero value is the state after
+// Bind.
 type ReceiveOptions struct {
 	// Errors asks for ICMP errors (IP_RECVERR, IPV6_RECVERR).
 	Errors bool

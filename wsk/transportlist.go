@@ -4,8 +4,8 @@ package wsk
 
 import "encoding/binary"
 
-// TransportInfo is WSK_TRANSPORT, 28 bytes: Version USHORT 0, SocketType USHORT 2, Protocol ULONG 4, AddressFamily USHORT 8, two bytes of
-// padding, ProviderId GUID 12.
+// TransportInfo is WSK_TRANSPORT, 28 bytes: Version USHORT 0, SocketType USHORT 2, Protocol ULONG 4, AddressFamily
+// USHORT 8, two bytes of padding, ProviderId GUID 12.
 type TransportInfo struct {
 	Version       uint16
 	SocketType    uint16
@@ -17,7 +17,8 @@ type TransportInfo struct {
 // SizeofTransport is the size of a WSK_TRANSPORT.
 const SizeofTransport = 28
 
-// providerID is the ProviderId of the UDP transports here, {5B8E6C5A-1F0E-4C56-9D3C-6D2B0E7A41C7}, a GUID of this project's own.
+// providerID is the ProviderId of the UDP transports here, {5B8E6C5A-1F0E-4C56-9D3C-6D2B0E7A41C7}, a GUID of this
+// project's own.
 var providerID = GUID{0x5A, 0x6C, 0x8E, 0x5B, 0x0E, 0x1F, 0x56, 0x4C, 0x9D, 0x3C, 0x6D, 0x2B, 0x0E, 0x7A, 0x41, 0xC7}
 
 // Append appends the encoded structure.
@@ -29,7 +30,8 @@ func (t TransportInfo) Append(b []byte) []byte {
 	return append(b, t.ProviderID[:]...)
 }
 
-// ParseTransports reads the output of WSK_TRANSPORT_LIST_QUERY. It reports false when b is not a number of whole structures.
+// ParseTransports reads the output of WSK_TRANSPORT_LIST_QUERY. It reports false when b is not a number of whole
+// structures.
 func ParseTransports(b []byte) ([]TransportInfo, bool) {
 	if len(b)%SizeofTransport != 0 {
 		return nil, false

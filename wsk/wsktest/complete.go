@@ -90,8 +90,8 @@ func flatten(b *wsk.Buf) []byte {
 	}
 }
 
-// end completes an operation through a trampoline: a completion routine that sends again, which completes at once, finds
-// the trampoline running and leaves the completion to it, so that the stack does not grow.
+// end completes an operation through a trampoline: a completion routine that sends again, which completes at once,
+// finds the trampoline running and leaves the completion to it, so that the stack does not grow.
 func (t *Transport) end(op *wsk.SendOp, status wsk.NTSTATUS) {
 	t.mu.Lock()
 	t.counts.Completed++

@@ -51,7 +51,8 @@ func (e *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTA
 func (e *endpoint) reserve(req wsk.BindRequest) (netip.AddrPort, wsk.NTSTATUS) {
 	t := e.t
 	addr := req.Local.Addr()
-	if a := addr.Unmap(); t.local != nil && !a.IsUnspecified() && !a.IsMulticast() && !slices.Contains(t.local, a.WithZone("")) {
+	if a := addr.Unmap(); t.local != nil && !a.IsUnspecified() && !a.IsMulticast() &&
+		!slices.Contains(t.local, a.WithZone("")) {
 		return netip.AddrPort{}, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}
 	if req.Local.Port() != 0 {

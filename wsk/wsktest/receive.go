@@ -24,8 +24,8 @@ type Arrival struct {
 	Err     *wsk.ReceiveError
 }
 
-// poison is what the payload of a datagram that has been given back is overwritten with: it shows when somebody looks at it
-// too late.
+// poison is what the payload of a datagram that has been given back is overwritten with: it shows when somebody looks
+// at it too late.
 const poison = 0xDD
 
 // loan is a datagram that is lent to a socket.
@@ -74,9 +74,9 @@ func (t *Transport) MoveKept(move bool) {
 	t.moveKept = move
 }
 
-// Arrive hands arrivals to the sockets that they are for, those that follow each other to the same socket with the same
-// cast in one list, and returns how many were handed over. A multicast goes to every socket that has joined the group. It
-// delivers what the sockets have not asked for too, so that they have to look.
+// Arrive hands arrivals to the sockets that they are for, those that follow each other to the same socket with the
+// same cast in one list, and returns how many were handed over. A multicast goes to every socket that has joined the
+// group. It delivers what the sockets have not asked for too, so that they have to look.
 func (t *Transport) Arrive(list ...Arrival) (delivered int) {
 	var to *endpoint
 	var head, tail *loan
@@ -132,7 +132,8 @@ func address(ap netip.AddrPort) wsk.Address {
 	return wsk.Address{Addr: ap.Addr().WithZone("").As16(), Scope: uint32(scope), Port: ap.Port()}
 }
 
-// takers are the endpoints that an arrival is for: of a unicast or broadcast the most specific, and of equals the one bound last.
+// takers are the endpoints that an arrival is for: of a unicast or broadcast the most specific, and of equals the one
+// bound last.
 func (t *Transport) takers(a *Arrival) (takers []*endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -208,7 +209,8 @@ func (e *endpoint) whenClosed() (done func()) {
 	return done
 }
 
-// Loop makes datagrams that leave arrive at the socket of this transport that they are for, on a goroutine of their own.
+// Loop makes datagrams that leave arrive at the socket of this transport that they are for, on a goroutine of their
+// own.
 func (t *Transport) Loop(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
