@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn_test
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
+	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
+)
+
+// dialled is a connection with an arrival of each kind from its remote.
+func dialled(t *testing.T, transport *wsktest.Transport, npi *wsk.ProviderNPI, remote string) (*netconn.Conn, wsktest.Arrival) {
+	t.Helper()
+	to := netip.MustParseAddrPort(remote)
+	c, err := netconn.Dial(npi, "udp", netip.AddrPort{}, to, netconn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(waitLimit))
+	local := netip.MustParseAddr("192.0.2.200")
+	if to.Addr().Is6() {
+		local = netip.MustParseAddr("2001:db8::200")
+	}
+	port := netip.MustParseAddrPort(c.LocalAddr().String()).Port()
+	return c, wsktest.Arrival{From: to, To: netip.AddrPortFrom(local, port), TTL: 64, IfIndex: 1}
+}
+
+// ICMP errors of a dialled connection are what a connected socket of Linux makes of them (icmp(7), ip(7)): those that last fail
+// one read, those that may pass do not show.
+func TestICMPErrors(t *testing.T) {
+	const v4, v6 = wsk.IPPROTO_ICMP, wsk.IPPROTO_ICMPV6
+	transport, npi := fake(t)
+	c4, a4 := dialled(t, transport, npi, "192.0.2.1:9")
+	c6, a6 := dialled(t, transport, npi, "[2001:db8::1]:9")
+	for _, tc := range []struct {
+		e    wsk.ReceiveError
+		want error // nil: not reported
+	}{
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 0}, nil},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 1}, nil},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 2}, syscall.ENOPROTOOPT},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 3}, syscall.ECONNREFUSED},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 4, Info: 1400}, nil},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 6}, syscall.ENETUNREACH},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 7}, syscall.EHOSTDOWN},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 9}, syscall.ENETUNREACH},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 10}, syscall.EHOSTUNREACH},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 13}, syscall.EHOSTUNREACH},
+		{wsk.ReceiveError{Protocol: v4, Type: 3, Code: 200}, nil},
+		{wsk.ReceiveError{Protocol: v4, Type: 11, Code: 0}, nil},
+		{wsk.ReceiveError{Protocol: v4, Type: 12, Code: 0}, syscall.EINVAL},
+		{wsk.ReceiveError{Protocol: v6, Type: 1, Code: 0}, nil},
+		{wsk.ReceiveError{Protocol: v6, Type: 1, Code: 1}, syscall.EACCES},
+		{wsk.ReceiveError{Protocol: v6, Type: 1, Code: 3}, nil},
+		{wsk.ReceiveError{Protocol: v6, Type: 1, Code: 4}, syscall.ECONNREFUSED},
+		{wsk.ReceiveError{Protocol: v6, Type: 1, Code: 6}, syscall.EACCES},
+		{wsk.ReceiveError{Protocol: v6, Type: 2, Code: 0, Info: 1280}, nil},
+		{wsk.ReceiveError{Protocol: v6, Type: 3, Code: 0}, nil},
+		{wsk.ReceiveError{Protocol: v6, Type: 4, Code: 1}, syscall.EINVAL},
+	} {
+		c, a := c4, a4
+		if tc.e.Protocol == v6 {
+			c, a = c6, a6
+		}
+		failed, datagram := a, a
+		failed.Err, datagram.Payload = &tc.e, []byte("after")
+		if n := transport.Arrive(failed, datagram); n != 2 {
+			t.Fatalf("%d arrived", n)
+		}
+		buf := make([]byte, 10)
+		n, err := c.Read(buf)
+		if tc.want != nil {
+			if n != 0 || !errors.Is(err, tc.want) {
+				t.Errorf("%+v: %d, %v, want %v", tc.e, n, err, tc.want)
+			}
+			n, err = c.Read(buf)
+		}
+		if err != nil || string(buf[:n]) != "after" {
+			t.Errorf("%+v: then %q, %v", tc.e, buf[:n], err)
+		}
+	}
+}
+
+// An empty datagram is not taken for an error, nor the reverse; and an error behind datagrams of a batch is kept for the next read.
+func TestICMPErrorInBatch(t *testing.T) {
+	transport, npi := fake(t)
+	c, a := dialled(t, transport, npi, "192.0.2.1:9")
+	datagram, empty, refused, passing := a, a, a, a
+	datagram.Payload = []byte("one")
+	refused.Err = &wsk.ReceiveError{Protocol: wsk.IPPROTO_ICMP, Type: 3, Code: 3}
+	passing.Err = &wsk.ReceiveError{Protocol: wsk.IPPROTO_ICMP, Type: 3, Code: 1}
+	transport.Arrive(passing, datagram, empty, passing, datagram, refused, empty)
+	ms := make([]netconn.Message, 8)
+	for i := range ms {
+		ms[i].Buffers = [][]byte{make([]byte, 10)}
+	}
+	if n, err := c.ReadBatch(ms, 0); n != 3 || err != nil || ms[0].N != 3 || ms[1].N != 0 || ms[2].N != 3 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if n, err := c.ReadBatch(ms, 0); n != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%d, %v, want ECONNREFUSED", n, err)
+	}
+	if n, err := c.ReadBatch(ms, 0); n != 1 || err != nil || ms[0].N != 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+	transport.Arrive(datagram, refused)
+	if n, err := c.ReadBatch(ms, 0); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := c.Read(make([]byte, 10)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("Read: %v", err)
+	}
+}
