@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
@@ -74,7 +77,8 @@ func TestEveryEngineSends(t *testing.T) {
 func TestManyDestinationsAndQueues(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)
-	c.Destinations, c.Queues, c.Sizes, c.Pin = 5, 2, []int{1518}, []int{0}
+	c.Destinations, c.Queues, c.Sizes = 5, 2, []int{1518}
+	c.Duration = 300 * time.Millisecond // more threads than processors, on a machine that may be busy
 	var warnings []string
 	c.Warn = func(s string) { warnings = append(warnings, s) }
 	r, err := Run(testenv.Context(t, limit), c)
@@ -90,6 +94,34 @@ func TestManyDestinationsAndQueues(t *testing.T) {
 		}
 	}
 }
+
+// TestPin sees the sending thread where it was put.
+func TestPin(t *testing.T) {
+	var stop atomic.Bool
+	var where unix.CPUSet
+	l := laneFunc(func() (int, error) {
+		stop.Store(true)
+		return 3, unix.SchedGetaffinity(0, &where)
+	})
+	sent, err := sendAll([]lane{l}, []int{0}, &stop)
+	if err != nil || sent != 3 || where.Count() != 1 || !where.IsSet(0) {
+		t.Errorf("sent %d on %d CPUs: %v", sent, where.Count(), err)
+	}
+	stop.Store(false)
+	if _, err := sendAll([]lane{l}, []int{1023}, &stop); err == nil {
+		t.Error("pinned to a CPU that is not there")
+	}
+	stop.Store(false)
+	if _, err := sendAll([]lane{laneFunc(func() (int, error) { panic("a rival's library") })}, nil, &stop); err == nil {
+		t.Error("a panic went unnoticed")
+	}
+}
+
+// laneFunc is a lane that is one function.
+type laneFunc func() (int, error)
+
+func (f laneFunc) burst() (int, error) { return f() }
+func (f laneFunc) syscalls() uint64    { return 0 }
 
 // TestRivalsThatMisbehave: none of them spoils the run of the others, and each is named.
 func TestRivalsThatMisbehave(t *testing.T) {
