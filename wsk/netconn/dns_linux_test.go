@@ -40,8 +40,9 @@ func TestDNS(t *testing.T) {
 				t.Errorf("%d frames left through AF_XDP", sent)
 			}
 			received := after.Programs[0].Counters[bpf.ReasonRedirected] - before.Programs[0].Counters[bpf.ReasonRedirected]
-			if received < queries {
-				t.Errorf("%d frames came through AF_XDP", received)
+			// The port's entry in the XDP program follows the bind; what is faster comes through the companion socket.
+			if received < queries*9/10 {
+				t.Errorf("%d frames came through AF_XDP; before %v, after %v", received, before.Programs, after.Programs)
 			}
 		})
 		t.Run("WSK client "+addrs[0].String(), func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestDNS(t *testing.T) {
 				t.Errorf("%d frames left through AF_XDP", sent)
 			}
 			counters := func(r bpf.Reason) uint64 { return after.Programs[0].Counters[r] - before.Programs[0].Counters[r] }
-			if n := counters(bpf.ReasonRedirected); n < queries/2 {
+			if n := counters(bpf.ReasonRedirected); n < queries/2*9/10 {
 				t.Errorf("%d frames came through AF_XDP", n)
 			}
 			if n := after.CompanionReceived - before.CompanionReceived; n < queries/2 || counters(bpf.ReasonIPFragment) < 4*(queries/2) {
