@@ -133,9 +133,12 @@ func (ep *endpoint) Close(done func()) {
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
-		if receiving {
+		if ep.companion != nil {
+			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
 			ep.members.leaveAll(ep)
 			ep.dp.unregister(ep)
+		}
+		if receiving {
 			ep.gate.drain()
 		}
 		if ep.companion != nil {

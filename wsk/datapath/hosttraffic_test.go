@@ -211,12 +211,13 @@ func TestReflected(t *testing.T) {
 	tap := &tap{Datapath: dp, t: t}
 	c := newClientOver(t, dp, tap)
 	const n, window = 20_000, 128
-	for _, tc := range []struct{ local, peer string }{
+	for i, tc := range []struct{ local, peer string }{
 		{"10.77.0.1:7960", "10.77.0.2:9000"}, {"[fd77::1]:7961", "[fd77::2]:9000"},
 		{"10.77.0.1:7962", "10.77.0.2:9000"}, {"[fd77::1]:7963", "[fd77::2]:9000"}, // on the other queue
 	} {
 		s := c.socket(tc.local)
 		got := tap.last()
+		eventually(t, "the port in the program", func() bool { return dp.Info().Programs[0].Ports == i+1 })
 		to := wsk.NewSockaddr(netip.MustParseAddrPort(tc.peer))
 		for sent := 0; sent < n; sent += window {
 			for i := range window {

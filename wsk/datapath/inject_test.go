@@ -257,7 +257,7 @@ func TestReceiveInjected(t *testing.T) {
 			if (delivered == 1) != (tc.ends == throughXDP) || (companion == 1) != (tc.ends == throughKernel) {
 				t.Errorf("%d came through AF_XDP and %d through the kernel", delivered, companion)
 			}
-			if tc.reason != bpf.ReasonRedirected && programAfter[tc.reason] != uint64(len(tc.frames)) {
+			if tc.reason != bpf.ReasonRedirected && programAfter[tc.reason] < uint64(len(tc.frames)) {
 				t.Errorf("the program counted %d for %v", programAfter[tc.reason], tc.reason)
 			}
 			if tc.counted != nil && tc.counted(after)-tc.counted(before) != 1 {

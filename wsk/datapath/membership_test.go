@@ -322,3 +322,25 @@ func TestGroupGoesToAll(t *testing.T) {
 		}
 	})
 }
+
+// TestCloseInsideBind: the routine of a bind may join and close before the endpoint has begun to receive. Nothing of it stays.
+func TestCloseInsideBind(t *testing.T) {
+	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
+	group := netip.MustParseAddr("239.7.11.1")
+	for range 20 {
+		open, _ := dp.OpenEndpoint(wsk.AF_INET, newSink(t))
+		ep := open.(*endpoint)
+		done := make(chan struct{})
+		ep.Bind(wsk.BindRequest{Local: netip.MustParseAddrPort("10.77.0.1:7730")}, func(_ netip.AddrPort, status wsk.NTSTATUS) {
+			mustSucceed(t, "bind", status)
+			mustSucceed(t, "join", ep.Change(wsk.Membership{Group: group.As16(), IfIndex: uint32(lab.A.If.Index())}))
+			ep.Abort()
+			ep.Close(func() { close(done) })
+		})
+		<-done
+	}
+	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.demux.find(7730) != nil || len(dp.held) != 0 {
+		t.Errorf("joined %v, %d ports in the program, table %v, %d held", joinedInKernel(t, lab, group), dp.Info().Programs[0].Ports,
+			dp.demux.find(7730), len(dp.held))
+	}
+}

@@ -225,8 +225,8 @@ func auditReceive(t *testing.T, dp *Datapath) {
 		}
 		s := q.rx.current()
 		settled := func() bool {
-			s.ringMu.Lock()
-			defer s.ringMu.Unlock()
+			s.r.ringMu.Lock()
+			defer s.r.ringMu.Unlock()
 			s.fillMu.Lock()
 			defer s.fillMu.Unlock()
 			return s.closed || s.lent == 0 && int(s.fill.Pending())+len(s.back) == len(s.slots)

@@ -12,9 +12,13 @@ import (
 // rxQueue is the receiving half of a queue on an interface with a program. It outlives the sockets of the queue: each has an
 // rxSocket of its own, whose chunks may still be lent when the next one works already.
 type rxQueue struct {
-	q     *queue
-	in    *intake
-	stats rxStats
+	q  *queue
+	in *intake
+
+	// ringMu guards the RX ring of the current socket, and stats. A goroutine holds it from Peek to Release of a batch, never
+	// over a delivery, so that stop waits for no client.
+	ringMu sync.Mutex
+	stats  rxStats
 
 	mu   sync.Mutex
 	cur  *rxSocket // the newest

@@ -14,8 +14,7 @@ import (
 // rxSocket receives on one AF_XDP socket and lends its chunks. A chunk is in the fill ring, with the kernel or in the RX ring
 // (lent unset), or being looked at or lent to a receiver (lent set), or on its way back (in back).
 //
-//	ringMu  the RX ring and everything under it. The goroutine holds it from Peek to Release of a batch, never over a
-//	        delivery, so that stop waits for no client.
+//	ringMu  of the rxQueue: the RX ring and everything under it.
 //	fillMu  the fill ring, back and the counts. Held for a few instructions by whoever releases a datagram. Taken after ringMu.
 type rxSocket struct {
 	r    *rxQueue
@@ -25,8 +24,7 @@ type rxSocket struct {
 	size uint64
 	wait rxWaiter
 
-	ringMu  sync.Mutex
-	ring    *xdp.RxRing
+	ring    *xdp.RxRing // this and the next two are guarded by r.ringMu
 	stopped bool
 	dropped []uint64 // chunks of the batch that nobody gets
 	out     delivery // touched by the goroutine only
@@ -101,8 +99,8 @@ func (s *rxSocket) loop() {
 
 // ready reports whether there is something for step to do.
 func (s *rxSocket) ready() bool {
-	s.ringMu.Lock()
-	defer s.ringMu.Unlock()
+	s.r.ringMu.Lock()
+	defer s.r.ringMu.Unlock()
 	if s.stopped {
 		return true
 	}
@@ -112,8 +110,8 @@ func (s *rxSocket) ready() bool {
 
 // step takes a batch of frames off the ring and sorts them into out. ok is false when the socket has been stopped.
 func (s *rxSocket) step() (n uint32, ok bool) {
-	s.ringMu.Lock()
-	defer s.ringMu.Unlock()
+	s.r.ringMu.Lock()
+	defer s.r.ringMu.Unlock()
 	if s.stopped {
 		return 0, false
 	}
@@ -184,11 +182,11 @@ func (s *rxSocket) refillLocked() (wake bool) {
 // stop ends the use of rings and, when nothing is lent, of the memory. The goroutine ends soon; it is not waited for, because
 // it may be in a client's callback, perhaps in the very one that leads here.
 func (s *rxSocket) stop() error {
-	s.ringMu.Lock()
+	s.r.ringMu.Lock()
 	s.stopped = true
 	_, left := s.ring.Peek(uint32(s.ring.Size()))
 	s.r.stats.abandoned += uint64(left)
-	s.ringMu.Unlock()
+	s.r.ringMu.Unlock()
 	s.wait.close()
 	s.fillMu.Lock()
 	s.closed = true

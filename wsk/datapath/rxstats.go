@@ -11,7 +11,7 @@ import (
 
 // rxStats is what a queue has counted over all its sockets.
 type rxStats struct {
-	counters  rxCounters // under the ringMu of the current socket
+	counters  rxCounters // under ringMu
 	abandoned uint64     // likewise
 	moved     atomic.Uint64
 }
@@ -54,9 +54,9 @@ func (r *rxQueue) info() *ReceiveInfo {
 	}
 	var out ReceiveInfo
 	s := r.current()
+	r.ringMu.Lock()
+	defer r.ringMu.Unlock()
 	if s != nil {
-		s.ringMu.Lock()
-		defer s.ringMu.Unlock()
 		s.fillMu.Lock()
 		out.Lent, out.Free = s.lent, len(s.slots)-s.lent
 		s.fillMu.Unlock()
