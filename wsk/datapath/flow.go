@@ -120,12 +120,12 @@ func (f *flow) fail(status wsk.NTSTATUS) {
 }
 
 // release sends everything that waits, in order, over p. It reports false when the resolver must go round again
-// because operations arrived for which p is too old.
+// because operations arrived for which p is too old. It takes all that waits at once, so that it gains on a sender that keeps
+// adding to the end.
 func (f *flow) release(p *path) bool {
 	for {
 		f.mu.Lock()
-		op := f.waiting.head
-		if op == nil {
+		if f.waiting.head == nil {
 			f.resolving = false
 			f.mu.Unlock()
 			return true
@@ -134,13 +134,18 @@ func (f *flow) release(p *path) bool {
 			f.mu.Unlock()
 			return false
 		}
-		f.waiting.remove(op)
-		mine := op.DisarmCancel()
+		taken := int32(f.waiting.n)
+		var ready opList
+		for op := f.waiting.popFront(); op != nil; op = f.waiting.popFront() {
+			if op.DisarmCancel() {
+				ready.pushBack(op)
+			}
+		}
 		f.mu.Unlock()
-		if mine {
+		for op := ready.popFront(); op != nil; op = ready.popFront() {
 			f.forward(op, p)
 		}
-		f.waiters.Add(-1)
+		f.waiters.Add(-taken)
 	}
 }
 
