@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Testsum runs a `go test -json` command and prints one line per package, the output of whatever failed, the reason of every
-// skip, and last the number of tests that passed, failed and were skipped. Its exit status is the command's.
+// skip, and last the number of tests that passed, failed and were skipped. Its exit status is the command's. With
+// TESTSUM_LOOPBACK set it first brings up the loopback interface, which is down in a fresh network namespace.
 package main
 
 import (
@@ -12,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/vishvananda/netlink"
 )
 
 // event is one line of `go test -json` (go doc test2json).
@@ -30,12 +33,26 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: testsum COMMAND [ARG ...]")
 		os.Exit(2)
 	}
+	if os.Getenv("TESTSUM_LOOPBACK") != "" {
+		if err := loopbackUp(); err != nil {
+			fmt.Fprintln(os.Stderr, "testsum: bring lo up:", err)
+			os.Exit(1)
+		}
+	}
 	code, err := run(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(1)
 	}
 	os.Exit(code)
+}
+
+func loopbackUp() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
 }
 
 func run(args []string) (int, error) {
