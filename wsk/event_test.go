@@ -155,6 +155,43 @@ func TestEventNotAccepted(t *testing.T) {
 	})
 }
 
+// While what is buffered is handed out, what arrives queues behind it, and what is then refused goes before that: wsk.md §10
+// item 59.
+func TestEventArrivalsWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		var got []string
+		running, goOn := make(chan struct{}), make(chan wsk.NTSTATUS)
+		s := h.eventSocket("0.0.0.0:1000", func(_ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
+			running <- struct{}{}
+			answer := <-goOn
+			if answer == wsk.STATUS_SUCCESS {
+				got = append(got, texts(list)...)
+			}
+			return answer
+		})
+		h.arrive("1", "2")
+		want(t, "enable", h.enable(s), wsk.STATUS_SUCCESS)
+		<-running
+		h.arrive("3", "4") // would wait for ever if it called the callback
+		goOn <- wsk.STATUS_DATA_NOT_ACCEPTED
+		synctest.Wait()
+		h.arrive("5")
+		want(t, "enable", h.enable(s), wsk.STATUS_SUCCESS)
+		<-running
+		h.arrive("6")
+		goOn <- wsk.STATUS_SUCCESS
+		<-running
+		goOn <- wsk.STATUS_SUCCESS
+		synctest.Wait()
+		if !slices.Equal(got, []string{"1", "2", "3", "4", "5", "6"}) {
+			t.Errorf("received %q", got)
+		}
+		want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
+		h.nothingLent()
+	})
+}
+
 // A client that enables the callback again while the refusing call is still running is called again: the enabling is
 // not lost (docs/wsk-mapping.md).
 func TestEventEnabledWhileRefusing(t *testing.T) {
@@ -432,10 +469,17 @@ func TestEventDisableEpochs(t *testing.T) {
 		if a.Cancel() {
 			t.Error("a disabling could be cancelled")
 		}
+		close(second)
+		synctest.Wait()
+		if a.completed.Load() != 0 {
+			t.Error("a later call has ended the disabling")
+		}
+		go h.arrive("3")
+		third := <-gates
 		close(first)
 		want(t, "disable", a.end("disable", status), wsk.STATUS_SUCCESS)
 		want(t, "disable", h.disable(s, nil), wsk.STATUS_EVENT_PENDING)
-		close(second)
+		close(third)
 		synctest.Wait()
 		want(t, "disable", h.disable(s, nil), wsk.STATUS_SUCCESS)
 		h.nothingLent()

@@ -258,8 +258,12 @@ func TestCancelReceive(t *testing.T) {
 	if b.Cancel() {
 		t.Error("Cancel after the completion: true")
 	}
-	h.arrive("1", "2")
-	if a.payload() != "1" || c.payload() != "2" {
+	irp := &b.IRP // and it is as good as new
+	irp.Reuse(wsk.STATUS_SUCCESS)
+	data := make([]byte, 8)
+	want(t, "again", s.ReceiveFrom(&wsk.Buf{Mdl: wsk.AllocateMDL(data), Length: 8}, 0, nil, nil, nil, nil, irp), wsk.STATUS_PENDING)
+	h.arrive("1", "2", "3")
+	if a.payload() != "1" || c.payload() != "2" || data[0] != '3' || irp.IoStatus.Status != wsk.STATUS_SUCCESS {
 		t.Error("the datagrams went elsewhere")
 	}
 	if a.Cancel() {

@@ -276,6 +276,8 @@ func TestReceiveFilters(t *testing.T) {
 	count("own unicast", 0, from("192.0.2.10:7", "own"))
 	h.transport.SetLocal(netip.MustParseAddr("198.51.100.7")) // the host's addresses have changed
 	count("after a change", 1, own, others)
+	want(t, "loop on again", h.set(s, ip, wsk.IP_MULTICAST_LOOP, 1), wsk.STATUS_SUCCESS)
+	count("loop on again", 0, own, others)
 	if got := h.receive(s, 8).payload(); got != "u" { // the broadcast that was buffered went with the option
 		t.Errorf("received %q", got)
 	}

@@ -257,14 +257,11 @@ func (s *Socket) endReceive(why, status NTSTATUS) {
 	r := &s.recv
 	var dropped *Datagram
 	r.mu.Lock()
-	first := r.ended == STATUS_SUCCESS
-	if first || why == STATUS_FILE_CLOSED { // a dead socket can be closed, a closed one can't die
-		r.ended = why
-	}
+	r.ended = why
 	chain := r.irps.takeAll()
 	r.stats.Discarded += uint64(drop(r.buffer.head, &dropped))
 	r.buffer = datagramList{}
-	farewell := r.events.end(first && why == STATUS_FILE_FORCED_CLOSED)
+	farewell := r.events.end(why == STATUS_FILE_FORCED_CLOSED)
 	r.mu.Unlock()
 	releaseAll(dropped)
 	completeAll(chain, status)
