@@ -37,8 +37,8 @@ lint:
 generated:
 	@scripts/generate.sh --check
 
-bench: ## Go benchmarks of the parts, in the form that benchstat reads
-	@$(GO) test -run '^$$' -bench . -benchmem -count 6 ./frame ./xdp ./wsk ./wsk/datapath
+bench: ## wsk-xdp bench with every engine, then Go benchmarks of the parts, against the baseline in docs/bench
+	@scripts/bench.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@scripts/fuzz.sh $${FUZZTIME:-20s}

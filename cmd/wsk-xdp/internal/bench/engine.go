@@ -41,10 +41,10 @@ type engine struct {
 	open          func(ctx context.Context, j *job) (*rig, error)
 }
 
-// engines in the order of reports. A wsk-kick, the wsk loop over a datapath that kicks for every datagram, belongs behind wsk
-// as soon as the datapath can be told to.
+// engines in the order of reports.
 var engines = []engine{
 	{"wsk", "WskSendTo, one datagram per IRP", openWsk},
+	{"wsk-kick", "the same with a kick for every datagram", openWskKick},
 	{"wsk-batch", "WskSendMessages, lists of 64", openWskBatch},
 	{"asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames", openAsavie},
 	{"udp", "net.UDPConn, one WriteToUDPAddrPort per datagram", openUDP},

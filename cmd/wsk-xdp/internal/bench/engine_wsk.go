@@ -19,14 +19,18 @@ const drainTime = 2 * time.Second
 // window is how many datagrams a client lets be under way at once.
 const window = 1024
 
-func openWsk(ctx context.Context, j *job) (*rig, error) {
-	return openSession(ctx, j, func(s *wsk.Socket, failed *atomic.Uint64) lane {
+func openWsk(ctx context.Context, j *job) (*rig, error) { return openSingles(ctx, j, false) }
+
+func openWskKick(ctx context.Context, j *job) (*rig, error) { return openSingles(ctx, j, true) }
+
+func openSingles(ctx context.Context, j *job, lowGear bool) (*rig, error) {
+	return openSession(ctx, j, lowGear, func(s *wsk.Socket, failed *atomic.Uint64) lane {
 		return &sendToLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), buf: j.buf(), irps: newIRPs(window, 1, failed)}
 	})
 }
 
 func openWskBatch(ctx context.Context, j *job) (*rig, error) {
-	return openSession(ctx, j, func(s *wsk.Socket, failed *atomic.Uint64) lane {
+	return openSession(ctx, j, false, func(s *wsk.Socket, failed *atomic.Uint64) lane {
 		n := j.runLength()
 		l := &listLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), irps: newIRPs(window/n, n, failed)}
 		l.list = make([]wsk.BufList, n)
@@ -41,9 +45,10 @@ func openWskBatch(ctx context.Context, j *job) (*rig, error) {
 }
 
 // openSession opens the datapath with a socket for every queue.
-func openSession(ctx context.Context, j *job, newLane func(*wsk.Socket, *atomic.Uint64) lane) (*rig, error) {
+func openSession(ctx context.Context, j *job, lowGear bool, newLane func(*wsk.Socket, *atomic.Uint64) lane) (*rig, error) {
 	s, err := session.Open(ctx, session.Options{
 		Destination: j.Targets[0].To, Require: session.RequireAFXDP, Sockets: j.Queues, Queues: j.Queues,
+		LowGear: lowGear,
 	})
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ type Options struct {
 	Sockets int
 	// Queues is the number of transmit queues, 0 for one.
 	Queues int
+	// LowGear keeps to a kick per send, see datapath.Options.
+	LowGear bool
 	// NeighbourTimeout bounds the wait for a neighbour, 0 for the default.
 	NeighbourTimeout time.Duration
 	Logger           *slog.Logger
@@ -96,7 +98,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 // openDatapath opens the AF_XDP sockets at once, so that it is known before the first datagram how it will go.
 func (s *Session) openDatapath(o Options) error {
 	opts := datapath.Options{
-		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, Logger: o.Logger,
+		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, LowGear: o.LowGear, Logger: o.Logger,
 		Socket: xdp.Options{Mode: o.Mode},
 	}
 	if o.Require == RequireZeroCopy {
