@@ -26,7 +26,7 @@ func TestCheck(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Engines = []string{"wsk", "dpdk"} }, `engine "dpdk" is none of wsk, wsk-batch, `},
+		{func(c *Config) { c.Engines = []string{"wsk", "dpdk"} }, `engine "dpdk" is none of wsk, wsk-kick, wsk-batch, `},
 		{func(c *Config) { c.Engines = []string{"wsk", "wsk"} }, "engine wsk is given twice"},
 		{func(c *Config) { c.Engines = nil }, "no engine to run"},
 		{func(c *Config) { c.Externals = []External{{"c", "x"}, {"c", "y"}} }, "external c is given twice"},
