@@ -136,6 +136,7 @@ func TestOptionRefused(t *testing.T) {
 		{s4, sol, wsk.SO_MAX_MSG_SIZE, 1, unsupported},
 		{s4, sol, 0x7777, 1, unsupported},
 		{s4, sol, wsk.SO_ERROR, 0, unsupported}, // a WSK socket keeps no error: each is in its IRP
+		{s4, sol, wsk.SO_COMPARTMENT_ID, 1, unsupported},
 		{s4, ip, wsk.IP_PKTINFO_EX, 1, unsupported},
 		{s4, ip, wsk.IP_ORIGINAL_ARRIVAL_IF, 1, unsupported},
 		{s6, ip6, wsk.IP_RECEIVE_BROADCAST, 1, unsupported},
