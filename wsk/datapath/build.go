@@ -11,7 +11,7 @@ import (
 )
 
 // post builds the frames of an operation straight from the client's MDL chains into chunks, as many as there
-// are, and publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
+// are. Whoever drives the queue publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
 // failure status or goes on where it stopped when chunks have come back. mu is held and the queue is up.
 func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 	t := &op.Transport
@@ -21,7 +21,7 @@ func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 			return false
 		}
 		t.Built = true
-		q.publishSoon(1)
+		q.unpublished++
 		return true
 	}
 	var built uint32
@@ -29,9 +29,7 @@ func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 		t.Buf++
 		t.Piece = 0
 	}
-	if built > 0 {
-		q.publishSoon(built)
-	}
+	q.unpublished += built
 	t.Built = t.Buf == len(op.Bufs)
 	return t.Built
 }
@@ -155,7 +153,7 @@ func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
 // untakeChunk returns a chunk that was not used after all.
 func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
 
-// publish puts a finished frame into the ring; publishSoon makes it visible. The ring has more entries than there are chunks,
+// publish puts a finished frame into the ring; publishLocked makes it visible. The ring has more entries than there are chunks,
 // so there is room whenever there was a chunk.
 func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
 	at, _ := q.tx.Reserve(1)
@@ -165,15 +163,6 @@ func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
 	op.Transport.Frames++
 	q.inflight++
 	q.stats.submitted++
-}
-
-// publishSoon tells the kernel of n more descriptors, or leaves that to the poller when it goes round anyway: it then
-// tells of many at once, and the line that the kernel reads is not written for each. mu is held.
-func (q *queue) publishSoon(n uint32) {
-	q.unpublished += n
-	if !q.poll.spinning() {
-		q.publishLocked()
-	}
 }
 
 // publishLocked tells the kernel of everything in the ring. mu is held.

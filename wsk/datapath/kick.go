@@ -10,12 +10,9 @@ import (
 // turnRounds bounds the kicks of one turn, so that a caller of SendTo is not kept by everybody else's datagrams.
 const turnRounds = 64
 
-// wake sees to it that what has been published leaves: at once by this goroutine, by whoever is at it already, or
-// by the poller. It then runs the completion routines of what came back. No lock is held.
-func (q *queue) wake() {
-	if q.poll.spinning() {
-		return
-	}
+// drive sees to it that everything built so far leaves: at once by this goroutine, or by whoever is at it already. It
+// then runs the completion routines of what came back. No lock is held.
+func (q *queue) drive() {
 	for {
 		if !q.kickMu.TryLock() {
 			q.again.Store(true)
@@ -25,14 +22,16 @@ func (q *queue) wake() {
 		}
 		q.again.Store(false)
 		left := q.turn()
-		if q.loaded() {
-			q.poll.spin.Store(true)
-			left = true
+		if !q.poll.highGear() {
+			if q.loaded() {
+				q.poll.high.Store(true)
+				q.poll.wake()
+			}
 		}
-		q.kickMu.Unlock()
-		if left {
+		if left && (!q.poll.highGear() || q.poll.dozing.Load()) {
 			q.poll.wake()
 		}
+		q.kickMu.Unlock()
 		if !q.again.Load() {
 			break
 		}

@@ -13,10 +13,11 @@ import (
 // not empty at once, completion routines beyond a caller's budget. The kernel wakes nobody for the completion ring, so
 // while frames are under way it looks again and again, at growing intervals; otherwise it sleeps for good.
 type poller struct {
-	token chan struct{}
-	spin  atomic.Bool
-	idle  atomic.Bool // asleep until the next wake
-	ended atomic.Bool
+	token  chan struct{}
+	high   atomic.Bool
+	dozing atomic.Bool
+	idle   atomic.Bool // asleep until the next wake
+	ended  atomic.Bool
 }
 
 func (p *poller) init() { p.token = make(chan struct{}, 1) }
@@ -29,8 +30,8 @@ func (p *poller) wake() {
 	}
 }
 
-// spinning reports whether the poller is going round without a pause and will kick what has just been published.
-func (p *poller) spinning() bool { return p.spin.Load() }
+// highGear reports whether the poller looks after tails, so that a frame may wait for a burst.
+func (p *poller) highGear() bool { return p.high.Load() }
 
 // Intervals between looks while frames are under way. The first is what a device that completes by interrupt needs; the
 // last bounds the cost of a peer that holds completions back for long.
@@ -48,8 +49,8 @@ func (q *queue) pollLoop() {
 	var watch stallWatch
 	interval := pollFirst
 	for {
-		if q.poll.spinning() {
-			q.spinLoop()
+		if q.poll.highGear() {
+			q.watchTails()
 		}
 		before := q.completedCount()
 		state, left := q.pollOnce(&watch)
@@ -59,7 +60,7 @@ func (q *queue) pollLoop() {
 			q.poll.ended.Store(true)
 			q.drainDone()
 			return
-		case q.again.Load(), q.poll.spinning():
+		case q.again.Load(), q.poll.highGear():
 			continue
 		case !left:
 			watch.reset()

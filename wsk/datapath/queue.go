@@ -153,11 +153,18 @@ func (q *queue) capacity() int { return q.umem.FrameSize() - generationRoom }
 // and the rest waits in order.
 func (q *queue) send(op *wsk.SendOp, f *flow, p *path) {
 	q.mu.Lock()
+	due := true
 	if q.state != queueUp || q.waiting.head != nil || !q.post(op, f, p) {
 		q.park(op, f)
+	} else if q.poll.highGear() {
+		due = q.unpublished >= loadBurst
 	}
 	q.mu.Unlock()
-	q.wake()
+	if due {
+		q.drive()
+	} else if q.poll.dozing.Load() {
+		q.poll.wake()
+	}
 }
 
 // park puts an operation on the waiting list, or ends it where waiting makes no sense. mu is held.
