@@ -64,24 +64,27 @@ func (c *Conn) readMessage(m *Message, wait bool) error {
 			}
 		}
 		o.pointAtAll(m.Buffers)
-		status := c.post(o, true)
-		withdrawn := status == wsk.STATUS_PENDING && !wait
-		if withdrawn {
-			o.irp.Cancel() // nothing is lost if a datagram comes first
-		}
-		status = o.wait(status)
-		if withdrawn && status == wsk.STATUS_CANCELLED {
-			c.reads.end(o)
-			return errEmpty
-		}
-		m.N, err = c.received(o, status)
-		if err == nil {
-			m.Addr = udpAddr(new(net.UDPAddr), o.sender())
-			m.NN, m.Flags = o.readControl(m.OOB)
-		}
+		err = c.finishMessage(o, m, c.post(o, true), wait)
 		c.reads.end(o)
 		if err != errPassing {
 			return err
 		}
 	}
+}
+
+// finishMessage waits for a receive that was posted or, without wait, takes it back. A datagram that was faster than that counts.
+func (c *Conn) finishMessage(o *op, m *Message, status wsk.NTSTATUS, wait bool) (err error) {
+	withdrawn := status == wsk.STATUS_PENDING && !wait
+	if withdrawn {
+		o.irp.Cancel()
+	}
+	status = o.wait(status)
+	if withdrawn && status == wsk.STATUS_CANCELLED {
+		return errEmpty
+	}
+	if m.N, err = c.received(o, status); err == nil {
+		m.Addr = udpAddr(new(net.UDPAddr), o.sender())
+		m.NN, m.Flags = o.readControl(m.OOB)
+	}
+	return err
 }

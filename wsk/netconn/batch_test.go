@@ -205,3 +205,33 @@ func TestBatchConnected(t *testing.T) {
 		t.Errorf("%d datagrams", len(transport.Datagrams()))
 	}
 }
+
+// A batch that looks for more takes its question back, and must not take back an answer with it.
+func TestReadBatchLosesNothing(t *testing.T) {
+	transport, npi := fake(t)
+	c := listen(t, npi, "127.0.0.1:0", netconn.Options{ReadBuffer: 1 << 24})
+	c.SetDeadline(time.Now().Add(waitLimit))
+	at := netip.MustParseAddrPort(c.LocalAddr().String())
+	const total = 20000
+	go func() {
+		for i := range total {
+			transport.Arrive(wsktest.Arrival{From: somewhere, To: at, Payload: []byte{byte(i), byte(i >> 8)}})
+		}
+	}()
+	ms := make([]netconn.Message, 7)
+	for i := range ms {
+		ms[i].Buffers = [][]byte{make([]byte, 2)}
+	}
+	for next := 0; next < total; {
+		n, err := c.ReadBatch(ms, 0)
+		if err != nil {
+			t.Fatalf("after %d: %v", next, err)
+		}
+		for _, m := range ms[:n] {
+			if got := int(m.Buffers[0][0]) | int(m.Buffers[0][1])<<8; m.N != 2 || got != next&0xffff {
+				t.Fatalf("datagram %d, want %d", got, next)
+			}
+			next++
+		}
+	}
+}

@@ -203,6 +203,21 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Broadcasts are allowed, as package net allows them.
+func TestBroadcast(t *testing.T) {
+	_, npi := silent(t)
+	for _, network := range []string{"udp", "udp4"} {
+		c, err := netconn.Listen(npi, network, netip.AddrPort{}, netconn.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WriteToUDPAddrPort([]byte("all"), netip.MustParseAddrPort("255.255.255.255:9")); err != nil {
+			t.Errorf("%s: %v", network, err)
+		}
+		c.Close()
+	}
+}
+
 // When the device goes, reads and writes end, and the connection can be closed.
 func TestDeviceGone(t *testing.T) {
 	transport, npi := fake(t)

@@ -178,6 +178,11 @@ func testDualStack(t *testing.T, h *Hosts) {
 	if err != nil || from.Addr().Is4In6() != h.is4() {
 		t.Errorf("sender %v, %v: IPv4 ones are v4-mapped here", from, err)
 	}
+	// A socket of one version has nothing to do with the other.
+	other := h.A.open(t, map[bool]string{true: "udp6", false: "udp4"}[h.is4()], netip.AddrPort{})
+	if _, err := other.WriteToUDPAddrPort([]byte("x"), h.B.at(b)); err == nil {
+		t.Errorf("%v wrote to %v", other.LocalAddr(), h.B.at(b))
+	}
 	// The plain form of an IPv4 address does as well as the v4-mapped.
 	if _, err := a.WriteToUDPAddrPort([]byte("plain"), h.B.at(b)); err != nil {
 		t.Error(err)
