@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// highGear puts the only queue of a datapath into the high gear, as load would.
+func highGear(t *testing.T, dp *Datapath) *queue {
+	t.Helper()
+	var q *queue
+	dp.eachQueue(func(only *queue) { q = only })
+	q.poll.high.Store(true)
+	q.poll.wake()
+	return q
+}
+
+// TestTailLeaves: a burst that does not fill leaves all the same, whether the poller is looking or dozing.
+func TestTailLeaves(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	c := newClient(t, dp)
+	s := c.socket("0.0.0.0:0")
+	to := warm(t, s)
+	q := highGear(t, dp)
+	for _, irp := range sendAll(s, to, loadBurst/2) {
+		mustSucceed(t, "a frame of a tail", await(t, irp))
+	}
+	// Full bursts leave nothing behind, so the poller dozes; a tail then wakes it.
+	for q.poll.highGear() && !q.poll.dozing.Load() {
+		for _, irp := range sendAll(s, to, loadBurst) {
+			mustSucceed(t, "a frame of a burst", await(t, irp))
+		}
+	}
+	for _, irp := range sendAll(s, to, 3) {
+		mustSucceed(t, "a tail behind a doze", await(t, irp))
+	}
+}
+
+// TestHighGearIsLeft: without load, and with a client that waits for each of its sends, a queue goes back to kicking at once.
+func TestHighGearIsLeft(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	c := newClient(t, dp)
+	s := c.socket("0.0.0.0:0")
+	to := warm(t, s)
+	q := highGear(t, dp)
+	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.poll.highGear() })
+	highGear(t, dp)
+	testenv.Eventually(t, waitLimit, "a queue whose client waits to leave the high gear", func() bool {
+		mustSucceed(t, "one at a time", send(t, s, whole([]byte("x")), to, nil))
+		return !q.poll.highGear()
+	})
+}
+
+// TestCloseInHighGear: frames that were left to a burst complete before the socket is closed.
+func TestCloseInHighGear(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	c := newClient(t, dp)
+	s := c.socket("0.0.0.0:0")
+	to := warm(t, s)
+	highGear(t, dp)
+	irps := sendAll(s, to, 5)
+	closeSocket(t, s)
+	for _, irp := range irps {
+		if pending(irp) {
+			t.Fatal("an IRP is pending after the close")
+		}
+		if status := irp.IoStatus.Status; status != wsk.STATUS_SUCCESS {
+			t.Errorf("IRP ended with %v", status)
+		}
+	}
+}
