@@ -23,7 +23,7 @@ type run struct {
 // WriteBatch sends the messages in their order, each run of messages with one destination and equal OOB by one WskSendMessages,
 // and returns when all have left. It returns the number of messages before the first that was not sent; if that is not all of
 // them, err says why, and messages behind it may have been sent nevertheless: N is set for each message that was sent and 0 for
-// the others. A run is sent or not as a whole, as far as the provider can tell. flags may have MSG_DONTWAIT of Linux, which changes nothing.
+// the others. A run counts as a whole. flags may have MSG_DONTWAIT of Linux, which changes nothing.
 func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	if flags&^linuxMsgDontWait != 0 {
 		return 0, c.opError("write", nil, errors.ErrUnsupported)

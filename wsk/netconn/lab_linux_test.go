@@ -93,7 +93,8 @@ func judge(t *testing.T, before, after datapath.Info, receive bool) {
 		}
 		return
 	}
-	if got := after.Programs[0].Counters[bpf.ReasonRedirected] - before.Programs[0].Counters[bpf.ReasonRedirected]; got < many || companion > many {
+	got := after.Programs[0].Counters[bpf.ReasonRedirected] - before.Programs[0].Counters[bpf.ReasonRedirected]
+	if got < many || companion > many {
 		t.Errorf("%d datagrams came through AF_XDP and %d through the companion sockets", got, companion)
 	}
 }

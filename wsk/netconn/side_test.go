@@ -134,7 +134,9 @@ func TestWithdrawnTooLate(t *testing.T) {
 		o.pointAtAll(m.Buffers)
 		status := c.post(o, true)
 		if faster {
-			transport.Arrive(wsktest.Arrival{From: netip.MustParseAddrPort("192.0.2.1:9"), To: netip.MustParseAddrPort("127.0.0.1:5000"), Payload: []byte("fast")})
+			transport.Arrive(wsktest.Arrival{
+				From: netip.MustParseAddrPort("192.0.2.1:9"), To: netip.MustParseAddrPort("127.0.0.1:5000"), Payload: []byte("fast"),
+			})
 		}
 		err = c.finishMessage(o, m, status, false)
 		c.reads.end(o)
