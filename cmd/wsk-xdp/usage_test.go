@@ -86,7 +86,7 @@ func TestUsage(t *testing.T) {
 
 // screen is what a help text may fill: a terminal of usual size.
 const (
-	screenLines   = 50
+	screenLines   = 52
 	screenColumns = 150
 )
 

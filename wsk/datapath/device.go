@@ -241,12 +241,18 @@ func (d *device) socketOptions(id int) xdp.Options {
 	}
 	if o.ChunkSize == 0 && d.mtu > smallChunkMTU {
 		o.ChunkSize = 4096
+		if o.TxChunks == 0 {
+			o.TxChunks = bigChunks
+		}
 	}
 	return o
 }
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes together with the headers in front.
 const smallChunkMTU = 2048 - generationRoom - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen
+
+// bigChunks keeps a UMEM of large chunks at 4 MiB, inside the usual RLIMIT_MEMLOCK.
+const bigChunks = 1024
 
 // carrierCache remembers for a moment whether a device has a carrier: the question is asked for each dropped frame.
 type carrierCache struct {

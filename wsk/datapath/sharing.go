@@ -17,49 +17,11 @@ import (
 // kernel sees the companion sockets and keeps everybody else away. Guarded by Datapath.bindMu.
 type bindTable map[uint16][]*holding
 
-// holding is one bound companion socket.
+// holding is one bound companion socket and what it asked for.
 type holding struct {
 	companion *companion
 	bound     bound
-	mode      shareMode
-}
-
-// shareMode is what a socket asked for before its bind.
-type shareMode uint8
-
-const (
-	shareDefault shareMode = iota
-	shareReuse
-	shareExclusive
-)
-
-// verdict is a cell of the sharing matrix.
-type verdict uint8
-
-const (
-	granted verdict = iota
-	inUse
-	denied
-	check // of the first socket's security descriptor
-)
-
-// sharing is the matrix of wsk.md §2.5: rows are the second socket, columns the first, each wildcard before specific.
-var sharing = [6][6]verdict{
-	// default W, default S, REUSE W, REUSE S, EXCL W, EXCL S
-	{inUse, granted, inUse, granted, inUse, granted},     // default W
-	{check, inUse, check, denied, denied, inUse},         // default S
-	{denied, granted, granted, granted, denied, granted}, // REUSE W
-	{check, denied, granted, granted, denied, denied},    // REUSE S
-	{inUse, inUse, inUse, inUse, inUse, inUse},           // EXCL W
-	{check, inUse, check, inUse, denied, inUse},          // EXCL S
-}
-
-func (h *holding) row() int {
-	row := 2 * int(h.mode)
-	if h.bound.specific() {
-		row++
-	}
-	return row
+	req       wsk.BindRequest
 }
 
 // meets reports whether two sockets on one port have an address in common.
@@ -76,19 +38,16 @@ func (h *holding) meets(o *holding) bool {
 	return a.any4 && b.any4 || a.any6 && b.any6
 }
 
-// judge applies the matrix to a socket that wants to be second. share tells whether it gets an address that others
-// of this datapath hold.
-func (t bindTable) judge(port uint16, second *holding, grantedByDescriptor bool) (share bool, status wsk.NTSTATUS) {
+// judge applies the rules of Winsock to a socket that wants to be second. share tells whether it gets an address that
+// others of this datapath hold.
+func (t bindTable) judge(port uint16, second *holding) (share bool, status wsk.NTSTATUS) {
 	for _, first := range t[port] {
 		if !second.meets(first) {
 			continue
 		}
 		share = true
-		switch v := sharing[second.row()][first.row()]; {
-		case v == inUse:
-			return false, wsk.STATUS_ADDRESS_ALREADY_EXISTS
-		case v == denied, v == check && !grantedByDescriptor:
-			return false, wsk.STATUS_ACCESS_DENIED
+		if status := wsk.Sharing(&first.req, &second.req); status != wsk.STATUS_SUCCESS {
+			return false, status
 		}
 	}
 	return share, wsk.STATUS_SUCCESS
@@ -103,17 +62,11 @@ func (e errShared) Error() string {
 
 // hold binds a companion socket to the wanted address if the sharing rules and the kernel allow it, and enters it.
 func (dp *Datapath) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
-	h := &holding{companion: c, bound: boundAs(c.ep, req.Local.Addr(), req.DualStack)}
-	switch {
-	case req.ExclusiveAddressUse:
-		h.mode = shareExclusive
-	case req.ReuseAddress:
-		h.mode = shareReuse
-	}
+	h := &holding{companion: c, bound: boundAs(c.ep, req.Local.Addr(), req.DualStack), req: req}
 	dp.bindMu.Lock()
 	defer dp.bindMu.Unlock()
 	if port := req.Local.Port(); port != 0 {
-		share, status := dp.held.judge(port, h, req.ShareGranted)
+		share, status := dp.held.judge(port, h)
 		if status != wsk.STATUS_SUCCESS {
 			return netip.AddrPort{}, errShared(status)
 		}
@@ -135,6 +88,7 @@ func (dp *Datapath) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrP
 		ap := netip.AddrPortFrom(req.Local.Addr(), port)
 		switch err := c.bindTo(fd, ap); {
 		case err == nil:
+			h.req.Local = ap
 			dp.enter(port, h)
 			return ap, nil
 		case !errors.Is(err, unix.EADDRINUSE):

@@ -58,12 +58,13 @@ func TestSharingMatrix(t *testing.T) {
 					t.Run(name, func(t *testing.T) {
 						req1 := request(first, kind.wild1, kind.specific1)
 						req1.DualStack = kind.dual && req1.Local.Addr().Is6()
+						req1.ShareGranted = granted
 						p1, status := tryBind(t, dp, req1)
 						mustSucceed(t, "first", status)
 						defer p1.close()
 						req2 := request(second, kind.wild2, kind.specific2)
 						req2.DualStack = kind.dual && req2.Local.Addr().Is6()
-						req2.ShareGranted = granted
+						req2.ShareGranted = !granted // nobody asks the second one's descriptor
 						p2, status := tryBind(t, dp, req2)
 						want := map[string]wsk.NTSTATUS{"ok": wsk.STATUS_SUCCESS, "IN USE": wsk.STATUS_ADDRESS_ALREADY_EXISTS,
 							"DENIED": wsk.STATUS_ACCESS_DENIED, "CHECK": wsk.STATUS_ACCESS_DENIED}[cell]
