@@ -3,6 +3,8 @@
 package replay
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -12,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -69,6 +73,11 @@ func TestStormAll(t *testing.T) {
 		datapath: datapath.Options{Queues: 2, Socket: xdp.Options{TxChunks: 64, TxRing: 64}}}
 	eachMode(t, o, func(t *testing.T, r *rig) {
 		s := &storm{t: t, rig: r, seed: testenv.Seed(t)}
+		for _, limit := range []string{"ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"} { // see refused
+			if err := r.lab.A.NS.Sysctl(limit, "0"); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, six := range []bool{false, true} {
 			s.sinks = append(s.sinks, newStormSink(t, r.lab.B.NS, netip.AddrPortFrom(r.b(six), 7777)))
 			s.nobody = append(s.nobody, netip.AddrPortFrom(r.b(six), 9))
@@ -113,11 +122,37 @@ func (s *storm) settle(descriptors, goroutines int) {
 		d, g := s.resources()
 		return d <= descriptors && g <= goroutines
 	})
-	for _, p := range s.rig.dp.Info().Programs {
-		if p.Ports != 0 {
-			t.Errorf("%d ports are still in the XDP program of %s", p.Ports, p.Interface)
+	for _, six := range []bool{false, true} {
+		for _, port := range stormPorts {
+			if err := s.refused(netip.AddrPortFrom(s.rig.a(six), port)); err != nil {
+				t.Errorf("%s port %d is not free after the last close: %v", version(six), port, err)
+			}
 		}
 	}
+}
+
+// refused reports nil when the kernel in A answers that nobody listens: so the XDP program lets the port's frames through, and no
+// companion socket holds it.
+func (s *storm) refused(to netip.AddrPort) error {
+	var conn *net.UDPConn
+	err := s.rig.lab.B.NS.Do(func() (err error) {
+		conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("anybody?")); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(waitLimit)); err != nil {
+		return err
+	}
+	if _, err = conn.Read(make([]byte, 1)); errors.Is(err, unix.ECONNREFUSED) {
+		return nil
+	}
+	return fmt.Errorf("read: %w", err)
 }
 
 // report says what has happened, and fails when something never did.

@@ -24,7 +24,8 @@ type wgPeer struct {
 	endpoint wgEndpoint
 }
 
-// learn makes an endpoint of what a packet came with. It reports false without packet information.
+// learn makes an endpoint of what a packet came with. It reports false without packet information, and where the total of the
+// control data is not a sum of padded sizes, as which the client's walk reads it.
 func (e *wgEndpoint) learn(data *wsk.DatagramIndication) bool {
 	*e = wgEndpoint{}
 	copy(e.address[:], data.RemoteAddress)
@@ -33,7 +34,7 @@ func (e *wgEndpoint) learn(data *wsk.DatagramIndication) bool {
 		level, empty, size = wsk.IPPROTO_IPV6, wsk.IPV6_RTHDR, 20
 	}
 	info := findControl(data.ControlInfo, level, wsk.IP_PKTINFO) // its number is the same on both levels
-	if len(info) != size {
+	if len(info) != size || len(data.ControlInfo)%8 != 0 {
 		return false
 	}
 	control := wsk.AppendCMsg(e.control[:0], level, wsk.IP_PKTINFO, info)
