@@ -5,6 +5,8 @@ package datapath
 import (
 	"encoding/binary"
 	"net/netip"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -12,6 +14,20 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
+
+// floodScale is FLOOD, by which tests multiply how much they send: 1 unless set.
+func floodScale(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("FLOOD")
+	if text == "" {
+		return 1
+	}
+	scale, err := strconv.Atoi(text)
+	if err != nil || scale < 1 {
+		t.Fatalf("FLOOD=%q is no factor", text)
+	}
+	return scale
+}
 
 // flood sends n numbered datagrams to each address at a rate that the receiver can follow: never more than window ahead.
 func flood(t *testing.T, lab *testenv.Lab, to []netip.AddrPort, n, window int, arrived func(i int) int) {
@@ -49,7 +65,7 @@ func flood(t *testing.T, lab *testenv.Lab, to []netip.AddrPort, n, window int, a
 //
 // issue 3, 3; wsk.md §8.5.
 func TestReceiveInOrder(t *testing.T) {
-	const each = 25_000
+	each := 25_000 * floodScale(t)
 	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	ports := []*port{bind(t, dp, "10.77.0.1:7900"), bind(t, dp, "0.0.0.0:7901"), bind(t, dp, "[fd77::1]:7902"), bind(t, dp, "[::]:7903")}
 	to := []netip.AddrPort{ports[0].addr(), netip.MustParseAddrPort("10.77.0.1:7901"), ports[2].addr(), netip.MustParseAddrPort("[fd77::1]:7903")}
@@ -70,7 +86,7 @@ func TestReceiveInOrder(t *testing.T) {
 	before := program(dp)
 	flood(t, lab, to, each, 256, func(i int) int { return int(counts[i].Load()) })
 	for i := range counts {
-		eventually(t, "all", func() bool { return counts[i].Load() == each })
+		eventually(t, "all", func() bool { return counts[i].Load() == int64(each) })
 	}
 	info := dp.Info()
 	if r := info.Queues[0].Receive; r.Delivered != uint64(len(to)*each) || r.Kernel.RxDropped+r.Kernel.RxFillRingEmpty+r.Kernel.RxRingFull != 0 {
