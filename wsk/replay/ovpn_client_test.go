@@ -111,7 +111,6 @@ func ovpnReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTAT
 
 // ovpnBuffer is a transmit buffer. Its one MDL covers the whole structure, its own fields too, so that the data begin at a large offset.
 type ovpnBuffer struct {
-	irp    *wsk.IRP
 	owner  *ovpn
 	mdl    *wsk.MDL
 	whole  []byte

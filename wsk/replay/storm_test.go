@@ -143,14 +143,16 @@ func (s *storm) refused(to netip.AddrPort) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte("anybody?")); err != nil {
-		return err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(waitLimit)); err != nil {
-		return err
-	}
-	if _, err = conn.Read(make([]byte, 1)); errors.Is(err, unix.ECONNREFUSED) {
-		return nil
+	for end := time.Now().Add(waitLimit); time.Now().Before(end); { // the kernel limits its ICMP errors
+		if _, err = conn.Write([]byte("anybody?")); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
+			return err
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			return err
+		}
+		if _, err = conn.Read(make([]byte, 1)); errors.Is(err, unix.ECONNREFUSED) {
+			return nil
+		}
 	}
 	return fmt.Errorf("read: %w", err)
 }
