@@ -21,12 +21,12 @@ func (q *queue) drive() {
 			}
 		}
 		q.again.Store(false)
+		q.driving.Store(true)
 		left := q.turn()
-		if !q.poll.highGear() {
-			if q.loaded() {
-				q.poll.high.Store(true)
-				q.poll.wake()
-			}
+		q.driving.Store(false)
+		if !q.poll.highGear() && q.loaded() {
+			q.poll.high.Store(true)
+			q.poll.wake()
 		}
 		if left && (!q.poll.highGear() || q.poll.dozing.Load()) {
 			q.poll.wake()

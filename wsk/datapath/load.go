@@ -92,11 +92,12 @@ func (q *queue) watchTails() {
 			q.doze(doze)
 		}
 		now := q.look()
-		if now.stuck(last) {
+		driven := q.driving.Load() // a kick takes longer than a look apart
+		if !driven && now.stuck(last) {
 			tails++
 			q.drive()
 		}
-		if empty++; now.unpublished > 0 || now.submitted == last.submitted && now.inflight > 0 {
+		if empty++; now.unpublished > 0 || !driven && now.inflight > 0 {
 			empty = 0
 		}
 		last = now

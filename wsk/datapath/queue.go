@@ -54,6 +54,7 @@ type queue struct {
 
 	kickMu  sync.Mutex
 	again   atomic.Bool
+	driving atomic.Bool // somebody is in turn, for the poller to see
 	cq      *xdp.CompletionRing
 	meter   loadMeter
 	out     bool // the socket is closed: rings and chunks are not to be touched
