@@ -65,10 +65,15 @@ func setOptions(fd int, options []sockopt) error {
 	return nil
 }
 
+// defaultReceiveBuffer is what a WSK socket says its SO_RCVBUF is until it is set; the kernel's own default of 208 KiB loses
+// a burst of a hundred full frames. The kernel caps it at net.core.rmem_max.
+const defaultReceiveBuffer = 1 << 20
+
 // receiveOptions make the kernel tell about each datagram what a frame would have told, and keep groups away that
 // other sockets of the host have joined. An IPv6 socket needs both levels, for IPv4 datagrams on it.
 func receiveOptions(six bool) []sockopt {
 	options := []sockopt{
+		{unix.SOL_SOCKET, unix.SO_RCVBUF, defaultReceiveBuffer},
 		{unix.IPPROTO_IP, unix.IP_RECVERR, 1},
 		{unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
 		{unix.IPPROTO_IP, unix.IP_RECVTTL, 1},

@@ -63,6 +63,10 @@ type tailWatch struct {
 func (q *queue) look() tailWatch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.lookLocked()
+}
+
+func (q *queue) lookLocked() tailWatch {
 	return tailWatch{q.stats.submitted, q.stats.completed, q.unpublished, q.inflight, q.state == queueUp}
 }
 
@@ -91,7 +95,13 @@ func (q *queue) watchTails() {
 		} else {
 			q.doze(doze)
 		}
-		now := q.look()
+		if !q.mu.TryLock() {
+			// Somebody is building. To wait would make the sender wake this thread, for each look.
+			last.submitted++
+			continue
+		}
+		now := q.lookLocked()
+		q.mu.Unlock()
 		driven := q.driving.Load() // a kick takes longer than a look apart
 		if !driven && now.stuck(last) {
 			tails++
