@@ -106,6 +106,8 @@ func (q *queue) watchTails() {
 		if !driven && now.stuck(last) {
 			tails++
 			q.drive()
+		} else {
+			q.done.run(routineBudget) // what a sender's budget left behind
 		}
 		if empty++; now.unpublished > 0 || !driven && now.inflight > 0 {
 			empty = 0
@@ -134,7 +136,8 @@ func (q *queue) watchTails() {
 func (q *queue) doze(timer *time.Timer) {
 	q.poll.dozing.Store(true)
 	defer q.poll.dozing.Store(false)
-	if q.look().unpublished > 0 {
+	// A drive in progress that leaves something to harvest sees dozing when it ends.
+	if now := q.look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
 		return
 	}
 	timer.Reset(dozeLook)
