@@ -79,7 +79,7 @@ func (i *Iface) awaitReady() error {
 		if l.Attrs().OperState != netlink.OperUp {
 			return fmt.Errorf("operstate %v: %w", l.Attrs().OperState, errNotYet)
 		}
-		addrs, err := h.AddrList(l, unix.AF_INET6)
+		addrs, err := Dump(func() ([]netlink.Addr, error) { return h.AddrList(l, unix.AF_INET6) })
 		if err != nil {
 			return err
 		}

@@ -243,7 +243,7 @@ func TestNeighbourStormOverrunsASubscriber(t *testing.T) {
 		t.Fatal("the subscriber kept up")
 	}
 	h, _ := lab.A.NS.Netlink()
-	list, err := h.NeighList(lab.A.If.Index(), unix.AF_INET)
+	list, err := Dump(func() ([]netlink.Neigh, error) { return h.NeighList(lab.A.If.Index(), unix.AF_INET) })
 	if err != nil || len(list) != 0 {
 		t.Errorf("%d neighbours left (%v)", len(list), err)
 	}

@@ -91,7 +91,9 @@ func (d *Hold) backlog() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	list, err := h.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: d.ifb}})
+	list, err := Dump(func() ([]netlink.Qdisc, error) {
+		return h.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: d.ifb}})
+	})
 	if err != nil {
 		return 0, fmt.Errorf("list qdiscs of %s: %w", holdDevice, err)
 	}

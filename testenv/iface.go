@@ -160,7 +160,7 @@ func (i *Iface) Neighbour(ip netip.Addr) (entry netlink.Neigh, ok bool, err erro
 	if err != nil {
 		return entry, false, err
 	}
-	list, err := h.NeighList(i.Index(), family(ip))
+	list, err := Dump(func() ([]netlink.Neigh, error) { return h.NeighList(i.Index(), family(ip)) })
 	if err != nil {
 		return entry, false, fmt.Errorf("list neighbours of %s: %w", i.name, err)
 	}

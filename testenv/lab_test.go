@@ -110,7 +110,7 @@ func TestLabWithoutAddressesAndWithoutIPv6(t *testing.T) {
 		t.Errorf("B has %v", lab.B.Addrs)
 	}
 	h, _ := lab.A.NS.Netlink()
-	list, err := h.AddrList(nil, unix.AF_INET6)
+	list, err := Dump(func() ([]netlink.Addr, error) { return h.AddrList(nil, unix.AF_INET6) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLabIsReadyAtOnce(t *testing.T) {
 		lab := NewLabT(t, Topology{Shape: Routed})
 		best = min(best, time.Since(start))
 		h, _ := lab.B.NS.Netlink()
-		list, err := h.AddrList(nil, unix.AF_INET6)
+		list, err := Dump(func() ([]netlink.Addr, error) { return h.AddrList(nil, unix.AF_INET6) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -183,7 +183,7 @@ func (n *Namespace) deleteLinks() error {
 	if err != nil {
 		return err
 	}
-	links, err := h.LinkList()
+	links, err := Dump(h.LinkList)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (n *Namespace) Links() ([]LinkStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	links, err := h.LinkList()
+	links, err := Dump(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -114,7 +114,7 @@ func (n *Namespace) Links() ([]LinkStatus, error) {
 		}
 		s := LinkStatus{Name: a.Name, Kind: l.Type(), Index: a.Index, MTU: a.MTU, MAC: a.HardwareAddr.String(),
 			OperState: a.OperState.String(), TX: a.NumTxQueues, RX: a.NumRxQueues, XDP: a.Xdp != nil && a.Xdp.Attached}
-		addrs, err := h.AddrList(l, netlink.FAMILY_ALL)
+		addrs, err := Dump(func() ([]netlink.Addr, error) { return h.AddrList(l, netlink.FAMILY_ALL) })
 		if err != nil {
 			return nil, fmt.Errorf("list addresses of %s: %w", a.Name, err)
 		}

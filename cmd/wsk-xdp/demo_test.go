@@ -35,7 +35,7 @@ type leftovers struct {
 
 func takeLeftovers(t *testing.T) (l leftovers) {
 	t.Helper()
-	links, err := netlink.LinkList()
+	links, err := testenv.Dump(netlink.LinkList)
 	if err != nil {
 		t.Fatal(err)
 	}

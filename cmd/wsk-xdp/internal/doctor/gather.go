@@ -14,6 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -137,7 +138,7 @@ func (f *Facts) userNS(ctx context.Context, o Options) {
 
 // others lists the Ethernet interfaces of the namespace.
 func others() []OtherFacts {
-	links, err := netlink.LinkList()
+	links, err := testenv.Dump(netlink.LinkList)
 	if err != nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -109,7 +110,7 @@ func (f *InterfaceFacts) program(x *netlink.LinkXdp) {
 
 // traffic looks at what else depends on the interface.
 func (f *InterfaceFacts) traffic(l netlink.Link) {
-	if routes, err := netlink.RouteList(l, netlink.FAMILY_ALL); err == nil {
+	if routes, err := testenv.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(l, netlink.FAMILY_ALL) }); err == nil {
 		for _, r := range routes {
 			if r.Dst == nil {
 				f.DefaultRoute = true
@@ -127,7 +128,7 @@ func (f *InterfaceFacts) traffic(l netlink.Link) {
 	if err != nil {
 		return
 	}
-	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	addrs, err := testenv.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 	if err != nil {
 		return
 	}
