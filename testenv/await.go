@@ -35,7 +35,7 @@ func (n *Namespace) await(timeout time.Duration, what string, groups []uint, con
 		return fmt.Errorf("subscribe to netlink: %w", err)
 	}
 	defer sock.Close()
-	deadline := time.Now().Add(timeout)
+	deadline := time.Now().Add(Patience(timeout))
 	for {
 		err := cond(h)
 		if !errors.Is(err, errNotYet) {

@@ -237,7 +237,7 @@ func TestNeighbourStormOverrunsASubscriber(t *testing.T) {
 		if !errors.Is(err, unix.ENOBUFS) {
 			t.Fatal(err)
 		}
-	case <-time.After(soon):
+	case <-time.After(Patience(soon)):
 		// The reader must end before its socket does.
 		sock.Close()
 		t.Fatal("the subscriber kept up")

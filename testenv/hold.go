@@ -123,7 +123,7 @@ func (d *Hold) Release() error {
 		return fmt.Errorf("release %s: %w", d.rx.name, err)
 	}
 	// The kernel sends no event when a queue runs empty.
-	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(setupTimeout))
 	defer cancel()
 	if err := Poll(ctx, "held frames to leave", func() (bool, error) {
 		n, err := d.backlog()

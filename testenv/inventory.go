@@ -34,9 +34,9 @@ func takeInventory() inventory {
 	return inv
 }
 
-// leaks returns what is there now and was not then, giving it some time to go.
+// leaks returns what is there now and was not then, giving it some time (see Patience) to go.
 func (inv inventory) leaks(settle time.Duration) []string {
-	deadline := time.Now().Add(settle)
+	deadline := time.Now().Add(Patience(settle))
 	for {
 		// Objects whose owner forgot them are closed by the collector; that counts as given back.
 		runtime.GC()

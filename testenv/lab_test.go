@@ -152,7 +152,7 @@ func TestLabIsReadyAtOnce(t *testing.T) {
 			t.Error("B has no link-local address")
 		}
 	}
-	if best > 500*time.Millisecond {
+	if best > Patience(500*time.Millisecond) {
 		t.Errorf("the fastest of five labs took %v", best)
 	}
 }

@@ -24,6 +24,10 @@ const settleTime = 3 * time.Second
 // When the tests passed it fails the package with ExitLeak on descriptors, socket mappings or goroutines that were
 // not there before, and names them. It prints how many top-level tests ran and which were skipped by Require.
 func Main(m interface{ Run() int }) {
+	if patienceErr != nil {
+		fmt.Fprintln(os.Stderr, "testenv:", patienceErr)
+		os.Exit(2)
+	}
 	before := takeInventory()
 	code := m.Run()
 	report(os.Stdout, countTests(m))

@@ -102,20 +102,20 @@ func HoldReceiveT(t TB, rx, tx *Iface) *Hold {
 	return h
 }
 
-// Eventually polls a condition for at most d and ends the test if it does not come to hold. Where an event announces
+// Eventually polls a condition for at most d (see Patience) and ends the test if it does not come to hold. Where an event announces
 // the condition, wait for the event instead.
 func Eventually(t TB, d time.Duration, what string, cond func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(d))
 	defer cancel()
 	if err := Poll(ctx, what, func() (bool, error) { return cond(), nil }); err != nil {
 		t.Fatalf("%v", err)
 	}
 }
 
-// Context returns a context that ends after d or with the test.
+// Context returns a context that ends after d (see Patience) or with the test.
 func Context(t TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(d))
 	t.Cleanup(cancel)
 	return ctx
 }

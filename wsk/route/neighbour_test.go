@@ -91,7 +91,7 @@ func TestNeighbourFails(t *testing.T) {
 				if !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoDevice) {
 					t.Fatalf("%v: %v", ip, err)
 				}
-				if took := time.Since(start); took < 50*time.Millisecond || took > patience/2 {
+				if took := time.Since(start); took < 50*time.Millisecond || took > testenv.Patience(patience/2) {
 					t.Errorf("%v: failed after %v", ip, took)
 				}
 			}
@@ -112,7 +112,7 @@ func TestNeighbourWaitIsBounded(t *testing.T) {
 	table := open(t, lab, Options{NeighbourTimeout: timeout})
 	start := time.Now()
 	_, err := table.Neighbour(t.Context(), lab.A.If.Index(), lab.B.IPv4())
-	if took := time.Since(start); !errors.Is(err, ErrUnreachable) || took < timeout || took > time.Second {
+	if took := time.Since(start); !errors.Is(err, ErrUnreachable) || took < timeout || took > testenv.Patience(time.Second) {
 		t.Errorf("%v after %v", err, took)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout/2)
@@ -241,7 +241,7 @@ func TestNeighbourMoves(t *testing.T) {
 	start := time.Now()
 	must(t, lab.B.If.SetMAC(next))
 	e := w.neighbour(t, ip, true)
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > testenv.Patience(time.Second) {
 		t.Errorf("took %v", took)
 	}
 	if e.MAC != [6]byte(next) {
@@ -340,7 +340,7 @@ func TestKeepAlive(t *testing.T) {
 		must(t, err)
 		forget(table, neighbourKey{index, other.Addr()})
 		gen := table.Generation()
-		timeout := time.After(patience)
+		timeout := time.After(testenv.Patience(patience))
 		states := map[string][]int{}
 		// Three times stale and verified.
 		for stale, fresh := 0, 0; fresh < 3; {

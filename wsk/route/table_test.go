@@ -126,7 +126,7 @@ func newWatch(t *testing.T, table *Table) *watch {
 // wait returns the first event that matches and forgets it and those before.
 func (w *watch) wait(t *testing.T, what string, match func(Event) bool) Event {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(testenv.Patience(patience))
 	for {
 		w.mu.Lock()
 		i := slices.IndexFunc(w.events, match)
