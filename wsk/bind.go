@@ -37,7 +37,7 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 		if status.Success() {
 			s.opened()
 		}
-		s.finish()
+		s.finish(1)
 	})
 	s.leave()
 	return STATUS_PENDING

@@ -58,6 +58,19 @@ func chainHolds(m *MDL, length uintptr) bool {
 	}
 }
 
+// Piece returns the n payload bytes from offset on if the first MDL holds them together, as it does with nearly every
+// datagram, and nil otherwise, also for n 0. It is for transports, which go round by a [Cursor] for the rest.
+func (b *Buf) Piece(offset, n int) []byte {
+	if b.Mdl == nil {
+		return nil
+	}
+	data, at := b.Mdl.data, int(b.Offset)+offset
+	if n == 0 || at+n > len(data) {
+		return nil
+	}
+	return data[at : at+n]
+}
+
 // Cursor walks over the payload of a [Buf], piece by piece as its MDLs hold it, and allocates nothing.
 // It is for transports. The zero Cursor is at the end.
 type Cursor struct {

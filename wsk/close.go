@@ -41,12 +41,12 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 	return STATUS_PENDING
 }
 
-// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that. entered is
-// read last: if it equals the other two then, everything that had entered was over at that moment, and whatever
-// enters later sees the socket closed and does not touch the endpoint.
+// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that. finished,
+// which never exceeds entered, is read first: if both are equal, everything that had entered was over when entered was
+// read, and whatever enters later sees the socket closed and does not touch the endpoint.
 func (s *Socket) tearDown() {
-	finished, left := s.finished.Load(), s.left.Load()
-	if entered := s.entered.Load(); finished != entered || left != entered || !s.torn.CompareAndSwap(false, true) {
+	finished := s.finished.Load()
+	if s.entered.Load() != finished || !s.torn.CompareAndSwap(false, true) {
 		return
 	}
 	if endpoint := s.snap.Load().endpoint; endpoint != nil {

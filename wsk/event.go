@@ -207,7 +207,7 @@ func (s *Socket) drainIfDue() {
 		return
 	}
 	e.draining = true
-	s.enter()
+	s.hold()
 	go s.drain()
 }
 
@@ -224,7 +224,6 @@ func (s *Socket) drain() {
 	}
 	r.events.draining = false
 	r.mu.Unlock()
-	s.finished.Add(1)
 	s.leave()
 }
 

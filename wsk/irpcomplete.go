@@ -19,9 +19,9 @@ func (irp *IRP) complete(status NTSTATUS, information uintptr) {
 	irp.finish(status)
 }
 
-// completeSend is complete for an operation of the transport. The socket counts the operation until the routine has
-// returned.
-func (irp *IRP) completeSend(status NTSTATUS) {
+// completeSend is complete for an operation of the transport. The socket, which it returns, counts the operation until it
+// is told otherwise, after the routine.
+func (irp *IRP) completeSend(status NTSTATUS) *Socket {
 	op := &irp.op
 	var information uintptr
 	if status.Success() {
@@ -35,7 +35,7 @@ func (irp *IRP) completeSend(status NTSTATUS) {
 	}
 	op.Bufs = nil // an idle IRP keeps no memory of its client alive
 	irp.complete(status, information)
-	socket.finish()
+	return socket
 }
 
 // finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the

@@ -52,7 +52,7 @@ func (irp *IRP) completeWait(status NTSTATUS, information uintptr) {
 	irp.wait.socket, irp.wait.client = nil, nil
 	irp.complete(status, information)
 	if socket != nil {
-		socket.finish()
+		socket.finish(1)
 	}
 	if client != nil {
 		client.endCall()

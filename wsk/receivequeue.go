@@ -120,9 +120,8 @@ func releaseAll(list *Datagram) {
 // Receive implements Receiver.
 func (e *endpointEvents) Receive(list *Datagram) {
 	s := (*Socket)(e)
-	s.enter()
+	s.hold()
 	s.deliver(list)
-	s.finished.Add(1)
 	s.leave()
 }
 

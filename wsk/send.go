@@ -27,7 +27,7 @@ func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte,
 		return STATUS_INVALID_PARAMETER
 	}
 	cancelled := irp.begin()
-	sn := s.enter()
+	sn := s.enterSend()
 	op := &irp.op
 	status := sn.admit(cancelled, flags)
 	if status == STATUS_SUCCESS {
@@ -37,7 +37,7 @@ func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte,
 		status = sn.direct(op, remote, control)
 	}
 	if status != STATUS_SUCCESS {
-		return s.answer(irp, status, 0)
+		return s.answerSend(irp, status)
 	}
 	s.submit(sn, irp)
 	return STATUS_PENDING
@@ -56,7 +56,7 @@ func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, cont
 		return STATUS_INVALID_PARAMETER
 	}
 	cancelled := irp.begin()
-	sn := s.enter()
+	sn := s.enterSend()
 	op := &irp.op
 	status := sn.admit(cancelled, flags)
 	if status == STATUS_SUCCESS {
@@ -66,7 +66,7 @@ func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, cont
 		status = sn.direct(op, remote, control)
 	}
 	if status != STATUS_SUCCESS {
-		return s.answer(irp, status, 0)
+		return s.answerSend(irp, status)
 	}
 	s.submit(sn, irp)
 	return STATUS_PENDING
@@ -121,5 +121,4 @@ func (s *Socket) submit(sn *snapshot, irp *IRP) {
 	op.irp, op.socket = irp, s
 	irp.PendingReturned = true
 	sn.endpoint.Send(op)
-	s.leave()
 }

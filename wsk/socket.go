@@ -32,14 +32,14 @@ type Socket struct {
 
 	recv receiver
 
-	_ [64]byte // the counters of callers and those of completers on cache lines of their own
+	_ [64]byte // the counter of callers and that of completers on cache lines of their own
 
-	// entered and left count calls into the socket.
-	entered, left atomic.Uint64
+	// entered is the number of operations begun, and of calls in progress other than sends.
+	entered atomic.Uint64
 
 	_ [64]byte
 
-	// finished counts calls whose IRP has completed, or that had none. The end of a socket begins when all three agree.
+	// finished is the number of operations that have completed. The end of a socket begins when it equals entered.
 	finished atomic.Uint64
 	torn     atomic.Bool
 }
@@ -64,27 +64,43 @@ type ClientDatagramDispatch struct {
 	ReceiveFromEvent func(socketContext any, flags uint32, indication *DatagramIndication) NTSTATUS
 }
 
-// enter counts a call that begins. It comes before the look at snap, so that a call either sees the socket closed
-// or is waited for by Close.
+// enter counts a call that begins, and its operation. It comes before the look at snap, so that a call either sees the
+// socket closed or is waited for by Close.
 func (s *Socket) enter() *snapshot {
+	s.entered.Add(2)
+	return s.snap.Load()
+}
+
+// enterSend counts the operation of a send alone. Who holds it up from inside the call is the transport, which has the
+// operation: a call that is still on its way out touches nothing that Close takes away.
+func (s *Socket) enterSend() *snapshot {
 	s.entered.Add(1)
 	return s.snap.Load()
 }
 
-// leave counts a call that is about to return, having touched the endpoint for the last time.
+// hold counts a call that has no operation.
+func (s *Socket) hold() { s.entered.Add(1) }
+
+// leave ends what enter or hold counted as a call, which has touched the endpoint for the last time.
 func (s *Socket) leave() {
-	s.left.Add(1)
+	s.entered.Add(^uint64(0))
 	if s.closing.Load() {
 		s.tearDown()
 	}
 }
 
-// finish counts a call whose IRP has completed and whose routine has returned.
-func (s *Socket) finish() {
-	s.finished.Add(1)
+// finish counts operations that have completed and whose routines have returned.
+func (s *Socket) finish(n uint64) {
+	s.finished.Add(n)
 	if s.closing.Load() {
 		s.tearDown()
 	}
+}
+
+// answerSend is answer for a send, which enterSend has counted.
+func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
+	s.hold()
+	return s.answer(irp, status, 0)
 }
 
 // answer ends a call with an IRP that is done at once, and gives what the call returns.
@@ -99,7 +115,7 @@ func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS
 	irp.PendingReturned = true
 	go func() {
 		irp.complete(status, information)
-		s.finish()
+		s.finish(1)
 	}()
 	s.leave()
 	return STATUS_PENDING
@@ -150,7 +166,7 @@ type endpointEvents Socket
 // Dead implements EndpointEvents.
 func (e *endpointEvents) Dead() {
 	s := (*Socket)(e)
-	s.enter()
+	s.hold()
 	s.update(func(sn *snapshot) NTSTATUS {
 		if sn.refuse == STATUS_SUCCESS {
 			sn.refuse = STATUS_FILE_FORCED_CLOSED
@@ -158,7 +174,6 @@ func (e *endpointEvents) Dead() {
 		return STATUS_SUCCESS
 	})
 	s.endReceive(STATUS_FILE_FORCED_CLOSED, STATUS_FILE_FORCED_CLOSED)
-	s.finished.Add(1)
 	s.leave()
 }
 

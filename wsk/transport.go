@@ -45,8 +45,9 @@ type Endpoint interface {
 	// that was bound (the port filled in) or a failure status. It is called once in an endpoint's life that succeeds.
 	Bind(req BindRequest, done func(local netip.AddrPort, status NTSTATUS))
 
-	// Send takes ownership of op until the transport calls op.Complete, exactly once. It never blocks and
-	// never runs a completion routine on the caller's stack more than once per level of the transport's trampoline, so
+	// Send takes ownership of op until the transport completes it, exactly once. From that moment the endpoint may be
+	// closed, also while this very call is on its way out: it touches nothing any more that Close takes away. It never
+	// blocks and never runs a completion routine on the caller's stack more than once per level of the transport's trampoline, so
 	// that a routine may send again for ever. Operations to one destination leave in the order of the calls.
 	Send(op *SendOp)
 
@@ -61,7 +62,7 @@ type Endpoint interface {
 	Abort()
 
 	// Close releases the endpoint and its port and then calls done, once. The socket calls it after Abort, when every
-	// operation has completed and no call is in progress.
+	// operation has completed and no other call than a Send of such an operation is in progress.
 	Close(done func())
 }
 
@@ -200,5 +201,33 @@ func (op *SendOp) Bytes() uintptr { return op.bytes }
 // routine and lets the socket go. The transport holds no lock, and does not touch op afterwards: the routine may have
 // reused the IRP. A second call panics.
 func (op *SendOp) Complete(status NTSTATUS) {
+	op.irp.completeSend(status).finish(1)
+}
+
+// Completer completes many operations one after the other, and tells a socket of several at once. The zero value is
+// ready; it is for one goroutine, which calls Flush when it is done or is going to wait for anything: until then a socket
+// whose operations it has completed can't end.
+type Completer struct {
+	socket *Socket
+	n      uint64
+}
+
+// Complete is [SendOp.Complete].
+func (c *Completer) Complete(op *SendOp, status NTSTATUS) {
+	if op.socket != c.socket {
+		c.Flush() // before the routine, which may wait for another socket's end
+		c.socket = op.socket
+	}
 	op.irp.completeSend(status)
+	c.n++
+}
+
+// Flush lets the sockets go. Nothing is lost when it is called again.
+func (c *Completer) Flush() {
+	if c.n == 0 {
+		return
+	}
+	socket, n := c.socket, c.n
+	c.socket, c.n = nil, 0
+	socket.finish(n)
 }

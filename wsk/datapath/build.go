@@ -122,15 +122,13 @@ func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) b
 	}
 	var sum frame.Sum
 	dst := mem[p.header : p.header+n]
-	for c := op.Bufs[op.Transport.Buf].Cursor(offset); len(dst) > 0; {
-		piece := c.Next(len(dst))
-		if len(piece) == 0 {
-			q.untakeChunk(idx)
-			op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
-			return false
-		}
+	buf := &op.Bufs[op.Transport.Buf]
+	if piece := buf.Piece(offset, n); piece != nil {
 		sum.CopyAdd(dst, piece)
-		dst = dst[len(piece):]
+	} else if !gatherSum(dst, buf, offset, &sum) {
+		q.untakeChunk(idx)
+		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
+		return false
 	}
 	q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
 	return true
@@ -176,6 +174,19 @@ func (q *queue) publishLocked() {
 func (q *queue) nextID() uint16 {
 	q.ipID++
 	return q.ipID
+}
+
+// gatherSum is gather with a checksum.
+func gatherSum(dst []byte, buf *wsk.Buf, offset int, sum *frame.Sum) bool {
+	for c := buf.Cursor(offset); len(dst) > 0; {
+		piece := c.Next(len(dst))
+		if len(piece) == 0 {
+			return false
+		}
+		sum.CopyAdd(dst, piece)
+		dst = dst[len(piece):]
+	}
+	return true
 }
 
 // gather copies payload from offset on into dst, and reports whether there was enough of it: a client that

@@ -2,7 +2,11 @@
 
 package datapath
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
 
 // routineBudget bounds the completion routines that one caller runs before the rest goes to the poller: a SendTo
 // must return even when each routine it runs sends again.
@@ -36,6 +40,7 @@ func (c *completions) run(budget int) (more bool) {
 		return false
 	}
 	c.running = true
+	var completer wsk.Completer
 	for {
 		batch := c.list.take()
 		c.mu.Unlock()
@@ -45,9 +50,10 @@ func (c *completions) run(budget int) (more bool) {
 				break
 			}
 			status := op.Transport.Status
-			op.Complete(status)
+			completer.Complete(op, status)
 			budget--
 		}
+		completer.Flush()
 		c.mu.Lock()
 		if batch.head != nil {
 			batch.appendList(&c.list)

@@ -42,12 +42,12 @@ func (c *companion) send(op *wsk.SendOp, f *flow, p *path) {
 	op.Transport.Via = f
 	op.Transport.MTU = p.mtu
 	c.waiting.pushBack(op)
-	start := !c.sending
-	c.sending = true
-	c.mu.Unlock()
-	if start {
+	if !c.sending {
+		c.sending = true
+		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is counted.
 		c.ep.dp.goRun(c.sendLoop)
 	}
+	c.mu.Unlock()
 }
 
 // CancelSend implements wsk.Canceller.
