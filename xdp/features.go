@@ -92,11 +92,33 @@ func ProbeBusyPoll() error { return probeBusyPoll(linux{}) }
 
 // ProbeMultiBuffer tries a copy-mode bind with XDP_USE_SG on one queue, which must be free.
 func ProbeMultiBuffer(ifname string, queue uint32) error {
-	err := probeBind(linux{}, ifname, queue, ModeCopy, unix.XDP_USE_SG)
+	err := probeBind(linux{}, ifname, queue, ModeCopy, unix.XDP_USE_SG, nil)
 	if errors.Is(err, unix.EINVAL) {
 		return &FeatureError{Name: "multi-buffer frames (XDP_USE_SG)", MinKernel: "6.6"}
 	}
 	return err
+}
+
+// ProbeRemap tries whether the rings of a socket that is bound can be mapped once more, as a process that takes a socket
+// over from another must. It binds to the queue in copy mode, which must be free.
+func ProbeRemap(ifname string, queue uint32) error { return probeRemap(linux{}, ifname, queue) }
+
+func probeRemap(k kernel, ifname string, queue uint32) error {
+	return probeBind(k, ifname, queue, ModeCopy, 0, func(fd int) error {
+		for _, ring := range []int64{unix.XDP_PGOFF_TX_RING, unix.XDP_UMEM_PGOFF_COMPLETION_RING} {
+			m, err := k.mmap(fd, ring, 1, unix.MAP_SHARED)
+			if errors.Is(err, unix.EBUSY) {
+				return &FeatureError{Name: "mapping the rings of a bound socket again", MinKernel: "6.4"}
+			}
+			if err != nil {
+				return fmt.Errorf("map ring of bound socket: %w", err)
+			}
+			if err := k.munmap(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns after the socket is closed, but
@@ -104,7 +126,7 @@ func ProbeMultiBuffer(ifname string, queue uint32) error {
 // with zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a
 // "no" is about the interface as it is now.
 func ProbeZeroCopy(ifname string, queue uint32) error {
-	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0)
+	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0, nil)
 	const enotsupp = 524 // ENOTSUPP of the kernel's own errno.h, which some drivers let out
 	switch {
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.Errno(enotsupp)), errors.Is(err, unix.EINVAL):
@@ -129,9 +151,6 @@ func onScratch(k kernel, f func(fd int) error) error {
 	return errors.Join(f(fd), k.close(fd))
 }
 
-// txMetadataLen is the size of struct xsk_tx_metadata since Linux 6.14; older kernels take any multiple of 8 below 256.
-const txMetadataLen = 24
-
 func probeTxMetadata(k kernel) error {
 	return onScratch(k, func(fd int) (err error) {
 		const size = 2 * defaultChunkSize
@@ -142,17 +161,16 @@ func probeTxMetadata(k kernel) error {
 		// The kernel pins the pages until the socket is gone; unmapping them before that is allowed.
 		defer func() { err = errors.Join(err, k.munmap(m)) }()
 		plain := unix.XDPUmemReg{Addr: addressOf(m), Len: size, Size: defaultChunkSize}
-		withMeta := plain
-		withMeta.Flags, withMeta.Tx_metadata_len = unix.XDP_UMEM_TX_METADATA_LEN, txMetadataLen
-		err = k.register(fd, withMeta)
-		if !errors.Is(err, unix.EINVAL) {
+		err = k.register(fd, withMetadata(plain, OffloadDriver))
+		refused := metadataRefused(err)
+		if refused == nil {
 			return err
 		}
 		// EINVAL is the answer "no" only if the flag is what it is about.
 		if err := k.register(fd, plain); err != nil {
 			return fmt.Errorf("%s: %w", opRegister, err)
 		}
-		return &FeatureError{Name: "TX metadata (checksum offload, timestamps)", MinKernel: "6.11"}
+		return refused
 	})
 }
 
@@ -184,8 +202,8 @@ func probeOptions(ifname string, queue uint32, mode Mode) Options {
 	return Options{Ifname: ifname, Queue: queue, Mode: mode, TxChunks: 2, BindTimeout: -1}.withDefaults()
 }
 
-// probeBind binds a small socket with extra flags and closes it.
-func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16) error {
+// probeBind binds a small socket with extra flags, calls then with it if that is not nil, and closes it.
+func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, then func(fd int) error) (err error) {
 	o := probeOptions(ifname, queue, mode)
 	if err := o.validate(); err != nil {
 		return newOpError(opOptions, ifname, queue, mode, err)
@@ -212,11 +230,14 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16) e
 			e = s.opError(opBind, err)
 		}
 	}
-	cleanup := s.release()
-	if e != nil {
-		return errors.Join(e, cleanup)
+	defer func() { err = errors.Join(err, s.release()) }()
+	switch {
+	case e != nil:
+		return e
+	case then != nil:
+		return then(s.fd)
 	}
-	return cleanup
+	return nil
 }
 
 // notSupportedByDriver turns ethtool's EOPNOTSUPP into the answer "no".

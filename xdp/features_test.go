@@ -16,7 +16,7 @@ import (
 // A probe that says no on a kernel that should have the feature is broken, and so is one that says yes on a kernel
 // that is too old.
 func TestProbesAgreeWithTheKernel(t *testing.T) {
-	newLab(t, 1, 1)
+	newLab(t, 2, 2)
 	for _, c := range []struct {
 		name  string
 		since string
@@ -27,6 +27,7 @@ func TestProbesAgreeWithTheKernel(t *testing.T) {
 		{"TX budget", "6.17", ProbeTxBudget},
 		{"busy poll", "5.11", ProbeBusyPoll},
 		{"multi-buffer", "6.6", func() error { return ProbeMultiBuffer("va", 0) }},
+		{"ring re-map", "6.4", func() error { return ProbeRemap("va", 1) }},
 	} {
 		err := c.probe()
 		want := AnswerNo
@@ -48,7 +49,11 @@ func TestProbeBindClosesItsOwn(t *testing.T) {
 	for failAt := range 16 {
 		k := newScripted()
 		k.failAt, k.fail = failAt, unix.EIO
-		probeBind(k, "fake0", 0, ModeCopy, unix.XDP_USE_SG)
+		probeBind(k, "fake0", 0, ModeCopy, unix.XDP_USE_SG, nil)
+		k.checkNothingLeft(t)
+		k = newScripted()
+		k.failAt, k.fail = failAt, unix.EIO
+		probeRemap(k, "fake0", 0)
 		k.checkNothingLeft(t)
 	}
 }
@@ -105,6 +110,7 @@ func TestInspect(t *testing.T) {
 }
 
 func TestProbesWithoutAKernel(t *testing.T) {
+	remap := func(k kernel) error { return probeRemap(k, "fake0", 0) }
 	for _, c := range []struct {
 		name  string
 		setUp func(*scripted)
@@ -124,6 +130,9 @@ func TestProbesWithoutAKernel(t *testing.T) {
 		{"no metadata", func(k *scripted) { k.failAt, k.fail = 3, unix.EINVAL }, probeTxMetadata, AnswerNo},
 		{"every register refused", func(k *scripted) { k.errs["register"] = unix.EINVAL }, probeTxMetadata,
 			AnswerUnknown},
+		{"re-map", func(*scripted) {}, remap, AnswerYes},
+		{"no re-map", func(k *scripted) { k.errs["map ring 0x80000000"] = unix.EBUSY }, remap, AnswerNo},
+		{"re-map unknown", func(k *scripted) { k.errs["map ring 0x180000000"] = unix.ENOMEM }, remap, AnswerUnknown},
 		{"metadata unknown", func(k *scripted) { k.errs["register"] = unix.ENOBUFS }, probeTxMetadata, AnswerUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
