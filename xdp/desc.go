@@ -13,7 +13,7 @@ type Desc struct {
 	Addr uint64
 	// Len is the length of the frame in bytes, without FCS.
 	Len uint32
-	// Options must be zero when sending (XDP_PKT_CONTD and XDP_TX_METADATA are not used). On a descriptor without
-	// the matching UMEM registration XDP_TX_METADATA wedges the ring for ever, with EINVAL on each Kick.
+	// Options is 0 or DescTxMetadata when sending (XDP_PKT_CONTD is not used). On a descriptor without the
+	// matching UMEM registration DescTxMetadata wedges the ring for ever, with EINVAL on each Kick.
 	Options uint32
 }

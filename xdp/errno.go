@@ -27,20 +27,23 @@ const (
 	// KickLinkDown: the interface is administratively down. Descriptors wait in the ring until it is up and
 	// somebody kicks.
 	KickLinkDown
-	// KickGone: the device is deleted or the socket closed. What is in the ring will never be sent. In zero-copy
-	// mode some drivers say the same for as long as they reset; only netlink knows the difference.
+	// KickGone: the device is deleted or the socket closed. What is in the ring will never be sent.
 	KickGone
 	// KickBadDescriptor: the kernel refuses the descriptor at the consumer for ever (metadata that was not
 	// registered). Our own bug: the ring is stuck and the socket must be rebuilt.
 	KickBadDescriptor
 	// KickFatal: anything else. The socket is of no use; show the errno.
 	KickFatal
+	// KickUnserved, zero-copy only: the driver has no such queue now, or no memory of this socket in it: a reset, an XDP
+	// program that was taken away, another number of queues, or a device that is gone. Netlink knows whether the device
+	// is still there; if it is, the socket must be rebuilt.
+	KickUnserved
 
 	kickResults = iota
 )
 
 var kickResultNames = [kickResults]string{
-	"done", "dropped", "limited", "link down", "gone", "bad descriptor", "fatal",
+	"done", "dropped", "limited", "link down", "gone", "bad descriptor", "fatal", "unserved",
 }
 
 // String names the result in lower case.
@@ -51,7 +54,7 @@ func (r KickResult) String() string {
 	return "unknown"
 }
 
-// ClassifyKick says what the errno of [Queue.Kick] means. It is the one place that knows; the source is the
+// ClassifyKick says what the errno of [Queue.Kick] means in copy mode. It is the one place that knows; the source is the
 // behaviour of xsk_sendmsg and __xsk_generic_xmit in net/xdp/xsk.c.
 func ClassifyKick(errno syscall.Errno) KickResult {
 	switch errno {
@@ -71,6 +74,28 @@ func ClassifyKick(errno syscall.Errno) KickResult {
 		return KickGone
 	case unix.EINVAL:
 		return KickBadDescriptor
+	default:
+		return KickFatal
+	}
+}
+
+// ClassifyZeroCopyKick says what the errno of [Queue.Kick] means in zero-copy mode, where the call only asks the driver to
+// look at the ring: no errno is about a descriptor, and what the driver is asked depends on the driver. The source is
+// ndo_xsk_wakeup of igb, igc, ixgbe, i40e, ice, mlx5, stmmac and virtio-net, and xsk_sendmsg in net/xdp/xsk.c.
+func ClassifyZeroCopyKick(errno syscall.Errno) KickResult {
+	switch errno {
+	case 0:
+		return KickDone
+	case unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.EINTR, unix.ENOMEM:
+		// i40e says EAGAIN while it is being configured.
+		return KickLimited
+	case unix.ENETDOWN:
+		// The interface is down, or the driver is in the middle of a reset or of a change of the queue.
+		return KickLinkDown
+	case unix.EINVAL, unix.ENXIO, unix.ENODEV, unix.EOPNOTSUPP:
+		return KickUnserved
+	case unix.EBADF:
+		return KickGone
 	default:
 		return KickFatal
 	}

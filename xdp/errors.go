@@ -47,6 +47,7 @@ const (
 	opMapRx       = "map RX ring"
 	opBind        = "bind"
 	opReadOptions = "read bind result"
+	opServe       = "wake up zero-copy queue"
 	opStatistics  = "read statistics"
 	opClose       = "close"
 )
@@ -105,6 +106,8 @@ func hint(op string, mode Mode, err error) string {
 		return "not enough memory for the UMEM: use fewer chunks"
 	case op == opBind:
 		return bindHint(mode, errno)
+	case op == opServe:
+		return "the driver needs an XDP program attached in native mode before it serves zero-copy: attach one, or use copy mode"
 	case op == opInterface && errno == unix.ENODEV:
 		return "no such interface in this network namespace: see ip link"
 	}

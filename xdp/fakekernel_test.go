@@ -33,6 +33,9 @@ type scripted struct {
 	zc       bool // XDP_OPTIONS says zero-copy whatever was asked
 	flags    []uint16
 	facts    linkFacts
+	wakeup   unix.Errno // of the first kick
+	features Device
+	regs     []unix.XDPUmemReg
 }
 
 func newScripted() *scripted {
@@ -98,7 +101,17 @@ func (k *scripted) getInt(fd, level, opt int) (int, error) {
 func (k *scripted) register(fd int, reg unix.XDPUmemReg) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.regs = append(k.regs, reg)
+	if reg.Flags&unix.XDP_UMEM_TX_METADATA_LEN != 0 {
+		return k.call("register metadata")
+	}
 	return k.call("register")
+}
+
+func (k *scripted) device(int) (Device, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.features, k.call("device")
 }
 
 func (k *scripted) offsets(fd int) (unix.XDPMmapOffsets, error) {
@@ -158,6 +171,15 @@ func (k *scripted) bind(fd int, sa *unix.SockaddrXDP) error {
 		return k.binds(k.nbind, sa)
 	}
 	return nil
+}
+
+func (k *scripted) kick(int) unix.Errno {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.call("kick") != nil {
+		return unix.EINVAL
+	}
+	return k.wakeup
 }
 
 func (k *scripted) close(fd int) error {

@@ -129,10 +129,19 @@ func ProbeZeroCopy(ifname string, queue uint32) error {
 	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0, nil)
 	const enotsupp = 524 // ENOTSUPP of the kernel's own errno.h, which some drivers let out
 	switch {
+	case isStep(err, opServe):
+		return &FeatureError{Name: "zero-copy on " + ifname, Detail: "the driver grants the bind, but serves the queue only " +
+			"with an XDP program attached in native mode"}
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.Errno(enotsupp)), errors.Is(err, unix.EINVAL):
 		return &FeatureError{Name: "zero-copy on " + ifname, Detail: "the driver refuses the bind"}
 	}
 	return err
+}
+
+// isStep reports whether a step of opening a socket is what failed.
+func isStep(err error, step string) bool {
+	var op *OpError
+	return errors.As(err, &op) && op.Op == step
 }
 
 func probeAFXDP(k kernel) error {

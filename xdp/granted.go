@@ -16,6 +16,10 @@ type Granted struct {
 	Mode Mode
 	// FallbackReason is why ModeAuto ended in copy mode, nil otherwise.
 	FallbackReason error
+	// Offload is who completes a checksum that TX metadata ask for; with OffloadNone a descriptor must not have
+	// DescTxMetadata. OffloadRefused is why it is less than Options.Offload, nil otherwise.
+	Offload        Offload
+	OffloadRefused error
 	// NeedWakeup is whether the rings' need-wakeup flags mean anything.
 	NeedWakeup bool
 	// TxBudget is how many frames one Kick transmits at most in copy mode; 32 where the kernel can't be told otherwise.

@@ -5,12 +5,15 @@
 package xdp
 
 import (
+	"syscall"
+
 	"golang.org/x/sys/unix"
 )
 
 // kernel is every system call that opens and closes a socket, so that a test can make any of them fail.
 type kernel interface {
 	link(name string, index int) (linkFacts, error)
+	device(index int) (Device, error)
 	socket() (int, error)
 	setInt(fd, level, opt, value int) error
 	getInt(fd, level, opt int) (int, error)
@@ -20,6 +23,7 @@ type kernel interface {
 	mmap(fd int, offset int64, length, flags int) ([]byte, error)
 	munmap(b []byte) error
 	bind(fd int, sa *unix.SockaddrXDP) error
+	kick(fd int) syscall.Errno
 	close(fd int) error
 }
 
@@ -29,6 +33,8 @@ type linux struct{}
 func (linux) socket() (int, error) {
 	return unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 }
+
+func (linux) device(index int) (Device, error) { return netdevDevice(index) }
 
 func (linux) setInt(fd, level, opt, value int) error {
 	return unix.SetsockoptInt(fd, level, opt, value)
@@ -49,5 +55,7 @@ func (linux) mmap(fd int, offset int64, length, flags int) ([]byte, error) {
 func (linux) munmap(b []byte) error { return unix.Munmap(b) }
 
 func (linux) bind(fd int, sa *unix.SockaddrXDP) error { return unix.Bind(fd, sa) }
+
+func (linux) kick(fd int) syscall.Errno { return sendWakeup(fd) }
 
 func (linux) close(fd int) error { return unix.Close(fd) }

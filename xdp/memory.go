@@ -41,16 +41,34 @@ func (s *Socket) setUpUMEM(ctx context.Context, o Options) *OpError {
 		}
 		s.umemMap = m
 	}
-	umem, err := NewUMEM(s.umemMap, o.ChunkSize, o.TxChunks, o.RxChunks, o.Headroom)
+	reg := unix.XDPUmemReg{Addr: addressOf(s.umemMap), Len: size, Size: o.ChunkSize, Headroom: o.Headroom}
+	if err := s.registerOffload(ctx, o, reg); err != nil {
+		return s.opError(opRegister, err)
+	}
+	headroom := o.Headroom
+	if s.granted.Offload != OffloadNone {
+		headroom += TxMetadataLen // in front of what is sent only: the kernel is told nothing of it
+	}
+	umem, err := NewUMEM(s.umemMap, o.ChunkSize, o.TxChunks, o.RxChunks, headroom)
 	if err != nil {
 		return s.opError(opMapUMEM, err)
 	}
 	s.umem = umem
-	reg := unix.XDPUmemReg{Addr: addressOf(s.umemMap), Len: size, Size: o.ChunkSize, Headroom: o.Headroom}
-	if err := s.register(ctx, o, reg); err != nil {
-		return s.opError(opRegister, err)
-	}
 	return nil
+}
+
+// registerOffload registers with TX metadata where that was asked for and can be had, else without.
+func (s *Socket) registerOffload(ctx context.Context, o Options, reg unix.XDPUmemReg) error {
+	offload, refused := s.offload(o)
+	if offload != OffloadNone {
+		err := s.register(ctx, o, withMetadata(reg, offload))
+		if refused = metadataRefused(err); refused == nil {
+			s.granted.Offload = offload
+			return err
+		}
+	}
+	s.granted.OffloadRefused = refused
+	return s.register(ctx, o, reg)
 }
 
 // register repeats while the locked memory is used up, unless it could never be enough. The kernel gives back what

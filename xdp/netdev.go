@@ -51,6 +51,9 @@ func (f XDPFeatures) ZeroCopy() bool { return f&(1<<3) != 0 }
 // Native reports whether the driver runs XDP programs itself.
 func (f XDPFeatures) Native() bool { return f&1 != 0 }
 
+// TxChecksum reports whether the driver computes the checksums that TX metadata ask for, in zero-copy mode.
+func (f XSKFeatures) TxChecksum() bool { return f&(1<<1) != 0 }
+
 // String lists the features by their names in the netdev specification.
 func (f XDPFeatures) String() string { return bitNames(uint64(f), xdpFeatureNames) }
 

@@ -101,6 +101,11 @@ type Options struct {
 	// and epoll on a socket that has a TX ring transmit in copy mode, at a moment that nobody chose and without
 	// saying what was dropped (net/xdp/xsk.c, xsk_poll); on the split one they only wait.
 	SplitRX bool
+	// NoRX makes no RX ring although there are RxChunks: they only fill the fill ring. A zero-copy bind takes the memory of
+	// the whole queue over, so that on a socket that only sends the driver would have none left to receive into, and the host
+	// would lose what arrives on that queue. Frames that no program redirects are copied to the host and their
+	// chunks used again, without anybody's help. In copy mode it only costs memory.
+	NoRX bool
 
 	// DisableNeedWakeup binds without XDP_USE_NEED_WAKEUP: the driver polls on its own, and every burst is kicked.
 	DisableNeedWakeup bool
@@ -114,8 +119,14 @@ type Options struct {
 	// 10–31 ms later. It also bounds the wait for locked memory of a closed socket, half a second at most. Default
 	// 2 s; negative: never wait.
 	BindTimeout time.Duration
+	// Offload is who may complete checksums in this side's place. Default OffloadNone. What is granted costs each frame
+	// TxMetadataLen bytes of its chunk, in front of it; a kernel without TX metadata grants OffloadNone.
+	Offload Offload
 	// HugePages asks for a UMEM of 2 MiB pages; where there are none it has ordinary ones, and Granted says so.
 	HugePages bool
+	// Fallback is for a caller that tried zero-copy itself and now opens the socket in ModeCopy: the reason, for
+	// Granted.FallbackReason.
+	Fallback error
 }
 
 // DefaultOptions are the defaults for one queue of an interface, spelled out.
@@ -135,7 +146,9 @@ func (o Options) withDefaults() Options {
 	def(&o.TxRing, ringFor(o.TxChunks))
 	def(&o.CompletionRing, ringFor(o.TxChunks))
 	if o.RxChunks > 0 {
-		def(&o.RxRing, ringFor(o.RxChunks))
+		if !o.NoRX {
+			def(&o.RxRing, ringFor(o.RxChunks))
+		}
 		def(&o.FillRing, ringFor(o.RxChunks))
 	}
 	def(&o.FillRing, idleFillRing)
@@ -182,6 +195,9 @@ func (o *Options) validate() error {
 	if o.Mode > ModeZeroCopy {
 		bad("%v: want auto, copy or zero-copy", o.Mode)
 	}
+	if o.Offload > OffloadKernel {
+		bad("%v: want none, driver, partial or kernel", o.Offload)
+	}
 	if o.ChunkSize != 2048 && o.ChunkSize != 4096 {
 		bad("chunk size %d: want 2048 or 4096", o.ChunkSize)
 	} else if o.Headroom >= o.ChunkSize-xdpHeadroom {
@@ -215,10 +231,11 @@ func (o *Options) validateRings() (problems []error) {
 	check("TX ring", o.TxRing, 0, "")
 	check("completion ring", o.CompletionRing, o.TxChunks, "one for each TX chunk")
 	check("fill ring", o.FillRing, o.RxChunks, "one for each RX chunk")
-	if o.RxChunks > 0 {
+	switch {
+	case o.RxChunks > 0 && !o.NoRX:
 		check("RX ring", o.RxRing, 0, "")
-	} else if o.RxRing != 0 || o.SplitRX {
-		problems = append(problems, fmt.Errorf("RX ring of %d entries, split %v, without RX chunks: want 0 and false",
+	case o.RxRing != 0 || o.SplitRX:
+		problems = append(problems, fmt.Errorf("RX ring of %d entries, split %v, without RX chunks or with NoRX: want 0 and false",
 			o.RxRing, o.SplitRX))
 	}
 	return problems

@@ -34,13 +34,13 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 		return nil, e
 	}
 	if o.Mode != ModeAuto {
-		return build(ctx, k, o, facts, nil)
+		return build(ctx, k, o, facts, o.Fallback)
 	}
 
 	zc := o
 	zc.Mode = ModeZeroCopy
 	s, err := build(ctx, k, zc, facts, nil)
-	if err == nil || !fallsBack(ctx, err) {
+	if err == nil || ctx.Err() != nil || !ZeroCopyRefused(err) {
 		return s, err
 	}
 	// A new socket and a new UMEM: a driver may have kept something of the failed bind, which then answers EBUSY.
@@ -52,14 +52,14 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 	return build(ctx, k, cp, facts, err)
 }
 
-// fallsBack reports whether copy mode may do what zero-copy mode did not: only where the bind itself was refused, for
-// a reason that the mode can change.
-func fallsBack(ctx context.Context, err error) bool {
+// ZeroCopyRefused reports whether an error of Open in ModeZeroCopy leaves hope for copy mode: only where the bind itself
+// was refused, or the driver does not serve what it bound, for a reason that the mode can change.
+func ZeroCopyRefused(err error) bool {
 	var op *OpError
-	if !errors.As(err, &op) || ctx.Err() != nil {
+	if !errors.As(err, &op) {
 		return false
 	}
-	if errors.Is(err, ErrModeMismatch) {
+	if errors.Is(err, ErrModeMismatch) || op.Op == opServe {
 		return true
 	}
 	return op.Op == opBind && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EPERM)
@@ -116,6 +116,11 @@ func (s *Socket) setUp(ctx context.Context, o Options) *OpError {
 	}
 	if err := s.readBack(o.Mode); err != nil {
 		return s.opError(opReadOptions, err)
+	}
+	if o.Mode == ModeZeroCopy {
+		if err := s.probeService(); err != nil {
+			return s.opError(opServe, err)
+		}
 	}
 	if o.SplitRX {
 		return s.setUpRX(o)
@@ -217,6 +222,17 @@ func (s *Socket) readBack(asked Mode) error {
 	}
 	if got != asked {
 		return fmt.Errorf("%w: asked for %v, got %v", ErrModeMismatch, asked, got)
+	}
+	return nil
+}
+
+// probeService wakes the driver once, with nothing to send. Several drivers grant a zero-copy bind without an XDP program
+// and then refuse every wake-up for want of it: igb and ixgbe say EINVAL, igc ENXIO. A link that is down or in the
+// middle of a reset is no refusal.
+func (s *Socket) probeService() error {
+	errno := s.k.kick(s.fd)
+	if ClassifyZeroCopyKick(errno) == KickUnserved {
+		return fmt.Errorf("the driver granted the bind and does not serve the queue: %w", errno)
 	}
 	return nil
 }

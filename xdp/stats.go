@@ -70,7 +70,17 @@ type counters struct {
 	byResult   [kickResults]atomic.Uint64
 }
 
-func (c *counters) kicked(errno syscall.Errno) { c.byResult[ClassifyKick(errno)].Add(1) }
+func (s *Socket) kicked(errno syscall.Errno) {
+	result := KickDone
+	switch {
+	case errno == 0:
+	case s.granted.Mode == ModeZeroCopy:
+		result = ClassifyZeroCopyKick(errno)
+	default:
+		result = ClassifyKick(errno)
+	}
+	s.counters.byResult[result].Add(1)
+}
 
 // Counters reads this side's counters; each is exact, together they are no snapshot.
 func (s *Socket) Counters() Counters {

@@ -20,7 +20,7 @@ func (s *Socket) Kick() syscall.Errno {
 	}
 	errno := sendWakeup(s.fd)
 	s.guard.leave()
-	s.counters.kicked(errno)
+	s.kicked(errno)
 	return errno
 }
 
@@ -37,7 +37,7 @@ func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 	}
 	errno = sendWakeup(s.fd)
 	s.guard.leave()
-	s.counters.kicked(errno)
+	s.kicked(errno)
 	return errno, true
 }
 
