@@ -102,7 +102,7 @@ func (k *scripted) register(fd int, reg unix.XDPUmemReg) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.regs = append(k.regs, reg)
-	if reg.Flags&unix.XDP_UMEM_TX_METADATA_LEN != 0 {
+	if reg.Flags&unix.XDP_UMEM_TX_METADATA_LEN != 0 && k.errs["register"] == nil {
 		return k.call("register metadata")
 	}
 	return k.call("register")

@@ -61,6 +61,8 @@ func TestValidate(t *testing.T) {
 		{"negative-index", func(o *Options) { o.IfIndex = -1 }, []string{"interface index -1"}},
 		{"long-name", func(o *Options) { o.Ifname = "sixteen-letters-" }, []string{"at most 15 bytes"}},
 		{"mode", func(o *Options) { o.Mode = 9 }, []string{"mode 9"}},
+		{"offload", func(o *Options) { o.Offload = 4 }, []string{"offload 4"}},
+		{"offload-kernel", func(o *Options) { o.Offload = OffloadKernel }, nil},
 		{"chunk-4096", func(o *Options) { o.ChunkSize = 4096 }, nil},
 		{"chunk-1024", func(o *Options) { o.ChunkSize = 1024 }, []string{"chunk size 1024"}},
 		{"chunk-8192", func(o *Options) { o.ChunkSize = 8192 }, []string{"chunk size 8192"}},

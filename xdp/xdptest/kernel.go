@@ -37,6 +37,10 @@ type Config struct {
 	// NeedWakeup is the initial need-wakeup flag of TX and fill ring, and the bind flag. AlwaysAwake turns it off.
 	AlwaysAwake bool
 
+	// Offload is what Granted says. With OffloadDriver and OffloadKernel OnSend sees frames with the checksums that were
+	// asked for, with OffloadPartial frames as they lie in the UMEM, as the peer of a veth does.
+	Offload xdp.Offload
+
 	// OnSend sees each frame that is not dropped, in the order of transmission. The bytes are valid only during the
 	// call, which runs inside Kick with the fake's lock held: it must not call the Kernel. It is nil in benchmarks.
 	OnSend func(frame []byte)
@@ -98,7 +102,11 @@ var _ xdp.Queue = (*Kernel)(nil)
 func New(c Config) (*Kernel, error) {
 	c = c.withDefaults()
 	mem := make([]byte, (uint64(c.TxChunks)+uint64(c.RxChunks))*uint64(c.ChunkSize))
-	umem, err := xdp.NewUMEM(mem, c.ChunkSize, c.TxChunks, c.RxChunks, c.Headroom)
+	headroom := c.Headroom
+	if c.Offload != xdp.OffloadNone {
+		headroom += xdp.TxMetadataLen
+	}
+	umem, err := xdp.NewUMEM(mem, c.ChunkSize, c.TxChunks, c.RxChunks, headroom)
 	if err != nil {
 		return nil, fmt.Errorf("fake kernel: %w", err)
 	}
@@ -125,7 +133,7 @@ func New(c Config) (*Kernel, error) {
 		Ifname: "fake0", IfIndex: 1, Mode: xdp.ModeCopy, NeedWakeup: true, TxBudget: uint32(max(c.Budget, 0)),
 		ChunkSize: c.ChunkSize, TxChunks: c.TxChunks, RxChunks: c.RxChunks, Headroom: c.Headroom,
 		TxRing: c.TxRing, CompletionRing: c.CompletionRing, FillRing: c.FillRing, RxRing: c.RxRing,
-		TxQueues: xdp.QueueCount{N: 1, Exact: true, Source: "fake"},
+		TxQueues: xdp.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload,
 	}
 	k.SetNeedWakeup(!c.AlwaysAwake)
 	return k, nil

@@ -202,7 +202,7 @@ func TestDeviceStates(t *testing.T) {
 func TestInvalidDescriptors(t *testing.T) {
 	k := newKernel(t, Config{TxChunks: 8})
 	for _, d := range []xdp.Desc{{Addr: 1 << 40, Len: 60}, {Addr: 0, Len: 0}, {Addr: 2000, Len: 60}, {Addr: 0,
-		Len: 60, Options: 2}} {
+		Len: 60, Options: 4}} {
 		idx, _ := k.TX().Reserve(1)
 		k.TX().Set(idx, d)
 		k.TX().Submit(1)
@@ -265,5 +265,37 @@ func TestKickDoesNotAllocate(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations, want 0", allocs)
+	}
+}
+
+// Metadata that nobody registered, or that make no sense, wedge the ring as on Linux 6.18.
+func TestTxMetadata(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		offload xdp.Offload
+		request xdp.ChecksumRequest
+		errno   syscall.Errno
+		want    []byte // of the frame's last 4 bytes
+	}{
+		{"not-registered", xdp.OffloadNone, xdp.NewChecksumRequest(4, 2), unix.EINVAL, nil},
+		{"beyond-the-frame", xdp.OffloadDriver, xdp.NewChecksumRequest(7, 0), unix.EINVAL, nil},
+		{"nothing-asked", xdp.OffloadDriver, xdp.ChecksumRequest{}, 0, []byte{0, 1, 2, 3}},
+		{"driver", xdp.OffloadDriver, xdp.NewChecksumRequest(4, 2), 0, []byte{0, 1, 0xfd, 0xfb}},
+		{"kernel", xdp.OffloadKernel, xdp.NewChecksumRequest(4, 2), 0, []byte{0, 1, 0xfd, 0xfb}},
+		{"partial", xdp.OffloadPartial, xdp.NewChecksumRequest(4, 2), 0, []byte{0, 1, 2, 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var sent []byte
+			k := newKernel(t, Config{Offload: c.offload, OnSend: func(f []byte) { sent = bytes.Clone(f[4:]) }})
+			addr := k.UMEM().Addr(1)
+			copy(k.UMEM().Chunk(addr), []byte{9, 9, 9, 9, 0, 1, 2, 3})
+			c.request.Put((*[xdp.TxMetadataLen]byte)(k.UMEM().Chunk(addr - xdp.TxMetadataLen)))
+			idx, _ := k.TX().Reserve(1)
+			k.TX().Set(idx, xdp.Desc{Addr: addr, Len: 8, Options: xdp.DescTxMetadata})
+			k.TX().Submit(1)
+			if errno := k.Kick(); errno != c.errno || !bytes.Equal(sent, c.want) {
+				t.Errorf("%v, sent %x; want %v, %x", errno, sent, c.errno, c.want)
+			}
+		})
 	}
 }

@@ -75,8 +75,11 @@ func (k *Kernel) transmit() syscall.Errno {
 // fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would
 // refuse is invalid whatever was planned.
 func (k *Kernel) fateOf(d xdp.Desc) Fate {
-	if d.Len == 0 || d.Options != 0 || k.umem.Frame(d) == nil {
+	if d.Len == 0 || d.Options&^xdp.DescTxMetadata != 0 || k.umem.Frame(d) == nil {
 		return Invalid
+	}
+	if d.Options&xdp.DescTxMetadata != 0 && !k.metadataValid(d) {
+		return Wedge
 	}
 	fate := Send
 	if len(k.script) > 0 {
@@ -106,7 +109,7 @@ func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
 		return unix.EINVAL, true
 	}
 	if k.onSend != nil && fate != Drop && fate != Invalid {
-		k.onSend(k.umem.Frame(d))
+		k.onSend(k.completed(d))
 	}
 	k.seq++
 	k.txWords.Consumer.Store(k.txWords.Consumer.Load() + 1)
