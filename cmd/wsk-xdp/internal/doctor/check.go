@@ -49,10 +49,11 @@ func Check(f *Facts) []Finding {
 	return c.out
 }
 
-// Kernels from which on something is there (net/xdp/xsk.c by version).
+// kernelNeedWakeup is the first kernel with what package xdp can't do without, and oldestTried the oldest that the tests ran on
+// (docs/kernels.md).
 const (
 	kernelNeedWakeup = "5.4"
-	kernelLink       = "5.9"
+	oldestTried      = "5.10"
 )
 
 func (c *checker) kernel() {
@@ -66,9 +67,9 @@ func (c *checker) kernel() {
 	case !at(5, 4):
 		c.add("WX-KERNEL-01", Fail, title, "wsk-xdp needs Linux "+kernelNeedWakeup+" (need-wakeup and ring flags of AF_XDP)",
 			"run a newer kernel")
-	case !at(5, 9):
-		c.add("WX-KERNEL-01", Warn, title, "sending works; an XDP program can't be held by a bpf_link before Linux "+kernelLink,
-			"run a newer kernel for reception through XDP")
+	case !at(5, 10):
+		c.add("WX-KERNEL-01", Warn, title, "older than every kernel that wsk-xdp was tested on, the oldest of which is "+oldestTried,
+			"run a newer kernel, or see what wsk-xdp doctor --prove says")
 	default:
 		c.add("WX-KERNEL-01", OK, title, "", "")
 	}
@@ -141,26 +142,6 @@ func (c *checker) memlock() {
 	default:
 		c.add("WX-MEMLOCK-01", OK, fmt.Sprintf("RLIMIT_MEMLOCK is %s: enough for %s", units.Bytes(p.Memlock),
 			units.Plural(int(p.Memlock/max(p.MemlockNeed, 1)), "queue")), need, "")
-	}
-}
-
-func (c *checker) features() {
-	for _, x := range []struct {
-		id, name, without string
-		a                 Answer
-	}{
-		{"WX-BUDGET-01", "XDP_MAX_TX_SKB_BUDGET", "32 frames per wake-up in copy mode, so more system calls at high rates", c.f.TxBudget},
-		{"WX-METADATA-01", "TX metadata", "no checksum offload and no transmit timestamps", c.f.Metadata},
-		{"WX-BUSYPOLL-01", "preferred busy polling", "no busy polling", c.f.BusyPoll},
-	} {
-		switch {
-		case x.a.Yes():
-			c.add(x.id, OK, x.name+" is there", "", "")
-		case x.a.No():
-			c.add(x.id, Note, x.name+" is not there: "+x.without, x.a.Reason, "run a newer kernel if you need it")
-		default:
-			c.add(x.id, Note, "not known whether there is "+x.name, x.a.Reason, "")
-		}
 	}
 }
 

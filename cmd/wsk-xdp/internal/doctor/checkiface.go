@@ -40,7 +40,9 @@ func (c *checker) driver(i *InterfaceFacts) {
 		return
 	}
 	c.add("WX-DRIVER-01", OK, title, strings.Join(more, ", "), "")
-	switch {
+	switch tried := c.f.Trial; {
+	case !i.FeaturesKnown && i.Kind == "veth" && tried != nil && tried.Native.Yes():
+		c.add("WX-NATIVE-01", OK, "the driver has native XDP", "tried on a pair made for that", "")
 	case !i.FeaturesKnown:
 		c.add("WX-NATIVE-01", Note, "not known whether the driver has native XDP", "netdev-genl tells since Linux 6.3", "")
 	case i.Native:
@@ -138,7 +140,7 @@ func (c *checker) zeroCopy(i *InterfaceFacts) {
 			"many drivers want an XDP program attached first, or fewer queues: ethtool -L "+i.Name)
 	case i.ZeroCopy:
 		c.add("WX-ZEROCOPY-01", OK, "the driver announces zero-copy", "not tried: the link may go down for seconds", "wsk-xdp doctor --try "+i.Name)
-	case i.FeaturesKnown:
+	case i.FeaturesKnown, i.Kind == "veth" && c.f.Trial != nil && c.f.Trial.ZeroCopy.No():
 		c.add("WX-ZEROCOPY-01", Note, "the driver has no zero-copy: copy mode, about 1 Mpps per core", "", "")
 	case i.Tried != nil:
 		c.add("WX-ZEROCOPY-01", Note, "a zero-copy bind on queue 0 was refused", i.Tried.ZeroCopy.Reason, "")

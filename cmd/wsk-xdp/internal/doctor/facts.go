@@ -38,6 +38,7 @@ type Facts struct {
 	TxBudget  Answer          `json:"tx_budget"`
 	Metadata  Answer          `json:"tx_metadata"`
 	BusyPoll  Answer          `json:"busy_poll"`
+	Trial     *TrialFacts     `json:"trial,omitempty"`
 	Interface *InterfaceFacts `json:"interface,omitempty"`
 	Path      *PathFacts      `json:"path,omitempty"`
 	Proof     *Proof          `json:"proof,omitempty"`

@@ -58,6 +58,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 	if f.Interface != nil && f.Interface.MTU > smallChunkMTU {
 		f.Privilege.MemlockNeed *= 2 // the datapath takes chunks of twice the size
 	}
+	f.Trial = RunTrial()
 	f.userNS(ctx, o)
 	return f, nil
 }
@@ -122,6 +123,9 @@ func (f *Facts) userNS(ctx context.Context, o Options) {
 		f.UserNS = Answer{Answer: "yes"}
 	default:
 		f.UserNS = inside.AFXDP
+	}
+	if inside.Trial != nil && f.Trial.Error != "" && inside.Trial.Error == "" {
+		f.Trial, f.Trial.Where = inside.Trial, trialUserNS
 	}
 	if !o.Prove {
 		return

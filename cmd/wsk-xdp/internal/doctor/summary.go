@@ -44,6 +44,9 @@ func (f *Facts) rx() string {
 	case f.AFXDP.No():
 		return kernel + "; through XDP no: there are no AF_XDP sockets."
 	case f.Privilege.NetAdmin && f.Privilege.BPF && f.AFXDP.Yes():
+		if f.Trial != nil && f.Trial.Program.No() {
+			return kernel + "; through XDP no: see WX-PROGRAM-01."
+		}
 		if f.Interface != nil && f.Interface.FeaturesKnown && !f.Interface.Native {
 			return kernel + "; through XDP in generic mode only: the driver has no native XDP."
 		}
@@ -70,7 +73,7 @@ func (f *Facts) zeroCopy() string {
 		return "announced by the driver, not tried (--try)."
 	case i.ZeroCopy:
 		return "announced by the driver; needs CAP_BPF and CAP_NET_ADMIN with most drivers."
-	case i.FeaturesKnown:
+	case i.FeaturesKnown, i.Kind == "veth" && f.Trial != nil && f.Trial.ZeroCopy.No():
 		driver := i.Driver
 		if driver == "" {
 			driver = i.Kind
