@@ -75,6 +75,10 @@ func keys(t reflect.Type, path string, out *[]string) {
 			if !f.IsExported() || name == "-" {
 				continue
 			}
+			if name == "" && f.Anonymous {
+				keys(f.Type, path, out)
+				continue
+			}
 			if name == "" {
 				panic(fmt.Sprintf("%v.%s has no key", t, f.Name))
 			}

@@ -20,7 +20,8 @@ func healthy() Facts {
 			NetRaw: true, NetAdmin: true, BPF: true, IPCLock: true, InitialUserNS: true, OwnNetNS: true, Unlimited: true,
 			MemlockNeed: 4 << 20,
 		},
-		AFXDP: yes, UserNS: yes, TxBudget: yes, Metadata: yes, BusyPoll: yes,
+		SocketFacts: SocketFacts{AFXDP: yes, TxBudget: yes, Metadata: yes, BusyPoll: yes},
+		UserNS:      yes,
 		Trial: &TrialFacts{
 			Where: trialHere, Copy: yes, ZeroCopy: no, MultiBuffer: yes, Remap: yes, Statistics: yes, Program: yes, Frags: yes,
 			Native: yes, Generic: yes, Features: yes, Queues: yes, Taken: yes,
@@ -106,7 +107,9 @@ func TestFindings(t *testing.T) {
 		{"no-genl-taken", func(f *Facts) { f.Trial.Taken = no }, "WX-NETDEV-03", Note, "EBUSY"},
 		{"no-remap", func(f *Facts) { f.Trial.Remap = no }, "WX-REMAP-01", Note, "another process"},
 		{"veth-native-tried", func(f *Facts) { f.Interface.FeaturesKnown, f.Interface.Kind = false, "veth" }, "WX-NATIVE-01", OK, "tried"},
-		{"veth-no-zero-copy", func(f *Facts) { f.Interface.FeaturesKnown, f.Interface.ZeroCopy, f.Interface.Kind = false, false, "veth" }, "WX-ZEROCOPY-01", Note, "copy mode"},
+		{"veth-no-zero-copy", func(f *Facts) {
+			f.Interface.FeaturesKnown, f.Interface.ZeroCopy, f.Interface.Kind = false, false, "veth"
+		}, "WX-ZEROCOPY-01", Note, "copy mode"},
 		{"not-ethernet", func(f *Facts) { f.Interface.Ethernet = false }, "WX-DRIVER-01", Fail, "Ethernet"},
 		{"no-native", func(f *Facts) { f.Interface.Native = false }, "WX-NATIVE-01", Note, "generic"},
 		{"down", func(f *Facts) { f.Interface.Up = false }, "WX-LINK-01", Fail, "ip link set eth1 up"},

@@ -3,6 +3,8 @@
 package doctor
 
 import (
+	"errors"
+
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -31,18 +33,33 @@ func answer(err error) Answer {
 
 // Facts is what was found out.
 type Facts struct {
-	Host      host.Info       `json:"host"`
-	Privilege PrivilegeFacts  `json:"privilege"`
-	AFXDP     Answer          `json:"afxdp_socket"`
+	Host      host.Info      `json:"host"`
+	Privilege PrivilegeFacts `json:"privilege"`
+	SocketFacts
 	UserNS    Answer          `json:"afxdp_in_user_namespace"`
-	TxBudget  Answer          `json:"tx_budget"`
-	Metadata  Answer          `json:"tx_metadata"`
-	BusyPoll  Answer          `json:"busy_poll"`
 	Trial     *TrialFacts     `json:"trial,omitempty"`
 	Interface *InterfaceFacts `json:"interface,omitempty"`
 	Path      *PathFacts      `json:"path,omitempty"`
 	Proof     *Proof          `json:"proof,omitempty"`
 	Others    []OtherFacts    `json:"other_interfaces,omitempty"`
+}
+
+// SocketFacts is what AF_XDP sockets can do, as far as it shows without an interface.
+type SocketFacts struct {
+	AFXDP    Answer `json:"afxdp_socket"`
+	TxBudget Answer `json:"tx_budget"`
+	Metadata Answer `json:"tx_metadata"`
+	BusyPoll Answer `json:"busy_poll"`
+}
+
+var errNotAsked = errors.New("not asked: no AF_XDP socket to ask with")
+
+func socketFacts() SocketFacts {
+	f := SocketFacts{answer(xdp.ProbeAFXDP()), answer(errNotAsked), answer(errNotAsked), answer(errNotAsked)}
+	if f.AFXDP.Yes() {
+		f.TxBudget, f.Metadata, f.BusyPoll = answer(xdp.ProbeTxBudget()), answer(xdp.ProbeTxMetadata()), answer(xdp.ProbeBusyPoll())
+	}
+	return f
 }
 
 // PrivilegeFacts is what the process holds, and what it would need.

@@ -4,7 +4,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 
@@ -74,14 +73,8 @@ func (f *Facts) machine() {
 	if !f.Privilege.Unlimited {
 		f.Privilege.Memlock = p.Memlock
 	}
-	f.AFXDP = answer(xdp.ProbeAFXDP())
-	f.TxBudget, f.Metadata, f.BusyPoll = answer(errNotAsked), answer(errNotAsked), answer(errNotAsked)
-	if f.AFXDP.Yes() {
-		f.TxBudget, f.Metadata, f.BusyPoll = answer(xdp.ProbeTxBudget()), answer(xdp.ProbeTxMetadata()), answer(xdp.ProbeBusyPoll())
-	}
+	f.SocketFacts = socketFacts()
 }
-
-var errNotAsked = errors.New("not asked: no AF_XDP socket to ask with")
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes (see session.LargestMTU).
 const smallChunkMTU = 2048 - 14 - 2*4 - 64
@@ -121,6 +114,9 @@ func (f *Facts) userNS(ctx context.Context, o Options) {
 		f.UserNS = Answer{"no", err.Error()}
 	case inside.AFXDP.Yes():
 		f.UserNS = Answer{Answer: "yes"}
+		if !f.AFXDP.Yes() {
+			f.TxBudget, f.Metadata, f.BusyPoll = inside.TxBudget, inside.Metadata, inside.BusyPoll
+		}
 	default:
 		f.UserNS = inside.AFXDP
 	}

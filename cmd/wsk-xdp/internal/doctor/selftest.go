@@ -16,14 +16,14 @@ import (
 
 // SelfTest is what the self-test found where it ran; it is written as JSON by a process in a user namespace of its own.
 type SelfTest struct {
-	AFXDP Answer      `json:"afxdp_socket"`
+	SocketFacts
 	Trial *TrialFacts `json:"trial"`
 	Proof *Proof      `json:"proof,omitempty"`
 }
 
 // RunSelfTest looks what there is of AF_XDP here, and sends over it if prove is set.
 func RunSelfTest(ctx context.Context, prove bool) SelfTest {
-	s := SelfTest{AFXDP: answer(xdp.ProbeAFXDP()), Trial: RunTrial()}
+	s := SelfTest{SocketFacts: socketFacts(), Trial: RunTrial()}
 	if prove {
 		p := Prove(ctx)
 		s.Proof = &p
