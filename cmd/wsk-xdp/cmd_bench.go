@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +39,7 @@ func (a *app) benchCommand() *cobra.Command {
 			"receiver. Without --interface in a laboratory of its own, where an XDP program counts and drops them; nothing",
 			"outside of it is touched. Every round runs all engines, every other round in reverse order; ratios are taken within",
 			"a round. Needs root, or a user namespace: unshare -Urn wsk-xdp bench.",
-			"", "engines:", benchEngines(),
+			"", "engines:", summaries(bench.Names(), bench.Summary),
 			"", "An --external program takes part in the same way. In its command {if} stands for the interface, {frame} for the",
 			"frame bytes without FCS, {duration} for the seconds it must last at least, {queues} and {cpu} (-1: none) for those.",
 			"It is stopped by SIGTERM. The laboratory is wsk0 02:00:00:00:0a:01 10.77.0.1/24 and, in the other namespace,",
@@ -80,16 +79,8 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.StringVarP(&f.output, "output", "o", "", "write the JSON document to this `file`, too")
 	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+bench.Schema+") instead of the tables")
-	c.AddCommand(a.benchEngineCommand())
+	c.AddCommand(a.benchLatencyCommand(), a.benchEngineCommand(), a.benchPartCommand())
 	return c
-}
-
-func benchEngines() string {
-	var out []string
-	for _, name := range bench.Names() {
-		out = append(out, fmt.Sprintf("  %-13s %s", name, bench.Summary(name)))
-	}
-	return strings.Join(out, "\n")
 }
 
 // benchEngineCommand is the child process of one run. Its job comes on standard input.

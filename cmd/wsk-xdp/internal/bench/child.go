@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 )
 
 // event is a line that a child writes.
@@ -35,9 +37,9 @@ const (
 // when the parent is gone.
 func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	var j job
-	in := json.NewDecoder(stdin)
-	if err := in.Decode(&j); err != nil {
-		return fmt.Errorf("read job: %w", err)
+	out, end, err := proc.Serve(stdin, stdout, &j)
+	if err != nil {
+		return err
 	}
 	i := engineIndex(j.Engine)
 	if i < 0 || len(j.Targets) == 0 || j.Queues < 1 {
@@ -52,13 +54,12 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(stdout)
 	if err := out.Encode(event{Event: eventSending, Granted: granted}); err != nil {
 		return err
 	}
 	var stop atomic.Bool
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin)
+		<-end
 		stop.Store(true)
 	}()
 	done := event{Event: eventDone}
@@ -74,6 +75,16 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 		done.Failed = r.failed()
 	}
 	return out.Encode(done)
+}
+
+// childReport is the first and the last event of a child that has ended.
+func childReport(s *proc.Process) (begun, done event, ok bool) {
+	events := s.Events()
+	if len(events) < 2 {
+		return begun, done, false
+	}
+	ok = json.Unmarshal(events[0], &begun) == nil && json.Unmarshal(events[len(events)-1], &done) == nil
+	return begun, done, ok && done.Event == eventDone
 }
 
 func (r *rig) syscalls() (n uint64) {

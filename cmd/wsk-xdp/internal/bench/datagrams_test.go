@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
@@ -24,7 +25,6 @@ func TestSameDatagrams(t *testing.T) {
 		addr = addr.Next()
 	}
 	lab := testenv.NewLabT(t, top)
-	p := &place{do: lab.A.NS.Do}
 	j := job{
 		Interface: lab.A.If.Name(), IfIndex: lab.A.If.Index(), SrcMAC: frame.MAC(lab.A.If.MAC()), Source: lab.A.IPv4(),
 		Payload: payload, Queues: 1,
@@ -36,12 +36,12 @@ func TestSameDatagrams(t *testing.T) {
 	for _, name := range Names() {
 		j.Engine = name
 		receiver.Reset()
-		s, err := startChild(p, child, &j)
+		s, err := proc.StartChild(lab.A.NS.Do, child, &j)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, err := receiver.Wait(testenv.Context(t, limit), enough)
-		if stopErr := s.stop(stopTime); stopErr != nil {
+		if stopErr := s.Stop(proc.StopTime); stopErr != nil {
 			t.Errorf("%s: %v", name, stopErr)
 		}
 		if err != nil {

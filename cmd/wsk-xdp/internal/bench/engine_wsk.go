@@ -126,6 +126,7 @@ type sendToLane struct {
 }
 
 func (l *sendToLane) burst() (int, error) {
+	l.irps.collect()
 	for range burst {
 		l.socket.SendTo(l.buf, 0, l.remotes[l.rotor.next()], nil, l.irps.take())
 	}
@@ -145,6 +146,7 @@ type listLane struct {
 }
 
 func (l *listLane) burst() (int, error) {
+	l.irps.collect()
 	l.socket.SendMessages(&l.list[0], 0, l.remotes[l.rotor.nextRun()], nil, l.irps.take())
 	return len(l.list), l.irps.dead()
 }

@@ -14,7 +14,7 @@ import (
 // goroutine; routines run on any.
 type irps struct {
 	all  []clientIRP
-	idle *clientIRP // the taker's own
+	idle []*clientIRP // the taker's own, the one that came back last on top: its memory is still in the cache
 
 	_    [64]byte // what routines write is not on the line that the taker works on
 	back atomic.Pointer[clientIRP]
@@ -35,22 +35,35 @@ type clientIRP struct {
 }
 
 func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
-	p := &irps{all: make([]clientIRP, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
+	p := &irps{all: make([]clientIRP, n), idle: make([]*clientIRP, 0, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
 	for i := range p.all {
 		c := &p.all[i]
 		c.set = p
-		c.next, p.idle = p.idle, c
+		p.idle = append(p.idle, c)
 	}
 	return p
 }
 
+// collect makes what has come back idle. A taker calls it once in a while, so that it goes on with the same few IRPs.
+func (p *irps) collect() {
+	if p.back.Load() != nil {
+		p.keep(p.back.Swap(nil))
+	}
+}
+
+func (p *irps) keep(list *clientIRP) {
+	for c := list; c != nil; c = c.next {
+		p.idle = append(p.idle, c)
+	}
+}
+
 // take waits for an idle IRP and makes it ready.
 func (p *irps) take() *wsk.IRP {
-	c := p.idle
-	if c == nil {
-		c = p.await()
+	if len(p.idle) == 0 {
+		p.keep(p.await())
 	}
-	p.idle = c.next
+	c := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
 	c.irp.Reuse(wsk.STATUS_SUCCESS)
 	c.irp.SetCompletionRoutine(sent, c, true, true, true)
 	return &c.irp
@@ -111,16 +124,9 @@ func (p *irps) drain(deadline time.Time) {
 }
 
 // countBack puts what came back to the idle ones and counts all. The taker has ended.
-func (p *irps) countBack() (n int) {
-	for c := p.back.Swap(nil); c != nil; {
-		next := c.next
-		c.next, p.idle = p.idle, c
-		c = next
-	}
-	for c := p.idle; c != nil; c = c.next {
-		n++
-	}
-	return n
+func (p *irps) countBack() int {
+	p.collect()
+	return len(p.idle)
 }
 
 // check finds IRPs that never came back. The socket is closed.

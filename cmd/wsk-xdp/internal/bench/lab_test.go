@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -68,7 +69,7 @@ func TestEveryEngineSends(t *testing.T) {
 			t.Errorf("order of the runs: %v", went)
 		}
 	}
-	if tree := processTree(os.Getpid()); len(tree) != 1 {
+	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
 		t.Errorf("processes left behind: %v", tree[1:])
 	}
 }
@@ -148,27 +149,27 @@ func TestRivalsThatMisbehave(t *testing.T) {
 
 // TestStopKills a program that will not end, and what another left behind.
 func TestStopKills(t *testing.T) {
-	defer adoptOrphans()()
-	p := &place{do: func(f func() error) error { return f() }}
+	defer proc.AdoptOrphans()()
+	here := func(f func() error) error { return f() }
 	const deaf = "(trap '' TERM; sleep 1000; sleep 1000) & "
 	for command, want := range map[string]string{
 		deaf + "trap '' TERM; wait; sleep 1000": "was killed",
 		deaf + "wait":                           "",
 	} {
-		s, err := startExternal(p, command)
+		s, err := proc.StartShell(here, command)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var pids []int
 		testenv.Eventually(t, limit, "three processes", func() bool {
-			pids = processTree(s.cmd.Process.Pid)
+			pids = proc.Tree(s.Pid())
 			return len(pids) >= 3
 		})
 		patience := limit
 		if want != "" {
 			patience = 50 * time.Millisecond
 		}
-		if err := s.stop(patience); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := s.Stop(patience); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", command, err)
 		}
 		for _, pid := range pids {
@@ -190,7 +191,7 @@ func TestInterruptedRun(t *testing.T) {
 	if _, err := Run(ctx, c); err == nil {
 		t.Error("no error")
 	}
-	if tree := processTree(os.Getpid()); len(tree) != 1 {
+	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
 		t.Errorf("processes left behind: %v", tree[1:])
 	}
 }

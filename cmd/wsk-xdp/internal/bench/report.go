@@ -4,11 +4,8 @@ package bench
 
 import (
 	"encoding/json"
-	"math"
-	"os"
-	"strconv"
-	"strings"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 )
 
@@ -17,10 +14,10 @@ const Schema = "wsk-xdp.bench/1"
 
 // Report is the JSON document.
 type Report struct {
-	Schema  string   `json:"schema"`
-	Results []Result `json:"results"`
-	Host    Host     `json:"host"`
-	Granted Granted  `json:"granted"`
+	Schema  string    `json:"schema"`
+	Results []Result  `json:"results"`
+	Host    host.Load `json:"host"`
+	Granted Granted   `json:"granted"`
 
 	queues      int
 	comparisons []*comparison
@@ -41,14 +38,6 @@ type Result struct {
 	SyscallsPerPacket *float64 `json:"syscalls_per_packet"`
 	RSSBytes          uint64   `json:"rss_bytes"`
 	Runs              int      `json:"runs"`
-}
-
-// Host is the machine, and how busy it was: the load average of one minute before and after.
-type Host struct {
-	host.Info
-	CPUModel   string  `json:"cpu_model"`
-	LoadBefore float64 `json:"load_before"`
-	LoadAfter  float64 `json:"load_after"`
 }
 
 // Granted is under which conditions the engines ran.
@@ -73,7 +62,7 @@ type GrantedRing struct {
 func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 	r := &Report{
 		Schema: Schema, Results: []Result{}, queues: c.Queues, comparisons: all,
-		Host: Host{Info: host.Describe(), CPUModel: cpuModel(), LoadBefore: load, LoadAfter: loadAverage()},
+		Host: host.Measured(load),
 		Granted: Granted{
 			Interface: p.iface, MTU: p.mtu, CountedBy: p.countedBy, Destinations: len(p.targets),
 			DurationNs: c.Duration.Nanoseconds(), WarmupNs: c.Warmup.Nanoseconds(), Pin: append([]int{}, c.Pin...), Engines: []GrantedRing{},
@@ -86,21 +75,21 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 			if len(pps) == 0 {
 				continue
 			}
-			s := spreadOf(pps)
+			s := stats.SpreadOf(pps)
 			res := Result{
 				Engine: who.name, FrameBytes: one.size, Queues: c.Queues, Runs: len(pps),
-				PPSMedian: uint64(s.median + 0.5), PPSMin: uint64(s.min + 0.5), PPSMax: uint64(s.max + 0.5),
-				CPUNsPerPacket:  round(median(who.values(func(m *measured) float64 { return m.cpuNs })), 1),
-				UserNsPerPacket: round(median(who.values(func(m *measured) float64 { return m.userNs })), 1),
-				RSSBytes:        uint64(median(who.values(func(m *measured) float64 { return float64(m.rss) }))),
+				PPSMedian: uint64(s.Median + 0.5), PPSMin: uint64(s.Min + 0.5), PPSMax: uint64(s.Max + 0.5),
+				CPUNsPerPacket:  stats.Round(stats.Median(who.values(func(m *measured) float64 { return m.cpuNs })), 1),
+				UserNsPerPacket: stats.Round(stats.Median(who.values(func(m *measured) float64 { return m.userNs })), 1),
+				RSSBytes:        uint64(stats.Median(who.values(func(m *measured) float64 { return float64(m.rss) }))),
 			}
-			if n := median(who.values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
-				n = round(n, 5)
+			if n := stats.Median(who.values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
+				n = stats.Round(n, 5)
 				res.SyscallsPerPacket = &n
 			}
 			if base != nil {
 				if ratios := pairRatios(who, base, rate); len(ratios) > 0 {
-					ratio := round(median(ratios), 3)
+					ratio := stats.Round(stats.Median(ratios), 3)
 					res.Ratio = &ratio
 				}
 			}
@@ -120,34 +109,4 @@ func (who *contestant) lastGranted() json.RawMessage {
 		}
 	}
 	return nil
-}
-
-func round(v float64, digits int) float64 {
-	scale := math.Pow10(digits)
-	return math.Round(v*scale) / scale
-}
-
-// loadAverage is that of the last minute, 0 if it can't be read.
-func loadAverage() float64 {
-	raw, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(string(raw), " ")
-	v, _ := strconv.ParseFloat(first, 64)
-	return v
-}
-
-// cpuModel is empty where /proc/cpuinfo names none.
-func cpuModel() string {
-	raw, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(raw)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 )
 
 // Progress is a run that has just ended.
@@ -44,8 +46,8 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	defer adoptOrphans()()
-	load := loadAverage()
+	defer proc.AdoptOrphans()()
+	load := host.LoadAverage()
 	var all []*comparison
 	var errs []error
 	for _, size := range c.Sizes {
@@ -82,21 +84,9 @@ func newComparison(c *Config, size int) *comparison {
 	return one
 }
 
-// order is who runs when in a round.
-func order(n, round int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	if round%2 == 1 {
-		slices.Reverse(out)
-	}
-	return out
-}
-
 func (one *comparison) run(ctx context.Context, c *Config, p *place) error {
 	for round := range c.Runs {
-		for _, i := range order(len(one.contestants), round) {
+		for _, i := range stats.Order(len(one.contestants), round) {
 			who := one.contestants[i]
 			if who.err != nil {
 				who.runs = append(who.runs, nil)
@@ -131,12 +121,12 @@ func (one *comparison) once(ctx context.Context, c *Config, p *place, who *conte
 	if err != nil {
 		return measured{}, err
 	}
-	var s *sender
+	var s *proc.Process
 	if who.command != "" {
-		s, err = startExternal(p, expand(who.command, c, p, one.size))
+		s, err = proc.StartShell(p.do, expand(who.command, c, p, one.size))
 	} else {
 		payload, _ := blast.PayloadOfFrame(true, one.size) // checked
-		s, err = startChild(p, c.Child, &job{
+		s, err = proc.StartChild(p.do, c.Child, &job{
 			Engine: who.name, Interface: p.iface, IfIndex: p.ifIndex, SrcMAC: p.srcMAC, Source: p.source, Targets: p.targets,
 			Payload: payload, Queues: c.Queues, Pin: c.Pin,
 		})

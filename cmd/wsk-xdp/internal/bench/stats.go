@@ -2,31 +2,6 @@
 
 package bench
 
-import "slices"
-
-// median of values, 0 of none. It does not change its argument.
-func median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(values))
-	if n%2 == 1 {
-		return s[n/2]
-	}
-	return (s[n/2-1] + s[n/2]) / 2
-}
-
-// spread is the middle and the ends of several values.
-type spread struct{ median, min, max float64 }
-
-func spreadOf(values []float64) spread {
-	if len(values) == 0 {
-		return spread{}
-	}
-	return spread{median(values), slices.Min(values), slices.Max(values)}
-}
-
 // pairRatios are the ratios of a figure of two contestants, round by round. Rounds in which one of them failed give none.
 func pairRatios(a, b *contestant, figure func(*measured) float64) []float64 {
 	var out []float64

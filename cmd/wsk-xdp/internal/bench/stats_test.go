@@ -5,24 +5,9 @@ package bench
 import (
 	"slices"
 	"testing"
-)
 
-func TestMedian(t *testing.T) {
-	for _, tc := range []struct {
-		in   []float64
-		want float64
-	}{
-		{nil, 0}, {[]float64{7}, 7}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 2.5}, {[]float64{100, 1, 2, 3, 4}, 3},
-	} {
-		before := slices.Clone(tc.in)
-		if got := median(tc.in); got != tc.want {
-			t.Errorf("median(%v) = %v, want %v", before, got, tc.want)
-		}
-		if !slices.Equal(tc.in, before) {
-			t.Errorf("median changed its argument %v to %v", before, tc.in)
-		}
-	}
-}
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
+)
 
 // withRates is a contestant with such runs, 0 for one that failed.
 func withRates(name string, rates ...float64) *contestant {
@@ -54,17 +39,9 @@ func TestRatiosArePairs(t *testing.T) {
 	if got := pairRatios(a, b, thrift); !slices.Equal(got, []float64{2, 2, 2}) {
 		t.Errorf("ratios of packets per CPU time: %v", got)
 	}
-	s := spreadOf([]float64{3, 1, 2})
-	if s != (spread{2, 1, 3}) {
+	s := stats.SpreadOf([]float64{3, 1, 2})
+	if s != (stats.Spread{Median: 2, Min: 1, Max: 3}) {
 		t.Errorf("spread %v", s)
-	}
-}
-
-func TestOrderIsReversedEveryOtherRound(t *testing.T) {
-	for round, want := range [][]int{{0, 1, 2}, {2, 1, 0}, {0, 1, 2}} {
-		if got := order(3, round); !slices.Equal(got, want) {
-			t.Errorf("round %d: %v, want %v", round, got, want)
-		}
 	}
 }
 

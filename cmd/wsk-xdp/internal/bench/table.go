@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
@@ -49,7 +50,7 @@ func (r *Report) figures(one *comparison) *output.Table {
 			syscalls = fmt.Sprintf("%.4f", *res.SyscallsPerPacket)
 		}
 		kpps := func(v uint64) string { return fmt.Sprintf("%.0f", float64(v)/1e3) }
-		cores := median(one.find(res.Engine).values(func(m *measured) float64 { return m.cores }))
+		cores := stats.Median(one.find(res.Engine).values(func(m *measured) float64 { return m.cores }))
 		t.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), ratio, fmt.Sprintf("%.0f", res.CPUNsPerPacket),
 			fmt.Sprintf("%.0f", res.UserNsPerPacket), fmt.Sprintf("%.2f", cores), syscalls, units.Bytes(res.RSSBytes), fmt.Sprint(res.Runs))
 	}
@@ -86,6 +87,6 @@ func ratioCell(a, b *contestant, figure func(*measured) float64) string {
 	if a == b || len(ratios) == 0 {
 		return "-"
 	}
-	s := spreadOf(ratios)
-	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max)
+	s := stats.SpreadOf(ratios)
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.Median, s.Min, s.Max)
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 )
 
 // measured is one run of one engine.
@@ -29,21 +31,19 @@ type measured struct {
 // startTime is how long a sender may take until its first datagram arrives.
 const startTime = 15 * time.Second
 
-var errEnded = errors.New("the sender ended before the measurement was over")
-
 // look is the state at one moment.
 type look struct {
 	at    time.Time
 	count uint64
-	usage usage
+	usage proc.Usage
 }
 
 // measure opens the window on a sender that has just been started, and stops the sender.
-func measure(ctx context.Context, c *Config, p *place, s *sender, before look, bytesBefore uint64) (m measured, err error) {
+func measure(ctx context.Context, c *Config, p *place, s *proc.Process, before look, bytesBefore uint64) (m measured, err error) {
 	defer func() {
-		stopErr := s.stop(stopTime)
-		if errors.Is(err, errEnded) {
-			err = fmt.Errorf("%w: %w", err, s.failure())
+		stopErr := s.Stop(proc.StopTime)
+		if errors.Is(err, proc.ErrEnded) {
+			err = fmt.Errorf("%w: %w", err, s.Failure())
 		} else if err == nil {
 			err = stopErr
 		}
@@ -54,27 +54,27 @@ func measure(ctx context.Context, c *Config, p *place, s *sender, before look, b
 	if err := awaitArrival(ctx, p, s, before.count); err != nil {
 		return m, err
 	}
-	if err := pause(ctx, s, c.Warmup); err != nil {
+	if err := s.Pause(ctx, c.Warmup); err != nil {
 		return m, err
 	}
-	pids := processTree(s.cmd.Process.Pid)
+	pids := proc.Tree(s.Pid())
 	open, err := lookAt(p, pids)
 	if err != nil {
 		return m, err
 	}
-	if err := pause(ctx, s, c.Duration); err != nil {
+	if err := s.Pause(ctx, c.Duration); err != nil {
 		return m, err
 	}
 	shut, err := lookAt(p, pids)
 	if err != nil {
 		return m, err
 	}
-	m.rss = peakRSS(pids)
+	m.rss = proc.PeakRSS(pids)
 	n := float64(shut.count - open.count)
 	if n == 0 {
 		return m, errors.New("nothing arrived while the window was open")
 	}
-	cpu, user := shut.usage.since(open.usage)
+	cpu, user := shut.usage.Since(open.usage)
 	m.pps = n / shut.at.Sub(open.at).Seconds()
 	m.cpuNs, m.userNs = float64(cpu)/n, float64(user)/n
 	m.cores = float64(cpu) / float64(shut.at.Sub(open.at))
@@ -82,7 +82,7 @@ func measure(ctx context.Context, c *Config, p *place, s *sender, before look, b
 }
 
 // finish adds what is known only when the sender has ended.
-func (m *measured) finish(p *place, s *sender, before look, bytesBefore uint64) error {
+func (m *measured) finish(p *place, s *proc.Process, before look, bytesBefore uint64) error {
 	count, bytes, err := p.count()
 	if err != nil {
 		return err
@@ -92,17 +92,17 @@ func (m *measured) finish(p *place, s *sender, before look, bytesBefore uint64) 
 		m.frame = float64(bytes-bytesBefore) / float64(arrived)
 	}
 	m.syscalls = -1
-	if s.stdin == nil {
-		if n, ok := s.out.declaredSyscalls(); ok {
+	if !s.Ours() {
+		if n, ok := declaredSyscalls(s.Out.Bytes()); ok {
 			m.syscalls = n
 		}
 		return nil
 	}
-	done, ok := s.report()
+	begun, done, ok := childReport(s)
 	if !ok {
 		return errors.New("the sender ended without its report")
 	}
-	m.granted = s.events[0].Granted
+	m.granted = begun.Granted
 	m.sent, m.failed, m.arrived = done.Sent, done.Failed, arrived
 	if done.Sent > 0 {
 		m.syscalls = float64(done.Syscalls) / float64(done.Sent)
@@ -111,42 +111,22 @@ func (m *measured) finish(p *place, s *sender, before look, bytesBefore uint64) 
 }
 
 // awaitArrival returns when datagrams arrive.
-func awaitArrival(ctx context.Context, p *place, s *sender, before uint64) error {
+func awaitArrival(ctx context.Context, p *place, s *proc.Process, before uint64) error {
 	deadline := time.Now().Add(startTime)
 	for {
-		if err := pause(ctx, s, time.Millisecond); err != nil {
+		if err := s.Pause(ctx, time.Millisecond); err != nil {
 			return err
 		}
 		n, _, err := p.count()
 		if err != nil {
 			return err
 		}
-		begun := false
-		select {
-		case <-s.sending:
-			begun = true
-		default:
-		}
-		if begun && n > before {
+		if (!s.Ours() || len(s.Events()) > 0) && n > before {
 			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("no datagram arrived within %v", startTime)
 		}
-	}
-}
-
-// pause waits, and fails if the sender does not live that long.
-func pause(ctx context.Context, s *sender, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-s.ended:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -164,7 +144,7 @@ func lookAt(p *place, pids []int) (best look, err error) {
 		if err != nil {
 			return best, err
 		}
-		l := look{count: count, usage: usageOf(pids)}
+		l := look{count: count, usage: proc.UsageOf(pids)}
 		took := time.Since(before)
 		l.at = before.Add(took / 2)
 		if took < least {

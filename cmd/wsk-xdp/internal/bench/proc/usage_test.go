@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+package proc
 
 import (
 	"os"
@@ -22,11 +22,11 @@ func TestUsageAgreesWithGetrusage(t *testing.T) {
 		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	}
 	self := []int{os.Getpid()}
-	before, mine := usageOf(self), inside()
+	before, mine := UsageOf(self), inside()
 	for x, end := 0, time.Now().Add(50*time.Millisecond); time.Now().Before(end); x++ {
 		_ = x * x
 	}
-	total, user := usageOf(self).since(before)
+	total, user := UsageOf(self).Since(before)
 	own := inside() - mine
 	if diff := (total - own).Abs(); diff > 10*time.Millisecond || total <= 0 {
 		t.Errorf("%v from outside, %v from inside", total, own)
@@ -34,7 +34,7 @@ func TestUsageAgreesWithGetrusage(t *testing.T) {
 	if user < 0 || user > total {
 		t.Errorf("user time %v of %v", user, total)
 	}
-	if rss := peakRSS(self); rss < 1<<20 || rss > 1<<36 {
+	if rss := PeakRSS(self); rss < 1<<20 || rss > 1<<36 {
 		t.Errorf("peak resident memory of %d bytes", rss)
 	}
 }
@@ -43,11 +43,11 @@ func TestUsageAgreesWithGetrusage(t *testing.T) {
 func TestUsageTellsUserFromSystem(t *testing.T) {
 	buf := make([]byte, 1<<20)
 	share := func(work func()) float64 {
-		before := usageOf([]int{os.Getpid()})
+		before := UsageOf([]int{os.Getpid()})
 		for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); {
 			work()
 		}
-		total, user := usageOf([]int{os.Getpid()}).since(before)
+		total, user := UsageOf([]int{os.Getpid()}).Since(before)
 		return float64(user) / float64(total)
 	}
 	kernel := func() { // fresh pages; a read into buf would cost the race detector more than the kernel
@@ -76,12 +76,12 @@ func TestUsageTellsUserFromSystem(t *testing.T) {
 }
 
 func TestUsageDividesExactTimeByTicks(t *testing.T) {
-	before := usage{total: 10, user: 4, ticked: 8}
-	total, user := usage{total: 110, user: 44, ticked: 168}.since(before)
+	before := Usage{total: 10, user: 4, ticked: 8}
+	total, user := Usage{total: 110, user: 44, ticked: 168}.Since(before)
 	if total != 100 || user != 25 {
 		t.Errorf("total %d user %d, want 100 and a quarter of it", total, user)
 	}
-	if total, user := (usage{total: 20, user: 4, ticked: 8}).since(before); total != 10 || user != 0 {
+	if total, user := (Usage{total: 20, user: 4, ticked: 8}).Since(before); total != 10 || user != 0 {
 		t.Errorf("without a tick: total %d user %d", total, user)
 	}
 }
@@ -97,14 +97,14 @@ func TestProcessTree(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer hold.Close()
-	tree := processTree(os.Getpid())
+	tree := Tree(os.Getpid())
 	if !slices.Contains(tree, cmd.Process.Pid) || tree[0] != os.Getpid() {
 		t.Errorf("tree %v without child %d", tree, cmd.Process.Pid)
 	}
-	if got := processTree(1<<22 + 1); len(got) != 1 {
+	if got := Tree(1<<22 + 1); len(got) != 1 {
 		t.Errorf("tree of nobody: %v", got)
 	}
-	if u := usageOf([]int{1<<22 + 1}); u != (usage{}) {
+	if u := UsageOf([]int{1<<22 + 1}); u != (Usage{}) {
 		t.Errorf("usage of nobody: %+v", u)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+package proc
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a process and its children have used, as getrusage(2) would tell them, seen from outside.
-type usage struct {
+// Usage is what a process and its children have used, as getrusage(2) would tell them, seen from outside.
+type Usage struct {
 	// total is the exact CPU time. user and ticked are what the scheduler's tick saw of user time and of all time: their
 	// ratio divides total.
 	total, user, ticked time.Duration
@@ -37,8 +37,8 @@ func readClock(clock int32) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// usageOf adds up processes. One that has ended meanwhile counts for nothing.
-func usageOf(pids []int) (u usage) {
+// UsageOf adds up processes. One that has ended meanwhile counts for nothing.
+func UsageOf(pids []int) (u Usage) {
 	for _, pid := range pids {
 		total, err1 := readClock(cpuClock(pid, clockSched))
 		user, err2 := readClock(cpuClock(pid, clockVirt))
@@ -53,8 +53,8 @@ func usageOf(pids []int) (u usage) {
 	return u
 }
 
-// since is what was used between two looks, as total and user time.
-func (u usage) since(before usage) (total, user time.Duration) {
+// Since is what was used between two looks, as total and user time.
+func (u Usage) Since(before Usage) (total, user time.Duration) {
 	total = u.total - before.total
 	if ticked := u.ticked - before.ticked; ticked > 0 {
 		user = time.Duration(float64(total) * min(1, float64(u.user-before.user)/float64(ticked)))
@@ -62,8 +62,8 @@ func (u usage) since(before usage) (total, user time.Duration) {
 	return total, user
 }
 
-// processTree lists a process and its descendants.
-func processTree(pid int) []int {
+// Tree lists a process and its descendants.
+func Tree(pid int) []int {
 	out := []int{pid}
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
@@ -76,16 +76,16 @@ func processTree(pid int) []int {
 		}
 		for _, field := range strings.Fields(string(raw)) {
 			if child, err := strconv.Atoi(field); err == nil {
-				out = append(out, processTree(child)...)
+				out = append(out, Tree(child)...)
 			}
 		}
 	}
 	return out
 }
 
-// peakRSS is the most memory that the processes have had resident, in bytes. ru_maxrss would count what was there before
+// PeakRSS is the most memory that the processes have had resident, in bytes. ru_maxrss would count what was there before
 // exec, too.
-func peakRSS(pids []int) (bytes uint64) {
+func PeakRSS(pids []int) (bytes uint64) {
 	for _, pid := range pids {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {

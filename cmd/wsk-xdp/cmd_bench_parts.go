@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+)
+
+// benchParts are the programs of the child processes of measurements. The task comes on standard input.
+var benchParts = map[string]func(stdin io.Reader, stdout io.Writer) error{
+	latency.PartEcho:    latency.Echo,
+	latency.PartMeasure: latency.Measure,
+}
+
+// benchPartCommand is a child process.
+func (a *app) benchPartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "part NAME", Hidden: true, Short: "Be a party of a measurement (used by bench itself)", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			part := benchParts[args[0]]
+			if part == nil {
+				var names []string
+				for name := range benchParts {
+					names = append(names, name)
+				}
+				slices.Sort(names)
+				return exit.Usagef("part %q is none of %s", args[0], strings.Join(names, ", "))
+			}
+			return part(a.stdin, a.stdout)
+		},
+	}
+}
+
+// benchOutput is how a measurement's report is written.
+type benchOutput struct {
+	json, quiet bool
+	file        string
+}
+
+func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
+	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no line for every run")
+	fl.StringVarP(&o.file, "output", "o", "", "write the JSON document to this `file`, too")
+	fl.BoolVar(&o.json, "json", false, "one JSON document ("+schema+") instead of the tables")
+}
+
+// benchDocument is a report.
+type benchDocument interface{ WriteTable(io.Writer) error }
+
+// measure runs a measurement whose children are this program, and writes its report, also when it was interrupted.
+func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run func(context.Context) (benchDocument, error)) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program, to start it again: %w", err)
+	}
+	*child = []string{self, "bench", "part"}
+	start := time.Now()
+	r, err := run(ctx)
+	if r == nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return exit.NotPossiblef("%w", err)
+		}
+		return err
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		a.note("interrupted: what was measured until then")
+		err = nil
+	}
+	if !o.quiet {
+		a.note(fmt.Sprintf("took %v", time.Since(start).Round(time.Second)))
+	}
+	return errors.Join(a.writeReport(o, r), err)
+}
+
+func (a *app) writeReport(o *benchOutput, r benchDocument) error {
+	var errs []error
+	if o.file != "" {
+		file, err := os.Create(o.file)
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+		errs = append(errs, output.JSON(file, r), file.Close())
+	}
+	if o.json {
+		errs = append(errs, output.JSON(a.stdout, r))
+	} else {
+		errs = append(errs, r.WriteTable(a.stdout))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+)
+
+// Config says what to measure.
+type Config struct {
+	// Measures and Engines are names; see [Measures] and [Engines]. A pair that does not exist is left out.
+	Measures, Engines []string
+	// Size is the frame size in bytes with FCS.
+	Size int
+	Runs int
+	// Duration is how long a run records, Warmup the time before it.
+	Duration, Warmup time.Duration
+	// Interval is the pause between a reply and the next send; 0: none. Idle sends have idleInterval at least.
+	Interval time.Duration
+	// BusyPoll is how long engines that poll busily let the driver run at a time.
+	BusyPoll time.Duration
+
+	// Child is the command line that starts a child; the name of the part is appended.
+	Child []string
+	// Progress is called for every run, from the calling goroutine. nil: not called.
+	Progress func(Progress)
+}
+
+// Defaults.
+const (
+	DefaultSize     = 64
+	DefaultRuns     = 5
+	DefaultDuration = time.Second
+	DefaultWarmup   = 200 * time.Millisecond
+	DefaultBusyPoll = 50 * time.Microsecond
+)
+
+// Measures are what can be measured.
+func Measures() []string { return []string{roundTrip, idleSend, loadedSend, tail} }
+
+const (
+	roundTrip  = "round-trip"
+	idleSend   = "idle-send"
+	loadedSend = "loaded-send"
+	tail       = "tail"
+)
+
+// engine is a way to send and receive.
+type engine struct {
+	name, summary string
+	// busy engines burn a processor at each end.
+	busy bool
+	// ping and echo are the ends of a round trip, sender the sending end alone for the measures of sending.
+	ping   func(t *task) (pinger, error)
+	echo   func(t *task) (echoer, error)
+	sender map[string]func(t *task, m *meter) error
+}
+
+// engines in the order of reports.
+var engines = []engine{
+	{name: "wsk", summary: "WskSendTo and the receive event callback over AF_XDP", ping: openWskPing, echo: openWskEcho,
+		sender: map[string]func(*task, *meter) error{idleSend: wskIdle, loadedSend: wskLoaded, tail: wskTail}},
+	{name: "wsk-busy", summary: "the same with busy polling", busy: true, ping: openWskPing, echo: openWskEcho},
+	{name: "udp", summary: "net.UDPConn", ping: openConnPing, echo: openConnEcho,
+		sender: map[string]func(*task, *meter) error{idleSend: udpIdle, loadedSend: udpLoaded}},
+	{name: "udp-block", summary: "a blocking socket, sendto(2) and recvfrom(2)", ping: openRawPing, echo: openRawEcho},
+	{name: "udp-busy", summary: "a non-blocking socket that is asked again and again", busy: true, ping: openRawPing, echo: openRawEcho},
+}
+
+// Reference is the engine that ratios refer to.
+const Reference = "udp"
+
+// Engines are the names of the engines there are.
+func Engines() []string {
+	out := make([]string, len(engines))
+	for i, e := range engines {
+		out[i] = e.name
+	}
+	return out
+}
+
+// Summary describes an engine in a few words.
+func Summary(name string) string {
+	if e := find(name); e != nil {
+		return e.summary
+	}
+	return ""
+}
+
+func find(name string) *engine {
+	if i := slices.IndexFunc(engines, func(e engine) bool { return e.name == name }); i >= 0 {
+		return &engines[i]
+	}
+	return nil
+}
+
+// measures reports whether the engine can be measured so.
+func (e *engine) measures(what string) bool {
+	return what == roundTrip || e.sender[what] != nil
+}
+
+// Check reports everything that is wrong with a configuration.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, names := range []struct {
+		kind         string
+		given, known []string
+	}{{"engine", c.Engines, Engines()}, {"measure", c.Measures, Measures()}} {
+		for i, name := range names.given {
+			if !slices.Contains(names.known, name) {
+				bad("%s %q is none of %s", names.kind, name, strings.Join(names.known, ", "))
+			}
+			if slices.Contains(names.given[:i], name) {
+				bad("%s %s is given twice", names.kind, name)
+			}
+		}
+		if len(names.given) == 0 {
+			bad("no %s", names.kind)
+		}
+	}
+	if n, err := blast.PayloadOfFrame(true, c.Size); err != nil {
+		bad("size %d: %w", c.Size, err)
+	} else if n < stampLen || c.Size > 1518 {
+		bad("size %d is outside %d..1518", c.Size, 64)
+	}
+	if c.Runs < 1 || c.Runs > 1000 {
+		bad("%d runs is outside 1..1000", c.Runs)
+	}
+	if c.Duration < 10*time.Millisecond || c.Duration > time.Hour {
+		bad("duration %v is outside 10ms..1h", c.Duration)
+	}
+	if c.Warmup < 0 || c.Warmup > time.Minute {
+		bad("warm-up %v is outside 0..1m", c.Warmup)
+	}
+	if c.Interval < 0 || c.Interval > time.Minute {
+		bad("interval %v is outside 0..1m", c.Interval)
+	}
+	if c.BusyPoll < time.Microsecond || c.BusyPoll > time.Millisecond {
+		bad("busy polling of %v is outside 1µs..1ms", c.BusyPoll)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// Progress is a run that has just ended.
+type Progress struct {
+	Measure, Engine string
+	Round           int
+	P50, P99        time.Duration
+	Err             error
+}
+
+// Names of the parts that a child is started as.
+const (
+	PartEcho    = "latency-echo"
+	PartMeasure = "latency-measure"
+)
+
+// startTime bounds what has nothing to do with the measurement.
+const startTime = 15 * time.Second
+
+const port = 9000
+
+// contestant is an engine under one measure with its runs, nil for one that failed.
+type contestant struct {
+	measure string
+	engine  *engine
+	runs    []*figures
+	err     error // the first failure
+}
+
+// figures are what one run gave.
+type figures struct {
+	percentiles
+	cores float64 // CPU time per time, of both ends
+}
+
+// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is.
+func Run(ctx context.Context, c Config) (_ *Report, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	var all []*contestant
+	var errs []error
+	load := host.LoadAverage()
+	for _, measure := range c.Measures {
+		var some []*contestant
+		for _, name := range c.Engines {
+			if e := find(name); e.measures(measure) {
+				some = append(some, &contestant{measure: measure, engine: e})
+			}
+		}
+		all = append(all, some...)
+		if err := c.rounds(ctx, measure, some); err != nil {
+			errs = append(errs, err)
+			if ctx.Err() != nil {
+				break
+			}
+		}
+	}
+	return newReport(&c, all, load), errors.Join(errs...)
+}
+
+// rounds measures one thing in a laboratory of its own.
+func (c *Config) rounds(ctx context.Context, measure string, some []*contestant) (err error) {
+	lab, err := newLab(measure)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	for round := range c.Runs {
+		for _, i := range stats.Order(len(some), round) {
+			who := some[i]
+			if who.err != nil {
+				who.runs = append(who.runs, nil)
+				continue
+			}
+			f, err := c.once(ctx, lab, who)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p := Progress{Measure: measure, Engine: who.engine.name, Round: round, Err: err}
+			if err != nil {
+				who.err = fmt.Errorf("%s of %s: %w", measure, who.engine.name, err)
+			} else {
+				p.P50, p.P99 = time.Duration(f.P50), time.Duration(f.P99)
+			}
+			who.runs = append(who.runs, f)
+			if c.Progress != nil {
+				c.Progress(p)
+			}
+		}
+	}
+	var errs []error
+	for _, who := range some {
+		errs = append(errs, who.err)
+	}
+	return errors.Join(errs...)
+}
+
+// newLab is a veth pair with the kernel's defaults. Measures of sending have it drop in XDP what arrives, as the comparison of
+// rates does.
+func newLab(measure string) (*testenv.Lab, error) {
+	t := testenv.Topology{
+		A: testenv.End{MAC: net.HardwareAddr{0x02, 0, 0, 0, 0x0a, 0x01}}, B: testenv.End{MAC: net.HardwareAddr{0x02, 0, 0, 0, 0x0b, 0x01}},
+		Neighbours: testenv.Static, NoIPv6: true, Offloads: true,
+	}
+	if measure != roundTrip {
+		t.PeerXDP = testenv.XDPDrop
+	}
+	return testenv.NewLab(t)
+}
+
+// once is one run.
+func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_ *figures, err error) {
+	payload, _ := blast.PayloadOfFrame(true, c.Size) // checked
+	t := task{
+		Engine: who.engine.name, Measure: who.measure, Interface: lab.A.If.Name(), Payload: payload,
+		Busy:  who.engine.busy,
+		Local: netip.AddrPortFrom(lab.A.IPv4(), port), Peer: netip.AddrPortFrom(lab.B.IPv4(), port),
+		Warmup: c.Warmup, Duration: c.Duration, Interval: c.Interval, BusyPoll: c.BusyPoll,
+	}
+	var parties []*proc.Process
+	start := func(in proc.In, part string, t task) error {
+		p, err := proc.StartChild(in, append(append([]string{}, c.Child...), part), &t)
+		if err != nil {
+			return err
+		}
+		parties = append(parties, p)
+		return await(ctx, p, startTime, &event{})
+	}
+	defer func() {
+		for _, p := range parties {
+			if stopErr := p.Stop(proc.StopTime); err == nil {
+				err = stopErr
+			}
+		}
+	}()
+	if who.measure == roundTrip {
+		far := t
+		far.Interface, far.Local, far.Peer = lab.B.If.Name(), t.Peer, t.Local
+		if err := start(lab.B.NS.Do, PartEcho, far); err != nil {
+			return nil, fmt.Errorf("echo: %w", err)
+		}
+	}
+	if err := start(lab.A.NS.Do, PartMeasure, t); err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, p := range parties {
+		pids = append(pids, p.Pid())
+	}
+	begun, before := time.Now(), proc.UsageOf(pids)
+	var done event
+	if err := await(ctx, parties[len(parties)-1], c.Warmup+c.Duration+startTime, &done); err != nil {
+		return nil, err
+	}
+	cpu, _ := proc.UsageOf(pids).Since(before)
+	if done.Event != eventDone || done.Figures == nil || done.Figures.Samples == 0 {
+		return nil, errors.New("nothing was measured")
+	}
+	return &figures{*done.Figures, float64(cpu) / float64(time.Since(begun))}, nil
+}
+
+// await is the next event of a child.
+func await(ctx context.Context, p *proc.Process, patience time.Duration, into *event) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := p.Next(waiting, into)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %v", patience)
+	}
+	return err
+}
