@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm"
+)
+
+// bed is the checkout, the cache, and the lock that lets one guest run at a time: two would be slower than one after the
+// other, and slow enough to fail.
+type bed struct {
+	root  string // of the checkout
+	cache string
+	lock  *os.File
+	tools vm.Toolbox
+	built string // directory of what was built
+}
+
+func openBed() (*bed, error) {
+	b := &bed{root: os.Getenv("WSKXDP_ROOT")}
+	if b.root == "" {
+		return nil, errors.New("WSKXDP_ROOT is not set: start this by scripts/vm/run")
+	}
+	var err error
+	if b.cache = os.Getenv("WSKXDP_VM_CACHE"); b.cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil, vm.Cannotf("no place for a cache: %w; set WSKXDP_VM_CACHE", err)
+		}
+		b.cache = filepath.Join(dir, "wsk-xdp")
+	}
+	if err := os.MkdirAll(b.cache, 0o755); err != nil {
+		return nil, vm.Cannotf("make the cache: %w; set WSKXDP_VM_CACHE", err)
+	}
+	if err := b.takeLock(); err != nil {
+		return nil, err
+	}
+	if b.built, err = os.MkdirTemp("", "wsk-xdp-vm-built-"); err != nil {
+		return nil, err
+	}
+	dir, err := b.fetch("tools")
+	b.tools = vm.Toolbox{Root: dir}
+	if err != nil {
+		b.close()
+	}
+	return b, err
+}
+
+func (b *bed) close() {
+	os.RemoveAll(b.built)
+	b.lock.Close()
+}
+
+func (b *bed) takeLock() (err error) {
+	if b.lock, err = os.OpenFile(filepath.Join(b.cache, "lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
+		return vm.Cannotf("open the lock: %w", err)
+	}
+	err = unix.Flock(int(b.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		fmt.Fprintln(os.Stderr, "vm: waiting for another guest to end")
+		err = unix.Flock(int(b.lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", b.lock.Name(), err)
+	}
+	return nil
+}
+
+// fetch gets something into the cache and returns where it is.
+func (b *bed) fetch(args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(b.root, "scripts/vm/fetch.sh"), args...)
+	cmd.Env = append(os.Environ(), "WSKXDP_VM_CACHE="+b.cache)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == vm.ExitCannot:
+		return "", vm.Cannotf("fetch %s: see above", strings.Join(args, " "))
+	case err != nil:
+		return "", fmt.Errorf("fetch %s: %w", strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (b *bed) kernel(name string) (vm.Kernel, error) {
+	dir, err := b.fetch("kernel", name)
+	if err != nil {
+		return vm.Kernel{}, err
+	}
+	return vm.OpenKernel(name, dir)
+}
+
+// build makes a static program of a package of this module and returns where it is.
+func (b *bed) build(name string, args ...string) (string, error) {
+	path := filepath.Join(b.built, name)
+	words := strings.Fields(os.Getenv("GO"))
+	if len(words) == 0 {
+		words = []string{"go"}
+	}
+	words = append(append(words, args[0], "-o", path), args[1:]...)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Dir = b.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+	}
+	return path, nil
+}
+
+func (b *bed) agent() (string, error) {
+	return b.build("agent", "build", "-trimpath", "./testenv/vm/agent")
+}
+
+// command builds the program wsk-xdp.
+func (b *bed) command() (vm.Program, error) {
+	path, err := b.build("wsk-xdp", "build", "-trimpath", "./cmd/wsk-xdp")
+	return vm.Program{Name: "wsk-xdp", Path: path}, err
+}
+
+// tests builds the test binary of a package, such as ./wsk/datapath, as wsk-datapath.test.
+func (b *bed) tests(pkg string) (vm.Program, error) {
+	dir := filepath.Clean(pkg)
+	if !filepath.IsLocal(dir) {
+		return vm.Program{}, usagef("%s: give packages relative to the checkout, such as ./wsk/datapath", pkg)
+	}
+	name := strings.ReplaceAll(dir, "/", "-") + ".test"
+	path, err := b.build(name, "test", "-c", "./"+dir)
+	if err == nil {
+		if _, statErr := os.Stat(path); statErr != nil {
+			err = fmt.Errorf("%s has no tests", pkg)
+		}
+	}
+	return vm.Program{Name: name, Path: path, Dir: dir}, err
+}
