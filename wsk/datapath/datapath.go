@@ -218,14 +218,13 @@ func (dp *Datapath) Close() error {
 	}
 	dp.cancel()
 	dp.eachDevice(func(d *device) { d.retire() })
-	intakes := dp.intakeList()
-	for _, in := range intakes {
-		in.detach()
-	}
+	// Each queue leaves the program before its socket goes, so that no frame is lost; the program goes last, since a zero-copy
+	// driver resets the device for it and should not have our memory in its rings then.
 	dp.eachQueue(func(q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
-	for _, in := range intakes {
+	for _, in := range dp.intakeList() {
 		in.close()
 	}
+	dp.eachDevice(func(d *device) { d.closeSupply() })
 	for _, ep := range endpoints {
 		if ep.companion != nil {
 			dp.release(ep.companion, ep.local.Port())
@@ -278,6 +277,14 @@ func (dp *Datapath) onEvent(ev route.Event) {
 	case route.LinkUp:
 		if d := dp.knownDevice(ev.Interface); d != nil {
 			d.linkUp()
+		}
+	case route.Carrier:
+		switch d := dp.knownDevice(ev.Interface); {
+		case d == nil:
+		case ev.Carrier:
+			d.linkUp()
+		default:
+			d.carrierLost()
 		}
 	case route.LinkDeleted:
 		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })

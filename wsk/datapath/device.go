@@ -38,6 +38,10 @@ type device struct {
 
 	carrier    carrierCache
 	fragmentID atomic.Uint32
+
+	facts  deviceFacts
+	supply supply
+	waits  linkWaits
 }
 
 // openRetry is how long a device on which AF_XDP failed is served by the kernel's stack before it is tried again.
@@ -52,6 +56,10 @@ func (dp *Datapath) knownDevice(ifindex int) *device {
 }
 
 func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
+	if d := dp.knownDevice(rd.Index); d != nil {
+		return d, nil
+	}
+	queues := dp.sendingQueues(rd)
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	if dp.closed {
@@ -59,14 +67,33 @@ func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
 	}
 	d := dp.devices[rd.Index]
 	if d == nil {
-		d = dp.newDevice(rd, nil)
+		d = dp.newDevice(rd, queues, nil)
 		dp.devices[rd.Index] = d
 	}
 	return d, nil
 }
 
-func (dp *Datapath) newDevice(rd route.Device, in *intake) *device {
-	slots := min(dp.opts.Queues, max(rd.TxQueues, 1))
+// sendingQueues is the number of queues to send through: no more than are in use, of which routing tables know nothing. A
+// socket on another would be granted, and nothing ever sent.
+func (dp *Datapath) sendingQueues(rd route.Device) int {
+	n := min(dp.opts.Queues, max(rd.TxQueues, 1))
+	if n == 1 {
+		return n
+	}
+	err := dp.ns.run(func() error {
+		facts, err := xdp.Inspect(rd.Name)
+		if err == nil && facts.Index == rd.Index {
+			n = min(n, max(facts.TxQueues.N, 1))
+		}
+		return err
+	})
+	if err != nil {
+		dp.log.Debug("count transmit queues", "interface", rd.Name, "err", err)
+	}
+	return n
+}
+
+func (dp *Datapath) newDevice(rd route.Device, slots int, in *intake) *device {
 	d := &device{dp: dp, index: rd.Index, name: rd.Name, mtu: rd.MTU, intake: in, sending: slots}
 	if in != nil {
 		slots = max(slots, in.queues)
@@ -80,6 +107,7 @@ var errReceivesTwice = errors.New("the interface is named twice")
 
 // newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it.
 func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, error) {
+	queues := dp.sendingQueues(rd)
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	switch {
@@ -88,7 +116,7 @@ func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, er
 	case dp.devices[rd.Index] != nil:
 		return nil, errReceivesTwice
 	}
-	d := dp.newDevice(rd, in)
+	d := dp.newDevice(rd, queues, in)
 	dp.devices[rd.Index] = d
 	return d, nil
 }
@@ -205,6 +233,12 @@ func (d *device) linkUp() {
 	}
 }
 
+func (d *device) carrierLost() {
+	for _, q := range d.opened() {
+		q.carrierLost()
+	}
+}
+
 // deviceDeleted fails everything that was to leave through a device and tells the sockets that lived on it.
 func (dp *Datapath) deviceDeleted(ifindex int) {
 	dp.mu.Lock()
@@ -216,6 +250,7 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 		for _, q := range d.opened() {
 			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 		}
+		d.closeSupply()
 		if d.intake != nil {
 			d.intake.close()
 		}

@@ -132,16 +132,6 @@ func (in *intake) clearSocket(queue int) {
 	}
 }
 
-// detach gives all frames back to the kernel. The program itself stays until close, so that sockets can still be taken out of it.
-func (in *intake) detach() {
-	if in.attached == nil {
-		return
-	}
-	if err := in.attached.Close(); err != nil {
-		in.dp.log.Debug("detach XDP program", "interface", in.name, "err", err)
-	}
-}
-
 func (in *intake) close() {
 	in.closing.Do(func() {
 		in.dp.portsMu.Lock()

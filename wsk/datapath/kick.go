@@ -93,15 +93,16 @@ func (q *queue) kick() (moved bool) {
 		return false
 	}
 	after := q.tx.Consumer()
+	if q.zeroCopy {
+		q.kickedZeroCopy(errno)
+		return after != before
+	}
 	switch xdp.ClassifyKick(errno) {
 	case xdp.KickDone:
 		if after != published && after != before {
 			q.checkInvalid(after)
 		}
 	case xdp.KickDropped:
-		if q.sock.Granted().Mode == xdp.ModeZeroCopy {
-			break // a kick only wakes the driver there, and an errno says nothing about a frame
-		}
 		q.pin(after-1, q.dropStatus())
 	case xdp.KickLimited:
 	case xdp.KickLinkDown:

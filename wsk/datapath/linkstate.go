@@ -66,6 +66,10 @@ func (q *queue) linkUp() {
 // device still gives back. kickMu is held.
 func (q *queue) probeLink() {
 	q.harvest()
+	if q.zeroCopy {
+		q.probeZeroCopy()
+		return
+	}
 	if q.tx.Pending() == 0 || xdp.ClassifyKick(q.sock.Kick()) == xdp.KickLinkDown {
 		return
 	}

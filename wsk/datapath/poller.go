@@ -70,7 +70,7 @@ func (q *queue) pollLoop() {
 			interval = pollFirst
 			continue
 		case state == queueDown:
-			interval = downPoll
+			interval = min(interval*2, downPoll)
 		case state == queueBroken:
 			interval = rebuildRetry
 		case q.completedCount() != before:
@@ -113,6 +113,7 @@ func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
 		q.probeLink()
 	default:
 		q.turn()
+		q.nudge(watch)
 		if watch.expired(q, q.stallTimeout()) {
 			q.stalled(watch)
 		}
@@ -164,6 +165,10 @@ func (w *stallWatch) expired(q *queue, limit time.Duration) bool {
 // done; the second time the frames are lost. kickMu is held.
 func (q *queue) stalled(w *stallWatch) {
 	if q.inflightCount() == 0 {
+		return
+	}
+	if q.zeroCopy && q.stalledZeroCopy() {
+		w.reset()
 		return
 	}
 	if !w.warned {

@@ -58,8 +58,10 @@ type queue struct {
 	cq      *xdp.CompletionRing
 	meter   loadMeter
 	out     bool // the socket is closed: rings and chunks are not to be touched
-	batch   [harvestBatch]uint64
-	invalid uint64 // the kernel's invalid descriptor counter when last looked at
+	// zeroCopy is what the socket was granted; it decides what a kick means.
+	zeroCopy bool
+	batch    [harvestBatch]uint64
+	invalid  uint64 // the kernel's invalid descriptor counter when last looked at
 
 	_ [64]byte
 
@@ -116,19 +118,6 @@ func newQueue(d *device, id int, sock xdp.Queue) *queue {
 	return q
 }
 
-// openSocket opens an AF_XDP socket in the datapath's namespace.
-func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
-	var sock *xdp.Socket
-	err := dp.ns.run(func() (err error) {
-		sock, err = xdp.OpenContext(dp.ctx, d.socketOptions(id))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return sock, nil
-}
-
 // adopt takes a fresh socket. Nobody else can see q, or the caller holds kickMu and mu.
 func (q *queue) adopt(sock xdp.Queue) {
 	q.sock, q.tx, q.cq, q.umem = sock, sock.TX(), sock.Completion(), sock.UMEM()
@@ -145,6 +134,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 	}
 	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
 	q.state, q.out = queueUp, false
+	q.zeroCopy = sock.Granted().Mode == xdp.ModeZeroCopy
 }
 
 // capacity is the longest frame a chunk holds, whatever its generation.

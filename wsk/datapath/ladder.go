@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// The ladder on which a queue is opened:
+//
+//	zero-copy   the program of the interface runs in the driver, or the driver wants none
+//	copy        with a program in the driver or in the kernel's receive path, or without any where nothing is received
+//
+// Each rung is asked for by name and read back. Whether the driver wants a program is found out by trying: first without,
+// since attaching one takes the link down for seconds on many NICs.
+
+// openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
+func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
+	var sock *xdp.Socket
+	err := dp.ns.run(func() (err error) {
+		sock, err = d.climb(dp.ctx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sock, nil
+}
+
+// climb opens a queue on the highest rung that options, program and driver allow.
+func (d *device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
+	o := d.socketOptions(id)
+	if o.Mode == xdp.ModeCopy {
+		return xdp.OpenContext(ctx, o)
+	}
+	sock, err := d.openZeroCopy(ctx, o)
+	if err == nil {
+		d.supply.granted(id)
+		return sock, nil
+	}
+	if o.Mode == xdp.ModeZeroCopy || ctx.Err() != nil || !refused(err) || d.supply.insists(id, time.Now()) {
+		return nil, err
+	}
+	// A new socket and a new UMEM: a driver may have kept something of the failed bind.
+	o.Mode, o.Fallback = xdp.ModeCopy, err
+	if errors.Is(err, unix.EBUSY) {
+		o.BindTimeout = -1 // the wait has been done
+	}
+	return xdp.OpenContext(ctx, o)
+}
+
+// refused reports whether copy mode may have what zero-copy mode has not.
+func refused(err error) bool { return xdp.ZeroCopyRefused(err) || errors.Is(err, xdp.ErrNotSupported) }
+
+// openZeroCopy tries zero-copy, with a program of its own on a device that only sends if the driver wants one.
+func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
+	if err := d.genericProgram(); err != nil {
+		return nil, err
+	}
+	o.Mode = xdp.ModeZeroCopy
+	d.sizeForZeroCopy(&o)
+	before := d.linkNow()
+	sock, err := xdp.OpenContext(ctx, o)
+	if err == nil {
+		d.awaitCarrier(ctx, before, "a zero-copy bind")
+		return sock, nil
+	}
+	if d.intake != nil || !d.wantsProgram(err) {
+		return nil, err
+	}
+	fresh, attachErr := d.attachProgram()
+	switch {
+	case attachErr != nil:
+		return nil, fmt.Errorf("%w; and the XDP program that the driver may want for zero-copy is not to be had: %w", err, attachErr)
+	case !fresh:
+		return nil, err
+	}
+	d.awaitCarrier(ctx, before, "attaching an XDP program")
+	sock, err = xdp.OpenContext(ctx, o)
+	if err != nil {
+		d.detachProgram()
+		d.awaitCarrier(ctx, before, "detaching the XDP program")
+		return nil, err
+	}
+	d.awaitCarrier(ctx, before, "a zero-copy bind")
+	d.dp.log.Info("an XDP program that passes everything is attached, since the driver wants one for zero-copy",
+		"interface", d.name)
+	return sock, nil
+}
+
+// genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
+// drivers grant the bind all the same, and then serve nothing.
+func (d *device) genericProgram() error {
+	if d.intake == nil || d.intake.attached == nil || d.intake.attached.Mode() == bpf.Native {
+		return nil
+	}
+	why := errGenericWanted
+	if fallback := d.intake.attached.Fallback(); fallback != nil {
+		why = fallback
+	}
+	return fmt.Errorf("zero-copy on %s: %w: the XDP program runs in generic mode: %w", d.name, xdp.ErrNotSupported, why)
+}
+
+var errGenericWanted = errors.New("it was asked for so; leave the choice of its mode to wsk-xdp")
+
+// wantsProgram reports whether a refusal may be for want of an XDP program.
+func (d *device) wantsProgram(err error) bool {
+	if !xdp.ZeroCopyRefused(err) || errors.Is(err, unix.EBUSY) {
+		return false
+	}
+	f := d.inspected()
+	if f.DeviceErr == nil {
+		return f.Device.XDP.ZeroCopy()
+	}
+	return zeroCopyDrivers[f.Driver]
+}
+
+// zeroCopyDrivers are the drivers with zero-copy before Linux 6.3, where the kernel does not tell (afxdp.md §5.1).
+var zeroCopyDrivers = map[string]bool{
+	"i40e": true, "ice": true, "ixgbe": true, "igc": true, "mlx5_core": true, "nfp": true, "st_gmac": true, "stmmaceth": true,
+}
+
+// sizeForZeroCopy gives the driver as much memory to receive into as its own ring holds, and as much again for what is on
+// its way. A queue that only sends needs it as well: see xdp.Options.NoRX.
+func (d *device) sizeForZeroCopy(o *xdp.Options) {
+	want := 2 * d.inspected().HardwareRings.RX
+	switch {
+	case o.RxChunks == 0:
+		o.NoRX, o.RxChunks = true, min(max(want, leastHostChunks), mostHostChunks)
+	case d.dp.opts.Socket.RxChunks == 0:
+		o.RxChunks = min(max(want, o.RxChunks), mostHostChunks)
+	}
+}
+
+const (
+	leastHostChunks = 512
+	mostHostChunks  = 16384
+)
+
+// inspected is what is known of the device, asked for once. The caller is in the datapath's namespace.
+func (d *device) inspected() xdp.Interface {
+	d.facts.once.Do(func() {
+		f, err := xdp.Inspect(d.name)
+		if err != nil {
+			f.DeviceErr = err
+			d.dp.log.Debug("inspect interface", "interface", d.name, "err", err)
+		}
+		d.facts.known = f
+	})
+	return d.facts.known
+}

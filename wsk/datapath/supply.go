@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// supply is what a device that only sends has on its interface for zero-copy's sake, and which queues had zero-copy.
+type supply struct {
+	mu       sync.Mutex // held while the driver works
+	closed   bool
+	program  *bpf.Program
+	attached *bpf.Attachment
+
+	rungs map[int]*rung
+}
+
+// rung is what became of zero-copy on one queue.
+type rung struct {
+	granted bool
+	lost    time.Time // when a rebuild was first refused what had been granted
+}
+
+// insistTime is how long the rebuild of a zero-copy queue is repeated before copy mode will do: a driver in the middle of a
+// reset refuses what it grants a moment later.
+const insistTime = 5 * time.Second
+
+// deviceFacts are asked for when the first queue is opened.
+type deviceFacts struct {
+	once  sync.Once
+	known xdp.Interface
+}
+
+func (s *supply) rungOf(id int) *rung {
+	if s.rungs == nil {
+		s.rungs = make(map[int]*rung)
+	}
+	if s.rungs[id] == nil {
+		s.rungs[id] = &rung{}
+	}
+	return s.rungs[id]
+}
+
+func (s *supply) granted(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*s.rungOf(id) = rung{granted: true}
+}
+
+// insists reports whether a queue that was refused zero-copy should be tried again rather than be opened in copy mode.
+func (s *supply) insists(id int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rungOf(id)
+	switch {
+	case !r.granted:
+		return false
+	case r.lost.IsZero():
+		r.lost = now
+		return true
+	case now.Sub(r.lost) < insistTime:
+		return true
+	}
+	*r = rung{}
+	return false
+}
+
+var errDeviceClosing = errors.New("the datapath or its device is being closed")
+
+// attachProgram puts a program that passes everything on the interface. fresh is false when it is there already. The
+// caller is in the datapath's namespace.
+func (d *device) attachProgram() (fresh bool, err error) {
+	s := &d.supply
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, errDeviceClosing
+	}
+	if s.attached != nil {
+		if on, err := s.attached.Attached(); on || err != nil {
+			return false, nil
+		}
+		// Somebody has taken it off the interface by force; without it the queue is dead.
+		s.closeLocked()
+	}
+	p, err := bpf.Load(bpf.Options{})
+	if err != nil {
+		return false, err
+	}
+	a, err := p.Attach(d.index, bpf.Native)
+	if err != nil {
+		return false, errors.Join(err, p.Close())
+	}
+	s.program, s.attached = p, a
+	return true, nil
+}
+
+// detachProgram takes the program off again, for who found that it does not help.
+func (d *device) detachProgram() {
+	d.supply.mu.Lock()
+	defer d.supply.mu.Unlock()
+	if err := d.supply.closeLocked(); err != nil {
+		d.dp.log.Warn("detach the XDP program for zero-copy", "interface", d.name, "err", err)
+	}
+}
+
+func (s *supply) closeLocked() error {
+	if s.program == nil {
+		return nil
+	}
+	err := s.program.Close()
+	s.program, s.attached = nil, nil
+	return err
+}
+
+// closeSupply restores the interface. The sockets are closed by then.
+func (d *device) closeSupply() {
+	d.supply.mu.Lock()
+	d.supply.closed = true
+	d.supply.mu.Unlock()
+	d.detachProgram()
+}
+
+// supplied reports whether a program is attached for zero-copy's sake.
+func (d *device) supplied() bool {
+	d.supply.mu.Lock()
+	defer d.supply.mu.Unlock()
+	return d.supply.attached != nil
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// In zero-copy mode a kick only wakes the driver, whose NAPI context does the rest at its own time:
+//
+//	copy mode                                     zero-copy mode
+//	a kick transmits, and says what was dropped   a kick says whether the driver serves the queue
+//	without carrier frames are dropped            without carrier they wait in the ring, in silence
+//	ENXIO: the device is gone                     also: the driver resets, or has lost its XDP program
+//	completions come with the kick                completions come by interrupt, in any order
+//
+// A frame that the driver has taken and that a reset flushes is completed like any other.
+
+// kickedZeroCopy deals with what the driver said to a kick. kickMu is held.
+func (q *queue) kickedZeroCopy(errno syscall.Errno) {
+	switch xdp.ClassifyZeroCopyKick(errno) {
+	case xdp.KickDone, xdp.KickLimited:
+	case xdp.KickLinkDown:
+		q.hold()
+	case xdp.KickUnserved:
+		q.unserved(errno)
+	case xdp.KickGone:
+		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+	default:
+		q.breakdown("kick: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
+	}
+}
+
+// unserved is called when the driver knows nothing of the queue any more: the device is gone, or it has been reset and the
+// socket must be bound again. Only netlink knows which. kickMu is held.
+func (q *queue) unserved(errno syscall.Errno) {
+	if !q.dev.linkNow().exists {
+		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+		return
+	}
+	q.breakdown("the driver does not serve the queue any more: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
+}
+
+// nudgeAfter is how long frames may be with the driver without a completion before it is woken for the completions alone.
+// A driver that has nothing to send may not look at what it has sent before its next interrupt.
+const nudgeAfter = 2 * time.Millisecond
+
+// nudge wakes the driver although there is nothing new to send. kickMu is held.
+func (q *queue) nudge(w *stallWatch) {
+	if !q.zeroCopy || q.out || w.since.IsZero() || time.Since(w.since) < nudgeAfter || q.consumedOutstanding() <= 0 {
+		return
+	}
+	if errno, kicked := q.sock.KickIfNeeded(); kicked {
+		q.kickedZeroCopy(errno)
+	}
+}
+
+// stalledZeroCopy is stalled for a driver that may have a good reason. It reports whether there is one. kickMu is held.
+func (q *queue) stalledZeroCopy() (excused bool) {
+	if link := q.dev.linkNow(); link.exists && !link.carrier {
+		q.hold()
+		return true
+	}
+	if !q.out {
+		q.kickedZeroCopy(q.sock.Kick()) // whatever the flag says
+	}
+	return false
+}
+
+// carrierLost holds a zero-copy queue: its frames wait in the ring, where they could not be cancelled.
+func (q *queue) carrierLost() {
+	q.kickMu.Lock()
+	defer q.kickMu.Unlock()
+	if q.zeroCopy && !q.out {
+		q.hold()
+	}
+}
+
+// probeZeroCopy is probeLink for zero-copy: the driver must be willing, and there must be a carrier. kickMu is held.
+func (q *queue) probeZeroCopy() {
+	if q.out || !q.dev.linkNow().carrier {
+		return
+	}
+	switch errno := q.sock.Kick(); xdp.ClassifyZeroCopyKick(errno) {
+	case xdp.KickDone, xdp.KickLimited:
+		q.mu.Lock()
+		q.resume()
+		q.mu.Unlock()
+		q.turn()
+	case xdp.KickLinkDown:
+	default:
+		q.kickedZeroCopy(errno)
+	}
+}
