@@ -131,7 +131,7 @@ func (g *guest) arguments() []string {
 		"-serial", "file:" + g.path("kernel.log"), "-serial", "stdio",
 		"-kernel", g.image, "-initrd", g.path("initramfs"),
 		// A kernel that oopses or hangs is to end, and be seen.
-		"-append", "console=ttyS0 panic=-1 oops=panic loglevel=6 net.ifnames=0",
+		"-append", "console=ttyS0 panic=-1 oops=panic loglevel=6 tsc=reliable",
 		"-virtfs", "local,path=" + g.machine.Source + ",mount_tag=src,security_model=none,readonly=on,multidevs=remap",
 		"-virtfs", "local,path=" + g.machine.Out + ",mount_tag=out,security_model=none,multidevs=remap",
 	}
