@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -206,6 +207,10 @@ func probeBusyPoll(k kernel) error {
 	})
 }
 
+// probeTimeout is how long a probe waits for a queue that is busy: the kernel gives a closed socket's back in 10 to 31 ms, a
+// driver that resets the queue for it in some hundreds.
+const probeTimeout = time.Second
+
 // probeOptions is a socket as small as it can be.
 func probeOptions(ifname string, queue uint32, mode Mode) Options {
 	return Options{Ifname: ifname, Queue: queue, Mode: mode, TxChunks: 2, BindTimeout: -1}.withDefaults()
@@ -234,9 +239,16 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, t
 		e = s.createRings(o)
 	}
 	if e == nil {
+		// A probe before this one may have had the queue: a driver takes a while to give it back.
 		sa := &unix.SockaddrXDP{Ifindex: uint32(facts.index), QueueID: queue, Flags: bindFlags(o) | extra}
-		if err := k.bind(s.fd, sa); err != nil {
+		_, err := repeatWhile(context.Background(), unix.EBUSY, probeTimeout, func() error { return k.bind(s.fd, sa) })
+		if err != nil {
 			e = s.opError(opBind, err)
+		}
+	}
+	if e == nil && mode == ModeZeroCopy {
+		if err := s.probeService(); err != nil {
+			e = s.opError(opServe, err)
 		}
 	}
 	defer func() { err = errors.Join(err, s.release()) }()
