@@ -13,6 +13,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 )
 
 var (
@@ -48,7 +50,8 @@ type Program struct {
 // Load puts program and maps into the kernel, where nothing changes before Attach. The variant for frames of several buffers is
 // preferred; on a kernel that refuses it the plain one is loaded, see Frags.
 //
-// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces. The error of a program that the verifier refused wraps an
+// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces. On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
+// long as it takes, if it may and must, see package memlock. The error of a program that the verifier refused wraps an
 // *ebpf.VerifierError with the whole log.
 func Load(opts Options) (*Program, error) {
 	opts = opts.withDefaults()
@@ -64,12 +67,16 @@ func Load(opts Options) (*Program, error) {
 
 // loadPreferred tries the frags variant first, if the options do not exclude it. Each attempt needs a spec of its own.
 func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) (*Program, error)) (*Program, error) {
-	attempt := func(frags bool) (*Program, error) {
-		spec, err := opts.spec()
-		if err != nil {
-			return nil, err
-		}
-		return load(spec, opts, frags)
+	attempt := func(frags bool) (p *Program, err error) {
+		err = memlock.Lift(func() error {
+			spec, err := opts.spec()
+			if err != nil {
+				return err
+			}
+			p, err = load(spec, opts, frags)
+			return err
+		})
+		return p, err
 	}
 	if opts.NoFrags {
 		return attempt(false)
@@ -120,7 +127,7 @@ func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, er
 func loadHint(err error) string {
 	if errors.Is(err, unix.EPERM) {
 		return "; it needs CAP_BPF and CAP_NET_ADMIN outside user namespaces, and on kernels before 5.11 a memory lock limit" +
-			" (ulimit -l) that holds the maps"
+			" (ulimit -l) that holds the maps, or CAP_SYS_RESOURCE to lift it"
 	}
 	return ""
 }

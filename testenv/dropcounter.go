@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 )
 
 // DropCounterOptions says what is counted. The zero value counts and drops all UDP in native mode.
@@ -54,8 +56,11 @@ func NewDropCounter(i *Iface, opts DropCounterOptions) (c *DropCounter, err erro
 			c = nil
 		}
 	}()
-	c.counters, err = ebpf.NewMap(&ebpf.MapSpec{
-		Name: "wsk_counters", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 2,
+	err = memlock.Lift(func() (err error) {
+		c.counters, err = ebpf.NewMap(&ebpf.MapSpec{
+			Name: "wsk_counters", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 2,
+		})
+		return err
 	})
 	if err != nil {
 		return c, fmt.Errorf("create counter map: %w%s", err, bpfHint(err))

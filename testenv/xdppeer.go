@@ -16,6 +16,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 )
 
 // XDPPeerOptions says what the peer does. The zero value records every UDP frame of every queue.
@@ -92,7 +94,10 @@ func NewXDPPeer(i *Iface, opts XDPPeerOptions) (p *XDPPeer, err error) {
 	if p.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return p, fmt.Errorf("create eventfd: %w", err)
 	}
-	if p.program, err = xdp.NewProgram(queues); err != nil {
+	if err = memlock.Lift(func() (err error) {
+		p.program, err = xdp.NewProgram(queues)
+		return err
+	}); err != nil {
 		return p, fmt.Errorf("%w%s", err, bpfHint(err))
 	}
 	prog := p.program.Program

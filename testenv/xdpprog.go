@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 )
 
 // XDP verdicts and the layout of struct xdp_md (include/uapi/linux/bpf.h).
@@ -88,7 +90,11 @@ func loadXDP(name string, mtu int, ins asm.Instructions) (*ebpf.Program, error) 
 	if mtu > linearMTU {
 		spec.Flags |= unix.BPF_F_XDP_HAS_FRAGS
 	}
-	prog, err := ebpf.NewProgram(spec)
+	var prog *ebpf.Program
+	err := memlock.Lift(func() (err error) {
+		prog, err = ebpf.NewProgram(spec)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("load XDP program %s: %w%s", name, err, bpfHint(err))
 	}
