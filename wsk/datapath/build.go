@@ -116,6 +116,9 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 
 // putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
 func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
+	if p.offload != 0 && p.offload == q.offload {
+		return q.putOffloaded(op, p, offset, n, id)
+	}
 	idx, mem, ok := q.takeChunk()
 	if !ok {
 		return false
@@ -152,8 +155,8 @@ func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
 func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
 
 // publish puts a finished frame into the ring; publishLocked makes it visible. The ring has more entries than there are chunks,
-// so there is room whenever there was a chunk.
-func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
+// so there is room whenever there was a chunk. It returns the slot of the ring.
+func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
 	at, _ := q.tx.Reserve(1)
 	s := &q.slots[idx]
 	s.op, s.fate = op, wsk.STATUS_SUCCESS
@@ -161,6 +164,7 @@ func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) {
 	op.Transport.Frames++
 	q.inflight++
 	q.stats.submitted++
+	return at
 }
 
 // publishLocked tells the kernel of everything in the ring. mu is held.

@@ -41,6 +41,9 @@ type Options struct {
 	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in. What concerns
 	// receiving counts on the interfaces of Receive only; there RxChunks is 2048 when it is 0.
 	Socket xdp.Options
+	// Checksum is who computes UDP checksums; ChecksumAuto, the default, is this side except on a zero-copy NIC that can. It sets
+	// Socket.Offload.
+	Checksum ChecksumMode
 	// StallTimeout is how long a queue with frames under way may see no completion at all before it is taken
 	// to have lost them: it is then kicked once more, and after as long again rebuilt. 0 means 10 seconds.
 	StallTimeout time.Duration

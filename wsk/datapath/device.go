@@ -38,6 +38,7 @@ type device struct {
 
 	carrier    carrierCache
 	fragmentID atomic.Uint32
+	noMetadata atomic.Bool // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
 	supply supply
@@ -265,6 +266,10 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 func (d *device) socketOptions(id int) xdp.Options {
 	o := d.dp.opts.Socket
 	o.IfIndex, o.Ifname, o.Queue = d.index, d.name, uint32(id)
+	o.Offload = d.dp.opts.Checksum.offload()
+	if d.noMetadata.Load() {
+		o.Offload = xdp.OffloadNone
+	}
 	switch {
 	case d.intake == nil || id >= d.intake.queues:
 		o.RxChunks, o.RxRing, o.FillRing, o.SplitRX = 0, 0, 0, false
@@ -284,7 +289,7 @@ func (d *device) socketOptions(id int) xdp.Options {
 }
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes together with the headers in front.
-const smallChunkMTU = 2048 - generationRoom - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen
+const smallChunkMTU = 2048 - generationRoom - xdp.TxMetadataLen - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen
 
 // bigChunks keeps a UMEM of large chunks at 4 MiB, inside the usual RLIMIT_MEMLOCK.
 const bigChunks = 1024

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
@@ -20,6 +21,9 @@ type path struct {
 	mtu        int // largest IP packet
 	room       int // largest payload that leaves in one frame
 	refuse     bool
+	offload    uint32 // the grant under which the socket completes checksums; 0: they are computed here
+	proof      proofKey
+	request    xdp.ChecksumRequest
 	resolved   time.Time
 
 	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path

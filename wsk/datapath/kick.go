@@ -110,6 +110,10 @@ func (q *queue) kick() (moved bool) {
 	case xdp.KickGone:
 		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
 	case xdp.KickBadDescriptor:
+		if q.metadataRefused(after) {
+			q.breakdown("the kernel refuses TX metadata: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
+			break
+		}
 		q.pin(after, wsk.STATUS_INTERNAL_ERROR)
 		q.breakdown("the kernel refuses a descriptor: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
 	default:

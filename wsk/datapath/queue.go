@@ -30,6 +30,7 @@ type queue struct {
 	rx  *rxQueue // nil on a queue that only sends
 
 	reopen func() (xdp.Queue, error)
+	prover prover
 	poll   poller // read by every send, written when the gear changes
 
 	_ [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
@@ -43,6 +44,7 @@ type queue struct {
 	waiting     opList   // accepted, not yet (or not wholly) in the ring
 	inflight    int      // chunks with the kernel, or about to be
 	unpublished uint32   // descriptors in the ring that the kernel has not been told of
+	offload     uint32   // the grant of the socket, see prover
 	state       queueState
 	gone        wsk.NTSTATUS // what a closed queue answers
 	ipID        uint16
@@ -133,6 +135,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 		q.free = append(q.free, uint32(i))
 	}
 	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
+	q.offload = q.prover.adopt(sock.Granted())
 	q.state, q.out = queueUp, false
 	q.zeroCopy = sock.Granted().Mode == xdp.ModeZeroCopy
 }

@@ -146,12 +146,12 @@ func (f *flow) lookup() (*path, error) {
 	for i, v := range vlans {
 		tags[i] = frame.VLANTag{TPID: v.Proto, ID: v.ID}
 	}
-	p.template, err = frame.NewTemplate(frame.Flow{
+	headers := frame.Flow{
 		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: frame.MAC(mac), VLANs: tags,
 		Src: netip.AddrPortFrom(source, f.ep.local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.to.Port),
 		TTL: f.to.TTL, TOS: f.to.TOS, DF: p.refuse, NoChecksum: f.to.Flags&wsk.NoChecksum != 0,
-	})
-	if err != nil {
+	}
+	if p.template, err = frame.NewTemplate(headers); err != nil {
 		return nil, err
 	}
 	p.header = p.template.HeaderLen()
@@ -161,6 +161,7 @@ func (f *flow) lookup() (*path, error) {
 		return p.slow(f), nil
 	}
 	p.queue = q
+	q.offer(p, &headers, hop.Kind == route.Unicast)
 	f.ep.devices.add(device.Index)
 	return p, nil
 }

@@ -14,7 +14,7 @@ type logger = *slog.Logger
 
 // queueStats are counted under a queue's mu.
 type queueStats struct {
-	submitted, completed, dropped, foreign, unpinned, parked, rebuilds uint64
+	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
 }
 
 type pathStats struct {
@@ -31,6 +31,7 @@ type QueueInfo struct {
 	State string
 
 	Submitted uint64 // frames put into the TX ring
+	Offloaded uint64 // of those, frames whose UDP checksum was left to the other side
 	Completed uint64 // completions that named one of them
 	Dropped   uint64 // of those, frames that the kernel said the device dropped
 	Foreign   uint64 // completions that named no frame under way; never trusted
@@ -42,6 +43,10 @@ type QueueInfo struct {
 	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
 
 	Counters xdp.Counters
+
+	// Offload is what is known about leaving checksums to others, kind by kind of frame. Empty where Granted.Offload is
+	// xdp.OffloadNone (Granted.OffloadRefused says why), and before the first datagram.
+	Offload []OffloadInfo
 
 	// Receive is the receiving half, nil on a queue that only sends.
 	Receive *ReceiveInfo
@@ -101,8 +106,8 @@ func (q *queue) info() QueueInfo {
 	s := &q.stats
 	return QueueInfo{
 		Interface: q.dev.name, Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
-		Submitted: s.submitted, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
+		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
 		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
-		Counters: q.sock.Counters(),
+		Counters: q.sock.Counters(), Offload: q.prover.info(),
 	}
 }

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// wire keeps what a fake sends.
+type wire struct {
+	mu     sync.Mutex
+	frames [][]byte
+}
+
+func (w *wire) add(f []byte) {
+	w.mu.Lock()
+	w.frames = append(w.frames, bytes.Clone(f))
+	w.mu.Unlock()
+}
+
+// datagrams are the payloads sent to a port; every checksum must be right.
+func (w *wire) datagrams(t *testing.T, port uint16) (list [][]byte) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.frames {
+		p, err := testenv.Decode(f)
+		if err != nil {
+			t.Errorf("frame: %v", err)
+		}
+		if p.UDP && p.DestinationPort == port {
+			list = append(list, p.Payload)
+		}
+	}
+	return list
+}
+
+func onlyQueue(dp *Datapath) (only *queue) {
+	dp.eachQueue(func(q *queue) { only = q })
+	return only
+}
+
+// prove4 makes a queue believe that a proof for IPv4 has succeeded, after the real one, which nobody answers, has failed.
+func prove4(t *testing.T, dp *Datapath) *queue {
+	t.Helper()
+	q := onlyQueue(dp)
+	testenv.Eventually(t, waitLimit, "the end of the real proof", func() bool {
+		info := q.prover.info()
+		return len(info) == 1 && info[0].Why != nil
+	})
+	if !q.prover.conclude(proofKey{}, q.offload, nil, false) {
+		t.Fatal("the grant has changed")
+	}
+	q.promote(proofKey{}, q.offload)
+	return q
+}
+
+// TestMetadataRefused: the kernel answers EINVAL for ever to a frame with metadata in the middle of a burst, and completes it
+// all the same. Every operation succeeds once and every datagram leaves once, the rest of them through a socket that asks
+// for nothing. afxdp.md §5.2, row EINVAL; invariants I1, I4.
+func TestMetadataRefused(t *testing.T) {
+	const n, at = 20, 7
+	var sent wire
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel, OnSend: sent.add}, Options{Checksum: ChecksumKernel})
+	c := newClient(t, dp)
+	s := c.socket("0.0.0.0:0")
+	to := warm(t, s)
+	q := prove4(t, dp)
+	kernels.mu.Lock()
+	kernels.config.Offload = xdp.OffloadNone // of the next socket, as the device's options will say
+	kernels.mu.Unlock()
+	old := kernels.newest()
+	old.Plan(old.Consumed()+at, xdptest.Wedge)
+	before := q.info().Offloaded
+	for i, irp := range sendAll(s, to, n) {
+		if status := await(t, irp); status != wsk.STATUS_SUCCESS {
+			t.Errorf("datagram %d: %v", i, status)
+		}
+	}
+	info := q.info()
+	if kernels.count() != 2 || info.Rebuilds != 1 {
+		t.Errorf("%d sockets, %d rebuilds", kernels.count(), info.Rebuilds)
+	}
+	if o := q.dev.socketOptions(0); o.Offload != xdp.OffloadNone {
+		t.Errorf("the device still asks for %v", o.Offload)
+	}
+	if did := info.Offloaded - before; did < at || did > n {
+		t.Errorf("%d checksums were left to the kernel, want %d to %d", did, at, n)
+	}
+	got := sent.datagrams(t, 9)[1:] // without the one of warm
+	if len(got) != n {
+		t.Fatalf("%d datagrams left, want %d", len(got), n)
+	}
+	for i, p := range got {
+		if len(p) != 1 || p[0] != byte(i) {
+			t.Errorf("datagram %d is % x", i, p)
+		}
+	}
+	mustSucceed(t, "later", send(t, s, whole([]byte("later")), to, nil))
+	if after := q.info(); after.Offloaded != info.Offloaded || after.Offload != nil {
+		t.Errorf("the new socket still offloads: %+v", after)
+	}
+}
+
+// TestProbeBelongsToNobody: the frame of a proof may be under way when its queue stops, breaks or goes; no list takes it up.
+func TestProbeBelongsToNobody(t *testing.T) {
+	for name, strike := range map[string]func(*xdptest.Kernel, *queue){
+		"comes back": func(k *xdptest.Kernel, _ *queue) { k.CompleteHeld(-1, xdptest.InOrder, 0) },
+		"dropped":    func(k *xdptest.Kernel, q *queue) { k.SetCarrier(false); q.drive(); k.SetCarrier(true) },
+		"link down":  func(k *xdptest.Kernel, q *queue) { k.SetUp(false); q.drive(); k.SetUp(true); q.linkUp() },
+		"rebuilt": func(_ *xdptest.Kernel, q *queue) {
+			q.kickMu.Lock()
+			q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
+			q.kickMu.Unlock()
+		},
+		"gone": func(_ *xdptest.Kernel, q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel}, Options{Checksum: ChecksumKernel})
+			c := newClient(t, dp)
+			s := c.socket("0.0.0.0:0")
+			warm(t, s)
+			carrierOn(dp)
+			q := prove4(t, dp)
+			k := kernels.newest()
+			p := anyPath(dp)
+			post := func() {
+				if !q.sendProbe(&p.template, []byte("probe"), p.request, q.offload) {
+					t.Fatal("no probe was sent")
+				}
+			}
+			k.HoldCompletions(true)
+			post()
+			if name == "link down" || name == "dropped" {
+				k.HoldCompletions(false)
+				k.CompleteHeld(-1, xdptest.InOrder, 0)
+				k.FailKicks(0) // the next one stays in the ring
+				post()
+			}
+			strike(k, q)
+			k.HoldCompletions(false)
+			if name == "gone" {
+				return
+			}
+			testenv.Eventually(t, waitLimit, "all chunks to come back", func() bool {
+				q.drive()
+				i := q.info()
+				return i.State == "up" && i.InFlight == 0
+			})
+		})
+	}
+}
+
+// anyPath is a path in use.
+func anyPath(dp *Datapath) (found *path) {
+	for _, ep := range dp.endpointList() {
+		ep.flows.each(func(f *flow) {
+			if p := f.path.Load(); p != nil && p.queue != nil {
+				found = p
+			}
+		})
+	}
+	return found
+}
+
+// TestProver goes through the life of a verdict.
+func TestProver(t *testing.T) {
+	var v prover
+	key := proofKey{six: true}
+	if grant, proved, begin := v.ask(key, true); grant != 0 || proved || begin {
+		t.Error("something is granted before anything was")
+	}
+	copyMode := xdp.Granted{Mode: xdp.ModeCopy, Offload: xdp.OffloadKernel}
+	first := v.adopt(copyMode)
+	if first == 0 {
+		t.Fatal("no grant")
+	}
+	if _, proved, begin := v.ask(key, false); proved || begin {
+		t.Error("a destination that can't answer begins a proof")
+	}
+	if _, proved, begin := v.ask(key, true); proved || !begin {
+		t.Error("no proof begins")
+	}
+	if _, _, begin := v.ask(key, true); begin {
+		t.Error("two proofs at once")
+	}
+	if !v.conclude(key, first, nil, false) {
+		t.Error("the conclusion does not count")
+	}
+	if grant, proved, begin := v.ask(key, true); grant != first || !proved || begin {
+		t.Errorf("proved: %d %v %v", grant, proved, begin)
+	}
+	if _, proved, _ := v.ask(proofKey{}, false); proved {
+		t.Error("the other family is proved too")
+	}
+	if v.adopt(copyMode) != first {
+		t.Error("a new socket with the same grant must prove again")
+	}
+	second := v.adopt(xdp.Granted{Mode: xdp.ModeZeroCopy, Offload: xdp.OffloadDriver})
+	if second == 0 || second == first {
+		t.Errorf("grants %d and %d", first, second)
+	}
+	if _, proved, begin := v.ask(key, true); proved || !begin {
+		t.Error("what copy mode proved counts for zero-copy")
+	}
+	if v.conclude(key, first, nil, false) {
+		t.Error("a conclusion about the last grant counts")
+	}
+	if !v.conclude(key, second, errNoQuote, true) {
+		t.Error("the conclusion does not count")
+	}
+	if _, proved, begin := v.ask(key, true); proved || begin {
+		t.Error("what is refuted is tried again")
+	}
+	if v.adopt(xdp.Granted{}) != 0 || v.info() != nil {
+		t.Error("nothing is granted, and still something is known")
+	}
+}
+
+// TestProofPayload: the value that a field is preset with must not pass for the checksum.
+func TestProofPayload(t *testing.T) {
+	template, err := frame.NewTemplate(frame.Flow{SrcMAC: frame.MAC{2, 1}, DstMAC: frame.MAC{2, 2},
+		Src: netip.MustParseAddrPort("10.0.0.1:50000"), Dst: netip.MustParseAddrPort("10.0.0.2:33434"), TTL: proofTTL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range proofLengths {
+		payload, want := proofPayload(&template, n)
+		b := make([]byte, template.HeaderLen()+n)
+		copy(b[template.HeaderLen():], payload)
+		template.PutHeadersPartial(b, n, 0)
+		if preset := frame.UDP(b[template.HeaderLen()-frame.UDPLen:]).Checksum(); len(payload) != n || preset == want {
+			t.Errorf("%d bytes: preset %#x, checksum %#x", len(payload), preset, want)
+		}
+		var sum frame.Sum
+		sum.Add(payload)
+		template.PutHeaders(b, n, 0, sum)
+		if p, err := testenv.Decode(b); err != nil || p.UDPChecksum != want {
+			t.Errorf("decoded %#x, %v, want %#x", p.UDPChecksum, err, want)
+		}
+	}
+}
