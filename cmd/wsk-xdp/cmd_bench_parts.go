@@ -16,7 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
@@ -25,6 +27,11 @@ import (
 var benchParts = map[string]func(stdin io.Reader, stdout io.Writer) error{
 	latency.PartEcho:    latency.Echo,
 	latency.PartMeasure: latency.Measure,
+	receive.PartReceive: receive.Receive,
+	receive.PartSend:    receive.Send,
+	receive.PartEngine: func(stdin io.Reader, stdout io.Writer) error {
+		return bench.Child(context.Background(), stdin, stdout)
+	},
 }
 
 // benchPartCommand is a child process.
