@@ -33,6 +33,10 @@ type Options struct {
 	Receive []string
 	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
 	ReceiveMode bpf.Mode
+	// SpreadReceive makes the NICs of Receive choose the queue of a UDP datagram by its ports too, as ethtool -N … rx-flow-hash
+	// udp4 sdfn does, so that the flows between two hosts come in on all queues. Many NICs hash the addresses alone. What
+	// was set before is restored by Close.
+	SpreadReceive bool
 	// BusyPoll makes the receiving goroutines run the driver for so long at a time instead of sleeping until frames
 	// come: lower latency for a processor per queue. 0 sleeps.
 	BusyPoll time.Duration
@@ -316,6 +320,7 @@ func (dp *Datapath) janitor() {
 			for _, ep := range dp.endpointList() {
 				ep.flows.each(func(f *flow) { f.tend(now) })
 			}
+			dp.eachQueue((*queue).nudgeRX)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type intake struct {
 	maxFrame int
 	prog     redirector
 	attached *bpf.Attachment // nil in tests without a kernel
+	spreads  []spread
 
 	arrivals atomic.Pointer[arrivals]
 
@@ -66,10 +67,6 @@ func (dp *Datapath) openIntake(name string) error {
 	in := &intake{dp: dp, ifindex: rd.Index, name: name, refs: make(map[bpf.Key]int)}
 	// A queue without a TX side can't have a socket of ours; its frames pass to the kernel.
 	in.queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
-	if facts.RxQueues.N > in.queues {
-		dp.log.Warn("receive queues without a transmit queue have no AF_XDP socket", "interface", name,
-			"receive", facts.RxQueues, "transmit", facts.TxQueues)
-	}
 	d, err := dp.newReceivingDevice(rd, in)
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
@@ -81,6 +78,7 @@ func (dp *Datapath) openIntake(name string) error {
 	dp.intakes = append(dp.intakes, in)
 	dp.portsMu.Unlock()
 	in.refresh()
+	in.warnOfBareQueues()
 	// The program first: some drivers give zero-copy only then.
 	for slot := range in.queues {
 		if _, err := d.open(slot); err != nil {
@@ -98,6 +96,7 @@ func (in *intake) load(d *device, queues int) error {
 		chunk = int(xdp.DefaultOptions(in.name, 0).ChunkSize)
 	}
 	in.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
+	before := d.linkNow()
 	return in.dp.ns.run(func() error {
 		p, err := bpf.Load(bpf.Options{Queues: max(queues, in.queues), MaxFrame: in.maxFrame})
 		if err != nil {
@@ -111,8 +110,28 @@ func (in *intake) load(d *device, queues int) error {
 		if why := a.Fallback(); why != nil {
 			in.dp.log.Info("the XDP program runs in generic mode", "interface", in.name, "why", why)
 		}
+		if a.Mode() == bpf.Native {
+			d.awaitCarrier(in.dp.ctx, before, "attaching the XDP program")
+		}
+		if in.dp.opts.SpreadReceive && in.queues > 1 {
+			in.spreadFlows()
+		}
 		return nil
 	})
+}
+
+// warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
+// passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
+func (in *intake) warnOfBareQueues() {
+	var facts xdp.Interface
+	err := in.dp.ns.run(func() (err error) {
+		facts, err = xdp.Inspect(in.name)
+		return err
+	})
+	if err == nil && facts.RxQueues.N > in.queues {
+		in.dp.log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
+			"interface", in.name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
+	}
 }
 
 // kernelHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of each received frame.
@@ -137,6 +156,7 @@ func (in *intake) close() {
 		in.dp.portsMu.Lock()
 		in.dp.intakes = removeIntake(in.dp.intakes, in)
 		in.dp.portsMu.Unlock()
+		in.restoreFlows()
 		if in.prog == nil {
 			return
 		}

@@ -5,6 +5,7 @@ package datapath
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -56,6 +57,7 @@ type QueueInfo struct {
 type Info struct {
 	Queues   []QueueInfo
 	Programs []ProgramInfo
+	Devices  []DeviceInfo
 
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
@@ -79,6 +81,24 @@ type ProgramInfo struct {
 	Counters bpf.Counters // frames by bpf.Reason
 }
 
+// DeviceInfo is an interface that frames leave through.
+type DeviceInfo struct {
+	Interface string
+	// PassProgram is whether an XDP program that passes everything is attached, because the driver wants one for zero-copy.
+	PassProgram bool
+	// LinkDrops is how often the link went down for an XDP program or a zero-copy bind; LinkWait how long that was waited out.
+	LinkDrops int
+	LinkWait  time.Duration
+	// LinkLate is whether the last wait ended before the link was back.
+	LinkLate bool
+}
+
+func (d *device) info() DeviceInfo {
+	out := DeviceInfo{Interface: d.name, PassProgram: d.supplied()}
+	out.LinkDrops, out.LinkWait, out.LinkLate = d.waits.snapshot()
+	return out
+}
+
 var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
 
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
@@ -97,6 +117,7 @@ func (dp *Datapath) Info() Info {
 	for _, in := range dp.intakeList() {
 		info.Programs = append(info.Programs, in.info())
 	}
+	dp.eachDevice(func(d *device) { info.Devices = append(info.Devices, d.info()) })
 	return info
 }
 
