@@ -15,14 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm"
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/job"
 )
 
-// bed is the checkout, the cache, and the lock that lets one guest run at a time: two would be slower than one after the
-// other, and slow enough to fail.
+// bed is the checkout, the cache, and what was built.
 type bed struct {
 	root  string // of the checkout
 	cache string
-	lock  *os.File
 	tools vm.Toolbox
 	built string // directory of what was built
 }
@@ -43,42 +42,57 @@ func openBed() (*bed, error) {
 	if err := os.MkdirAll(b.cache, 0o755); err != nil {
 		return nil, vm.Cannotf("make the cache: %w; set WSKXDP_VM_CACHE", err)
 	}
-	if err := b.takeLock(); err != nil {
-		return nil, err
-	}
 	if b.built, err = os.MkdirTemp("", "wsk-xdp-vm-built-"); err != nil {
 		return nil, err
 	}
-	dir, err := b.fetch("tools")
-	b.tools = vm.Toolbox{Root: dir}
-	if err != nil {
+	if b.tools.Root, err = b.fetch("tools"); err != nil {
 		b.close()
+		return nil, err
 	}
-	return b, err
+	return b, nil
 }
 
-func (b *bed) close() {
-	os.RemoveAll(b.built)
-	b.lock.Close()
-}
+func (b *bed) close() { os.RemoveAll(b.built) }
 
-func (b *bed) takeLock() (err error) {
-	if b.lock, err = os.OpenFile(filepath.Join(b.cache, "lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
-		return vm.Cannotf("open the lock: %w", err)
+// lock takes a lock that all users of the cache share, and returns what gives it back.
+func (b *bed) lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, vm.Cannotf("open the lock: %w", err)
 	}
-	err = unix.Flock(int(b.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		fmt.Fprintln(os.Stderr, "vm: waiting for another guest to end")
-		err = unix.Flock(int(b.lock.Fd()), unix.LOCK_EX)
+		fmt.Fprintf(os.Stderr, "vm: waiting for whoever holds %s\n", path)
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", b.lock.Name(), err)
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return nil
+	return func() { f.Close() }, nil
+}
+
+// boot runs a guest. One at a time: two would be slower than one after the other, and slow enough to fail.
+func (b *bed) boot(m *vm.Machine, s vm.Setup, commands []job.Command) (*vm.Result, error) {
+	path := os.Getenv("WSKXDP_VM_LOCK")
+	if path == "" {
+		path = filepath.Join(b.cache, "lock")
+	}
+	unlock, err := b.lock(path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return m.Run(s, commands)
 }
 
 // fetch gets something into the cache and returns where it is.
 func (b *bed) fetch(args ...string) (string, error) {
+	unlock, err := b.lock(filepath.Join(b.cache, "fetch.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	cmd := exec.Command(filepath.Join(b.root, "scripts/vm/fetch.sh"), args...)
 	cmd.Env = append(os.Environ(), "WSKXDP_VM_CACHE="+b.cache)
 	cmd.Stderr = os.Stderr

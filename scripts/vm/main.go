@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	vm.Main()
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: vm run [FLAG ...] [COMMAND ...]")
 		os.Exit(2)

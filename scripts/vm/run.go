@@ -84,7 +84,7 @@ func (b *bed) run(f runFlags) error {
 	}
 	fmt.Fprintf(os.Stderr, "vm: Linux %s (%s), set-up %s\n", m.Kernel.Release, m.Kernel.Version, s.Name)
 	m.Live, m.Log = os.Stdout, prefixed{"vm: "}
-	r, err := m.Run(s, commands)
+	r, err := b.boot(m, s, commands)
 	if err != nil {
 		return err
 	}

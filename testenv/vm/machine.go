@@ -109,15 +109,7 @@ func (g *guest) run() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !g.setup.taps {
-		return g.boot()
-	}
-	var r *Result
-	err = inTapNamespace(len(g.setup.NICs), g.setup.Queues, func() (err error) {
-		r, err = g.boot()
-		return err
-	})
-	return r, err
+	return g.boot()
 }
 
 func (g *guest) arguments() []string {
@@ -151,6 +143,11 @@ func (g *guest) boot() (*Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if g.setup.taps {
+		if err := behindTaps(cmd, len(g.setup.NICs)); err != nil {
+			return nil, err
+		}
+	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -170,6 +167,9 @@ func (g *guest) boot() (*Result, error) {
 	readErr := t.read(stdout)
 	waitErr := cmd.Wait()
 	timedOut := late.stop()
+	if cmd.ProcessState.ExitCode() == ExitCannot {
+		return nil, Cannotf("%s", strings.TrimSpace(stderr.String()))
+	}
 	log, _ := os.ReadFile(g.path("kernel.log"))
 	r := &Result{State: t.state, Commands: t.commands, KernelLog: string(log), Took: time.Since(start)}
 	switch {

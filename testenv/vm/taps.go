@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"os/exec"
+	"strconv"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,54 +16,57 @@ import (
 
 func tapName(i int) string { return fmt.Sprintf("wskvm%d", i) }
 
-// inTapNamespace calls f on a thread in a network namespace of its own that holds taps on a bridge; programs that f starts
-// are in it. The namespace, the bridge and the taps end with f and those programs: nothing is there to be cleaned up, and
-// the host's own interfaces are never touched.
-func inTapNamespace(taps, queues int, f func() error) error {
-	if err := canTap(); err != nil {
-		return err
+// tapsName is what this program calls itself when it is to make taps and then become another program.
+const tapsName = "wsk-xdp-vm-taps"
+
+// Main must be called first in the main function of a program that uses set-ups with taps. Where the program was started
+// by this package to make taps, it does not return.
+func Main() {
+	if len(os.Args) < 3 || os.Args[0] != tapsName {
+		return
 	}
-	result := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and takes the namespace with it.
-		runtime.LockOSThread()
-		result <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return Cannotf("make a network namespace for taps: %w; run as root", err)
-			}
-			if err := bridgeTaps(taps, queues); err != nil {
-				return err
-			}
-			return f()
-		}()
-	}()
-	return <-result
+	taps, err := strconv.Atoi(os.Args[1])
+	if err == nil {
+		err = bridgeTaps(taps)
+	}
+	if err == nil {
+		err = unix.Exec(os.Args[2], os.Args[2:], os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(ExitCannot)
 }
 
-func canTap() error {
+// behindTaps changes a command so that it runs in a network namespace of its own that holds taps on a bridge, with its
+// process number and standard streams as they would be. Namespace, bridge and taps end with it: nothing has to be cleaned
+// up, and the host's own interfaces are never touched. An ordinary user gets a user namespace, in which he may do that.
+func behindTaps(cmd *exec.Cmd, taps int) error {
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
 		return Cannotf("a card with several queues needs taps: %w; load the module tun, run as root", err)
 	}
-	return f.Close()
+	f.Close()
+	cmd.Args = append([]string{tapsName, strconv.Itoa(taps), cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/proc/self/exe"
+	cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	return nil
 }
 
-func bridgeTaps(taps, queues int) error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
-	}
-	defer h.Close()
+// bridgeTaps fills the network namespace of this process.
+func bridgeTaps(taps int) error {
 	// The bridge and the taps carry frames of the guest and have nothing of their own to say.
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil &&
 		!errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("switch IPv6 off for taps: %w", err)
 	}
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "wskvmbr"}}
 	snooping := false
-	bridge.MulticastSnooping = &snooping
-	if err := h.LinkAdd(bridge); err != nil {
-		return Cannotf("make a bridge: %w; run as root with the module bridge", err)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "wskvmbr"}, MulticastSnooping: &snooping}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		return fmt.Errorf("make a bridge: %w; load the module bridge", err)
 	}
 	links := []netlink.Link{bridge}
 	for i := range taps {
@@ -69,20 +74,20 @@ func bridgeTaps(taps, queues int) error {
 			LinkAttrs: netlink.LinkAttrs{Name: tapName(i)}, Mode: netlink.TUNTAP_MODE_TAP,
 			Flags: netlink.TUNTAP_MULTI_QUEUE_DEFAULTS | netlink.TUNTAP_VNET_HDR, Queues: 1,
 		}
-		if err := h.LinkAdd(tap); err != nil {
-			return Cannotf("make a tap: %w; run as root with the module tun", err)
+		if err := netlink.LinkAdd(tap); err != nil {
+			return fmt.Errorf("make a tap: %w; load the module tun", err)
 		}
 		for _, fd := range tap.Fds {
-			fd.Close()
+			fd.Close() // QEMU opens the queues; the tap stays
 		}
-		if err := h.LinkSetMaster(tap, bridge); err != nil {
+		if err := netlink.LinkSetMaster(tap, bridge); err != nil {
 			return fmt.Errorf("put %s on the bridge: %w", tap.Name, err)
 		}
 		links = append(links, tap)
 	}
 	var errs []error
 	for _, l := range links {
-		errs = append(errs, h.LinkSetUp(l))
+		errs = append(errs, netlink.LinkSetUp(l))
 	}
 	return errors.Join(errs...)
 }
