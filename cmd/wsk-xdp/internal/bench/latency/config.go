@@ -67,6 +67,7 @@ var engines = []engine{
 	{name: "wsk", summary: "WskSendTo and the receive event callback over AF_XDP", ping: openWskPing, echo: openWskEcho,
 		sender: map[string]func(*task, *meter) error{idleSend: wskIdle, loadedSend: wskLoaded, tail: wskTail}},
 	{name: "wsk-busy", summary: "the same with busy polling", busy: true, ping: openWskPing, echo: openWskEcho},
+	{name: "netconn", summary: "netconn.Conn over AF_XDP", ping: openNetconnPing, echo: openNetconnEcho},
 	{name: "udp", summary: "net.UDPConn", ping: openConnPing, echo: openConnEcho,
 		sender: map[string]func(*task, *meter) error{idleSend: udpIdle, loadedSend: udpLoaded}},
 	{name: "udp-block", summary: "a blocking socket, sendto(2) and recvfrom(2)", ping: openRawPing, echo: openRawEcho},

@@ -5,18 +5,58 @@ package latency
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/provider"
+	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
+
+// packetConn is what connections of package net and of package netconn have in common.
+type packetConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+	SetReadDeadline(t time.Time) error
+	Close() error
+}
+
+func listenKernel(t *task) (packetConn, error) {
+	return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(t.Local))
+}
+
+// providedConn is a connection with the provider under it.
+type providedConn struct {
+	*netconn.Conn
+	p *provider.Provider
+}
+
+func listenProvider(t *task) (packetConn, error) {
+	p, err := openProvider(t)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := netconn.Listen(p.NPI(), "udp4", t.Local, netconn.Options{})
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return providedConn{conn, p}, nil
+}
+
+// Close closes the connection, then the provider.
+func (c providedConn) Close() error { return errors.Join(c.Conn.Close(), c.p.Close()) }
 
 // connEcho is the usual Go server.
 type connEcho struct {
-	conn *net.UDPConn
+	conn packetConn
 	done chan struct{}
 }
 
-func openConnEcho(t *task) (echoer, error) {
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(t.Local))
+func openConnEcho(t *task) (echoer, error) { return newConnEcho(listenKernel(t)) }
+
+func openNetconnEcho(t *task) (echoer, error) { return newConnEcho(listenProvider(t)) }
+
+func newConnEcho(conn packetConn, err error) (echoer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +84,13 @@ func (e *connEcho) close() error {
 }
 
 // connPing is the usual Go client.
-type connPing struct{ conn *net.UDPConn }
+type connPing struct{ conn packetConn }
 
-func openConnPing(t *task) (pinger, error) {
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(t.Local))
+func openConnPing(t *task) (pinger, error) { return newConnPing(listenKernel(t)) }
+
+func openNetconnPing(t *task) (pinger, error) { return newConnPing(listenProvider(t)) }
+
+func newConnPing(conn packetConn, err error) (pinger, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -97,6 +97,9 @@ func (p *Provider) Socket(local netip.AddrPort, event func(socketContext any, fl
 	return socket, nil
 }
 
+// NPI is what a client captured, for package netconn. It is good until Close.
+func (p *Provider) NPI() *wsk.ProviderNPI { return &p.npi }
+
 // Info is a snapshot of the datapath.
 func (p *Provider) Info() datapath.Info { return p.dp.Info() }
 

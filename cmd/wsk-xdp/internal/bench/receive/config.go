@@ -68,6 +68,7 @@ var engines = []engine{
 	{"event", "WskReceiveFromEvent over AF_XDP", openEvent, false},
 	{"event-busy", "the same with busy polling", openEvent, true},
 	{"from", "WskReceiveFrom over AF_XDP, 256 IRPs waiting", openFrom, false},
+	{"netconn", "the same through netconn.Conn, one ReadFromUDPAddrPort per datagram", openNetconn, false},
 	{"recvmmsg", "recvmmsg(2) of 64 on a kernel socket", openRecvmmsg, false},
 	{"udp", "net.UDPConn, one ReadFromUDPAddrPort per datagram", openConn, false},
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,17 @@ func openConn(t *task, count func(int)) (receiver, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
+	return serveConn(conn, t.Payload, count), nil
+}
+
+// packetConn is what both kinds of connection have.
+type packetConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	Close() error
+}
+
+// serveConn reads until the connection is closed.
+func serveConn(conn packetConn, size int, count func(int)) receiver {
 	r := &connReceiver{conn, make(chan error, 1)}
 	go func() {
 		b := make([]byte, 2048)
@@ -39,12 +51,12 @@ func openConn(t *task, count func(int)) (receiver, error) {
 				r.done <- err
 				return
 			}
-			if look(b[:n], t.Payload) {
+			if look(b[:n], size) {
 				count(1)
 			}
 		}
 	}()
-	return r, nil
+	return r
 }
 
 func growBuffer(fd int) {
@@ -54,7 +66,7 @@ func growBuffer(fd int) {
 }
 
 type connReceiver struct {
-	conn *net.UDPConn
+	conn packetConn
 	done chan error
 }
 

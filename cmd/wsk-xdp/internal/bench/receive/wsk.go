@@ -9,6 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/provider"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
 func openProvider(t *task) (*provider.Provider, error) {
@@ -46,6 +47,27 @@ func openEvent(t *task, count func(int)) (receiver, error) {
 	}
 	return closer{p}, nil
 }
+
+// openNetconn is what a server written for package net becomes.
+func openNetconn(t *task, count func(int)) (receiver, error) {
+	p, err := openProvider(t)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := netconn.Listen(p.NPI(), "udp4", t.Local, netconn.Options{})
+	if err == nil {
+		err = conn.SetReadBuffer(receiveBuffer)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	r := serveConn(conn, t.Payload, count)
+	return closing(func() error { return errors.Join(r.close(), p.Close()) }), nil
+}
+
+type closing func() error
+
+func (c closing) close() error { return c() }
 
 // waiting is how many receives wait at once.
 const waiting = 256
