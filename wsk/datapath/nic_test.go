@@ -5,6 +5,7 @@ package datapath
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"runtime"
@@ -132,7 +133,8 @@ func (l *nicLab) inspect(h *testenv.Host) (facts xdp.Interface) {
 // open opens a datapath in a namespace. It is closed at the end of the test.
 func (l *nicLab) open(h *testenv.Host, opts Options) *Datapath {
 	l.t.Helper()
-	opts.NetNS, opts.Logger = h.NS.FD(), testLogger(l.t)
+	opts.NetNS = h.NS.FD()
+	opts.Logger = slog.New(slog.NewTextHandler(l.t.Output(), nil)) // a line per datagram would be too much here
 	if opts.NeighbourTimeout == 0 {
 		opts.NeighbourTimeout = nicPatience
 	}
