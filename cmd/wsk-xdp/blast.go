@@ -201,6 +201,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	}
 	r.Fill(config, res, wire, len(body))
 	after := s.Info()
+	session.UpdateProofs(r.Granted, after)
 	r.Cost(host.CPUTime().Sub(cpu), before, after)
 	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h))
 }

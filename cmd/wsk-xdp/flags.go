@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -23,6 +24,7 @@ type wayFlags struct {
 	df             bool
 	mode           session.Mode
 	require        session.Require
+	checksum       session.Checksum
 }
 
 func (w *wayFlags) add(f *pflag.FlagSet) {
@@ -33,6 +35,7 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&w.iface, "interface", "i", "", "leave through this interface (default: the route's)")
 	f.BoolVar(&w.df, "df", false, "never fragment: a datagram above the path MTU fails")
 	f.Var(&w.mode, "mode", "AF_XDP bind mode; auto is zero-copy if possible")
+	f.Var(&w.checksum, "checksum", "who computes UDP checksums; auto is a zero-copy NIC that can")
 	f.Var(&w.require, "require", "refuse to run without this, with exit code 3, instead of falling back aloud")
 	for _, name := range []string{"ttl", "tos", "dscp"} {
 		f.Lookup(name).DefValue = "0" // shows no default: the value stands for "not given"
@@ -81,7 +84,7 @@ func (w *wayFlags) parse(destination string) (h header, err error) {
 func (w *wayFlags) session(h header) session.Options {
 	return session.Options{
 		Destination: h.to, Source: h.source, Interface: w.iface, TOS: h.tos, DontFragment: w.df,
-		Mode: xdp.Mode(w.mode), Require: w.require,
+		Mode: xdp.Mode(w.mode), Require: w.require, Checksum: datapath.ChecksumMode(w.checksum),
 	}
 }
 

@@ -144,6 +144,7 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		}
 	})
 	info := s.Info()
+	session.UpdateProofs(r.Granted, info)
 	r.Totals.SlowPath = info.SlowSent + info.SlowFailed
 	if late := s.SlowWarning(info); late != "" {
 		a.warn(late)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -151,4 +152,35 @@ func TestSendWithoutPrivilege(t *testing.T) {
 	r.want(t, 3, "--require afxdp")
 	r = outcome(t, ordinaryUser(t, "lab", "up", "--name", fmt.Sprintf("wsktest%d", testPort)), run1)
 	r.want(t, 3, "root", "wsk-xdp demo")
+}
+
+// TestChecksumFlag: what is granted and proved is in the document, and what a user asked for in vain on the screen.
+func TestChecksumFlag(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	if err := l.A.If.SetFeature("tx-checksum-ip-generic", true); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+	metadata := xdp.ProbeTxMetadata() == nil
+	for _, c := range []struct {
+		mode, granted string
+		proved, why   bool
+	}{{"software", "none", false, false}, {"auto", "none", false, true}, {"partial", "partial", false, true}, {"kernel", "kernel", true, false}} {
+		r := cli(timeout(t), "blast", netns, to.String(), "-r", "50", "-n", "40", "--checksum", c.mode, "--mode", "copy", "--json")
+		if !metadata && c.granted != "none" {
+			r.want(t, 0, "computes checksums in software", "6.11")
+			continue
+		}
+		doc := decode[blast.Report](t, r)
+		if doc.Totals.Completed != 40 || doc.Totals.Failed != 0 {
+			t.Errorf("--checksum %s: %+v", c.mode, doc.Totals)
+		}
+		if g := doc.Granted[0]; g.Offload != c.granted || g.Proved != c.proved || (g.OffloadReason != "") != c.why {
+			t.Errorf("--checksum %s: granted %s, proved %v, reason %q", c.mode, g.Offload, g.Proved, g.OffloadReason)
+		}
+	}
+	if _, err := rx.Wait(timeout(t), 4*40); err != nil {
+		t.Error(err)
+	}
 }

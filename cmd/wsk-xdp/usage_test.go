@@ -44,6 +44,7 @@ func TestUsage(t *testing.T) {
 		{"send 10.0.0.1:9 --timeout 0s", "above 0"},
 		{"send 10.0.0.1:9 --require speed", "afxdp nor zerocopy"},
 		{"send 10.0.0.1:9 --mode fast", "none of auto"},
+		{"send 10.0.0.1:9 --checksum offload", "none of auto, software, partial, kernel"},
 		{"send 10.0.0.1:9 --mode copy --require zerocopy", "contradicts"},
 		{"blast", "arg"},
 		{"blast 10.0.0.1:9 -r 0", "never sends"},

@@ -42,6 +42,10 @@ type Granted struct {
 	Chunks         uint32 `json:"tx_chunks"`
 	ChunkBytes     uint32 `json:"chunk_bytes"`
 	SendBuffer     int    `json:"send_buffer_bytes"`
+	// Offload is who may complete checksums, Proved whether some are left to them, OffloadReason why not, or not all.
+	Offload       string `json:"checksum_offload"`
+	Proved        bool   `json:"checksum_offload_proved"`
+	OffloadReason string `json:"checksum_offload_reason,omitempty"`
 }
 
 // ModeWord is the bind mode as the command line spells it.
@@ -90,7 +94,9 @@ func GrantedQueues(info datapath.Info) []Granted {
 			Interface: q.Interface, Queue: q.Queue, Mode: ModeWord(g.Mode), NeedWakeup: g.NeedWakeup,
 			TxRing: g.TxRing, Completion: g.CompletionRing, Budget: g.TxBudget,
 			Chunks: g.TxChunks, ChunkBytes: g.ChunkSize, SendBuffer: g.SndBuf,
+			Offload: g.Offload.String(),
 		}
+		o.Proved, o.OffloadReason = offloadProof(q)
 		if g.FallbackReason != nil {
 			o.FallbackReason = g.FallbackReason.Error()
 		}
@@ -183,6 +189,7 @@ func (s *Session) Warnings() []string {
 			out = append(out, fmt.Sprintf("%s queue %d sends only %d frames per wake-up on this kernel (more from Linux 6.17 on)",
 				q.Interface, q.Queue, q.Granted.TxBudget))
 		}
+		out = append(out, s.checksumWarnings(q)...)
 	}
 	return out
 }

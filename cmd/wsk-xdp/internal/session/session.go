@@ -30,6 +30,8 @@ type Options struct {
 	DontFragment bool
 	// Mode is the bind mode of the AF_XDP sockets.
 	Mode xdp.Mode
+	// Checksum is who computes UDP checksums.
+	Checksum datapath.ChecksumMode
 	// Require is what the session is refused without.
 	Require Require
 	// Sockets is the number of WSK sockets, 0 for one. More than one get ports of the kernel's choice.
@@ -55,6 +57,7 @@ type Session struct {
 	Sockets []*wsk.Socket
 	Locals  []netip.AddrPort
 
+	checksum     datapath.ChecksumMode
 	dp           *datapath.Datapath
 	subsystem    wsk.Subsystem
 	registration wsk.Registration
@@ -67,7 +70,7 @@ type Session struct {
 // session is open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then
 // the error has exit code 3.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
-	s := &Session{}
+	s := &Session{checksum: o.Checksum}
 	defer func() {
 		if err != nil {
 			s.Close(ctx)
@@ -99,7 +102,8 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 func (s *Session) openDatapath(o Options) error {
 	opts := datapath.Options{
 		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, LowGear: o.LowGear, Logger: o.Logger,
-		Socket: xdp.Options{Mode: o.Mode},
+		Checksum: o.Checksum,
+		Socket:   xdp.Options{Mode: o.Mode},
 	}
 	if o.Require == RequireZeroCopy {
 		opts.Socket.Mode = xdp.ModeZeroCopy
