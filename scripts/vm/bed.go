@@ -118,6 +118,9 @@ func (b *bed) kernel(name string) (vm.Kernel, error) {
 // build makes a static program of a package of this module and returns where it is.
 func (b *bed) build(name string, args ...string) (string, error) {
 	path := filepath.Join(b.built, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
 	words := strings.Fields(os.Getenv("GO"))
 	if len(words) == 0 {
 		words = []string{"go"}
@@ -149,7 +152,7 @@ func (b *bed) tests(pkg string) (vm.Program, error) {
 	if !filepath.IsLocal(dir) {
 		return vm.Program{}, usagef("%s: give packages relative to the checkout, such as ./wsk/datapath", pkg)
 	}
-	name := strings.ReplaceAll(dir, "/", "-") + ".test"
+	name := testBinary(dir)
 	path, err := b.build(name, "test", "-c", "./"+dir)
 	if err == nil {
 		if _, statErr := os.Stat(path); statErr != nil {
@@ -158,3 +161,6 @@ func (b *bed) tests(pkg string) (vm.Program, error) {
 	}
 	return vm.Program{Name: name, Path: path, Dir: dir}, err
 }
+
+// testBinary is what commands call the test binary of a package.
+func testBinary(pkg string) string { return strings.ReplaceAll(pkg, "/", "-") + ".test" }

@@ -17,13 +17,15 @@ import (
 func main() {
 	vm.Main()
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: vm run [FLAG ...] [COMMAND ...]")
+		fmt.Fprintln(os.Stderr, "usage: vm run|suite [FLAG ...]")
 		os.Exit(2)
 	}
 	var err error
 	switch os.Args[1] {
 	case "run":
 		err = runCommand(os.Args[2:])
+	case "suite":
+		err = suiteCommand(os.Args[2:])
 	default:
 		err = usagef("no such command: %s", os.Args[1])
 	}

@@ -115,7 +115,7 @@ func (t *transcript) line(line string) {
 			t.current = m.Index
 		}
 	case job.End:
-		if m.Index == t.current {
+		if t.current >= 0 && m.Index == t.current {
 			t.commands[m.Index].Ended, t.commands[m.Index].Code = true, m.Code
 			t.close()
 		}

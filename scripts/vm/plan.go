@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm"
+)
+
+// guestPlan is a guest and what it is to do.
+type guestPlan struct {
+	kernel string
+	setup  vm.Setup
+	steps  []step
+}
+
+// step is one command and what to make of it.
+type step struct {
+	name    string
+	line    string
+	timeout time.Duration
+	pkg     string // of the tests; empty for facts
+}
+
+// kernels are the oldest that is supported, long-term ones since, and the newest there is.
+var kernels = []string{"5.10", "6.1", "6.12", "6.18", "newest"}
+
+// plan says what is run where. full is everything; otherwise what shows most in the time that a push may take.
+func plan(root string, full bool) ([]guestPlan, error) {
+	var guests []guestPlan
+	for _, k := range kernels {
+		packages := []string{"bpf", "xdp"}
+		if k == "5.10" || k == "newest" {
+			packages = append(packages, "wsk/datapath")
+		}
+		if full {
+			packages = []string{"bpf", "xdp", "testenv", "wsk/route", "wsk/datapath", "wsk/netconn", "wsk/replay", "cmd/wsk-xdp"}
+		}
+		g := guestPlan{kernel: k, setup: setup("veth"), steps: []step{vethFacts}}
+		for _, p := range packages {
+			g.steps = append(g.steps, tests(p, "", full))
+		}
+		guests = append(guests, g)
+	}
+	onCards, err := packagesWith(root, cardTests)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []string{"igb", "virtio", "virtio1"} {
+		for _, k := range kernels {
+			if !full && (k != "newest" || s == "virtio1") {
+				continue
+			}
+			g := guestPlan{kernel: k, setup: setup(s), steps: []step{cardFacts}}
+			for _, p := range onCards {
+				g.steps = append(g.steps, tests(p, "^"+cardTests, full))
+			}
+			guests = append(guests, g)
+		}
+	}
+	return guests, nil
+}
+
+func setup(name string) vm.Setup {
+	s, err := vm.FindSetup(name)
+	if err != nil {
+		panic(err) // a name in this file
+	}
+	return s
+}
+
+// doctorFile is what the facts leave in the guest's output directory.
+const doctorFile = "doctor.json"
+
+// facts are what `wsk-xdp doctor` finds out by trying. It is asked twice, for people and for the table.
+var (
+	vethFacts = step{name: "doctor", timeout: 2 * time.Minute, line: `
+wsk-xdp lab up >/dev/null || exit 1
+wsk-xdp --netns wsk-a doctor --try wsk0 && wsk-xdp --netns wsk-a doctor --json --try wsk0 >$WSKXDP_OUT/` + doctorFile + `
+code=$?
+wsk-xdp lab down >/dev/null || exit 1
+exit $code`}
+	cardFacts = step{name: "doctor", timeout: 3 * time.Minute, line: `
+both() { busybox ip link set $WSKXDP_NIC_A $1 && busybox ip link set $WSKXDP_NIC_B $1; }
+carrier() {
+  for i in $(seq 200); do
+    [ "$(cat /sys/class/net/$WSKXDP_NIC_A/carrier)$(cat /sys/class/net/$WSKXDP_NIC_B/carrier)" = 11 ] && return
+    usleep 100000
+  done
+  echo "no carrier after 20s"; return 1
+}
+both up && carrier || exit 1
+wsk-xdp doctor --try $WSKXDP_NIC_A && carrier && wsk-xdp doctor --json --try $WSKXDP_NIC_A >$WSKXDP_OUT/` + doctorFile + `
+code=$?
+both down || exit 1
+exit $code`}
+)
+
+// cardTests begin with this and take the interfaces from WSKXDP_NIC_A and WSKXDP_NIC_B.
+const cardTests = "TestNIC"
+
+func tests(pkg, run string, full bool) step {
+	s := step{name: pkg, pkg: pkg, timeout: 6 * time.Minute}
+	words := []string{testBinary(pkg), vm.TestFlag}
+	if full {
+		s.timeout = 15 * time.Minute
+	} else {
+		words = append(words, "-test.short")
+	}
+	if run != "" {
+		words = append(words, "-test.run="+run)
+	}
+	// The test binary's own time-out comes first: it says which test ran.
+	s.line = quote(append(words, "-test.timeout="+(s.timeout-20*time.Second).String()))
+	return s
+}
+
+// packagesWith finds the packages that have tests whose names begin so.
+func packagesWith(root, prefix string) ([]string, error) {
+	var found []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			if d != nil && d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(text, []byte("\nfunc "+prefix)) {
+			dir, err := filepath.Rel(root, filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			found = append(found, dir)
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return slices.Compact(found), err
+}
