@@ -19,7 +19,8 @@ const (
 	// returns 0.
 	KickDone KickResult = iota
 	// KickDropped: the last descriptor consumed, TxRing.At(Consumer()−1), was dropped by the device (peer down, its
-	// receive ring full, frame too long). Its completion still comes. The rest waits: kick again.
+	// receive ring full, frame too long). Its completion is there already: on many kernels Consumer is right only after
+	// TxRing.Completed was told of it. The rest waits: kick again.
 	KickDropped
 	// KickLimited: the call stopped early and may have made progress (budget, full completion ring, socket buffer,
 	// memory, busy device). Harvest completions, then kick again.

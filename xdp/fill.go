@@ -13,7 +13,9 @@ type FillRing struct {
 // NewFillRing makes a fill ring over the given memory, going on from the cursors found there. The number of entries
 // is a power of two; anything else panics. The memory must outlive the ring.
 func NewFillRing(w Words, addrs []uint64) *FillRing {
-	return &FillRing{producer: newProducer(w, len(addrs), len(addrs)), addrs: addrs}
+	r := &FillRing{addrs: addrs}
+	r.init(w, len(addrs), len(addrs))
+	return r
 }
 
 // Size is the number of entries, all of which can be used.

@@ -24,7 +24,7 @@ type Queue interface {
 	UMEM() *UMEM
 
 	// Kick makes the kernel transmit what is in the TX ring and returns the bare errno, 0 for none. [ClassifyKick] says
-	// what each means. After any errno, and after 0, look at TX().Pending().
+	// what each means. After any errno, and after 0, look at the completions (see TxRing.Completed) and TX().Pending().
 	Kick() syscall.Errno
 	// KickIfNeeded kicks unless the kernel said that it goes on by itself, and reports whether it did.
 	KickIfNeeded() (errno syscall.Errno, kicked bool)

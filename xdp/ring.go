@@ -34,15 +34,25 @@ type producer struct {
 	next uint32 // first slot that is not reserved
 	tail uint32 // first slot that is not published; what words.Producer holds
 	seen uint32 // the consumer as last read; old means fuller than it is, which is safe
-	_    [cacheLine]byte
+	// floor is a cursor that the consumer is known to have reached, whatever its word says, with floorSet; 0 is none. Written
+	// by who reserves, read by anybody.
+	floor atomic.Uint64
+	_     [cacheLine]byte
 }
 
-// newProducer takes over the cursors as they stand in w. limit is at most size, a power of two.
-func newProducer(w Words, size, limit int) producer {
+const (
+	floorSet = 1 << 32
+	// floorAge is how far behind the word a floor is dropped, before it would seem to be ahead of it.
+	floorAge = 1 << 30
+)
+
+// init takes over the cursors as they stand in w. limit is at most size, a power of two.
+func (p *producer) init(w Words, size, limit int) {
 	checkRing(w, size)
-	tail := w.Producer.Load()
-	return producer{words: w, mask: uint32(size - 1), limit: uint32(limit), next: tail, tail: tail,
-		seen: w.Consumer.Load()}
+	p.words, p.mask, p.limit = w, uint32(size-1), uint32(limit)
+	p.tail = w.Producer.Load()
+	p.next = p.tail
+	p.seen = w.Consumer.Load()
 }
 
 // free is the room that the last known consumer leaves. A consumer word that lies (ahead of us, or gone backwards)
@@ -56,8 +66,27 @@ func (p *producer) free() uint32 {
 }
 
 func (p *producer) refresh() uint32 {
-	p.seen = p.words.Consumer.Load()
+	p.seen = p.consumer()
+	if floor := p.floor.Load(); floor != 0 && p.seen-uint32(floor) > floorAge {
+		p.floor.Store(0)
+	}
 	return p.free()
+}
+
+// consumer is the word of the other side, or the floor where that is ahead of it.
+func (p *producer) consumer() uint32 {
+	word, floor := p.words.Consumer.Load(), p.floor.Load()
+	if floor != 0 && int32(uint32(floor)-word) > 0 {
+		return uint32(floor)
+	}
+	return word
+}
+
+// raise sets the floor to a cursor that lies between the consumer and what is published, and ignores any other.
+func (p *producer) raise(floor uint32) {
+	if ahead := floor - p.consumer(); ahead-1 < p.limit && p.tail-floor < p.limit {
+		p.floor.Store(floorSet | uint64(floor))
+	}
 }
 
 func (p *producer) reserve(n uint32) (first, granted uint32) {
@@ -91,7 +120,7 @@ func (p *producer) cancel(n uint32) {
 
 // pending reads the consumer first: a producer that moves in between makes the answer too large, never negative.
 func (p *producer) pending() uint32 {
-	consumer := p.words.Consumer.Load()
+	consumer := p.consumer()
 	return p.words.Producer.Load() - consumer
 }
 
@@ -158,6 +187,9 @@ func deadWords() Words {
 	return Words{Producer: new(atomic.Uint32), Consumer: new(atomic.Uint32), Flags: new(atomic.Uint32)}
 }
 
-func (p *producer) kill() { *p = producer{words: deadWords()} }
+func (p *producer) kill() {
+	p.words, p.mask, p.limit, p.next, p.tail, p.seen = deadWords(), 0, 0, 0, 0, 0
+	p.floor.Store(0)
+}
 
 func (c *consumer) kill() { *c = consumer{words: deadWords()} }

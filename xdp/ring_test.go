@@ -231,3 +231,49 @@ func TestRingOpsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per burst, want 0", allocs)
 	}
 }
+
+// A kernel that does not publish its cursor is followed by what comes back (Linux before 6.17).
+func TestLaggingConsumer(t *testing.T) {
+	start := ^uint32(0) - 3
+	r, w := plainTx(8, start)
+	r.Reserve(7)
+	r.Submit(7)
+	want := func(what string, consumer, pending, free uint32) {
+		t.Helper()
+		if r.Consumer() != start+consumer || r.Pending() != pending || r.Free() != free {
+			t.Errorf("%s: consumer %d, %d pending, %d free; want %d, %d, %d", what, r.Consumer()-start, r.Pending(), r.Free(),
+				consumer, pending, free)
+		}
+	}
+	want("nothing consumed", 0, 7, 0)
+	r.Completed(start + 2)
+	want("the third came back", 3, 4, 3)
+	r.Completed(start)
+	want("the first came back after it", 3, 4, 3)
+	w.Consumer.Store(start + 1)
+	want("the kernel still lags", 3, 4, 3)
+	w.Consumer.Store(start + 5)
+	want("the kernel is ahead", 5, 2, 5)
+	for _, outside := range []uint32{start + 7, start + 8, start + 100, start - 1, start + 1<<31} {
+		r.Completed(outside)
+		want("nonsense", 5, 2, 5)
+	}
+	if _, n := r.Reserve(8); n != 5 {
+		t.Errorf("reserved %d", n)
+	}
+	r.Completed(start + 8) // reserved, not submitted
+	want("nonsense", 5, 2, 0)
+	r.Completed(start + 6)
+	want("all came back", 7, 0, 2)
+
+	// A floor that nobody raises any more is forgotten before the word is so far ahead that it seems to be behind.
+	for i := uint32(7); i < 7+5<<29; i += 1 << 28 {
+		w.Producer.Store(start + i)
+		w.Consumer.Store(start + i)
+		r.tail, r.next = start+i, start+i
+		r.Free()
+		if r.Consumer() != start+i || r.Pending() != 0 {
+			t.Fatalf("at %d: consumer %d", i, r.Consumer()-start)
+		}
+	}
+}

@@ -97,6 +97,7 @@ func TestBudget(t *testing.T) {
 		t.Errorf("granted %d of 64", budget)
 	}
 	e := s.Kick()
+	tell(s)
 	if left := s.TX().Pending(); ClassifyKick(e) != KickLimited || left != 100-budget {
 		t.Errorf("kick: %v, %d left, want %d", e, left, 100-budget)
 	}
@@ -122,6 +123,7 @@ func TestPeerDownDropsOneByOne(t *testing.T) {
 		if ClassifyKick(e) != KickDropped {
 			t.Fatalf("kick %d: %v", i, e)
 		}
+		tell(s)
 		if got := s.TX().At(s.TX().Consumer() - 1).Addr; got != s.UMEM().Addr(i) {
 			t.Errorf("kick %d dropped %#x, want chunk %d", i, got, i)
 		}
@@ -145,6 +147,7 @@ func TestOversizeFrame(t *testing.T) {
 	if e := s.Kick(); ClassifyKick(e) != KickDropped {
 		t.Fatalf("kick: %v", e)
 	}
+	tell(s)
 	if got := s.TX().At(s.TX().Consumer() - 1); got.Addr != s.UMEM().Addr(1) || got.Len != 1519 {
 		t.Errorf("dropped %+v, want the long one", got)
 	}

@@ -10,7 +10,7 @@ package xdp
 //
 // A TxRing never holds more than Size−1 entries. That keeps the slot in front of the consumer from being written
 // again, so that after a Kick which returned EBUSY At(Consumer()−1) still is the descriptor that the device
-// dropped.
+// dropped. Its completion is in the completion ring by then; see Completed for when that must be looked at first.
 type TxRing struct {
 	producer
 	descs []Desc
@@ -19,7 +19,9 @@ type TxRing struct {
 // NewTxRing makes a TX ring over the given memory, going on from the cursors found there. The number of descriptors is
 // a power of two, at least 2; anything else panics. The memory must outlive the ring.
 func NewTxRing(w Words, descs []Desc) *TxRing {
-	return &TxRing{producer: newProducer(w, len(descs), len(descs)-1), descs: descs}
+	r := &TxRing{descs: descs}
+	r.init(w, len(descs), len(descs)-1)
+	return r
 }
 
 // Size is the number of slots. One of them always stays unused.
@@ -45,8 +47,16 @@ func (r *TxRing) Cancel(n uint32) { r.cancel(n) }
 // Producer is the index after the last submitted descriptor.
 func (r *TxRing) Producer() uint32 { return r.words.Producer.Load() }
 
-// Consumer is the index of the first descriptor that the kernel has not consumed.
-func (r *TxRing) Consumer() uint32 { return r.words.Consumer.Load() }
+// Consumer is the index of the first descriptor that the kernel has not consumed, as far as it shows. Kernels before 6.17
+// publish their cursor only when they have consumed all that they saw when they last looked; 6.17 and some of 6.18 not
+// after a Kick whose first frame was dropped. There it lags behind until Completed tells.
+func (r *TxRing) Consumer() uint32 { return r.consumer() }
+
+// Completed says that the descriptor at idx has come back through the completion ring. It was consumed, then, and all before
+// it: Consumer and Pending count it, and the slots are free, even if the kernel has not said so. Whoever gives a chunk
+// that came back to the ring again calls it first, or finds the ring full on some kernels. Only who may call Reserve may call
+// it. What is not in the ring is ignored.
+func (r *TxRing) Completed(idx uint32) { r.raise(idx + 1) }
 
 // Pending is the number of submitted descriptors that the kernel has not consumed. It may be too large while another
 // goroutine submits, never too small.

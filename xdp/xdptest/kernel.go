@@ -37,6 +37,10 @@ type Config struct {
 	// NeedWakeup is the initial need-wakeup flag of TX and fill ring, and the bind flag. AlwaysAwake turns it off.
 	AlwaysAwake bool
 
+	// LazyConsumer plays kernels before 6.17: the TX consumer is published only when everything that the kernel saw at its last
+	// look was consumed, so that it lags after a Kick that ends with EAGAIN or EBUSY.
+	LazyConsumer bool
+
 	// Offload is what Granted says. With OffloadDriver and OffloadKernel OnSend sees frames with the checksums that were
 	// asked for, with OffloadPartial frames as they lie in the UMEM, as the peer of a veth does.
 	Offload xdp.Offload
@@ -79,9 +83,12 @@ type Kernel struct {
 	onSend  func([]byte)
 	budget  int
 	maxHeld int
+	lazy    bool
 
 	mu      sync.Mutex // guards what follows, and the kernel's half of the rings
 	script  map[uint64]Fate
+	next    uint32 // the TX consumer, which txWords.Consumer may not tell yet
+	known   uint32 // the TX producer as last looked at
 	seq     uint64 // descriptors consumed so far
 	errnos  []syscall.Errno
 	held    []uint64
@@ -111,7 +118,8 @@ func New(c Config) (*Kernel, error) {
 		return nil, fmt.Errorf("fake kernel: %w", err)
 	}
 	k := &Kernel{
-		umem: umem, onSend: c.OnSend, budget: c.Budget, maxHeld: c.MaxHeld,
+		umem: umem, onSend: c.OnSend, budget: c.Budget, maxHeld: c.MaxHeld, lazy: c.LazyConsumer,
+		next: c.Start, known: c.Start,
 		txWords: words(c.Start), cqWords: words(c.Start), fqWords: words(c.Start), rxWords: words(c.Start),
 		txDescs: make([]xdp.Desc, c.TxRing), cqAddrs: make([]uint64, c.CompletionRing), fqAddrs: make([]uint64,
 			c.FillRing),

@@ -55,8 +55,7 @@ func (k *Kernel) transmit() syscall.Errno {
 		return errno
 	}
 	for n := 0; ; n++ {
-		consumer := k.txWords.Consumer.Load()
-		if k.txWords.Producer.Load() == consumer {
+		if !k.peek() {
 			return 0
 		}
 		if n == k.budget {
@@ -65,11 +64,20 @@ func (k *Kernel) transmit() syscall.Errno {
 		if !k.completionRoom() || k.maxHeld > 0 && len(k.held) >= k.maxHeld {
 			return unix.EAGAIN
 		}
-		d := k.txDescs[consumer%uint32(len(k.txDescs))]
+		d := k.txDescs[k.next%uint32(len(k.txDescs))]
 		if errno, stop := k.one(d, k.fateOf(d)); stop {
 			return errno
 		}
 	}
+}
+
+// peek reports whether there is a descriptor to consume.
+func (k *Kernel) peek() bool {
+	if k.next == k.known || !k.lazy {
+		k.txWords.Consumer.Store(k.next)
+		k.known = k.txWords.Producer.Load()
+	}
+	return k.next != k.known
 }
 
 // fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would
@@ -112,7 +120,10 @@ func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
 		k.onSend(k.completed(d))
 	}
 	k.seq++
-	k.txWords.Consumer.Store(k.txWords.Consumer.Load() + 1)
+	k.next++
+	if !k.lazy {
+		k.txWords.Consumer.Store(k.next)
+	}
 	switch fate {
 	case Drop:
 		k.complete(d.Addr)
