@@ -79,7 +79,8 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.StringVarP(&f.output, "output", "o", "", "write the JSON document to this `file`, too")
 	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+bench.Schema+") instead of the tables")
-	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchEngineCommand(), a.benchPartCommand())
+	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchFootprintCommand(),
+		a.benchEngineCommand(), a.benchPartCommand())
 	return c
 }
 

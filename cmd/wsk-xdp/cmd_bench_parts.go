@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
@@ -25,6 +26,7 @@ import (
 
 // benchParts are the programs of the child processes of measurements. The task comes on standard input.
 var benchParts = map[string]func(stdin io.Reader, stdout io.Writer) error{
+	footprint.PartRest:  footprint.Rest,
 	latency.PartEcho:    latency.Echo,
 	latency.PartMeasure: latency.Measure,
 	receive.PartReceive: receive.Receive,

@@ -85,14 +85,19 @@ func Tree(pid int) []int {
 
 // PeakRSS is the most memory that the processes have had resident, in bytes. ru_maxrss would count what was there before
 // exec, too.
-func PeakRSS(pids []int) (bytes uint64) {
+func PeakRSS(pids []int) uint64 { return statusBytes(pids, "VmHWM:") }
+
+// RSS is the memory that the processes have resident now.
+func RSS(pids []int) uint64 { return statusBytes(pids, "VmRSS:") }
+
+func statusBytes(pids []int, key string) (bytes uint64) {
 	for _, pid := range pids {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			continue
 		}
 		for line := range strings.Lines(string(raw)) {
-			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			if rest, ok := strings.CutPrefix(line, key); ok {
 				if kib, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64); err == nil {
 					bytes += kib << 10
 				}

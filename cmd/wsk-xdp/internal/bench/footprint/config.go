@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package footprint
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Config says what to measure.
+type Config struct {
+	// Kinds are names, see [Kinds]; those of providers are measured with each number of Queues.
+	Kinds  []string
+	Queues []int
+	// Runs is the number of starts of each.
+	Runs int
+	// Settle is how long they rest before the CPU time of Idle is taken; Idle 0: it is not.
+	Settle, Idle time.Duration
+
+	// Child is the command line that starts a child; the name of the part is appended.
+	Child []string
+	// Progress is called for every start, from the calling goroutine. nil: not called.
+	Progress func(Progress)
+}
+
+// Defaults.
+const (
+	DefaultRuns   = 5
+	DefaultSettle = time.Second
+	DefaultIdle   = 5 * time.Second
+)
+
+// DefaultQueues are the numbers of queues.
+func DefaultQueues() []int { return []int{1, 64} }
+
+// Check reports everything that is wrong with a configuration.
+func (c *Config) Check() error {
+	errs := checkKinds(c.Kinds)
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for i, n := range c.Queues {
+		if n < 1 || n > 64 {
+			bad("%d queues is outside 1..64", n)
+		}
+		if slices.Contains(c.Queues[:i], n) {
+			bad("%d queues are given twice", n)
+		}
+	}
+	if len(c.Queues) == 0 {
+		bad("no number of queues")
+	}
+	if c.Runs < 1 || c.Runs > 1000 {
+		bad("%d runs is outside 1..1000", c.Runs)
+	}
+	if c.Settle < 0 || c.Settle > time.Minute {
+		bad("a rest of %v before is outside 0..1m", c.Settle)
+	}
+	if c.Idle < 0 || c.Idle > time.Hour {
+		bad("idle time of %v is outside 0..1h", c.Idle)
+	}
+	return errors.Join(errs...)
+}

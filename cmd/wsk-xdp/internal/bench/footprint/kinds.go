@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package footprint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/provider"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+)
+
+// Kinds are what can be measured.
+func Kinds() []string { return []string{kindProcess, kindUDP, kindSend, kindReceive} }
+
+const (
+	kindProcess = "process"
+	kindUDP     = "udp"
+	kindSend    = "send"
+	kindReceive = "receive"
+)
+
+// Summary describes a kind in a few words.
+func Summary(kind string) string {
+	return map[string]string{
+		kindProcess: "nothing but the process",
+		kindUDP:     "a bound net.UDPConn that has sent",
+		kindSend:    "a provider that sends over AF_XDP, with a bound socket that has sent",
+		kindReceive: "the same, and it receives over AF_XDP on every queue, by the event callback",
+	}[kind]
+}
+
+// many reports whether the kind depends on the number of queues.
+func many(kind string) bool { return kind == kindSend || kind == kindReceive }
+
+// opened is what a child has done and holds.
+type opened struct {
+	// Open is how long the datapath took to open, Bind its socket, First the first datagram from the send to its completion.
+	Open, Bind, First time.Duration
+	// At is CLOCK_MONOTONIC when the first datagram had completed.
+	At int64
+	// Queues and UMEM are AF_XDP sockets and the bytes of their chunks.
+	Queues int
+	UMEM   uint64
+}
+
+// monotonic is CLOCK_MONOTONIC, which is the same in every process.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return ts.Nano()
+}
+
+// sendTime bounds the wait for the first datagram.
+const sendTime = 10 * time.Second
+
+// open opens a kind, and returns what closes it.
+func open(t *task) (o opened, stop func() error, err error) {
+	switch t.Kind {
+	case kindProcess:
+		o.At = monotonic()
+		return o, func() error { return nil }, nil
+	case kindUDP:
+		return openUDP(t)
+	case kindSend, kindReceive:
+		return openProvider(t)
+	}
+	return o, nil, fmt.Errorf("kind %q is none of %s", t.Kind, strings.Join(Kinds(), ", "))
+}
+
+func openUDP(t *task) (o opened, stop func() error, err error) {
+	begin := time.Now()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(t.Local))
+	if err != nil {
+		return o, nil, err
+	}
+	o.Bind = time.Since(begin)
+	begin = time.Now()
+	if _, err := conn.WriteToUDPAddrPort(make([]byte, payload), t.Peer); err != nil {
+		return o, nil, errors.Join(err, conn.Close())
+	}
+	o.First, o.At = time.Since(begin), monotonic()
+	return o, conn.Close, nil
+}
+
+// payload is the bytes of the one datagram.
+const payload = 18
+
+func openProvider(t *task) (o opened, stop func() error, err error) {
+	options := datapath.Options{Interfaces: []string{t.Interface}, Queues: t.Queues}
+	if t.Kind == kindReceive {
+		options.Receive, options.Interfaces = options.Interfaces, nil
+	}
+	begin := time.Now()
+	p, err := provider.Open(options)
+	if err != nil {
+		return o, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	o.Open = time.Since(begin)
+	begin = time.Now()
+	socket, err := p.Socket(t.Local, func(any, uint32, *wsk.DatagramIndication) wsk.NTSTATUS { return wsk.STATUS_SUCCESS }, nil)
+	if err != nil {
+		return o, nil, err
+	}
+	o.Bind = time.Since(begin)
+	begin = time.Now()
+	if err := send(socket, t.Peer); err != nil {
+		return o, nil, err
+	}
+	o.First, o.At = time.Since(begin), monotonic()
+	for _, q := range p.Info().Queues {
+		o.Queues++
+		o.UMEM += uint64(q.Granted.TxChunks+q.Granted.RxChunks) * uint64(q.Granted.ChunkSize)
+	}
+	return o, p.Close, nil
+}
+
+func send(socket *wsk.Socket, to netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(context.Background(), sendTime)
+	defer cancel()
+	irp := wsk.AllocateIRP()
+	socket.SendTo(&wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, payload)), Length: payload}, 0, wsk.NewSockaddr(to), nil, irp)
+	if err := irp.Wait(ctx); err != nil {
+		return fmt.Errorf("first send: %w", err)
+	}
+	if err := irp.IoStatus.Status.Err(); err != nil {
+		return fmt.Errorf("first send: %w", err)
+	}
+	return nil
+}
+
+// checkKinds finds what is wrong with a list of kinds.
+func checkKinds(kinds []string) (errs []error) {
+	for i, kind := range kinds {
+		if !slices.Contains(Kinds(), kind) {
+			errs = append(errs, fmt.Errorf("kind %q is none of %s", kind, strings.Join(Kinds(), ", ")))
+		}
+		if slices.Contains(kinds[:i], kind) {
+			errs = append(errs, fmt.Errorf("kind %s is given twice", kind))
+		}
+	}
+	if len(kinds) == 0 {
+		errs = append(errs, errors.New("no kind"))
+	}
+	return errs
+}
