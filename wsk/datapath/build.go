@@ -50,28 +50,6 @@ func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
 	return true
 }
 
-// postSegments cuts a buffer into datagrams of UDP_SEND_MSG_SIZE bytes, whose identifications run on by one.
-func (q *queue) postSegments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
-	t := &op.Transport
-	plan, err := p.template.PlanSegments(n, int(op.Segment), p.mtu)
-	if err != nil {
-		t.Status = buildStatus(err)
-		return false
-	}
-	for ; t.Piece < plan.Count(); t.Piece++ {
-		if t.Piece == 0 {
-			t.ID = uint32(q.ipID)
-			q.ipID += uint16(plan.Count())
-		}
-		s := plan.At(t.Piece, uint16(t.ID))
-		if !q.putDatagram(op, p, s.PayloadOffset, s.PayloadLen, s.ID) {
-			return false
-		}
-		*built++
-	}
-	return true
-}
-
 // postFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
 // summed once before the first frame is built.
 func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
@@ -97,13 +75,14 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 		}
 		t.Sum = sum.State()
 	}
+	c := buf.Cursor(plan.At(t.Piece).PayloadOffset)
 	for ; t.Piece < plan.Count(); t.Piece++ {
 		fr := plan.At(t.Piece)
 		idx, mem, ok := q.takeChunk()
 		if !ok {
 			return false
 		}
-		if !gather(mem[fr.HeaderLen:fr.FrameLen()], buf, fr.PayloadOffset) {
+		if !gather(mem[fr.HeaderLen:fr.FrameLen()], &c) {
 			q.untakeChunk(idx)
 			t.Status = wsk.STATUS_INVALID_PARAMETER
 			return false
@@ -116,25 +95,47 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 
 // putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
 func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
-	if p.offload != 0 && p.offload == q.offload {
-		return q.putOffloaded(op, p, offset, n, id)
+	buf := &op.Bufs[op.Transport.Buf]
+	piece := buf.Piece(offset, n)
+	if piece == nil || p.offload != 0 {
+		c := buf.Cursor(offset)
+		return q.putFrom(op, p, &c, n, id)
 	}
 	idx, mem, ok := q.takeChunk()
 	if !ok {
 		return false
 	}
 	var sum frame.Sum
-	dst := mem[p.header : p.header+n]
-	buf := &op.Bufs[op.Transport.Buf]
-	if piece := buf.Piece(offset, n); piece != nil {
-		sum.CopyAdd(dst, piece)
-	} else if !gatherSum(dst, buf, offset, &sum) {
-		q.untakeChunk(idx)
-		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
-		return false
-	}
+	sum.CopyAdd(mem[p.header:p.header+n], piece)
 	q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
 	return true
+}
+
+// putFrom builds one unfragmented datagram from the next n payload bytes of a cursor, which stands still when there is no
+// chunk.
+func (q *queue) putFrom(op *wsk.SendOp, p *path, c *wsk.Cursor, n int, id uint16) bool {
+	idx, mem, ok := q.takeChunk()
+	if !ok {
+		return false
+	}
+	var sum frame.Sum
+	dst := mem[p.header : p.header+n]
+	offload := p.offload != 0 && p.offload == q.offload
+	if offload {
+		ok = gather(dst, c)
+	} else {
+		ok = gatherSum(dst, c, &sum)
+	}
+	switch {
+	case !ok:
+		q.untakeChunk(idx)
+		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
+	case offload:
+		q.publishRequest(op, idx, p.template.PutHeadersPartial(mem, n, id), p.request)
+	default:
+		q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
+	}
+	return ok
 }
 
 // takeChunk takes a chunk off the pool, at its next address.
@@ -159,7 +160,7 @@ func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
 func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
 	at, _ := q.tx.Reserve(1)
 	s := &q.slots[idx]
-	s.op, s.fate = op, wsk.STATUS_SUCCESS
+	s.op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
 	q.tx.Set(at, xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
 	op.Transport.Frames++
 	q.inflight++
@@ -181,8 +182,8 @@ func (q *queue) nextID() uint16 {
 }
 
 // gatherSum is gather with a checksum.
-func gatherSum(dst []byte, buf *wsk.Buf, offset int, sum *frame.Sum) bool {
-	for c := buf.Cursor(offset); len(dst) > 0; {
+func gatherSum(dst []byte, c *wsk.Cursor, sum *frame.Sum) bool {
+	for len(dst) > 0 {
 		piece := c.Next(len(dst))
 		if len(piece) == 0 {
 			return false
@@ -193,10 +194,10 @@ func gatherSum(dst []byte, buf *wsk.Buf, offset int, sum *frame.Sum) bool {
 	return true
 }
 
-// gather copies payload from offset on into dst, and reports whether there was enough of it: a client that
-// changes its MDL chain while it is lent out must not get beyond its own datagram.
-func gather(dst []byte, buf *wsk.Buf, offset int) bool {
-	for c := buf.Cursor(offset); len(dst) > 0; {
+// gather copies payload into dst, and reports whether there was enough of it: a client that changes its MDL chain while
+// it is lent out must not get beyond its own datagram.
+func gather(dst []byte, c *wsk.Cursor) bool {
+	for len(dst) > 0 {
 		piece := c.Next(len(dst))
 		if len(piece) == 0 {
 			return false

@@ -97,22 +97,6 @@ func (q *queue) promote(key proofKey, grant uint32) {
 	}
 }
 
-// putOffloaded is putDatagram for a socket that completes the checksum. mu is held.
-func (q *queue) putOffloaded(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
-	idx, mem, ok := q.takeChunk()
-	if !ok {
-		return false
-	}
-	buf := &op.Bufs[op.Transport.Buf]
-	if !gather(mem[p.header:p.header+n], buf, offset) {
-		q.untakeChunk(idx)
-		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
-		return false
-	}
-	q.publishRequest(op, idx, p.template.PutHeadersPartial(mem, n, id), p.request)
-	return true
-}
-
 // publishRequest is publish with metadata in front of the frame.
 func (q *queue) publishRequest(op *wsk.SendOp, idx uint32, frameLen int, r xdp.ChecksumRequest) {
 	r.Put((*[xdp.TxMetadataLen]byte)(q.umem.Chunk(q.slots[idx].addr - xdp.TxMetadataLen)))
