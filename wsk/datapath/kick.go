@@ -99,10 +99,14 @@ func (q *queue) kick() (moved bool) {
 	}
 	switch xdp.ClassifyKick(errno) {
 	case xdp.KickDone:
-		if after != published && after != before {
+		if after == published {
+			break
+		}
+		if after = q.consumed(); after != published && after != before {
 			q.checkInvalid(after)
 		}
 	case xdp.KickDropped:
+		after = q.consumed()
 		q.pin(after-1, q.dropStatus())
 	case xdp.KickLimited:
 	case xdp.KickLinkDown:
@@ -110,6 +114,7 @@ func (q *queue) kick() (moved bool) {
 	case xdp.KickGone:
 		q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
 	case xdp.KickBadDescriptor:
+		after = q.refused()
 		if q.metadataRefused(after) {
 			q.breakdown("the kernel refuses TX metadata: "+errno.Error(), wsk.STATUS_IO_TIMEOUT)
 			break
@@ -122,17 +127,61 @@ func (q *queue) kick() (moved bool) {
 	return after != before
 }
 
+// consumed is the index of the first descriptor that the kernel has not consumed, by its own word and by the completions that
+// are there: a frame that was dropped is among them, and nothing behind it can be. Kernels before 6.17, and 6.18 after a kick
+// that sent nothing, give their word late (see xdp.TxRing.Completed). kickMu is held.
+func (q *queue) consumed() uint32 {
+	first, n := q.cq.Peek(uint32(q.cq.Size()))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range n {
+		if s := q.slotOf(q.cq.At(first + i)); s != nil {
+			q.tx.Completed(s.at)
+		}
+	}
+	return q.tx.Consumer()
+}
+
+// refused is the index of the descriptor that the kernel has just refused with EINVAL. Some kernels put its address on the
+// completion ring each time they do, as if it had been sent: so they are asked again, and what then comes is that and nothing
+// else. kickMu is held.
+func (q *queue) refused() uint32 {
+	_, before := q.cq.Peek(uint32(q.cq.Size()))
+	q.sock.Kick()
+	first, after := q.cq.Peek(uint32(q.cq.Size()))
+	if after == before {
+		return q.consumed()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.slotOf(q.cq.At(first + after - 1))
+	if s == nil {
+		return q.tx.Consumer()
+	}
+	q.tx.Completed(s.at - 1)
+	return s.at
+}
+
+// slotOf is the slot of a frame under way by the address that was posted, nil if that names none. mu is held.
+func (q *queue) slotOf(addr uint64) *slot {
+	chunk, ok := q.umem.Index(addr)
+	if !ok || chunk >= len(q.slots) || q.slots[chunk].op == nil || q.slots[chunk].addr != addr {
+		return nil
+	}
+	return &q.slots[chunk]
+}
+
 // pin records the fate of the frame whose descriptor is at idx: its completion, when it comes, is a failure.
 func (q *queue) pin(idx uint32, fate wsk.NTSTATUS) {
 	d := q.tx.At(idx)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	chunk, ok := q.umem.Index(d.Addr)
-	if !ok || q.slots[chunk].op == nil || q.slots[chunk].addr != d.Addr {
+	s := q.slotOf(d.Addr)
+	if s == nil {
 		q.stats.unpinned++
 		return
 	}
-	q.slots[chunk].fate = fate
+	s.fate = fate
 	q.stats.dropped++
 }
 
@@ -176,6 +225,7 @@ func (q *queue) harvest() int {
 	for _, addr := range q.batch[:n] {
 		q.complete(addr, &done)
 	}
+	q.tx.Completed(q.newest) // before refill: some kernels do not tell that there is room
 	q.refill()
 	q.mu.Unlock()
 	q.done.add(&done)
@@ -192,6 +242,9 @@ func (q *queue) complete(addr uint64, done *opList) {
 	s := &q.slots[chunk]
 	op, fate := s.op, s.fate
 	s.op, s.fate = nil, wsk.STATUS_SUCCESS
+	if int32(s.at-q.newest) > 0 {
+		q.newest = s.at
+	}
 	q.free = append(q.free, uint32(chunk))
 	q.inflight--
 	q.stats.completed++

@@ -43,6 +43,7 @@ type queue struct {
 	free        []uint32 // LIFO, so that a hot chunk is used again first
 	waiting     opList   // accepted, not yet (or not wholly) in the ring
 	inflight    int      // chunks with the kernel, or about to be
+	newest      uint32   // the last descriptor, in the order of the ring, that came back
 	unpublished uint32   // descriptors in the ring that the kernel has not been told of
 	offload     uint32   // the grant of the socket, see prover
 	state       queueState
@@ -75,6 +76,7 @@ type queue struct {
 type slot struct {
 	op   *wsk.SendOp
 	addr uint64
+	at   uint32       // its descriptor in the TX ring
 	fate wsk.NTSTATUS // set when the kernel said that it dropped this frame
 }
 
@@ -135,6 +137,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 		q.free = append(q.free, uint32(i))
 	}
 	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
+	q.newest = q.tx.Producer() - 1
 	q.offload = q.prover.adopt(sock.Granted())
 	q.state, q.out = queueUp, false
 	q.zeroCopy = sock.Granted().Mode == xdp.ModeZeroCopy
