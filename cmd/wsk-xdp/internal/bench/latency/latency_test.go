@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// The test binary is also the children of a run.
+func TestMain(m *testing.M) {
+	parts := map[string]func(io.Reader, io.Writer) error{PartEcho: Echo, PartMeasure: Measure}
+	if len(os.Args) == 3 && os.Args[1] == "child" && parts[os.Args[2]] != nil {
+		if err := parts[os.Args[2]](os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	testenv.Main(m)
+}
+
+// limit bounds a test; the machine may be busy.
+const limit = 2 * time.Minute
+
+// quick is a configuration of short runs.
+func quick(t *testing.T) Config {
+	t.Helper()
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Measures: Measures(), Engines: Engines(), Size: DefaultSize, Runs: 1, Duration: 100 * time.Millisecond,
+		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, Child: []string{self, "child"},
+	}
+}
+
+// TestEveryMeasure runs every engine for a tenth of a second, in two rounds, and looks whether what must be ordered is.
+func TestEveryMeasure(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Runs = 2
+	var went []string
+	c.Progress = func(p Progress) { went = append(went, p.Measure+" "+p.Engine) }
+	r, err := Run(testenv.Context(t, limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got, order []string
+	for _, measure := range Measures() {
+		var some []string
+		for _, e := range engines {
+			if e.measures(measure) {
+				some = append(some, measure+" "+e.name)
+			}
+		}
+		want = append(want, some...)
+		order = append(order, some...)
+		slices.Reverse(some)
+		order = append(order, some...)
+	}
+	for _, res := range r.Latency {
+		got = append(got, res.Measure+" "+res.Engine)
+		if res.Runs != 2 || res.Samples == 0 || res.FrameBytes != 64 || res.P50 <= 0 {
+			t.Errorf("%+v", res)
+		}
+		if !slices.IsSorted([]int64{res.P50Min, res.P50, res.P50Max}) || !slices.IsSorted([]int64{res.P50, res.P90, res.P99, res.P999, res.Max}) {
+			t.Errorf("out of order: %+v", res)
+		}
+		if (res.Measure != tail) != (res.RatioP50 != nil) || res.Engine == Reference && *res.RatioP50 != 1 {
+			t.Errorf("ratio of %+v", res)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(order, went); diff != "" {
+		t.Errorf("order of the runs (-want +got):\n%s", diff)
+	}
+	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
+		t.Errorf("processes left behind: %v", tree[1:])
+	}
+}
+
+// TestPause: there are as many samples as pauses fit, and no more, and they count round trips alone.
+func TestPause(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Measures, c.Interval, c.Duration = []string{roundTrip}, 20*time.Millisecond, 300*time.Millisecond
+	r, err := Run(testenv.Context(t, limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range r.Latency {
+		if most := uint64(c.Duration/c.Interval) + 1; res.Samples > most {
+			t.Errorf("%s: %d samples with a pause of %v in %v", res.Engine, res.Samples, c.Interval, c.Duration)
+		}
+	}
+}
+
+// TestLostReplies: datagrams that nobody answers are counted as lost, enter no times, and the run ends all the same.
+func TestLostReplies(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{Neighbours: testenv.Static, NoIPv6: true})
+	peer := netip.AddrPortFrom(lab.B.IPv4(), port)
+	testenv.NewUDPReceiverT(t, lab.B.NS, peer, testenv.UDPReceiverOptions{CountOnly: true})
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			task := &task{
+				Engine: e.name, Busy: e.busy, BusyPoll: DefaultBusyPoll, Measure: roundTrip, Interface: lab.A.If.Name(), Payload: 18,
+				Local: netip.AddrPortFrom(lab.A.IPv4(), port), Peer: peer,
+			}
+			var g pinger
+			err := lab.A.NS.Do(func() (err error) {
+				g, err = e.ping(task)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := newMeter(0, giveUp)
+			if err := g.run(task, m); err != nil {
+				t.Error(err)
+			}
+			if err := g.close(); err != nil {
+				t.Error(err)
+			}
+			if p := m.percentiles(); p.Samples != 0 || p.Lost == 0 {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+// TestMeter leaves the warm-up out and keeps three digits.
+func TestMeter(t *testing.T) {
+	m := newMeter(time.Hour, time.Hour)
+	now := time.Now()
+	m.record(now, now.Add(time.Millisecond)) // within the warm-up
+	m.lose()
+	begin := m.from
+	for i := range 1000 {
+		m.record(begin.Add(-time.Second), begin.Add(-time.Second+time.Duration(i+1)*time.Microsecond)) // likewise
+		m.record(begin, begin.Add(time.Duration(i+1)*time.Microsecond))
+	}
+	p := m.percentiles()
+	if p.Samples != 1000 || p.Lost != 0 {
+		t.Errorf("%+v", p)
+	}
+	for _, tc := range []struct{ got, want int64 }{{p.P50, 500e3}, {p.P90, 900e3}, {p.P99, 990e3}, {p.P999, 999e3}, {p.Max, 1000e3}} {
+		if diff := tc.got - tc.want; diff < -tc.want/500 || diff > tc.want/500 {
+			t.Errorf("percentile %d, want %d", tc.got, tc.want)
+		}
+	}
+	if m.over(m.until) || !m.over(m.until.Add(1)) {
+		t.Error("over too early or too late")
+	}
+}
+
+// TestRatioIsOfRounds: the machine halves its speed in the second round, which changes no ratio.
+func TestRatioIsOfRounds(t *testing.T) {
+	with := func(p50 ...int64) *contestant {
+		who := &contestant{}
+		for _, v := range p50 {
+			if v == 0 {
+				who.runs = append(who.runs, nil)
+				continue
+			}
+			who.runs = append(who.runs, &figures{percentiles: percentiles{P50: v}})
+		}
+		return who
+	}
+	if r := ratio(with(10, 20, 10), with(20, 40, 20), p50of); r == nil || *r != 0.5 {
+		t.Errorf("ratio %v", r)
+	}
+	if r := ratio(with(10, 0), with(20, 40), p50of); r == nil || *r != 0.5 {
+		t.Errorf("ratio with a failed run %v", r)
+	}
+	if r := ratio(with(0), with(20), p50of); r != nil {
+		t.Errorf("ratio of nothing %v", *r)
+	}
+}
+
+// TestInterruptedRun gives everything back.
+func TestInterruptedRun(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Duration = time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := Run(ctx, c); err == nil {
+		t.Error("no error")
+	}
+	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
+		t.Errorf("processes left behind: %v", tree[1:])
+	}
+}
+
+func TestCheck(t *testing.T) {
+	good := quick(t)
+	if err := good.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(*Config){
+		`engine "x" is none of`:     func(c *Config) { c.Engines = []string{"x"} },
+		"engine udp is given twice": func(c *Config) { c.Engines = []string{"udp", "udp"} },
+		"no engine":                 func(c *Config) { c.Engines = nil },
+		`measure "x" is none of`:    func(c *Config) { c.Measures = []string{"x"} },
+		"no measure":                func(c *Config) { c.Measures = nil },
+		"size 53":                   func(c *Config) { c.Size = 53 },
+		"outside 64..1518":          func(c *Config) { c.Size = 1519 },
+		"0 runs":                    func(c *Config) { c.Runs = 0 },
+		"duration 1ms":              func(c *Config) { c.Duration = time.Millisecond },
+		"warm-up -1ns":              func(c *Config) { c.Warmup = -1 },
+		"interval -1ns":             func(c *Config) { c.Interval = -1 },
+		"busy polling of 1ns":       func(c *Config) { c.BusyPoll = 1 },
+	} {
+		c := good
+		spoil(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// TestDocument holds the keys of the JSON document to what was published.
+func TestDocument(t *testing.T) {
+	c := quick(t)
+	one := &contestant{measure: roundTrip, engine: find(Reference), runs: []*figures{{percentiles: percentiles{Samples: 2, P50: 5, Max: 7}}, nil}}
+	raw, err := json.Marshal(newReport(&c, []*contestant{one}, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Schema  string           `json:"schema"`
+		Latency []map[string]any `json:"latency"`
+		Granted map[string]any   `json:"granted"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Schema != Schema || len(doc.Latency) != 1 {
+		t.Fatalf("%s", raw)
+	}
+	var keys []string
+	for key := range doc.Latency[0] {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	want := strings.Fields("cores engine frame_bytes lost max_ns measure p50_max_ns p50_min_ns p50_ns p90_ns p999_ns p99_ns ratio_p50 ratio_p99 runs samples")
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if doc.Latency[0]["runs"] != 1.0 || doc.Latency[0]["p50_ns"] != 5.0 || doc.Latency[0]["max_ns"] != 7.0 || doc.Latency[0]["ratio_p50"] != 1.0 {
+		t.Errorf("%v", doc.Latency[0])
+	}
+}
