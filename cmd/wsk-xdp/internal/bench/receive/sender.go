@@ -76,7 +76,9 @@ func Send(stdin io.Reader, stdout io.Writer) error {
 	if err := out.Encode(event{Event: eventReady}); err != nil {
 		return err
 	}
+	stopped := make(chan struct{})
 	go func() {
+		defer close(stopped)
 		<-end
 		_ = state.Put(uint32(0), pace{Stop: 1}) // what is left of the call is dropped, quickly
 	}()
@@ -86,7 +88,7 @@ func Send(stdin io.Reader, stdout io.Writer) error {
 			return fmt.Errorf("send live frames: %w", err)
 		}
 		select {
-		case <-end:
+		case <-stopped:
 			return out.Encode(event{Event: eventDone})
 		default:
 		}
