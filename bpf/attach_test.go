@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -188,9 +189,12 @@ func TestInvalidArguments(t *testing.T) {
 // foreign puts another's program on the interface: by a link, or as ip link set xdp does, which lives until it is taken off.
 func foreign(t *testing.T, h *testenv.Host, name string, generic, byLink bool) uint32 {
 	t.Helper()
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: ebpf.XDP, License: "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()}})
-	must(t, err)
+	var prog *ebpf.Program
+	must(t, memlock.Lift(func() (err error) {
+		prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: ebpf.XDP, License: "GPL",
+			Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()}})
+		return err
+	}))
 	t.Cleanup(func() { prog.Close() })
 	must(t, h.NS.Do(func() error {
 		if !byLink {

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -115,8 +116,11 @@ func run(t testing.TB, p *Program, frame []byte, ctx *xdpContext) Reason {
 		ctx.DataEnd = uint32(len(in))
 		opts.Context = ctx
 	}
-	verdict, err := p.prog.Run(&opts)
-	must(t, err)
+	var verdict uint32
+	must(t, memlock.Lift(func() (err error) { // the library tries for itself whether a program can be run
+		verdict, err = p.prog.Run(&opts)
+		return err
+	}))
 	after, err := p.Counters()
 	must(t, err)
 	if !bytes.Equal(opts.DataOut, frame) {

@@ -41,14 +41,20 @@ func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 	return errno, true
 }
 
-// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT). Needed after filling
-// when FillRing.NeedWakeup. It returns the bare errno; EAGAIN is no failure here. EBADF after Close. Safe for
-// concurrent use.
+// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT), or poll before Linux 5.11, which has
+// no receiving call for these sockets. Needed after filling when FillRing.NeedWakeup, which copy mode never says. It returns the
+// bare errno; EAGAIN is no failure here. EBADF after Close. Safe for concurrent use.
 func (s *Socket) WakeRX() syscall.Errno {
 	if !s.guard.enter() {
 		return unix.EBADF
 	}
 	errno := recvWakeup(s.RXFD())
+	if errno == unix.EOPNOTSUPP {
+		errno = 0
+		if s.granted.Mode == ModeZeroCopy { // else poll would transmit, and there is nothing to wake
+			errno = pollWakeup(s.RXFD())
+		}
+	}
 	s.guard.leave()
 	s.counters.rxWakeups.Add(1)
 	return errno
@@ -60,6 +66,14 @@ func (s *Socket) WakeRX() syscall.Errno {
 // why the default budget is small.
 func sendWakeup(fd int) syscall.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+	return errno
+}
+
+// pollWakeup looks without waiting: the look itself is what wakes the driver.
+func pollWakeup(fd int) syscall.Errno {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	_, err := unix.Poll(fds, 0)
+	errno, _ := err.(syscall.Errno)
 	return errno
 }
 

@@ -35,10 +35,10 @@ func low(t *testing.T) unix.Rlimit {
 			t.Error(err)
 		}
 	})
-	if old.Max < 128<<10 {
+	if old.Max < 32<<10 {
 		t.Fatalf("the hard limit is %d", old.Max)
 	}
-	want := unix.Rlimit{Cur: 64 << 10, Max: old.Max}
+	want := unix.Rlimit{Cur: 16 << 10, Max: old.Max}
 	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &want); err != nil {
 		t.Fatal(err)
 	}
