@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every goal does its own set-up and needs Go and gcc, nothing else. `make` lists them.
+# Every goal does its own set-up and needs Go and gcc, nothing else; those with guests need apt too. `make` lists them.
 
 GO      ?= go
 BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet lint generated bench fuzz soak clean
+.PHONY: help build demo test check fmt vet lint generated bench fuzz soak test-vm test-vm-full clean
 
 help: ## list the goals
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/wsk-xdp, a static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/wsk-xdp
@@ -45,6 +45,12 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 
 soak: ## the storm tests again and again for SOAK (default 10m)
 	@scripts/soak.sh $${SOAK:-10m}
+
+test-vm: ## tests in guests with kernels from 5.10 on and with NICs that do zero-copy; under 20 minutes, QEMU is fetched
+	@GO='$(GO)' scripts/vm/suite $(VM_FLAGS)
+
+test-vm-full: ## all of it: every package on every kernel, every NIC on every kernel; two hours or so
+	@GO='$(GO)' scripts/vm/suite -full $(VM_FLAGS)
 
 clean: ## remove what was built here
 	@rm -rf bin

@@ -66,20 +66,26 @@ func (m *Machine) Run(s Setup, commands []job.Command) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	var r *Result
-	for attempt := 1; attempt <= 2; attempt++ {
+	return m.attempts(func() (*Result, error) {
 		j := &job.Job{Nonce: rand.Text(), Env: m.Env, NICs: s.NICs, Commands: commands}
 		g := &guest{machine: m, setup: s, job: j, work: work, image: image}
-		if r, err = g.run(); err != nil {
+		return g.run()
+	})
+}
+
+// attempts calls boot again, once, if there was never a guest. What happened to one that was ready stands.
+func (m *Machine) attempts(boot func() (*Result, error)) (*Result, error) {
+	for attempt := 1; ; attempt++ {
+		r, err := boot()
+		if err != nil {
 			return nil, err
 		}
 		r.Attempts = attempt
-		if r.State != NeverReady {
-			break
+		if r.State != NeverReady || attempt == 2 {
+			return r, nil
 		}
-		m.logf("guest was never ready (%s), attempt %d", r.Reason, attempt)
+		m.logf("guest was never ready: %s; trying once more", r.Reason)
 	}
-	return r, nil
 }
 
 func (m *Machine) logf(format string, args ...any) {
