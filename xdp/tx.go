@@ -37,6 +37,17 @@ func (r *TxRing) Reserve(n uint32) (first, granted uint32) { return r.reserve(n)
 // Set writes the descriptor of a reserved slot.
 func (r *TxRing) Set(idx uint32, d Desc) { r.descs[idx&r.mask] = d }
 
+// Put is Reserve and Set for one slot, whose index it returns. It reports false when there is none.
+func (r *TxRing) Put(d Desc) (idx uint32, ok bool) {
+	idx = r.next
+	if idx-r.seen >= r.limit && r.refresh() == 0 {
+		return 0, false
+	}
+	r.next = idx + 1
+	r.descs[idx&r.mask] = d
+	return idx, true
+}
+
 // Submit publishes the n oldest reserved slots; their chunks belong to the kernel from here on. Submitting more than
 // was reserved panics.
 func (r *TxRing) Submit(n uint32) { r.submit(n) }

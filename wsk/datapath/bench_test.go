@@ -25,9 +25,23 @@ type pump struct {
 	back wsk.CompletionRoutine
 }
 
+// pumpIRP is busy while used is ahead of back.
 type pumpIRP struct {
 	wsk.IRP
-	busy atomic.Bool
+	used uint32
+	back atomic.Uint32
+}
+
+func (irp *pumpIRP) busy() bool { return irp.back.Load() != irp.used }
+
+// ready waits until the IRP is back, and makes it fit for another use.
+func (irp *pumpIRP) ready(back wsk.CompletionRoutine) {
+	for irp.busy() {
+		runtime.Gosched()
+	}
+	irp.used++
+	irp.Reuse(wsk.STATUS_SUCCESS)
+	irp.SetCompletionRoutine(back, irp, true, true, true)
 }
 
 func newPump(s *wsk.Socket, size int, to wsk.SOCKADDR, window int) *pump {
@@ -35,26 +49,22 @@ func newPump(s *wsk.Socket, size int, to wsk.SOCKADDR, window int) *pump {
 }
 
 func pumpRoutine(_ *wsk.IRP, context any) wsk.NTSTATUS {
-	context.(*pumpIRP).busy.Store(false)
+	irp := context.(*pumpIRP)
+	irp.back.Store(irp.used)
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
 func (p *pump) send() {
 	irp := &p.irps[p.sent%len(p.irps)]
 	p.sent++
-	for irp.busy.Load() {
-		runtime.Gosched()
-	}
-	irp.busy.Store(true)
-	irp.Reuse(wsk.STATUS_SUCCESS)
-	irp.SetCompletionRoutine(p.back, irp, true, true, true)
+	irp.ready(p.back)
 	p.s.SendTo(p.buf, 0, p.to, nil, &irp.IRP)
 }
 
 // drain waits for the last one.
 func (p *pump) drain() {
 	for i := range p.irps {
-		for p.irps[i].busy.Load() {
+		for p.irps[i].busy() {
 			runtime.Gosched()
 		}
 	}
@@ -172,12 +182,7 @@ func BenchmarkSendMessages(b *testing.B) {
 			sent := 0
 			for b.Loop() {
 				if sent%batch == 0 {
-					for irp.busy.Load() {
-						runtime.Gosched()
-					}
-					irp.busy.Store(true)
-					irp.Reuse(wsk.STATUS_SUCCESS)
-					irp.SetCompletionRoutine(pumpRoutine, irp, true, true, true)
+					irp.ready(pumpRoutine)
 					s.SendMessages(&nodes[0], 0, to, nil, &irp.IRP)
 				}
 				sent++

@@ -5,7 +5,6 @@ package datapath
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -48,12 +47,7 @@ func BenchmarkSendSegments(b *testing.B) {
 				sent := 0
 				for b.Loop() {
 					if sent%count == 0 {
-						for irp.busy.Load() {
-							runtime.Gosched()
-						}
-						irp.busy.Store(true)
-						irp.Reuse(wsk.STATUS_SUCCESS)
-						irp.SetCompletionRoutine(pumpRoutine, irp, true, true, true)
+						irp.ready(pumpRoutine)
 						s.SendTo(buf, 0, to, control, &irp.IRP)
 					}
 					sent++

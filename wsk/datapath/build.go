@@ -147,8 +147,7 @@ func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
 	idx = q.free[last]
 	q.free = q.free[:last]
 	s := &q.slots[idx]
-	base := q.umem.Addr(int(idx))
-	s.addr = base + (s.addr-base+generationStep)%generationRoom
+	s.addr = s.base + (s.addr-s.base+generationStep)%generationRoom
 	return idx, q.umem.Chunk(s.addr), true
 }
 
@@ -158,10 +157,9 @@ func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
 // publish puts a finished frame into the ring; publishLocked makes it visible. The ring has more entries than there are chunks,
 // so there is room whenever there was a chunk. It returns the slot of the ring.
 func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
-	at, _ := q.tx.Reserve(1)
 	s := &q.slots[idx]
+	at, _ := q.tx.Put(xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
 	s.op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
-	q.tx.Set(at, xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
 	op.Transport.Frames++
 	q.inflight++
 	q.stats.submitted++

@@ -99,6 +99,8 @@ type Datapath struct {
 	// done completes what never reached a queue.
 	done completions
 
+	tails tailWatcher
+
 	newWaiter   func(xdp.Queue) (rxWaiter, error)
 	copies      copies
 	recvBatches recvPool
@@ -156,6 +158,7 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 		endpoints: make(map[*endpoint]struct{}), held: make(bindTable)}
 	dp.newWaiter = dp.pollWaiter
 	dp.watchers.init()
+	dp.tails.init()
 	dp.ctx, dp.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -105,14 +105,6 @@ func newFakeDatapath(tb testing.TB, config xdptest.Config, opts Options) (*Datap
 	return dp, kernels
 }
 
-// eachCursor runs a test over a kernel that tells at once what it has consumed, and over one that tells late, as all before
-// 6.17 do.
-func eachCursor(t *testing.T, config xdptest.Config, run func(t *testing.T, config xdptest.Config)) {
-	t.Run("exact cursor", func(t *testing.T) { run(t, config) })
-	config.LazyConsumer = true
-	t.Run("late cursor", func(t *testing.T) { run(t, config) })
-}
-
 // carrierOn makes the fake device have a carrier: there is no driver to ask.
 func carrierOn(dp *Datapath) {
 	d := dp.knownDevice(1)
@@ -144,10 +136,6 @@ func sendAll(s *wsk.Socket, to wsk.SOCKADDR, n int) []*wsk.IRP {
 // TestMisbehavingKernel goes through what a kernel can do with a descriptor, in the middle of a burst.
 // design.md §3; invariants I1, I4.
 func TestMisbehavingKernel(t *testing.T) {
-	eachCursor(t, xdptest.Config{Budget: -1}, testMisbehavingKernel)
-}
-
-func testMisbehavingKernel(t *testing.T, config xdptest.Config) {
 	const n, at = 20, 7
 	for _, tc := range []struct {
 		name   string
@@ -165,7 +153,7 @@ func testMisbehavingKernel(t *testing.T, config xdptest.Config) {
 		{"refused for ever", xdptest.Wedge, wsk.STATUS_INTERNAL_ERROR, wsk.STATUS_SUCCESS, true, func(q QueueInfo) bool { return q.Rebuilds == 1 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dp, kernels := newFakeDatapath(t, config, Options{StallTimeout: 50 * time.Millisecond, Logger: testLogger(t)})
+			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{StallTimeout: 50 * time.Millisecond, Logger: testLogger(t)})
 			c := newClient(t, dp)
 			s := c.socket("0.0.0.0:0")
 			to := warm(t, s)
@@ -200,11 +188,7 @@ func testMisbehavingKernel(t *testing.T, config xdptest.Config) {
 // TestForeignCompletions posts addresses that name nothing under way: they are counted and believed by nobody.
 // Invariant I10.
 func TestForeignCompletions(t *testing.T) {
-	eachCursor(t, xdptest.Config{Budget: -1}, testForeignCompletions)
-}
-
-func testForeignCompletions(t *testing.T, config xdptest.Config) {
-	dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -239,11 +223,7 @@ func testForeignCompletions(t *testing.T, config xdptest.Config) {
 // TestLateCompletion holds a completion back until its chunk would be used again: an address of an earlier use of the chunk
 // does not complete the operation that uses it now.
 func TestLateCompletion(t *testing.T) {
-	eachCursor(t, xdptest.Config{TxChunks: 1, TxRing: 2, Budget: -1}, testLateCompletion)
-}
-
-func testLateCompletion(t *testing.T, config xdptest.Config) {
-	dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+	dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: 1, TxRing: 2, Budget: -1}, Options{Logger: testLogger(t)})
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -266,10 +246,8 @@ func testLateCompletion(t *testing.T, config xdptest.Config) {
 }
 
 // TestLinkDownFake: the state machine of a link without a kernel: kicks answer ENETDOWN, then work again.
-func TestLinkDownFake(t *testing.T) { eachCursor(t, xdptest.Config{Budget: -1}, testLinkDownFake) }
-
-func testLinkDownFake(t *testing.T, config xdptest.Config) {
-	dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+func TestLinkDownFake(t *testing.T) {
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -285,10 +263,8 @@ func testLinkDownFake(t *testing.T, config xdptest.Config) {
 }
 
 // TestDeviceGoneFake: ENXIO before netlink says anything.
-func TestDeviceGoneFake(t *testing.T) { eachCursor(t, xdptest.Config{Budget: -1}, testDeviceGoneFake) }
-
-func testDeviceGoneFake(t *testing.T, config xdptest.Config) {
-	dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+func TestDeviceGoneFake(t *testing.T) {
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -307,48 +283,10 @@ func testDeviceGoneFake(t *testing.T, config xdptest.Config) {
 	}
 }
 
-// TestDropsUnderLoad drops every third datagram of a burst that is larger than the pool and the budget: each IRP ends with the
-// fate of its own frame.
-func TestDropsUnderLoad(t *testing.T) {
-	eachCursor(t, xdptest.Config{TxChunks: 16, Budget: 5, Start: 0xffff_ff80}, func(t *testing.T, config xdptest.Config) {
-		dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
-		c := newClient(t, dp)
-		s := c.socket("0.0.0.0:0")
-		to := warm(t, s)
-		carrierOn(dp)
-		k := kernels.newest()
-		const n = 300
-		first := k.Consumed()
-		for i := uint64(0); i < n; i += 3 {
-			k.Plan(first+i, xdptest.Drop)
-		}
-		k.SetNeedWakeup(false) // so that the ring fills before anything leaves
-		irps := sendAll(s, to, n-1)
-		k.SetNeedWakeup(true)
-		irps = append(irps, sendAll(s, to, 1)...)
-		for i, irp := range irps {
-			want := wsk.STATUS_SUCCESS
-			if i%3 == 0 {
-				want = wsk.STATUS_NETWORK_BUSY
-			}
-			if got := await(t, irp); got != want {
-				t.Errorf("datagram %d: %v, want %v", i, got, want)
-			}
-		}
-		if q := dp.Info().Queues[0]; q.Dropped != n/3 || q.Unpinned != 0 || q.Foreign != 0 || q.Rebuilds != 0 {
-			t.Errorf("%+v", q)
-		}
-	})
-}
-
 // TestTransientErrnos: none of them is anybody's failure.
 func TestTransientErrnos(t *testing.T) {
-	eachCursor(t, xdptest.Config{Budget: -1}, testTransientErrnos)
-}
-
-func testTransientErrnos(t *testing.T, config xdptest.Config) {
 	for _, errno := range []syscall.Errno{syscall.EAGAIN, syscall.ENOBUFS, syscall.EINTR, syscall.ENOMEM} {
-		dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+		dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 		c := newClient(t, dp)
 		s := c.socket("0.0.0.0:0")
 		to := warm(t, s)
@@ -359,11 +297,7 @@ func testTransientErrnos(t *testing.T, config xdptest.Config) {
 
 // TestCompleteOutOfOrder completes a window in random order, again and again over the wrap of the ring cursors.
 func TestCompleteOutOfOrder(t *testing.T) {
-	eachCursor(t, xdptest.Config{Start: 0xffff_ff00, Budget: 7}, testCompleteOutOfOrder)
-}
-
-func testCompleteOutOfOrder(t *testing.T, config xdptest.Config) {
-	dp, kernels := newFakeDatapath(t, config, Options{Logger: testLogger(t)})
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Start: 0xffff_ff00, Budget: 7}, Options{Logger: testLogger(t)})
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)

@@ -25,11 +25,10 @@ func (q *queue) drive() {
 		left := q.turn()
 		q.driving.Store(false)
 		if !q.poll.highGear() && q.loaded() {
-			q.poll.high.Store(true)
-			q.poll.wake()
+			q.tails.add(q)
 		}
-		if left && (!q.poll.highGear() || q.poll.dozing.Load()) {
-			q.poll.wake()
+		if left {
+			q.leave()
 		}
 		q.kickMu.Unlock()
 		if !q.again.Load() {
@@ -37,6 +36,16 @@ func (q *queue) drive() {
 		}
 	}
 	q.runDone()
+}
+
+// leave hands what a turn has left to whoever looks after the queue.
+func (q *queue) leave() {
+	switch {
+	case !q.poll.highGear():
+		q.poll.wake()
+	case q.tails.dozing.Load():
+		q.tails.wake()
+	}
 }
 
 // runDone runs completion routines, within a budget; the poller gets the rest. No lock is held.
@@ -216,15 +225,12 @@ func (q *queue) harvest() int {
 	if n == 0 {
 		return 0
 	}
-	for i := range n {
-		q.batch[i] = q.cq.At(first + i)
-	}
-	q.cq.Release(n)
 	var done opList
 	q.mu.Lock()
-	for _, addr := range q.batch[:n] {
-		q.complete(addr, &done)
+	for i := range n {
+		q.complete(q.cq.At(first+i), &done)
 	}
+	q.cq.Release(n)
 	q.tx.Completed(q.newest) // before refill: some kernels do not tell that there is room
 	q.refill()
 	q.mu.Unlock()

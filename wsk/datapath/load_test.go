@@ -15,8 +15,7 @@ func highGear(t *testing.T, dp *Datapath) *queue {
 	t.Helper()
 	var q *queue
 	dp.eachQueue(func(only *queue) { q = only })
-	q.poll.high.Store(true)
-	q.poll.wake()
+	dp.tails.add(q)
 	return q
 }
 
@@ -31,7 +30,7 @@ func TestTailLeaves(t *testing.T) {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	// Full bursts leave nothing behind, so the poller dozes; a tail then wakes it.
-	for q.poll.highGear() && !q.poll.dozing.Load() {
+	for q.poll.highGear() && !dp.tails.dozing.Load() {
 		for _, irp := range sendAll(s, to, loadBurst) {
 			mustSucceed(t, "a frame of a burst", await(t, irp))
 		}

@@ -13,11 +13,10 @@ import (
 // not empty at once, completion routines beyond a caller's budget. The kernel wakes nobody for the completion ring, so
 // while frames are under way it looks again and again, at growing intervals; otherwise it sleeps for good.
 type poller struct {
-	token  chan struct{}
-	high   atomic.Bool
-	dozing atomic.Bool
-	idle   atomic.Bool // asleep until the next wake
-	ended  atomic.Bool
+	token chan struct{}
+	high  atomic.Bool // set and cleared by the tail watcher
+	idle  atomic.Bool // asleep until the next wake
+	ended atomic.Bool
 }
 
 func (p *poller) init() { p.token = make(chan struct{}, 1) }
@@ -30,7 +29,7 @@ func (p *poller) wake() {
 	}
 }
 
-// highGear reports whether the poller looks after tails, so that a frame may wait for a burst.
+// highGear reports whether the tail watcher looks after the queue, so that a frame may wait for a burst.
 func (p *poller) highGear() bool { return p.high.Load() }
 
 // Intervals between looks while frames are under way. The first is what a device that completes by interrupt needs; the
@@ -49,9 +48,6 @@ func (q *queue) pollLoop() {
 	var watch stallWatch
 	interval := pollFirst
 	for {
-		if q.poll.highGear() {
-			q.watchTails()
-		}
 		before := q.completedCount()
 		state, left := q.pollOnce(&watch)
 		q.drainDone()
@@ -60,9 +56,9 @@ func (q *queue) pollLoop() {
 			q.poll.ended.Store(true)
 			q.drainDone()
 			return
-		case q.again.Load(), q.poll.highGear():
+		case q.again.Load():
 			continue
-		case !left:
+		case !left, state == queueUp && q.poll.highGear():
 			watch.reset()
 			q.poll.idle.Store(true)
 			<-q.poll.token

@@ -32,6 +32,7 @@ type queue struct {
 	reopen func() (xdp.Queue, error)
 	prover prover
 	poll   poller // read by every send, written when the gear changes
+	tails  *tailWatcher
 
 	_ [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
 
@@ -63,12 +64,15 @@ type queue struct {
 	out     bool // the socket is closed: rings and chunks are not to be touched
 	// zeroCopy is what the socket was granted; it decides what a kick means.
 	zeroCopy bool
-	batch    [harvestBatch]uint64
 	invalid  uint64 // the kernel's invalid descriptor counter when last looked at
 
 	_ [64]byte
 
 	done completions
+
+	_ [64]byte
+
+	tail tailState // the tail watcher's
 }
 
 // slot is what a chunk with the kernel carries. addr is the address that was posted, whose low bits change from one use of
@@ -76,6 +80,7 @@ type queue struct {
 type slot struct {
 	op   *wsk.SendOp
 	addr uint64
+	base uint64       // the lowest address of the chunk
 	at   uint32       // its descriptor in the TX ring
 	fate wsk.NTSTATUS // set when the kernel said that it dropped this frame
 }
@@ -116,7 +121,7 @@ func openQueue(d *device, id int) (*queue, error) {
 
 // newQueue makes a queue over a socket, or over what plays one in a test. Its poller is not started.
 func newQueue(d *device, id int, sock xdp.Queue) *queue {
-	q := &queue{dev: d, id: id, log: d.dp.log, ipID: uint16(rand.Uint32())}
+	q := &queue{dev: d, id: id, log: d.dp.log, tails: &d.dp.tails, ipID: uint16(rand.Uint32())}
 	q.poll.init()
 	q.adopt(sock)
 	return q
@@ -133,7 +138,11 @@ func (q *queue) adopt(sock xdp.Queue) {
 	}
 	q.free = q.free[:0]
 	for i := n - 1; i >= 0; i-- {
-		q.slots[i].op, q.slots[i].fate = nil, 0
+		s := &q.slots[i]
+		s.op, s.fate, s.base = nil, 0, q.umem.Addr(i)
+		if s.addr-s.base >= generationRoom {
+			s.addr = s.base // another UMEM, or the first
+		}
 		q.free = append(q.free, uint32(i))
 	}
 	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
@@ -159,8 +168,8 @@ func (q *queue) send(op *wsk.SendOp, f *flow, p *path) {
 	q.mu.Unlock()
 	if due {
 		q.drive()
-	} else if q.poll.dozing.Load() {
-		q.poll.wake()
+	} else if q.tails.dozing.Load() {
+		q.tails.wake()
 	}
 }
 

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// tailLook is how long the watcher sleeps between two looks. A look comes some 10 µs late in a guest, where it also
+	// costs as much of a processor, and a tail must not wait for more than 50.
+	tailLook = 30 * time.Microsecond
+	// tailSettle is how long nothing is added to a burst before it passes for a tail.
+	tailSettle = 2 * time.Microsecond
+	// After dozeAfter looks at nothing the watcher dozes until a sender leaves a frame behind.
+	dozeAfter = 50
+	dozeLook  = 5 * time.Millisecond
+)
+
+// tailWatcher looks every few microseconds whether a frame is waiting, in any queue in the high gear, for a burst that does
+// not fill. There is one for all queues, and a goroutine only while there is load: it keeps a processor of the
+// run-time's even while it sleeps, because to give that back and to get it again, as a system call does, makes threads
+// start and stop for each look, which costs the senders more than the look.
+type tailWatcher struct {
+	_      [64]byte
+	dozing atomic.Bool // read by every send that leaves a frame to a burst
+	token  chan struct{}
+	_      [64]byte
+
+	mu      sync.Mutex
+	queues  []*queue
+	running bool
+}
+
+func (w *tailWatcher) init() { w.token = make(chan struct{}, 1) }
+
+// add puts a queue into the high gear.
+func (w *tailWatcher) add(q *queue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Contains(w.queues, q) {
+		return
+	}
+	q.tail = tailState{began: time.Now(), mark: q.look().submitted}
+	q.poll.high.Store(true)
+	w.queues = append(slices.Clone(w.queues), q)
+	if !w.running {
+		w.running = true
+		q.dev.dp.goRun(w.run)
+	}
+	w.wake()
+}
+
+// remove puts a queue back into the low gear. Its poller serves whoever left a frame to a burst before, and who comes
+// later kicks.
+func (w *tailWatcher) remove(q *queue) {
+	w.mu.Lock()
+	w.queues = slices.DeleteFunc(slices.Clone(w.queues), func(other *queue) bool { return other == q })
+	q.poll.high.Store(false)
+	w.mu.Unlock()
+	q.poll.wake()
+}
+
+// wake ends a doze. It never blocks.
+func (w *tailWatcher) wake() {
+	select {
+	case w.token <- struct{}{}:
+	default:
+	}
+}
+
+// watched returns the queues in the high gear; with none the watcher has ended.
+func (w *tailWatcher) watched() []*queue {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = len(w.queues) != 0
+	return w.queues
+}
+
+func (w *tailWatcher) run() {
+	doze := time.NewTimer(dozeLook)
+	defer doze.Stop()
+	for {
+		queues := w.watched()
+		if len(queues) == 0 {
+			return
+		}
+		quiet := true
+		for _, q := range queues {
+			if !q.lookForTail() {
+				w.remove(q) // whoever adds it again has its state, too
+				continue
+			}
+			quiet = quiet && q.tail.empty >= dozeAfter
+		}
+		if quiet {
+			w.doze(queues, doze)
+			continue
+		}
+		runtime.Gosched() // to sleep is to keep the processor from others
+		nap(tailLook)
+	}
+}
+
+// doze sleeps until a sender leaves a frame to a burst or a completion to somebody else, or for dozeLook. The sender either
+// sees dozing set or has left its frame before the look here.
+func (w *tailWatcher) doze(queues []*queue, timer *time.Timer) {
+	w.dozing.Store(true)
+	defer w.dozing.Store(false)
+	for _, q := range queues {
+		// A drive in progress that leaves something to harvest sees dozing when it ends.
+		if now := q.look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
+			return
+		}
+	}
+	timer.Reset(dozeLook)
+	select {
+	case <-w.token:
+	case <-timer.C:
+	}
+}
+
+// tailLooks is what the watcher saw of a queue.
+type tailLooks struct {
+	submitted, completed uint64
+	unpublished          uint32
+	inflight             int
+	up                   bool
+}
+
+func (q *queue) look() tailLooks {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lookLocked()
+}
+
+func (q *queue) lookLocked() tailLooks {
+	return tailLooks{q.stats.submitted, q.stats.completed, q.unpublished, q.inflight, q.state == queueUp}
+}
+
+// stuck reports whether, since the last look, nothing has moved although something should.
+func (l tailLooks) stuck(last tailLooks) bool {
+	return l.submitted == last.submitted && l.completed == last.completed &&
+		(l.unpublished > 0 || l.inflight > int(l.unpublished))
+}
+
+// tailState is the watcher's memory of a queue in the high gear. It is the watcher's alone.
+type tailState struct {
+	last  tailLooks
+	moved bool // something went on at the last look
+	empty int  // looks in a row at which nothing was there to be left behind
+
+	// Since began: the frames submitted then, and the tails kicked.
+	began time.Time
+	mark  uint64
+	tails uint64
+}
+
+// lookForTail is one look at a queue in the high gear. It kicks a tail, and reports false when the load is over.
+//
+// It keeps away from what a sender writes as long as it can: each look at a line of its takes that line from it.
+func (q *queue) lookForTail() (loaded bool) {
+	t := &q.tail
+	due := time.Since(t.began) > 2*loadWindow
+	if q.driving.Load() && !due {
+		// Whoever kicks now does it for everything that is there.
+		t.moved = true
+		t.empty++
+		return true
+	}
+	now, ok := q.tryLook()
+	if !ok {
+		t.moved = true
+		return true
+	}
+	if !now.up {
+		return false
+	}
+	switch {
+	case q.driving.Load():
+		t.empty++
+	case !t.moved && now.stuck(t.last), now.unpublished > 0 && q.settled(now):
+		t.empty = 0
+		t.tails++
+		q.drive()
+	case now.unpublished > 0 || now.inflight > 0:
+		t.empty = 0
+	default:
+		t.empty++
+	}
+	t.last, t.moved = now, false
+	return !due || q.stillLoaded(now)
+}
+
+// tryLook is look unless somebody is building: to wait would make the sender wake this thread.
+func (q *queue) tryLook() (tailLooks, bool) {
+	if !q.mu.TryLock() {
+		return tailLooks{}, false
+	}
+	defer q.mu.Unlock()
+	return q.lookLocked(), true
+}
+
+// settled reports whether a burst in the making is none any more.
+func (q *queue) settled(before tailLooks) bool {
+	for began := time.Now(); time.Since(began) < tailSettle; {
+	}
+	now, ok := q.tryLook()
+	return ok && !q.driving.Load() && now.submitted == before.submitted && now.unpublished > 0
+}
+
+// stillLoaded is the balance over some milliseconds.
+func (q *queue) stillLoaded(now tailLooks) bool {
+	t := &q.tail
+	frames := now.submitted - t.mark
+	if t.tails*loadTails <= frames && frames >= loadFrames {
+		t.began, t.mark, t.tails = time.Now(), now.submitted, 0
+		return true
+	}
+	if t.tails*loadTails > frames {
+		q.kickMu.Lock()
+		q.meter.holdoff = time.Now().Add(loadHoldoff)
+		q.kickMu.Unlock()
+	}
+	return false
+}
