@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -269,7 +270,10 @@ func TestVerifierErrorIsKept(t *testing.T) {
 	spec, err := opts.spec()
 	must(t, err)
 	spec.Programs[wskxdpProgWskxdp].Instructions = asm.Instructions{asm.Return()}
-	_, err = loadSpec(spec, opts, false)
+	err = memlock.Lift(func() error {
+		_, err := loadSpec(spec, opts, false)
+		return err
+	})
 	var refused *ebpf.VerifierError
 	if !errors.As(err, &refused) || len(refused.Log) == 0 {
 		t.Errorf("%v: want an *ebpf.VerifierError with a log", err)

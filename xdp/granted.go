@@ -22,7 +22,8 @@ type Granted struct {
 	OffloadRefused error
 	// NeedWakeup is whether the rings' need-wakeup flags mean anything.
 	NeedWakeup bool
-	// TxBudget is how many frames one Kick transmits at most in copy mode; 32 where the kernel can't be told otherwise.
+	// TxBudget is how many frames one Kick transmits at most in copy mode; 32 where the kernel can't be told, and some of those
+	// transmit 16 (Linux 5.10).
 	TxBudget uint32
 	// SndBuf is the send buffer in bytes as the kernel accounts it, twice what was set.
 	SndBuf int

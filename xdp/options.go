@@ -110,7 +110,7 @@ type Options struct {
 	// DisableNeedWakeup binds without XDP_USE_NEED_WAKEUP: the driver polls on its own, and every burst is kicked.
 	DisableNeedWakeup bool
 	// TxBudget is how many frames one Kick may transmit in copy mode, 32 to TxRing (XDP_MAX_TX_SKB_BUDGET, Linux 6.17).
-	// Default: 64. On a kernel without the option it is 32 whatever is asked; Granted tells.
+	// Default: 64. On a kernel without the option it is 32 or 16 whatever is asked.
 	TxBudget uint32
 	// SndBuf is the socket's send buffer in bytes as SO_SNDBUF counts it before doubling. Default: enough for
 	// every TX chunk to be in flight. Without CAP_NET_ADMIN the kernel caps it at net.core.wmem_max.

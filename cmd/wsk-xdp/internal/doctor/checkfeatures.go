@@ -6,7 +6,7 @@ import "strings"
 
 // features says what this kernel has, each found by trying.
 func (c *checker) features() {
-	c.feature("WX-BUDGET-01", "XDP_MAX_TX_SKB_BUDGET", c.f.TxBudget, "32 frames per wake-up in copy mode, so more system calls at high rates")
+	c.feature("WX-BUDGET-01", "XDP_MAX_TX_SKB_BUDGET", c.f.TxBudget, "16 or 32 frames per wake-up in copy mode: more system calls at high rates")
 	c.feature("WX-METADATA-01", "TX metadata", c.f.Metadata, "no checksum offload and no transmit timestamps")
 	c.feature("WX-BUSYPOLL-01", "preferred busy polling", c.f.BusyPoll, "busy polling leaves the driver's interrupts on")
 	t := c.f.Trial
