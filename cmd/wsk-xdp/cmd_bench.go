@@ -36,16 +36,10 @@ func (a *app) benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Compare ways to send the same datagrams, counted where they arrive",
 		Long: lines("Sends the same UDP datagrams by several engines in turn, each in a process of its own, and counts them at the",
-			"receiver. Without --interface in a laboratory of its own, where an XDP program counts and drops them; nothing",
-			"outside of it is touched. Every round runs all engines, every other round in reverse order; ratios are taken within",
-			"a round. Needs root, or a user namespace: unshare -Urn wsk-xdp bench.",
-			"", "engines:", summaries(bench.Names(), bench.Summary),
-			"", "An --external program takes part in the same way. In its command {if} stands for the interface, {frame} for the",
-			"frame bytes without FCS, {duration} for the seconds it must last at least, {queues} and {cpu} (-1: none) for those.",
-			"It is stopped by SIGTERM. The laboratory is wsk0 02:00:00:00:0a:01 10.77.0.1/24 and, in the other namespace,",
-			"wsk1 02:00:00:00:0b:01 10.77.0.2/24, UDP port 9000, for programs that send ready-made frames."),
-		Example: lines("  sudo wsk-xdp bench",
-			"  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
+			"receiver. Without --interface in a laboratory of its own, where an XDP program counts and drops them. Every other",
+			"round goes in reverse order; ratios are taken within a round. Needs root, or a user namespace: unshare -Urn.",
+			"", "engines:", summaries(bench.DefaultEngines(), bench.Summary)),
+		Example: lines("  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
 			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'",
 			"  sudo wsk-xdp bench --interface eth1 --to 192.0.2.9:9000 --engines wsk-batch,gso"),
 		Args: cobra.NoArgs,
@@ -65,7 +59,7 @@ func (a *app) benchCommand() *cobra.Command {
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&f.config.Engines, "engines", bench.DefaultEngines(), "engines to compare")
-	fl.StringArrayVar(&f.externals, "external", nil, "another program's sender, as `name=command`; may be repeated")
+	fl.StringArrayVar(&f.externals, "external", nil, "another program's sender, as `name=command`; may be repeated; see docs/benchmarks.md")
 	fl.IntSliceVarP(&f.config.Sizes, "size", "s", []int{bench.DefaultSize}, "frame sizes with FCS, one comparison each")
 	fl.IntVar(&f.config.Queues, "queues", 1, "transmit queues, and goroutines that send")
 	fl.IntVar(&f.config.Destinations, "destinations", 1, "destination addresses in the laboratory, taken in turn")

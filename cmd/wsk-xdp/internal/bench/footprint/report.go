@@ -78,6 +78,14 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 	return r
 }
 
+// orNil is the result of a measurement: no report when nothing was measured.
+func (r *Report) orNil(err error) (*Report, error) {
+	if err != nil && len(r.Footprint) == 0 {
+		return nil, err
+	}
+	return r, err
+}
+
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	var t output.Table

@@ -48,7 +48,8 @@ const (
 	startTime = 30 * time.Second
 )
 
-// Run measures. Kinds that fail are named in the error; the report has what there is.
+// Run measures. Kinds that fail are named in the error; the report has what there is,
+// and is nil when that is nothing.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			err = errors.Join(err, fmt.Errorf("%s with %d queues: %w", who.kind, who.queues, who.err))
 		}
 	}
-	return newReport(&c, all, load), err
+	return newReport(&c, all, load).orNil(err)
 }
 
 // newLab is a veth pair with so many queues whose far end drops in XDP.

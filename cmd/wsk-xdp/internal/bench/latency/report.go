@@ -128,6 +128,14 @@ func (who *contestant) values(figure func(*figures) float64) []float64 {
 	return out
 }
 
+// orNil is the result of a measurement: no report when nothing was measured.
+func (r *Report) orNil(err error) (*Report, error) {
+	if err != nil && len(r.Latency) == 0 {
+		return nil, err
+	}
+	return r, err
+}
+
 // WriteTable writes the report for people, in microseconds.
 func (r *Report) WriteTable(w io.Writer) error {
 	last := ""

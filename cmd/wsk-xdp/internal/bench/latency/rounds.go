@@ -50,7 +50,8 @@ type figures struct {
 	cores float64 // CPU time per time, of both ends
 }
 
-// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is.
+// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is,
+// and is nil when that is nothing.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			}
 		}
 	}
-	return newReport(&c, all, load), errors.Join(errs...)
+	return newReport(&c, all, load).orNil(errors.Join(errs...))
 }
 
 // rounds measures one thing in a laboratory of its own.

@@ -124,6 +124,14 @@ func (who *contestant) values(figure func(*figures) float64) []float64 {
 	return out
 }
 
+// orNil is the result of a measurement: no report when nothing was measured.
+func (r *Report) orNil(err error) (*Report, error) {
+	if err != nil && len(r.Receive) == 0 {
+		return nil, err
+	}
+	return r, err
+}
+
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	var t *output.Table

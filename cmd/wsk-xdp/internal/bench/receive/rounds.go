@@ -51,7 +51,8 @@ type contestant struct {
 	err    error // the first failure
 }
 
-// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is.
+// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is,
+// and is nil when that is nothing.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			}
 		}
 	}
-	return newReport(&c, all, load), errors.Join(errs...)
+	return newReport(&c, all, load).orNil(errors.Join(errs...))
 }
 
 func (c *Config) rounds(ctx context.Context, lab *testenv.Lab, some []*contestant) error {
