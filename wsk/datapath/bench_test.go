@@ -90,6 +90,12 @@ func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device, 
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return benchSockets(tb, dp, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), sockets)
+}
+
+// benchSockets makes sockets of a client over a datapath, each of which has sent once.
+func benchSockets(tb testing.TB, dp *Datapath, to wsk.SOCKADDR, sockets int) benchClient {
+	tb.Helper()
 	var ss wsk.Subsystem
 	ss.Attach(dp, wsk.ProviderOptions{})
 	reg := new(wsk.Registration)
@@ -116,7 +122,7 @@ func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device, 
 			return s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort("0.0.0.0:0")), 0, irp)
 		})
 		do(func(irp *wsk.IRP) wsk.NTSTATUS {
-			return s.SendTo(whole([]byte("x")), 0, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), nil, irp)
+			return s.SendTo(whole([]byte("x")), 0, to, nil, irp)
 		})
 	}
 	tb.Cleanup(func() {

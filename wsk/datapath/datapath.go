@@ -95,6 +95,7 @@ type Datapath struct {
 	serial atomic.Uint32
 	// processors is GOMAXPROCS at Open: with a single one a poller can't work beside a sender.
 	processors int
+	proofWait  time.Duration
 
 	// done completes what never reached a queue.
 	done completions
@@ -154,7 +155,7 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 	if err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
-	dp := &Datapath{opts: opts, log: log, ns: ns, processors: runtime.GOMAXPROCS(0), devices: make(map[int]*device),
+	dp := &Datapath{opts: opts, log: log, ns: ns, processors: runtime.GOMAXPROCS(0), proofWait: proofWait, devices: make(map[int]*device),
 		endpoints: make(map[*endpoint]struct{}), held: make(bindTable)}
 	dp.newWaiter = dp.pollWaiter
 	dp.watchers.init()

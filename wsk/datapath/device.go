@@ -38,6 +38,7 @@ type device struct {
 
 	carrier    carrierCache
 	fragmentID atomic.Uint32
+	proving    sync.Mutex  // held by a proof that runs
 	noMetadata atomic.Bool // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -245,6 +246,7 @@ func TestChecksumAuto(t *testing.T) {
 // few destinations are asked.
 func TestNoProof(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Checksum: ChecksumKernel, Socket: xdp.Options{Mode: xdp.ModeCopy}})
+	c.dp.proofWait = 20 * time.Millisecond
 	s := c.socket("10.77.0.1:0")
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 	for i := range proofTries + 2 {
@@ -291,4 +293,37 @@ func granted(t *testing.T, dp *Datapath) bool {
 	}
 	t.Logf("the rest does not apply: %v", q.Granted.OffloadRefused)
 	return false
+}
+
+// TestProofOfEachQueue: every queue has a proof of its own, although the peer answers only so many probes a second.
+func TestProofOfEachQueue(t *testing.T) {
+	const queues = 8
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
+		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy}})
+	// The default is 1000 milliseconds; this is the same in less time.
+	c.dp.proofWait = proofWait / 5
+	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "200"); err != nil {
+		t.Fatal(err)
+	}
+	for range queues {
+		s := c.socket("10.77.0.1:0")
+		mustSucceed(t, "first", send(t, s, whole([]byte("first")), sockaddr(lab.B.IPv4(), 7107), nil))
+	}
+	if !granted(t, c.dp) {
+		return
+	}
+	testenv.Eventually(t, waitLimit, "proofs of all queues", func() bool {
+		proved := 0
+		for _, q := range c.dp.Info().Queues {
+			for _, o := range q.Offload {
+				if o.Why != nil {
+					t.Fatalf("queue %d: %v", q.Queue, o.Why)
+				}
+				if o.Proved {
+					proved++
+				}
+			}
+		}
+		return proved == queues
+	})
 }

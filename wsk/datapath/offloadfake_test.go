@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -49,13 +50,13 @@ func onlyQueue(dp *Datapath) (only *queue) {
 	return only
 }
 
-// prove4 makes a queue believe that a proof for IPv4 has succeeded, after the real one, which nobody answers, has failed.
-func prove4(t *testing.T, dp *Datapath) *queue {
+// prove4 makes a queue believe that a proof for IPv4 has succeeded, whatever the real one said.
+func prove4(t testing.TB, dp *Datapath) *queue {
 	t.Helper()
 	q := onlyQueue(dp)
 	testenv.Eventually(t, waitLimit, "the end of the real proof", func() bool {
 		info := q.prover.info()
-		return len(info) == 1 && info[0].Why != nil
+		return len(info) == 1 && (info[0].Why != nil || info[0].Proved)
 	})
 	if !q.prover.conclude(proofKey{}, q.offload, nil, false) {
 		t.Fatal("the grant has changed")
@@ -71,6 +72,7 @@ func TestMetadataRefused(t *testing.T) {
 	const n, at = 20, 7
 	var sent wire
 	dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel, OnSend: sent.add}, Options{Checksum: ChecksumKernel})
+	dp.proofWait = time.Millisecond
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -126,6 +128,7 @@ func TestProbeBelongsToNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel}, Options{Checksum: ChecksumKernel})
+			dp.proofWait = time.Millisecond
 			c := newClient(t, dp)
 			s := c.socket("0.0.0.0:0")
 			warm(t, s)

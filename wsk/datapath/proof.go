@@ -30,8 +30,11 @@ const (
 	proofPort = 33434 // the first port of traceroute
 	proofTTL  = 1
 
-	proofRounds = 4
-	proofWait   = 250 * time.Millisecond
+	// Linux answers one host with a burst of six ICMP errors and then one a second (net.ipv4.icmp_ratelimit): the waits grow
+	// to more than that second, there are rounds enough for two answers, and the queues of a device take turns.
+	proofRounds  = 6
+	proofWait    = 250 * time.Millisecond
+	proofLongest = 5 // times the first wait
 )
 
 // proofLengths are the payloads of the two probes, told apart by their length.
@@ -54,7 +57,9 @@ func (e *refutedError) Error() string {
 
 // prove runs one proof and draws the conclusion.
 func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant uint32) {
+	q.dev.proving.Lock()
 	err := q.tryProof(fl, r, grant)
+	q.dev.proving.Unlock()
 	if errors.Is(err, context.Canceled) {
 		return
 	}
@@ -92,13 +97,13 @@ func (q *queue) tryProof(fl frame.Flow, r xdp.ChecksumRequest, grant uint32) err
 		payloads[i], want[i] = proofPayload(&template, n)
 	}
 	seen := [len(proofLengths)]bool{}
-	for range proofRounds {
+	for round := range proofRounds {
 		for i := range payloads {
 			if !seen[i] && !q.sendProbe(&template, payloads[i], r, grant) {
 				return errProbe
 			}
 		}
-		deadline := time.Now().Add(proofWait)
+		deadline := time.Now().Add(min(dp.proofWait<<round, dp.proofWait*proofLongest))
 		for !(seen[0] && seen[1]) {
 			quote, err := quotes.next(dp.ctx, deadline)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
