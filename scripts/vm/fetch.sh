@@ -30,15 +30,20 @@ suite() {
   : >"$apt/status"
   : >"$apt/sources.list"
   for s; do echo "deb [arch=amd64 signed-by=$keyring] $mirror $s main" >>"$apt/sources.list"; done
-  cat >"$apt/apt.conf" <<CONF
+  # Of the host's settings only the way out is taken over: its hooks would clean up the host.
+  env -u APT_CONFIG apt-config dump | grep -iE '^Acquire::.*proxy' >"$apt/apt.conf" || true
+  cat >>"$apt/apt.conf" <<CONF
 APT::Architecture "amd64";
 APT::Architectures { "amd64"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Retries "3";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
 Dir::Etc::SourceList "$apt/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";

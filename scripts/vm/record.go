@@ -50,6 +50,14 @@ type doctor struct {
 	} `json:"summary"`
 }
 
+func parseDoctor(raw []byte) (*doctor, error) {
+	d := &doctor{}
+	if err := json.Unmarshal(raw, d); err != nil {
+		return nil, fmt.Errorf("read %s: %w", doctorFile, err)
+	}
+	return d, nil
+}
+
 // row is one thing that a test measured with network cards.
 type row struct {
 	What     string         `json:"what"`
@@ -83,9 +91,8 @@ func newRecord(g guestPlan, k vm.Kernel, r *vm.Result, out string) (*record, err
 	}
 	raw, err := os.ReadFile(filepath.Join(out, doctorFile))
 	if err == nil {
-		rec.Doctor = &doctor{}
-		if err := json.Unmarshal(raw, rec.Doctor); err != nil {
-			return nil, fmt.Errorf("read %s: %w", doctorFile, err)
+		if rec.Doctor, err = parseDoctor(raw); err != nil {
+			return nil, err
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
