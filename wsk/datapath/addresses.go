@@ -43,6 +43,7 @@ func (dp *Datapath) watch() {
 			return
 		case <-dp.watchers.token:
 		}
+		dp.reviveIntakes()
 		dp.refreshIntakes()
 		dp.watchers.mu.Lock()
 		list := slices.Clone(dp.watchers.list)

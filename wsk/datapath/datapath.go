@@ -119,6 +119,7 @@ type Datapath struct {
 	mu        sync.Mutex
 	closed    bool
 	devices   map[int]*device
+	missing   revivals
 	endpoints map[*endpoint]struct{}
 }
 
@@ -298,6 +299,7 @@ func (dp *Datapath) onEvent(ev route.Event) {
 			d.carrierLost()
 		}
 	case route.LinkDeleted:
+		dp.missIntake(ev.Interface) // at once: another of its name may be in the next event
 		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })
 	case route.Resynced:
 		// A link may have gone down and come back unseen; a kick tells.
@@ -325,6 +327,7 @@ func (dp *Datapath) janitor() {
 				ep.flows.each(func(f *flow) { f.tend(now) })
 			}
 			dp.eachQueue((*queue).nudgeRX)
+			dp.eachDevice((*device).guardSupply)
 		}
 	}
 }

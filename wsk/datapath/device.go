@@ -61,6 +61,9 @@ func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
 	if d := dp.knownDevice(rd.Index); d != nil {
 		return d, nil
 	}
+	if dp.awaitsIntake(rd.Name) {
+		return nil, errAwaitsIntake
+	}
 	queues := dp.sendingQueues(rd)
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
@@ -248,18 +251,24 @@ func (dp *Datapath) deviceDeleted(ifindex int) {
 	delete(dp.devices, ifindex)
 	dp.mu.Unlock()
 	if d != nil {
-		d.retire()
-		for _, q := range d.opened() {
-			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-		}
-		d.closeSupply()
-		if d.intake != nil {
-			d.intake.close()
-		}
+		d.dismantle()
 		dp.log.Warn("interface deleted", "interface", d.name)
+		dp.watchers.wake() // another of its name may be there already
 	}
 	for _, ep := range dp.endpointList() {
 		ep.deviceGone(ifindex)
+	}
+}
+
+// dismantle fails everything that was to leave through a device and gives back what is open on it.
+func (d *device) dismantle() {
+	d.retire()
+	for _, q := range d.opened() {
+		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+	}
+	d.closeSupply()
+	if d.intake != nil {
+		d.intake.close()
 	}
 }
 

@@ -74,10 +74,9 @@ func (dp *Datapath) openIntake(name string) error {
 	if err := in.load(d, facts.RxQueues.N); err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
-	dp.portsMu.Lock()
-	dp.intakes = append(dp.intakes, in)
-	dp.portsMu.Unlock()
 	in.refresh()
+	dp.adoptIntake(in)
+	in.refresh() // an address may have come before it was known
 	in.warnOfBareQueues()
 	// The program first: some drivers give zero-copy only then.
 	for slot := range in.queues {

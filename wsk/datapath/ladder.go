@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +17,11 @@ import (
 
 // The ladder on which a queue is opened:
 //
-//	zero-copy   the program of the interface runs in the driver, or the driver wants none
+//	zero-copy   with a program in the driver
 //	copy        with a program in the driver or in the kernel's receive path, or without any where nothing is received
 //
-// Each rung is asked for by name and read back. Whether the driver wants a program is found out by trying: first without,
-// since attaching one takes the link down for seconds on many NICs.
+// Each rung is asked for by name and read back. Attaching a program takes the link down for seconds on many NICs, so that a
+// device that only sends gets one for zero-copy alone, and where the driver announces that.
 
 // openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
 func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
@@ -60,40 +61,43 @@ func (d *device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
 // refused reports whether copy mode may have what zero-copy mode has not.
 func refused(err error) bool { return xdp.ZeroCopyRefused(err) || errors.Is(err, xdp.ErrNotSupported) }
 
-// openZeroCopy tries zero-copy, with a program of its own on a device that only sends if the driver wants one.
+// openZeroCopy tries zero-copy, on a device that only sends with a program of its own.
 func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if err := d.genericProgram(); err != nil {
 		return nil, err
 	}
 	o.Mode = xdp.ModeZeroCopy
 	d.sizeForZeroCopy(&o)
-	before := d.linkNow()
+	before, fresh := d.linkNow(), false
+	if d.wantsProgram() {
+		var err error
+		if fresh, err = d.attachProgram(); err != nil && !heldNatively(err) {
+			return nil, fmt.Errorf("zero-copy on %s: %w without an XDP program on the interface, which is not to be had: %w",
+				d.name, xdp.ErrNotSupported, err)
+		}
+		if fresh {
+			d.awaitCarrier(ctx, before, "attaching an XDP program")
+		}
+	}
 	sock, err := xdp.OpenContext(ctx, o)
-	if err == nil {
-		d.awaitCarrier(ctx, before, "a zero-copy bind")
-		return sock, nil
-	}
-	if d.intake != nil || !d.wantsProgram(err) {
-		return nil, err
-	}
-	fresh, attachErr := d.attachProgram()
-	switch {
-	case attachErr != nil:
-		return nil, fmt.Errorf("%w; and the XDP program that the driver may want for zero-copy is not to be had: %w", err, attachErr)
-	case !fresh:
-		return nil, err
-	}
-	d.awaitCarrier(ctx, before, "attaching an XDP program")
-	sock, err = xdp.OpenContext(ctx, o)
 	if err != nil {
-		d.detachProgram()
-		d.awaitCarrier(ctx, before, "detaching the XDP program")
+		if fresh {
+			d.detachProgram()
+			d.awaitCarrier(ctx, before, "detaching the XDP program")
+		}
 		return nil, err
 	}
 	d.awaitCarrier(ctx, before, "a zero-copy bind")
-	d.dp.log.Info("an XDP program that passes everything is attached, since the driver wants one for zero-copy",
-		"interface", d.name)
+	if fresh {
+		d.dp.log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
+	}
 	return sock, nil
+}
+
+// heldNatively reports whether a program was not attached because another is there that serves as well.
+func heldNatively(err error) bool {
+	var conflict *bpf.ConflictError
+	return errors.As(err, &conflict) && slices.ContainsFunc(conflict.Holders, func(h bpf.Holder) bool { return h.Mode == bpf.Native })
 }
 
 // genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
@@ -111,10 +115,12 @@ func (d *device) genericProgram() error {
 
 var errGenericWanted = errors.New("it was asked for so; leave the choice of its mode to wsk-xdp")
 
-// wantsProgram reports whether a refusal may be for want of an XDP program.
-func (d *device) wantsProgram(err error) bool {
-	if !xdp.ZeroCopyRefused(err) || errors.Is(err, unix.EBUSY) {
-		return false
+// wantsProgram reports whether a driver with zero-copy should have a program on a device that only sends. All should: igb, igc,
+// ixgbe, i40e and ice serve no queue without one, mlx5 refuses the bind, and virtio-net, which serves it, then drops what the
+// host receives on it, since only a program turns off the offloads whose frames its zero-copy path can't take (Linux 7.3).
+func (d *device) wantsProgram() bool {
+	if d.intake != nil {
+		return false // there is one
 	}
 	f := d.inspected()
 	if f.DeviceErr == nil {

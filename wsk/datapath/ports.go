@@ -11,6 +11,8 @@ import (
 // portEntry is an entry of the XDP programs that an endpoint holds. Endpoints that share an address share the key.
 type portEntry struct {
 	key     bpf.Key
+	flags   bpf.Flags
+	ifindex uint32 // 0: any interface
 	intakes []*intake
 }
 
@@ -58,22 +60,39 @@ func (dp *Datapath) unregister(ep *endpoint) {
 // addKeyLocked enters a key into the program of every interface that serves ifindex. A program that is full passes the
 // frames to the kernel, and so to the companion socket.
 func (dp *Datapath) addKeyLocked(key bpf.Key, flags bpf.Flags, ifindex uint32) portEntry {
-	e := portEntry{key: key}
+	e := portEntry{key: key, flags: flags, ifindex: ifindex}
 	for _, in := range dp.intakes {
-		if !in.arrivals.Load().serves(ifindex) {
-			continue
-		}
-		if in.refs[key] == 0 {
-			if err := in.prog.AddPort(key, flags); err != nil {
-				dp.log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.name,
-					"port", key, "err", err)
-				continue
-			}
-		}
-		in.refs[key]++
-		e.intakes = append(e.intakes, in)
+		e.addLocked(in)
 	}
 	return e
+}
+
+// addLocked enters the key into one program if its interface serves it.
+func (e *portEntry) addLocked(in *intake) {
+	if !in.arrivals.Load().serves(e.ifindex) {
+		return
+	}
+	if in.refs[e.key] == 0 {
+		if err := in.prog.AddPort(e.key, e.flags); err != nil {
+			in.dp.log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.name,
+				"port", e.key, "err", err)
+			return
+		}
+	}
+	in.refs[e.key]++
+	e.intakes = append(e.intakes, in)
+}
+
+// adoptIntake makes a new intake known, with the ports of all endpoints. Memberships went with the device before it.
+func (dp *Datapath) adoptIntake(in *intake) {
+	dp.portsMu.Lock()
+	defer dp.portsMu.Unlock()
+	dp.intakes = append(dp.intakes, in)
+	for _, ep := range dp.endpointList() {
+		for i := range ep.entries {
+			ep.entries[i].addLocked(in)
+		}
+	}
 }
 
 func (dp *Datapath) removeKeyLocked(e portEntry) {

@@ -133,3 +133,20 @@ func (d *device) supplied() bool {
 	defer d.supply.mu.Unlock()
 	return d.supply.attached != nil
 }
+
+// guardSupply looks whether the program is still on the interface. Without it some drivers serve the queues no more, and
+// others take the host's traffic down in silence; the rebuild attaches another.
+func (d *device) guardSupply() {
+	d.supply.mu.Lock()
+	a := d.supply.attached
+	d.supply.mu.Unlock()
+	if a == nil {
+		return
+	}
+	if on, err := a.Attached(); on || err != nil {
+		return
+	}
+	for _, q := range d.opened() {
+		q.programTaken()
+	}
+}

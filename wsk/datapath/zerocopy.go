@@ -97,6 +97,16 @@ func (q *queue) probeZeroCopy() {
 	}
 }
 
+// programTaken rebuilds a zero-copy queue whose XDP program somebody took off the interface.
+func (q *queue) programTaken() {
+	q.kickMu.Lock()
+	if q.zeroCopy && !q.out {
+		q.breakdown("somebody has taken the XDP program off the interface", wsk.STATUS_IO_TIMEOUT)
+	}
+	q.kickMu.Unlock()
+	q.runDone()
+}
+
 // nudgeRX wakes a driver that says it has run dry although there are chunks for it. It may have said so a moment after the
 // receiver looked, and would sleep for ever: with no memory it gets no interrupt.
 func (q *queue) nudgeRX() {
