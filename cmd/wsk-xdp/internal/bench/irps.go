@@ -16,8 +16,8 @@ type irps struct {
 	all  []clientIRP
 	idle []*clientIRP // the taker's own, the one that came back last on top: its memory is still in the cache
 
-	_    [64]byte // what routines write is not on the line that the taker works on
-	back atomic.Pointer[clientIRP]
+	_    [64]byte      // what routines write is not on the line that the taker works on
+	back atomic.Uint32 // top of the stack of those that came back: place in all, from 1; 0 ends it
 	// asleep says that the taker waits for wake, returned how many came back since.
 	asleep   atomic.Bool
 	returned atomic.Int32
@@ -29,16 +29,17 @@ type irps struct {
 }
 
 type clientIRP struct {
-	irp  wsk.IRP
-	set  *irps
-	next *clientIRP
+	irp   wsk.IRP
+	set   *irps
+	place uint32
+	next  uint32 // below it on the stack
 }
 
 func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
 	p := &irps{all: make([]clientIRP, n), idle: make([]*clientIRP, 0, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
 	for i := range p.all {
 		c := &p.all[i]
-		c.set = p
+		c.set, c.place = p, uint32(i)+1
 		p.idle = append(p.idle, c)
 	}
 	return p
@@ -46,14 +47,16 @@ func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
 
 // collect makes what has come back idle. A taker calls it once in a while, so that it goes on with the same few IRPs.
 func (p *irps) collect() {
-	if p.back.Load() != nil {
-		p.keep(p.back.Swap(nil))
+	if p.back.Load() != 0 {
+		p.keep(p.back.Swap(0))
 	}
 }
 
-func (p *irps) keep(list *clientIRP) {
-	for c := list; c != nil; c = c.next {
+func (p *irps) keep(top uint32) {
+	for top != 0 {
+		c := &p.all[top-1]
 		p.idle = append(p.idle, c)
+		top = c.next
 	}
 }
 
@@ -71,13 +74,13 @@ func (p *irps) take() *wsk.IRP {
 
 // await sleeps until half of the IRPs are back, which is when the kernel wakes those who wait for room in a socket's
 // send buffer, too (sock_def_write_space): one wake-up for many, and work left for the provider meanwhile. None is idle.
-func (p *irps) await() *clientIRP {
+func (p *irps) await() (top uint32) {
 	for {
 		p.returned.Store(0)
 		p.asleep.Store(true)
-		if c := p.back.Swap(nil); c != nil {
+		if top = p.back.Swap(0); top != 0 {
 			p.asleep.Store(false)
-			return c
+			return top
 		}
 		<-p.wake
 	}
@@ -94,9 +97,9 @@ func sent(irp *wsk.IRP, context any) wsk.NTSTATUS {
 		}
 	}
 	for {
-		head := p.back.Load()
-		c.next = head
-		if p.back.CompareAndSwap(head, c) {
+		top := p.back.Load()
+		c.next = top
+		if p.back.CompareAndSwap(top, c.place) {
 			break
 		}
 	}
