@@ -12,7 +12,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
-	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
 // pump sends the same datagram again and again with a ring of IRPs, each used again when it has come back.
@@ -70,10 +69,9 @@ func (p *pump) drain() {
 	}
 }
 
-// benchSocket makes sockets of a client over fakes, each of which has sent once.
+// benchSocket makes sockets of a client over plain memory, each of which has sent once.
 func benchSocket(tb testing.TB, queues int, sockets int) []*wsk.Socket {
-	kernels := &fakeKernels{config: xdptest.Config{TxChunks: 512, Budget: -1}}
-	return benchSocketOver(tb, queues, sockets, kernels.open).sockets
+	return benchSocketOver(tb, queues, sockets, openIdeal).sockets
 }
 
 type benchClient struct {

@@ -185,7 +185,9 @@ func (q *queue) lookForTail() (loaded bool) {
 		t.empty++
 	case !t.moved && now.stuck(t.last), now.unpublished > 0 && q.settled(now):
 		t.empty = 0
-		t.tails++
+		if now.unpublished > 0 {
+			t.tails++ // otherwise only completions are late, as a device that saves interrupts brings them
+		}
 		q.drive()
 	case now.unpublished > 0 || now.inflight > 0:
 		t.empty = 0
