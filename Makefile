@@ -37,7 +37,7 @@ lint:
 generated:
 	@scripts/generate.sh --check
 
-bench: ## wsk-xdp bench with every engine, then Go benchmarks of the parts, against the baseline in docs/bench
+bench: ## rates, latency, receiving, footprint and Go benchmarks, against the baseline in docs/bench (BASELINE=1: write it)
 	@scripts/bench.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
