@@ -118,6 +118,14 @@ func (a answer) named() string {
 	return ""
 }
 
+// withReason is the answer and, for a no, what the probe saw.
+func (a answer) withReason() string {
+	if _, why, found := strings.Cut(a.Reason, "not supported: "); found && a.Answer == "no" {
+		return "no: " + why
+	}
+	return a.Answer
+}
+
 // card is what doctor knows of the interface.
 type card struct {
 	Driver   string `json:"driver"`

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm"
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/row"
 )
 
 // recordSchema names the form of a record.
@@ -32,8 +33,8 @@ type record struct {
 	// Doctor is the answer of `wsk-xdp doctor --json --try` without its findings, which say the same in words.
 	Doctor *doctor `json:"doctor,omitempty"`
 	// Measured are the rows that tests left.
-	Measured []row    `json:"measured,omitempty"`
-	Tests    []tested `json:"tests"`
+	Measured []row.Row `json:"measured,omitempty"`
+	Tests    []tested  `json:"tests"`
 
 	// Problem is what was wrong with the guest itself. Such a guest is not recorded.
 	Problem string        `json:"-"`
@@ -56,17 +57,6 @@ func parseDoctor(raw []byte) (*doctor, error) {
 		return nil, fmt.Errorf("read %s: %w", doctorFile, err)
 	}
 	return d, nil
-}
-
-// row is one thing that a test measured with network cards.
-type row struct {
-	What     string         `json:"what"`
-	Mode     string         `json:"mode,omitempty"`
-	Queues   int            `json:"queues,omitempty"`
-	Sent     int            `json:"sent,omitempty"`
-	Received int            `json:"received,omitempty"`
-	Statuses map[string]int `json:"statuses,omitempty"`
-	Note     string         `json:"note,omitempty"`
 }
 
 // tested is what became of one package's tests.
@@ -133,19 +123,19 @@ func judge(s step, c vm.CommandResult) tested {
 }
 
 // readRows reads the files *.row.json, each of which holds a row or an array of them.
-func readRows(dir string) ([]row, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.row.json"))
+func readRows(dir string) ([]row.Row, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+row.Suffix))
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(paths)
-	var all []row
+	var all []row.Row
 	for _, p := range paths {
 		raw, err := os.ReadFile(p)
 		if err != nil {
 			return nil, err
 		}
-		rows := []row{{}}
+		rows := []row.Row{{}}
 		if raw = bytes.TrimSpace(raw); bytes.HasPrefix(raw, []byte("[")) {
 			err = json.Unmarshal(raw, &rows)
 		} else {

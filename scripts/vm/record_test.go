@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm"
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/row"
 )
 
 func ended(code int, output string) vm.CommandResult {
@@ -105,7 +106,7 @@ func TestRecordsComeBack(t *testing.T) {
 	if err != nil || len(back) != 1 {
 		t.Fatalf("%d records, %v", len(back), err)
 	}
-	if d := cmp.Diff([]row{{What: "two"}, {What: "three"}, {What: "one", Sent: 5}}, back[0].Measured); d != "" {
+	if d := cmp.Diff([]row.Row{{What: "two"}, {What: "three"}, {What: "one", Sent: 5}}, back[0].Measured); d != "" {
 		t.Error(d)
 	}
 	a := back[0].Doctor.answers()
@@ -124,7 +125,7 @@ func TestRecordsComeBack(t *testing.T) {
 
 // TestGuestThatDied: nothing of it can pass for a result.
 func TestGuestThatDied(t *testing.T) {
-	g := guestPlan{kernel: "6.12", setup: setup("veth"), steps: []step{vethFacts, tests("xdp", "", false)}}
+	g := guestPlan{kernel: "6.12", setup: setup("veth"), steps: []step{vethFacts, tests("xdp", "-test.run=X", false)}}
 	commands := []vm.CommandResult{ended(0, ""), {}}
 	r, err := newRecord(g, vm.Kernel{}, &vm.Result{State: vm.Ready, Reason: "panic", Commands: commands}, t.TempDir())
 	if err != nil {

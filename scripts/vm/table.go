@@ -53,7 +53,7 @@ func document(records []*record) string {
 	b.WriteString(tableHead)
 	b.WriteString("\n## What kernels have: veth, copy mode\n\n")
 	features(&b, veth)
-	b.WriteString("\n## Network cards\n\nThe bind that was tried is one on queue 0; both ends are emulated by QEMU.\n\n")
+	b.WriteString("\n## Network cards\n\nWhat doctor says of the interface as it comes up, without an XDP program; a bind is tried on queue 0. The cards are emulated by QEMU.\n\n")
 	cardTable(&b, cards)
 	b.WriteString("\n## What tests measured with network cards\n\n")
 	measured(&b, cards)
@@ -103,22 +103,22 @@ func features(b *strings.Builder, veth []*record) {
 	head = append(head, "first seen with", "the product says it needs")
 	var rows [][]string
 	for _, name := range factNames(veth) {
-		row := []string{label(name)}
+		cells := []string{label(name)}
 		first, named := "", ""
 		for _, r := range veth {
 			a := answer{}
 			if r.Doctor != nil {
 				a = r.Doctor.answers()[name]
 			}
-			row = append(row, a.Answer)
+			cells = append(cells, a.Answer)
 			if a.Answer == "yes" && first == "" {
 				first = r.series()
 			}
-			if n := a.named(); n != "" {
-				named = n
+			if a.Answer == "no" {
+				named = a.named() // of the last kernel without it: an older one may lack more
 			}
 		}
-		rows = append(rows, append(row, first, named))
+		rows = append(rows, append(cells, first, named))
 	}
 	table(b, head, rows)
 }
@@ -137,11 +137,11 @@ func cardTable(b *strings.Builder, cards []*record) {
 		native := map[bool]string{true: "yes", false: "no"}[c.Native]
 		rows = append(rows, []string{
 			r.series(), c.Driver, r.Setup, fmt.Sprintf("%d / %d", c.TxQueues, c.RxQueues), fmt.Sprintf("%d / %d", c.TxRing, c.RxRing),
-			native, a["tried.zero_copy"].Answer, a["tried.multi_buffer"].Answer, c.Features,
+			native, a["tried.zero_copy"].withReason(), a["tried.multi_buffer"].withReason(), c.Features,
 		})
 	}
 	table(b, []string{"kernel", "driver", "set-up", "queues to send / receive", "rings", "native XDP",
-		"zero-copy granted", "XDP_USE_SG granted", "announced"}, rows)
+		"zero-copy", "XDP_USE_SG in copy mode", "announced"}, rows)
 }
 
 func measured(b *strings.Builder, cards []*record) {

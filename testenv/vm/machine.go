@@ -40,6 +40,9 @@ const readyTimeout = 150 * time.Second
 // grace is what a guest may take on top of the time-outs of its commands.
 const grace = 60 * time.Second
 
+// patience tells tests how much slower a guest is, see testenv.Patience.
+const patience = "WSKXDP_PATIENCE=10"
+
 // Result is what became of a guest.
 type Result struct {
 	State State
@@ -67,7 +70,7 @@ func (m *Machine) Run(s Setup, commands []job.Command) (*Result, error) {
 	}
 	defer os.RemoveAll(work)
 	return m.attempts(func() (*Result, error) {
-		j := &job.Job{Nonce: rand.Text(), Env: m.Env, NICs: s.NICs, Commands: commands}
+		j := &job.Job{Nonce: rand.Text(), Env: append([]string{patience}, m.Env...), NICs: s.NICs, Commands: commands}
 		g := &guest{machine: m, setup: s, job: j, work: work, image: image}
 		return g.run()
 	})
