@@ -15,18 +15,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// floodScale is FLOOD, by which tests multiply how much they send: 1 unless set.
-func floodScale(t *testing.T) int {
+// flooded is n by the factor FLOOD: 1 unless set, less where the processor is emulated.
+func flooded(t *testing.T, n int) int {
 	t.Helper()
 	text := os.Getenv("FLOOD")
 	if text == "" {
-		return 1
+		return n
 	}
-	scale, err := strconv.Atoi(text)
-	if err != nil || scale < 1 {
-		t.Fatalf("FLOOD=%q is no factor", text)
+	scale, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(scale >= 0.01 && scale <= 1e4) {
+		t.Fatalf("FLOOD=%q: want a factor from 0.01 to 10000", text)
 	}
-	return scale
+	return int(float64(n) * scale)
 }
 
 // flood sends n numbered datagrams to each address at a rate that the receiver can follow: never more than window ahead.
@@ -65,7 +65,7 @@ func flood(t *testing.T, lab *testenv.Lab, to []netip.AddrPort, n, window int, a
 //
 // issue 3, 3; wsk.md §8.5.
 func TestReceiveInOrder(t *testing.T) {
-	each := 25_000 * floodScale(t)
+	each := flooded(t, 25_000)
 	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	ports := []*port{bind(t, dp, "10.77.0.1:7900"), bind(t, dp, "0.0.0.0:7901"), bind(t, dp, "[fd77::1]:7902"), bind(t, dp, "[::]:7903")}
 	to := []netip.AddrPort{ports[0].addr(), netip.MustParseAddrPort("10.77.0.1:7901"), ports[2].addr(), netip.MustParseAddrPort("[fd77::1]:7903")}
