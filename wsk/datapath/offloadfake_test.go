@@ -252,3 +252,31 @@ func TestProofPayload(t *testing.T) {
 		}
 	}
 }
+
+// TestOffloadAllocatesNothing is TestSendAllocatesNothing with the checksums left to the other side, segments included.
+func TestOffloadAllocatesNothing(t *testing.T) {
+	kernels := &fakeKernels{config: xdptest.Config{TxChunks: 512, Budget: -1, Offload: xdp.OffloadDriver}}
+	c := benchSocketOver(t, 1, 1, kernels.open)
+	prove4(t, c.dp)
+	to := wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
+	for _, size := range []int{0, 18, 1472} {
+		p := newPump(c.sockets[0], size, to, 4)
+		before := offloaded(c.dp)
+		if n := testing.AllocsPerRun(1000, p.send); n != 0 {
+			t.Errorf("%d bytes: %v allocations per datagram", size, n)
+		}
+		p.drain()
+		if did := offloaded(c.dp) - before; did != 1001 {
+			t.Errorf("%d bytes: %d of 1001 checksums left to the other side", size, did)
+		}
+	}
+	control := wsk.AppendSendMsgSize(nil, 100)
+	irp, buf := new(pumpIRP), mdl(pattern(5000), 333, 1234)
+	if n := testing.AllocsPerRun(100, func() {
+		irp.ready(pumpRoutine)
+		c.sockets[0].SendTo(buf, 0, to, control, &irp.IRP)
+	}); n != 0 {
+		t.Errorf("segments: %v allocations per send", n)
+	}
+	testenv.Eventually(t, waitLimit, "the last one to come back", func() bool { return !irp.busy() })
+}
