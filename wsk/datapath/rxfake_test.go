@@ -110,6 +110,14 @@ func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakePro
 		tb.Fatal(err)
 	}
 	dp.newWaiter = func(xdp.Queue) (rxWaiter, error) { return rx, nil }
+	program := fakeIntake(tb, dp)
+	tb.Cleanup(func() { dp.Close() })
+	return dp, rx, program
+}
+
+// fakeIntake makes a datapath receive on one queue.
+func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
+	tb.Helper()
 	program := &fakeProgram{ports: make(map[bpf.Key]bpf.Flags)}
 	in := &intake{dp: dp, ifindex: fakeDevice.Index, name: fakeDevice.Name, queues: 1, prog: program, refs: make(map[bpf.Key]int)}
 	d, err := dp.newReceivingDevice(fakeDevice, in)
@@ -121,8 +129,14 @@ func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakePro
 	if _, err := d.open(0); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { dp.Close() })
-	return dp, rx, program
+	return program
+}
+
+// fakeReceiver is the same, and its receiving half.
+func fakeReceiver(tb testing.TB, dp *Datapath) *rxSocket {
+	tb.Helper()
+	fakeIntake(tb, dp)
+	return onlyQueue(dp).rx.current()
 }
 
 // fakeFrame is a frame for a wildcard socket of a fake intake.

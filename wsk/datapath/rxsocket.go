@@ -27,7 +27,8 @@ type rxSocket struct {
 	ring    *xdp.RxRing // this and the next two are guarded by r.ringMu
 	stopped bool
 	dropped []uint64 // chunks of the batch that nobody gets
-	out     delivery // touched by the goroutine only
+	out     delivery // this and the next are touched by the goroutine only
+	meter   lingerMeter
 
 	slots []rxSlot
 
@@ -84,10 +85,12 @@ func (s *rxSocket) loop() {
 		case n > 0:
 			s.out.flush()
 			s.settle(false)
+			s.meter.frames += uint64(n)
 		case s.r.in.dp.opts.BusyPoll > 0:
 			s.settle(false)
 			s.sock.WakeRX() // runs the driver's poll on this thread
 			runtime.Gosched()
+		case s.linger():
 		default:
 			s.settle(true)
 			if !s.wait.wait(s.ready) {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// TestLingerMeter: what a rate makes of the decision.
+func TestLingerMeter(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		frames uint64
+		in     time.Duration
+		before bool
+		want   bool
+	}{
+		{"fast", lingerFrames, lingerWindow / 4, false, true},
+		{"slow", lingerFrames, 4 * lingerWindow, true, false},
+		{"many, fast", 10 * lingerFrames, 5 * lingerWindow, false, true},
+		{"many, slow", 10 * lingerFrames, 40 * lingerWindow, true, false},
+		{"too few to tell, after fast ones", lingerFrames - 1, time.Hour, true, true},
+		{"too few to tell, after slow ones", lingerFrames - 1, 1, false, false},
+	} {
+		// What passes between the two clock readings must not decide; a busy machine may take away a moment.
+		var got bool
+		for range 20 {
+			m := lingerMeter{frames: 1000 + tc.frames, mark: 1000, at: time.Now().Add(-tc.in), on: tc.before}
+			if got = m.worthwhile(); got == tc.want {
+				break
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+	m := lingerMeter{frames: lingerFrames, at: time.Now()}
+	if m.worthwhile(); m.mark != lingerFrames || time.Since(m.at) > waitLimit {
+		t.Errorf("measured anew from %d, %v", m.mark, m.at)
+	}
+}
+
+// TestLinger: it finds a frame and the end, gives up, and does not look at all when nothing is to be expected.
+func TestLinger(t *testing.T) {
+	ring := func() *fakeRX { return newFakeRX(t, xdptest.Config{RxChunks: 16, TxChunks: 8, TxRing: 8}) }
+	for _, processors := range []int{1, 2} {
+		rx := ring()
+		s := &rxSocket{r: &rxQueue{in: &intake{dp: &Datapath{processors: processors}}}, ring: rx.rx}
+		s.meter.on = true
+		if s.linger() {
+			t.Error("frames in an empty ring")
+		}
+		rx.post(xdp.Desc{})
+		if !s.linger() {
+			t.Error("a frame was not seen")
+		}
+		s.meter.on = false
+		if s.linger() {
+			t.Error("lingered without a reason")
+		}
+		s.meter.on, s.stopped, s.ring = true, true, ring().rx
+		if !s.linger() {
+			t.Error("the end was not seen")
+		}
+	}
+}
