@@ -50,7 +50,8 @@ func NewUMEM(mem []byte, chunkSize, txChunks, rxChunks, headroom uint32) (*UMEM,
 // ChunkSize is the size of a chunk in bytes.
 func (u *UMEM) ChunkSize() int { return int(u.mask + 1) }
 
-// Headroom is the bytes in front of each TX frame that [UMEM.Addr] leaves free.
+// Headroom is the bytes in front of each TX frame that [UMEM.Addr] leaves free: Options.Headroom, and behind it
+// TxMetadataLen for the metadata directly in front of the frame where Granted.Offload is not OffloadNone.
 func (u *UMEM) Headroom() int { return int(u.headroom) }
 
 // FrameSize is the longest frame that starts at an [UMEM.Addr].

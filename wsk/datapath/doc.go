@@ -13,6 +13,9 @@
 // the kick lock wakes the kernel, reads the completion ring and finds the operations of the chunks that came
 // back (kick.go). When the last frame of an operation is back, the trampoline (completions.go) completes its IRP.
 //
+// Checksums are computed while the payload is copied, or left to a NIC or kernel that was granted and has proved that it
+// completes them (offload.go): two probes, of which the first hop's ICMP errors quote what arrived (proof.go, quote.go).
+//
 // # A datagram arrives
 //
 //	frame ──► XDP program of the interface ──► RX ring of the queue ──► rxSocket ──┐
@@ -59,7 +62,7 @@
 // # Locks
 //
 // In the order in which they may be taken: a queue's kickMu, a queue's mu, a flow's mu; and on their own: a device's, a
-// companion's and a completions' mu. None is held over a completion routine or a system call, except kickMu over the kick.
+// companion's, a completions' and a prover's mu; a device's proving, which a proof holds as long as it takes, before any. None is held over a completion routine or a system call, except kickMu over the kick.
 //
 // Receiving: any of the above before an rxQueue's mu, then an rxSocket's ringMu, then its fillMu. An endpoint's rxMu or the mu of its
 // memberships before Datapath.bindMu or portsMu, which are not taken together; they are held over the short system calls that
