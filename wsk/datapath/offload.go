@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
@@ -202,6 +203,9 @@ func (v *prover) conclude(key proofKey, grant uint32, err error, refuted bool) b
 		return false
 	}
 	w.running, w.proved, w.refuted, w.why = false, err == nil, refuted, err
+	if errors.Is(err, errProbe) {
+		w.tries-- // nobody was asked
+	}
 	return true
 }
 

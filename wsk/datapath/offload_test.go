@@ -327,3 +327,47 @@ func TestProofOfEachQueue(t *testing.T) {
 		return proved == queues
 	})
 }
+
+// TestMetadataRefusedByKernel is TestMetadataRefused on the real thing: a request beyond the frame's end is refused for ever and,
+// on Linux 6.18, completed with every kick. The queue goes on without metadata, and no datagram is lost or claimed twice.
+func TestMetadataRefusedByKernel(t *testing.T) {
+	const n = 100
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Checksum: ChecksumKernel, Socket: xdp.Options{Mode: xdp.ModeCopy}})
+	s := c.socket("10.77.0.1:0")
+	to := sockaddr(lab.B.IPv4(), 7108)
+	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	if !granted(t, c.dp) {
+		return
+	}
+	if got := conclusion(t, c.dp, false); !got.Proved {
+		t.Fatal(got.Why)
+	}
+	for _, ep := range c.dp.endpointList() {
+		ep.flows.each(func(f *flow) {
+			spoilt := *f.path.Load()
+			spoilt.request = xdp.NewChecksumRequest(1500, 6)
+			f.path.Store(&spoilt)
+		})
+	}
+	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7108), testenv.UDPReceiverOptions{})
+	for i, irp := range sendAll(s, to, n) {
+		if status := await(t, irp); status != wsk.STATUS_SUCCESS {
+			t.Errorf("datagram %d: %v", i, status)
+		}
+	}
+	got, err := receiver.Wait(testenv.Context(t, waitLimit), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range got {
+		if len(d.Payload) != 1 || d.Payload[0] != byte(i) {
+			t.Errorf("datagram %d is % x", i, d.Payload)
+		}
+	}
+	if q := c.dp.Info().Queues[0]; q.Rebuilds != 1 || q.Granted.Offload != xdp.OffloadNone || q.Dropped != 0 {
+		t.Errorf("%d rebuilds, %v granted, %d drops; want 1, none, 0", q.Rebuilds, q.Granted.Offload, q.Dropped)
+	}
+	if len(receiver.Datagrams()) != n {
+		t.Errorf("%d datagrams arrived", len(receiver.Datagrams()))
+	}
+}

@@ -218,6 +218,12 @@ func TestProver(t *testing.T) {
 	if v.conclude(key, first, nil, false) {
 		t.Error("a conclusion about the last grant counts")
 	}
+	for range 2 * proofTries { // a link that is down uses up no tries
+		v.conclude(key, second, errProbe, false)
+		if _, _, begin := v.ask(key, true); !begin {
+			t.Fatal("no further try after one that asked nobody")
+		}
+	}
 	if !v.conclude(key, second, errNoQuote, true) {
 		t.Error("the conclusion does not count")
 	}

@@ -19,7 +19,7 @@ import (
 // A proof of checksum offload is what a stranger saw on the wire. Nothing on this host can tell: a zero-copy frame passes no
 // tap, and a driver that ignores the request completes the frame as ever. So the queue sends what traceroute sends first, a
 // small datagram with TTL 1 to port 33434 of a destination that a client is sending to anyway, from a port that is held for
-// it. The first hop answers with an ICMP error, of which RFC 792 and RFC 4443 section 3 demand that it quotes the UDP
+// it. Its payload is random, so that only who saw it can know the checksum. The first hop answers with an ICMP error, of which RFC 792 and RFC 4443 section 3 demand that it quotes the UDP
 // header: the checksum in it is the one that arrived. Linux, where it is the destination itself, answers only if that
 // checksum is right.
 //
