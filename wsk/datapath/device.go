@@ -42,6 +42,7 @@ type device struct {
 	noMetadata atomic.Bool // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
+	link   func() linkState // if set, answers for netlink: for tests without a kernel
 	supply supply
 	waits  linkWaits
 }

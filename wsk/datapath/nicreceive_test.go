@@ -126,6 +126,12 @@ func TestNICReceive(t *testing.T) {
 	payload := make([]byte, 18)
 	count := func() int { n, _ := receivedAll(ports); return n }
 	pinThread(t)
+	// What waits for a neighbour leaves from another processor.
+	for _, addr := range []netip.Addr{lab.A.IPv4(), lab.A.IPv6()} {
+		if err := lab.B.If.SetNeighbour(addr, lab.A.If.MAC()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	pace := newPace(64)
 	for k := range nicDatagrams / flows {
 		binary.BigEndian.PutUint32(payload, uint32(k))

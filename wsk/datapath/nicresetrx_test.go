@@ -116,6 +116,7 @@ func TestNICReceiveUnbind(t *testing.T) {
 	t.Cleanup(func() { dp.Close() })
 	flows := bindIPv4Flows(t, dp, 7600)
 	lab.waitCarrier()
+	queues := len(dp.Info().Queues)
 	receiveUnderLoad(t, lab, flows, func(func() int) {
 		unbound := make(chan error, 1)
 		go func() { unbound <- os.WriteFile(driver+"/unbind", []byte(device), 0) }()
@@ -131,7 +132,7 @@ func TestNICReceiveUnbind(t *testing.T) {
 		lab.bringBack(driver, device, nameA)
 		testenv.Eventually(t, nicPatience, "the interface to be received on", func() bool {
 			info := dp.Info()
-			return len(info.Programs) == 1 && len(info.Queues) > 0
+			return len(info.Programs) == 1 && len(info.Queues) == queues
 		})
 	})
 	for _, f := range flows {

@@ -68,6 +68,10 @@ func (dp *Datapath) reviveIntakes() {
 			r.notBefore = now.Add(reviveRetry)
 		}
 		dp.mu.Unlock()
+		if err != nil && dp.ctx.Err() != nil {
+			dp.abandonIntake(rd.Index)
+			return
+		}
 		if err != nil {
 			dp.log.Error("the interface is back and can't be received on through AF_XDP; its datagrams go through the kernel's stack",
 				"interface", name, "err", err, "next try in", reviveRetry)

@@ -36,6 +36,9 @@ type Config struct {
 	MaxHeld int
 	// NeedWakeup is the initial need-wakeup flag of TX and fill ring, and the bind flag. AlwaysAwake turns it off.
 	AlwaysAwake bool
+	// ZeroCopy makes it a driver with zero-copy: a Kick only wakes it, and frames leave when the test calls Poll. Drop and
+	// Stall have no meaning there; without carrier frames wait in the ring.
+	ZeroCopy bool
 
 	// LazyConsumer plays kernels before 6.17: the TX consumer is published only when everything that the kernel saw at its last
 	// look was consumed, so that it lags after a Kick that ends with EAGAIN or EBUSY.
@@ -83,6 +86,7 @@ type Kernel struct {
 	onSend  func([]byte)
 	budget  int
 	maxHeld int
+	zc      bool
 	lazy    bool
 
 	mu      sync.Mutex // guards what follows, and the kernel's half of the rings
@@ -96,6 +100,7 @@ type Kernel struct {
 	noUp    bool
 	noLink  bool
 	removed bool
+	woken   int
 	closed  bool
 	stats   xdp.Statistics
 
@@ -118,7 +123,7 @@ func New(c Config) (*Kernel, error) {
 		return nil, fmt.Errorf("fake kernel: %w", err)
 	}
 	k := &Kernel{
-		umem: umem, onSend: c.OnSend, budget: c.Budget, maxHeld: c.MaxHeld, lazy: c.LazyConsumer,
+		umem: umem, onSend: c.OnSend, budget: c.Budget, maxHeld: c.MaxHeld, zc: c.ZeroCopy, lazy: c.LazyConsumer,
 		next: c.Start, known: c.Start,
 		txWords: words(c.Start), cqWords: words(c.Start), fqWords: words(c.Start), rxWords: words(c.Start),
 		txDescs: make([]xdp.Desc, c.TxRing), cqAddrs: make([]uint64, c.CompletionRing), fqAddrs: make([]uint64,
@@ -142,6 +147,9 @@ func New(c Config) (*Kernel, error) {
 		ChunkSize: c.ChunkSize, TxChunks: c.TxChunks, RxChunks: c.RxChunks, Headroom: c.Headroom,
 		TxRing: c.TxRing, CompletionRing: c.CompletionRing, FillRing: c.FillRing, RxRing: c.RxRing,
 		TxQueues: xdp.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload,
+	}
+	if c.ZeroCopy {
+		k.granted.Mode = xdp.ModeZeroCopy
 	}
 	k.SetNeedWakeup(!c.AlwaysAwake)
 	return k, nil

@@ -17,11 +17,49 @@ const needWakeupFlag = 1
 // Kick transmits as the copy mode of net/xdp/xsk.c does, in the same order of checks, with the fates that were planned.
 func (k *Kernel) Kick() syscall.Errno {
 	k.mu.Lock()
-	errno := k.transmit()
+	var errno syscall.Errno
+	if k.zc {
+		errno = k.wakeUp()
+	} else {
+		errno = k.transmit()
+	}
 	k.mu.Unlock()
 	k.kicks.Add(1)
-	k.byResult[xdp.ClassifyKick(errno)].Add(1)
+	k.byResult[k.classify(errno)].Add(1)
 	return errno
+}
+
+// classify says what an errno means in the mode of the fake.
+func (k *Kernel) classify(errno syscall.Errno) xdp.KickResult {
+	if k.zc {
+		return xdp.ClassifyZeroCopyKick(errno)
+	}
+	return xdp.ClassifyKick(errno)
+}
+
+// wakeUp is what a driver answers in zero-copy mode.
+func (k *Kernel) wakeUp() syscall.Errno {
+	switch {
+	case k.closed:
+		return unix.EBADF
+	case k.removed:
+		return unix.ENXIO
+	case k.noUp:
+		return unix.ENETDOWN
+	case len(k.errnos) > 0:
+		errno := k.errnos[0]
+		k.errnos = k.errnos[1:]
+		return errno
+	}
+	k.woken++
+	return 0
+}
+
+// Woken is how often a zero-copy driver was woken to some purpose.
+func (k *Kernel) Woken() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.woken
 }
 
 // KickIfNeeded kicks unless the fake was told to stay awake.
@@ -36,8 +74,11 @@ func (k *Kernel) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 // Poll transmits like a driver that is awake: without a Kick, and without counting one.
 func (k *Kernel) Poll() {
 	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.zc && (k.noUp || k.noLink || k.removed || k.closed) {
+		return // NAPI is off, or the driver looks at the carrier first
+	}
 	k.transmit()
-	k.mu.Unlock()
 }
 
 func (k *Kernel) transmit() syscall.Errno {
@@ -49,7 +90,7 @@ func (k *Kernel) transmit() syscall.Errno {
 	case k.noUp:
 		return unix.ENETDOWN
 	}
-	if len(k.errnos) > 0 {
+	if len(k.errnos) > 0 && !k.zc {
 		errno := k.errnos[0]
 		k.errnos = k.errnos[1:]
 		return errno

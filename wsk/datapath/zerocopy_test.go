@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// fakeDriver is a NIC with zero-copy whose interrupts the test makes.
+type fakeDriver struct {
+	t       *testing.T
+	dp      *Datapath
+	kernels *fakeKernels
+	client  *client
+	socket  *wsk.Socket
+	to      wsk.SOCKADDR
+	state   atomic.Pointer[linkState]
+	stop    chan struct{}
+	running atomic.Bool
+}
+
+// newFakeDriver makes one that runs: what it is woken for it sends and completes.
+func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDriver {
+	config.ZeroCopy = true
+	opts.Logger = testLogger(t)
+	d := &fakeDriver{t: t, stop: make(chan struct{})}
+	d.dp, d.kernels = newFakeDatapath(t, config, opts)
+	d.setLink(linkState{true, true, true})
+	d.client = newClient(t, d.dp)
+	t.Cleanup(func() { close(d.stop) })
+	d.running.Store(true)
+	go d.interrupts()
+	d.socket = d.client.socket("0.0.0.0:0")
+	d.to = sockaddr(fakeAddr, 9)
+	mustSucceed(t, "first send", send(t, d.socket, whole([]byte("first")), d.to, nil))
+	d.dp.knownDevice(1).link = func() linkState { return *d.state.Load() }
+	return d
+}
+
+var fakeAddr = netip.MustParseAddr("10.0.0.2")
+
+func (d *fakeDriver) setLink(s linkState) { d.state.Store(&s) }
+
+// interrupts polls the newest socket as NAPI would.
+func (d *fakeDriver) interrupts() {
+	tick := time.NewTicker(100 * time.Microsecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-tick.C:
+		}
+		if d.running.Load() && d.kernels.count() > 0 {
+			d.kernels.newest().Poll()
+		}
+	}
+}
+
+func (d *fakeDriver) queue() QueueInfo { return d.dp.Info().Queues[0] }
+
+// awaitState waits for a state of the queue.
+func (d *fakeDriver) awaitState(state string) {
+	d.t.Helper()
+	testenv.Eventually(d.t, waitLimit, "state "+state, func() bool { return d.queue().State == state })
+}
+
+func (d *fakeDriver) awaitAll(irps []*wsk.IRP, want wsk.NTSTATUS) {
+	d.t.Helper()
+	for i, irp := range irps {
+		if got := await(d.t, irp); got != want {
+			d.t.Errorf("IRP %d: %v, want %v", i, got, want)
+		}
+	}
+}
+
+// TestZeroCopyNeedsNoKick: with the flag off the driver goes on by itself, and nobody makes a system call.
+func TestZeroCopyNeedsNoKick(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	k := d.kernels.newest()
+	k.SetNeedWakeup(false)
+	before := d.queue().Counters
+	d.awaitAll(sendAll(d.socket, d.to, 500), wsk.STATUS_SUCCESS)
+	after := d.queue().Counters
+	if after.Kicks != before.Kicks || after.KicksSaved == before.KicksSaved {
+		t.Errorf("%d kicks with the flag off, %d saved", after.Kicks-before.Kicks, after.KicksSaved-before.KicksSaved)
+	}
+	k.SetNeedWakeup(true)
+	d.awaitAll(sendAll(d.socket, d.to, 10), wsk.STATUS_SUCCESS)
+	if n := d.queue().Counters.Kicks; n == after.Kicks {
+		t.Error("no kick with the flag on")
+	}
+}
+
+// TestZeroCopyOutOfOrder completes late, and in random order, over the wrap of the cursors.
+//
+// issue 5, item 5; invariants I1, I4.
+func TestZeroCopyOutOfOrder(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{Start: 0xffff_ff80}, Options{})
+	k := d.kernels.newest()
+	k.HoldCompletions(true)
+	for round := range 20 {
+		irps := sendAll(d.socket, d.to, 150) // more than chunks
+		for done := 0; done < len(irps); {
+			testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() > 0 })
+			done += k.CompleteHeld(-1, xdptest.Random, uint64(round))
+		}
+		d.awaitAll(irps, wsk.STATUS_SUCCESS)
+	}
+	if q := d.queue(); q.Foreign != 0 || q.Dropped != 0 || q.Rebuilds != 0 {
+		t.Errorf("%+v", q)
+	}
+}
+
+// TestZeroCopyErrnos: what a kick says concerns the queue, never a frame.
+func TestZeroCopyErrnos(t *testing.T) {
+	for _, tc := range []struct {
+		errno    syscall.Errno
+		rebuilds uint64
+	}{
+		{syscall.EAGAIN, 0}, {syscall.EBUSY, 0}, {syscall.ENOBUFS, 0}, {syscall.EINTR, 0}, {syscall.ENETDOWN, 0},
+		{syscall.EINVAL, 1}, {syscall.ENXIO, 1}, {syscall.EOPNOTSUPP, 1}, {syscall.EPERM, 1},
+	} {
+		d := newFakeDriver(t, xdptest.Config{}, Options{})
+		d.running.Store(false) // the frame is in the ring when the kick fails
+		d.kernels.newest().FailKicks(tc.errno)
+		irps := sendAll(d.socket, d.to, 3)
+		d.running.Store(true)
+		d.awaitAll(irps, wsk.STATUS_SUCCESS)
+		if q := d.queue(); q.Rebuilds != tc.rebuilds || q.Dropped != 0 || q.State != "up" {
+			t.Errorf("%v: %d rebuilds, want %d; %d dropped; %s", tc.errno, q.Rebuilds, tc.rebuilds, q.Dropped, q.State)
+		}
+	}
+}
+
+// TestZeroCopyReset: the driver has taken frames and then knows the queue no more. They end with a time-out, what it had not
+// taken leaves through the new socket.
+//
+// design.md §3, row "nothing for T".
+func TestZeroCopyReset(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	k := d.kernels.newest()
+	k.HoldCompletions(true)
+	taken := sendAll(d.socket, d.to, 20)
+	testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() == 20 })
+	d.running.Store(false)
+	waiting := sendAll(d.socket, d.to, 100) // fills the ring, and more
+	k.FailKicks(syscall.ENXIO, syscall.ENXIO)
+	last := sendAll(d.socket, d.to, 1)
+	d.awaitAll(taken, wsk.STATUS_IO_TIMEOUT)
+	d.running.Store(true)
+	d.awaitAll(append(waiting, last...), wsk.STATUS_SUCCESS)
+	if q := d.queue(); q.Rebuilds != 1 || d.kernels.count() != 2 {
+		t.Errorf("%d rebuilds, %d sockets", q.Rebuilds, d.kernels.count())
+	}
+}
+
+// TestZeroCopyGone: the same errno, and netlink says that the device is gone.
+//
+// design.md §3, row ENXIO.
+func TestZeroCopyGone(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	k := d.kernels.newest()
+	k.HoldCompletions(true)
+	taken := sendAll(d.socket, d.to, 20)
+	testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() == 20 })
+	d.setLink(linkState{})
+	k.Remove()
+	d.awaitAll(append(taken, sendAll(d.socket, d.to, 5)...), wsk.STATUS_FILE_FORCED_CLOSED)
+	if d.kernels.count() != 1 || !k.Closed() {
+		t.Errorf("%d sockets, the first closed: %v", d.kernels.count(), k.Closed())
+	}
+}
+
+// TestZeroCopyCarrier: without carrier the driver leaves frames in the ring and says nothing. They stay pending, can be cancelled,
+// and leave when the carrier is back, announced or not.
+func TestZeroCopyCarrier(t *testing.T) {
+	for _, announced := range []bool{true, false} {
+		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 50 * time.Millisecond})
+		k := d.kernels.newest()
+		dev := d.dp.knownDevice(1)
+		k.SetCarrier(false)
+		d.setLink(linkState{exists: true, up: true})
+		irps := sendAll(d.socket, d.to, 80)
+		if announced {
+			dev.carrierLost()
+		}
+		d.awaitState("down")
+		for i, irp := range irps {
+			if !pending(irp) {
+				t.Fatalf("IRP %d ended with %v without a carrier", i, irp.IoStatus.Status)
+			}
+		}
+		for _, i := range []int{0, 79} { // one in the ring, one on the waiting list
+			if !irps[i].Cancel() {
+				t.Errorf("IRP %d can't be cancelled", i)
+			}
+			d.awaitAll(irps[i:i+1], wsk.STATUS_CANCELLED)
+		}
+		d.kernels.mu.Lock()
+		for _, k := range d.kernels.all {
+			k.SetCarrier(true)
+		}
+		d.kernels.mu.Unlock()
+		d.setLink(linkState{true, true, true})
+		if announced {
+			dev.linkUp()
+		}
+		d.awaitAll(irps[1:79], wsk.STATUS_SUCCESS)
+		d.awaitState("up")
+	}
+}
+
+// TestZeroCopyCompletionsOnDemand: a driver that looks at what it has sent only when it is woken is woken, although there is
+// nothing to send.
+func TestZeroCopyCompletionsOnDemand(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 2 * waitLimit})
+	k := d.kernels.newest()
+	k.HoldCompletions(true)
+	irps := sendAll(d.socket, d.to, 5)
+	testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() == 5 })
+	woken := k.Woken()
+	testenv.Eventually(t, waitLimit, "the driver to be woken", func() bool { return k.Woken() > woken })
+	k.CompleteHeld(-1, xdptest.Reverse, 0)
+	d.awaitAll(irps, wsk.STATUS_SUCCESS)
+}
+
+// TestZeroCopyStall: completions that never come are given up after the driver was woken whatever its flag said.
+func TestZeroCopyStall(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 40 * time.Millisecond})
+	k := d.kernels.newest()
+	k.HoldCompletions(true)
+	k.SetNeedWakeup(false)
+	woken := k.Woken()
+	irps := sendAll(d.socket, d.to, 5)
+	d.awaitAll(irps, wsk.STATUS_IO_TIMEOUT)
+	if k.Woken() == woken {
+		t.Error("given up without a try")
+	}
+	mustSucceed(t, "afterwards", send(t, d.socket, whole([]byte("x")), d.to, nil))
+}
+
+// TestInsists: a queue that had zero-copy is not content with copy mode at the first refusal.
+func TestInsists(t *testing.T) {
+	var s supply
+	now := time.Now()
+	if s.insists(0, now) {
+		t.Error("insists on what it never had")
+	}
+	s.granted(0)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {insistTime / 2, true}, {insistTime, false}, {insistTime + 1, false}} {
+		if got := s.insists(0, now.Add(c.after)); got != c.want {
+			t.Errorf("%v after the first refusal: %v, want %v", c.after, got, c.want)
+		}
+	}
+	if s.insists(1, now) {
+		t.Error("queue 1 insists on what queue 0 had")
+	}
+	s.granted(0)
+	if !s.insists(0, now.Add(time.Hour)) {
+		t.Error("what was granted again is not insisted on")
+	}
+}
+
+// TestRefusedMeansCopy: copy mode follows a lack of zero-copy, not a lack of the device.
+func TestRefusedMeansCopy(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&xdp.FeatureError{Name: "x"}, true}, {errDeviceGone, false}, {errAwaitsIntake, false},
+	} {
+		if got := refused(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
