@@ -181,15 +181,19 @@ func (p *Program) port(what string, key Key, do func(*ebpf.Map, wskxdpWskxdpKey)
 // for the frames to arrive, and should have filled its fill ring first. The kernel keeps the socket until ClearSocket or
 // until fd is closed; close it only after ClearSocket, or frames in between are lost (I8).
 //
-// The error wraps ErrNoQueue, or EOPNOTSUPP when fd is no AF_XDP socket.
+// The error wraps ErrNoQueue, EOPNOTSUPP when fd is no AF_XDP socket, or ENOBUFS when it has no RX ring; Linux 6.18 still
+// takes such a socket.
 func (p *Program) SetSocket(queue, fd int) error {
 	return p.socket("set socket of queue", queue, func(m *ebpf.Map, q uint32) error {
 		if fd < 0 {
 			return unix.EBADF
 		}
 		err := m.Update(q, uint32(fd), ebpf.UpdateAny)
-		if errors.Is(err, unix.EOPNOTSUPP) {
+		switch {
+		case errors.Is(err, unix.EOPNOTSUPP):
 			return fmt.Errorf("descriptor %d is no AF_XDP socket: %w", fd, err)
+		case errors.Is(err, unix.ENOBUFS):
+			return fmt.Errorf("socket %d has no RX ring: %w", fd, err)
 		}
 		return err
 	})

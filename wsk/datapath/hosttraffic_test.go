@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -35,15 +36,20 @@ func TestHostTrafficUndisturbed(t *testing.T) {
 			stop := make(chan struct{})
 			noise := make(chan struct{})
 			busy := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
-			go func() { // ours all the while
+			go func() { // ours all the while, but never so many that the kernel's backlog loses somebody's
 				defer close(noise)
-				for {
+				for sent := 0; ; {
 					select {
 					case <-stop:
 						return
 					default:
-						_ = busy.Send(netip.MustParseAddrPort("10.77.0.1:7950"), []byte("ours"))
 					}
+					if sent-four.count() > 200 {
+						runtime.Gosched()
+						continue
+					}
+					_ = busy.Send(netip.MustParseAddrPort("10.77.0.1:7950"), []byte("ours"))
+					sent++
 				}
 			}()
 			defer func() { close(stop); <-noise }()
