@@ -52,6 +52,7 @@ func (a *app) benchLatencyCommand() *cobra.Command {
 	fl.DurationVarP(&config.Duration, "duration", "d", latency.DefaultDuration, "recorded time of a run")
 	fl.DurationVar(&config.Warmup, "warmup", latency.DefaultWarmup, "time before it")
 	fl.DurationVar(&config.Interval, "interval", 0, "pause between a reply and the next send (default: none)")
+	fl.StringVar(&config.CPUs, "cpus", latency.Placements()[0], "CPUs of the two ends of a round trip: "+strings.Join(latency.Placements(), ", "))
 	fl.DurationVar(&config.BusyPoll, "busy-poll", latency.DefaultBusyPoll, "how long busy engines let the driver run at a time")
 	out.add(fl, latency.Schema)
 	return c

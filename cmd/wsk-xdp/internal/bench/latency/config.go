@@ -26,6 +26,9 @@ type Config struct {
 	// BusyPoll is how long engines that poll busily let the driver run at a time.
 	BusyPoll time.Duration
 
+	// CPUs is where the two ends of a round trip run; see [Placements].
+	CPUs string
+
 	// Child is the command line that starts a child; the name of the part is appended.
 	Child []string
 	// Progress is called for every run, from the calling goroutine. nil: not called.
@@ -40,6 +43,27 @@ const (
 	DefaultWarmup   = 200 * time.Millisecond
 	DefaultBusyPoll = 50 * time.Microsecond
 )
+
+// Placements are where the two ends of a round trip run: on a CPU each, so that each wake-up is that of an idle processor; both on the
+// same, so that none is; or where the scheduler has them, which may be either and changes between runs.
+func Placements() []string { return []string{apart, together, free} }
+
+const (
+	apart    = "apart"
+	together = "together"
+	free     = "free"
+)
+
+// place is the CPUs of the measuring end and of the echo, negative for any.
+func place(placement string, cpus []int) (measure, echo int) {
+	switch {
+	case placement == free || len(cpus) == 0:
+		return -1, -1
+	case placement == together || len(cpus) == 1:
+		return cpus[0], cpus[0]
+	}
+	return cpus[0], cpus[1]
+}
 
 // Measures are what can be measured.
 func Measures() []string { return []string{roundTrip, idleSend, loadedSend, tail} }
@@ -130,6 +154,9 @@ func (c *Config) Check() error {
 		bad("size %d: %w", c.Size, err)
 	} else if n < stampLen || c.Size > 1518 {
 		bad("size %d is outside %d..1518", c.Size, 64)
+	}
+	if !slices.Contains(Placements(), c.CPUs) {
+		bad("placement %q is none of %s", c.CPUs, strings.Join(Placements(), ", "))
 	}
 	if c.Runs < 1 || c.Runs > 1000 {
 		bad("%d runs is outside 1..1000", c.Runs)

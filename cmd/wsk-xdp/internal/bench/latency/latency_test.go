@@ -46,7 +46,7 @@ func quick(t *testing.T) Config {
 	}
 	return Config{
 		Measures: Measures(), Engines: Engines(), Size: DefaultSize, Runs: 1, Duration: 100 * time.Millisecond,
-		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, Child: []string{self, "child"},
+		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, CPUs: free, Child: []string{self, "child"},
 	}
 }
 
@@ -54,6 +54,7 @@ func quick(t *testing.T) Config {
 func TestEveryMeasure(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)
+	c.CPUs = apart
 	c.Runs = 2
 	var went []string
 	c.Progress = func(p Progress) { went = append(went, p.Measure+" "+p.Engine) }
@@ -211,6 +212,21 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
+// TestPlace: two CPUs for two ends, where there are two.
+func TestPlace(t *testing.T) {
+	for _, tc := range []struct {
+		placement     string
+		cpus          []int
+		measure, echo int
+	}{
+		{apart, []int{2, 5, 7}, 2, 5}, {together, []int{2, 5}, 2, 2}, {free, []int{2, 5}, -1, -1}, {apart, []int{3}, 3, 3}, {apart, nil, -1, -1},
+	} {
+		if m, e := place(tc.placement, tc.cpus); m != tc.measure || e != tc.echo {
+			t.Errorf("%s of %v: %d and %d", tc.placement, tc.cpus, m, e)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	good := quick(t)
 	if err := good.Check(); err != nil {
@@ -224,6 +240,7 @@ func TestCheck(t *testing.T) {
 		"no measure":                func(c *Config) { c.Measures = nil },
 		"size 53":                   func(c *Config) { c.Size = 53 },
 		"outside 64..1518":          func(c *Config) { c.Size = 1519 },
+		`placement "x"`:             func(c *Config) { c.CPUs = "x" },
 		"0 runs":                    func(c *Config) { c.Runs = 0 },
 		"duration 1ms":              func(c *Config) { c.Duration = time.Millisecond },
 		"warm-up -1ns":              func(c *Config) { c.Warmup = -1 },

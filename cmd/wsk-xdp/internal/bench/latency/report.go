@@ -54,12 +54,14 @@ type Granted struct {
 	WarmupNs   int64 `json:"warmup_ns"`
 	IntervalNs int64 `json:"interval_ns"`
 	BusyPollNs int64 `json:"busy_poll_ns"`
+	// CPUs is the placement of the two ends of a round trip.
+	CPUs string `json:"cpus"`
 }
 
 func newReport(c *Config, all []*contestant, load float64) *Report {
 	r := &Report{Schema: Schema, Latency: []Result{}, Host: host.Measured(load), Granted: Granted{
 		DurationNs: c.Duration.Nanoseconds(), WarmupNs: c.Warmup.Nanoseconds(), IntervalNs: c.Interval.Nanoseconds(),
-		BusyPollNs: c.BusyPoll.Nanoseconds(),
+		BusyPollNs: c.BusyPoll.Nanoseconds(), CPUs: c.CPUs,
 	}}
 	for _, who := range all {
 		res := Result{Measure: who.measure, Engine: who.engine.name, FrameBytes: c.Size}
@@ -155,7 +157,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 				fmt.Fprintln(w)
 			}
 			last, t = res.Measure, new(output.Table)
-			fmt.Fprintf(w, "%s · %d-byte frames (with FCS) · µs\n", res.Measure, res.FrameBytes)
+			where := ""
+			if last == roundTrip {
+				where = " · ends " + r.Granted.CPUs
+			}
+			fmt.Fprintf(w, "%s · %d-byte frames (with FCS)%s · µs\n", res.Measure, res.FrameBytes, where)
 			t.Row("engine", "p50", "p50 least–most", "p90", "p99", "p99.9", "max", "p50 to "+Reference, "p99 to "+Reference, "cores", "samples",
 				"lost", "runs")
 		}

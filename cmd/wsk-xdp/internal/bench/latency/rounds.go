@@ -152,14 +152,16 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 			}
 		}
 	}()
+	onMeasure, onEcho := -1, -1
 	if who.measure == roundTrip {
+		onMeasure, onEcho = place(c.CPUs, proc.CPUs())
 		far := t
 		far.Interface, far.Local, far.Peer = lab.B.If.Name(), t.Peer, t.Local
-		if err := start(lab.B.NS.Do, PartEcho, far); err != nil {
+		if err := start(proc.On(onEcho, lab.B.NS.Do), PartEcho, far); err != nil {
 			return nil, fmt.Errorf("echo: %w", err)
 		}
 	}
-	if err := start(lab.A.NS.Do, PartMeasure, t); err != nil {
+	if err := start(proc.On(onMeasure, lab.A.NS.Do), PartMeasure, t); err != nil {
 		return nil, err
 	}
 	var pids []int
