@@ -24,10 +24,12 @@ type bed struct {
 	cache string
 	tools vm.Toolbox
 	built string // directory of what was built
+	// fetched are the directories of what was asked for before: a refresh is one per run.
+	fetched map[string]string
 }
 
 func openBed() (*bed, error) {
-	b := &bed{root: os.Getenv("WSKXDP_ROOT")}
+	b := &bed{root: os.Getenv("WSKXDP_ROOT"), fetched: map[string]string{}}
 	if b.root == "" {
 		return nil, errors.New("WSKXDP_ROOT is not set: start this by scripts/vm/run")
 	}
@@ -88,6 +90,10 @@ func (b *bed) boot(m *vm.Machine, s vm.Setup, commands []job.Command) (*vm.Resul
 
 // fetch gets something into the cache and returns where it is.
 func (b *bed) fetch(args ...string) (string, error) {
+	key := strings.Join(args, " ")
+	if dir, ok := b.fetched[key]; ok {
+		return dir, nil
+	}
 	unlock, err := b.lock(filepath.Join(b.cache, "fetch.lock"))
 	if err != nil {
 		return "", err
@@ -100,11 +106,12 @@ func (b *bed) fetch(args ...string) (string, error) {
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() == vm.ExitCannot:
-		return "", vm.Cannotf("fetch %s: see above", strings.Join(args, " "))
+		return "", vm.Cannotf("fetch %s: see above", key)
 	case err != nil:
-		return "", fmt.Errorf("fetch %s: %w", strings.Join(args, " "), err)
+		return "", fmt.Errorf("fetch %s: %w", key, err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	b.fetched[key] = strings.TrimSpace(string(out))
+	return b.fetched[key], nil
 }
 
 func (b *bed) kernel(name string) (vm.Kernel, error) {

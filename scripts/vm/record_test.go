@@ -34,16 +34,17 @@ func TestJudge(t *testing.T) {
 		got  vm.CommandResult
 		want tested
 	}{
-		"passed":            {inPackage, ended(0, passed+skipped), tested{"xdp", 1, nil, []string{"TestC"}}},
-		"failed":            {inPackage, ended(1, passed+failed), tested{"xdp", 1, []string{"TestB"}, nil}},
-		"leak":              {inPackage, ended(99, passed), tested{"xdp", 1, []string{"(exit code 99)"}, nil}},
-		"no test":           {inPackage, ended(0, ""), tested{"xdp", 0, []string{"(no test ran)"}, nil}},
-		"only skips":        {inPackage, ended(0, skipped), tested{"xdp", 0, []string{"(no test ran)"}, []string{"TestC"}}},
-		"guest died":        {inPackage, vm.CommandResult{}, tested{"xdp", 0, []string{"(did not end)"}, nil}},
-		"guest died inside": {inPackage, vm.CommandResult{Output: "\x16=== RUN   TestA\n"}, tested{"xdp", 0, []string{"TestA"}, nil}},
-		"step":              {alone, ended(0, ""), tested{"doctor", 1, nil, nil}},
-		"step failed":       {alone, ended(3, ""), tested{"doctor", 0, []string{"doctor"}, nil}},
-		"step died":         {alone, vm.CommandResult{}, tested{"doctor", 0, []string{"doctor"}, nil}},
+		"passed":     {inPackage, ended(0, passed+skipped), tested{"xdp", 1, nil, []string{"TestC"}}},
+		"failed":     {inPackage, ended(1, passed+failed), tested{"xdp", 1, []string{"TestB"}, nil}},
+		"leak":       {inPackage, ended(99, passed), tested{"xdp", 1, []string{"(exit code 99)"}, nil}},
+		"no test":    {inPackage, ended(0, ""), tested{"xdp", 0, []string{"(no test ran)"}, nil}},
+		"only skips": {inPackage, ended(0, skipped), tested{"xdp", 0, []string{"(no test ran)"}, []string{"TestC"}}},
+		"guest died": {inPackage, vm.CommandResult{}, tested{"xdp", 0, []string{"(did not end)"}, nil}},
+		"guest died inside": {inPackage, vm.CommandResult{Output: "\x16=== RUN   TestA\n"},
+			tested{"xdp", 0, []string{"TestA"}, nil}},
+		"step":        {alone, ended(0, ""), tested{"doctor", 1, nil, nil}},
+		"step failed": {alone, ended(3, ""), tested{"doctor", 0, []string{"doctor"}, nil}},
+		"step died":   {alone, vm.CommandResult{}, tested{"doctor", 0, []string{"doctor"}, nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if d := cmp.Diff(c.want, judge(c.step, c.got)); d != "" {

@@ -24,7 +24,7 @@ const tableHead = `<!-- Made by scripts/vm/suite from the files in docs/kernels:
 # Kernels and network cards
 
 Every cell was measured in a guest, by the product itself: the answers are those of ` + "`wsk-xdp doctor --json --try`" + `, which
-tries things instead of reading version numbers. A cell that says — was not asked there. How to measure again:
+tries things instead of reading version numbers. A cell with — was not asked there. How to measure again:
 [testing.md](testing.md).
 `
 
@@ -53,7 +53,8 @@ func document(records []*record) string {
 	b.WriteString(tableHead)
 	b.WriteString("\n## What kernels have: veth, copy mode\n\n")
 	features(&b, veth)
-	b.WriteString("\n## Network cards\n\nWhat doctor says of the interface as it comes up, without an XDP program; a bind is tried on queue 0. The cards are emulated by QEMU.\n\n")
+	b.WriteString("\n## Network cards\n\nWhat doctor says of the interface as it comes up, without an XDP program; a bind is tried on " +
+		"queue 0. The cards are emulated by QEMU.\n\n")
 	cardTable(&b, cards)
 	b.WriteString("\n## What tests measured with network cards\n\n")
 	measured(&b, cards)
@@ -136,8 +137,9 @@ func cardTable(b *strings.Builder, cards []*record) {
 		a := r.Doctor.answers()
 		native := map[bool]string{true: "yes", false: "no"}[c.Native]
 		rows = append(rows, []string{
-			r.series(), c.Driver, r.Setup, fmt.Sprintf("%d / %d", c.TxQueues, c.RxQueues), fmt.Sprintf("%d / %d", c.TxRing, c.RxRing),
-			native, a["tried.zero_copy"].withReason(), a["tried.multi_buffer"].withReason(), c.Features,
+			r.series(), c.Driver, r.Setup,
+			fmt.Sprintf("%d / %d", c.TxQueues, c.RxQueues), fmt.Sprintf("%d / %d", c.TxRing, c.RxRing), native,
+			a["tried.zero_copy"].withReason(), a["tried.multi_buffer"].withReason(), c.Features,
 		})
 	}
 	table(b, []string{"kernel", "driver", "set-up", "queues to send / receive", "rings", "native XDP",
@@ -177,7 +179,8 @@ func testTable(b *strings.Builder, records []*record) {
 	for _, r := range records {
 		for _, t := range r.Tests {
 			rows = append(rows, []string{
-				r.series(), r.Setup, t.Package, fmt.Sprint(t.Passed), fmt.Sprint(len(t.Failed)), fmt.Sprint(len(t.Skipped)),
+				r.series(), r.Setup, t.Package,
+				fmt.Sprint(t.Passed), fmt.Sprint(len(t.Failed)), fmt.Sprint(len(t.Skipped)),
 				strings.Join(append(prefixEach("failed ", t.Failed), prefixEach("skipped ", t.Skipped)...), ", "),
 			})
 		}

@@ -30,12 +30,13 @@ func (t Toolbox) Command(name string, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	linker, err := t.find("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2", "lib/"+triplet+"/ld-linux-x86-64.so.2")
+	const name64 = "ld-linux-x86-64.so.2"
+	linker, err := t.find("lib64/"+name64, "usr/lib64/"+name64, "lib/"+triplet+"/"+name64)
 	if err != nil {
 		return nil, err
 	}
 	var dirs []string
-	for _, dir := range []string{"usr/lib/" + triplet, "lib/" + triplet, "usr/lib/" + triplet + "/pulseaudio"} {
+	for _, dir := range []string{"usr/lib/" + triplet, "lib/" + triplet} {
 		dirs = append(dirs, filepath.Join(t.Root, dir))
 	}
 	cmd := exec.Command(linker, append([]string{"--library-path", strings.Join(dirs, ":"), path}, args...)...)

@@ -120,7 +120,8 @@ func nicName(mac string) (string, error) {
 			have = append(have, i.Name+" "+i.HardwareAddr.String())
 		}
 		if time.Now().After(deadline) {
-			return "", fmt.Errorf("no interface has the address %s: is the driver there? have %s", mac, strings.Join(have, ", "))
+			return "", fmt.Errorf("no interface has the address %s: is the driver there? have %s", mac,
+				strings.Join(have, ", "))
 		}
 	}
 }
