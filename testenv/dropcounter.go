@@ -65,10 +65,12 @@ func NewDropCounter(i *Iface, opts DropCounterOptions) (c *DropCounter, err erro
 	if err != nil {
 		return c, fmt.Errorf("create counter map: %w%s", err, bpfHint(err))
 	}
-	if c.prog, err = loadXDP("wsk_dropcounter", attrs.MTU, counterProgram(c.counters, opts)); err != nil {
+	prog, generic, err := loadXDP("wsk_dropcounter", attrs.MTU, counterProgram(c.counters, opts))
+	if err != nil {
 		return c, err
 	}
-	c.link, err = attachXDP(i, c.prog, opts.Generic)
+	c.prog = prog
+	c.link, err = attachXDP(i, prog, opts.Generic || generic)
 	return c, err
 }
 

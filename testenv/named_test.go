@@ -101,8 +101,9 @@ func upStatusDown() error {
 	if err != nil {
 		return err
 	}
-	if ip, err := exec.LookPath("ip"); err == nil {
-		out, err := exec.Command(ip, "-n", "wsk-b", "link", "show", "wsk1").CombinedOutput()
+	// iproute2's, that is: busybox has another.
+	if version, err := exec.Command("ip", "-V").CombinedOutput(); err == nil && strings.Contains(string(version), "iproute2") {
+		out, err := exec.Command("ip", "-n", "wsk-b", "link", "show", "wsk1").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "mtu 1400") {
 			return fmt.Errorf("ip: %v: %s", err, out)
 		}

@@ -83,7 +83,7 @@ func probeXDPProgram() error {
 		return err
 	}
 	defer lab.Close()
-	prog, err := loadXDP("wsk_probe", 0, asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()})
+	prog, _, err := loadXDP("wsk_probe", 0, asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()})
 	if err != nil {
 		return err
 	}

@@ -102,10 +102,11 @@ func NewXDPPeer(i *Iface, opts XDPPeerOptions) (p *XDPPeer, err error) {
 	}
 	prog := p.program.Program
 	if !opts.Everything {
-		if p.filter, err = loadXDP("wsk_peer", attrs.MTU, redirectProgram(p.program.Sockets)); err != nil {
+		var generic bool
+		if p.filter, generic, err = loadXDP("wsk_peer", attrs.MTU, redirectProgram(p.program.Sockets)); err != nil {
 			return p, err
 		}
-		prog = p.filter
+		prog, opts.Generic = p.filter, opts.Generic || generic
 	}
 	for q := range queues {
 		s, err := openPeerSocket(i, q, peerOptions)

@@ -84,21 +84,25 @@ func matchUDP(port uint16) asm.Instructions {
 	return append(ins, asm.Ja.Label("match"))
 }
 
-// loadXDP loads a program, with fragment support where the MTU asks for it (kernel 5.18 on).
-func loadXDP(name string, mtu int, ins asm.Instructions) (*ebpf.Program, error) {
-	spec := &ebpf.ProgramSpec{Name: name, Type: ebpf.XDP, License: "Dual BSD/GPL", Instructions: ins}
-	if mtu > linearMTU {
-		spec.Flags |= unix.BPF_F_XDP_HAS_FRAGS
+// loadXDP loads a program, with fragment support where the MTU asks for it. generic says that the kernel has none (Linux 5.10),
+// so that only generic mode takes the program on an interface of that MTU.
+func loadXDP(name string, mtu int, ins asm.Instructions) (prog *ebpf.Program, generic bool, err error) {
+	load := func(flags uint32) error {
+		return memlock.Lift(func() (err error) {
+			spec := &ebpf.ProgramSpec{Name: name, Type: ebpf.XDP, License: "Dual BSD/GPL", Instructions: ins, Flags: flags}
+			prog, err = ebpf.NewProgram(spec)
+			return err
+		})
 	}
-	var prog *ebpf.Program
-	err := memlock.Lift(func() (err error) {
-		prog, err = ebpf.NewProgram(spec)
-		return err
-	})
+	if mtu <= linearMTU {
+		err = load(0)
+	} else if err = load(unix.BPF_F_XDP_HAS_FRAGS); errors.Is(err, unix.EINVAL) {
+		generic, err = true, load(0)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("load XDP program %s: %w%s", name, err, bpfHint(err))
+		return nil, false, fmt.Errorf("load XDP program %s: %w%s", name, err, bpfHint(err))
 	}
-	return prog, nil
+	return prog, generic, nil
 }
 
 // attachXDP attaches to the interface through a bpf_link, which dies with the descriptor or the interface. A program

@@ -228,12 +228,22 @@ func TestMsquicCoalesced(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			if !r.xdp && coalesced != 21 {
+			// A veth that does not take segments whole (Linux 5.10) cuts them before the companion could see them so.
+			if !r.xdp && coalesced != 21 && takesSegments(t, r.lab.B.If) {
 				t.Errorf("%s: %d messages came coalesced, want all 21", version(six), coalesced)
 			}
 		}
 		q.finish(b)
 	})
+}
+
+func takesSegments(t *testing.T, i *testenv.Iface) bool {
+	t.Helper()
+	features, err := i.Features()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return features["tx-udp-segmentation"]
 }
 
 // TestMsquicUnreachable: an ICMP error comes as an indication that names the destination, on connected and other bindings. The
