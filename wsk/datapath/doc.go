@@ -24,8 +24,8 @@
 //
 // On the interfaces of Options.Receive a program redirects what the bound endpoints own (intake.go, ports.go). A goroutine per queue
 // takes frames off the RX ring in batches, checks lengths and checksums once more, finds the endpoint by the most specific
-// binding (rxframe.go, demux.go) and hands over lists of one cast (delivery.go). It sleeps in the runtime's poller,
-// on a socket of its own, because poll on a socket that sends would transmit (rxwait.go). Everything else, and everything
+// binding (rxframe.go, demux.go) and hands over lists of one cast (delivery.go). Unless frames come fast (rxlinger.go) it sleeps in
+// the runtime's poller, on a socket of its own, because poll on a socket that sends would transmit (rxwait.go). Everything else, and everything
 // where there is no program, comes through the endpoint's kernel socket (companionrecv.go): reassembled fragments, IP options,
 // extension headers, frames above the chunk size, loopback, other interfaces, ICMP errors. Between the two ways there is no
 // order; within each, that of arrival. Neither buffers: that is the socket above, and the kernel below.

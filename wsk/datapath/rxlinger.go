@@ -15,8 +15,8 @@ const (
 	lingerWindow = lingerFrames * 10 * time.Microsecond
 	// lingerTime is how long it looks: twice the mean distance of frames at that rate.
 	lingerTime = 20 * time.Microsecond
-	// lingerPause is the additions between two looks, so that the producer of the ring is not robbed of its line all the time.
-	lingerPause = 100
+	// lingerPause is the turns of an empty loop between two looks, so that the producer of the ring is not robbed of its line all the time.
+	lingerPause = 200
 )
 
 // lingerMeter measures how fast frames arrive. It belongs to the goroutine of the socket.
@@ -49,18 +49,9 @@ func (s *rxSocket) linger() bool {
 		if single {
 			runtime.Gosched() // others need this processor
 		} else {
-			pause(lingerPause)
+			for range lingerPause {
+			}
 		}
 	}
 	return false
-}
-
-// pause passes the time without a memory access.
-//
-//go:noinline
-func pause(n int) (sum int) {
-	for i := range n {
-		sum += i
-	}
-	return sum
 }

@@ -9,9 +9,9 @@
 //	  └── window.go: count, clock, CPU time of the child at two moments ◄───────────────┘
 //
 // An engine (engine.go, engine_*.go) knows how to send a burst and nothing of time. It runs in a process of its own, which
-// is this binary again (child.go), so that memory, CPU time and what it leaves behind are its own. The parent looks from outside
+// is this binary again (child.go, package proc), so that memory, CPU time and what it leaves behind are its own. The parent looks from outside
 // and needs no engine's word: packets from the receiver, CPU time and memory from the kernel. Only the number of system calls is the
-// engine's own count. Programs of others take part in the same way (process.go).
+// engine's own count. Programs of others take part in the same way (command.go).
 //
 // # How the numbers are made
 //
@@ -23,6 +23,6 @@
 // On a veth pair the receiver's work, up to the XDP program, is done in softirq inside the sender's system call: packets
 // per second and CPU time include it, for every engine alike.
 //
-// Latency is another measurement, not in this package yet: it would stand beside window.go and use the engines' set-up, but not
-// their bursts.
+// Other measurements are packages of their own: latency, receive and footprint. All of them run their parties through
+// package proc; package provider is the WSK client that they share.
 package bench

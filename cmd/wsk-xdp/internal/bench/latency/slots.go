@@ -29,9 +29,8 @@ type slot struct {
 	set  *slots
 	next *slot
 
-	at     time.Time // of the send
-	timed  bool
-	number uint64
+	at    time.Time // of the send
+	timed bool
 }
 
 func newSlots(n, payload int, completed func(*slot, time.Time)) *slots {
