@@ -124,9 +124,16 @@ func TestFindings(t *testing.T) {
 		{"program-nameless", func(f *Facts) { f.Interface.Program = &Program{7, "", "generic"} }, "WX-XDP-01", Note, "needs privilege"},
 		{"dispatcher", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_dispatcher", "native"} }, "WX-XDP-01", Note, "xdp-loader"},
 		{"no-zero-copy", func(f *Facts) { f.Interface.ZeroCopy = false }, "WX-ZEROCOPY-01", Note, "copy mode"},
-		{"zero-copy-refused", func(f *Facts) { f.Interface.Tried = &TriedFacts{no, yes} }, "WX-ZEROCOPY-01", Warn, "refused"},
-		{"zero-copy-granted", func(f *Facts) { f.Interface.Tried = &TriedFacts{yes, yes} }, "WX-ZEROCOPY-01", OK, "granted"},
-		{"no-sg", func(f *Facts) { f.Interface.Tried = &TriedFacts{yes, no} }, "WX-SG-01", Note, "not granted"},
+		{"zero-copy-refused", func(f *Facts) { f.Interface.Tried = &TriedFacts{ZeroCopy: no, MultiBuffer: yes} }, "WX-ZEROCOPY-01", Warn, "refused"},
+		{"zero-copy-granted", func(f *Facts) { f.Interface.Tried = &TriedFacts{ZeroCopy: yes, MultiBuffer: yes} }, "WX-ZEROCOPY-01", OK, "granted"},
+		{"zero-copy-granted-with-program", func(f *Facts) {
+			f.Interface.Tried = &TriedFacts{WithProgram: true, LinkDown: 470, ZeroCopy: yes, MultiBuffer: yes}
+		}, "WX-ZEROCOPY-01", OK, "granted"},
+		{"hash-of-addresses", func(f *Facts) { f.Interface.RxQueues, f.Interface.FlowHash = 4, "sd" }, "WX-HASH-01", Note, "without ports"},
+		{"hash-of-ports", func(f *Facts) {
+			f.Interface.RxQueues, f.Interface.FlowHash, f.Interface.FlowHashPorts = 4, "sdfn", true
+		}, "WX-HASH-01", OK, "by port too"},
+		{"no-sg", func(f *Facts) { f.Interface.Tried = &TriedFacts{ZeroCopy: yes, MultiBuffer: no} }, "WX-SG-01", Note, "not granted"},
 		{"bond", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "bond0", "bond" }, "WX-MASTER-01", Note, "active port"},
 		{"bridge", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "br0", "bridge" }, "WX-MASTER-01", Note, "name the bridge"},
 		{"vlan", func(f *Facts) { f.Interface.Kind, f.Interface.Lower = "vlan", "eth0" }, "WX-STACK-01", Note, "vlan on eth0"},

@@ -93,6 +93,14 @@ func (c *checker) queues(i *InterfaceFacts) {
 	case i.TakenKnown:
 		c.add("WX-QUEUE-02", OK, "no AF_XDP socket holds a queue, as far as the kernel tells", "", "")
 	}
+	switch {
+	case i.RxQueues < 2 || i.FlowHash == "":
+	case i.FlowHashPorts:
+		c.add("WX-HASH-01", OK, "UDP is spread over the receive queues by port too ("+i.FlowHash+")", "", "")
+	default:
+		c.add("WX-HASH-01", Note, "UDP is spread over the receive queues by "+i.FlowHash+", without ports",
+			"all datagrams between two hosts come in on one queue", "ethtool -N "+i.Name+" rx-flow-hash udp4 sdfn, or the datapath's SpreadReceive")
+	}
 	if i.TxRing > 0 || i.RxRing > 0 {
 		c.add("WX-RING-01", OK, fmt.Sprintf("rings of the NIC: %d to send, %d to receive", i.TxRing, i.RxRing), "", "")
 	}
@@ -134,12 +142,13 @@ func (c *checker) program(i *InterfaceFacts) {
 func (c *checker) zeroCopy(i *InterfaceFacts) {
 	switch {
 	case i.Tried != nil && i.Tried.ZeroCopy.Yes():
-		c.add("WX-ZEROCOPY-01", OK, "a zero-copy bind on queue 0 was granted", "", "")
+		c.add("WX-ZEROCOPY-01", OK, "a zero-copy bind on queue 0 was granted", i.Tried.cost(), "")
 	case i.Tried != nil && i.ZeroCopy:
 		c.add("WX-ZEROCOPY-01", Warn, "the driver announces zero-copy, but a bind on queue 0 was refused", i.Tried.ZeroCopy.Reason,
-			"many drivers want an XDP program attached first, or fewer queues: ethtool -L "+i.Name)
+			"some drivers want fewer queues: ethtool -L "+i.Name)
 	case i.ZeroCopy:
-		c.add("WX-ZEROCOPY-01", OK, "the driver announces zero-copy", "not tried: the link may go down for seconds", "wsk-xdp doctor --try "+i.Name)
+		c.add("WX-ZEROCOPY-01", OK, "the driver announces zero-copy", "not tried: an XDP program is attached for it, for which the link may go "+
+			"down for seconds", "wsk-xdp doctor --try "+i.Name)
 	case i.FeaturesKnown, i.Kind == "veth" && c.f.Trial != nil && c.f.Trial.ZeroCopy.No():
 		c.add("WX-ZEROCOPY-01", Note, "the driver has no zero-copy: copy mode, about 1 Mpps per core", "", "")
 	case i.Tried != nil:
@@ -208,4 +217,15 @@ func (c *checker) other(o OtherFacts) {
 		title += ", link down"
 	}
 	c.add("WX-IFACE-01", OK, title, "", "wsk-xdp doctor "+o.Name)
+}
+
+// cost is what a zero-copy bind takes, in words.
+func (t *TriedFacts) cost() string {
+	switch {
+	case !t.WithProgram:
+		return ""
+	case t.LinkDown > 0:
+		return fmt.Sprintf("with an XDP program that passes everything attached, as sending does; the link was down for %d ms", t.LinkDown)
+	}
+	return "with an XDP program that passes everything attached, as sending does; the link stayed up"
 }

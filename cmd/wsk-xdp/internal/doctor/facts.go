@@ -103,6 +103,9 @@ type InterfaceFacts struct {
 	FeaturesKnown bool   `json:"features_known"`
 	Native        bool   `json:"native_xdp"`
 	ZeroCopy      bool   `json:"zero_copy_advertised"`
+	// FlowHash is by what UDP over IPv4 is spread over the receive queues, in the letters of ethtool -N; empty: not known.
+	FlowHash      string `json:"udp4_flow_hash,omitempty"`
+	FlowHashPorts bool   `json:"udp4_flow_hash_has_ports,omitempty"`
 	// Tried are the answers of binds that were tried, absent without --try.
 	Tried        *TriedFacts `json:"tried,omitempty"`
 	TakenQueues  []int       `json:"queues_taken"`
@@ -119,6 +122,10 @@ type InterfaceFacts struct {
 
 // TriedFacts are the answers of binds on queue 0.
 type TriedFacts struct {
+	// WithProgram is whether an XDP program that passes everything was attached for it, as the datapath does; LinkDown for how
+	// many milliseconds the link was away then.
+	WithProgram bool   `json:"with_xdp_program"`
+	LinkDown    int64  `json:"link_down_ms"`
 	ZeroCopy    Answer `json:"zero_copy"`
 	MultiBuffer Answer `json:"multi_buffer"`
 }

@@ -44,11 +44,12 @@ func (f *Facts) inspect(name string, try bool) error {
 		}
 	}
 	facts.driver()
+	facts.flowHash()
 	facts.relatives(l)
 	facts.program(a.Xdp)
 	facts.traffic(l)
 	if try {
-		facts.Tried = &TriedFacts{ZeroCopy: answer(xdp.ProbeZeroCopy(name, 0)), MultiBuffer: answer(xdp.ProbeMultiBuffer(name, 0))}
+		facts.Tried = facts.tryBinds()
 	}
 	f.Interface = facts
 	return nil

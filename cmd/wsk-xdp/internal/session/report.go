@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
@@ -42,6 +43,10 @@ type Granted struct {
 	Chunks         uint32 `json:"tx_chunks"`
 	ChunkBytes     uint32 `json:"chunk_bytes"`
 	SendBuffer     int    `json:"send_buffer_bytes"`
+	// PassProgram is whether an XDP program that passes everything is on the interface for zero-copy; LinkDown how many milliseconds
+	// its link was waited for because of that.
+	PassProgram bool  `json:"pass_program"`
+	LinkDown    int64 `json:"link_down_ms"`
 	// Offload is who may complete checksums, Proved whether some are left to them, OffloadReason why not, or not all.
 	Offload       string `json:"checksum_offload"`
 	Proved        bool   `json:"checksum_offload_proved"`
@@ -100,6 +105,11 @@ func GrantedQueues(info datapath.Info) []Granted {
 		if g.FallbackReason != nil {
 			o.FallbackReason = g.FallbackReason.Error()
 		}
+		for _, d := range info.Devices {
+			if d.Interface == q.Interface {
+				o.PassProgram, o.LinkDown = d.PassProgram, d.LinkWait.Milliseconds()
+			}
+		}
 		out = append(out, o)
 	}
 	return out
@@ -132,7 +142,24 @@ func (s *Session) Header(command string, to netip.AddrPort) []string {
 		numbers[i] = fmt.Sprint(q.Queue)
 	}
 	return append(lines, fmt.Sprintf("  engine afxdp · interface %s · queue %s · %s mode · ring %d · %d frames per wake-up · "+
-		"no XDP program needed · kernel %s", g.Ifname, strings.Join(numbers, ","), modeText(queues), g.TxRing, g.TxBudget, host.Kernel()))
+		"%s · kernel %s", g.Ifname, strings.Join(numbers, ","), modeText(queues), g.TxRing, g.TxBudget, s.programText(), host.Kernel()))
+}
+
+// programText says what zero-copy put on the interface.
+func (s *Session) programText() string {
+	for _, d := range s.Info().Devices {
+		if d.PassProgram {
+			return "an XDP program that passes everything is attached for it" + linkText(d)
+		}
+	}
+	return "no XDP program needed"
+}
+
+func linkText(d datapath.DeviceInfo) string {
+	if d.LinkDrops == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", the link was down for %v", d.LinkWait.Round(time.Millisecond))
 }
 
 // Sources are the source addresses of the sockets, the route's choice where a socket is bound to the wildcard.
@@ -179,8 +206,15 @@ func (s *Session) Warnings() []string {
 			"see wsk-xdp doctor " + s.Way.DeviceName() + "; --require afxdp refuses instead of falling back",
 		}
 	}
+	info := s.Info()
 	var out []string
-	for _, q := range s.Info().Queues {
+	for _, d := range info.Devices {
+		if d.LinkLate {
+			out = append(out, fmt.Sprintf("the link of %s went down for zero-copy and was not back after %v: datagrams wait for it (ip link show %s)",
+				d.Interface, d.LinkWait.Round(time.Millisecond), d.Interface))
+		}
+	}
+	for _, q := range info.Queues {
 		if q.Granted.FallbackReason != nil {
 			out = append(out, fmt.Sprintf("%s queue %d works in copy mode: zero-copy was refused with %s",
 				q.Interface, q.Queue, refusal(q.Granted.FallbackReason)))
