@@ -36,6 +36,9 @@ type record struct {
 	Measured []row.Row `json:"measured,omitempty"`
 	Tests    []tested  `json:"tests"`
 
+	// Complaints are what the guest's kernel said of trouble in itself.
+	Complaints []string `json:"kernel_complaints,omitempty"`
+
 	// Problem is what was wrong with the guest itself. Such a guest is not recorded.
 	Problem string        `json:"-"`
 	Took    time.Duration `json:"-"`
@@ -72,6 +75,7 @@ func newRecord(g guestPlan, k vm.Kernel, r *vm.Result, out string) (*record, err
 	rec := &record{
 		Schema: recordSchema, Kernel: k.Name, Release: k.Release, Version: k.Version, Setup: g.setup.Name,
 		Date: time.Now().UTC().Format(time.DateOnly), Took: r.Took,
+		Complaints: r.Complaints(),
 	}
 	if r.State != vm.Done {
 		rec.Problem = fmt.Sprintf("guest %v: %s", r.State, r.Reason)

@@ -77,6 +77,9 @@ func printTable(w io.Writer, all []outcome, took time.Duration) {
 				fmt.Fprintf(w, "skipped: %s: %s\n", where, strings.Join(t.Skipped, " "))
 			}
 		}
+		for _, c := range o.record.Complaints {
+			fmt.Fprintf(w, "kernel complained: %s, %s: %s\n", o.kernel, o.setup.Name, c)
+		}
 		if o.record.Problem != "" {
 			fmt.Fprintf(w, "failed: %s, %s: %s\n", o.kernel, o.setup.Name, o.record.Problem)
 		}

@@ -108,6 +108,9 @@ func conclude(r *vm.Result, withLog bool) error {
 		}
 		ok = ok && c.OK()
 	}
+	for _, line := range r.Complaints() {
+		fmt.Fprintf(os.Stderr, "vm: the guest's kernel complained: %s\n", line)
+	}
 	if !ok || withLog {
 		fmt.Fprintf(os.Stderr, "vm: the guest's kernel said:\n%s\n", r.KernelLog)
 	}

@@ -60,6 +60,7 @@ func document(records []*record) string {
 	measured(&b, cards)
 	b.WriteString("\n## Tests\n\nSubtests count.\n\n")
 	testTable(&b, records)
+	complaints(&b, records)
 	b.WriteString("\n## Packages\n\n")
 	packages(&b, records)
 	return b.String()
@@ -194,6 +195,20 @@ func prefixEach(prefix string, names []string) []string {
 		out = append(out, prefix+n)
 	}
 	return out
+}
+
+// complaints is a section that is there only if a kernel had something to say.
+func complaints(b *strings.Builder, records []*record) {
+	var rows [][]string
+	for _, r := range records {
+		for _, c := range r.Complaints {
+			rows = append(rows, []string{r.series(), r.Setup, c})
+		}
+	}
+	if len(rows) > 0 {
+		b.WriteString("\n## What kernels complained of\n\n")
+		table(b, []string{"kernel", "set-up", "line"}, rows)
+	}
 }
 
 func packages(b *strings.Builder, records []*record) {

@@ -190,7 +190,7 @@ func (g *guest) boot() (*Result, error) {
 	case waitErr != nil || readErr != nil:
 		r.Reason = strings.TrimSpace(fmt.Sprintf("QEMU: %v %v %s", waitErr, readErr, &stderr))
 	default:
-		r.Reason = "the guest switched itself off" + lastWords(r.KernelLog)
+		r.Reason = "the guest switched itself off" + lastWords(r)
 	}
 	return r, nil
 }
@@ -201,18 +201,6 @@ func (g *guest) timeout() time.Duration {
 		total += c.Timeout + 2*10*time.Second
 	}
 	return total
-}
-
-// lastWords finds the line of a kernel log that tells why it ended, if there is one.
-func lastWords(log string) string {
-	for line := range strings.Lines(log) {
-		for _, sign := range []string{"Kernel panic", "BUG:", "Oops:"} {
-			if strings.Contains(line, sign) {
-				return ": " + strings.TrimSpace(line)
-			}
-		}
-	}
-	return ""
 }
 
 // watchdog ends a process whose time has run out.

@@ -92,12 +92,19 @@ func TestEverySetupIsWired(t *testing.T) {
 	}
 }
 
-func TestLastWords(t *testing.T) {
-	const log = "[ 1.0] fine\n[ 2.0] BUG: unable to handle\n[ 2.1] Kernel panic - not syncing\n"
-	if got := lastWords(log); got != ": [ 2.0] BUG: unable to handle" {
+func TestComplaints(t *testing.T) {
+	r := &Result{KernelLog: "[ 1.0] fine\r\n[ 2.0] BUG: unable to handle\r\n[ 2.1] Kernel panic - not syncing\r\n" +
+		"[ 3.0] WARNING: CPU: 1 PID: 2 at net/xdp/xsk.c:1 x+0x1/0x2 [veth]\n"}
+	want := []string{
+		"BUG: unable to handle", "Kernel panic - not syncing", "WARNING: CPU: 1 PID: 2 at net/xdp/xsk.c:1 x+0x1/0x2 [veth]",
+	}
+	if got := r.Complaints(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	if got := lastWords("reboot: Power down\n"); got != "" {
+	if got := lastWords(r); got != ": "+want[0] {
+		t.Errorf("%q", got)
+	}
+	if got := lastWords(&Result{KernelLog: "[ 3.6] reboot: Power down\n"}); got != "" {
 		t.Errorf("%q", got)
 	}
 }
