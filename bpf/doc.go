@@ -53,7 +53,7 @@
 //
 // The program is attached by a bpf_link, so that it is gone when the process is, and never in place of another: see
 // [ConflictError]. Loading and attaching need CAP_BPF and CAP_NET_ADMIN outside user namespaces, and Linux 5.10; the
-// variant for frames of several buffers, which is loaded if the kernel takes it, 5.18.
+// variant for frames of several buffers, which is loaded if the kernel takes it, 6.1.
 //
 // The objects are committed. scripts/generate.sh builds them anew with the pinned clang, scripts/generate.sh --check tells whether
 // they are what the source gives.

@@ -117,7 +117,7 @@ func attachHint(mode Mode, err error) string {
 		return "no other program is attached, so the device is busy, with a reset perhaps: try again"
 	case errors.Is(err, unix.ERANGE):
 		return "the MTU, or the peer's on veth, is too large for a frame in one buffer: lower it to 3000 or less, " +
-			"load the program with support for several buffers (Linux 5.18, not Options.NoFrags), or use generic mode"
+			"load the program with support for several buffers (Linux 6.1, not Options.NoFrags), or use generic mode"
 	case errors.Is(err, unix.EOPNOTSUPP) && native:
 		return "the driver has no native XDP, or none with its present MTU and offloads: use generic mode"
 	case errors.Is(err, unix.EOPNOTSUPP):

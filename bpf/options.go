@@ -40,9 +40,9 @@ type Options struct {
 	// take: for sockets of one buffer to a frame, chunk size − 256 − UMEM headroom. The kernel would drop longer ones, so the
 	// program passes them. Default DefaultMaxFrame, 1792.
 	MaxFrame int
-	// MultiBuffer says that the sockets are bound with XDP_USE_SG (Linux 6.6). Without it frames of several buffers pass.
+	// MultiBuffer says that the sockets are bound with XDP_USE_SG (Linux 6.12). Without it frames of several buffers pass.
 	MultiBuffer bool
-	// NoFrags loads the program without support for frames of several buffers even where the kernel has it (5.18). Drivers
+	// NoFrags loads the program without support for frames of several buffers even where the kernel has it (Linux 6.1). Drivers
 	// then refuse native mode on a large MTU.
 	NoFrags bool
 }

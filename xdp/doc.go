@@ -2,7 +2,8 @@
 
 // Package xdp drives AF_XDP sockets: the shared memory of frames (UMEM), the four rings, the life cycle of the
 // socket, its wake-ups, its statistics, and the probes that say what a machine can do. It sees frames as bytes
-// and addresses; it knows nothing of UDP. Linux 5.4 or later.
+// and addresses; it knows nothing of UDP. Linux 5.10 or later: where a feature
+// is said to need a kernel, that is the oldest tried that has it, see docs/kernels.md.
 //
 // # The four rings
 //

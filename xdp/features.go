@@ -19,7 +19,8 @@ import (
 type FeatureError struct {
 	// Name is the feature in words.
 	Name string
-	// MinKernel is the first kernel that has it, such as "6.17", or empty when it depends on the driver.
+	// MinKernel is the oldest kernel tried that has it, such as "6.18", or empty when it depends on the driver. One between that
+	// and the newest without it may have it too (docs/kernels.md).
 	MinKernel string
 	// Detail is what the probe saw, or empty.
 	Detail string
@@ -95,7 +96,7 @@ func ProbeBusyPoll() error { return probeBusyPoll(linux{}) }
 func ProbeMultiBuffer(ifname string, queue uint32) error {
 	err := probeBind(linux{}, ifname, queue, ModeCopy, unix.XDP_USE_SG, nil)
 	if errors.Is(err, unix.EINVAL) {
-		return &FeatureError{Name: "multi-buffer frames (XDP_USE_SG)", MinKernel: "6.6"}
+		return &FeatureError{Name: "multi-buffer frames (XDP_USE_SG)", MinKernel: "6.12"}
 	}
 	return err
 }
@@ -109,7 +110,7 @@ func probeRemap(k kernel, ifname string, queue uint32) error {
 		for _, ring := range []int64{unix.XDP_PGOFF_TX_RING, unix.XDP_UMEM_PGOFF_COMPLETION_RING} {
 			m, err := k.mmap(fd, ring, 1, unix.MAP_SHARED)
 			if errors.Is(err, unix.EBUSY) {
-				return &FeatureError{Name: "mapping the rings of a bound socket again", MinKernel: "6.4"}
+				return &FeatureError{Name: "mapping the rings of a bound socket again", MinKernel: "6.12"}
 			}
 			if err != nil {
 				return fmt.Errorf("map ring of bound socket: %w", err)
@@ -153,7 +154,7 @@ func probeAFXDP(k kernel) error {
 func onScratch(k kernel, f func(fd int) error) error {
 	fd, err := k.socket()
 	if errors.Is(err, unix.EAFNOSUPPORT) {
-		return &FeatureError{Name: "AF_XDP sockets", MinKernel: "4.18", Detail: "the kernel needs CONFIG_XDP_SOCKETS"}
+		return &FeatureError{Name: "AF_XDP sockets", MinKernel: "5.10", Detail: "the kernel needs CONFIG_XDP_SOCKETS"}
 	}
 	if err != nil {
 		return newOpError(opSocket, "", 0, ModeAuto, err)
@@ -191,7 +192,7 @@ func probeTxBudget(k kernel) error {
 		}
 		err := k.setInt(fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, kernelTxBudget)
 		if errors.Is(err, unix.ENOPROTOOPT) {
-			return &FeatureError{Name: "TX budget per wake-up (XDP_MAX_TX_SKB_BUDGET)", MinKernel: "6.17"}
+			return &FeatureError{Name: "TX budget per wake-up (XDP_MAX_TX_SKB_BUDGET)", MinKernel: "6.18"}
 		}
 		return err
 	})
@@ -201,7 +202,7 @@ func probeBusyPoll(k kernel) error {
 	return onScratch(k, func(fd int) error {
 		err := k.setInt(fd, unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 0)
 		if errors.Is(err, unix.ENOPROTOOPT) {
-			return &FeatureError{Name: "preferred busy polling", MinKernel: "5.11"}
+			return &FeatureError{Name: "preferred busy polling", MinKernel: "6.1"}
 		}
 		return err
 	})

@@ -80,7 +80,7 @@ func findLink(name string, index int) (netlink.Link, error) {
 
 // countQueues finds the number of TX and RX queues in use, which decides where AF_XDP can send. rtnetlink tells
 // only how many are allocated. The sysfs directories tell the truth, but of the network namespace that sysfs was
-// mounted in, which need not be ours; so ask netdev-genl (Linux 6.8, silent on an interface that is down), then the
+// mounted in, which need not be ours; so ask netdev-genl (Linux 6.12, silent on an interface that is down), then the
 // driver.
 func countQueues(a *netlink.LinkAttrs) (tx, rx QueueCount) {
 	bound := func(n int) QueueCount { return QueueCount{N: n, Exact: n == 1, Source: "rtnetlink"} }

@@ -34,10 +34,10 @@ const (
 	netdevQueueTypeTX = 1
 )
 
-// XDPFeatures are the xdp-features of netdev-genl (Linux 6.3): what the driver can do with XDP programs.
+// XDPFeatures are the xdp-features of netdev-genl (Linux 6.12): what the driver can do with XDP programs.
 type XDPFeatures uint64
 
-// XSKFeatures are the xsk-features of netdev-genl (Linux 6.8): what the driver can do with TX metadata.
+// XSKFeatures are the xsk-features of netdev-genl (Linux 6.12): what the driver can do with TX metadata.
 type XSKFeatures uint64
 
 var (
@@ -90,7 +90,7 @@ type Device struct {
 type NetdevQueue struct {
 	ID uint32
 	TX bool // else RX
-	// Taken is whether an AF_XDP socket holds it (Linux 6.15; older kernels never say so).
+	// Taken is whether an AF_XDP socket holds it (Linux 6.18; 6.12 never says so).
 	Taken bool
 }
 
@@ -128,9 +128,9 @@ func netdevRequest(cmd uint8, dump bool, indexAttr, index int) ([][]byte, error)
 	msgs, err := genlRequest(netdevFamily, cmd, dump, nl.NewRtAttr(indexAttr, nl.Uint32Attr(uint32(index))))
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.3"}
+		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.12"}
 	case errors.Is(err, unix.EOPNOTSUPP) && cmd == netdevCmdQueueGet:
-		return nil, &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.8"}
+		return nil, &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.12"}
 	}
 	return msgs, err
 }

@@ -117,7 +117,7 @@ func withMetadata(reg unix.XDPUmemReg, o Offload) unix.XDPUmemReg {
 // registration without them has the last word.
 func metadataRefused(err error) error {
 	if errors.Is(err, unix.EINVAL) {
-		return &FeatureError{Name: "TX metadata (checksum offload, timestamps)", MinKernel: "6.11"}
+		return &FeatureError{Name: "TX metadata (checksum offload, timestamps)", MinKernel: "6.12"}
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ type Options struct {
 
 	// DisableNeedWakeup binds without XDP_USE_NEED_WAKEUP: the driver polls on its own, and every burst is kicked.
 	DisableNeedWakeup bool
-	// TxBudget is how many frames one Kick may transmit in copy mode, 32 to TxRing (XDP_MAX_TX_SKB_BUDGET, Linux 6.17).
+	// TxBudget is how many frames one Kick may transmit in copy mode, 32 to TxRing (XDP_MAX_TX_SKB_BUDGET, Linux 6.18).
 	// Default: 64. On a kernel without the option it is 32 or 16 whatever is asked.
 	TxBudget uint32
 	// SndBuf is the socket's send buffer in bytes as SO_SNDBUF counts it before doubling. Default: enough for

@@ -58,8 +58,8 @@ func (r *TxRing) Cancel(n uint32) { r.cancel(n) }
 // Producer is the index after the last submitted descriptor.
 func (r *TxRing) Producer() uint32 { return r.words.Producer.Load() }
 
-// Consumer is the index of the first descriptor that the kernel has not consumed, as far as it shows. Kernels before 6.17
-// publish their cursor only when they have consumed all that they saw when they last looked; 6.17 and some of 6.18 not
+// Consumer is the index of the first descriptor that the kernel has not consumed, as far as it shows. Linux 5.10 to 6.16
+// publish their cursor only when they have consumed all that they saw when they last looked; 6.18.15 not
 // after a Kick whose first frame was dropped. There it lags behind until Completed tells.
 func (r *TxRing) Consumer() uint32 { return r.consumer() }
 

@@ -137,7 +137,7 @@ func (q *queue) kick() (moved bool) {
 }
 
 // consumed is the index of the first descriptor that the kernel has not consumed, by its own word and by the completions that
-// are there: a frame that was dropped is among them, and nothing behind it can be. Kernels before 6.17, and 6.18 after a kick
+// are there: a frame that was dropped is among them, and nothing behind it can be. Linux 5.10 to 6.16, and 6.18.15 after a kick
 // that sent nothing, give their word late (see xdp.TxRing.Completed). kickMu is held.
 func (q *queue) consumed() uint32 {
 	first, n := q.cq.Peek(uint32(q.cq.Size()))

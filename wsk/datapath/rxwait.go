@@ -60,7 +60,7 @@ func (w *pollWaiter) wait(ready func() bool) bool {
 func (w *pollWaiter) close() { w.file.Close() }
 
 // setBusyPoll makes a system call on the socket run the driver's poll for up to d, and tells the driver to leave its
-// interrupts off meanwhile (Linux 5.11; without it the first option alone still helps).
+// interrupts off meanwhile (Linux 6.1; without it, on 5.10, the first option alone still helps).
 func setBusyPoll(fd int, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -40,7 +40,7 @@ type Config struct {
 	// Stall have no meaning there; without carrier frames wait in the ring.
 	ZeroCopy bool
 
-	// LazyConsumer plays kernels before 6.17: the TX consumer is published only when everything that the kernel saw at its last
+	// LazyConsumer plays Linux 5.10 to 6.16: the TX consumer is published only when everything that the kernel saw at its last
 	// look was consumed, so that it lags after a Kick that ends with EAGAIN or EBUSY.
 	LazyConsumer bool
 

@@ -44,7 +44,7 @@ func (c *checker) driver(i *InterfaceFacts) {
 	case !i.FeaturesKnown && i.Kind == "veth" && tried != nil && tried.Native.Yes():
 		c.add("WX-NATIVE-01", OK, "the driver has native XDP", "tried on a pair made for that", "")
 	case !i.FeaturesKnown:
-		c.add("WX-NATIVE-01", Note, "not known whether the driver has native XDP", "netdev-genl tells since Linux 6.3", "")
+		c.add("WX-NATIVE-01", Note, "not known whether the driver has native XDP", "netdev-genl tells on Linux 6.12", "")
 	case i.Native:
 		c.add("WX-NATIVE-01", OK, "the driver has native XDP", i.XDPFeatures, "")
 	default:
@@ -154,7 +154,7 @@ func (c *checker) zeroCopy(i *InterfaceFacts) {
 	case i.Tried != nil:
 		c.add("WX-ZEROCOPY-01", Note, "a zero-copy bind on queue 0 was refused", i.Tried.ZeroCopy.Reason, "")
 	default:
-		c.add("WX-ZEROCOPY-01", Note, "not known whether the driver has zero-copy", "netdev-genl tells since Linux 6.3",
+		c.add("WX-ZEROCOPY-01", Note, "not known whether the driver has zero-copy", "netdev-genl tells on Linux 6.12",
 			"wsk-xdp doctor --try "+i.Name)
 	}
 	if i.Tried == nil {

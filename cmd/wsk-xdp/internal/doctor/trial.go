@@ -82,7 +82,7 @@ func (f *TrialFacts) sockets(name string) error {
 	}
 	st, err := s.Statistics()
 	if err == nil && st.Version < 2 {
-		err = &xdp.FeatureError{Name: "counters of full and empty rings"}
+		err = &xdp.FeatureError{Name: "counters of full and empty rings", MinKernel: "5.10"}
 	}
 	f.Statistics = answer(err)
 	i, err := xdp.Inspect(name)
@@ -106,7 +106,7 @@ func takenTold(i xdp.Interface) error {
 			return nil
 		}
 	}
-	return &xdp.FeatureError{Name: "telling which queues AF_XDP sockets hold"}
+	return &xdp.FeatureError{Name: "telling which queues AF_XDP sockets hold", MinKernel: "6.18"}
 }
 
 // program loads the program that receives and attaches it in either mode.
@@ -119,7 +119,7 @@ func (f *TrialFacts) program(ifindex int) error {
 	frags, why := p.Frags()
 	f.Frags = Answer{Answer: xdp.AnswerYes.String()}
 	if !frags {
-		f.Frags = Answer{Answer: xdp.AnswerNo.String(), Reason: why.Error()}
+		f.Frags = answer(&xdp.FeatureError{Name: "XDP programs for frames of several buffers", MinKernel: "6.1", Detail: why.Error()})
 	}
 	attach := func(mode bpf.Mode) (Answer, error) {
 		a, err := p.Attach(ifindex, mode)

@@ -220,7 +220,7 @@ func (s *Session) Warnings() []string {
 				q.Interface, q.Queue, refusal(q.Granted.FallbackReason)))
 		}
 		if q.Granted.TxBudget <= 32 && q.Granted.Mode == xdp.ModeCopy {
-			out = append(out, fmt.Sprintf("%s queue %d sends only %d frames per wake-up on this kernel (more from Linux 6.17 on)",
+			out = append(out, fmt.Sprintf("%s queue %d sends only %d frames per wake-up on this kernel (more from Linux 6.18 on)",
 				q.Interface, q.Queue, q.Granted.TxBudget))
 		}
 		out = append(out, s.checksumWarnings(q)...)
