@@ -36,5 +36,6 @@
 // # Wake-up
 //
 // In copy mode nothing is sent without a [Socket.Kick]; in zero-copy mode the driver asks for one through the
-// need-wakeup flag. A Kick that returns 0 has not necessarily drained the ring: compare TxRing.Pending.
+// need-wakeup flag, and says in its errno whether it serves the queue, never what became of a frame (see
+// [ClassifyZeroCopyKick]). A Kick that returns 0 has not necessarily drained the ring: compare TxRing.Pending.
 package xdp

@@ -52,8 +52,23 @@
 //
 // The program sees frames before netfilter and the reverse path filter do: what it takes is not subject to either.
 //
+// # Zero-copy
+//
+// A queue is opened on the highest rung that options, program and driver allow (ladder.go): zero-copy, then copy. Each is
+// asked for by name, woken once to see whether the driver serves it, and read back; [Info] tells. For zero-copy an interface
+// that is not received on gets an XDP program that passes everything (supply.go), for the driver's sake and the host's: attaching it
+// may take the link down for seconds, which is waited out and told (carrier.go). With [xdp.ModeCopy] nothing is attached. Close takes off
+// what was put on.
+//
+// A zero-copy queue receives into our memory whether we receive or not, so a queue that only sends gives it some; what no program
+// redirects is copied to the host by the driver. What a kick means is another thing than in copy mode (zerocopy.go): it never
+// names a frame, a driver in a reset may say that the device is gone, and without carrier frames wait in the ring in silence. The
+// queue then holds its operations, pending and cancellable, as on a link that is down. A queue that the driver does not serve any
+// more is rebuilt; for some seconds it insists on zero-copy, then copy mode will do.
+//
 // # What else can happen
 //
+// An interface of Options.Receive that goes and comes back, as one whose driver is bound anew, is received on again (revive.go).
 // A link that goes down holds its operations (linkstate.go). A device that is deleted fails them and kills the sockets that
 // lived on it (device.go). A queue whose completions stop is kicked, then rebuilt (poller.go, rebuild.go).
 // Destinations that AF_XDP does not reach go through the kernel socket that every endpoint holds on its port

@@ -56,12 +56,13 @@ type queue struct {
 
 	_ [64]byte
 
-	kickMu  sync.Mutex
-	again   atomic.Bool
-	driving atomic.Bool // somebody is in turn, for the poller to see
-	cq      *xdp.CompletionRing
-	meter   loadMeter
-	out     bool // the socket is closed: rings and chunks are not to be touched
+	kickMu    sync.Mutex
+	again     atomic.Bool
+	driving   atomic.Bool // somebody is in turn, for the poller to see
+	cq        *xdp.CompletionRing
+	meter     loadMeter
+	out       bool // the socket is closed: rings and chunks are not to be touched
+	complaint complaint
 	// zeroCopy is what the socket was granted; it decides what a kick means.
 	zeroCopy bool
 	invalid  uint64 // the kernel's invalid descriptor counter when last looked at

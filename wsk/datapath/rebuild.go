@@ -52,7 +52,9 @@ func (q *queue) repair() {
 	q.kickMu.Lock()
 	defer q.kickMu.Unlock()
 	if err != nil {
-		q.log.Error("open the new socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
+		if q.complaint.isNews(err, time.Now()) {
+			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.dev.name, "queue", q.id, "err", err)
+		}
 		if q.dev.isGone() || errors.Is(err, unix.ENODEV) {
 			q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
 		}
@@ -70,6 +72,22 @@ func (q *queue) repair() {
 		q.state = queueDown
 	}
 	q.refill()
+}
+
+// complaint keeps an error that comes ten times a second from being said as often.
+type complaint struct {
+	said string
+	at   time.Time
+}
+
+const complaintInterval = 10 * time.Second
+
+func (c *complaint) isNews(err error, now time.Time) bool {
+	if text := err.Error(); text != c.said || now.Sub(c.at) >= complaintInterval {
+		c.said, c.at = text, now
+		return true
+	}
+	return false
 }
 
 // evacuate empties the slots. Operations whose descriptors the kernel never consumed wait again, before those that

@@ -287,3 +287,21 @@ func TestRefusedMeansCopy(t *testing.T) {
 		}
 	}
 }
+
+// TestComplaint: a rebuild that fails ten times a second is reported once, and again when it lasts or changes.
+func TestComplaint(t *testing.T) {
+	var c complaint
+	now := time.Now()
+	for i, tc := range []struct {
+		err   error
+		after time.Duration
+		want  bool
+	}{
+		{errDeviceGone, 0, true}, {errDeviceGone, rebuildRetry, false}, {errAwaitsIntake, 2 * rebuildRetry, true},
+		{errAwaitsIntake, 3 * rebuildRetry, false}, {errAwaitsIntake, complaintInterval + 3*rebuildRetry, true},
+	} {
+		if got := c.isNews(tc.err, now.Add(tc.after)); got != tc.want {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+}
