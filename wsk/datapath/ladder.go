@@ -81,7 +81,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	sock, err := xdp.OpenContext(ctx, o)
 	if err != nil {
-		if fresh {
+		if fresh && d.supply.inVain(int(o.Queue), err, time.Now()) {
 			d.detachProgram()
 			d.awaitCarrier(ctx, before, "detaching the XDP program")
 		}

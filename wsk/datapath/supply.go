@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -19,6 +20,10 @@ type supply struct {
 	attached *bpf.Attachment
 
 	rungs map[int]*rung
+
+	// After a program that did not help the next is attached no earlier than this: each costs the link two resets.
+	notBefore time.Time
+	vain      error
 }
 
 // rung is what became of zero-copy on one queue.
@@ -71,6 +76,22 @@ func (s *supply) insists(id int, now time.Time) bool {
 	return false
 }
 
+// vainPause is how long a device is left alone after a program on it has not led to zero-copy. Whoever sends through it
+// asks every openRetry, and would take its link down as often.
+const vainPause = 10 * time.Minute
+
+// inVain notes that a program was attached and a queue refused all the same, and reports whether to take it off again. It
+// stays where the queue had zero-copy before: a driver that resets grants it a moment later.
+func (s *supply) inVain(id int, why error, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rungOf(id).granted {
+		return false
+	}
+	s.notBefore, s.vain = now.Add(vainPause), why
+	return true
+}
+
 var errDeviceClosing = errors.New("the datapath or its device is being closed")
 
 // attachProgram puts a program that passes everything on the interface. fresh is false when it is there already. The
@@ -88,6 +109,9 @@ func (d *device) attachProgram() (fresh bool, err error) {
 		}
 		// Somebody has taken it off the interface by force; without it the queue is dead.
 		s.closeLocked()
+	}
+	if wait := time.Until(s.notBefore); wait > 0 {
+		return false, fmt.Errorf("one was attached a while ago, for nothing; the next try is in %v: %w", wait.Round(time.Second), s.vain)
 	}
 	p, err := bpf.Load(bpf.Options{})
 	if err != nil {

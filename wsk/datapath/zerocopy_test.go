@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -303,5 +304,24 @@ func TestComplaint(t *testing.T) {
 		if got := c.isNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
 		}
+	}
+}
+
+// TestProgramInVain: a device that refuses zero-copy with a program is not reset again for every sender, and one that had it keeps
+// its program over a reset.
+func TestProgramInVain(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})
+	t.Cleanup(func() { dp.Close() })
+	d := dp.newDevice(fakeDevice, 2, nil)
+	now := time.Now()
+	d.supply.granted(1)
+	if d.supply.inVain(1, errDeviceGone, now) {
+		t.Error("the program of a queue that had zero-copy is taken off")
+	}
+	if !d.supply.inVain(0, errFamily, now) {
+		t.Error("a program that did not help stays")
+	}
+	if fresh, err := d.attachProgram(); fresh || !errors.Is(err, errFamily) {
+		t.Errorf("the next one, at once: %v, %v", fresh, err)
 	}
 }
