@@ -77,6 +77,7 @@ func TestFindings(t *testing.T) {
 	}{
 		{"old-kernel", func(f *Facts) { f.Host.Kernel = "5.3.1" }, "WX-KERNEL-01", Fail, "5.4"},
 		{"never-tried", func(f *Facts) { f.Host.Kernel = "5.8.1" }, "WX-KERNEL-01", Warn, "5.10"},
+		{"panics", func(f *Facts) { f.Host.Kernel = "6.16.12+deb13-amd64" }, "WX-KERNEL-02", Warn, "Linux 6.18"},
 		{"odd-kernel", func(f *Facts) { f.Host.Kernel = "custom" }, "WX-KERNEL-01", Note, "custom"},
 		{"no-afxdp", func(f *Facts) { f.AFXDP = no }, "WX-AFXDP-01", Fail, "CONFIG_XDP_SOCKETS"},
 		{"not-permitted", func(f *Facts) { f.AFXDP = unknown }, "WX-AFXDP-01", Warn, "not permitted"},
@@ -176,6 +177,7 @@ func TestConclude(t *testing.T) {
 		{"ordinary-user-no-userns", func(f *Facts) { f.AFXDP, f.UserNS, f.Privilege = unknown, no, PrivilegeFacts{InitialUserNS: true} },
 			"setcap cap_net_raw", "", "", true},
 		{"memlock", func(f *Facts) { f.Privilege.Unlimited = false }, "locked memory", "", "", true},
+		{"no-program", func(f *Facts) { f.Trial.Program = no }, "yes", "WX-PROGRAM-01", "", true},
 		{"link-down", func(f *Facts) { f.Interface.Carrier = false }, "not now", "", "", true},
 		{"generic-only", func(f *Facts) { f.Interface.Native = false }, "yes", "generic", "", true},
 		{"veth", func(f *Facts) { f.Interface.ZeroCopy, f.Interface.Driver = false, "veth" }, "yes", "too", "no: veth", true},
