@@ -50,8 +50,9 @@ func quick(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Engines: Engines(), Sender: senderXDP, Size: DefaultSize, Rates: []int{0}, Runs: 1, Duration: 100 * time.Millisecond,
+		Engines: Engines(), Sender: senderXDP, Size: DefaultSize, Rates: []int{0}, Runs: 1, Duration: 300 * time.Millisecond,
 		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, Child: []string{self, "child"},
+		Unpinned: true, // a CPU of its own may be another program's on a busy machine
 	}
 }
 
