@@ -67,7 +67,7 @@ func (f *Facts) zeroCopy() string {
 		return "depends on the interface: name one."
 	case i.Tried != nil && i.Tried.ZeroCopy.Yes():
 		if i.Tried.WithProgram {
-			return "yes: a bind on queue 0 was granted, with an XDP program attached."
+			return "yes: a bind on queue 0 was granted, " + i.Tried.cost() + "."
 		}
 		return "yes: a bind on queue 0 was granted."
 	case i.Tried != nil && i.ZeroCopy:

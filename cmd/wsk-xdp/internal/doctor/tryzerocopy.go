@@ -5,10 +5,10 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -53,10 +53,15 @@ func waitForLink(index int) (down int64) {
 	start := time.Now()
 	for time.Since(start) < linkPatience {
 		l, err := netlink.LinkByIndex(index)
-		if err != nil || l.Attrs().Flags&net.FlagRunning != 0 && time.Since(start) > 50*time.Millisecond {
+		if err != nil {
 			break
 		}
-		if l.Attrs().Flags&net.FlagRunning == 0 {
+		// Not IFF_RUNNING, which is late by up to a second.
+		carrier := l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+		if carrier && time.Since(start) > 50*time.Millisecond {
+			break
+		}
+		if !carrier {
 			down = time.Since(start).Milliseconds() + 1
 		}
 		time.Sleep(10 * time.Millisecond)
