@@ -178,6 +178,7 @@ func TestConclude(t *testing.T) {
 			"setcap cap_net_raw", "", "", true},
 		{"memlock", func(f *Facts) { f.Privilege.Unlimited = false }, "locked memory", "", "", true},
 		{"no-program", func(f *Facts) { f.Trial.Program = no }, "yes", "WX-PROGRAM-01", "", true},
+		{"program-refused", func(f *Facts) { f.Trial.Program = unknown }, "yes", "through XDP no", "", true},
 		{"link-down", func(f *Facts) { f.Interface.Carrier = false }, "not now", "", "", true},
 		{"generic-only", func(f *Facts) { f.Interface.Native = false }, "yes", "generic", "", true},
 		{"veth", func(f *Facts) { f.Interface.ZeroCopy, f.Interface.Driver = false, "veth" }, "yes", "too", "no: veth", true},

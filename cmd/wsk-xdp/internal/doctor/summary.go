@@ -44,8 +44,8 @@ func (f *Facts) rx() string {
 	case f.AFXDP.No():
 		return kernel + "; through XDP no: there are no AF_XDP sockets."
 	case f.Privilege.NetAdmin && f.Privilege.BPF && f.AFXDP.Yes():
-		if f.Trial != nil && f.Trial.Program.No() {
-			return kernel + "; through XDP no: see WX-PROGRAM-01."
+		if t := f.Trial; t != nil && t.Where == trialHere && t.Error == "" && !t.Program.Yes() {
+			return kernel + "; through XDP no, though CAP_BPF and CAP_NET_ADMIN are held: see WX-PROGRAM-01."
 		}
 		if f.Interface != nil && f.Interface.FeaturesKnown && !f.Interface.Native {
 			return kernel + "; through XDP in generic mode only: the driver has no native XDP."
