@@ -230,8 +230,8 @@ func TestSocketErrors(t *testing.T) {
 // TestClosedSocketLeavesItsSlot: the kernel empties the slot of a socket that is closed, so that frames pass again.
 func TestClosedSocketLeavesItsSlot(t *testing.T) {
 	p := loadT(t, Options{})
-	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	must(t, err, p.SetSocket(0, fd), p.AddPort(key("10.77.0.2:4433"), 0))
+	fd := bareSocket(t)
+	must(t, p.SetSocket(0, fd), p.AddPort(key("10.77.0.2:4433"), 0))
 	if got := run(t, p, to("10.77.0.2:4433").bytes(), nil); got != ReasonRedirected {
 		t.Errorf("judged %v", got)
 	}

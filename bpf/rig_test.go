@@ -83,9 +83,16 @@ func key(s string) Key {
 // socketT returns an AF_XDP socket. Unbound it will do for BPF_PROG_TEST_RUN, which asks only whether the slot is taken.
 func socketT(t testing.TB) int {
 	t.Helper()
+	fd := bareSocket(t)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// bareSocket is not bound, and the test's to close.
+func bareSocket(t testing.TB) int {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
-	t.Cleanup(func() { unix.Close(fd) })
 	// The newest kernels (seen on 7.3) take no socket into the map that can't receive.
 	must(t, unix.SetsockoptInt(fd, unix.SOL_XDP, unix.XDP_RX_RING, 2))
 	return fd
