@@ -40,7 +40,8 @@ type Options struct {
 	// BusyPoll makes the receiving goroutines run the driver for so long at a time instead of sleeping until frames
 	// come: lower latency for a processor per queue. 0 sleeps.
 	BusyPoll time.Duration
-	// Queues is the number of transmit queues to use on each interface, 0 for one. Sockets are spread over them.
+	// Queues is the number of transmit queues to use on each interface, 0 for one, and no more than it has in use. Sockets are
+	// spread over them.
 	Queues int
 	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in. What concerns
 	// receiving counts on the interfaces of Receive only; there RxChunks is 2048 when it is 0.

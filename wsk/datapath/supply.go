@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
@@ -14,6 +15,8 @@ import (
 
 // supply is what a device that only sends has on its interface for zero-copy's sake, and which queues had zero-copy.
 type supply struct {
+	on atomic.Bool // a program is attached; to be read while the driver works
+
 	mu       sync.Mutex // held while the driver works
 	closed   bool
 	program  *bpf.Program
@@ -122,6 +125,7 @@ func (d *device) attachProgram() (fresh bool, err error) {
 		return false, errors.Join(err, p.Close())
 	}
 	s.program, s.attached = p, a
+	s.on.Store(true)
 	return true, nil
 }
 
@@ -140,6 +144,7 @@ func (s *supply) closeLocked() error {
 	}
 	err := s.program.Close()
 	s.program, s.attached = nil, nil
+	s.on.Store(false)
 	return err
 }
 
@@ -152,16 +157,14 @@ func (d *device) closeSupply() {
 }
 
 // supplied reports whether a program is attached for zero-copy's sake.
-func (d *device) supplied() bool {
-	d.supply.mu.Lock()
-	defer d.supply.mu.Unlock()
-	return d.supply.attached != nil
-}
+func (d *device) supplied() bool { return d.supply.on.Load() }
 
 // guardSupply looks whether the program is still on the interface. Without it some drivers serve the queues no more, and
 // others take the host's traffic down in silence; the rebuild attaches another.
 func (d *device) guardSupply() {
-	d.supply.mu.Lock()
+	if !d.supplied() || !d.supply.mu.TryLock() {
+		return // or somebody is at it
+	}
 	a := d.supply.attached
 	d.supply.mu.Unlock()
 	if a == nil {
