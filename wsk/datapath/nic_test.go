@@ -119,6 +119,9 @@ func carrierOf(h *testenv.Host) bool {
 // driver is the name of a NIC's driver.
 func (l *nicLab) driver(h *testenv.Host) string { return l.inspect(h).Driver }
 
+// queues is how many of n queues can be sent through.
+func (l *nicLab) queues(n int) int { return min(n, l.inspect(l.A).TxQueues.N) }
+
 func (l *nicLab) inspect(h *testenv.Host) (facts xdp.Interface) {
 	l.t.Helper()
 	err := h.NS.Do(func() (err error) {

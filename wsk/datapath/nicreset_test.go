@@ -159,7 +159,7 @@ func TestNICReset(t *testing.T) {
 		resumes(t, dp, before)
 	})
 	only(t, counts, wsk.STATUS_IO_TIMEOUT)
-	wantZeroCopy(t, dp, 4)
+	wantZeroCopy(t, dp, lab.queues(4))
 }
 
 func setRings(h *testenv.Host, size uint32) error {
@@ -224,7 +224,7 @@ func TestNICChannels(t *testing.T) {
 			err := setChannels(lab.A, n)
 			now, _ := channels(lab.A)
 			t.Logf("%d combined channels: %v; now %d", n, err, now.CombinedCount)
-			if n == 1 && err == nil {
+			if n == 1 && err == nil && len(dp.Info().Queues) > 1 {
 				t.Error("a queue with a socket was taken away")
 			}
 			lab.waitCarrier()
@@ -232,7 +232,7 @@ func TestNICChannels(t *testing.T) {
 		}
 	})
 	only(t, counts, wsk.STATUS_IO_TIMEOUT)
-	wantZeroCopy(t, dp, 2)
+	wantZeroCopy(t, dp, lab.queues(2))
 }
 
 // TestNICProgramTaken takes the XDP program off by force under load. igb then serves nothing, and says so; virtio-net goes on, and
@@ -250,7 +250,7 @@ func TestNICProgramTaken(t *testing.T) {
 		resumes(t, dp, before)
 	})
 	only(t, counts, wsk.STATUS_IO_TIMEOUT)
-	wantZeroCopy(t, dp, 4)
+	wantZeroCopy(t, dp, lab.queues(4))
 	if !dp.Info().Devices[0].PassProgram {
 		t.Error("there is no program on the interface")
 	}

@@ -23,7 +23,7 @@ func TestNICSend(t *testing.T) {
 	lab := newNICLab(t)
 	dp := lab.open(lab.A, Options{Queues: 4, Interfaces: []string{lab.A.If.Name()}, Socket: xdp.Options{Mode: xdp.ModeZeroCopy}})
 	c := newClient(t, dp)
-	queues := min(4, lab.inspect(lab.A).TxQueues.N)
+	queues := lab.queues(4)
 	wantZeroCopy(t, dp, queues)
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7800), testenv.UDPReceiverOptions{CountOnly: true})
 	sockets := make([]*wsk.Socket, 4)
