@@ -48,7 +48,7 @@ func TestOffloadGrants(t *testing.T) {
 		{"driver-not-asked", ModeZeroCopy, OffloadKernel, func(k *scripted) { k.errs["device"] = unix.EPERM }, OffloadNone, 0,
 			"features of the driver"},
 		{"old-kernel", ModeCopy, OffloadKernel, func(k *scripted) { k.errs["register metadata"] = unix.EINVAL }, OffloadNone, 0,
-			"needs Linux 6.11"},
+			"needs Linux 6.12"},
 		{"auto-falls-back", ModeAuto, OffloadKernel, func(k *scripted) {
 			k.features.XSK, k.binds = txChecksum, refuseZeroCopy
 		}, OffloadKernel, sum, ""},
