@@ -36,6 +36,8 @@ type record struct {
 	Measured []row.Row `json:"measured,omitempty"`
 	Tests    []tested  `json:"tests"`
 
+	// Reports are what tests with network cards logged.
+	Reports []report `json:"reports,omitempty"`
 	// Complaints are what the guest's kernel said of trouble in itself.
 	Complaints []string `json:"kernel_complaints,omitempty"`
 
@@ -82,6 +84,9 @@ func newRecord(g guestPlan, k vm.Kernel, r *vm.Result, out string) (*record, err
 	}
 	for i, s := range g.steps {
 		rec.Tests = append(rec.Tests, judge(s, r.Commands[i]))
+		if s.pkg != "" && len(g.setup.NICs) > 0 {
+			rec.Reports = append(rec.Reports, reports(vm.ParseTests(r.Commands[i].Output))...)
+		}
 	}
 	raw, err := os.ReadFile(filepath.Join(out, doctorFile))
 	if err == nil {
@@ -107,7 +112,7 @@ func judge(s step, c vm.CommandResult) tested {
 		return t
 	}
 	log := vm.ParseTests(c.Output)
-	t.Passed = log.Passed
+	t.Passed = len(log.Passed)
 	for _, f := range log.Failed {
 		t.Failed = append(t.Failed, f.Name)
 	}

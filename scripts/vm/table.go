@@ -56,8 +56,12 @@ func document(records []*record) string {
 	b.WriteString("\n## Network cards\n\nWhat doctor says of the interface as it comes up, without an XDP program; a bind is tried on " +
 		"queue 0. The cards are emulated by QEMU.\n\n")
 	cardTable(&b, cards)
-	b.WriteString("\n## What tests measured with network cards\n\n")
-	measured(&b, cards)
+	b.WriteString("\n## What tests with network cards reported\n\nThe whole of it is in the records.\n\n")
+	reportTable(&b, cards)
+	if slices.ContainsFunc(cards, func(r *record) bool { return len(r.Measured) > 0 }) {
+		b.WriteString("\n## What tests measured with network cards\n\n")
+		measured(&b, cards)
+	}
 	b.WriteString("\n## Tests\n\nSubtests count.\n\n")
 	testTable(&b, records)
 	complaints(&b, records)

@@ -13,7 +13,7 @@ const TestFlag = "-test.v=test2json"
 
 // TestLog is what a test binary reported, subtests counted like tests.
 type TestLog struct {
-	Passed  int
+	Passed  []TestResult
 	Failed  []TestResult
 	Skipped []TestResult
 }
@@ -25,7 +25,7 @@ type TestResult struct {
 }
 
 // Ran is the number of tests that came to an end other than being skipped.
-func (l TestLog) Ran() int { return l.Passed + len(l.Failed) }
+func (l TestLog) Ran() int { return len(l.Passed) + len(l.Failed) }
 
 // mark begins what the test binary says itself (cmd/internal/test2json of Go).
 const mark = "\x16"
@@ -76,7 +76,7 @@ func ParseTests(output string) TestLog {
 func (l *TestLog) add(verdict string, r TestResult) {
 	switch verdict {
 	case "PASS":
-		l.Passed++
+		l.Passed = append(l.Passed, r)
 	case "FAIL":
 		l.Failed = append(l.Failed, r)
 	case "SKIP":

@@ -29,7 +29,7 @@ func TestParseTests(t *testing.T) {
 		"panic: test timed out\n"
 	got := ParseTests(strings.ReplaceAll(output, "^", mark))
 	want := TestLog{
-		Passed: 1,
+		Passed: []TestResult{{"TestB", "--- FAIL: TestC (0.0s)\nhalf a line"}},
 		Failed: []TestResult{
 			{"TestA/x", "no end of line    a_test.go:3: hi\n        there\n"},
 			{"TestA", ""},
