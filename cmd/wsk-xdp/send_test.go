@@ -169,7 +169,7 @@ func TestChecksumFlag(t *testing.T) {
 	}{{"software", "none", false, false}, {"auto", "none", false, true}, {"partial", "partial", false, true}, {"kernel", "kernel", true, false}} {
 		r := cli(timeout(t), "blast", netns, to.String(), "-r", "50", "-n", "40", "--checksum", c.mode, "--mode", "copy", "--json")
 		if !metadata && c.granted != "none" {
-			r.want(t, 0, "computes checksums in software", "6.11")
+			r.want(t, 0, "computes checksums in software", "6.12")
 			continue
 		}
 		doc := decode[blast.Report](t, r)
