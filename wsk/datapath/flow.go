@@ -138,6 +138,9 @@ func (f *flow) release(p *path) bool {
 			f.mu.Unlock()
 			return false
 		}
+		if better := f.path.Load(); better != nil && better.generation == p.generation {
+			p = better // a proof has ended meanwhile
+		}
 		taken := int32(f.waiting.n)
 		var ready opList
 		for op := f.waiting.popFront(); op != nil; op = f.waiting.popFront() {

@@ -98,6 +98,18 @@ func (q *queue) promote(key proofKey, grant uint32) {
 	}
 }
 
+// catchUp is promote for a path that was being made while the proof ended, and that promote may not have seen.
+func (q *queue) catchUp(f *flow, p *path) {
+	if p.offload != 0 || p.request == (xdp.ChecksumRequest{}) {
+		return
+	}
+	if grant, proved, _ := q.prover.ask(p.proof, false); proved {
+		better := *p
+		better.offload = grant
+		f.path.CompareAndSwap(p, &better)
+	}
+}
+
 // publishRequest is publish with metadata in front of the frame.
 func (q *queue) publishRequest(op *wsk.SendOp, idx uint32, frameLen int, r xdp.ChecksumRequest) {
 	r.Put((*[xdp.TxMetadataLen]byte)(q.umem.Chunk(q.slots[idx].addr - xdp.TxMetadataLen)))

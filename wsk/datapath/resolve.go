@@ -28,6 +28,9 @@ func (f *flow) resolve() {
 			return
 		}
 		f.path.Store(p)
+		if p.queue != nil {
+			p.queue.catchUp(f, p)
+		}
 		if f.release(p) {
 			return
 		}
