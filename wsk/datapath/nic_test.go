@@ -206,7 +206,6 @@ func describeQueues(dp *Datapath) string {
 type ledger struct {
 	t      *testing.T
 	free   chan *wsk.IRP
-	buf    []byte
 	counts chan map[wsk.NTSTATUS]int
 	done   chan wsk.NTSTATUS
 }
