@@ -61,24 +61,6 @@ func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) {
 	cmd.Path = "/proc/self/fd/3"
 }
 
-// usualMemlock lets children have the 8 MiB of locked memory that are usual, where the kernel's own default is less (64 KiB in
-// Linux 5.10).
-func usualMemlock(t *testing.T) {
-	t.Helper()
-	const usual = 8 << 20
-	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
-		t.Fatal(err)
-	}
-	if old.Cur >= usual {
-		return
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: usual, Max: max(usual, old.Max)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old) })
-}
-
 func TestRootlessInUserNamespace(t *testing.T) {
 	if err := isRoot(); err != nil {
 		t.Logf("nothing to prove: these tests run without root anyway (%v)", err)
@@ -86,7 +68,7 @@ func TestRootlessInUserNamespace(t *testing.T) {
 	}
 	cmd := childCommand(t, "rootless")
 	asOrdinaryUser(t, cmd)
-	usualMemlock(t)
+	UsualMemlockT(t)
 	cmd.Env = append(cmd.Env, "CI=", "TMPDIR=/tmp", "HOME=/")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -120,6 +120,8 @@ func TestFindings(t *testing.T) {
 		{"more-rx-queues", func(f *Facts) { f.Interface.TxQueues = 2 }, "WX-QUEUE-01", Note, "sends nothing"},
 		{"queue-0-taken", func(f *Facts) { f.Interface.TakenQueues = []int{0, 3} }, "WX-QUEUE-02", Warn, "queue 0 3"},
 		{"queue-3-taken", func(f *Facts) { f.Interface.TakenQueues = []int{3} }, "WX-QUEUE-02", Note, "EBUSY"},
+		{"taken-not-told", func(f *Facts) { f.Trial.Taken = no }, "WX-QUEUE-02", Note, "ss --xdp"},
+		{"taken-unknown", func(f *Facts) { f.Interface.TakenKnown = false }, "WX-QUEUE-02", Note, "not known"},
 		{"jumbo", func(f *Facts) { f.Interface.MTU = 9000 }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
 		{"program", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_drop", "native"} }, "WX-XDP-01", Note, "program 7 (xdp_drop)"},
 		{"program-nameless", func(f *Facts) { f.Interface.Program = &Program{7, "", "generic"} }, "WX-XDP-01", Note, "needs privilege"},

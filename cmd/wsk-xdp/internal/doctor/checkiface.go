@@ -90,8 +90,11 @@ func (c *checker) queues(i *InterfaceFacts) {
 		}
 		c.add("WX-QUEUE-02", level, "another AF_XDP socket holds queue "+list, "a bind there ends in EBUSY",
 			"end that process (ss --xdp -p), or use the other queues")
-	case i.TakenKnown:
+	case i.TakenKnown && (c.f.Trial == nil || c.f.Trial.Taken.Yes()):
 		c.add("WX-QUEUE-02", OK, "no AF_XDP socket holds a queue, as far as the kernel tells", "", "")
+	default:
+		c.add("WX-QUEUE-02", Note, "not known which queues AF_XDP sockets hold", "this kernel does not tell, or not while the interface is down",
+			"ss --xdp -p lists the sockets; a bind to a queue that is taken ends in EBUSY")
 	}
 	switch {
 	case i.RxQueues < 2 || i.FlowHash == "":

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testenv
+
+import "golang.org/x/sys/unix"
+
+// usualMemlock is the locked memory that an ordinary user mostly has. It was 64 KiB in Linux 5.10, which holds no UMEM.
+const usualMemlock = 8 << 20
+
+// UsualMemlockT lets what the test starts have the locked memory that is usual, where there is less and this process may raise
+// its limit, which it has back at the end of the test.
+func UsualMemlockT(t TB) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
+		t.Fatalf("%v", err)
+	}
+	if old.Cur >= usualMemlock {
+		return
+	}
+	more := unix.Rlimit{Cur: usualMemlock, Max: max(usualMemlock, old.Max)}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &more); err != nil {
+		t.Logf("to raise the limit of locked memory: %v", err)
+		return
+	}
+	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old) })
+}
