@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,6 +97,9 @@ func NewXDPPeer(i *Iface, opts XDPPeerOptions) (p *XDPPeer, err error) {
 	}
 	if err = memlock.Lift(func() (err error) {
 		p.program, err = xdp.NewProgram(queues)
+		if err != nil && strings.Contains(err.Error(), unix.EPERM.Error()) { // the library keeps the text only
+			err = fmt.Errorf("%v: %w", err, unix.EPERM)
+		}
 		return err
 	}); err != nil {
 		return p, fmt.Errorf("%w%s", err, bpfHint(err))
