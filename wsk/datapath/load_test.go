@@ -73,3 +73,40 @@ func TestCloseInHighGear(t *testing.T) {
 		}
 	}
 }
+
+// TestTailsOfTwoQueues: one watcher looks after the tails of every queue, and is gone when the load is over.
+func TestTailsOfTwoQueues(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Queues: 2, Logger: testLogger(t)})
+	c := newClient(t, dp)
+	var irps []*wsk.IRP
+	sockets := []*wsk.Socket{c.socket("0.0.0.0:0"), c.socket("0.0.0.0:0")}
+	var to wsk.SOCKADDR
+	for _, s := range sockets {
+		to = warm(t, s)
+	}
+	queues := 0
+	dp.eachQueue(func(q *queue) {
+		queues++
+		dp.tails.add(q)
+		dp.tails.add(q) // in the high gear already
+	})
+	if queues != 2 {
+		t.Fatalf("%d queues, want 2", queues)
+	}
+	for _, s := range sockets {
+		irps = append(irps, sendAll(s, to, loadBurst/2)...)
+	}
+	for _, irp := range irps {
+		mustSucceed(t, "a frame of a tail", await(t, irp))
+	}
+	testenv.Eventually(t, waitLimit, "the watcher to end", func() bool {
+		dp.tails.mu.Lock()
+		defer dp.tails.mu.Unlock()
+		return len(dp.tails.queues) == 0 && !dp.tails.running
+	})
+	dp.eachQueue(func(q *queue) {
+		if q.poll.highGear() {
+			t.Errorf("queue %d is left in the high gear", q.id)
+		}
+	})
+}
