@@ -42,13 +42,19 @@ func (d *device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
 	if o.Mode == xdp.ModeCopy {
 		return xdp.OpenContext(ctx, o)
 	}
-	sock, err := d.openZeroCopy(ctx, o)
-	if err == nil {
-		d.supply.granted(id)
-		return sock, nil
+	err := d.supply.hopeless()
+	if err == nil || o.Mode == xdp.ModeZeroCopy {
+		var sock *xdp.Socket
+		if sock, err = d.openZeroCopy(ctx, o); err == nil {
+			d.supply.granted(id)
+			return sock, nil
+		}
 	}
 	if o.Mode == xdp.ModeZeroCopy || ctx.Err() != nil || !refused(err) || d.supply.insists(id, time.Now()) {
 		return nil, err
+	}
+	if f := d.inspected(); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
+		d.supply.despair(err)
 	}
 	// A new socket and a new UMEM: a driver may have kept something of the failed bind.
 	o.Mode, o.Fallback = xdp.ModeCopy, err

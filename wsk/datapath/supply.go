@@ -22,7 +22,8 @@ type supply struct {
 	program  *bpf.Program
 	attached *bpf.Attachment
 
-	rungs map[int]*rung
+	rungs   map[int]*rung
+	refusal error // of a driver that does not announce zero-copy either
 
 	// After a program that did not help the next is attached no earlier than this: each costs the link two resets.
 	notBefore time.Time
@@ -53,6 +54,21 @@ func (s *supply) rungOf(id int) *rung {
 		s.rungs[id] = &rung{}
 	}
 	return s.rungs[id]
+}
+
+// despair notes that a driver has no zero-copy, by its own word and by the bind that it refused: the other queues need not be
+// tried, which would cost each of them some milliseconds.
+func (s *supply) despair(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = err
+}
+
+// hopeless is the reason not to try zero-copy.
+func (s *supply) hopeless() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusal
 }
 
 func (s *supply) granted(id int) {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// TestZeroCopyIsAskedOnce: a driver that neither announces zero-copy nor grants it is not asked for each queue, unless zero-copy
+// is all that will do; the reason is that of the first.
+func TestZeroCopyIsAskedOnce(t *testing.T) {
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}}, Options{})
+	mustSucceed(t, "first", send(t, c.socket("0.0.0.0:0"), whole([]byte("first")), sockaddr(lab.B.IPv4(), 7), nil))
+	d := c.dp.knownDevice(lab.A.If.Index())
+	if f := d.inspected(); f.DeviceErr != nil {
+		t.Logf("this kernel does not tell what drivers can: %v", f.DeviceErr)
+		return
+	}
+	first := c.dp.Info().Queues[0].Granted
+	if first.Mode != xdp.ModeCopy || !errors.Is(first.FallbackReason, unix.EOPNOTSUPP) || !errors.Is(d.supply.hopeless(), unix.EOPNOTSUPP) {
+		t.Fatalf("%v because of %v, remembered %v", first.Mode, first.FallbackReason, d.supply.hopeless())
+	}
+	reason := fmt.Errorf("remembered: %w", xdp.ErrNotSupported)
+	d.supply.despair(reason)
+	sock, err := c.dp.openSocket(d, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close()
+	if g := sock.Granted(); g.Mode != xdp.ModeCopy || !errors.Is(g.FallbackReason, reason) {
+		t.Errorf("the second queue: %v because of %v", g.Mode, g.FallbackReason)
+	}
+	d.dp.opts.Socket.Mode = xdp.ModeZeroCopy
+	if _, err := c.dp.openSocket(d, 1); err == nil || errors.Is(err, reason) {
+		t.Errorf("zero-copy by name: %v, want the driver's own answer", err)
+	}
+}
