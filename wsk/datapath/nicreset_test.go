@@ -245,7 +245,10 @@ func TestNICProgramTaken(t *testing.T) {
 		if n := detachLinks(t, lab.A); n != 1 {
 			t.Errorf("%d links to programs on the interface", n)
 		}
-		testenv.Eventually(t, nicPatience, "a rebuild", func() bool { return someQueue(dp, func(q QueueInfo) bool { return q.Rebuilds > 0 }) })
+		// One after the other: on a slow machine the first has a new socket before the last has lost the old one.
+		testenv.Eventually(t, nicPatience, "every queue to be rebuilt", func() bool {
+			return !someQueue(dp, func(q QueueInfo) bool { return q.Rebuilds == 0 || q.State != "up" })
+		})
 		lab.waitCarrier()
 		resumes(t, dp, before)
 	})
