@@ -299,7 +299,7 @@ func granted(t *testing.T, dp *Datapath) bool {
 func TestProofOfEachQueue(t *testing.T) {
 	const queues = 8
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
-		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy}})
+		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy, TxChunks: 64, TxRing: 128}})
 	// The default is 1000 milliseconds; this is the same in less time.
 	c.dp.proofWait = proofWait / 5
 	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "200"); err != nil {
