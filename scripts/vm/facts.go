@@ -133,6 +133,7 @@ type card struct {
 	RxQueues int    `json:"rx_queues"`
 	TxRing   int    `json:"nic_tx_ring"`
 	RxRing   int    `json:"nic_rx_ring"`
+	Known    bool   `json:"features_known"`
 	Native   bool   `json:"native_xdp"`
 	Features string `json:"xdp_features"`
 }

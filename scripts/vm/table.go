@@ -141,6 +141,9 @@ func cardTable(b *strings.Builder, cards []*record) {
 		}
 		a := r.Doctor.answers()
 		native := map[bool]string{true: "yes", false: "no"}[c.Native]
+		if !c.Known {
+			native = "—" // before netdev-genl a kernel does not tell
+		}
 		rows = append(rows, []string{
 			r.series(), c.Driver, r.Setup,
 			fmt.Sprintf("%d / %d", c.TxQueues, c.RxQueues), fmt.Sprintf("%d / %d", c.TxRing, c.RxRing), native,

@@ -96,7 +96,7 @@ func TestDocument(t *testing.T) {
 		"tx_budget":{"answer":"yes"},"trial":{"copy_mode":{"answer":"yes"},"brand_new":{"answer":"unknown"}}`),
 		Tests: []tested{{Package: "xdp", Passed: 4, Skipped: []string{"TestS"}}}}
 	igb := &record{Kernel: "newest", Release: "7.3.4-amd64", Version: "7.3.4-1", Setup: "igb", Doctor: facts(t, `
-		"interface":{"driver":"igb","tx_queues":4,"rx_queues":4,"native_xdp":true,"tried":{"zero_copy":{"answer":"yes"}}}`),
+		"interface":{"driver":"igb","tx_queues":4,"rx_queues":4,"features_known":true,"native_xdp":true,"tried":{"zero_copy":{"answer":"yes"}}}`),
 		Measured: []row.Row{{What: "send | paced", Mode: "zero-copy", Queues: 4, Sent: 7,
 			Statuses: map[string]int{"B": 1, "A": 6}}}}
 	text := document([]*record{old, recent, igb})
