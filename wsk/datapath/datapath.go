@@ -40,6 +40,11 @@ type Options struct {
 	// BusyPoll makes the receiving goroutines run the driver for so long at a time instead of sleeping until frames
 	// come: lower latency for a processor per queue. 0 sleeps.
 	BusyPoll time.Duration
+	// ReceiveCPUs are the processors that the receiving goroutines of queues 0, 1, … keep to, in turn, each on a thread of its
+	// own until Close: for BusyPoll, and where the interrupts of the queues are bound as well. Without BusyPoll a goroutine that is bound pays
+	// a change of threads whenever it wakes. nil leaves them to the schedulers. Open fails where this process may not use one.
+	// What sends keeps to the thread of its caller.
+	ReceiveCPUs []int
 	// Queues is the number of transmit queues to use on each interface, 0 for one, and no more than it has in use. Sockets are
 	// spread over them.
 	Queues int
@@ -152,6 +157,9 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 	log := opts.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	if err := checkCPUs(opts.ReceiveCPUs); err != nil {
+		return nil, fmt.Errorf("open datapath: %w", err)
 	}
 	ns, err := openNetNS(opts.NetNS)
 	if err != nil {

@@ -77,6 +77,7 @@ func newRxSocket(r *rxQueue, sock xdp.Queue) *rxSocket {
 
 // loop is the goroutine of the socket. It ends when the socket is stopped.
 func (s *rxSocket) loop() {
+	defer s.r.in.dp.keepTo(s.r.q.id)()
 	for {
 		n, ok := s.step()
 		switch {
