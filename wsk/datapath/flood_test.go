@@ -84,7 +84,7 @@ func TestReceiveInOrder(t *testing.T) {
 		})
 	}
 	before := program(dp)
-	flood(t, lab, to, each, 256, func(i int) int { return int(counts[i].Load()) })
+	flood(t, lab, to, each, 128, func(i int) int { return int(counts[i].Load()) })
 	for i := range counts {
 		eventually(t, "all", func() bool { return counts[i].Load() == int64(each) })
 	}
