@@ -38,6 +38,20 @@ func (q *queue) drive() {
 	q.runDone()
 }
 
+// unlockKick lets go of the right to kick for everybody but drive, and passes on what senders have left meanwhile. The poller
+// looks at it by itself. On a queue that has ended the poller is no more, and the caller may be one that must not run
+// completion routines.
+func (q *queue) unlockKick() {
+	q.kickMu.Unlock()
+	switch {
+	case !q.again.Load():
+	case q.poll.ended.Load():
+		q.dev.dp.goRun(q.drive)
+	default:
+		q.poll.wake()
+	}
+}
+
 // leave hands what a turn has left to whoever looks after the queue.
 func (q *queue) leave() {
 	switch {

@@ -58,7 +58,7 @@ func (q *queue) linkUp() {
 	q.mu.Lock()
 	q.resume()
 	q.mu.Unlock()
-	q.kickMu.Unlock()
+	q.unlockKick()
 	q.poll.wake()
 }
 

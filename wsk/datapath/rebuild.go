@@ -176,7 +176,7 @@ func (q *queue) giveUp(status wsk.NTSTATUS) {
 	q.poll.wake()
 }
 
-// failSlots ends every operation that has frames with the kernel. mu is held.
+// failSlots ends every operation that has frames with the kernel, or in the ring for it. mu is held.
 func (q *queue) failSlots(status wsk.NTSTATUS) {
 	for i := range q.slots {
 		op := q.slots[i].op
@@ -196,13 +196,13 @@ func (q *queue) failSlots(status wsk.NTSTATUS) {
 			q.abandon(op, status)
 		}
 	}
-	q.inflight = 0
+	q.inflight, q.unpublished = 0, 0
 }
 
 // shutdown is giveUp for everybody who holds no lock.
 func (q *queue) shutdown(status wsk.NTSTATUS) {
 	q.kickMu.Lock()
 	q.giveUp(status)
-	q.kickMu.Unlock()
+	q.unlockKick()
 	q.runDone()
 }

@@ -226,7 +226,7 @@ func (q *queue) stillLoaded(now tailLooks) bool {
 	if t.tails*loadTails > frames {
 		q.kickMu.Lock()
 		q.meter.holdoff = time.Now().Add(loadHoldoff)
-		q.kickMu.Unlock()
+		q.unlockKick()
 	}
 	return false
 }

@@ -74,7 +74,7 @@ func (q *queue) stalledZeroCopy() (excused bool) {
 // carrierLost holds a zero-copy queue: its frames wait in the ring, where they could not be cancelled.
 func (q *queue) carrierLost() {
 	q.kickMu.Lock()
-	defer q.kickMu.Unlock()
+	defer q.unlockKick()
 	if q.zeroCopy && !q.out {
 		q.hold()
 	}
@@ -103,7 +103,7 @@ func (q *queue) programTaken() {
 	if q.zeroCopy && !q.out {
 		q.breakdown("somebody has taken the XDP program off the interface", wsk.STATUS_IO_TIMEOUT)
 	}
-	q.kickMu.Unlock()
+	q.unlockKick()
 	q.runDone()
 }
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// TestKickTakenByOthers sends while somebody who is no sender has the right to kick: what the sender leaves behind is looked
+// after, on a queue that works and on one that has ended. In a guest the loss of a carrier came just then, and the IRP
+// stayed for ever.
+//
+// Invariant I1.
+func TestKickTakenByOthers(t *testing.T) {
+	for name, holder := range map[string]func(*queue){
+		"carrier lost":  (*queue).carrierLost,
+		"link up":       (*queue).linkUp,
+		"program taken": (*queue).programTaken,
+		"load over":     func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+			s := newClient(t, dp).socket("0.0.0.0:0")
+			to := warm(t, s)
+			q := dp.knownDevice(1).opened()[0]
+			q.poll.wake()
+			testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
+			irp := sendBeside(t, q, s, to, holder)
+			mustSucceed(t, "datagram", await(t, irp))
+
+			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+			testenv.Eventually(t, waitLimit, "the end of the poller", q.poll.ended.Load)
+			irp = sendBeside(t, q, s, to, holder)
+			if status := await(t, irp); status != wsk.STATUS_FILE_FORCED_CLOSED {
+				t.Errorf("datagram for a queue that has ended: %v", status)
+			}
+		})
+	}
+}
+
+// sendBeside sends one datagram while the right to kick is taken, and lets go of it to holder.
+func sendBeside(t *testing.T, q *queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*queue)) *wsk.IRP {
+	t.Helper()
+	q.kickMu.Lock()
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		holder(q)
+	}()
+	irp := sendAll(s, to, 1)[0]
+	q.kickMu.Unlock()
+	select {
+	case <-held:
+	case <-time.After(waitLimit):
+		t.Fatal("the holder does not end")
+	}
+	return irp
+}
+
+// TestEndOfQueueInHighGear ends a queue while a frame waits for a burst that will not fill: the frame ends with the queue, and
+// who still comes for the queue finds nothing of it.
+func TestEndOfQueueInHighGear(t *testing.T) {
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	freeze(c)
+	s := c.socket("10.77.0.1:0")
+	to := sockaddr(lab.B.IPv4(), 7012)
+	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	q := c.dp.knownDevice(lab.A.If.Index()).opened()[0]
+	testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
+	q.poll.high.Store(true) // with no watcher to kick
+	waits := sendAll(s, to, 3)
+	q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+	for _, irp := range append(waits, sendAll(s, to, 1)...) {
+		if status := await(t, irp); status != wsk.STATUS_FILE_FORCED_CLOSED {
+			t.Errorf("%v", status)
+		}
+	}
+}
