@@ -14,10 +14,15 @@ import (
 func poll(t *testing.T, fd int) int16 {
 	t.Helper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(fds, 0); err != nil {
-		t.Fatal(err)
+	for {
+		switch _, err := unix.Poll(fds, 0); err {
+		case nil:
+			return fds[0].Revents
+		case unix.EINTR: // the run-time's signals
+		default:
+			t.Fatal(err)
+		}
 	}
-	return fds[0].Revents
 }
 
 // Waiting for frames must not transmit: the errno of that transmission, which says what was dropped, would be nobody's.
