@@ -272,7 +272,10 @@ func (q *queue) complete(addr uint64, done *opList) {
 	if fate != wsk.STATUS_SUCCESS && t.Status == wsk.STATUS_SUCCESS {
 		t.Status = fate
 	}
-	t.Frames--
+	if t.Frames--; t.Frames == 0 {
+		// What was held may have left all the same: the driver, or a kernel that is late to say what it has consumed, had it.
+		q.unarm(op)
+	}
 	if t.Frames == 0 && t.Built {
 		done.pushBack(op)
 	}

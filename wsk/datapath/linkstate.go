@@ -86,7 +86,12 @@ func (q *queue) resume() {
 		return
 	}
 	q.state = queueUp
-	q.eachPosted(q.unarm)
+	for i := range q.slots {
+		// Not only what is in the ring: the kernel may have consumed some meanwhile.
+		if op := q.slots[i].op; op != nil {
+			q.unarm(op)
+		}
+	}
 	q.refill()
 }
 
