@@ -110,7 +110,13 @@ func (q *queue) unarm(op *wsk.SendOp) {
 	}
 	t.Hold = holdNone
 	if !op.DisarmCancel() {
-		t.Hold = holdExpected
-		t.Frames++
+		q.expect(op)
 	}
+}
+
+// expect keeps an operation that is on no list for the canceller that has won it: whatever becomes of its frames and of the
+// queue meanwhile, it ends when that has come. mu is held.
+func (q *queue) expect(op *wsk.SendOp) {
+	op.Transport.Hold = holdExpected
+	op.Transport.Frames++
 }

@@ -38,3 +38,70 @@ func TestCompletedWhileHeld(t *testing.T) {
 		}
 	}
 }
+
+// lateCanceller is a canceller that has won an operation and is slow to come for it.
+type lateCanceller struct {
+	q         *queue
+	won, come chan struct{}
+}
+
+func (c *lateCanceller) CancelSend(op *wsk.SendOp) {
+	close(c.won)
+	<-c.come
+	c.q.CancelSend(op)
+}
+
+// TestLateCanceller: an operation that was begun and waits for chunks has been won by a canceller who has not come yet. Until
+// it does the operation is its own, whatever becomes of the queue.
+//
+// Invariant I4.
+func TestLateCanceller(t *testing.T) {
+	for name, end := range map[string]func(*queue){
+		"goes on":   func(q *queue) { q.harvest() },
+		"breakdown": func(q *queue) { q.breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1}, Options{Logger: testLogger(t)})
+			s := newClient(t, dp).socket("0.0.0.0:0")
+			to := warm(t, s)
+			k, q := kernels.newest(), dp.knownDevice(1).opened()[0]
+			k.HoldCompletions(true)
+			var list *wsk.BufList
+			for range 6 {
+				list = &wsk.BufList{Next: list, Buffer: *whole([]byte("x"))}
+			}
+			irp := wsk.AllocateIRP()
+			s.SendMessages(list, 0, to, nil, irp)
+			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == 4 })
+
+			late := &lateCanceller{q, make(chan struct{}), make(chan struct{})}
+			q.kickMu.Lock()
+			q.mu.Lock()
+			op := q.waiting.head
+			if !op.DisarmCancel() || !op.ArmCancel(late) {
+				t.Fatal("the operation can't be cancelled")
+			}
+			cancelled := make(chan bool)
+			go func() { cancelled <- irp.Cancel() }()
+			<-late.won
+			q.refill()
+			q.mu.Unlock()
+			k.CompleteHeld(1, xdptest.InOrder, 0)
+			end(q)
+			q.unlockKick()
+			q.runDone()
+			if !pending(irp) {
+				t.Errorf("completed with %v under the hands of its canceller", irp.IoStatus.Status)
+			}
+			close(late.come)
+			if !<-cancelled {
+				t.Error("not cancelled")
+			}
+			k.CompleteHeld(-1, xdptest.InOrder, 0)
+			if status := await(t, irp); status.Success() {
+				t.Errorf("ended with %v", status)
+			}
+		})
+	}
+}

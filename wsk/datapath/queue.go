@@ -223,6 +223,7 @@ func (q *queue) refill() {
 		if !op.DisarmCancel() {
 			// Its canceller is on the way to take this lock and owns it; unlinked, it holds nobody up.
 			q.waiting.remove(op)
+			q.expect(op)
 			continue
 		}
 		f := op.Transport.Via.(*flow)
