@@ -40,7 +40,7 @@ func (q *queue) hold() {
 		if t.Linked || t.Hold != holdNone {
 			return
 		}
-		if op.ArmCancel(q) {
+		if q.mayWait(op) {
 			t.Hold = holdArmed
 			return
 		}
@@ -50,6 +50,12 @@ func (q *queue) hold() {
 		q.withdraw = true
 	})
 	q.poll.wake()
+}
+
+// mayWait arms an operation that has to wait, unless it is cancelled, or its endpoint was aborted when it did not wait yet. mu
+// is held.
+func (q *queue) mayWait(op *wsk.SendOp) bool {
+	return !op.Transport.Via.(*flow).ep.aborted.Load() && op.ArmCancel(q)
 }
 
 // linkUp goes on where hold stopped. The poller does the rest.

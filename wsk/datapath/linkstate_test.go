@@ -3,10 +3,12 @@
 package datapath
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -101,6 +103,47 @@ func TestLateCanceller(t *testing.T) {
 			k.CompleteHeld(-1, xdptest.InOrder, 0)
 			if status := await(t, irp); status.Success() {
 				t.Errorf("ended with %v", status)
+			}
+		})
+	}
+}
+
+// TestLinkDownAfterClose: a socket is closed while its frames lie in the ring, and then they must wait after all, for a link
+// or for a new AF_XDP socket. The close does not.
+func TestLinkDownAfterClose(t *testing.T) {
+	for name, stop := range map[string]func(*queue, *xdptest.Kernel){
+		"link down": func(_ *queue, k *xdptest.Kernel) {
+			k.SetUp(false)
+			k.SetNeedWakeup(true)
+		},
+		"no new socket": func(q *queue, _ *xdptest.Kernel) {
+			q.kickMu.Lock()
+			q.reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
+			q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
+			q.unlockKick()
+			q.runDone()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+			s := newClient(t, dp).socket("0.0.0.0:0")
+			to := warm(t, s)
+			k, q := kernels.newest(), dp.knownDevice(1).opened()[0]
+			before := k.Consumed()
+			k.SetNeedWakeup(false) // so that nobody kicks
+			irps := sendAll(s, to, 3)
+			testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return dp.Info().Queues[0].InFlight == 3 })
+			closing := wsk.AllocateIRP()
+			s.Close(closing)
+			stop(q, k)
+			for i, irp := range irps {
+				if status := await(t, irp); status != wsk.STATUS_CANCELLED {
+					t.Errorf("IRP %d: %v", i, status)
+				}
+			}
+			mustSucceed(t, "close", await(t, closing))
+			if n := k.Consumed() - before; n != 0 {
+				t.Errorf("%d frames of a closed socket have left", n)
 			}
 		})
 	}

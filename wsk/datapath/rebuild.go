@@ -143,7 +143,7 @@ func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
 	// Whatever of it went out already is sent once more: UDP allows a datagram to arrive twice, not a
 	// success for one that never left.
 	t.Buf, t.Piece, t.Built = 0, 0, false
-	if !op.ArmCancel(q) {
+	if !q.mayWait(op) {
 		q.abandon(op, wsk.STATUS_CANCELLED)
 		return
 	}
