@@ -126,6 +126,53 @@ func TestStackedArrival(t *testing.T) {
 	})
 }
 
+// TestInterfaceChanges: what a frame is judged by follows the interface. With the old MAC address every frame was for another
+// station; a port of a bridge receives as the bridge, also when the bridge has been there for long.
+func TestInterfaceChanges(t *testing.T) {
+	t.Run("MAC", func(t *testing.T) {
+		lab, dp := receiveLab(t, testenv.Topology{}, Options{})
+		arrivesOn(t, lab, dp, "10.77.0.1", lab.A.If.Index())
+		if err := lab.A.If.SetMAC(net.HardwareAddr{2, 0x77, 0, 0, 9, 9}); err != nil {
+			t.Fatal(err)
+		}
+		if err := lab.B.If.DeleteNeighbour(lab.A.IPv4()); err != nil {
+			t.Fatal(err)
+		}
+		arrivesOn(t, lab, dp, "10.77.0.1", lab.A.If.Index())
+	})
+	t.Run("port", func(t *testing.T) {
+		lab, dp := receiveLab(t, testenv.Topology{}, Options{})
+		br, err := lab.A.If.Bridge("br0", lab.A.Addrs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrivesOn(t, lab, dp, "10.77.0.1", br.Index())
+		in := dp.intakeList()[0]
+		setMaster(t, lab.A, nil)
+		eventually(t, "the port to be none", func() bool { return int(in.arrivals.Load().index) == lab.A.If.Index() })
+		setMaster(t, lab.A, br)
+		eventually(t, "the port to be one again", func() bool { return int(in.arrivals.Load().index) == br.Index() })
+	})
+}
+
+// setMaster makes the interface of a host a port of a bridge, or of none.
+func setMaster(t *testing.T, host *testenv.Host, br *testenv.Iface) {
+	t.Helper()
+	h, err := host.NS.Netlink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := h.LinkByIndex(host.If.Index())
+	if err == nil && br == nil {
+		err = h.LinkSetNoMaster(port)
+	} else if err == nil {
+		err = h.LinkSetMasterByIndex(port, br.Index())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // arrivesOn sends to an address until it comes through AF_XDP, on the interface it should be.
 func arrivesOn(t *testing.T, lab *testenv.Lab, dp *Datapath, to string, ifindex int) {
 	t.Helper()

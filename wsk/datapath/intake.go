@@ -203,7 +203,8 @@ func (dp *Datapath) refreshIntakes() {
 // concerns reports whether an event may change what the intakes know.
 func concerns(kind route.EventKind) bool {
 	switch kind {
-	case route.LinkAdded, route.LinkUp, route.LinkDown, route.LinkDeleted, route.AddressesChanged, route.Resynced:
+	case route.LinkAdded, route.LinkUp, route.LinkDown, route.LinkDeleted, route.LinkChanged, route.AddressesChanged,
+		route.Resynced:
 		return true
 	}
 	return false

@@ -24,6 +24,8 @@ const (
 	Carrier
 	// LinkDeleted: the device is gone, or has moved to another namespace.
 	LinkDeleted
+	// LinkChanged: something else of the device is not what it was: name, MAC address, MTU, the device below or above it.
+	LinkChanged
 	// AddressesChanged: an address of Event.Interface came, went, or became usable.
 	AddressesChanged
 	// NeighbourChanged: a neighbour in use has another MAC, has become usable, or is usable no longer.
@@ -35,7 +37,7 @@ const (
 
 var eventNames = [...]string{
 	LinkAdded: "link added", LinkUp: "link up", LinkDown: "link down", Carrier: "carrier", LinkDeleted: "link deleted",
-	AddressesChanged: "addresses changed", NeighbourChanged: "neighbour changed", Resynced: "resynced",
+	LinkChanged: "link changed", AddressesChanged: "addresses changed", NeighbourChanged: "neighbour changed", Resynced: "resynced",
 }
 
 func (k EventKind) String() string {

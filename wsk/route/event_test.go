@@ -5,6 +5,8 @@
 package route
 
 import (
+	"bytes"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -143,4 +145,19 @@ func TestMTUByIoctl(t *testing.T) {
 			return d.MTU == mtu && d.MTU6 == mtu
 		})
 	}
+}
+
+// What is neither up nor carrier nor an address is told too.
+func TestLinkChanged(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	table := open(t, lab, Options{})
+	w := newWatch(t, table)
+	mac := net.HardwareAddr{2, 0x77, 0, 0, 9, 9}
+	must(t, lab.A.If.SetMAC(mac))
+	w.kind(t, LinkChanged, lab.A.If.Index())
+	if d, _ := table.Device(lab.A.If.Index()); !bytes.Equal(d.MAC[:], mac) {
+		t.Errorf("the snapshot came after the event: %x", d.MAC)
+	}
+	must(t, lab.A.If.SetMTU(1400))
+	w.kind(t, LinkChanged, lab.A.If.Index())
 }

@@ -109,13 +109,16 @@ func (m *model) setDevice(d Device, c *changes) {
 		c.events = append(c.events, Event{Kind: kind, Interface: d.Index, Name: d.Name, Carrier: d.Carrier})
 	}
 	var before Device
-	if old == nil {
+	switch {
+	case old == nil:
 		event(LinkAdded)
-	} else {
-		before = *old
-	}
-	if old == nil || !old.samePath(d) {
 		c.bump = true
+	case !old.samePath(d):
+		event(LinkChanged)
+		c.bump = true
+	}
+	if old != nil {
+		before = *old
 	}
 	if old != nil && old.MTU != d.MTU {
 		c.rereadMTU6[d.Index] = struct{}{}

@@ -54,12 +54,22 @@ func TestModelChanges(t *testing.T) {
 			{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp)}, {unix.RTM_NEWADDR, addressMessage(7, "10.0.0.1/24", 0)},
 			{unix.RTM_NEWNEIGH, neigh(unix.NUD_REACHABLE, macA...)},
 		}},
-		"renamed": {steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a1", flagsUp)}}, bump: true},
-		"mtu":     {steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp).mtu(9000)}}, bump: true},
+		"renamed": {
+			steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a1", flagsUp)}}, bump: true,
+			events: []Event{{Kind: LinkChanged, Interface: 7, Name: "a1", Carrier: true}},
+		},
+		"mtu": {
+			steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp).mtu(9000)}}, bump: true,
+			events: []Event{{Kind: LinkChanged, Interface: 7, Name: "a0", Carrier: true}},
+		},
 		"mac": {
 			steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp).attr(unix.IFLA_ADDRESS, macB)}}, bump: true,
+			events: []Event{{Kind: LinkChanged, Interface: 7, Name: "a0", Carrier: true}},
 		},
-		"master": {steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp).attr32(unix.IFLA_MASTER, 4)}}, bump: true},
+		"master": {
+			steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsUp).attr32(unix.IFLA_MASTER, 4)}}, bump: true,
+			events: []Event{{Kind: LinkChanged, Interface: 7, Name: "a0", Carrier: true}},
+		},
 		"down": {
 			steps: []step{{unix.RTM_NEWLINK, ethernet(7, "a0", flagsDown)}}, revalidate: true,
 			events: []Event{{Kind: LinkDown, Interface: 7, Name: "a0"}, {Kind: Carrier, Interface: 7, Name: "a0"}},
