@@ -19,6 +19,7 @@ type arrivals struct {
 	mac        frame.MAC            // its address
 	stations   map[frame.MAC]uint32 // further own addresses, of devices on top, and those devices
 	vlans      map[uint16]uint32    // VLAN devices on top
+	flooded    []uint32             // devices on top that get every untagged group frame too, if they have joined the group
 	broadcasts map[[16]byte]struct{}
 	partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
 }
@@ -155,6 +156,9 @@ func (in *intake) newArrivals(devices []route.Device, tops map[int]route.Device,
 	for index, d := range tops {
 		if index == own.Master {
 			next.index = uint32(index) // the stack sees frames of a port as the bond's or the bridge's
+		}
+		if d.Type == route.TypeMACVLAN && d.Parent == in.ifindex {
+			next.flooded = append(next.flooded, uint32(index))
 		}
 		if index != in.ifindex {
 			next.stations[frame.MAC(d.MAC)] = uint32(index)

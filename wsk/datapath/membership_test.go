@@ -5,8 +5,10 @@ package datapath
 import (
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -343,4 +345,55 @@ func TestCloseInsideBind(t *testing.T) {
 		t.Errorf("joined %v, %d ports in the program, table %v, %d held", joinedInKernel(t, lab, group), dp.Info().Programs[0].Ports,
 			dp.demux.find(7730), len(dp.held))
 	}
+}
+
+// TestGroupOnTwoInterfaces: an endpoint gets a group on every interface where it has joined it, and no more on the one where it has
+// left.
+func TestGroupOnTwoInterfaces(t *testing.T) {
+	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
+		upper, err := lab.A.If.Macvlan("upper", net.HardwareAddr{2, 0x77, 0, 0, 1, 1}, netip.MustParsePrefix("10.77.0.60/24"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		interfaces := []int{lab.A.If.Index(), upper.Index()}
+		for _, tc := range []struct{ bind, group, from string }{
+			{"[fd77::1]:7741", "ff15::7741", "[fd77::2]:0"},
+			{"10.77.0.1:7742", "239.7.7.42", "10.77.0.2:0"},
+		} {
+			t.Run(tc.group, func(t *testing.T) {
+				p := bind(t, dp, tc.bind)
+				group := netip.MustParseAddr(tc.group)
+				sender := groupSender(t, lab, tc.from)
+				to := netip.AddrPortFrom(group, p.addr().Port())
+				if group.IsLinkLocalMulticast() && group.Is6() {
+					to = netip.AddrPortFrom(group.WithZone(lab.B.If.Name()), to.Port())
+				}
+				on := func(want ...int) {
+					t.Helper()
+					if err := sender.Send(to, []byte("x")); err != nil {
+						t.Fatal(err)
+					}
+					var got []int
+					for _, d := range p.wait(len(want)) {
+						got = append(got, int(d.IfIndex))
+					}
+					slices.Sort(got)
+					slices.Sort(want)
+					if !slices.Equal(got, want) {
+						t.Errorf("arrived on %v, want %v", got, want)
+					}
+				}
+				for _, i := range interfaces {
+					mustSucceed(t, "join", p.Change(wsk.Membership{Group: group.As16(), IfIndex: uint32(i)}))
+				}
+				on(interfaces[0], interfaces[1])
+				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[0])}))
+				on(interfaces[1])
+				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[1])}))
+				if n := len(p.companion.groups); n != 0 {
+					t.Errorf("%d sockets are left on the group", n)
+				}
+			})
+		}
+	})
 }

@@ -66,19 +66,26 @@ func (b *rxBatchState) take(desc xdp.Desc) {
 func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
 	s := b.s
 	t := s.r.in.dp.demux.find(port)
-	used := false
+	used, on := false, d.IfIndex
 	give := func(ep *endpoint) {
 		b.stats.delivered++
+		to := d
 		switch {
 		case used:
-			s.out.add(ep, s.r.in.dp.copies.copyOf(d))
+			to = s.r.in.dp.copies.copyOf(d)
 		case b.copy:
 			b.stats.scarce++
-			s.out.add(ep, s.r.in.dp.copies.copyOf(d))
+			to = s.r.in.dp.copies.copyOf(d)
 		default:
 			used = true
-			s.out.add(ep, d)
 		}
+		if to.IfIndex != on {
+			to.IfIndex = on
+			if linkLocal(&to.Source.Addr) {
+				to.Source.Scope = on
+			}
+		}
+		s.out.add(ep, to)
 	}
 	d.Cast = b.arrivals.castOf(&d.Destination)
 	switch d.Cast {
@@ -96,7 +103,13 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 			b.stats.unowned++
 		}
 	case wsk.Multicast:
-		if t.multicast(d, give) == 0 {
+		n := t.multicast(d, on, give)
+		if on == b.arrivals.index {
+			for _, on = range b.arrivals.flooded {
+				n += t.multicast(d, on, give)
+			}
+		}
+		if n == 0 {
 			b.stats.notJoined++
 		}
 	}
@@ -128,14 +141,14 @@ func (t *portTable) broadcast(dst *[16]byte, give func(*endpoint)) (n int) {
 	return n
 }
 
-// multicast calls give for each endpoint that has joined the group on the interface and wants the source.
-func (t *portTable) multicast(d *wsk.Datagram, give func(*endpoint)) (n int) {
+// multicast calls give for each endpoint that has joined the group on an interface and wants the source.
+func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*endpoint)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.members {
 		m := &t.members[i]
-		if m.group == d.Destination && m.ifindex == d.IfIndex && m.filter.allows(&d.Source.Addr) {
+		if m.group == d.Destination && m.ifindex == ifindex && m.filter.allows(&d.Source.Addr) {
 			give(m.ep)
 			n++
 		}
