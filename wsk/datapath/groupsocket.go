@@ -14,7 +14,8 @@ import (
 
 // groupSockets are the further kernel sockets of an endpoint that is bound to one unicast address and has joined groups.
 // On Windows such a socket receives the groups' datagrams; on Linux only one bound to the group, or to any address,
-// does. They also keep the group's port from other programs, whose datagrams the XDP program would take else (I12).
+// does. They also keep the group's port from other programs, whose datagrams the XDP program would take else (I12). They go by
+// what they are bound to: a group of an interface's or a link's scope needs a socket for each interface, as the kernel binds it to one.
 type groupSockets map[netip.Addr]*groupSocket
 
 type groupSocket struct {
@@ -25,11 +26,11 @@ type groupSocket struct {
 // socketFor is the kernel socket that joins a group: the companion where it can receive the group, else one bound to the
 // group. Guarded by the endpoint's memberships.mu, as leaveSocket.
 func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
-	local := c.ep.local.Addr().Unmap().WithZone("")
-	if local.IsUnspecified() || local == key.group {
+	group, local := key.scoped(), c.ep.local.Addr().Unmap()
+	if local.IsUnspecified() || local == group || local.WithZone("") == group {
 		return &c.kernelSocket, nil
 	}
-	if g := c.groups[key.group]; g != nil {
+	if g := c.groups[group]; g != nil {
 		g.joined++
 		return &g.kernelSocket, nil
 	}
@@ -39,10 +40,7 @@ func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
 	if six {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}
-	at := netip.AddrPortFrom(key.group, c.ep.local.Port())
-	if six && key.group.IsLinkLocalMulticast() {
-		at = netip.AddrPortFrom(key.group.WithZone(zoneOf(key.ifindex)), at.Port())
-	}
+	at := netip.AddrPortFrom(group, c.ep.local.Port())
 	err := g.open(c.ep, six, options, func(fd int) error { return c.ep.dp.holdGroup(c, g, fd, at) })
 	if err != nil {
 		return nil, err
@@ -54,7 +52,7 @@ func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
 
 // leaveSocket closes a group's socket after its last membership.
 func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
-	g := c.groups[key.group]
+	g := c.groups[key.scoped()]
 	if g == nil || k != &g.kernelSocket {
 		return
 	}
@@ -64,7 +62,7 @@ func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
 	dp := c.ep.dp
 	dp.bindMu.Lock()
 	defer dp.bindMu.Unlock()
-	delete(c.groups, key.group)
+	delete(c.groups, key.scoped())
 	g.file.Close()
 }
 
@@ -79,8 +77,16 @@ func (dp *Datapath) holdGroup(c *companion, g *groupSocket, fd int, at netip.Add
 	if c.groups == nil {
 		c.groups = make(groupSockets)
 	}
-	c.groups[at.Addr().WithZone("")] = g
+	c.groups[at.Addr()] = g
 	return nil
+}
+
+// scoped is the group, with the interface as its zone where the group means something there only.
+func (k groupKey) scoped() netip.Addr {
+	if k.group.Is6() && (k.group.IsLinkLocalMulticast() || k.group.IsInterfaceLocalMulticast()) {
+		return k.group.WithZone(zoneOf(k.ifindex))
+	}
+	return k.group
 }
 
 // sockets are all kernel sockets of the endpoint. Datapath.bindMu is held.

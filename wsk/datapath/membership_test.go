@@ -348,7 +348,7 @@ func TestCloseInsideBind(t *testing.T) {
 }
 
 // TestGroupOnTwoInterfaces: an endpoint gets a group on every interface where it has joined it, and no more on the one where it has
-// left.
+// left, also a group of the link's scope, whose kernel socket belongs to one interface.
 func TestGroupOnTwoInterfaces(t *testing.T) {
 	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
 		upper, err := lab.A.If.Macvlan("upper", net.HardwareAddr{2, 0x77, 0, 0, 1, 1}, netip.MustParsePrefix("10.77.0.60/24"))
@@ -357,6 +357,8 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 		}
 		interfaces := []int{lab.A.If.Index(), upper.Index()}
 		for _, tc := range []struct{ bind, group, from string }{
+			{"[fd77::1]:7740", "ff02::7740", "[fd77::2]:0"},
+			{"[ff02::7743%" + zoneOf(uint32(interfaces[0])) + "]:7743", "ff02::7743", "[fd77::2]:0"},
 			{"[fd77::1]:7741", "ff15::7741", "[fd77::2]:0"},
 			{"10.77.0.1:7742", "239.7.7.42", "10.77.0.2:0"},
 		} {
