@@ -117,3 +117,9 @@ func (c *companion) close() {
 		k.file.Close()
 	}
 }
+
+func (c *companion) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}

@@ -210,6 +210,12 @@ func (dp *Datapath) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.
 	return ep, wsk.STATUS_SUCCESS
 }
 
+func (dp *Datapath) isClosed() bool {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	return dp.closed
+}
+
 func (dp *Datapath) forget(ep *endpoint) {
 	dp.mu.Lock()
 	delete(dp.endpoints, ep)
@@ -217,7 +223,7 @@ func (dp *Datapath) forget(ep *endpoint) {
 }
 
 // Close ends the datapath. Its sockets should be closed before; operations that are still under way complete with
-// STATUS_FILE_FORCED_CLOSED. It returns when every goroutine, socket and mapping is gone.
+// STATUS_FILE_FORCED_CLOSED, and so do later binds. It returns when every goroutine, socket and mapping is gone.
 func (dp *Datapath) Close() error {
 	dp.mu.Lock()
 	if dp.closed {
@@ -247,8 +253,8 @@ func (dp *Datapath) Close() error {
 	}
 	dp.eachDevice(func(d *device) { d.closeSupply() })
 	for _, ep := range endpoints {
-		if ep.companion != nil {
-			dp.release(ep.companion, ep.local.Port())
+		if c := ep.bound(); c != nil {
+			dp.release(c, ep.local.Port())
 		}
 	}
 	var err error

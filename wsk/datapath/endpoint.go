@@ -45,9 +45,16 @@ var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 // Bind implements wsk.Endpoint.
 func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTATUS)) {
 	ep.dp.goRun(func() {
+		if ep.dp.isClosed() { // its namespace may be gone
+			done(netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED)
+			return
+		}
 		c, local, status := openCompanion(ep, req)
+		if status == wsk.STATUS_SUCCESS && !ep.adopt(c, local, req.DualStack) {
+			ep.dp.release(c, local.Port())
+			local, status = netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED
+		}
 		if status == wsk.STATUS_SUCCESS {
-			ep.adopt(c, local, req.DualStack)
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
 			}
@@ -59,14 +66,28 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 	})
 }
 
-// adopt takes the companion socket, with the options that were set before there was one.
-func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) {
+// adopt takes the companion socket, with the options that were set before there was one. It reports false when the datapath is
+// being closed, whose Close either finds the socket here or has it refused.
+func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) bool {
 	ep.members.mu.Lock()
-	ep.companion, ep.local, ep.dual = c, local, dual
+	ep.dp.mu.Lock()
+	closed := ep.dp.closed
+	if !closed {
+		ep.companion, ep.local, ep.dual = c, local, dual
+	}
+	ep.dp.mu.Unlock()
 	ep.members.mu.Unlock()
-	if o := *ep.options.Load(); o != (wsk.ReceiveOptions{}) {
+	if o := *ep.options.Load(); !closed && o != (wsk.ReceiveOptions{}) {
 		c.setReceive(o)
 	}
+	return !closed
+}
+
+// bound is the companion socket, nil before Bind has succeeded, for those who may come while it runs.
+func (ep *endpoint) bound() *companion {
+	ep.members.mu.Lock()
+	defer ep.members.mu.Unlock()
+	return ep.companion
 }
 
 // receive lets datagrams in. It comes after the callback of Bind, whose routine may have closed the endpoint: what
@@ -116,8 +137,8 @@ func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) {
 func (ep *endpoint) Abort() {
 	ep.aborted.Store(true)
 	ep.flows.each(func(f *flow) { f.abort() })
-	if ep.companion != nil {
-		ep.companion.abort()
+	if c := ep.bound(); c != nil {
+		c.abort()
 	}
 	ep.dp.eachQueue(func(q *queue) { q.abort(ep) })
 }

@@ -70,6 +70,9 @@ func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
 func (dp *Datapath) holdGroup(c *companion, g *groupSocket, fd int, at netip.AddrPort) error {
 	dp.bindMu.Lock()
 	defer dp.bindMu.Unlock()
+	if c.isClosed() {
+		return unix.ECANCELED // with the datapath: nobody would ever close this one
+	}
 	h := &holding{companion: c, bound: boundAs(c.ep, at.Addr(), false)}
 	if err := dp.bindShared(h, &g.kernelSocket, fd, at, len(dp.held[at.Port()]) > 1); err != nil {
 		return err
