@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 )
 
 // Resolver answers what WskGetAddressInfo and WskGetNameInfo ask. *net.Resolver is one. Its methods may block, until
@@ -20,12 +21,19 @@ type Resolver interface {
 
 // lookup is a name query in progress. It is the canceller of its IRP, which completes at once when it is cancelled; the
 // resolver is told and nobody waits for it.
-type lookup struct{ cancel context.CancelFunc }
+type lookup struct {
+	cancel context.CancelFunc
+	// over is set by whoever ends the query. The IRP's own mark does not tell: a resolver that comes back late may find it
+	// armed again, by the next call that the client has passed the IRP to.
+	over atomic.Bool
+}
 
 // cancelIRP implements irpCanceller.
 func (l *lookup) cancelIRP(irp *IRP) {
 	l.cancel()
-	irp.completeWait(STATUS_CANCELLED, 0)
+	if !l.over.Swap(true) {
+		irp.completeWait(STATUS_CANCELLED, 0)
+	}
 }
 
 // lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what it returns, unless it
@@ -44,9 +52,10 @@ func (npi *ProviderNPI) lookup(irp *IRP, ask func(context.Context, Resolver) (st
 	go func() {
 		defer cancel()
 		store, status := ask(ctx, resolver)
-		if !irp.disarm() {
+		if l.over.Swap(true) {
 			return
 		}
+		irp.disarm() // a canceller that was faster finds the query over
 		if status == STATUS_SUCCESS {
 			store()
 		}
