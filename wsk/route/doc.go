@@ -16,7 +16,8 @@
 //
 // The order is subscribe, dump, replay, so that nothing is missed between the dump and the first event. When the kernel
 // reports lost events (ENOBUFS) or an interrupted dump, a whole new model is built and swapped in; readers never
-// see an empty table in between.
+// see an empty table in between. A reading that fails, or is interrupted every time, is done again later: no event would
+// bring what it has missed.
 //
 // # Generations
 //

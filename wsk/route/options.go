@@ -36,6 +36,8 @@ type Options struct {
 
 	// datagramProbe leaves NTF_USE out, as if CAP_NET_ADMIN were missing. For tests.
 	datagramProbe bool
+	// interrupt makes a dump count as interrupted, with nothing of it known. For tests.
+	interrupt func() bool
 	// keepAliveEvery is the interval between looks at used neighbours. For tests; 0: 5 s.
 	keepAliveEvery time.Duration
 }

@@ -20,7 +20,7 @@ const (
 	// the case that the answer was lost.
 	requestTimeout = 5 * time.Second
 	// dumpTries bounds how often an interrupted dump is taken again. A link that changes all the time must not keep the
-	// table from existing; the subscription corrects what the last try got wrong.
+	// table from existing; the subscription and the repair correct what the last try got wrong.
 	dumpTries = 10
 )
 
@@ -88,18 +88,23 @@ func (r *requester) do(typ, flags int, body message, fn func([]byte)) error {
 
 // dump reads a whole table, again when the kernel says that it changed meanwhile. reset is called before every try.
 // consistent is false when every try was interrupted.
+//
+// EBUSY: an earlier dump that was given up has not ended yet. Each try takes some of the rest of it.
 func (r *requester) dump(typ int, body message, reset func(), fn func([]byte)) (consistent bool, err error) {
 	for range dumpTries {
 		reset()
-		err := r.do(typ, unix.NLM_F_DUMP, body, fn)
+		err = r.do(typ, unix.NLM_F_DUMP, body, fn)
 		if err == nil {
 			return true, nil
 		}
-		if !errors.Is(err, nl.ErrDumpInterrupted) {
-			return false, fmt.Errorf("dump netlink table %d: %w", typ, err)
+		if !errors.Is(err, nl.ErrDumpInterrupted) && !errors.Is(err, unix.EBUSY) {
+			break
 		}
 	}
-	return false, nil
+	if errors.Is(err, nl.ErrDumpInterrupted) {
+		return false, nil
+	}
+	return false, fmt.Errorf("dump netlink table %d: %w", typ, err)
 }
 
 // route asks the kernel where q goes.

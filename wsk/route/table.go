@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 )
 
 // Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent use;
@@ -31,6 +30,7 @@ type Table struct {
 	asker    *requester // of the callers
 	prober   *prober
 	incoming chan batch
+	repair   repair // of the table's goroutine
 
 	cache   routeCache
 	uses    uses
@@ -55,13 +55,16 @@ func Open(o Options) (*Table, error) {
 		t.closeSockets()
 		return nil, fmt.Errorf("open route table: %w", err)
 	}
-	fresh, err := t.read()
+	fresh, complete, err := t.read()
 	if err != nil {
 		t.closeSockets()
 		return nil, fmt.Errorf("open route table: %w", err)
 	}
 	t.snap.Store(fresh.snapshot(nil, newChanges()))
 	t.gen.Store(1)
+	if !complete {
+		t.repair.schedule()
+	}
 	t.running.Add(2)
 	go t.receive()
 	go t.run(fresh)
@@ -140,6 +143,10 @@ func (t *Table) run(m *model) {
 				t.take(m, <-t.incoming, c)
 			}
 			t.publish(m, c)
+		case <-t.repair.due:
+			c := newChanges()
+			t.resync(m, c)
+			t.publish(m, c)
 		case <-tick.C:
 			t.keepAlive(m)
 		}
@@ -155,58 +162,8 @@ func (t *Table) take(m *model, b batch, c *changes) {
 	for _, msg := range b.messages {
 		m.apply(msg.Header.Type, msg.Data, c)
 	}
-	for index := range c.rereadMTU6 {
-		// The new MTU was announced before IPv6 took it over.
-		if d, err := t.dumper.device(index); err == nil {
-			m.setMTU6(index, d.MTU6, c)
-		}
-		delete(c.rereadMTU6, index)
-	}
+	t.rereadMTU6(m, c)
 }
-
-// resync reads everything anew after events were lost.
-func (t *Table) resync(m *model, c *changes) {
-	fresh, err := t.read()
-	if err != nil {
-		// The old picture is better than none. What follows from it may be wrong, so nothing derived from it lives on.
-		t.log.Error("netlink events were lost and the tables can't be read", "err", err)
-		c.bump = true
-		return
-	}
-	t.log.Info("netlink events were lost; read the tables anew", "devices", len(fresh.devices),
-		"addresses", len(fresh.addresses), "neighbours", len(fresh.neighbours))
-	m.replace(fresh, c)
-	c.events = append(c.events, Event{Kind: Resynced})
-}
-
-// read dumps devices, addresses and neighbours into a new model.
-func (t *Table) read() (*model, error) {
-	m := newModel()
-	for _, table := range []struct {
-		request int
-		typ     uint16
-		body    message
-		reset   func()
-	}{
-		{unix.RTM_GETLINK, unix.RTM_NEWLINK, make(message, ifinfoLen).attr32(unix.IFLA_EXT_MASK, rtextSkipStats),
-			func() { clear(m.devices) }},
-		{unix.RTM_GETADDR, unix.RTM_NEWADDR, make(message, ifaddrLen), func() { clear(m.addresses) }},
-		{unix.RTM_GETNEIGH, unix.RTM_NEWNEIGH, make(message, ndLen), func() { clear(m.neighbours) }},
-	} {
-		c := newChanges()
-		consistent, err := t.dumper.dump(table.request, table.body, table.reset, func(b []byte) { m.apply(table.typ, b, c) })
-		if err != nil {
-			return nil, err
-		}
-		if !consistent {
-			t.log.Warn("netlink dump was interrupted every time; going on with the last", "table", table.request)
-		}
-	}
-	return m, nil
-}
-
-// rtextSkipStats leaves the counters out of link messages (linux/rtnetlink.h, RTEXT_FILTER_SKIP_STATS).
-const rtextSkipStats = 1 << 3
 
 // publish makes the changes visible, in this order: the snapshot, the generation, the waiters, the subscribers.
 func (t *Table) publish(m *model, c *changes) {
