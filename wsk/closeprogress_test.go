@@ -88,3 +88,26 @@ func TestCloseWaitsForFlush(t *testing.T) {
 		t.Errorf("%+v, close IRP %v", transport, end.IoStatus.Status)
 	}
 }
+
+// A routine that sends through another socket, whose transport completes at once by the same Completer: each socket is told
+// of its own.
+func TestCompleterInsideItself(t *testing.T) {
+	completer := new(Completer)
+	a, first := newSinkSocket(t, "0.0.0.0:7")
+	b, second := newSinkSocket(t, "0.0.0.0:8")
+	outer, inner := AllocateIRP(), AllocateIRP()
+	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
+	outer.SetCompletionRoutine(func(*IRP, any) NTSTATUS {
+		b.SendTo(&Buf{}, 0, to, nil, inner)
+		completer.Complete(second.op, STATUS_SUCCESS)
+		return STATUS_MORE_PROCESSING_REQUIRED
+	}, nil, true, true, true)
+	a.SendTo(&Buf{}, 0, to, nil, outer)
+	completer.Complete(first.op, STATUS_SUCCESS)
+	completer.Flush()
+	for i, s := range []*Socket{a, b} {
+		if s.entered.Load() != s.finished.Load() {
+			t.Errorf("socket %d: %d operations begun, %d finished", i, s.entered.Load(), s.finished.Load())
+		}
+	}
+}

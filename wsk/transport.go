@@ -214,11 +214,15 @@ type Completer struct {
 
 // Complete is [SendOp.Complete].
 func (c *Completer) Complete(op *SendOp, status NTSTATUS) {
-	if op.socket != c.socket {
+	socket := op.socket
+	if socket != c.socket {
 		c.Flush() // before the routine, which may wait for another socket's end
-		c.socket = op.socket
 	}
 	op.irp.completeSend(status)
+	if socket != c.socket { // also when the routine has sent through another socket, and that was completed inside
+		c.Flush()
+		c.socket = socket
+	}
 	c.n++
 }
 
