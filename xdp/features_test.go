@@ -165,7 +165,7 @@ func TestNetdevParsing(t *testing.T) {
 	}
 }
 
-func TestGenlCollect(t *testing.T) {
+func TestNetlinkCollect(t *testing.T) {
 	msg := func(kind uint16, seq uint32, data ...byte) syscall.NetlinkMessage {
 		return syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind, Seq: seq}, Data: data}
 	}
@@ -186,7 +186,7 @@ func TestGenlCollect(t *testing.T) {
 		{"refused", []syscall.NetlinkMessage{msg(unix.NLMSG_ERROR, 7, eperm...)}, 0, true, unix.EPERM},
 		{"somebody else's", []syscall.NetlinkMessage{msg(unix.NLMSG_ERROR, 6, eperm...), msg(30, 8, 1)}, 0, false, nil},
 	} {
-		out, done, err := genlCollect(nil, c.msgs, 7)
+		out, done, err := netlinkCollect(nil, c.msgs, 7)
 		if len(out) != c.n || done != c.done || !errors.Is(err, c.err) {
 			t.Errorf("%s: %d messages, done %v, %v", c.name, len(out), done, err)
 		}

@@ -6,16 +6,11 @@ package xdp
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"syscall"
-	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
-
-const genlTimeout = 10 * time.Second
 
 // genlHeader is struct genlmsghdr: command, version and two reserved bytes, which newer families want to be zero.
 // nl.Genlmsg leaves whatever lies behind it there.
@@ -26,9 +21,6 @@ func (h genlHeader) Serialize() []byte { return h[:] }
 
 // genlRequest sends one request to a generic-netlink family of the calling thread's network namespace and returns the
 // messages of the answer, each without its netlink header. A family that does not exist is unix.ENOENT.
-//
-// It has its own loop because that of the library ends at the first message that is not marked as one of many, and some
-// families do not mark the messages of a dump.
 func genlRequest(family string, cmd uint8, dump bool, attrs ...*nl.RtAttr) ([][]byte, error) {
 	id, version, err := genlFamily(family)
 	if err != nil {
@@ -80,54 +72,5 @@ func genlExchange(family string, id uint16, header genlHeader, dump bool, attrs 
 	for _, a := range attrs {
 		req.AddData(a)
 	}
-	s, err := nl.Subscribe(unix.NETLINK_GENERIC)
-	if err != nil {
-		return nil, fmt.Errorf("%s: open netlink: %w", family, err)
-	}
-	defer s.Close()
-	timeout := unix.NsecToTimeval(genlTimeout.Nanoseconds())
-	if err := errors.Join(s.SetSendTimeout(&timeout), s.SetReceiveTimeout(&timeout)); err != nil {
-		return nil, fmt.Errorf("%s: %w", family, err)
-	}
-	if err := s.Send(req); err != nil {
-		return nil, fmt.Errorf("%s: send request %d: %w", family, cmd, err)
-	}
-	var out [][]byte
-	for {
-		msgs, from, err := s.Receive()
-		if err != nil {
-			return nil, fmt.Errorf("%s: receive answer %d: %w", family, cmd, err)
-		}
-		if from.Pid != nl.PidKernel {
-			continue
-		}
-		var done bool
-		if out, done, err = genlCollect(out, msgs, req.Seq); err != nil {
-			return nil, fmt.Errorf("%s: request %d: %w", family, cmd, err)
-		}
-		if done {
-			return out, nil
-		}
-	}
-}
-
-// genlCollect adds the messages of one datagram and reports whether the answer is complete: a dump ends with
-// NLMSG_DONE, anything else with an acknowledgement, an NLMSG_ERROR of 0.
-func genlCollect(out [][]byte, msgs []syscall.NetlinkMessage, seq uint32) ([][]byte, bool, error) {
-	for _, m := range msgs {
-		if m.Header.Seq != seq {
-			continue
-		}
-		switch m.Header.Type {
-		case unix.NLMSG_DONE, unix.NLMSG_ERROR:
-			if len(m.Data) >= 4 {
-				if code := int32(binary.NativeEndian.Uint32(m.Data)); code < 0 {
-					return nil, true, syscall.Errno(-code)
-				}
-			}
-			return out, true, nil
-		}
-		out = append(out, m.Data)
-	}
-	return out, false, nil
+	return netlinkExchange(fmt.Sprintf("%s: request %d", family, cmd), unix.NETLINK_GENERIC, req)
 }

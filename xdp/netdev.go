@@ -136,7 +136,7 @@ func netdevRequest(cmd uint8, dump bool, indexAttr, index int) ([][]byte, error)
 }
 
 func parseDevice(msg []byte) (d Device, err error) {
-	err = walkAttrs(msg, func(kind uint16, value []byte) {
+	err = walkGenl(msg, func(kind uint16, value []byte) {
 		switch kind {
 		case netdevAttrDevXDPFeatures:
 			d.XDP = XDPFeatures(attrUint(value))
@@ -150,7 +150,7 @@ func parseDevice(msg []byte) (d Device, err error) {
 }
 
 func parseQueue(msg []byte) (q NetdevQueue, err error) {
-	err = walkAttrs(msg, func(kind uint16, value []byte) {
+	err = walkGenl(msg, func(kind uint16, value []byte) {
 		switch kind {
 		case netdevAttrQueueID:
 			q.ID = uint32(attrUint(value))
@@ -163,21 +163,12 @@ func parseQueue(msg []byte) (q NetdevQueue, err error) {
 	return q, err
 }
 
-// walkAttrs calls f for each attribute of a generic-netlink message. It has its own loop because the library's panics
-// on a last attribute without its padding.
-func walkAttrs(msg []byte, f func(kind uint16, value []byte)) error {
+// walkGenl calls f for each attribute of a generic-netlink message.
+func walkGenl(msg []byte, f func(kind uint16, value []byte)) error {
 	if len(msg) < nl.SizeofGenlmsg {
 		return fmt.Errorf("netdev: answer of %d bytes", len(msg))
 	}
-	for b := msg[nl.SizeofGenlmsg:]; len(b) >= unix.SizeofNlAttr; {
-		size := int(binary.NativeEndian.Uint16(b))
-		if size < unix.SizeofNlAttr || size > len(b) {
-			return fmt.Errorf("netdev: attribute of %d bytes in %d", size, len(b))
-		}
-		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[unix.SizeofNlAttr:size])
-		b = b[min(len(b), (size+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
-	}
-	return nil
+	return walkAttrs("netdev", msg[nl.SizeofGenlmsg:], f)
 }
 
 // attrUint reads a number of 32 or 64 bits, which netlink's "uint" may both be. Anything else is 0.
