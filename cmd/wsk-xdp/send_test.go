@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -115,7 +116,7 @@ func TestSlowPathIsLoud(t *testing.T) {
 	cli(timeout(t), "blast", netns, own.String(), "--require", "afxdp").want(t, 3, "--require afxdp")
 }
 
-// A queue that another process holds: the error names interface, queue, errno and remedy.
+// A queue that a socket holds: the error names interface, queue, errno, remedy, and the process that holds it, or may.
 func TestQueueTaken(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	var holder *xdp.Socket
@@ -127,20 +128,26 @@ func TestQueueTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer holder.Close()
+	who := fmt.Sprintf("pid %d (", os.Getpid())
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
 	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
 	// Copy mode by name: after a try at zero-copy, its UMEM may still count against the locked memory of an ordinary user.
 	cli(timeout(t), "send", netns, to.String(), "--mode", "copy", "--require", "afxdp").
-		want(t, 3, "wsk0", "queue 0", "device or resource busy", "choose another queue or end it")
-	cli(timeout(t), "send", netns, to.String(), "--mode", "copy").want(t, 0, "SLOW PATH", "wsk0", "queue 0", "device or resource busy", "doctor wsk0", "STATUS_SUCCESS")
+		want(t, 3, "wsk0", "queue 0", "device or resource busy", "choose another queue or end it", who)
+	cli(timeout(t), "send", netns, to.String(), "--mode", "copy").want(t, 0, "SLOW PATH", "wsk0", "queue 0", "device or resource busy", who, "doctor wsk0", "STATUS_SUCCESS")
 	if _, err := rx.Wait(timeout(t), 1); err != nil {
 		t.Error(err)
 	}
 	r := cli(timeout(t), "doctor", netns, "wsk0")
-	if strings.Contains(r.stdout, "WX-NETDEV-03") && !strings.Contains(r.stdout, "hold: yes") {
-		r.want(t, 0, "WX-QUEUE-02", "not known which queues") // Linux 6.12 and before do not tell
+	if strings.Contains(r.stdout, "hold: yes") || strings.Contains(r.stdout, "(sock_diag of AF_XDP): yes") {
+		r.want(t, 0, "WX-QUEUE-02", "holds queue 0", who)
 	} else {
-		r.want(t, 0, "WX-QUEUE-02", "holds queue 0")
+		r.want(t, 0, "WX-QUEUE-02", "not known which queues", "CONFIG_XDP_SOCKETS_DIAG", who)
+	}
+	doc := decode[doctorReport](t, cli(timeout(t), "doctor", netns, "wsk0", "--json"))
+	f, told := doc.Facts.Interface, doc.Facts.Trial.Taken.Yes() || doc.Facts.Trial.Diag.Yes()
+	if f.TakenKnown != told || (len(f.TakenQueues) == 1) != told || f.Sockets != 1 || f.HoldersKnown.Yes() != doc.Facts.Trial.Diag.Yes() {
+		t.Errorf("%+v, trial %+v", f, doc.Facts.Trial)
 	}
 }
 

@@ -66,6 +66,7 @@ var labels = []struct{ name, words string }{
 	{"trial.netdev_features", "netdev-genl: features of a driver"},
 	{"trial.netdev_queues", "netdev-genl: queues"},
 	{"trial.netdev_queue_taken", "which queues AF_XDP sockets hold"},
+	{"trial.afxdp_sock_diag", "which socket holds a queue (sock_diag)"},
 }
 
 // factNames are those that any of the records has, in the order of the table, without those about one interface.

@@ -3,11 +3,13 @@
 package doctor
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 var yes, no, unknown = Answer{Answer: "yes"}, Answer{"no", "the kernel lacks it"}, Answer{"unknown", "not permitted"}
@@ -24,7 +26,7 @@ func healthy() Facts {
 		UserNS:      yes,
 		Trial: &TrialFacts{
 			Where: trialHere, Copy: yes, ZeroCopy: no, MultiBuffer: yes, Remap: yes, Statistics: yes, Program: yes, Frags: yes,
-			Native: yes, Generic: yes, Features: yes, Queues: yes, Taken: yes,
+			Native: yes, Generic: yes, Features: yes, Queues: yes, Taken: yes, Diag: yes,
 		},
 		Interface: &InterfaceFacts{
 			Name: "eth1", Kind: "device", Driver: "ice", MTU: 1500, Up: true, Carrier: true, Ethernet: true, TxQueues: 8, RxQueues: 8,
@@ -118,10 +120,19 @@ func TestFindings(t *testing.T) {
 		{"veth-peer-down", func(f *Facts) { f.Interface.Carrier, f.Interface.Kind, f.Interface.Peer = false, "veth", "wsk1" }, "WX-LINK-01", Fail, "(wsk1) up"},
 		{"no-tx-queue", func(f *Facts) { f.Interface.TxQueues = 0 }, "WX-QUEUE-01", Fail, "ethtool -L"},
 		{"more-rx-queues", func(f *Facts) { f.Interface.TxQueues = 2 }, "WX-QUEUE-01", Note, "sends nothing"},
-		{"queue-0-taken", func(f *Facts) { f.Interface.TakenQueues = []int{0, 3} }, "WX-QUEUE-02", Warn, "queue 0 3"},
-		{"queue-3-taken", func(f *Facts) { f.Interface.TakenQueues = []int{3} }, "WX-QUEUE-02", Note, "EBUSY"},
-		{"taken-not-told", func(f *Facts) { f.Trial.Taken = no }, "WX-QUEUE-02", Note, "ss --xdp"},
-		{"taken-unknown", func(f *Facts) { f.Interface.TakenKnown = false }, "WX-QUEUE-02", Note, "not known"},
+		{"no-diag", func(f *Facts) { f.Trial.Diag = no }, "WX-DIAG-01", Note, "CONFIG_XDP_SOCKETS_DIAG"},
+		{"diag-unknown", func(f *Facts) { f.Trial.Diag = unknown }, "WX-DIAG-01", Note, "not permitted"},
+		{"queue-0-taken", func(f *Facts) { f.Interface.hold(nil, 0, 3) }, "WX-QUEUE-02", Warn, "queue 0 3: held by pid 7 (server)"},
+		{"queue-3-taken", func(f *Facts) { f.Interface.hold(nil, 3) }, "WX-QUEUE-02", Note, "EBUSY"},
+		{"taken-by-unknown", func(f *Facts) {
+			f.Interface.hold(errors.New("no diagnostics"), 1)
+			f.Interface.TakenQueues = []int{1, 2}
+		}, "WX-QUEUE-02", Note, "queue 1: held by pid 7 (server); queue 2: who holds it is not known: no diagnostics"},
+		{"taken-unknown", func(f *Facts) {
+			f.Interface.hold(errors.New("no diagnostics"))
+			f.Interface.held.Candidates = []xdp.Process{{PID: 9, Name: "other"}}
+			f.Interface.TakenKnown = false
+		}, "WX-QUEUE-02", Note, "no diagnostics; with AF_XDP sockets, in this network namespace or another: pid 9 (other)"},
 		{"jumbo", func(f *Facts) { f.Interface.MTU = 9000 }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
 		{"program", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_drop", "native"} }, "WX-XDP-01", Note, "program 7 (xdp_drop)"},
 		{"program-nameless", func(f *Facts) { f.Interface.Program = &Program{7, "", "generic"} }, "WX-XDP-01", Note, "needs privilege"},
@@ -160,6 +171,31 @@ func TestFindings(t *testing.T) {
 				t.Errorf("%+v has no remedy", x)
 			}
 		})
+	}
+}
+
+// hold lets process 7 hold queues; err is why there may be others.
+func (f *InterfaceFacts) hold(err error, queues ...uint32) {
+	f.held.Err = err
+	for _, q := range queues {
+		f.TakenQueues = append(f.TakenQueues, int(q))
+		f.held.Bound = append(f.held.Bound, xdp.Holder{Queue: q, Processes: []xdp.Process{{PID: 7, Name: "server"}}})
+	}
+}
+
+// Which queues are taken is known if netdev-genl is one that tells, or if sock_diag has told all.
+func TestSettleTaken(t *testing.T) {
+	for _, c := range []struct {
+		listed  bool // by netdev-genl
+		taken   Answer
+		holders Answer
+		want    bool
+	}{{true, yes, no, true}, {true, no, no, false}, {true, unknown, no, false}, {false, yes, no, false}, {false, no, yes, true}, {true, no, unknown, false}} {
+		f := InterfaceFacts{TakenKnown: c.listed, HoldersKnown: c.holders}
+		f.settleTaken(&TrialFacts{Taken: c.taken})
+		if f.TakenKnown != c.want {
+			t.Errorf("%+v: known %v", c, f.TakenKnown)
+		}
 	}
 }
 

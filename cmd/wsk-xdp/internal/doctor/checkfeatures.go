@@ -33,6 +33,7 @@ func (c *checker) features() {
 	c.feature("WX-NETDEV-02", "netdev-genl's list of queues", t.Queues,
 		"the driver tells how many queues are in use, or only a bound is known")
 	c.feature("WX-NETDEV-03", "telling which queues AF_XDP sockets hold", t.Taken, "a queue that is taken shows at the bind only (EBUSY)")
+	c.diag(t.Diag)
 	c.feature("WX-REMAP-01", "mapping the rings of a bound socket again", t.Remap, "a socket can't go over to another process")
 }
 

@@ -4,7 +4,6 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
@@ -81,21 +80,7 @@ func (c *checker) queues(i *InterfaceFacts) {
 	default:
 		c.add("WX-QUEUE-01", OK, fmt.Sprintf("%s to send, %d to receive", units.Plural(i.TxQueues, "queue"), i.RxQueues), about, "")
 	}
-	switch {
-	case len(i.TakenQueues) > 0:
-		list := strings.Trim(fmt.Sprint(i.TakenQueues), "[]")
-		level := Note
-		if slices.Contains(i.TakenQueues, 0) {
-			level = Warn
-		}
-		c.add("WX-QUEUE-02", level, "another AF_XDP socket holds queue "+list, "a bind there ends in EBUSY",
-			"end that process (ss --xdp -p), or use the other queues")
-	case i.TakenKnown && (c.f.Trial == nil || c.f.Trial.Taken.Yes()):
-		c.add("WX-QUEUE-02", OK, "no AF_XDP socket holds a queue, as far as the kernel tells", "", "")
-	default:
-		c.add("WX-QUEUE-02", Note, "not known which queues AF_XDP sockets hold", "this kernel does not tell, or not while the interface is down",
-			"ss --xdp -p lists the sockets; a bind to a queue that is taken ends in EBUSY")
-	}
+	c.taken(i)
 	switch {
 	case i.RxQueues < 2 || i.FlowHash == "":
 	case i.FlowHashPorts:

@@ -107,17 +107,40 @@ type InterfaceFacts struct {
 	FlowHash      string `json:"udp4_flow_hash,omitempty"`
 	FlowHashPorts bool   `json:"udp4_flow_hash_has_ports,omitempty"`
 	// Tried are the answers of binds that were tried, absent without --try.
-	Tried        *TriedFacts `json:"tried,omitempty"`
-	TakenQueues  []int       `json:"queues_taken"`
-	TakenKnown   bool        `json:"queues_taken_known"`
-	Program      *Program    `json:"xdp_program,omitempty"`
-	Master       string      `json:"master,omitempty"`
-	MasterKind   string      `json:"master_kind,omitempty"`
-	Lower        string      `json:"lower_interface,omitempty"`
-	Peer         string      `json:"veth_peer,omitempty"`
-	PeerNAPI     bool        `json:"veth_peer_napi,omitempty"`
-	SSH          bool        `json:"ssh_session_on_it"`
-	DefaultRoute bool        `json:"default_route_on_it"`
+	Tried *TriedFacts `json:"tried,omitempty"`
+	// TakenQueues are those that an AF_XDP socket holds, as netdev-genl or sock_diag tells; TakenKnown is whether these are all.
+	TakenQueues []int `json:"queues_taken"`
+	TakenKnown  bool  `json:"queues_taken_known"`
+	// Holders are the sockets that hold them, and the processes that have these; HoldersKnown is whether these are all.
+	Holders      []HolderFacts `json:"queue_holders"`
+	HoldersKnown Answer        `json:"queue_holders_known"`
+	// Sockets is the number of AF_XDP sockets in the network namespace; −1: not known. Candidates are processes with such
+	// sockets, there or in another namespace, of which the kernel does not tell what they hold.
+	Sockets      int            `json:"afxdp_sockets"`
+	Candidates   []ProcessFacts `json:"afxdp_processes,omitempty"`
+	held         xdp.Holders    // the same, for words
+	Program      *Program       `json:"xdp_program,omitempty"`
+	Master       string         `json:"master,omitempty"`
+	MasterKind   string         `json:"master_kind,omitempty"`
+	Lower        string         `json:"lower_interface,omitempty"`
+	Peer         string         `json:"veth_peer,omitempty"`
+	PeerNAPI     bool           `json:"veth_peer_napi,omitempty"`
+	SSH          bool           `json:"ssh_session_on_it"`
+	DefaultRoute bool           `json:"default_route_on_it"`
+}
+
+// HolderFacts is an AF_XDP socket on a queue. Processes is empty where /proc does not show them to this process.
+type HolderFacts struct {
+	Queue     uint32         `json:"queue"`
+	Inode     uint32         `json:"socket_inode"`
+	UID       uint32         `json:"uid"`
+	Processes []ProcessFacts `json:"processes"`
+}
+
+// ProcessFacts is a process.
+type ProcessFacts struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
 }
 
 // TriedFacts are the answers of binds on queue 0.

@@ -59,6 +59,9 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 	}
 	f.Trial = RunTrial()
 	f.userNS(ctx, o)
+	if f.Interface != nil {
+		f.Interface.settleTaken(f.Trial)
+	}
 	return f, nil
 }
 

@@ -33,7 +33,8 @@ func (f *Facts) inspect(name string, try bool) error {
 		OperState: a.OperState.String(), Ethernet: a.EncapType == "ether" || a.EncapType == "loopback",
 		TxQueues: i.TxQueues.N, RxQueues: i.RxQueues.N, QueuesExact: i.TxQueues.Exact, QueuesSource: i.TxQueues.Source,
 		TxRing: i.HardwareRings.TX, RxRing: i.HardwareRings.RX, FeaturesKnown: i.DeviceErr == nil,
-		Native: i.Device.XDP.Native(), ZeroCopy: i.Device.XDP.ZeroCopy(), TakenQueues: []int{}, TakenKnown: i.QueuesErr == nil && i.Up,
+		Native: i.Device.XDP.Native(), ZeroCopy: i.Device.XDP.ZeroCopy(),
+		TakenQueues: []int{}, TakenKnown: i.QueuesErr == nil && i.Up,
 	}
 	if i.DeviceErr == nil {
 		facts.XDPFeatures, facts.XSKFeatures = i.Device.XDP.String(), i.Device.XSK.String()
@@ -43,6 +44,7 @@ func (f *Facts) inspect(name string, try bool) error {
 			facts.TakenQueues = append(facts.TakenQueues, int(q.ID))
 		}
 	}
+	facts.holders()
 	facts.driver()
 	facts.flowHash()
 	facts.relatives(l)

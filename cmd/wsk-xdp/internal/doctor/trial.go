@@ -34,6 +34,8 @@ type TrialFacts struct {
 	Features Answer `json:"netdev_features"`
 	Queues   Answer `json:"netdev_queues"`
 	Taken    Answer `json:"netdev_queue_taken"`
+	// Diag is whether sock_diag tells which AF_XDP socket holds a queue, which leads to the process.
+	Diag Answer `json:"afxdp_sock_diag"`
 }
 
 // Places where a trial was made.
@@ -49,7 +51,7 @@ const trialQueues = 4
 func RunTrial() *TrialFacts {
 	f := &TrialFacts{Where: trialHere}
 	for _, a := range []*Answer{&f.Copy, &f.ZeroCopy, &f.MultiBuffer, &f.Remap, &f.Statistics, &f.Program, &f.Frags, &f.Native, &f.Generic,
-		&f.Features, &f.Queues, &f.Taken} {
+		&f.Features, &f.Queues, &f.Taken, &f.Diag} {
 		*a = Answer{Answer: xdp.AnswerUnknown.String(), Reason: "not tried"}
 	}
 	if err := f.run(); err != nil {
@@ -90,6 +92,7 @@ func (f *TrialFacts) sockets(name string) error {
 		return errors.Join(err, s.Close())
 	}
 	f.Features, f.Queues, f.Taken = answer(i.DeviceErr), answer(i.QueuesErr), answer(takenTold(i))
+	f.Diag = answer(xdp.FindHolders(i.Index).Err)
 	f.MultiBuffer = answer(xdp.ProbeMultiBuffer(name, 1))
 	f.ZeroCopy = answer(xdp.ProbeZeroCopy(name, 2))
 	f.Remap = answer(xdp.ProbeRemap(name, 3))

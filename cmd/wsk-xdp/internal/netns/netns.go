@@ -46,6 +46,14 @@ func Open(name string) (*NS, error) {
 	return &NS{fd, name}, nil
 }
 
+// Borrow is the namespace of a descriptor that stays the caller's: do not close it. 0 gives nil, as [NS.FD] gives 0 for nil.
+func Borrow(fd int) *NS {
+	if fd == 0 {
+		return nil
+	}
+	return &NS{fd, fmt.Sprintf("of descriptor %d", fd)}
+}
+
 // FD is the descriptor, or 0 for the process's own namespace, as datapath.Options wants it.
 func (n *NS) FD() int {
 	if n == nil {

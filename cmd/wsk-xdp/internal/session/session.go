@@ -114,7 +114,7 @@ func (s *Session) openDatapath(o Options) error {
 		if s.dp, err = datapath.Open(opts); err == nil {
 			return nil
 		}
-		s.SlowErr = err
+		s.SlowErr = withHolder(o.NetNS, s.Way.Device.Index, err)
 		opts.Interfaces = nil
 	}
 	if o.Require != RequireNothing {

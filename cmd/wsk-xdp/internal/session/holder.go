@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// withHolder adds to the error of a queue that is taken who has it. Other errors it leaves alone.
+func withHolder(ns, ifindex int, err error) error {
+	var op *xdp.OpError
+	if !errors.Is(err, unix.EBUSY) || !errors.As(err, &op) {
+		return err
+	}
+	var h xdp.Holders
+	if nsErr := netns.Borrow(ns).Do(func() error { h = xdp.FindHolders(ifindex); return nil }); nsErr != nil {
+		return err // what is wrong is told; only the name is missing
+	}
+	return fmt.Errorf("%w; queue %d: %s", err, op.Queue, h.Describe(op.Queue))
+}
