@@ -3,6 +3,8 @@
 package datapath
 
 import (
+	"syscall"
+
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -104,8 +106,8 @@ func (q *queue) outstanding() bool {
 	return q.inflight != 0 || q.waiting.head != nil || q.state == queueBroken
 }
 
-// kick makes the kernel transmit and deals with what it says (design.md §3). It reports whether the kernel consumed
-// descriptors. kickMu is held.
+// kick makes the kernel transmit and deals with what it says. It reports whether the kernel consumed descriptors. kickMu is
+// held.
 func (q *queue) kick() (moved bool) {
 	published, before := q.tx.Producer(), q.tx.Consumer()
 	if published == before || q.out {
@@ -115,6 +117,12 @@ func (q *queue) kick() (moved bool) {
 	if !kicked {
 		return false
 	}
+	return q.kicked(errno, published, before)
+}
+
+// kicked deals with what the kernel said to a kick (design.md §3); published and before are the ends of the ring from before
+// it. It reports whether the kernel consumed descriptors. kickMu is held since.
+func (q *queue) kicked(errno syscall.Errno, published, before uint32) (moved bool) {
 	after := q.tx.Consumer()
 	if q.zeroCopy {
 		q.kickedZeroCopy(errno)

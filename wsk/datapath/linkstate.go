@@ -76,12 +76,15 @@ func (q *queue) probeLink() {
 		q.probeZeroCopy()
 		return
 	}
-	if q.tx.Pending() == 0 || xdp.ClassifyKick(q.sock.Kick()) == xdp.KickLinkDown {
+	published, before := q.tx.Producer(), q.tx.Consumer()
+	errno := q.sock.Kick() // also of an empty ring: behind a cancellation everything waits on the list
+	if xdp.ClassifyKick(errno) == xdp.KickLinkDown {
 		return
 	}
 	q.mu.Lock()
 	q.resume()
 	q.mu.Unlock()
+	q.kicked(errno, published, before) // what it says of a frame holds
 	q.turn()
 }
 

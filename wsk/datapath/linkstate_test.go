@@ -148,3 +148,43 @@ func TestLinkDownAfterClose(t *testing.T) {
 		})
 	}
 }
+
+// TestMissedLinkUp: nobody says that the link is up again. The kick that finds out is a kick like any other: what it says of
+// a frame counts. And it comes although the ring is empty, as it is behind a cancellation.
+//
+// design.md §3, row EBUSY.
+func TestMissedLinkUp(t *testing.T) {
+	for _, emptied := range []bool{false, true} {
+		dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+		s := newClient(t, dp).socket("0.0.0.0:0")
+		to := warm(t, s)
+		carrierOn(dp)
+		first := kernels.newest()
+		kernels.setup = func(k *xdptest.Kernel) { k.SetUp(false) }
+		first.SetNeedWakeup(false) // so that nobody kicks
+		irps := sendAll(s, to, 4)
+		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return dp.Info().Queues[0].InFlight == 4 })
+		first.SetUp(false)
+		first.SetNeedWakeup(true)
+		testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+		want := [...]wsk.NTSTATUS{wsk.STATUS_SUCCESS, wsk.STATUS_NETWORK_BUSY, wsk.STATUS_SUCCESS, wsk.STATUS_SUCCESS}
+		dropped := uint64(1)
+		if emptied {
+			if !irps[0].Cancel() {
+				t.Fatal("can't be cancelled")
+			}
+			want[0], dropped = wsk.STATUS_CANCELLED, 0
+			testenv.Eventually(t, waitLimit, "a new socket", func() bool {
+				return kernels.count() == 2 && dp.Info().Queues[0].State == "down"
+			})
+		}
+		k := kernels.newest()
+		k.Plan(k.Consumed()+dropped, xdptest.Drop)
+		k.SetUp(true)
+		for i, irp := range irps {
+			if status := await(t, irp); status != want[i] {
+				t.Errorf("emptied %v, IRP %d: %v, want %v", emptied, i, status, want[i])
+			}
+		}
+	}
+}
