@@ -150,6 +150,7 @@ func TestMisbehavingKernel(t *testing.T) {
 		{"completed twice", xdptest.Twice, wsk.STATUS_SUCCESS, wsk.STATUS_SUCCESS, false, func(q QueueInfo) bool { return q.Foreign == 1 }},
 		{"completion lost", xdptest.Lose, wsk.STATUS_IO_TIMEOUT, wsk.STATUS_SUCCESS, true, func(q QueueInfo) bool { return q.Rebuilds == 1 }},
 		{"refused for a while", xdptest.Stall, wsk.STATUS_SUCCESS, wsk.STATUS_SUCCESS, false, func(q QueueInfo) bool { return q.Dropped == 0 }},
+		{"refused for ever in silence", xdptest.Refuse, wsk.STATUS_INTERNAL_ERROR, wsk.STATUS_SUCCESS, true, func(q QueueInfo) bool { return q.Rebuilds == 1 }},
 		{"refused for ever", xdptest.Wedge, wsk.STATUS_INTERNAL_ERROR, wsk.STATUS_SUCCESS, true, func(q QueueInfo) bool { return q.Rebuilds == 1 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

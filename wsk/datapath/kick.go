@@ -260,6 +260,16 @@ func (q *queue) harvest() int {
 	return int(n)
 }
 
+// harvestAll is harvest for a socket that goes: whatever has come back by now was sent. kickMu is held.
+func (q *queue) harvestAll() {
+	if q.out {
+		return
+	}
+	for range q.cq.Size()/harvestBatch + 1 {
+		q.harvest()
+	}
+}
+
 // complete takes one completion. What does not name a frame that was posted and has not come back is counted, never trusted. mu is held.
 func (q *queue) complete(addr uint64, done *opList) {
 	chunk, ok := q.umem.Index(addr)

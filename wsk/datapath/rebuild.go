@@ -18,7 +18,7 @@ const rebuildRetry = 100 * time.Millisecond
 // give back end with status lost; descriptors that it never consumed are withdrawn, and their operations wait
 // again or end as they were cancelled. kickMu is held.
 func (q *queue) breakdown(why string, lost wsk.NTSTATUS) {
-	q.harvest()
+	q.harvestAll()
 	q.mu.Lock()
 	if q.state == queueGone || q.state == queueBroken {
 		q.mu.Unlock()
@@ -106,6 +106,9 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 		if op == nil {
 			continue
 		}
+		if fate := q.slots[i].fate; fate != wsk.STATUS_SUCCESS && op.Transport.Status == wsk.STATUS_SUCCESS {
+			op.Transport.Status = fate // refused, and in the ring still
+		}
 		q.slots[i].op = nil
 		op.Transport.Frames--
 		if _, seen := unsent[op]; !seen {
@@ -153,7 +156,7 @@ func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
 // giveUp ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. kickMu is
 // held; the caller runs the completion routines after letting go.
 func (q *queue) giveUp(status wsk.NTSTATUS) {
-	q.harvest()
+	q.harvestAll()
 	q.mu.Lock()
 	if q.state == queueGone {
 		q.mu.Unlock()

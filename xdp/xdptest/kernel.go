@@ -66,6 +66,7 @@ const (
 	Hold                // transmitted; completed when the test says so
 	Stall               // stays in the ring; this Kick stops in front of it with EAGAIN
 	Wedge               // stays in the ring for ever, with EINVAL and a false completion for each Kick
+	Refuse              // stays in the ring for ever, with EINVAL for each Kick
 )
 
 // Kernel is the kernel's side of one socket. All methods are safe for concurrent use, with the rules of xdp.Queue for

@@ -71,6 +71,7 @@ func TestFates(t *testing.T) {
 		{"twice", map[uint64]Fate{2: Twice}, []syscall.Errno{0}, []byte{0, 1, 2, 3}, []int{0, 1, 2, 2, 3}},
 		{"held", map[uint64]Fate{0: Hold, 2: Hold}, []syscall.Errno{0}, []byte{0, 1, 2, 3}, []int{1, 3}},
 		{"stalled", map[uint64]Fate{2: Stall}, []syscall.Errno{unix.EAGAIN, 0}, []byte{0, 1, 2, 3}, []int{0, 1, 2, 3}},
+		{"refused", map[uint64]Fate{1: Refuse}, []syscall.Errno{unix.EINVAL, unix.EINVAL}, []byte{0}, []int{0}},
 		{"wedged", map[uint64]Fate{1: Wedge}, []syscall.Errno{unix.EINVAL, unix.EINVAL}, []byte{0}, []int{0, 1, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -134,7 +134,7 @@ func (k *Kernel) fateOf(d xdp.Desc) Fate {
 	if len(k.script) > 0 {
 		if f, ok := k.script[k.seq]; ok {
 			fate = f
-			if f != Wedge {
+			if f != Wedge && f != Refuse {
 				delete(k.script, k.seq)
 			}
 		}
@@ -155,6 +155,8 @@ func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
 		return unix.EAGAIN, true
 	case Wedge:
 		k.completeExtra(d.Addr)
+		return unix.EINVAL, true
+	case Refuse:
 		return unix.EINVAL, true
 	}
 	if k.onSend != nil && fate != Drop && fate != Invalid {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// TestNothingBehindInTheRing: what the kernel has given back when a socket goes was sent, however much it is.
+//
+// design.md §3, row "address on the completion ring".
+func TestNothingBehindInTheRing(t *testing.T) {
+	for name, end := range map[string]func(*queue){
+		"breakdown": func(q *queue) { q.breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const n = 3 * harvestBatch
+			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1}, Options{Logger: testLogger(t)})
+			s := newClient(t, dp).socket("0.0.0.0:0")
+			to := warm(t, s)
+			k, q := kernels.newest(), dp.knownDevice(1).opened()[0]
+			k.HoldCompletions(true)
+			irps := sendAll(s, to, n)
+			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == n })
+			q.kickMu.Lock()
+			k.CompleteHeld(-1, xdptest.InOrder, 0)
+			end(q)
+			q.unlockKick()
+			q.runDone()
+			for i, irp := range irps {
+				if status := await(t, irp); status != wsk.STATUS_SUCCESS {
+					t.Fatalf("IRP %d, which was completed: %v", i, status)
+				}
+			}
+		})
+	}
+}
