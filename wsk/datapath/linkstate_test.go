@@ -4,6 +4,8 @@ package datapath
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -187,4 +189,51 @@ func TestMissedLinkUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCancelledAndSentAgain: a canceller has given its operation to the trampoline, where another goroutine runs its routine, which
+// sends the IRP again. The canceller looks at it no more. For the race detector.
+func TestCancelledAndSentAgain(t *testing.T) {
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	s := newClient(t, dp).socket("0.0.0.0:0")
+	to := warm(t, s)
+	q := dp.knownDevice(1).opened()[0]
+	kernels.newest().SetUp(false)
+	sendAll(s, to, 1)
+	testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+
+	var rounds, over atomic.Int32
+	buf := whole([]byte("x"))
+	var routine wsk.CompletionRoutine
+	routine = func(irp *wsk.IRP, _ any) wsk.NTSTATUS {
+		if rounds.Add(1) <= 1000 {
+			irp.Reuse(wsk.STATUS_SUCCESS)
+			irp.SetCompletionRoutine(routine, nil, true, true, true)
+			s.SendTo(buf, 0, to, nil, irp)
+		} else {
+			over.Store(1)
+		}
+		return wsk.STATUS_MORE_PROCESSING_REQUIRED
+	}
+	var runner sync.WaitGroup
+	runner.Go(func() {
+		for over.Load() == 0 {
+			q.runDone()
+		}
+	})
+	irp := wsk.AllocateIRP()
+	irp.SetCompletionRoutine(routine, nil, true, true, true)
+	s.SendTo(buf, 0, to, nil, irp)
+	for over.Load() == 0 {
+		q.mu.Lock()
+		op := q.waiting.head // not by the IRP, which must not be cancelled while it is reused
+		for op != nil && !op.DisarmCancel() {
+			op = op.Transport.Next
+		}
+		q.mu.Unlock()
+		if op != nil {
+			q.CancelSend(op)
+		}
+	}
+	runner.Wait()
 }

@@ -275,11 +275,11 @@ func (q *queue) CancelSend(op *wsk.SendOp) {
 		t.Frames--
 	}
 	t.Hold = holdNone
-	q.abandon(op, wsk.STATUS_CANCELLED)
 	if q.state == queueDown && t.Frames != 0 {
 		q.withdraw = true
 		q.poll.wake()
 	}
+	q.abandon(op, wsk.STATUS_CANCELLED) // last: it may be another operation's by now
 	q.mu.Unlock()
 	q.runDone()
 }
