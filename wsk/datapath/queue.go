@@ -154,7 +154,11 @@ func (q *queue) adopt(sock xdp.Queue) {
 }
 
 // capacity is the longest frame a chunk holds, whatever its generation.
-func (q *queue) capacity() int { return q.umem.FrameSize() - generationRoom }
+func (q *queue) capacity() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.umem.FrameSize() - generationRoom
+}
 
 // send takes an operation whose way is known. It is the send path: everything that can go now is built and published,
 // and the rest waits in order.

@@ -3,6 +3,8 @@
 package datapath
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -39,4 +41,31 @@ func TestNothingBehindInTheRing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLookupWhileRebuilt looks for the way of new flows while the socket of their queue is replaced again and again. For the
+// race detector.
+func TestLookupWhileRebuilt(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	s := newClient(t, dp).socket("0.0.0.0:0")
+	warm(t, s)
+	q := dp.knownDevice(1).opened()[0]
+	var stop atomic.Bool
+	var lookups sync.WaitGroup
+	lookups.Go(func() {
+		for port := uint16(1000); !stop.Load(); port++ {
+			if status := await(t, sendAll(s, sockaddr(fakeAddr, port), 1)[0]); status != wsk.STATUS_SUCCESS {
+				t.Errorf("a new flow: %v", status)
+			}
+		}
+	})
+	for range 20 {
+		q.kickMu.Lock()
+		q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
+		q.unlockKick()
+		q.runDone()
+		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
+	}
+	stop.Store(true)
+	lookups.Wait()
 }
