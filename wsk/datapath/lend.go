@@ -44,7 +44,7 @@ func (s *rxSocket) giveBack(i uint64) {
 // Keep implements wsk.Lender: when few chunks are left to the kernel, or the UMEM waits to be unmapped, the payload leaves it.
 func (s *rxSocket) Keep(d *wsk.Datagram) {
 	s.fillMu.Lock()
-	move := s.closed || len(s.slots)-s.lent < len(s.slots)/keepShare
+	move := s.closed || s.scarce(len(s.slots)-s.lent, keepShare)
 	s.fillMu.Unlock()
 	if !move {
 		return

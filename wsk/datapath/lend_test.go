@@ -111,6 +111,31 @@ func TestRetainEverything(t *testing.T) {
 	}
 }
 
+// TestRetainFewChunks is the same with rings so small that a share of them is less than a chunk.
+func TestRetainFewChunks(t *testing.T) {
+	for _, chunks := range []uint32{1, 2, 4, 7} {
+		for _, tell := range []bool{false, true} {
+			lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{RxChunks: chunks}})
+			p := bind(t, dp, "10.77.0.1:7807")
+			h := &hoard{tell: tell}
+			p.setHook(h.take)
+			r := dp.knownDevice(lab.A.If.Index()).opened()[0].rx.current()
+			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+			for i := range 20 {
+				// What is copied goes back to the kernel a moment after it was delivered.
+				eventually(t, "a chunk with the kernel", func() bool {
+					r.fillMu.Lock()
+					defer r.fillMu.Unlock()
+					return r.fill.Pending() > 0
+				})
+				sendNumbered(t, sender, p.addr(), i, 1, h.count)
+			}
+			h.check(t)
+			h.release()
+		}
+	}
+}
+
 // TestReleaseFromElsewhere: the goroutine sleeps while others give chunks back; it must find a full fill ring when frames come.
 func TestReleaseFromElsewhere(t *testing.T) {
 	const chunks = 16

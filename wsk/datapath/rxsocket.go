@@ -61,6 +61,9 @@ const (
 	scarceShare = 8
 )
 
+// scarce reports whether fewer than a share of the chunks are free, or none: the last one is never lent.
+func (s *rxSocket) scarce(free, share int) bool { return free < max(len(s.slots)/share, 1) }
+
 func newRxSocket(r *rxQueue, sock xdp.Queue) *rxSocket {
 	u := sock.UMEM()
 	n := u.RxChunks()
@@ -126,7 +129,7 @@ func (s *rxSocket) step() (n uint32, ok bool) {
 	free := s.borrow(int(n))
 	b := rxBatchState{
 		s: s, arrivals: s.r.in.arrivals.Load(), stats: &s.r.stats.counters,
-		copy: free < len(s.slots)/scarceShare,
+		copy: s.scarce(free, scarceShare),
 	}
 	for i := range n {
 		b.take(s.ring.At(first + i))
