@@ -85,8 +85,10 @@ func isMulticast(a *[16]byte) bool {
 	return a[0] == 0xff
 }
 
-// refresh brings the program and the arrivals up to date with the routing table. It is called by one goroutine at a time.
+// refresh brings the program and the arrivals up to date with the routing table.
 func (in *intake) refresh() {
+	in.refreshing.Lock()
+	defer in.refreshing.Unlock()
 	devices := in.dp.routes.Devices()
 	tops, vlans := in.above(devices)
 	next := in.newArrivals(devices, tops, vlans)

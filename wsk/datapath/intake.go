@@ -26,7 +26,8 @@ type intake struct {
 	attached *bpf.Attachment // nil in tests without a kernel
 	spreads  []spread
 
-	arrivals atomic.Pointer[arrivals]
+	refreshing sync.Mutex // held while arrivals and what the program knows of addresses are made anew
+	arrivals   atomic.Pointer[arrivals]
 
 	// refs counts the port entries by key. Guarded by Datapath.portsMu.
 	refs map[bpf.Key]int
