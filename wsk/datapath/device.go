@@ -111,7 +111,8 @@ func (dp *Datapath) newDevice(rd route.Device, slots int, in *intake) *device {
 
 var errReceivesTwice = errors.New("the interface is named twice")
 
-// newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it.
+// newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it. Its opening is held:
+// the caller lets go of it when the program of the intake is there, or has retired the device.
 func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, error) {
 	queues := dp.sendingQueues(rd)
 	dp.mu.Lock()
@@ -123,6 +124,7 @@ func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, er
 		return nil, errReceivesTwice
 	}
 	d := dp.newDevice(rd, queues, in)
+	d.opening.Lock()
 	dp.devices[rd.Index] = d
 	return d, nil
 }

@@ -22,9 +22,9 @@ type intake struct {
 	name     string
 	queues   int // receive queues with an AF_XDP socket
 	maxFrame int
+	// prog and attached are set before the intake is adopted and the device's queues can be opened.
 	prog     redirector
 	attached *bpf.Attachment // nil in tests without a kernel
-	spreads  []spread
 
 	refreshing sync.Mutex // held while arrivals and what the program knows of addresses are made anew
 	arrivals   atomic.Pointer[arrivals]
@@ -33,6 +33,10 @@ type intake struct {
 	refs map[bpf.Key]int
 
 	closing sync.Once
+	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes first then.
+	lifeMu  sync.Mutex
+	closed  bool
+	spreads []spread
 }
 
 // redirector is what an intake needs of bpf.Program.
@@ -72,19 +76,33 @@ func (dp *Datapath) openIntake(name string) error {
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
-	if err := in.load(d, facts.RxQueues.N); err != nil {
+	// The program first: some drivers give zero-copy only then. Whoever wants to send meanwhile waits for it too.
+	if err = in.begin(d, facts.RxQueues.N); err != nil {
+		d.retire()
+	}
+	d.opening.Unlock()
+	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
-	in.refresh()
-	dp.adoptIntake(in)
-	in.refresh() // an address may have come before it was known
 	in.warnOfBareQueues()
-	// The program first: some drivers give zero-copy only then.
 	for slot := range in.queues {
 		if _, err := d.open(slot); err != nil {
 			return fmt.Errorf("receive on %s: %w", name, err)
 		}
 	}
+	return nil
+}
+
+// begin makes the intake one that the queues of its device can be opened on. The device's opening is held.
+func (in *intake) begin(d *device, queues int) error {
+	if err := in.load(d, queues); err != nil {
+		return err
+	}
+	in.refresh()
+	if !in.dp.adoptIntake(in) {
+		return errDeviceGone
+	}
+	in.refresh() // an address may have come before it was known
 	return nil
 }
 
@@ -106,7 +124,9 @@ func (in *intake) load(d *device, queues int) error {
 		if err != nil {
 			return errors.Join(err, p.Close())
 		}
-		in.prog, in.attached = p, a
+		if !in.hold(p, a) {
+			return errors.Join(errDeviceGone, p.Close())
+		}
 		if why := a.Fallback(); why != nil {
 			in.dp.log.Info("the XDP program runs in generic mode", "interface", in.name, "why", why)
 		}
@@ -118,6 +138,22 @@ func (in *intake) load(d *device, queues int) error {
 		}
 		return nil
 	})
+}
+
+// hold keeps what was attached for close, or reports that there has been one already.
+func (in *intake) hold(p redirector, a *bpf.Attachment) bool {
+	in.lifeMu.Lock()
+	defer in.lifeMu.Unlock()
+	if !in.closed {
+		in.prog, in.attached = p, a
+	}
+	return !in.closed
+}
+
+func (in *intake) isClosed() bool {
+	in.lifeMu.Lock()
+	defer in.lifeMu.Unlock()
+	return in.closed
 }
 
 // warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
@@ -153,14 +189,18 @@ func (in *intake) clearSocket(queue int) {
 
 func (in *intake) close() {
 	in.closing.Do(func() {
+		in.lifeMu.Lock()
+		in.closed = true
+		prog := in.prog
+		in.lifeMu.Unlock()
 		in.dp.portsMu.Lock()
 		in.dp.intakes = removeIntake(in.dp.intakes, in)
 		in.dp.portsMu.Unlock()
 		in.restoreFlows()
-		if in.prog == nil {
+		if prog == nil {
 			return
 		}
-		if err := in.prog.Close(); err != nil {
+		if err := prog.Close(); err != nil {
 			in.dp.log.Debug("close XDP program", "interface", in.name, "err", err)
 		}
 	})

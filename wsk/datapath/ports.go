@@ -83,16 +83,21 @@ func (e *portEntry) addLocked(in *intake) {
 	e.intakes = append(e.intakes, in)
 }
 
-// adoptIntake makes a new intake known, with the ports of all endpoints. Memberships went with the device before it.
-func (dp *Datapath) adoptIntake(in *intake) {
+// adoptIntake makes a new intake known, with the ports of all endpoints, unless it has been closed. Memberships went with the
+// device before it.
+func (dp *Datapath) adoptIntake(in *intake) bool {
 	dp.portsMu.Lock()
 	defer dp.portsMu.Unlock()
+	if in.isClosed() {
+		return false
+	}
 	dp.intakes = append(dp.intakes, in)
 	for _, ep := range dp.endpointList() {
 		for i := range ep.entries {
 			ep.entries[i].addLocked(in)
 		}
 	}
+	return true
 }
 
 func (dp *Datapath) removeKeyLocked(e portEntry) {

@@ -3,11 +3,14 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -24,6 +27,30 @@ func TestInterfaceComesBack(t *testing.T) {
 	if !dp.awaitsIntake(name) {
 		t.Error("nobody waits for the interface to come back")
 	}
+	comeBack(t, lab, name, peer)
+	eventually(t, "the interface to be received on", func() bool {
+		info := dp.Info()
+		return len(info.Programs) == 1 && info.Programs[0].Ports == 1 && len(info.Queues) == 1
+	})
+	before := received(t, dp).Frames
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7950"), []byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	if got := any.sink.wait(1); string(got[0].Payload) != "again" {
+		t.Errorf("received %q", got[0].Payload)
+	}
+	if n := received(t, dp).Frames - before; n != 1 {
+		t.Errorf("%d frames came through AF_XDP, want 1", n)
+	}
+	if dp.awaitsIntake(name) {
+		t.Error("the interface is still waited for")
+	}
+}
+
+// comeBack makes a veth pair in the place of one that was deleted.
+func comeBack(t *testing.T, lab *testenv.Lab, name, peer string) {
+	t.Helper()
 	h, err := lab.A.NS.Netlink()
 	if err != nil {
 		t.Fatal(err)
@@ -54,23 +81,92 @@ func TestInterfaceComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the interface to be received on", func() bool {
-		info := dp.Info()
-		return len(info.Programs) == 1 && info.Programs[0].Ports == 1 && len(info.Queues) == 1
-	})
-	before := received(t, dp).Frames
-	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
-	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7950"), []byte("again")); err != nil {
-		t.Fatal(err)
+}
+
+// TestSendWhileInterfaceComesBack: who sends through an interface that has just come back waits until it is received on. Nobody opens
+// a queue of it before its program is there.
+func TestSendWhileInterfaceComesBack(t *testing.T) {
+	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	c := newClientOver(t, dp, dp)
+	s := c.socket("0.0.0.0:7951")
+	name, peer := lab.A.If.Name(), lab.B.If.Name()
+	for range 3 {
+		if err := lab.A.If.Delete(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the deletion to be known", func() bool { return len(dp.Info().Programs) == 0 })
+		stop := make(chan struct{})
+		var senders sync.WaitGroup
+		for i := range 2 {
+			senders.Go(func() {
+				for port := uint16(1000 * (i + 1)); ; port++ {
+					select {
+					case <-stop:
+						return
+					default:
+						// Each destination is a flow that is looked up anew.
+						send(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), port), nil)
+					}
+				}
+			})
+		}
+		comeBack(t, lab, name, peer)
+		eventually(t, "the interface to be received on", func() bool { return len(dp.Info().Programs) == 1 && !dp.awaitsIntake(name) })
+		close(stop)
+		senders.Wait()
+		if q := dp.Info().Queues[0]; q.Receive == nil {
+			t.Errorf("the queue does not receive: %+v", q)
+		}
 	}
-	if got := any.sink.wait(1); string(got[0].Payload) != "again" {
-		t.Errorf("received %q", got[0].Payload)
-	}
-	if n := received(t, dp).Frames - before; n != 1 {
-		t.Errorf("%d frames came through AF_XDP, want 1", n)
-	}
-	if dp.awaitsIntake(name) {
-		t.Error("the interface is still waited for")
+}
+
+// TestDeletedWhileOpening: an interface that is deleted while it is made ready to be received on keeps nothing of it, wherever that
+// was, and no queue is opened on it.
+func TestDeletedWhileOpening(t *testing.T) {
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	dp := openDatapath(t, lab, Options{})
+	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
+	for _, at := range []string{"load", "adopt"} {
+		in := &intake{dp: dp, ifindex: rd.Index, name: rd.Name, queues: 1, refs: make(map[bpf.Key]int)}
+		d, err := dp.newReceivingDevice(rd, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened := make(chan error)
+		go func() {
+			_, err := d.open(0)
+			opened <- err
+		}()
+		if at == "load" {
+			dp.deviceDeleted(rd.Index)
+			err = in.begin(d, 1)
+		} else if err = in.load(d, 1); err == nil {
+			dp.deviceDeleted(rd.Index)
+			if dp.adoptIntake(in) {
+				t.Error("an intake that was closed is adopted")
+			}
+			err = errDeviceGone
+		}
+		if !errors.Is(err, errDeviceGone) {
+			t.Errorf("%s: %v", at, err)
+		}
+		d.opening.Unlock()
+		if err := <-opened; !errors.Is(err, errDeviceGone) {
+			t.Errorf("%s: a queue was opened: %v", at, err)
+		}
+		err = lab.A.NS.Do(func() error {
+			holders, err := bpf.Holders(rd.Index)
+			if len(holders) != 0 {
+				t.Errorf("%s: the interface has %v", at, holders)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if len(dp.intakeList()) != 0 {
+			t.Errorf("%s: the intake is still known", at)
+		}
 	}
 }
 

@@ -125,7 +125,8 @@ func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 		tb.Fatal(err)
 	}
 	in.refresh()
-	dp.intakes = append(dp.intakes, in)
+	dp.adoptIntake(in)
+	d.opening.Unlock()
 	if _, err := d.open(0); err != nil {
 		tb.Fatal(err)
 	}

@@ -17,6 +17,11 @@ type spread struct {
 // spreadFlows makes the NIC put the flows between two hosts on all its queues. Where that is not to be had, as with one
 // queue or on software devices, everything works as before. The caller is in the datapath's namespace.
 func (in *intake) spreadFlows() {
+	in.lifeMu.Lock()
+	defer in.lifeMu.Unlock()
+	if in.closed {
+		return
+	}
 	for _, ipv6 := range []bool{false, true} {
 		before, err := xdp.UDPFlowHash(in.name, ipv6)
 		if err == nil && !before.Ports() {
@@ -34,7 +39,11 @@ func (in *intake) spreadFlows() {
 
 // restoreFlows undoes spreadFlows, unless somebody has set something else meanwhile.
 func (in *intake) restoreFlows() {
-	for _, s := range in.spreads {
+	in.lifeMu.Lock()
+	spreads := in.spreads
+	in.spreads = nil
+	in.lifeMu.Unlock()
+	for _, s := range spreads {
 		err := in.dp.ns.run(func() error {
 			now, err := xdp.UDPFlowHash(in.name, s.ipv6)
 			if err != nil || now != xdp.HashFlow {
@@ -46,5 +55,4 @@ func (in *intake) restoreFlows() {
 			in.dp.log.Debug("restore the UDP flow hash", "interface", in.name, "ipv6", s.ipv6, "err", err)
 		}
 	}
-	in.spreads = nil
 }
