@@ -49,7 +49,7 @@ soak: ## the storm tests again and again for SOAK (default 10m)
 test-vm: ## tests in guests with kernels from 5.10 on and with NICs that do zero-copy; under 20 minutes, QEMU is fetched
 	@GO='$(GO)' scripts/vm/suite $(VM_FLAGS)
 
-test-vm-full: ## all of it: every package on every kernel, every NIC on every kernel; two hours or so
+test-vm-full: ## all of it: every package on every kernel, every NIC on every kernel; an hour or so
 	@GO='$(GO)' scripts/vm/suite -full $(VM_FLAGS)
 
 clean: ## remove what was built here

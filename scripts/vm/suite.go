@@ -34,7 +34,7 @@ func suiteCommand(args []string) error {
 	var f suiteFlags
 	set := flag.NewFlagSet("suite", flag.ContinueOnError)
 	set.Usage = func() { fmt.Fprint(set.Output(), suiteUsage); set.PrintDefaults() }
-	set.BoolVar(&f.full, "full", false, "all packages on all kernels, all kernels with all network cards; an hour or two")
+	set.BoolVar(&f.full, "full", false, "all packages on all kernels, all kernels with all network cards; an hour or so")
 	set.StringVar(&f.kernel, "kernel", "", "this kernel only")
 	set.StringVar(&f.setup, "setup", "", "this set-up only")
 	set.BoolVar(&f.record, "record", false, "keep what was found in docs/kernels and make docs/kernels.md of it")
