@@ -43,3 +43,17 @@ type Queue interface {
 }
 
 var _ Queue = (*Socket)(nil)
+
+// KillRings takes the rings and the UMEM of a queue off their memory, for good. A late user finds empty and full rings and no
+// frames, where the Go memory model lets it find anything, and panics when it publishes what it had reserved. Close of a
+// Socket does this before the memory goes; it is exported for those who make a Queue of rings of their own. Nobody else may
+// use rings or UMEM meanwhile.
+func KillRings(q Queue) {
+	q.TX().kill()
+	q.Completion().kill()
+	q.Fill().kill()
+	if rx := q.RX(); rx != nil {
+		rx.kill()
+	}
+	q.UMEM().kill()
+}

@@ -107,24 +107,12 @@ func (s *Socket) Close() error {
 func (s *Socket) Detach() error {
 	s.detachOnce.Do(func() {
 		s.guard.close()
-		s.killRings()
+		KillRings(s)
 		if err := s.releaseRings(); err != nil {
 			s.detachErr = s.opError(opClose, err)
 		}
 	})
 	return s.detachErr
-}
-
-// killRings takes the rings and the UMEM off the memory that is about to go. A late user finds empty and full rings
-// and no frames, where the Go memory model lets it find anything.
-func (s *Socket) killRings() {
-	s.tx.kill()
-	s.completion.kill()
-	s.fill.kill()
-	if s.rx != nil {
-		s.rx.kill()
-	}
-	s.umem.kill()
 }
 
 // release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket

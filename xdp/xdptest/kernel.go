@@ -230,11 +230,15 @@ func (k *Kernel) Counters() xdp.Counters {
 	return c
 }
 
-// Close makes every later Kick fail with EBADF. The memory stays, so that a test can look at it.
+// Close makes every later Kick fail with EBADF, and the rings and the UMEM what they are after Close of a real socket
+// (xdp.KillRings): a datapath that goes on using them panics, or is caught by the race detector.
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.closed = true
+	if !k.closed {
+		k.closed = true
+		xdp.KillRings(k)
+	}
 	return nil
 }
 

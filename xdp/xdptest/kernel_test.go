@@ -300,3 +300,36 @@ func TestTxMetadata(t *testing.T) {
 		})
 	}
 }
+
+// TestClosed: the rings and the UMEM of a closed fake are as useless as those of a closed socket, also with two closes.
+func TestClosed(t *testing.T) {
+	k := newKernel(t, Config{TxChunks: 8, RxChunks: 8})
+	tx := k.TX()
+	if _, ok := tx.Put(xdp.Desc{Addr: 0, Len: 60}); !ok {
+		t.Fatal("no room")
+	}
+	k.PostCompletion(0)
+	k.Close()
+	k.Close()
+	if errno, kicked := k.KickIfNeeded(); errno != unix.EBADF || kicked {
+		t.Errorf("kick: %v, %v", errno, kicked)
+	}
+	if _, n := tx.Reserve(1); n != 0 {
+		t.Error("the TX ring has room")
+	}
+	if _, n := k.Completion().Peek(8); n != 0 {
+		t.Error("there are completions")
+	}
+	if _, n := k.RX().Peek(8); n != 0 || k.Receive(make([]byte, 60)) {
+		t.Error("there are frames")
+	}
+	if k.UMEM().Chunk(0) != nil {
+		t.Error("there is memory")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("what was reserved before can be published")
+		}
+	}()
+	tx.Submit(1)
+}

@@ -64,7 +64,10 @@ func (k *Kernel) Woken() int {
 
 // KickIfNeeded kicks unless the fake was told to stay awake.
 func (k *Kernel) KickIfNeeded() (errno syscall.Errno, kicked bool) {
-	if !k.tx.NeedWakeup() {
+	if k.Closed() {
+		return unix.EBADF, false
+	}
+	if k.txWords.Flags.Load()&needWakeupFlag == 0 {
 		k.saved.Add(1)
 		return 0, false
 	}
