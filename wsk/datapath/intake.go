@@ -37,6 +37,7 @@ type intake struct {
 	lifeMu  sync.Mutex
 	closed  bool
 	spreads []spread
+	hasher  flowHasher
 }
 
 // redirector is what an intake needs of bpf.Program.
@@ -69,7 +70,7 @@ func (dp *Datapath) openIntake(name string) error {
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
-	in := &intake{dp: dp, ifindex: rd.Index, name: name, refs: make(map[bpf.Key]int)}
+	in := &intake{dp: dp, ifindex: rd.Index, name: name, refs: make(map[bpf.Key]int), hasher: kernelHasher{}}
 	// A queue without a TX side can't have a socket of ours; its frames pass to the kernel.
 	in.queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
 	d, err := dp.newReceivingDevice(rd, in)

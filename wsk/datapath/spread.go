@@ -5,6 +5,9 @@ package datapath
 import (
 	"errors"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -12,6 +15,36 @@ import (
 type spread struct {
 	ipv6   bool
 	before xdp.FlowHash
+}
+
+// flowHasher is what knows and sets by what NICs spread UDP. Its methods are called on a thread of the datapath's namespace.
+type flowHasher interface {
+	get(ifname string, ipv6 bool) (xdp.FlowHash, error)
+	set(ifname string, ipv6 bool, h xdp.FlowHash) error
+	// nameOf is the name that an interface has now, "" when it is gone.
+	nameOf(ifindex int) (string, error)
+}
+
+type kernelHasher struct{}
+
+func (kernelHasher) get(ifname string, ipv6 bool) (xdp.FlowHash, error) {
+	return xdp.UDPFlowHash(ifname, ipv6)
+}
+
+func (kernelHasher) set(ifname string, ipv6 bool, h xdp.FlowHash) error {
+	return xdp.SetUDPFlowHash(ifname, ipv6, h)
+}
+
+func (kernelHasher) nameOf(ifindex int) (string, error) {
+	l, err := netlink.LinkByIndex(ifindex)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) || errors.Is(err, unix.ENODEV) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return l.Attrs().Name, nil
 }
 
 // spreadFlows makes the NIC put the flows between two hosts on all its queues. Where that is not to be had, as with one
@@ -23,9 +56,9 @@ func (in *intake) spreadFlows() {
 		return
 	}
 	for _, ipv6 := range []bool{false, true} {
-		before, err := xdp.UDPFlowHash(in.name, ipv6)
+		before, err := in.hasher.get(in.name, ipv6)
 		if err == nil && !before.Ports() {
-			if err = xdp.SetUDPFlowHash(in.name, ipv6, xdp.HashFlow); err == nil {
+			if err = in.hasher.set(in.name, ipv6, xdp.HashFlow); err == nil {
 				in.spreads = append(in.spreads, spread{ipv6, before})
 				in.dp.log.Info("UDP is spread over the receive queues by port", "interface", in.name, "ipv6", ipv6,
 					"before", before.String(), "now", xdp.HashFlow.String())
@@ -37,7 +70,8 @@ func (in *intake) spreadFlows() {
 	}
 }
 
-// restoreFlows undoes spreadFlows, unless somebody has set something else meanwhile.
+// restoreFlows undoes spreadFlows, unless somebody has set something else meanwhile or the interface is gone: another may have its
+// name by then, and have been spread as well.
 func (in *intake) restoreFlows() {
 	in.lifeMu.Lock()
 	spreads := in.spreads
@@ -45,14 +79,18 @@ func (in *intake) restoreFlows() {
 	in.lifeMu.Unlock()
 	for _, s := range spreads {
 		err := in.dp.ns.run(func() error {
-			now, err := xdp.UDPFlowHash(in.name, s.ipv6)
+			name, err := in.hasher.nameOf(in.ifindex)
+			if err != nil || name == "" {
+				return err
+			}
+			now, err := in.hasher.get(name, s.ipv6)
 			if err != nil || now != xdp.HashFlow {
 				return err
 			}
-			return xdp.SetUDPFlowHash(in.name, s.ipv6, s.before)
+			return in.hasher.set(name, s.ipv6, s.before)
 		})
 		if err != nil && !errors.Is(err, xdp.ErrNotSupported) {
-			in.dp.log.Debug("restore the UDP flow hash", "interface", in.name, "ipv6", s.ipv6, "err", err)
+			in.dp.log.Warn("restore the UDP flow hash", "interface", in.name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
 		}
 	}
 }

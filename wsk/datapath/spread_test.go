@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// nics are network cards by name, and what each spreads UDP by. One without an entry does not tell.
+type nics struct {
+	names map[int]string
+	hash  map[hashKey]xdp.FlowHash
+	fixed bool // it tells, and can't be changed
+}
+
+type hashKey struct {
+	name string
+	ipv6 bool
+}
+
+func (n *nics) get(name string, ipv6 bool) (xdp.FlowHash, error) {
+	if h, ok := n.hash[hashKey{name, ipv6}]; ok {
+		return h, nil
+	}
+	return 0, xdp.ErrNotSupported
+}
+
+func (n *nics) set(name string, ipv6 bool, h xdp.FlowHash) error {
+	if _, ok := n.hash[hashKey{name, ipv6}]; !ok || n.fixed {
+		return xdp.ErrNotSupported
+	}
+	n.hash[hashKey{name, ipv6}] = h
+	return nil
+}
+
+func (n *nics) nameOf(ifindex int) (string, error) { return n.names[ifindex], nil }
+
+// TestSpreadIsUndone: what Options.SpreadReceive has set is as it was before when the intake is closed, and nothing else is touched:
+// not what somebody set meanwhile, not what needed no change, not another interface of the same name.
+func TestSpreadIsUndone(t *testing.T) {
+	const hosts = xdp.HashIPSource | xdp.HashIPDest
+	four, six, other := hashKey{"nic0", false}, hashKey{"nic0", true}, hashKey{"nic1", false}
+	type hashes = map[hashKey]xdp.FlowHash
+	for name, tc := range map[string]struct {
+		nics    nics
+		during  hashes
+		between func(*nics)
+		after   hashes
+	}{
+		"both": {
+			nics{hash: hashes{four: hosts, six: xdp.HashIPSource}}, hashes{four: xdp.HashFlow, six: xdp.HashFlow}, nil,
+			hashes{four: hosts, six: xdp.HashIPSource},
+		},
+		"only one": {nics{hash: hashes{six: hosts}}, hashes{six: xdp.HashFlow}, nil, hashes{six: hosts}},
+		"spread before": {
+			nics{hash: hashes{four: hosts | xdp.HashPortSource, six: hosts}}, hashes{four: hosts | xdp.HashPortSource, six: xdp.HashFlow},
+			nil, hashes{four: hosts | xdp.HashPortSource, six: hosts},
+		},
+		"fixed": {nics{hash: hashes{four: hosts, six: hosts}, fixed: true}, hashes{four: hosts, six: hosts}, nil, hashes{four: hosts, six: hosts}},
+		"somebody else": {
+			nics{hash: hashes{four: hosts, six: hosts}}, hashes{four: xdp.HashFlow, six: xdp.HashFlow},
+			func(n *nics) { n.hash[four] = hosts | xdp.HashPortDest }, hashes{four: hosts | xdp.HashPortDest, six: hosts},
+		},
+		"renamed": {
+			nics{hash: hashes{four: hosts}}, hashes{four: xdp.HashFlow},
+			func(n *nics) { n.names[7], n.hash = "nic1", hashes{other: n.hash[four]} }, hashes{other: hosts},
+		},
+		"another in its place": {
+			nics{hash: hashes{four: hosts}}, hashes{four: xdp.HashFlow},
+			func(n *nics) { n.names = map[int]string{8: "nic0"} }, hashes{four: xdp.HashFlow},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
+			defer dp.Close()
+			n := &tc.nics
+			n.names = map[int]string{7: "nic0"}
+			in := &intake{dp: dp, ifindex: 7, name: "nic0", hasher: n}
+			in.spreadFlows()
+			if !maps.Equal(n.hash, tc.during) {
+				t.Errorf("spread: %v, want %v", n.hash, tc.during)
+			}
+			if tc.between != nil {
+				tc.between(n)
+			}
+			in.close()
+			if !maps.Equal(n.hash, tc.after) {
+				t.Errorf("closed: %v, want %v", n.hash, tc.after)
+			}
+			in.spreadFlows()
+			if !maps.Equal(n.hash, tc.after) {
+				t.Errorf("an intake that was closed spreads: %v", n.hash)
+			}
+		})
+	}
+}
+
+// TestNameOfInterface: the kernel's answer.
+func TestNameOfInterface(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{})
+	index, want := lab.A.If.Index(), lab.A.If.Name()
+	for range 2 {
+		err := dp.ns.run(func() error {
+			name, err := kernelHasher{}.nameOf(index)
+			if name != want {
+				t.Errorf("%q, want %q", name, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if want == "" {
+			return
+		}
+		if err := lab.A.If.Delete(); err != nil {
+			t.Fatal(err)
+		}
+		want = ""
+	}
+}
