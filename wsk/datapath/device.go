@@ -278,7 +278,7 @@ func (d *device) dismantle() {
 // socketOptions is the form of a queue's AF_XDP socket.
 func (d *device) socketOptions(id int) xdp.Options {
 	o := d.dp.opts.Socket
-	o.IfIndex, o.Ifname, o.Queue = d.index, d.name, uint32(id)
+	o.IfIndex, o.Ifname, o.Queue = d.index, "", uint32(id) // the name may be another by now
 	o.Offload = d.dp.opts.Checksum.offload()
 	if d.noMetadata.Load() {
 		o.Offload = xdp.OffloadNone

@@ -266,3 +266,41 @@ func TestDeviceDeleted(t *testing.T) {
 	})
 	closeSocket(t, s)
 }
+
+// TestRenamedInterface: a queue whose interface has another name by now is rebuilt, and receives and sends as before.
+func TestRenamedInterface(t *testing.T) {
+	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	p := bind(t, dp, "0.0.0.0:7985")
+	s := newClientOver(t, dp, dp).socket("0.0.0.0:0")
+	to := sockaddr(lab.B.IPv4(), 7985)
+	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	h, err := lab.A.NS.Netlink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := h.LinkByIndex(lab.A.If.Index())
+	for _, step := range []func() error{
+		func() error { return err },
+		func() error { return h.LinkSetDown(link) }, // before Linux 6.2 only such an interface is renamed
+		func() error { return h.LinkSetName(link, "renamed0") },
+		func() error { return h.LinkSetUp(link) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := dp.knownDevice(lab.A.If.Index()).opened()[0]
+	q.kickMu.Lock()
+	q.breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
+	q.unlockKick()
+	eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State != "rebuilding" })
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	if err := sender.Send(netip.AddrPortFrom(lab.A.IPv4(), 7985), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(1)
+	mustSucceed(t, "last", send(t, s, whole([]byte("last")), to, nil))
+	if info := dp.Info().Queues[0]; info.State != "up" || info.Receive.Delivered != 1 {
+		t.Errorf("%s, %+v", info.State, info.Receive)
+	}
+}
