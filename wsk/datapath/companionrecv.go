@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,11 +25,32 @@ type reader struct {
 func (k *kernelSocket) start() {
 	k.ep.dp.goRun(func() {
 		attempt := k.recv.attempt // one closure for all rounds
-		for k.raw.Read(attempt) == nil {
+		for k.read(attempt) {
 			k.recv.dispatch()
 			k.recv.out.flush()
 		}
 	})
+}
+
+// unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on.
+const unpollablePause = time.Millisecond
+
+// read waits until attempt has taken something. It is false when the socket is closed.
+//
+// An ICMP error that comes while the send buffer is full is an event with nothing but EPOLLERR, which the runtime takes for a
+// descriptor that can't be polled (src/runtime/netpoll_epoll.go): it refuses to wait until there is another event.
+func (k *kernelSocket) read(attempt func(fd uintptr) bool) bool {
+	for k.raw.Read(attempt) != nil {
+		took := false
+		if k.raw.Control(func(fd uintptr) { took = attempt(fd) }) != nil {
+			return false
+		}
+		if took {
+			return true
+		}
+		time.Sleep(unpollablePause)
+	}
+	return true
 }
 
 // attempt takes a batch off the socket, or reports false when there is nothing.

@@ -289,3 +289,44 @@ func TestReceiveBufferBound(t *testing.T) {
 		t.Errorf("%d datagrams of 1000 bytes waited in a buffer of 16 KiB", n)
 	}
 }
+
+// TestErrorWhileNotWritable: an ICMP error that comes while the send buffer is full is an event of its own, which the runtime's poller
+// takes for a descriptor that can't be waited on. The reader goes on all the same.
+func TestErrorWhileNotWritable(t *testing.T) {
+	lab, dp := companionLab(t, testenv.Topology{NoIPv6: true})
+	p := bind(t, dp, "10.77.0.1:7890")
+	p.Configure(wsk.ReceiveOptions{Errors: true})
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	to := func(s string) unix.Sockaddr {
+		ap := netip.MustParseAddrPort(s)
+		return &unix.SockaddrInet4{Addr: ap.Addr().As4(), Port: int(ap.Port())}
+	}
+	err := p.companion.control(func(fd int) error {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 20_000); err != nil {
+			return err
+		}
+		// A neighbour that does not answer keeps what is sent to it for seconds.
+		for range 20 {
+			if err := unix.Sendto(fd, make([]byte, 1000), unix.MSG_DONTWAIT, to("10.77.0.99:9")); err != nil {
+				return err
+			}
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			if n, err := unix.Poll(fds, 0); n == 0 && err == nil {
+				return unix.Sendto(fd, nil, unix.MSG_DONTWAIT, to("10.77.0.2:9")) // nobody is bound there
+			}
+		}
+		return errors.New("the socket does not become unwritable")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := p.wait(1)[0]; d.Err == nil {
+		t.Errorf("%s", describe(&d))
+	}
+	if err := sender.Send(p.addr(), []byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.wait(1)[0]; string(d.Payload) != "after" {
+		t.Errorf("%s", describe(&d))
+	}
+}
