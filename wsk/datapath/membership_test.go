@@ -355,6 +355,9 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, in := range dp.intakeList() {
+			eventually(t, "the macvlan to be known", func() bool { return len(in.arrivals.Load().flooded) == 1 })
+		}
 		interfaces := []int{lab.A.If.Index(), upper.Index()}
 		for _, tc := range []struct{ bind, group, from string }{
 			{"[fd77::1]:7740", "ff02::7740", "[fd77::2]:0"},
