@@ -4,6 +4,7 @@ package wsk
 
 import (
 	"net/netip"
+	"sync"
 	"testing"
 )
 
@@ -33,8 +34,8 @@ func (t *inlineTransport) Close(done func()) {
 	done()
 }
 
-// closeInRoutine sends once, and closes the socket in the routine of that send. It returns the IRP of Close.
-func closeInRoutine(t *testing.T, transport *inlineTransport) (end *IRP) {
+// newSocketOver is a bound socket.
+func newSocketOver(t *testing.T, transport Transport) *Socket {
 	ss := new(Subsystem)
 	var reg Registration
 	var npi ProviderNPI
@@ -45,12 +46,18 @@ func closeInRoutine(t *testing.T, transport *inlineTransport) (end *IRP) {
 		ReleaseProviderNPI(&reg)
 		Deregister(&reg)
 	})
-	irp, end := AllocateIRP(), AllocateIRP()
+	irp := AllocateIRP()
 	npi.Socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
 	s := irp.IoStatus.Socket
 	irp.Reuse(STATUS_SUCCESS)
 	s.Bind(NewSockaddr(netip.MustParseAddrPort("0.0.0.0:7")), 0, irp)
-	irp.Reuse(STATUS_SUCCESS)
+	return s
+}
+
+// closeInRoutine sends once, and closes the socket in the routine of that send. It returns the IRP of Close.
+func closeInRoutine(t *testing.T, transport *inlineTransport) (end *IRP) {
+	s := newSocketOver(t, transport)
+	irp, end := AllocateIRP(), AllocateIRP()
 	irp.SetCompletionRoutine(func(*IRP, any) NTSTATUS {
 		transport.inRoutine = true
 		s.Close(end)
@@ -109,5 +116,54 @@ func TestCompleterInsideItself(t *testing.T) {
 		if s.entered.Load() != s.finished.Load() {
 			t.Errorf("socket %d: %d operations begun, %d finished", i, s.entered.Load(), s.finished.Load())
 		}
+	}
+}
+
+// slowTransport blocks in MTU.
+type slowTransport struct {
+	inlineTransport
+	entered, release chan struct{}
+}
+
+func (t *slowTransport) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS) {
+	return t, STATUS_SUCCESS
+}
+
+func (t *slowTransport) MTU(*Destination) (int, NTSTATUS) {
+	t.inRoutine = true // not to be closed
+	close(t.entered)
+	<-t.release
+	t.inRoutine = false
+	return 1500, STATUS_SUCCESS
+}
+
+// Calls that find the socket closed come and go, while a call from before the close is still in the endpoint. None of them,
+// each looking at both counts, may take it for over. (The order in which tearDown reads them.)
+func TestCloseWaitsAmongRefusedCalls(t *testing.T) {
+	transport := &slowTransport{entered: make(chan struct{}), release: make(chan struct{})}
+	s := newSocketOver(t, transport)
+	irp := AllocateIRP()
+	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
+	s.ControlSocket(WskIoctl, SIO_WSK_SET_REMOTE_ADDRESS, 0, to, nil, nil, irp)
+	var slow, hammer sync.WaitGroup
+	slow.Go(func() { s.ControlSocket(WskGetOption, IP_MTU, IPPROTO_IP, nil, make([]byte, 4), nil, nil) })
+	<-transport.entered
+	end := AllocateIRP()
+	s.Close(end)
+	for range 4 {
+		hammer.Go(func() {
+			for range 150_000 {
+				s.ControlSocket(WskGetOption, IP_TTL, IPPROTO_IP, nil, make([]byte, 4), nil, nil)
+			}
+		})
+	}
+	hammer.Wait()
+	if transport.closed {
+		t.Error("the endpoint was closed with a call in it")
+	}
+	close(transport.release)
+	slow.Wait()
+	if !transport.closed || transport.early || end.pending() {
+		t.Errorf("%+v, close IRP %v", transport.inlineTransport, end.IoStatus.Status)
 	}
 }
