@@ -7,6 +7,7 @@ package route
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,10 @@ const cacheLimit = 4096
 // routeCache keeps the kernel's answers of one generation. An expired answer stays, to be compared with the next one:
 // whoever got it may still be using it.
 type routeCache struct {
+	// revalidations counts those that have begun. It is read before the kernel is asked: an answer of before a revalidation
+	// that is stored after it would be looked at by nobody.
+	revalidations atomic.Uint64
+
 	mu      sync.RWMutex
 	gen     uint64
 	answers map[Query]cached
@@ -38,13 +43,16 @@ func (c *routeCache) lookup(q Query, gen uint64, ttl time.Duration) (Hop, bool) 
 	return e.hop, true
 }
 
-// store keeps an answer that was asked for in generation gen. It reports whether it differs from one given before in
-// the same generation, which is over then.
-func (c *routeCache) store(q Query, hop Hop, gen uint64) (differs bool) {
+// store keeps an answer that was asked for in generation gen, when so many revalidations had begun. It reports whether the
+// generation is over: the answer differs from one given before in it, or may be of before a revalidation.
+func (c *routeCache) store(q Query, hop Hop, gen, begun uint64) (over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if gen < c.gen {
 		return false
+	}
+	if c.revalidations.Load() != begun {
+		return true
 	}
 	if gen > c.gen || c.answers == nil {
 		c.gen, c.answers, c.dropped = gen, map[Query]cached{}, false
@@ -61,6 +69,8 @@ func (c *routeCache) store(q Query, hop Hop, gen uint64) (differs bool) {
 // given lists the queries answered in generation gen, those for dst when it is valid. complete is false when some are
 // not known any more.
 func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, complete bool) {
+	// Before the list is made: what is not in it meets the new count when it is stored.
+	c.revalidations.Add(1)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	list = map[Query]Hop{}
@@ -81,6 +91,7 @@ func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, comp
 func (t *Table) revalidate(dst netip.Addr, r *requester) {
 	gen := t.gen.Load()
 	list, complete := t.cache.given(gen, dst)
+	begun := t.cache.revalidations.Load()
 	if !complete {
 		t.gen.Add(1)
 		return
@@ -91,6 +102,6 @@ func (t *Table) revalidate(dst netip.Addr, r *requester) {
 			t.gen.Add(1)
 			return
 		}
-		t.cache.store(q, now, gen)
+		t.cache.store(q, now, gen, begun) // not over: whoever revalidates now has this one on its list too
 	}
 }

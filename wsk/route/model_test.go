@@ -358,7 +358,7 @@ func TestCache(t *testing.T) {
 	var c routeCache
 	q := Query{Dst: addr("10.0.0.9")}
 	hop := Hop{Interface: 3, MTU: 1500}
-	if c.store(q, hop, 5) {
+	if c.store(q, hop, 5, c.revalidations.Load()) {
 		t.Error("the first answer differs")
 	}
 	if got, ok := c.lookup(q, 5, 1e9); !ok || got != hop {
@@ -370,31 +370,52 @@ func TestCache(t *testing.T) {
 	if _, ok := c.lookup(q, 5, 0); ok {
 		t.Error("an answer outlived its time")
 	}
-	if c.store(q, hop, 5) {
+	if c.store(q, hop, 5, c.revalidations.Load()) {
 		t.Error("the same answer differs")
 	}
 	smaller := hop
 	smaller.MTU = 1400
-	if !c.store(q, smaller, 5) {
+	if !c.store(q, smaller, 5, c.revalidations.Load()) {
 		t.Error("another answer doesn't differ")
 	}
-	if c.store(q, hop, 6) {
+	if c.store(q, hop, 6, c.revalidations.Load()) {
 		t.Error("an answer of another generation differs")
 	}
-	if c.store(q, smaller, 5) {
+	if c.store(q, smaller, 5, c.revalidations.Load()) {
 		t.Error("a late answer differs")
 	}
 	if got, ok := c.lookup(q, 6, 1e9); !ok || got != hop {
 		t.Errorf("a late answer replaced the current one: %+v, %v", got, ok)
 	}
 	for i := range cacheLimit {
-		c.store(Query{Dst: q.Dst, Mark: uint32(i + 1)}, hop, 6)
+		c.store(Query{Dst: q.Dst, Mark: uint32(i + 1)}, hop, 6, c.revalidations.Load())
 	}
 	if list, complete := c.given(6, netip.Addr{}); complete || len(list) > cacheLimit {
 		t.Errorf("%d answers, complete %v", len(list), complete)
 	}
 	if list, complete := c.given(7, netip.Addr{}); !complete || len(list) != 0 {
 		t.Errorf("generation 7 has %d answers, complete %v", len(list), complete)
+	}
+}
+
+// An answer that the kernel gave before a revalidation and that is stored after it was on nobody's list: it ends its
+// generation instead of being believed.
+func TestCacheAnswerPassedByRevalidation(t *testing.T) {
+	var c routeCache
+	q, hop := Query{Dst: addr("10.0.0.9")}, Hop{Interface: 3, MTU: 1500}
+	c.store(Query{Dst: addr("10.0.0.8")}, hop, 5, c.revalidations.Load())
+	begun := c.revalidations.Load() // and now the kernel is asked
+	if list, _ := c.given(5, netip.Addr{}); len(list) != 1 {
+		t.Fatalf("%d answers", len(list))
+	}
+	if !c.store(q, hop, 5, begun) {
+		t.Error("the generation goes on with an answer that was not looked at again")
+	}
+	if _, ok := c.lookup(q, 5, 1e9); ok {
+		t.Error("the answer was kept")
+	}
+	if c.store(q, hop, 5, c.revalidations.Load()) {
+		t.Error("an answer of after the revalidation ends the generation")
 	}
 }
 

@@ -80,6 +80,7 @@ func (t *Table) Resolve(ctx context.Context, q Query) (Hop, error) {
 	}
 	// The generation is read before the kernel is asked: an answer from before a change must not be kept after it.
 	gen := t.gen.Load()
+	begun := t.cache.revalidations.Load()
 	hop, ok := t.cache.lookup(q, gen, t.opts.CacheTTL)
 	if !ok {
 		if t.closed() {
@@ -88,8 +89,9 @@ func (t *Table) Resolve(ctx context.Context, q Query) (Hop, error) {
 		if hop, err = t.ask(q, t.asker); err != nil {
 			return Hop{}, err
 		}
-		if t.cache.store(q, hop, gen) {
-			// Others hold the older answer; nothing announced the difference (a path MTU was learned or has expired).
+		if t.cache.store(q, hop, gen, begun) {
+			// Others hold the older answer; nothing announced the difference (a path MTU was learned or has expired). Or this
+			// one is the older, and a revalidation has passed it by.
 			t.gen.Add(1)
 		}
 	}
