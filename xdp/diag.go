@@ -62,8 +62,7 @@ func diagSockets() ([]diagSocket, error) {
 // diagError makes the answer "no" of a kernel that does not know the family, or sock_diag.
 func diagError(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) {
-		return &FeatureError{Name: "AF_XDP socket diagnostics", Detail: "the kernel lacks CONFIG_XDP_SOCKETS_DIAG, or has it as " +
-			"the module xsk_diag, which could not be loaded"}
+		return &FeatureError{Name: "AF_XDP socket diagnostics", Detail: "the kernel lacks CONFIG_XDP_SOCKETS_DIAG or its module xsk_diag"}
 	}
 	return err
 }

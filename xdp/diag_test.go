@@ -164,7 +164,7 @@ func TestFindHoldersOfAnyKernel(t *testing.T) {
 		{
 			name: "a list that ends too early", protocols: xdpSockets(5), lists: [][]diagSocket{all[:2]}, sockets: 5,
 			bound: []Holder{{0, 11, 1000, []Process{words, mapped}}, {3, 10, 0, []Process{server}}}, others: []Process{mapped},
-			describe: map[uint32]string{1: "not known: the kernel lists 2 of 5", 3: "held by pid 100"},
+			describe: map[uint32]string{1: "perhaps held by pid 300 (mapped), here or in another network namespace; not certain: the kernel lists 2 of 5", 3: "held by pid 100"},
 		},
 		{
 			name: "no sockets, and no diagnostics", protocols: xdpSockets(0), err: unix.ENOENT, complete: true, bound: []Holder{},

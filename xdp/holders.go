@@ -149,6 +149,9 @@ func (h *Holders) Describe(queue uint32) string {
 		return "no open AF_XDP socket of this network namespace holds it: the kernel has not yet let go of a closed one, " +
 			"or the driver refuses for a reason of its own"
 	}
+	if len(h.Candidates) > 0 {
+		return fmt.Sprintf("perhaps held by %s, here or in another network namespace; not certain: %v", nameProcesses(h.Candidates), h.Err)
+	}
 	return "who holds it is not known: " + h.Unknown()
 }
 

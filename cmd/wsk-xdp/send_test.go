@@ -139,7 +139,7 @@ func TestQueueTaken(t *testing.T) {
 		t.Error(err)
 	}
 	r := cli(timeout(t), "doctor", netns, "wsk0")
-	if strings.Contains(r.stdout, "hold: yes") || strings.Contains(r.stdout, "(sock_diag of AF_XDP): yes") {
+	if strings.Contains(r.stdout, "sockets hold: yes") || strings.Contains(r.stdout, "(sock_diag of AF_XDP): yes") {
 		r.want(t, 0, "WX-QUEUE-02", "holds queue 0", who)
 	} else {
 		r.want(t, 0, "WX-QUEUE-02", "not known which queues", "CONFIG_XDP_SOCKETS_DIAG", who)

@@ -107,7 +107,8 @@ func TestFindings(t *testing.T) {
 		{"no-statistics", func(f *Facts) { f.Trial.Statistics = no }, "WX-STATS-01", Note, "not counted"},
 		{"no-genl", func(f *Facts) { f.Trial.Features = no }, "WX-NETDEV-01", Note, "--try"},
 		{"no-genl-queues", func(f *Facts) { f.Trial.Queues = no }, "WX-NETDEV-02", Note, "a bound"},
-		{"no-genl-taken", func(f *Facts) { f.Trial.Taken = no }, "WX-NETDEV-03", Note, "EBUSY"},
+		{"no-genl-taken", func(f *Facts) { f.Trial.Taken, f.Trial.Diag = no, no }, "WX-NETDEV-03", Note, "EBUSY"},
+		{"no-genl-taken-but-diag", func(f *Facts) { f.Trial.Taken = no }, "WX-NETDEV-03", Note, "sock_diag is asked"},
 		{"no-remap", func(f *Facts) { f.Trial.Remap = no }, "WX-REMAP-01", Note, "another process"},
 		{"veth-native-tried", func(f *Facts) { f.Interface.FeaturesKnown, f.Interface.Kind = false, "veth" }, "WX-NATIVE-01", OK, "tried"},
 		{"veth-no-zero-copy", func(f *Facts) {

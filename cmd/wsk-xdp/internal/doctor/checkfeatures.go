@@ -32,7 +32,11 @@ func (c *checker) features() {
 	c.feature("WX-NETDEV-01", "netdev-genl's list of driver features", t.Features, "what a driver can do is found by trying (--try)")
 	c.feature("WX-NETDEV-02", "netdev-genl's list of queues", t.Queues,
 		"the driver tells how many queues are in use, or only a bound is known")
-	c.feature("WX-NETDEV-03", "telling which queues AF_XDP sockets hold", t.Taken, "a queue that is taken shows at the bind only (EBUSY)")
+	without := "a queue that is taken shows at the bind only (EBUSY)"
+	if t.Diag.Yes() {
+		without = "sock_diag is asked"
+	}
+	c.feature("WX-NETDEV-03", "netdev-genl's word on which queues AF_XDP sockets hold", t.Taken, without)
 	c.diag(t.Diag)
 	c.feature("WX-REMAP-01", "mapping the rings of a bound socket again", t.Remap, "a socket can't go over to another process")
 }
