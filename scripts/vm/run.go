@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -52,7 +53,9 @@ func runCommand(args []string) error {
 	set.Var(&f.lines, "c", "line for the guest's shell; repeatable")
 	set.Var(&f.env, "e", "NAME=VALUE for the environment of commands; repeatable")
 	set.BoolVar(&f.kernelLog, "kernel-log", false, "show the guest's kernel log also when all went well")
-	if err := set.Parse(args); err != nil {
+	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return usageError{err}
 	}
 	if set.NArg() > 0 {

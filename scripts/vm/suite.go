@@ -40,7 +40,9 @@ func suiteCommand(args []string) error {
 	set.BoolVar(&f.record, "record", false, "keep what was found in docs/kernels and make docs/kernels.md of it")
 	set.BoolVar(&f.table, "table", false, "run nothing, make docs/kernels.md of what docs/kernels has")
 	set.BoolVar(&f.list, "list", false, "run nothing, say what would be run")
-	if err := set.Parse(args); err != nil {
+	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return usageError{err}
 	}
 	root := os.Getenv("WSKXDP_ROOT")
