@@ -55,7 +55,8 @@ func (a *app) blastCommand() *cobra.Command {
 		Use:   "blast DST:PORT",
 		Short: "Send datagrams at a rate and measure",
 		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, and reports what was submitted, completed and failed,",
-			"completion latency and cost. Each IRP is used again from its completion. Ctrl-C ends the run with its report."),
+			"completion latency and cost. Each IRP is used again from its completion. Ctrl-C ends the run with its report.",
+			"Exit code 1 if nothing was completed; some packets that fail are a result."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s",
 			"  wsk-xdp blast 10.77.0.2:9000 -r max -n 10M --size 1518 --require afxdp",
 			"  wsk-xdp blast [fd77::2]:9000 --flows 8 --batch 32 --json > run.json"),
@@ -90,16 +91,16 @@ func (a *app) blastCommand() *cobra.Command {
 }
 
 func (f *blastFlags) defaults() {
-	if f.batch == 0 {
+	if f.batch == 0 && !f.way.given("batch") {
 		f.batch = 1
 		if f.rate == units.Unlimited {
 			f.batch = batchAtMax
 		}
 	}
-	if f.duration == 0 && f.count == 0 {
+	if f.duration == 0 && f.count == 0 && !f.way.given("duration") {
 		f.duration = defaultDuration
 	}
-	if f.inFlight == 0 && f.batch > 0 {
+	if f.inFlight == 0 && f.batch > 0 && !f.way.given("in-flight") {
 		f.inFlight = max(inFlightPackets/f.batch, 16)
 	}
 }
@@ -121,8 +122,10 @@ func (f *blastFlags) check(destination string) (header, error) {
 		}
 	}
 	switch {
-	case f.duration < 0:
-		return h, exit.Usagef("--duration %v is negative", f.duration)
+	case f.way.given("duration") && f.duration <= 0:
+		return h, exit.Usagef("--duration %v is not above 0", f.duration)
+	case f.way.given("payload-size") && f.payloadSize < 0:
+		return h, exit.Usagef("--payload-size %d is outside 0..%d", f.payloadSize, payload.Max)
 	case f.size != 0 && f.payloadSize >= 0:
 		return h, exit.Usagef("--size and --payload-size say the same: give one")
 	case f.payloadSize > payload.Max:
@@ -140,7 +143,7 @@ func (f *blastFlags) choosePayload(h header) error {
 	}
 	is4 := h.to.Addr().Is4()
 	size := f.size
-	if size == 0 {
+	if size == 0 && !f.way.given("size") {
 		size = blast.MinFrame(is4)
 	}
 	n, err := blast.PayloadOfFrame(is4, size)
@@ -182,6 +185,10 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		a.note(note)
 	}
 	r.Warnings = append(r.Warnings, s.Warnings()...)
+	if f.flows < f.queues {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s to one queue: of %d queues no more than %d are used (--flows)",
+			keeps(f.flows), f.queues, f.flows))
+	}
 	a.warn(r.Warnings...)
 
 	config := blast.Config{
@@ -204,6 +211,14 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	session.UpdateProofs(r.Granted, after)
 	r.Cost(host.CPUTime().Sub(cpu), before, after)
 	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h))
+}
+
+// keeps is flows and what they do, in the right number.
+func keeps(flows int) string {
+	if flows == 1 {
+		return "1 flow keeps"
+	}
+	return fmt.Sprintf("%d flows keep each", flows)
 }
 
 // finishBlast prints the report. late is about sends that took the slow path against the promise of the start block.

@@ -72,6 +72,12 @@ type benchDocument interface{ WriteTable(io.Writer) error }
 
 // measure runs a measurement whose children are this program, and writes its report, also when it was interrupted.
 func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run func(context.Context) (benchDocument, error)) error {
+	if err := a.ownNetNS("this measurement"); err != nil {
+		return err
+	}
+	if err := tryOutput(o.file); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program, to start it again: %w", err)
@@ -93,6 +99,27 @@ func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run 
 		a.note(fmt.Sprintf("took %v", time.Since(start).Round(time.Second)))
 	}
 	return errors.Join(a.writeReport(o, r), err)
+}
+
+// tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there stays.
+func tryOutput(path string) error {
+	if path == "" {
+		return nil
+	}
+	before, err := os.Stat(path)
+	if err == nil && !before.Mode().IsRegular() {
+		return nil // opening a pipe would be seen at its other end
+	}
+	fresh := errors.Is(err, fs.ErrNotExist)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	err = file.Close()
+	if fresh {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func (a *app) writeReport(o *benchOutput, r benchDocument) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/demo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
@@ -31,9 +32,10 @@ func (a *app) demoCommand() *cobra.Command {
 		Example: lines("  wsk-xdp demo", "  sudo wsk-xdp demo", "  sudo wsk-xdp demo --rootless"),
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.ownNetNS("demo"); err != nil {
+				return err
+			}
 			switch {
-			case a.netns != "":
-				return exit.Usagef("demo makes network namespaces of its own: leave --netns out")
 			case inside:
 				return a.demo(c.Context(), true)
 			case rootless:
@@ -60,6 +62,7 @@ const insideFlag = "inside-user-namespace"
 func (a *app) demoInside(ctx context.Context, why error) error {
 	fmt.Fprintf(a.stdout, "wsk-xdp demo in a user and network namespace of its own, as user %d\n", os.Geteuid())
 	cmd := exec.CommandContext(ctx, self, "demo", "--"+insideFlag)
+	cmd.Args[0] = os.Args[0] // what a user is told to run has that name
 	cmd.Stdout, cmd.Stderr = a.stdout, a.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -70,20 +73,12 @@ func (a *app) demoInside(ctx context.Context, why error) error {
 		if why != nil {
 			err = fmt.Errorf("%w; and not without either: %w", err, why)
 		}
-		return exit.NotPossiblef("%w; run: sudo %s demo", err, program())
+		return exit.NotPossiblef("%w; run: sudo %s demo", err, host.Program(os.Args[0]))
 	case errors.As(err, &status) && status.ExitCode() > 0:
 		// It has said itself what was wrong.
 		return &reported{&exit.Error{Code: status.ExitCode(), Err: err}}
 	}
 	return err
-}
-
-// program is how the user called this program.
-func program() string {
-	if len(os.Args) > 0 && os.Args[0] != "" {
-		return os.Args[0]
-	}
-	return "wsk-xdp"
 }
 
 func (a *app) demo(ctx context.Context, rootless bool) error {

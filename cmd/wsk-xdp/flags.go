@@ -25,9 +25,11 @@ type wayFlags struct {
 	mode           session.Mode
 	require        session.Require
 	checksum       session.Checksum
+	flags          *pflag.FlagSet // knows which were given
 }
 
 func (w *wayFlags) add(f *pflag.FlagSet) {
+	w.flags = f
 	f.IntVar(&w.ttl, "ttl", 0, "TTL or hop limit, 1 to 255 (default 128)")
 	f.IntVar(&w.tos, "tos", -1, "the whole TOS or traffic class byte, 0 to 255")
 	f.IntVar(&w.dscp, "dscp", -1, "DSCP, 0 to 63: the upper six bits of the TOS byte")
@@ -41,6 +43,10 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 		f.Lookup(name).DefValue = "0" // shows no default: the value stands for "not given"
 	}
 }
+
+// given reports whether a flag is on the command line: a value out of range that stands for "not given" must not be taken for
+// that when a user wrote it.
+func (w *wayFlags) given(name string) bool { return w.flags != nil && w.flags.Changed(name) }
 
 // header is the flags checked and ready for use.
 type header struct {
@@ -61,13 +67,13 @@ func (w *wayFlags) parse(destination string) (h header, err error) {
 		return h, exit.Usagef("--source %v and destination %v are of different IP versions", a, h.to.Addr())
 	}
 	switch {
-	case w.ttl < 0 || w.ttl > 255:
+	case w.given("ttl") && w.ttl == 0 || w.ttl < 0 || w.ttl > 255:
 		return h, exit.Usagef("--ttl %d is outside 1..255", w.ttl)
 	case w.tos >= 0 && w.dscp >= 0:
 		return h, exit.Usagef("--tos and --dscp set the same byte: give one")
-	case w.tos < -1 || w.tos > 255:
+	case w.given("tos") && w.tos < 0 || w.tos > 255:
 		return h, exit.Usagef("--tos %d is outside 0..255", w.tos)
-	case w.dscp < -1 || w.dscp > 63:
+	case w.given("dscp") && w.dscp < 0 || w.dscp > 63:
 		return h, exit.Usagef("--dscp %d is outside 0..63", w.dscp)
 	case w.tos >= 0:
 		h.tos, h.setTOS = uint8(w.tos), true
@@ -118,6 +124,12 @@ func parseDestination(s string) (netip.AddrPort, error) {
 		hint := "write 10.77.0.2:9000 or [fd77::2]:9000"
 		if a, e := netip.ParseAddr(strings.Trim(s, "[]")); e == nil {
 			hint = fmt.Sprintf("the port is missing: write %v", netip.AddrPortFrom(a, 9000))
+			// An IPv6 address with a port and no brackets is another address.
+			if i := strings.LastIndexByte(s, ':'); a.Is6() && s[0] != '[' {
+				if host, e := netip.ParseAddr(s[:i]); e == nil {
+					hint = fmt.Sprintf("write [%v]:%s or %v", host, s[i+1:], netip.AddrPortFrom(a, 9000))
+				}
+			}
 		}
 		return ap, exit.Usagef("destination %q is no IP address with a port: %s", s, hint)
 	}

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -38,10 +41,14 @@ func (a *app) labCommand() *cobra.Command {
 			return exit.Usagef("say up, down or status")
 		},
 	}
+	lab.PersistentPreRunE = func(*cobra.Command, []string) error {
+		a.started = true // what the root's does, which this one replaces
+		return a.ownNetNS("lab")
+	}
 	lab.PersistentFlags().StringVar(&f.name, "name", testenv.DefaultPrefix, "prefix of the names of the namespaces")
 	up := &cobra.Command{
 		Use: "up", Short: "Build the laboratory", Args: cobra.NoArgs,
-		Example: "  sudo wsk-xdp lab up --mtu 9000 --queues 2",
+		Example: "  sudo wsk-xdp lab up --mtu 3500 --queues 2",
 		RunE:    func(*cobra.Command, []string) error { return a.labUp(&f) },
 	}
 	up.Flags().IntVar(&f.mtu, "mtu", 1500, "MTU of the link")
@@ -60,7 +67,21 @@ func (a *app) labCommand() *cobra.Command {
 	return lab
 }
 
+// check refuses what no laboratory can be.
+func (f *labFlags) check() error {
+	switch {
+	case f.mtu < 68 || f.mtu > 65535:
+		return exit.Usagef("--mtu %d is outside 68..65535", f.mtu)
+	case f.queues < 1 || f.queues > 4096:
+		return exit.Usagef("--queues %d is outside 1..4096", f.queues)
+	}
+	return nil
+}
+
 func (a *app) labUp(f *labFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	t := testenv.Topology{MTU: f.mtu, NoIPv6: f.mtu < 1280}
 	t.A.TX, t.A.RX, t.B.TX, t.B.RX = f.queues, f.queues, f.queues, f.queues
 	if f.routed {
@@ -70,6 +91,10 @@ func (a *app) labUp(f *labFlags) error {
 	if err != nil {
 		return labError(err)
 	}
+	if f.mtu > session.LargestMTU {
+		a.warn(fmt.Sprintf("MTU %d is above %d: a packet does not fit an AF_XDP chunk, so datagrams go through the kernel's own stack",
+			f.mtu, session.LargestMTU))
+	}
 	b4, b6 := lab.B.IPv4(), lab.B.IPv6()
 	if err := lab.Close(); err != nil {
 		return err
@@ -77,16 +102,17 @@ func (a *app) labUp(f *labFlags) error {
 	if err := a.printLabs(f); err != nil {
 		return err
 	}
+	program := host.Program(os.Args[0])
 	in := func(role, command string) string {
 		return fmt.Sprintf("  sudo ip netns exec %s-%s %s", f.name, role, command)
 	}
 	next := []string{"", "try:", in("b", "socat -u UDP4-RECV:9000 -") + "   (or any UDP receiver, in another terminal)",
-		in("a", fmt.Sprintf("wsk-xdp send %v:9000 --payload text:hello", b4))}
+		in("a", fmt.Sprintf("%s send %v:9000 --payload text:hello", program, b4))}
 	if b6.IsValid() {
-		next = append(next, in("a", fmt.Sprintf("wsk-xdp send [%v]:9000 -n 3", b6)))
+		next = append(next, in("a", fmt.Sprintf("%s send [%v]:9000 -n 3", program, b6)))
 	}
-	next = append(next, in("a", fmt.Sprintf("wsk-xdp blast %v:9000 -d 3s", b4)), in("a", fmt.Sprintf("wsk-xdp doctor wsk0 %v", b4)),
-		"  sudo wsk-xdp lab down"+nameFlag(f.name))
+	next = append(next, in("a", fmt.Sprintf("%s blast %v:9000 -d 3s", program, b4)), in("a", fmt.Sprintf("%s doctor wsk0 %v", program, b4)),
+		"  sudo "+program+" lab down"+nameFlag(f.name))
 	_, err = fmt.Fprintln(a.stdout, strings.Join(next, "\n"))
 	return err
 }
@@ -128,7 +154,7 @@ func (a *app) printLabs(f *labFlags) error {
 	}
 	doc := labDocument(f.name, labs)
 	if len(doc.Namespaces) == 0 {
-		_, err := fmt.Fprintf(a.stdout, "no laboratory %s is up: sudo wsk-xdp lab up%s\n", f.name, nameFlag(f.name))
+		_, err := fmt.Fprintf(a.stdout, "no laboratory %s is up: sudo %s lab up%s\n", f.name, host.Program(os.Args[0]), nameFlag(f.name))
 		return err
 	}
 	var t output.Table

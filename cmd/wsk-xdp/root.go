@@ -91,10 +91,26 @@ func (a *app) logger() *slog.Logger {
 func (a *app) withNetNS(f func(*netns.NS) error) error {
 	ns, err := netns.Open(a.netns)
 	if err != nil {
-		return err
+		return notAllowed(err)
 	}
 	defer ns.Close()
-	return f(ns)
+	return notAllowed(f(ns))
+}
+
+// notAllowed gives the refusal to open or enter a namespace its exit code.
+func notAllowed(err error) error {
+	if errors.Is(err, netns.ErrNotAllowed) {
+		return exit.NotPossiblef("%w", err)
+	}
+	return err
+}
+
+// ownNetNS refuses --netns where a command has network namespaces of its own.
+func (a *app) ownNetNS(what string) error {
+	if a.netns != "" {
+		return exit.Usagef("%s has network namespaces of its own: leave --netns out", what)
+	}
+	return nil
 }
 
 // note writes lines to standard error.

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -24,12 +26,17 @@ func TestUsage(t *testing.T) {
 		{"send a b", "arg"},
 		{"send 10.0.0.1", "write 10.0.0.1:9000"},
 		{"send fd00::1", "write [fd00::1]:9000"},
+		{"send fd00::1:9000", "write [fd00::1]:9000 or"},
 		{"send host:9", "no IP address"},
 		{"send 10.0.0.1:0", "port 0"},
 		{"send 0.0.0.0:9", "wildcard"},
 		{"send 10.0.0.1:99999", "no IP address"},
 		{"send 10.0.0.1:9 --ttl 256", "1..255"},
 		{"send 10.0.0.1:9 --ttl -1", "1..255"},
+		{"send 10.0.0.1:9 --ttl 0", "1..255"},
+		{"send 10.0.0.1:9 --tos -1", "0..255"},
+		{"send 10.0.0.1:9 --dscp -1", "0..63"},
+		{"send 10.0.0.1:9 --size -1", "0..65527"},
 		{"send 10.0.0.1:9 --tos 256", "0..255"},
 		{"send 10.0.0.1:9 --dscp 64", "0..63"},
 		{"send 10.0.0.1:9 --tos 4 --dscp 1", "give one"},
@@ -51,7 +58,12 @@ func TestUsage(t *testing.T) {
 		{"blast 10.0.0.1:9 -r 10Gbit", "bit rate"},
 		{"blast 10.0.0.1:9 -r fast", "no number"},
 		{"blast 10.0.0.1:9 -n -1", "no number"},
-		{"blast 10.0.0.1:9 -d -1s", "negative"},
+		{"blast 10.0.0.1:9 -d -1s", "not above 0"},
+		{"blast 10.0.0.1:9 -d 0s", "not above 0"},
+		{"blast 10.0.0.1:9 -s 0", "too small"},
+		{"blast 10.0.0.1:9 --payload-size -1", "0..65527"},
+		{"blast 10.0.0.1:9 --batch 0", "1..1024"},
+		{"blast 10.0.0.1:9 --in-flight 0", "1..65536"},
 		{"blast 10.0.0.1:9 -s 63", "too small"},
 		{"blast [fd00::1]:9 -s 65", "66"},
 		{"blast 10.0.0.1:9 -s 100 --payload-size 100", "give one"},
@@ -68,6 +80,13 @@ func TestUsage(t *testing.T) {
 		{"doctor 10.0.0.1 wsk0", "no IP address"},
 		{"lab", "up, down or status"},
 		{"lab sideways", "unknown command"},
+		{"lab up --mtu 40", "68..65535"},
+		{"lab up --queues 0", "1..4096"},
+		{"lab up --queues 5000", "1..4096"},
+		{"lab status --netns x", "of its own"},
+		{"bench latency --netns x", "of its own"},
+		{"bench receive --netns x", "of its own"},
+		{"bench footprint --netns x", "of its own"},
 		{"demo now", "unknown command"},
 		{"demo --netns x", "of its own"},
 		{"version 1", "unknown command"},
@@ -116,6 +135,32 @@ func TestHelpFitsOneScreen(t *testing.T) {
 		}
 	}
 	visit(root, nil)
+}
+
+// A file that can't be written is told before a measurement of minutes, and one that was there before stays as it is.
+func TestOutputIsTriedFirst(t *testing.T) {
+	for _, command := range []string{"bench", "bench latency", "bench receive", "bench footprint"} {
+		r := cli(t.Context(), append(strings.Fields(command), "-o", filepath.Join(t.TempDir(), "no", "such", "directory"))...)
+		r.want(t, 1, "write report", "no such file or directory")
+		if strings.Contains(r.stderr, "round") || strings.Contains(r.stderr, "lab") {
+			t.Errorf("it measured before: %v", r)
+		}
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"earlier": "a report", "new": ""} {
+		path := filepath.Join(dir, name)
+		if content != "" {
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tryOutput(path); err != nil {
+			t.Error(err)
+		}
+		if got, err := os.ReadFile(path); string(got) != content || (err == nil) != (content != "") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
 }
 
 func TestVersion(t *testing.T) {

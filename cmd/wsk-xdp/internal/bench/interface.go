@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/vishvananda/netlink"
@@ -31,7 +32,11 @@ func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 	}()
 	link, err := h.LinkByName(c.Interface)
 	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w", c.Interface, err)
+		var missing netlink.LinkNotFoundError
+		if errors.As(err, &missing) {
+			err = session.ErrNoInterface
+		}
+		return nil, fmt.Errorf("%s: %w: see ip link", c.Interface, err)
 	}
 	attrs := link.Attrs()
 	p.ifIndex, p.mtu = attrs.Index, attrs.MTU

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -145,9 +147,10 @@ func (d *demo) table() error {
 	if err := t.Write(d.Out); err != nil {
 		return err
 	}
-	next := "\nnext: wsk-xdp doctor IFACE · sudo wsk-xdp lab up"
+	program := host.Program(os.Args[0])
+	next := fmt.Sprintf("\nnext: %s doctor IFACE · sudo %[1]s lab up", program)
 	if d.Rootless {
-		next = "\nnext: sudo wsk-xdp demo (adds the AF_XDP peer) · wsk-xdp doctor IFACE"
+		next = fmt.Sprintf("\nnext: sudo %s demo (adds the AF_XDP peer) · %[1]s doctor IFACE", program)
 	}
 	_, err := fmt.Fprintln(d.Out, next)
 	return err

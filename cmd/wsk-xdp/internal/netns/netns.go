@@ -3,7 +3,9 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,6 +24,9 @@ type NS struct {
 	name string
 }
 
+// ErrNotAllowed is found by errors.Is in the error of a namespace that this process may not open or enter.
+var ErrNotAllowed = errors.New("needs CAP_SYS_ADMIN: sudo")
+
 // Open opens a namespace by its name (ip netns list) or by a path. An empty name gives nil.
 func Open(name string) (*NS, error) {
 	if name == "" {
@@ -32,7 +37,10 @@ func Open(name string) (*NS, error) {
 		path = filepath.Join(namedDir, name)
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("open network namespace %s: %w (%w)", name, err, ErrNotAllowed)
+	case err != nil:
 		return nil, fmt.Errorf("open network namespace %s: %w (see ip netns list)", name, err)
 	}
 	if fd == 0 {
@@ -84,7 +92,7 @@ func (n *NS) Do(f func() error) error {
 	defer unix.Close(back)
 	if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("enter network namespace %s: %w (needs CAP_SYS_ADMIN: sudo)", n.name, err)
+		return fmt.Errorf("enter network namespace %s: %w (%w)", n.name, err, ErrNotAllowed)
 	}
 	err = f()
 	if unix.Setns(back, unix.CLONE_NEWNET) == nil {

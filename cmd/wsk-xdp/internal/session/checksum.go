@@ -64,11 +64,11 @@ func UpdateProofs(list []Granted, info datapath.Info) {
 	}
 }
 
-// checksumWarnings tells a user who asked for somebody else's checksums in copy mode that they are not to be had.
-func (s *Session) checksumWarnings(q datapath.QueueInfo) []string {
+// checksumWarning tells a user who asked for somebody else's checksums in copy mode that they are not to be had.
+func (s *Session) checksumWarning(q datapath.QueueInfo) string {
 	if s.checksum != datapath.ChecksumPartial && s.checksum != datapath.ChecksumKernel || q.Granted.Offload != xdp.OffloadNone {
-		return nil
+		return ""
 	}
 	_, why := offloadProof(q)
-	return []string{fmt.Sprintf("%s queue %d computes checksums in software: %s", q.Interface, q.Queue, why)}
+	return "computes checksums in software: " + why
 }

@@ -197,33 +197,67 @@ func (s *Session) Warnings() []string {
 	if s.WayErr != nil {
 		return []string{fmt.Sprintf("no way to the destination: %v", s.WayErr)}
 	}
+	out := s.linkWarnings()
 	if s.Way.SlowReason != "" {
-		return []string{"SLOW PATH: " + s.Way.SlowReason + ", so datagrams go through the kernel's own stack and not through AF_XDP"}
+		return append(out, "SLOW PATH: "+s.Way.SlowReason+", so datagrams go through the kernel's own stack and not through AF_XDP")
 	}
 	if s.SlowErr != nil {
-		return []string{
-			"SLOW PATH: AF_XDP is not to be had, so datagrams go through the kernel's own stack: " + s.SlowErr.Error(),
-			"see wsk-xdp doctor " + s.Way.DeviceName() + "; --require afxdp refuses instead of falling back",
-		}
+		return append(out,
+			"SLOW PATH: AF_XDP is not to be had, so datagrams go through the kernel's own stack: "+s.SlowErr.Error(),
+			"see wsk-xdp doctor "+s.Way.DeviceName()+"; --require afxdp refuses instead of falling back")
 	}
 	info := s.Info()
-	var out []string
 	for _, d := range info.Devices {
 		if d.LinkLate {
 			out = append(out, fmt.Sprintf("the link of %s went down for zero-copy and was not back after %v: datagrams wait for it (ip link show %s)",
 				d.Interface, d.LinkWait.Round(time.Millisecond), d.Interface))
 		}
 	}
+	if n := len(info.Queues); n > 0 && n < s.queues {
+		out = append(out, fmt.Sprintf("%s has %s, not %d: see ethtool -l", s.Way.DeviceName(), units.Plural(n, "queue"), s.queues))
+	}
+	var said merged
 	for _, q := range info.Queues {
 		if q.Granted.FallbackReason != nil {
-			out = append(out, fmt.Sprintf("%s queue %d works in copy mode: zero-copy was refused with %s",
-				q.Interface, q.Queue, refusal(q.Granted.FallbackReason)))
+			said.add(q, "works in copy mode: zero-copy was refused with "+refusal(q.Granted.FallbackReason))
 		}
 		if q.Granted.TxBudget <= 32 && q.Granted.Mode == xdp.ModeCopy {
-			out = append(out, fmt.Sprintf("%s queue %d sends only %d frames per wake-up on this kernel (more from Linux 6.18 on)",
-				q.Interface, q.Queue, q.Granted.TxBudget))
+			said.add(q, fmt.Sprintf("sends only %d frames per wake-up on this kernel (more from Linux 6.18 on)", q.Granted.TxBudget))
 		}
-		out = append(out, s.checksumWarnings(q)...)
+		if why := s.checksumWarning(q); why != "" {
+			said.add(q, why)
+		}
+	}
+	return append(out, said.lines(s.Way.DeviceName())...)
+}
+
+// linkWarnings says why nothing will leave for the time being.
+func (s *Session) linkWarnings() []string {
+	if d := s.Way.Interface; d.Index != 0 && !d.Carrier {
+		return []string{fmt.Sprintf("%s has no carrier: datagrams wait until it has (ip link show %s)", d.Name, d.Name)}
+	}
+	return nil
+}
+
+// merged puts together what holds for several queues of the interface, in the order in which it was first said.
+type merged struct {
+	texts  []string
+	queues map[string][]string // by text
+}
+
+func (m *merged) add(q datapath.QueueInfo, text string) {
+	if m.queues == nil {
+		m.queues = map[string][]string{}
+	}
+	if m.queues[text] == nil {
+		m.texts = append(m.texts, text)
+	}
+	m.queues[text] = append(m.queues[text], fmt.Sprint(q.Queue))
+}
+
+func (m *merged) lines(ifname string) (out []string) {
+	for _, text := range m.texts {
+		out = append(out, fmt.Sprintf("%s queue %s %s", ifname, strings.Join(m.queues[text], ","), text))
 	}
 	return out
 }

@@ -58,6 +58,7 @@ type Session struct {
 	Locals  []netip.AddrPort
 
 	checksum     datapath.ChecksumMode
+	queues       int // asked for
 	dp           *datapath.Datapath
 	subsystem    wsk.Subsystem
 	registration wsk.Registration
@@ -70,7 +71,7 @@ type Session struct {
 // session is open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then
 // the error has exit code 3.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
-	s := &Session{checksum: o.Checksum}
+	s := &Session{checksum: o.Checksum, queues: o.Queues}
 	defer func() {
 		if err != nil {
 			s.Close(ctx)

@@ -137,6 +137,8 @@ func (w *Way) NextHop() string {
 		return "everybody on the link"
 	case w.Kind == route.Multicast:
 		return "the group on the link"
+	case w.SlowReason != "":
+		return w.Gateway.String() // the kernel looks for the neighbour
 	case !w.NeighbourNeeded:
 		return fmt.Sprintf("%v (no neighbour to ask for)", w.Gateway)
 	}

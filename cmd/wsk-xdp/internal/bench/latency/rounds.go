@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"time"
@@ -69,8 +70,8 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		all = append(all, some...)
 		if err := c.rounds(ctx, measure, some); err != nil {
 			errs = append(errs, err)
-			if ctx.Err() != nil {
-				break
+			if ctx.Err() != nil || errors.Is(err, fs.ErrPermission) {
+				break // nor is any other laboratory to be had
 			}
 		}
 	}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// A link without carrier is said before anybody waits for it.
+func TestNoCarrierIsLoud(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	if r := cli(timeout(t), "send", netns, to); strings.Contains(r.stderr, "carrier") {
+		t.Errorf("a link that is up: %v", r)
+	}
+	if err := l.B.If.SetDown(); err != nil {
+		t.Fatal(err)
+	}
+	cli(timeout(t), "send", netns, to, "--timeout", "50ms").want(t, 1, "wsk0 has no carrier", "ip link show wsk0")
+}
+
+// Fewer queues than asked for are told, flows that are too few for them too, and what holds for several queues once.
+func TestQueuesAskedFor(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	blast := func(args ...string) result {
+		t.Helper()
+		r := cli(timeout(t), append([]string{"blast", netns, to, "-n", "100", "-q"}, args...)...)
+		r.want(t, 0)
+		return r
+	}
+	blast("--queues", "5", "--flows", "5").want(t, 0, "wsk0 has 2 queues, not 5")
+	blast("--queues", "2", "--flows", "1").want(t, 0, "1 flow keeps to one queue")
+	r := blast("--queues", "2", "--flows", "2")
+	r.want(t, 0, "wsk0 queue 0,1 works in copy mode")
+	if strings.Count(r.stderr, "copy mode: zero-copy was refused") != 1 || strings.Contains(r.stderr, "not 2") || strings.Contains(r.stderr, "keeps to") {
+		t.Error(r)
+	}
+}
+
+// The next hop of a datagram that the kernel sends is not said to need no neighbour: nobody has asked.
+func TestNextHopOfTheSlowPath(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{MTU: 9000})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	r := cli(timeout(t), "send", netns, to)
+	r.want(t, 0, "SLOW PATH", "next hop "+l.B.IPv4().String())
+	if strings.Contains(r.stderr, "no neighbour to ask") {
+		t.Error(r)
+	}
+}
+
+// A namespace that a user may not enter, and a laboratory that he may not build, are told once and with the code for that.
+func TestNamespaceNotAllowed(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS)
+	outcome(t, ordinaryUser(t, "doctor", "--netns=/proc/self/ns/net"), run1).want(t, 3, "enter network namespace", "sudo")
+	outcome(t, ordinaryUser(t, "doctor", "--netns=/proc/1/ns/net"), run1).want(t, 3, "open network namespace", "sudo")
+	r := outcome(t, ordinaryUser(t, "bench", "latency", "--runs", "1"), run1)
+	r.want(t, 3, "build lab")
+	if strings.Count(r.stderr, "build lab") != 1 {
+		t.Errorf("told more than once: %v", r)
+	}
+}
+
+// A laboratory whose packets AF_XDP can't carry is built, and said to be one.
+func TestLabOfJumboFrames(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS)
+	name := "--name=" + labName() + "j"
+	t.Cleanup(func() { cli(t.Context(), "lab", "down", name) })
+	cli(timeout(t), "lab", "up", name, "--mtu", "9000").want(t, 0, "MTU 9000 is above 4010", "kernel's own stack")
+	cli(timeout(t), "lab", "down", name).want(t, 0, "removed")
+}
