@@ -191,3 +191,55 @@ func TestAutoAfterBusy(t *testing.T) {
 	}
 	k.checkNothingLeft(t)
 }
+
+// lateMemory is a kernel that gives the locked memory of a closed socket back late: the register calls of each further socket
+// fail a few times.
+type lateMemory struct {
+	*scripted
+	first, late int
+}
+
+func (k *lateMemory) register(fd int, reg unix.XDPUmemReg) error {
+	if k.first == 0 {
+		k.first = fd
+	}
+	if fd != k.first && k.late > 0 {
+		k.late--
+		return unix.ENOBUFS
+	}
+	return k.scripted.register(fd, reg)
+}
+
+// Copy mode behind a zero-copy bind that stayed busy does not wait for the queue again, but it does for the memory that its own
+// predecessor had locked.
+func TestAutoAfterBusyWaitsForMemory(t *testing.T) {
+	for name, open := range map[string]func(k kernel) (*Socket, error){
+		"auto": func(k kernel) (*Socket, error) {
+			return open(context.Background(), k, Options{Ifname: "fake0", TxChunks: 64, BindTimeout: 5 * time.Millisecond})
+		},
+		"by-the-caller": func(k kernel) (*Socket, error) {
+			o := Options{Ifname: "fake0", TxChunks: 64, Mode: ModeZeroCopy, BindTimeout: 5 * time.Millisecond}
+			_, err := open(context.Background(), k, o)
+			o.Mode, o.Fallback, o.BindTimeout = ModeCopy, err, -1
+			return open(context.Background(), k, o)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := &lateMemory{scripted: newScripted(), late: 3}
+			k.binds = func(_ int, sa *unix.SockaddrXDP) error {
+				if sa.Flags&unix.XDP_ZEROCOPY != 0 {
+					return unix.EBUSY
+				}
+				return nil
+			}
+			s, err := open(k)
+			if err != nil || s.Granted().Mode != ModeCopy || !errors.Is(s.Granted().FallbackReason, unix.EBUSY) {
+				t.Fatalf("%v", err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			k.checkNothingLeft(t)
+		})
+	}
+}

@@ -220,3 +220,22 @@ func TestMemlock(t *testing.T) {
 		s.Close()
 	}
 }
+
+// The reason why a queue can't be had is who has it, not the memory that the first try has locked a moment ago.
+func TestMemlockBehindBusyQueue(t *testing.T) {
+	l := newLab(t, 1, 1)
+	l.open(Options{Mode: ModeCopy, TxChunks: 8})
+	dropCapability(t, unix.CAP_IPC_LOCK)
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old)
+	_, err := Open(Options{Ifname: "va", TxChunks: 24, BindTimeout: 30 * time.Millisecond})
+	if !errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOBUFS) {
+		t.Errorf("a queue that is taken: %v", err)
+	}
+}

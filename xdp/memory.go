@@ -76,6 +76,9 @@ func (s *Socket) registerOffload(ctx context.Context, o Options, reg unix.XDPUme
 // behind it, as ModeAuto does, would find its own predecessor in the way.
 func (s *Socket) register(ctx context.Context, o Options, reg unix.XDPUmemReg) error {
 	limit := min(o.BindTimeout, memlockTimeout)
+	if s.granted.FallbackReason != nil {
+		limit = memlockTimeout // who has done the wait for the queue has only now closed the socket that it waited with
+	}
 	var allowed unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &allowed) == nil && reg.Len > allowed.Cur {
 		limit = -1

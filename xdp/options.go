@@ -116,8 +116,8 @@ type Options struct {
 	// every TX chunk to be in flight. Without CAP_NET_ADMIN the kernel caps it at net.core.wmem_max.
 	SndBuf uint32
 	// BindTimeout is how long a bind that gets EBUSY is repeated: the kernel releases the queue of a closed socket
-	// 10–31 ms later. It also bounds the wait for locked memory of a closed socket, half a second at most. Default
-	// 2 s; negative: never wait.
+	// 10–31 ms later. It also bounds the wait for locked memory of a closed socket, half a second at most, which is always
+	// allowed to a second try in copy mode (see Fallback). Default 2 s; negative: never wait.
 	BindTimeout time.Duration
 	// Offload is who may complete checksums in this side's place. Default OffloadNone. What is granted costs each frame
 	// TxMetadataLen bytes of its chunk, in front of it; a kernel without TX metadata grants OffloadNone.
