@@ -94,7 +94,7 @@ func (q *queue) resume() {
 	if q.state != queueDown {
 		return
 	}
-	q.state = queueUp
+	q.state, q.withdraw = queueUp, false // what was cancelled leaves with the rest
 	for i := range q.slots {
 		// Not only what is in the ring: the kernel may have consumed some meanwhile.
 		if op := q.slots[i].op; op != nil {

@@ -237,3 +237,43 @@ func TestCancelledAndSentAgain(t *testing.T) {
 	}
 	runner.Wait()
 }
+
+// TestWithdrawalOvertaken: the link is up again before the ring could be emptied for an operation that was cancelled. The next
+// time it goes down nothing is left to withdraw, and the socket stays: on many NICs a new one takes the link down for seconds.
+func TestWithdrawalOvertaken(t *testing.T) {
+	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	s := newClient(t, dp).socket("0.0.0.0:0")
+	to := warm(t, s)
+	k, q := kernels.newest(), dp.knownDevice(1).opened()[0]
+	down := func() *wsk.IRP {
+		k.SetUp(false)
+		irp := sendAll(s, to, 1)[0]
+		testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+		return irp
+	}
+	irp := down()
+	q.kickMu.Lock()
+	if !irp.Cancel() {
+		t.Fatal("can't be cancelled")
+	}
+	k.SetUp(true)
+	q.mu.Lock()
+	q.resume()
+	q.mu.Unlock()
+	q.unlockKick()
+	q.poll.wake()
+	if status := await(t, irp); status != wsk.STATUS_CANCELLED {
+		t.Errorf("cancelled: %v", status)
+	}
+	irp = down()
+	kicks := k.Counters().Kicks
+	testenv.Eventually(t, waitLimit, "the poller to have looked", func() bool {
+		return k.Counters().Kicks > kicks+2 || dp.Info().Queues[0].Rebuilds != 0
+	})
+	kernels.newest().SetUp(true)
+	dp.knownDevice(1).linkUp()
+	mustSucceed(t, "the next", await(t, irp))
+	if n := dp.Info().Queues[0].Rebuilds; n != 0 {
+		t.Errorf("%d sockets were replaced", n)
+	}
+}
