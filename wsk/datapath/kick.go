@@ -57,6 +57,7 @@ func (q *queue) unlockKick() {
 // leave hands what a turn has left to whoever looks after the queue.
 func (q *queue) leave() {
 	switch {
+	case q.out: // the poller asks for another socket in its own time
 	case !q.poll.highGear():
 		q.poll.wake()
 	case q.tails.dozing.Load():

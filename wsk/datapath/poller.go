@@ -56,7 +56,7 @@ func (q *queue) pollLoop() {
 			q.poll.ended.Store(true)
 			q.drainDone()
 			return
-		case q.again.Load():
+		case q.again.Load() && state != queueBroken: // there the note asks for nothing but drainDone
 			continue
 		case !left, state == queueUp && q.poll.highGear():
 			watch.reset()

@@ -3,12 +3,16 @@
 package datapath
 
 import (
+	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -68,4 +72,37 @@ func TestLookupWhileRebuilt(t *testing.T) {
 	}
 	stop.Store(true)
 	lookups.Wait()
+}
+
+// TestRebuildTakesItsTime: a socket that is not to be had is asked for ten times a second, however much is sent meanwhile.
+func TestRebuildTakesItsTime(t *testing.T) {
+	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
+	s := newClient(t, dp).socket("0.0.0.0:0")
+	to := warm(t, s)
+	q := dp.knownDevice(1).opened()[0]
+	var attempts atomic.Int64
+	q.kickMu.Lock()
+	reopen := q.reopen
+	q.reopen = func() (xdp.Queue, error) {
+		if attempts.Add(1) <= 3 {
+			return nil, errors.New("not now")
+		}
+		return reopen()
+	}
+	q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
+	q.unlockKick()
+	began := time.Now()
+	for irps := []*wsk.IRP(nil); ; {
+		irps = append(irps, sendAll(s, to, 10)...)
+		if attempts.Load() > 3 {
+			for _, irp := range irps {
+				mustSucceed(t, "datagram", await(t, irp))
+			}
+			break
+		}
+		runtime.Gosched()
+	}
+	if took := time.Since(began); took < 2*rebuildRetry {
+		t.Errorf("asked four times in %v", took)
+	}
 }
