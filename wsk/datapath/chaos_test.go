@@ -40,6 +40,7 @@ type chaosMode struct {
 	name    string
 	sockets []xdptest.Config
 	ordered bool // the kernel tells what it has consumed, so that a rebuild sends nothing twice
+	quiet   bool // see nag
 }
 
 var (
@@ -65,6 +66,7 @@ type chaos struct {
 	failure  string
 
 	lastID   atomic.Uint64
+	ended    atomic.Uint64 // operations
 	outcomes outcomeCount
 
 	wireMu sync.Mutex
@@ -90,10 +92,11 @@ func TestStormChaos(t *testing.T) {
 		}
 	}
 	for _, mode := range []chaosMode{
-		{"copy", []xdptest.Config{chaosCopy}, true},
-		{"lazy", []xdptest.Config{chaosLazy}, false},
-		{"zero-copy", []xdptest.Config{chaosZeroCopy, chaosOffload}, false},
-		{"mixed", []xdptest.Config{chaosCopy, chaosLazy, chaosZeroCopy, chaosOffload}, false},
+		{"copy", []xdptest.Config{chaosCopy}, true, false},
+		{"lazy", []xdptest.Config{chaosLazy}, false, false},
+		{"zero-copy", []xdptest.Config{chaosZeroCopy, chaosOffload}, false, false},
+		{"mixed", []xdptest.Config{chaosCopy, chaosLazy, chaosZeroCopy, chaosOffload}, false, false},
+		{"quiet", []xdptest.Config{chaosCopy}, true, true},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
 			goroutines := runtime.NumGoroutine()
@@ -110,7 +113,13 @@ func (rig *chaos) run(limit time.Duration) {
 	t := rig.t
 	rig.world = newWorld(rig, rig.seed)
 	var err error
-	rig.dp, err = openWith(Options{Queues: 2, StallTimeout: testenv.Patience(30 * time.Millisecond)}, func(dp *Datapath) error {
+	opts := Options{Queues: 2, StallTimeout: testenv.Patience(30 * time.Millisecond)}
+	troubles, senders := []func(*rand.Rand){rig.world.links, rig.world.troubles, rig.world.troubles}, chaosSenders
+	if rig.mode.quiet {
+		opts.Queues, opts.LowGear, senders = 1, true, 1
+		troubles = []func(*rand.Rand){rig.world.nag}
+	}
+	rig.dp, err = openWith(opts, func(dp *Datapath) error {
 		dp.routes, dp.open = rig.world, rig.world.open
 		return nil
 	})
@@ -126,10 +135,10 @@ func (rig *chaos) run(limit time.Duration) {
 
 	var work, interrupts sync.WaitGroup
 	interrupts.Go(rig.world.interrupts)
-	for i, f := range []func(*rand.Rand){rig.world.links, rig.world.troubles, rig.world.troubles} {
+	for i, f := range troubles {
 		work.Go(func() { f(rand.New(rand.NewPCG(rig.seed, uint64(10+i)))) })
 	}
-	for i := range chaosSenders {
+	for i := range senders {
 		work.Go(func() { rig.sendLoop(i, rand.New(rand.NewPCG(rig.seed, uint64(20+i)))) })
 	}
 	time.AfterFunc(limit, func() { rig.stop.Store(true) })

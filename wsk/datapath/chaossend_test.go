@@ -41,6 +41,7 @@ func (c *chaosIRP) complete(irp *wsk.IRP, _ any) wsk.NTSTATUS {
 		return wsk.STATUS_MORE_PROCESSING_REQUIRED
 	}
 	c.began.Store(0)
+	c.rig.ended.Add(1)
 	c.rig.judge(c, irp.IoStatus)
 	if irp.IoStatus.Status == wsk.STATUS_FILE_FORCED_CLOSED {
 		c.dead.Store(true)
@@ -51,7 +52,10 @@ func (c *chaosIRP) complete(irp *wsk.IRP, _ any) wsk.NTSTATUS {
 
 // sendLoop sends through a socket of its own, which it closes and opens again now and then.
 func (rig *chaos) sendLoop(number int, r *rand.Rand) {
-	const window = 24
+	window := 24
+	if rig.mode.quiet {
+		window = 1
+	}
 	free := make(chan *chaosIRP, window)
 	var dead atomic.Bool
 	irps := make([]*chaosIRP, window)
@@ -64,6 +68,9 @@ func (rig *chaos) sendLoop(number int, r *rand.Rand) {
 	rig.mu.Unlock()
 	var cancelling sync.WaitGroup
 	cancelling.Go(func() {
+		if rig.mode.quiet {
+			return
+		}
 		r := rand.New(rand.NewPCG(rig.seed, uint64(100+number)))
 		for !rig.stop.Load() {
 			rig.pause(r, time.Millisecond)

@@ -198,10 +198,14 @@ func (w *world) links(r *rand.Rand) {
 		case 3, 4, 5:
 			w.setUp(false)
 			w.rig.pause(r, 20*time.Millisecond)
+			w.setCarrier(r.IntN(2) == 0)
 			w.setUp(true)
 			if told {
 				w.tell(route.Event{Kind: route.LinkUp})
+			} else {
+				w.rig.pause(r, 40*time.Millisecond) // until it is found out
 			}
+			w.setCarrier(true)
 		case 6, 7, 8, 9: // late news
 			w.tell(route.Event{Kind: route.Carrier})
 			w.rig.pause(r, time.Millisecond)
