@@ -21,7 +21,11 @@ func (w *world) nag(r *rand.Rand) {
 		(*queue).linkUp,
 		func(q *queue) { q.poll.wake() },
 		func(q *queue) { q.abort(stranger) },
-		func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) },
+	}
+	if w.rig.dp.opts.LowGear {
+		visits = append(visits, func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) })
+	} else {
+		visits = append(visits, w.shiftUp, w.shiftUp, w.shiftUp)
 	}
 	for !w.rig.stop.Load() {
 		visit, many := visits[r.IntN(len(visits))], 1+r.IntN(100)
@@ -32,6 +36,15 @@ func (w *world) nag(r *rand.Rand) {
 		}
 		w.rig.awaitProgress()
 	}
+}
+
+// shiftUp puts a queue into the high gear, as load does.
+func (w *world) shiftUp(q *queue) {
+	q.kickMu.Lock()
+	if !q.out {
+		w.rig.dp.tails.add(q)
+	}
+	q.unlockKick()
 }
 
 // awaitProgress waits for the end of an operation.

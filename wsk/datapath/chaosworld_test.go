@@ -296,11 +296,7 @@ func (w *world) trouble(r *rand.Rand) {
 		q.unlockKick()
 		q.runDone()
 	case 2, 3:
-		q.kickMu.Lock()
-		if !q.out {
-			w.rig.dp.tails.add(q)
-		}
-		q.unlockKick()
+		w.shiftUp(q)
 	case 4:
 		if grant, _, _ := q.prover.ask(proofKey{}, false); grant != 0 {
 			q.prover.conclude(proofKey{}, grant, nil, false)
