@@ -343,6 +343,7 @@ func (dp *Datapath) janitor() {
 			}
 			dp.eachQueue((*queue).nudgeRX)
 			dp.eachDevice((*device).guardSupply)
+			dp.guardIntakes(now)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -22,9 +23,8 @@ type intake struct {
 	name     string
 	queues   int // receive queues with an AF_XDP socket
 	maxFrame int
-	// prog and attached are set before the intake is adopted and the device's queues can be opened.
-	prog     redirector
-	attached *bpf.Attachment // nil in tests without a kernel
+	// prog is set before the intake is adopted and the device's queues can be opened.
+	prog redirector
 
 	refreshing sync.Mutex // held while arrivals and what the program knows of addresses are made anew
 	arrivals   atomic.Pointer[arrivals]
@@ -34,10 +34,14 @@ type intake struct {
 
 	closing sync.Once
 	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes first then.
-	lifeMu  sync.Mutex
-	closed  bool
-	spreads []spread
-	hasher  flowHasher
+	lifeMu   sync.Mutex
+	closed   bool
+	spreads  []spread
+	hasher   flowHasher
+	attached *bpf.Attachment // nil in tests without a kernel
+
+	guarding atomic.Bool // the program is being put back
+	retryAt  time.Time   // the janitor's
 }
 
 // redirector is what an intake needs of bpf.Program.
@@ -209,8 +213,8 @@ func (in *intake) close() {
 
 func (in *intake) info() ProgramInfo {
 	out := ProgramInfo{Interface: in.name, MaxFrame: in.maxFrame}
-	if in.attached != nil {
-		out.Mode, out.Fallback = in.attached.Mode(), in.attached.Fallback()
+	if a := in.attachment(); a != nil {
+		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}
 	in.dp.portsMu.Lock()
 	out.Ports = len(in.refs)

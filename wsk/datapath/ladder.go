@@ -109,11 +109,15 @@ func heldNatively(err error) bool {
 // genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
 // drivers grant the bind all the same, and then serve nothing.
 func (d *device) genericProgram() error {
-	if d.intake == nil || d.intake.attached == nil || d.intake.attached.Mode() == bpf.Native {
+	if d.intake == nil {
+		return nil
+	}
+	a := d.intake.attachment()
+	if a == nil || a.Mode() == bpf.Native {
 		return nil
 	}
 	why := errGenericWanted
-	if fallback := d.intake.attached.Fallback(); fallback != nil {
+	if fallback := a.Fallback(); fallback != nil {
 		why = fallback
 	}
 	return fmt.Errorf("zero-copy on %s: %w: the XDP program runs in generic mode: %w", d.name, xdp.ErrNotSupported, why)
