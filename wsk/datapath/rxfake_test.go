@@ -15,10 +15,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
-// fakeProgram remembers its ports.
+// fakeProgram remembers what it was told.
 type fakeProgram struct {
-	mu    sync.Mutex
-	ports map[bpf.Key]bpf.Flags
+	mu                sync.Mutex
+	ports             map[bpf.Key]bpf.Flags
+	local, broadcasts []netip.Addr
+	vlans             []uint16
+	cleared           func(queue int) // if set, hears of ClearSocket
 }
 
 func (f *fakeProgram) AddPort(k bpf.Key, flags bpf.Flags) error {
@@ -34,13 +37,19 @@ func (f *fakeProgram) RemovePort(k bpf.Key) error {
 	delete(f.ports, k)
 	return nil
 }
-func (f *fakeProgram) SetSocket(int, int) error                 { return nil }
-func (f *fakeProgram) ClearSocket(int) error                    { return nil }
-func (f *fakeProgram) SetLocalAddresses([]netip.Addr) error     { return nil }
-func (f *fakeProgram) SetBroadcastAddresses([]netip.Addr) error { return nil }
-func (f *fakeProgram) SetVLANs([]uint16) error                  { return nil }
-func (f *fakeProgram) Counters() (c bpf.Counters, err error)    { return c, nil }
-func (f *fakeProgram) Close() error                             { return nil }
+
+func (f *fakeProgram) ClearSocket(queue int) error {
+	if f.cleared != nil {
+		f.cleared(queue)
+	}
+	return nil
+}
+func (f *fakeProgram) SetSocket(int, int) error                   { return nil }
+func (f *fakeProgram) SetLocalAddresses(a []netip.Addr) error     { f.local = a; return nil }
+func (f *fakeProgram) SetBroadcastAddresses(a []netip.Addr) error { f.broadcasts = a; return nil }
+func (f *fakeProgram) SetVLANs(ids []uint16) error                { f.vlans = ids; return nil }
+func (f *fakeProgram) Counters() (c bpf.Counters, err error)      { return c, nil }
+func (f *fakeProgram) Close() error                               { return nil }
 
 // fakeRX is a socket whose RX ring the test writes, and whose fill ring it reads.
 type fakeRX struct {
