@@ -91,6 +91,7 @@ func TestFillWakesDriver(t *testing.T) {
 	p := bind(t, dp, "0.0.0.0:0")
 	h := new(hoard)
 	p.setHook(h.take)
+	dp.cancel() // the janitor would make good what others forget
 	asleep(t, dp)
 	woken := func(what string, do func()) {
 		t.Helper()
