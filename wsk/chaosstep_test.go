@@ -43,6 +43,12 @@ func (c *chaosClient) step(inRoutine bool) {
 	case 11:
 		s.ControlSocket(wsk.WskSetOption, wsk.IP_TTL, ip, le32(9), nil, nil, nil)
 		x.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.GetLocalAddress(make([]byte, 16), irp) }
+	case 18, 19:
+		s.ControlSocket(wsk.WskIoctl, wsk.SIO_WSK_SET_SENDTO_ADDRESS, 0, to, nil, nil, wsk.AllocateIRP())
+		for range 8 {
+			s.ControlSocket(wsk.WskGetOption, wsk.IP_MTU, ip, nil, make([]byte, 4), nil, nil)
+		}
+		return
 	case 12:
 		x.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.Bind(addr("0.0.0.0:0"), 0, irp) }
 	case 13:
