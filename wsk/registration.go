@@ -57,22 +57,17 @@ func Register(npi *ClientNPI, registration *Registration) NTSTATUS {
 // register several times, each with a block of its own.
 //
 // Returns STATUS_SUCCESS, STATUS_INVALID_PARAMETER (nil, or Reserved not 0) or STATUS_ALREADY_REGISTERED (the
-// block is in use). Whether the version exists is found out by the capture.
+// block is in use, which it is until Deregister returns). Whether the version exists is found out by the capture.
 func (ss *Subsystem) Register(npi *ClientNPI, registration *Registration) NTSTATUS {
 	if npi == nil || npi.Dispatch == nil || npi.Dispatch.Reserved != 0 || registration == nil {
 		return STATUS_INVALID_PARAMETER
 	}
 	c := &Client{subsystem: ss, npi: npi, gone: make(chan struct{})}
 	c.changed.L = &c.mu
-	for {
-		old := registration.client.Load()
-		if old != nil && !old.isLeaving() {
-			return STATUS_ALREADY_REGISTERED
-		}
-		if registration.client.CompareAndSwap(old, c) {
-			return STATUS_SUCCESS
-		}
+	if !registration.client.CompareAndSwap(nil, c) {
+		return STATUS_ALREADY_REGISTERED
 	}
+	return STATUS_SUCCESS
 }
 
 // Deregister is WskDeregister. It waits until every captured NPI is released, every provider call has returned and its
@@ -91,6 +86,7 @@ func Deregister(registration *Registration) {
 	for c.captures+c.calls+c.sockets > 0 {
 		c.changed.Wait()
 	}
+	registration.client.Store(nil) // not before: releases look for the client here
 }
 
 // CaptureProviderNPI is WskCaptureProviderNPI: it fills in npi for calls to the provider and holds the registration

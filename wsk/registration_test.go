@@ -255,6 +255,25 @@ func TestDeregisterWakesCaptures(t *testing.T) {
 	})
 }
 
+// A block is in use until Deregister returns. What was captured with it is given back to the client that it was captured for.
+func TestRegisterDuringDeregister(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		done := make(chan struct{})
+		go func() {
+			wsk.Deregister(&h.reg)
+			close(done)
+		}()
+		synctest.Wait() // for the release
+		ss := new(wsk.Subsystem)
+		want(t, "Register during Deregister", ss.Register(clientNPI(1, 0), &h.reg), wsk.STATUS_ALREADY_REGISTERED)
+		wsk.ReleaseProviderNPI(&h.reg)
+		<-done
+		want(t, "Register", ss.Register(clientNPI(1, 0), &h.reg), wsk.STATUS_SUCCESS)
+		wsk.Deregister(&h.reg)
+	})
+}
+
 // wsk.md §10 item 9.
 func TestSocketSurvivesRelease(t *testing.T) {
 	h := newHost(t)
