@@ -54,7 +54,7 @@ func (npi *ProviderNPI) GetAddressInfo(nodeName, serviceName string, nameSpace u
 	}
 	cancelled := irp.begin()
 	if !npi.beginCall() {
-		return npi.answer(irp, STATUS_INVALID_HANDLE, STATUS_INVALID_HANDLE)
+		return npi.refuse(irp)
 	}
 	q := addressQuery{node: nodeName, service: serviceName}
 	if hints != nil {

@@ -29,11 +29,16 @@ func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, 
 	irp *IRP,
 ) NTSTATUS {
 	cancelled := irp != nil && irp.begin()
-	var written int
-	status := STATUS_INVALID_HANDLE
-	if npi.beginCall() {
-		written, status = npi.controlClient(controlCode, input, output, outputSizeReturned != nil, cancelled, irp)
+	if !npi.beginCall() {
+		if irp != nil {
+			return npi.refuse(irp)
+		}
+		if outputSizeReturned != nil {
+			*outputSizeReturned = 0
+		}
+		return STATUS_INVALID_HANDLE
 	}
+	written, status := npi.controlClient(controlCode, input, output, outputSizeReturned != nil, cancelled, irp)
 	if status == STATUS_PENDING {
 		return STATUS_PENDING
 	}
@@ -43,9 +48,7 @@ func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, 
 	if outputSizeReturned != nil {
 		*outputSizeReturned = uintptr(written)
 	}
-	if status != STATUS_INVALID_HANDLE {
-		npi.Client.endCall()
-	}
+	npi.Client.endCall()
 	return status
 }
 

@@ -41,7 +41,7 @@ func (npi *ProviderNPI) GetNameInfo(sockAddr SOCKADDR, nodeName, serviceName *st
 	}
 	cancelled := irp.begin()
 	if !npi.beginCall() {
-		return npi.answer(irp, STATUS_INVALID_HANDLE, STATUS_INVALID_HANDLE)
+		return npi.refuse(irp)
 	}
 	ap, ok := sockAddr.AddrPort()
 	status := STATUS_SUCCESS

@@ -47,7 +47,7 @@ func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32
 	}
 	cancelled := irp.begin()
 	if !npi.beginCall() {
-		return npi.answer(irp, STATUS_INVALID_HANDLE, STATUS_INVALID_HANDLE)
+		return npi.refuse(irp)
 	}
 	status := STATUS_CANCELLED
 	if !cancelled {
@@ -77,12 +77,21 @@ func (npi *ProviderNPI) beginCall() bool {
 	return npi.Client != nil && npi.Dispatch != nil && npi.Dispatch.provider != nil && npi.Client.beginCall()
 }
 
-// answer completes the IRP of a provider call, ends the call unless the handle was refused, and gives what the
-// call returns: returned, or STATUS_PENDING.
+// answer completes the IRP of a provider call, ends the call, which beginCall has counted, and gives what the call
+// returns: returned, or STATUS_PENDING.
 func (npi *ProviderNPI) answer(irp *IRP, status, returned NTSTATUS) NTSTATUS {
+	return npi.end(irp, status, returned, true)
+}
+
+// refuse is answer for a call that beginCall has refused.
+func (npi *ProviderNPI) refuse(irp *IRP) NTSTATUS {
+	return npi.end(irp, STATUS_INVALID_HANDLE, STATUS_INVALID_HANDLE, false)
+}
+
+func (npi *ProviderNPI) end(irp *IRP, status, returned NTSTATUS, counted bool) NTSTATUS {
 	end := func() {
 		irp.complete(status, 0)
-		if status != STATUS_INVALID_HANDLE {
+		if counted {
 			npi.Client.endCall()
 		}
 	}

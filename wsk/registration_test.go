@@ -274,6 +274,27 @@ func TestRegisterDuringDeregister(t *testing.T) {
 	})
 }
 
+// brokenTransport fails with a status that the provider uses itself.
+type brokenTransport struct{ *wsktest.Transport }
+
+func (brokenTransport) OpenEndpoint(uint16, wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
+	return nil, wsk.STATUS_INVALID_HANDLE
+}
+
+// Whatever a transport fails with, the call of WskSocket is over, and Deregister does not wait for it.
+func TestSocketFailsAsTransportSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ss, h := new(wsk.Subsystem), &host{t: t}
+		want(t, "Attach", ss.Attach(brokenTransport{wsktest.New()}, wsk.ProviderOptions{}), wsk.STATUS_SUCCESS)
+		want(t, "Register", ss.Register(clientNPI(1, 0), &h.reg), wsk.STATUS_SUCCESS)
+		want(t, "Capture", wsk.CaptureProviderNPI(&h.reg, wsk.WSK_NO_WAIT, &h.npi), wsk.STATUS_SUCCESS)
+		_, status := h.trySocket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET)
+		want(t, "Socket", status, wsk.STATUS_INVALID_HANDLE)
+		wsk.ReleaseProviderNPI(&h.reg)
+		wsk.Deregister(&h.reg)
+	})
+}
+
 // wsk.md §10 item 9.
 func TestSocketSurvivesRelease(t *testing.T) {
 	h := newHost(t)

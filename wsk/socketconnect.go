@@ -18,10 +18,11 @@ func (npi *ProviderNPI) SocketConnect(socketType uint16, protocol uint32, localA
 		return STATUS_INVALID_PARAMETER
 	}
 	cancelled := irp.begin()
-	status := STATUS_NOT_SUPPORTED
 	if !npi.beginCall() {
-		status = STATUS_INVALID_HANDLE
-	} else if cancelled {
+		return npi.refuse(irp)
+	}
+	status := STATUS_NOT_SUPPORTED
+	if cancelled {
 		status = STATUS_CANCELLED
 	}
 	return npi.answer(irp, status, status)
