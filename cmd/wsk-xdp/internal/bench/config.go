@@ -3,13 +3,13 @@
 package bench
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 )
@@ -86,72 +86,64 @@ const (
 
 // Check reports everything that is wrong with a configuration.
 func (c *Config) Check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var p check.Problems
 	seen := map[string]bool{}
 	for _, name := range c.Engines {
 		if engineIndex(name) < 0 {
-			bad("engine %q is none of %s", name, strings.Join(Names(), ", "))
+			p.Addf("engine %q is none of %s", name, strings.Join(Names(), ", "))
 		}
 		if seen[name] {
-			bad("engine %s is given twice", name)
+			p.Addf("engine %s is given twice", name)
 		}
 		seen[name] = true
 	}
 	for _, e := range c.Externals {
 		if seen[e.Name] {
-			bad("external %s is given twice", e.Name)
+			p.Addf("external %s is given twice", e.Name)
 		}
 		seen[e.Name] = true
 	}
 	if len(seen) == 0 {
-		bad("no engine to run")
+		p.Addf("no engine to run")
 	}
 	if len(c.Sizes) == 0 {
-		bad("no frame size")
+		p.Addf("no frame size")
 	}
 	for i, size := range c.Sizes {
 		if slices.Contains(c.Sizes[:i], size) {
-			bad("size %d is given twice", size)
+			p.Addf("size %d is given twice", size)
 		}
 		if _, err := blast.PayloadOfFrame(true, size); err != nil {
-			bad("size %d: %w", size, err)
+			p.Addf("size %d: %w", size, err)
 		} else if size > maxSize {
-			bad("size %d is above %d", size, maxSize)
+			p.Addf("size %d is above %d", size, maxSize)
 		}
 	}
 	if c.Queues < 1 || c.Queues > 64 {
-		bad("%d queues is outside 1..64", c.Queues)
+		p.Addf("%d queues is outside 1..64", c.Queues)
 	}
 	if c.Destinations < 1 || c.Destinations > maxDestinations {
-		bad("%d destinations is outside 1..%d", c.Destinations, maxDestinations)
+		p.Addf("%d destinations is outside 1..%d", c.Destinations, maxDestinations)
 	}
-	if c.Runs < 1 || c.Runs > 1000 {
-		bad("%d runs is outside 1..1000", c.Runs)
-	}
-	if c.Duration < 10*time.Millisecond || c.Duration > time.Hour {
-		bad("duration %v is outside 10ms..1h", c.Duration)
-	}
-	if c.Warmup < 0 || c.Warmup > time.Minute {
-		bad("warm-up %v is outside 0..1m", c.Warmup)
-	}
+	p.Runs(c.Runs)
+	p.Times(c.Duration, c.Warmup)
 	for _, cpu := range c.Pin {
 		if cpu < 0 || cpu > 1023 {
-			bad("CPU %d is outside 0..1023", cpu)
+			p.Addf("CPU %d is outside 0..1023", cpu)
 		}
 	}
 	if (c.Interface == "") != (len(c.To) == 0) {
-		bad("an interface needs destinations, and destinations an interface")
+		p.Addf("an interface needs destinations, and destinations an interface")
 	}
 	if c.Interface != "" && c.Destinations != 1 {
-		bad("the number of destinations on an interface is that of those given")
+		p.Addf("the number of destinations on an interface is that of those given")
 	}
 	for _, ap := range c.To {
 		if !ap.Addr().Is4() || ap.Port() == 0 || ap.Addr().IsUnspecified() || ap.Addr().IsMulticast() {
-			bad("destination %v is no IPv4 unicast address with a port", ap)
+			p.Addf("destination %v is no IPv4 unicast address with a port", ap)
 		}
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 func (c *Config) warn(format string, args ...any) {

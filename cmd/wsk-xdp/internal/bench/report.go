@@ -71,7 +71,7 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 	for _, one := range all {
 		base := one.find(Base)
 		for _, who := range one.contestants {
-			pps := who.values(rate)
+			pps := who.runs.Values(rate)
 			if len(pps) == 0 {
 				continue
 			}
@@ -79,19 +79,16 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 			res := Result{
 				Engine: who.name, FrameBytes: one.size, Queues: c.Queues, Runs: len(pps),
 				PPSMedian: uint64(s.Median + 0.5), PPSMin: uint64(s.Min + 0.5), PPSMax: uint64(s.Max + 0.5),
-				CPUNsPerPacket:  stats.Round(stats.Median(who.values(func(m *measured) float64 { return m.cpuNs })), 1),
-				UserNsPerPacket: stats.Round(stats.Median(who.values(func(m *measured) float64 { return m.userNs })), 1),
-				RSSBytes:        uint64(stats.Median(who.values(func(m *measured) float64 { return float64(m.rss) }))),
+				CPUNsPerPacket:  stats.Round(stats.Median(who.runs.Values(func(m *measured) float64 { return m.cpuNs })), 1),
+				UserNsPerPacket: stats.Round(stats.Median(who.runs.Values(func(m *measured) float64 { return m.userNs })), 1),
+				RSSBytes:        uint64(stats.Median(who.runs.Values(func(m *measured) float64 { return float64(m.rss) }))),
 			}
-			if n := stats.Median(who.values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
+			if n := stats.Median(who.runs.Values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
 				n = stats.Round(n, 5)
 				res.SyscallsPerPacket = &n
 			}
 			if base != nil {
-				if ratios := pairRatios(who, base, rate); len(ratios) > 0 {
-					ratio := stats.Round(stats.Median(ratios), 3)
-					res.Ratio = &ratio
-				}
+				res.Ratio = who.runs.Ratio(base.runs, rate)
 			}
 			r.Results = append(r.Results, res)
 			if last := who.lastGranted(); last != nil {

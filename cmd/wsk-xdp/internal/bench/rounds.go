@@ -26,7 +26,7 @@ type Progress struct {
 type contestant struct {
 	name    string
 	command string // of another program
-	runs    []*measured
+	runs    stats.Runs[measured]
 	err     error // the first failure
 }
 

@@ -25,18 +25,18 @@ func withRates(name string, rates ...float64) *contestant {
 // The machine halves its speed in the second round: medians of rates would say 1.5, the rounds say 2 throughout.
 func TestRatiosArePairs(t *testing.T) {
 	a, b := withRates("a", 200, 100, 200), withRates("b", 100, 50, 100)
-	if got := pairRatios(a, b, rate); !slices.Equal(got, []float64{2, 2, 2}) {
+	if got := a.runs.Ratios(b.runs, rate); !slices.Equal(got, []float64{2, 2, 2}) {
 		t.Errorf("ratios %v", got)
 	}
 	c := withRates("c", 0, 50, 100)
-	if got := pairRatios(a, c, rate); !slices.Equal(got, []float64{2, 2}) {
+	if got := a.runs.Ratios(c.runs, rate); !slices.Equal(got, []float64{2, 2}) {
 		t.Errorf("ratios with a failed run: %v", got)
 	}
 	// A round that did not take place for one of them.
-	if got := pairRatios(a, withRates("d", 50), rate); !slices.Equal(got, []float64{4}) {
+	if got := a.runs.Ratios(withRates("d", 50).runs, rate); !slices.Equal(got, []float64{4}) {
 		t.Errorf("ratios with missing runs: %v", got)
 	}
-	if got := pairRatios(a, b, thrift); !slices.Equal(got, []float64{2, 2, 2}) {
+	if got := a.runs.Ratios(b.runs, thrift); !slices.Equal(got, []float64{2, 2, 2}) {
 		t.Errorf("ratios of packets per CPU time: %v", got)
 	}
 	s := stats.SpreadOf([]float64{3, 1, 2})

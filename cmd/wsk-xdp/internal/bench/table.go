@@ -29,9 +29,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "linux %s · %d CPUs · %s · load %.2f before, %.2f after\n"+
-		"CPU is that of the sending process, cores how much of it there was per time; on veth it includes the receiver's work\n",
-		r.Host.Kernel, r.Host.CPUs, r.Host.Go, r.Host.LoadBefore, r.Host.LoadAfter)
+	_, err := fmt.Fprintf(w, "%s\n"+
+		"CPU is that of the sending process, cores how much of it there was per time; on veth it includes the receiver's work\n", r.Host.Line())
 	return err
 }
 
@@ -42,16 +41,13 @@ func (r *Report) figures(one *comparison) *output.Table {
 		if res.FrameBytes != one.size {
 			continue
 		}
-		ratio, syscalls := "-", "-"
-		if res.Ratio != nil {
-			ratio = fmt.Sprintf("%.2f", *res.Ratio)
-		}
+		syscalls := "-"
 		if res.SyscallsPerPacket != nil {
 			syscalls = fmt.Sprintf("%.4f", *res.SyscallsPerPacket)
 		}
 		kpps := func(v uint64) string { return fmt.Sprintf("%.0f", float64(v)/1e3) }
-		cores := stats.Median(one.find(res.Engine).values(func(m *measured) float64 { return m.cores }))
-		t.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), ratio, fmt.Sprintf("%.0f", res.CPUNsPerPacket),
+		cores := stats.Median(one.find(res.Engine).runs.Values(func(m *measured) float64 { return m.cores }))
+		t.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), units.OrDash(res.Ratio), fmt.Sprintf("%.0f", res.CPUNsPerPacket),
 			fmt.Sprintf("%.0f", res.UserNsPerPacket), fmt.Sprintf("%.2f", cores), syscalls, units.Bytes(res.RSSBytes), fmt.Sprint(res.Runs))
 	}
 	return &t
@@ -83,7 +79,7 @@ func ratioTable(one *comparison) *output.Table {
 }
 
 func ratioCell(a, b *contestant, figure func(*measured) float64) string {
-	ratios := pairRatios(a, b, figure)
+	ratios := a.runs.Ratios(b.runs, figure)
 	if a == b || len(ratios) == 0 {
 		return "-"
 	}

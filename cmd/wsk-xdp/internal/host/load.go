@@ -3,9 +3,12 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 // Load is the machine in reports of measurements, and how busy it was: the load average of one minute before and after.
@@ -19,6 +22,11 @@ type Load struct {
 // Measured describes the machine after a measurement, before which its load average was so much.
 func Measured(before float64) Load {
 	return Load{Info: Describe(), CPUModel: CPUModel(), LoadBefore: before, LoadAfter: LoadAverage()}
+}
+
+// Line is the machine in the last line of a report.
+func (l *Load) Line() string {
+	return fmt.Sprintf("linux %s · %s · %s · load %.2f before, %.2f after", l.Kernel, units.Plural(l.CPUs, "CPU"), l.Go, l.LoadBefore, l.LoadAfter)
 }
 
 // LoadAverage is that of the last minute, 0 if it can't be read.

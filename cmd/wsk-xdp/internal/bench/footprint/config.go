@@ -3,10 +3,10 @@
 package footprint
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 )
 
 // Config says what to measure.
@@ -37,27 +37,25 @@ func DefaultQueues() []int { return []int{1, 64} }
 
 // Check reports everything that is wrong with a configuration.
 func (c *Config) Check() error {
-	errs := checkKinds(c.Kinds)
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var p check.Problems
+	p.Names("kind", c.Kinds, Kinds())
 	for i, n := range c.Queues {
 		if n < 1 || n > 64 {
-			bad("%d queues is outside 1..64", n)
+			p.Addf("%d queues is outside 1..64", n)
 		}
 		if slices.Contains(c.Queues[:i], n) {
-			bad("%d queues are given twice", n)
+			p.Addf("%d queues are given twice", n)
 		}
 	}
 	if len(c.Queues) == 0 {
-		bad("no number of queues")
+		p.Addf("no number of queues")
 	}
-	if c.Runs < 1 || c.Runs > 1000 {
-		bad("%d runs is outside 1..1000", c.Runs)
-	}
+	p.Runs(c.Runs)
 	if c.Settle < 0 || c.Settle > time.Minute {
-		bad("a rest of %v before is outside 0..1m", c.Settle)
+		p.Addf("a rest of %v before is outside 0..1m", c.Settle)
 	}
 	if c.Idle < 0 || c.Idle > time.Hour {
-		bad("idle time of %v is outside 0..1h", c.Idle)
+		p.Addf("idle time of %v is outside 0..1h", c.Idle)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }

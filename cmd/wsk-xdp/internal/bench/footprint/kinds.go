@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -143,20 +142,4 @@ func send(socket *wsk.Socket, to netip.AddrPort) error {
 		return fmt.Errorf("first send: %w", err)
 	}
 	return nil
-}
-
-// checkKinds finds what is wrong with a list of kinds.
-func checkKinds(kinds []string) (errs []error) {
-	for i, kind := range kinds {
-		if !slices.Contains(Kinds(), kind) {
-			errs = append(errs, fmt.Errorf("kind %q is none of %s", kind, strings.Join(Kinds(), ", ")))
-		}
-		if slices.Contains(kinds[:i], kind) {
-			errs = append(errs, fmt.Errorf("kind %s is given twice", kind))
-		}
-	}
-	if len(kinds) == 0 {
-		errs = append(errs, errors.New("no kind"))
-	}
-	return errs
 }

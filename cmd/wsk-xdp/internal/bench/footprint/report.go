@@ -78,14 +78,6 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 	return r
 }
 
-// orNil is the result of a measurement: no report when nothing was measured.
-func (r *Report) orNil(err error) (*Report, error) {
-	if err != nil && len(r.Footprint) == 0 {
-		return nil, err
-	}
-	return r, err
-}
-
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	var t output.Table
@@ -101,9 +93,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if err := t.Write(w); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "linux %s · %s · %s · load %.2f before, %.2f after · idle CPU over %v, in shares of one CPU, %v after the first datagram\n",
-		r.Host.Kernel, units.Plural(r.Host.CPUs, "CPU"), r.Host.Go, r.Host.LoadBefore, r.Host.LoadAfter, time.Duration(r.IdleNs),
-		time.Duration(r.SettleNs))
+	_, err := fmt.Fprintf(w, "%s · idle CPU over %v, in shares of one CPU, %v after the first datagram\n",
+		r.Host.Line(), time.Duration(r.IdleNs), time.Duration(r.SettleNs))
 	return err
 }
 

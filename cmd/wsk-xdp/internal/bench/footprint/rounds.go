@@ -86,7 +86,8 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			err = errors.Join(err, fmt.Errorf("%s with %d queues: %w", who.kind, who.queues, who.err))
 		}
 	}
-	return newReport(&c, all, load).orNil(err)
+	r := newReport(&c, all, load)
+	return stats.OrNil(r, len(r.Footprint), err)
 }
 
 // newLab is a veth pair with so many queues whose far end drops in XDP.

@@ -3,12 +3,11 @@
 package latency
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 )
 
@@ -102,28 +101,18 @@ var engines = []engine{
 const Reference = "udp"
 
 // Engines are the names of the engines there are.
-func Engines() []string {
-	out := make([]string, len(engines))
-	for i, e := range engines {
-		out[i] = e.name
-	}
-	return out
-}
+func Engines() []string { return check.Names(engines) }
 
 // Summary describes an engine in a few words.
-func Summary(name string) string {
-	if e := find(name); e != nil {
-		return e.summary
-	}
-	return ""
-}
+func Summary(name string) string { return check.Summary(engines, name) }
 
-func find(name string) *engine {
-	if i := slices.IndexFunc(engines, func(e engine) bool { return e.name == name }); i >= 0 {
-		return &engines[i]
-	}
-	return nil
-}
+// Name is what the engine is called by.
+func (e engine) Name() string { return e.name }
+
+// Summary describes it in a few words.
+func (e engine) Summary() string { return e.summary }
+
+func find(name string) *engine { return check.Find(engines, name) }
 
 // measures reports whether the engine can be measured so.
 func (e *engine) measures(what string) bool {
@@ -132,46 +121,22 @@ func (e *engine) measures(what string) bool {
 
 // Check reports everything that is wrong with a configuration.
 func (c *Config) Check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, names := range []struct {
-		kind         string
-		given, known []string
-	}{{"engine", c.Engines, Engines()}, {"measure", c.Measures, Measures()}} {
-		for i, name := range names.given {
-			if !slices.Contains(names.known, name) {
-				bad("%s %q is none of %s", names.kind, name, strings.Join(names.known, ", "))
-			}
-			if slices.Contains(names.given[:i], name) {
-				bad("%s %s is given twice", names.kind, name)
-			}
-		}
-		if len(names.given) == 0 {
-			bad("no %s", names.kind)
-		}
-	}
+	var p check.Problems
+	p.Names("engine", c.Engines, Engines())
+	p.Names("measure", c.Measures, Measures())
 	if n, err := blast.PayloadOfFrame(true, c.Size); err != nil {
-		bad("size %d: %w", c.Size, err)
+		p.Addf("size %d: %w", c.Size, err)
 	} else if n < stampLen || c.Size > 1518 {
-		bad("size %d is outside %d..1518", c.Size, 64)
+		p.Addf("size %d is outside %d..1518", c.Size, 64)
 	}
 	if !slices.Contains(Placements(), c.CPUs) {
-		bad("placement %q is none of %s", c.CPUs, strings.Join(Placements(), ", "))
+		p.Addf("placement %q is none of %s", c.CPUs, strings.Join(Placements(), ", "))
 	}
-	if c.Runs < 1 || c.Runs > 1000 {
-		bad("%d runs is outside 1..1000", c.Runs)
-	}
-	if c.Duration < 10*time.Millisecond || c.Duration > time.Hour {
-		bad("duration %v is outside 10ms..1h", c.Duration)
-	}
-	if c.Warmup < 0 || c.Warmup > time.Minute {
-		bad("warm-up %v is outside 0..1m", c.Warmup)
-	}
+	p.Runs(c.Runs)
+	p.Times(c.Duration, c.Warmup)
 	if c.Interval < 0 || c.Interval > time.Minute {
-		bad("interval %v is outside 0..1m", c.Interval)
+		p.Addf("interval %v is outside 0..1m", c.Interval)
 	}
-	if c.BusyPoll < time.Microsecond || c.BusyPoll > time.Millisecond {
-		bad("busy polling of %v is outside 1µs..1ms", c.BusyPoll)
-	}
-	return errors.Join(errs...)
+	p.BusyPoll(c.BusyPoll)
+	return p.Err()
 }

@@ -179,20 +179,20 @@ func TestRatioIsOfRounds(t *testing.T) {
 		who := &contestant{}
 		for _, v := range p50 {
 			if v == 0 {
-				who.runs = append(who.runs, nil)
+				who.Runs = append(who.Runs, nil)
 				continue
 			}
-			who.runs = append(who.runs, &figures{percentiles: percentiles{P50: v}})
+			who.Runs = append(who.Runs, &figures{percentiles: percentiles{P50: v}})
 		}
 		return who
 	}
-	if r := ratio(with(10, 20, 10), with(20, 40, 20), p50of); r == nil || *r != 0.5 {
+	if r := with(10, 20, 10).Runs.Ratio(with(20, 40, 20).Runs, p50of); r == nil || *r != 0.5 {
 		t.Errorf("ratio %v", r)
 	}
-	if r := ratio(with(10, 0), with(20, 40), p50of); r == nil || *r != 0.5 {
+	if r := with(10, 0).Runs.Ratio(with(20, 40).Runs, p50of); r == nil || *r != 0.5 {
 		t.Errorf("ratio with a failed run %v", r)
 	}
-	if r := ratio(with(0), with(20), p50of); r != nil {
+	if r := with(0).Runs.Ratio(with(20).Runs, p50of); r != nil {
 		t.Errorf("ratio of nothing %v", *r)
 	}
 }
@@ -258,7 +258,8 @@ func TestCheck(t *testing.T) {
 // TestDocument holds the keys of the JSON document to what was published.
 func TestDocument(t *testing.T) {
 	c := quick(t)
-	one := &contestant{measure: roundTrip, engine: find(Reference), runs: []*figures{{percentiles: percentiles{Samples: 2, P50: 5, Max: 7}}, nil}}
+	one := &contestant{measure: roundTrip, engine: find(Reference)}
+	one.Runs = []*figures{{percentiles: percentiles{Samples: 2, P50: 5, Max: 7}}, nil}
 	raw, err := json.Marshal(newReport(&c, []*contestant{one}, 0))
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 	}}
 	for _, who := range all {
 		res := Result{Measure: who.measure, Engine: who.engine.name, FrameBytes: c.Size}
-		for _, f := range who.runs {
+		for _, f := range who.Runs {
 			if f == nil {
 				continue
 			}
@@ -77,14 +77,14 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		if res.Runs == 0 {
 			continue
 		}
-		p50 := stats.SpreadOf(who.values(p50of))
+		p50 := stats.SpreadOf(who.Runs.Values(p50of))
 		res.P50, res.P50Min, res.P50Max = int64(p50.Median), int64(p50.Min), int64(p50.Max)
-		res.P90 = int64(stats.Median(who.values(func(f *figures) float64 { return float64(f.P90) })))
-		res.P99 = int64(stats.Median(who.values(p99of)))
-		res.P999 = int64(stats.Median(who.values(func(f *figures) float64 { return float64(f.P999) })))
-		res.Cores = stats.Round(stats.Median(who.values(func(f *figures) float64 { return f.cores })), 2)
+		res.P90 = int64(stats.Median(who.Runs.Values(func(f *figures) float64 { return float64(f.P90) })))
+		res.P99 = int64(stats.Median(who.Runs.Values(p99of)))
+		res.P999 = int64(stats.Median(who.Runs.Values(func(f *figures) float64 { return float64(f.P999) })))
+		res.Cores = stats.Round(stats.Median(who.Runs.Values(func(f *figures) float64 { return f.cores })), 2)
 		if base := baseOf(who, all); base != nil {
-			res.RatioP50, res.RatioP99 = ratio(who, base, p50of), ratio(who, base, p99of)
+			res.RatioP50, res.RatioP99 = who.Runs.Ratio(base.Runs, p50of), who.Runs.Ratio(base.Runs, p99of)
 		}
 		r.Latency = append(r.Latency, res)
 	}
@@ -104,84 +104,30 @@ func baseOf(who *contestant, all []*contestant) *contestant {
 	return nil
 }
 
-// ratio is the median over the rounds, nil when there is none in which both succeeded.
-func ratio(who, base *contestant, figure func(*figures) float64) *float64 {
-	var all []float64
-	for i := range min(len(who.runs), len(base.runs)) {
-		if a, b := who.runs[i], base.runs[i]; a != nil && b != nil && figure(b) > 0 {
-			all = append(all, figure(a)/figure(b))
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	m := stats.Round(stats.Median(all), 3)
-	return &m
-}
-
-// values collects one figure of all good runs.
-func (who *contestant) values(figure func(*figures) float64) []float64 {
-	var out []float64
-	for _, f := range who.runs {
-		if f != nil {
-			out = append(out, figure(f))
-		}
-	}
-	return out
-}
-
-// orNil is the result of a measurement: no report when nothing was measured.
-func (r *Report) orNil(err error) (*Report, error) {
-	if err != nil && len(r.Latency) == 0 {
-		return nil, err
-	}
-	return r, err
-}
-
 // WriteTable writes the report for people, in microseconds.
 func (r *Report) WriteTable(w io.Writer) error {
 	last := ""
-	var t *output.Table
-	flush := func() error {
-		if t == nil {
-			return nil
-		}
-		return t.Write(w)
-	}
+	tables := output.Tables{W: w}
 	for _, res := range r.Latency {
 		if res.Measure != last {
-			if err := flush(); err != nil {
-				return err
-			}
-			if last != "" {
-				fmt.Fprintln(w)
-			}
-			last, t = res.Measure, new(output.Table)
+			last = res.Measure
 			where := ""
 			if last == roundTrip {
 				where = " · ends " + r.Granted.CPUs
 			}
-			fmt.Fprintf(w, "%s · %d-byte frames (with FCS)%s · µs\n", res.Measure, res.FrameBytes, where)
-			t.Row("engine", "p50", "p50 least–most", "p90", "p99", "p99.9", "max", "p50 to "+Reference, "p99 to "+Reference, "cores", "samples",
+			tables.Begin(fmt.Sprintf("%s · %d-byte frames (with FCS)%s · µs", res.Measure, res.FrameBytes, where),
+				"engine", "p50", "p50 least–most", "p90", "p99", "p99.9", "max", "p50 to "+Reference, "p99 to "+Reference, "cores", "samples",
 				"lost", "runs")
 		}
-		t.Row(res.Engine, micros(res.P50), micros(res.P50Min)+"–"+micros(res.P50Max), micros(res.P90), micros(res.P99), micros(res.P999),
-			micros(res.Max), orDash(res.RatioP50), orDash(res.RatioP99), fmt.Sprintf("%.2f", res.Cores), fmt.Sprint(res.Samples),
+		tables.Row(res.Engine, micros(res.P50), micros(res.P50Min)+"–"+micros(res.P50Max), micros(res.P90), micros(res.P99), micros(res.P999),
+			micros(res.Max), units.OrDash(res.RatioP50), units.OrDash(res.RatioP99), fmt.Sprintf("%.2f", res.Cores), fmt.Sprint(res.Samples),
 			fmt.Sprint(res.Lost), fmt.Sprint(res.Runs))
 	}
-	if err := flush(); err != nil {
+	if err := tables.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "linux %s · %s · %s · load %.2f before, %.2f after · %v a run\n", r.Host.Kernel, units.Plural(r.Host.CPUs, "CPU"),
-		r.Host.Go, r.Host.LoadBefore, r.Host.LoadAfter, time.Duration(r.Granted.DurationNs))
+	_, err := fmt.Fprintf(w, "%s · %v a run\n", r.Host.Line(), time.Duration(r.Granted.DurationNs))
 	return err
 }
 
 func micros(ns int64) string { return fmt.Sprintf("%.1f", float64(ns)/1e3) }
-
-func orDash(v *float64) string {
-	if v == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f", *v)
-}

@@ -39,10 +39,9 @@ const port = 9000
 
 // contestant is an engine under one measure with its runs, nil for one that failed.
 type contestant struct {
+	stats.Contestant[figures]
 	measure string
 	engine  *engine
-	runs    []*figures
-	err     error // the first failure
 }
 
 // figures are what one run gave.
@@ -64,7 +63,9 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		var some []*contestant
 		for _, name := range c.Engines {
 			if e := find(name); e.measures(measure) {
-				some = append(some, &contestant{measure: measure, engine: e})
+				who := &contestant{measure: measure, engine: e}
+				who.What = measure + " of " + name
+				some = append(some, who)
 			}
 		}
 		all = append(all, some...)
@@ -75,7 +76,8 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			}
 		}
 	}
-	return newReport(&c, all, load).orNil(errors.Join(errs...))
+	r := newReport(&c, all, load)
+	return stats.OrNil(r, len(r.Latency), errors.Join(errs...))
 }
 
 // rounds measures one thing in a laboratory of its own.
@@ -85,34 +87,20 @@ func (c *Config) rounds(ctx context.Context, measure string, some []*contestant)
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
-	for round := range c.Runs {
-		for _, i := range stats.Order(len(some), round) {
-			who := some[i]
-			if who.err != nil {
-				who.runs = append(who.runs, nil)
-				continue
-			}
-			f, err := c.once(ctx, lab, who)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			p := Progress{Measure: measure, Engine: who.engine.name, Round: round, Err: err}
-			if err != nil {
-				who.err = fmt.Errorf("%s of %s: %w", measure, who.engine.name, err)
-			} else {
-				p.P50, p.P99 = time.Duration(f.P50), time.Duration(f.P99)
-			}
-			who.runs = append(who.runs, f)
-			if c.Progress != nil {
-				c.Progress(p)
-			}
+	turns := make([]*stats.Contestant[figures], len(some))
+	for i, who := range some {
+		turns[i] = &who.Contestant
+	}
+	once := func(i int) (*figures, error) { return c.once(ctx, lab, some[i]) }
+	return stats.Rounds(ctx, c.Runs, turns, once, func(round, i int, f *figures, err error) {
+		p := Progress{Measure: measure, Engine: some[i].engine.name, Round: round, Err: err}
+		if f != nil {
+			p.P50, p.P99 = time.Duration(f.P50), time.Duration(f.P99)
 		}
-	}
-	var errs []error
-	for _, who := range some {
-		errs = append(errs, who.err)
-	}
-	return errors.Join(errs...)
+		if c.Progress != nil {
+			c.Progress(p)
+		}
+	})
 }
 
 // newLab is a veth pair with the kernel's defaults. Measures of sending have it drop in XDP what arrives, as the comparison of

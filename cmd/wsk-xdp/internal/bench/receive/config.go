@@ -3,12 +3,11 @@
 package receive
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 )
 
@@ -77,77 +76,47 @@ var engines = []engine{
 const Reference = "recvmmsg"
 
 // Engines are the names of the engines there are.
-func Engines() []string {
-	out := make([]string, len(engines))
-	for i, e := range engines {
-		out[i] = e.name
-	}
-	return out
-}
+func Engines() []string { return check.Names(engines) }
 
 // Summary describes an engine in a few words.
-func Summary(name string) string {
-	if e := find(name); e != nil {
-		return e.summary
-	}
-	return ""
-}
+func Summary(name string) string { return check.Summary(engines, name) }
 
-func find(name string) *engine {
-	if i := slices.IndexFunc(engines, func(e engine) bool { return e.name == name }); i >= 0 {
-		return &engines[i]
-	}
-	return nil
-}
+// Name is what the engine is called by.
+func (e engine) Name() string { return e.name }
+
+// Summary describes it in a few words.
+func (e engine) Summary() string { return e.summary }
+
+func find(name string) *engine { return check.Find(engines, name) }
 
 // Check reports everything that is wrong with a configuration.
 func (c *Config) Check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for i, name := range c.Engines {
-		if find(name) == nil {
-			bad("engine %q is none of %s", name, strings.Join(Engines(), ", "))
-		}
-		if slices.Contains(c.Engines[:i], name) {
-			bad("engine %s is given twice", name)
-		}
-	}
-	if len(c.Engines) == 0 {
-		bad("no engine")
-	}
+	var p check.Problems
+	p.Names("engine", c.Engines, Engines())
 	if !slices.Contains(Senders(), c.Sender) {
-		bad("sender %q is none of %s", c.Sender, strings.Join(Senders(), ", "))
+		p.Addf("sender %q is none of %s", c.Sender, strings.Join(Senders(), ", "))
 	}
 	if n, err := blast.PayloadOfFrame(true, c.Size); err != nil {
-		bad("size %d: %w", c.Size, err)
+		p.Addf("size %d: %w", c.Size, err)
 	} else if n < 8 || c.Size > 1518 {
-		bad("size %d is outside 64..1518", c.Size)
+		p.Addf("size %d is outside 64..1518", c.Size)
 	}
 	if len(c.Rates) == 0 {
-		bad("no rate")
+		p.Addf("no rate")
 	}
 	for i, rate := range c.Rates {
 		if rate < 0 || rate > 100e6 {
-			bad("rate %d is outside 0..100000000", rate)
+			p.Addf("rate %d is outside 0..100000000", rate)
 		}
 		if rate > 0 && c.Sender != senderXDP {
-			bad("sender %s keeps to no rate: only %s does", c.Sender, senderXDP)
+			p.Addf("sender %s keeps to no rate: only %s does", c.Sender, senderXDP)
 		}
 		if slices.Contains(c.Rates[:i], rate) {
-			bad("rate %d is given twice", rate)
+			p.Addf("rate %d is given twice", rate)
 		}
 	}
-	if c.Runs < 1 || c.Runs > 1000 {
-		bad("%d runs is outside 1..1000", c.Runs)
-	}
-	if c.Duration < 10*time.Millisecond || c.Duration > time.Hour {
-		bad("duration %v is outside 10ms..1h", c.Duration)
-	}
-	if c.Warmup < 0 || c.Warmup > time.Minute {
-		bad("warm-up %v is outside 0..1m", c.Warmup)
-	}
-	if c.BusyPoll < time.Microsecond || c.BusyPoll > time.Millisecond {
-		bad("busy polling of %v is outside 1µs..1ms", c.BusyPoll)
-	}
-	return errors.Join(errs...)
+	p.Runs(c.Runs)
+	p.Times(c.Duration, c.Warmup)
+	p.BusyPoll(c.BusyPoll)
+	return p.Err()
 }

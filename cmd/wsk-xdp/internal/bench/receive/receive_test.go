@@ -234,7 +234,7 @@ func TestDocument(t *testing.T) {
 	with := func(name string, pps ...float64) *contestant {
 		who := &contestant{engine: find(name)}
 		for _, v := range pps {
-			who.runs = append(who.runs, &figures{pps: v, offered: 2 * v, cpuNs: 1e9 / v})
+			who.Runs = append(who.Runs, &figures{pps: v, offered: 2 * v, cpuNs: 1e9 / v})
 		}
 		return who
 	}

@@ -63,11 +63,11 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		BusyPollNs: c.BusyPoll.Nanoseconds(),
 	}}
 	for _, who := range all {
-		pps := who.values(rate)
+		pps := who.Runs.Values(rate)
 		if len(pps) == 0 {
 			continue
 		}
-		of := func(figure func(*figures) float64) float64 { return stats.Median(who.values(figure)) }
+		of := func(figure func(*figures) float64) float64 { return stats.Median(who.Runs.Values(figure)) }
 		s := stats.SpreadOf(pps)
 		res := Result{
 			Engine: who.engine.name, FrameBytes: c.Size, RateLimit: who.rate, Runs: len(pps),
@@ -80,7 +80,7 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		}
 		for _, base := range all {
 			if base.rate == who.rate && base.engine.name == Reference {
-				res.Ratio, res.RatioCPU = ratio(who, base, rate), ratio(who, base, thrift)
+				res.Ratio, res.RatioCPU = who.Runs.Ratio(base.Runs, rate), who.Runs.Ratio(base.Runs, thrift)
 			}
 		}
 		r.Receive = append(r.Receive, res)
@@ -98,84 +98,32 @@ func thrift(f *figures) float64 {
 	return 1e9 / f.cpuNs
 }
 
-// ratio is the median over the rounds, nil when there is none in which both succeeded.
-func ratio(who, base *contestant, figure func(*figures) float64) *float64 {
-	var all []float64
-	for i := range min(len(who.runs), len(base.runs)) {
-		if a, b := who.runs[i], base.runs[i]; a != nil && b != nil && figure(b) > 0 {
-			all = append(all, figure(a)/figure(b))
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	m := stats.Round(stats.Median(all), 3)
-	return &m
-}
-
-// values collects one figure of all good runs.
-func (who *contestant) values(figure func(*figures) float64) []float64 {
-	var out []float64
-	for _, f := range who.runs {
-		if f != nil {
-			out = append(out, figure(f))
-		}
-	}
-	return out
-}
-
-// orNil is the result of a measurement: no report when nothing was measured.
-func (r *Report) orNil(err error) (*Report, error) {
-	if err != nil && len(r.Receive) == 0 {
-		return nil, err
-	}
-	return r, err
-}
-
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
-	var t *output.Table
-	write := func() error {
-		if t == nil {
-			return nil
-		}
-		return t.Write(w)
-	}
 	last := -1
+	tables := output.Tables{W: w}
 	for _, res := range r.Receive {
 		if res.RateLimit != last {
-			if err := write(); err != nil {
-				return err
-			}
-			if last >= 0 {
-				fmt.Fprintln(w)
-			}
-			last, t = res.RateLimit, new(output.Table)
+			last = res.RateLimit
 			what := "as many as the sender can"
 			if last > 0 {
 				what = units.PacketRate(float64(last)) + " offered"
 			}
-			fmt.Fprintf(w, "%d-byte frames (with FCS) · sender %s · %s\n", res.FrameBytes, r.Granted.Sender, what)
-			t.Row("engine", "kpps", "min", "max", "to "+Reference, "offered", "delivered", "receiver ns/pkt", "user ns", "all CPU ns/pkt",
+			tables.Begin(fmt.Sprintf("%d-byte frames (with FCS) · sender %s · %s", res.FrameBytes, r.Granted.Sender, what),
+				"engine", "kpps", "min", "max", "to "+Reference, "offered", "delivered", "receiver ns/pkt", "user ns", "all CPU ns/pkt",
 				"per CPU", "RSS", "runs")
 		}
 		kpps := func(v uint64) string { return fmt.Sprintf("%.0f", float64(v)/1e3) }
-		t.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), orDash(res.Ratio), kpps(res.Offered),
+		tables.Row(res.Engine, kpps(res.PPSMedian), kpps(res.PPSMin), kpps(res.PPSMax), units.OrDash(res.Ratio), kpps(res.Offered),
 			fmt.Sprintf("%.0f %%", 100*float64(res.PPSMedian)/float64(max(res.Offered, 1))), fmt.Sprintf("%.0f", res.ReceiverNs),
-			fmt.Sprintf("%.0f", res.UserNs), fmt.Sprintf("%.0f", res.CPUNs), orDash(res.RatioCPU), units.Bytes(res.RSSBytes), fmt.Sprint(res.Runs))
+			fmt.Sprintf("%.0f", res.UserNs), fmt.Sprintf("%.0f", res.CPUNs), units.OrDash(res.RatioCPU), units.Bytes(res.RSSBytes),
+			fmt.Sprint(res.Runs))
 	}
-	if err := write(); err != nil {
+	if err := tables.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "linux %s · %s · %s · load %.2f before, %.2f after · %v a run\n"+
-		"on veth the kernel's part of receiving runs inside the sender; all CPU is that of both\n", r.Host.Kernel,
-		units.Plural(r.Host.CPUs, "CPU"), r.Host.Go, r.Host.LoadBefore, r.Host.LoadAfter, time.Duration(r.Granted.DurationNs))
+	_, err := fmt.Fprintf(w, "%s · %v a run\n"+
+		"on veth the kernel's part of receiving runs inside the sender; all CPU is that of both\n", r.Host.Line(),
+		time.Duration(r.Granted.DurationNs))
 	return err
-}
-
-func orDash(v *float64) string {
-	if v == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f", *v)
 }

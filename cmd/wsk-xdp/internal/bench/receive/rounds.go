@@ -45,10 +45,9 @@ const (
 
 // contestant is an engine at one rate with its runs, nil for one that failed.
 type contestant struct {
+	stats.Contestant[figures]
 	rate   int
 	engine *engine
-	runs   []*figures
-	err    error // the first failure
 }
 
 // Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is,
@@ -68,7 +67,9 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	for _, rate := range c.Rates {
 		var some []*contestant
 		for _, name := range c.Engines {
-			some = append(some, &contestant{rate: rate, engine: find(name)})
+			who := &contestant{rate: rate, engine: find(name)}
+			who.What = name
+			some = append(some, who)
 		}
 		all = append(all, some...)
 		if err := c.rounds(ctx, lab, some); err != nil {
@@ -78,38 +79,25 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 			}
 		}
 	}
-	return newReport(&c, all, load).orNil(errors.Join(errs...))
+	r := newReport(&c, all, load)
+	return stats.OrNil(r, len(r.Receive), errors.Join(errs...))
 }
 
 func (c *Config) rounds(ctx context.Context, lab *testenv.Lab, some []*contestant) error {
-	for round := range c.Runs {
-		for _, i := range stats.Order(len(some), round) {
-			who := some[i]
-			if who.err != nil {
-				who.runs = append(who.runs, nil)
-				continue
-			}
-			f, err := c.once(ctx, lab, who)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			p := Progress{Rate: who.rate, Engine: who.engine.name, Round: round, Err: err}
-			if err != nil {
-				who.err = fmt.Errorf("%s: %w", who.engine.name, err)
-			} else {
-				p.PPS = f.pps
-			}
-			who.runs = append(who.runs, f)
-			if c.Progress != nil {
-				c.Progress(p)
-			}
+	turns := make([]*stats.Contestant[figures], len(some))
+	for i, who := range some {
+		turns[i] = &who.Contestant
+	}
+	once := func(i int) (*figures, error) { return c.once(ctx, lab, some[i]) }
+	return stats.Rounds(ctx, c.Runs, turns, once, func(round, i int, f *figures, err error) {
+		p := Progress{Rate: some[i].rate, Engine: some[i].engine.name, Round: round, Err: err}
+		if f != nil {
+			p.PPS = f.pps
 		}
-	}
-	var errs []error
-	for _, who := range some {
-		errs = append(errs, who.err)
-	}
-	return errors.Join(errs...)
+		if c.Progress != nil {
+			c.Progress(p)
+		}
+	})
 }
 
 // cpus are where sender and receiver run; negative: anywhere.
