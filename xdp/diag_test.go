@@ -208,7 +208,7 @@ func TestFindHoldersOfAnyKernel(t *testing.T) {
 }
 
 func TestDescribeHolders(t *testing.T) {
-	many := make([]Process, 7)
+	many := make([]Process, 19)
 	for i := range many {
 		many[i] = Process{PID: i + 1}
 	}
@@ -217,7 +217,7 @@ func TestDescribeHolders(t *testing.T) {
 		want string
 	}{
 		{Holders{Bound: []Holder{{Queue: 2, UID: 3}}, Denied: true}, "held by a process of user 3 that is not shown to this one: ask as root"},
-		{Holders{Bound: []Holder{{Queue: 2, Processes: many}}}, "held by pid 1, pid 2, pid 3, pid 4 and 3 more"},
+		{Holders{Bound: []Holder{{Queue: 2, Processes: many}}}, "pid 15, pid 16 and 3 more"},
 		{Holders{Err: unix.EPERM, Denied: true}, "not known: operation not permitted; processes with AF_XDP sockets are shown to root"},
 		{Holders{Err: unix.EPERM}, "who holds it is not known: operation not permitted"},
 	} {

@@ -170,9 +170,9 @@ func (h *Holders) Unknown() string {
 	return text
 }
 
-// nameProcesses lists the first few.
+// nameProcesses lists them, as many as a user can look through.
 func nameProcesses(list []Process) string {
-	const shown = 4
+	const shown = 16
 	var words []string
 	for _, p := range list[:min(len(list), shown)] {
 		words = append(words, p.String())
