@@ -54,13 +54,13 @@ func (c *checker) driver(i *InterfaceFacts) {
 func (c *checker) link(i *InterfaceFacts) {
 	switch {
 	case !i.Up:
-		c.add("WX-LINK-01", Fail, i.Name+" is administratively down", "datagrams wait until it is up", "ip link set "+i.Name+" up")
+		c.add("WX-LINK-01", Fail, i.Name+" is administratively down", "its routes are gone, so sends end in STATUS_NETWORK_UNREACHABLE; what was on its way waits", "ip link set "+i.Name+" up")
 	case !i.Carrier:
 		remedy := "check the cable and the other end"
 		if i.Kind == "veth" {
 			remedy = "set the other end (" + i.Peer + ") up"
 		}
-		c.add("WX-LINK-01", Fail, i.Name+" has no carrier ("+i.OperState+")", "the device drops what is sent", remedy)
+		c.add("WX-LINK-01", Fail, i.Name+" has no carrier ("+i.OperState+")", "in copy mode the device drops what is sent (STATUS_NETWORK_UNREACHABLE), in zero-copy it waits", remedy)
 	default:
 		c.add("WX-LINK-01", OK, i.Name+" is up and has carrier", "", "")
 	}

@@ -234,7 +234,7 @@ func (s *Session) Warnings() []string {
 // linkWarnings says why nothing will leave for the time being.
 func (s *Session) linkWarnings() []string {
 	if d := s.Way.Interface; d.Index != 0 && !d.Carrier {
-		return []string{fmt.Sprintf("%s has no carrier: datagrams wait until it has (ip link show %s)", d.Name, d.Name)}
+		return []string{fmt.Sprintf("%s has no carrier: until it has, datagrams fail or wait (ip link show %s)", d.Name, d.Name)}
 	}
 	return nil
 }
