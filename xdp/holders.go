@@ -6,6 +6,7 @@ package xdp
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -76,7 +77,7 @@ func findHolders(ifindex int, proc string, list func() ([]diagSocket, error)) Ho
 			wanted[s.inode] = true
 		}
 	}
-	slices.SortStableFunc(h.Bound, func(a, b Holder) int { return int(int64(a.Queue) - int64(b.Queue)) })
+	slices.SortStableFunc(h.Bound, func(a, b Holder) int { return cmp.Compare(a.Queue, b.Queue) })
 	if len(wanted) > 0 || h.Err != nil {
 		h.findProcesses(proc, sockets, wanted)
 	}
