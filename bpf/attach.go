@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +48,7 @@ type Attachment struct {
 	ifindex  int
 	mode     Mode
 	fallback error
+	merged   bool      // a frame may be several datagrams in one buffer
 	link     link.Link // nil when closed; guarded by program.mu
 }
 
@@ -111,15 +113,18 @@ func (a *Attachment) tryLocked(mode Mode) error {
 	if mode == Generic {
 		flags = link.XDPGenericMode
 	}
+	if err := a.expectMergedLocked(mode); err != nil {
+		return newAttachError(a.ifindex, mode, err)
+	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: a.program.prog, Interface: a.ifindex, Flags: flags})
 	if err != nil {
 		return newAttachError(a.ifindex, mode, err)
 	}
-	_, holders, err := queryInterface(a.ifindex)
+	facts, err := queryInterface(a.ifindex)
 	if err != nil {
 		return errors.Join(newAttachError(a.ifindex, mode, fmt.Errorf("read the mode back: %w", err)), l.Close())
 	}
-	for _, h := range holders {
+	for _, h := range facts.holders {
 		if h.ID == a.program.ID() {
 			a.link, a.mode = l, h.Mode
 			return nil
@@ -127,6 +132,33 @@ func (a *Attachment) tryLocked(mode Mode) error {
 	}
 	err = fmt.Errorf("the kernel accepted it and does not list it: %w", unix.ENODEV)
 	return errors.Join(newAttachError(a.ifindex, mode, err), l.Close())
+}
+
+// expectMergedLocked tells the program, before it sees a frame, whether there may be several datagrams in one. In the driver there are
+// not: veth and the NICs cut, and merge none, while a program is attached. A tun device hands what is not cut yet to
+// the program all the same (tun_get_user and tun_xdp_one, drivers/net/tun.c).
+func (a *Attachment) expectMergedLocked(mode Mode) error {
+	facts, err := queryInterface(a.ifindex)
+	if err != nil {
+		return err
+	}
+	a.merged = mode == Generic || facts.kind == "tun"
+	any := a.merged
+	for other := range a.program.attachments {
+		any = any || other.merged
+	}
+	if any == a.program.merged {
+		return nil
+	}
+	var value uint32
+	if any {
+		value = 1
+	}
+	if err := a.program.maps.WskxdpMerged.Update(uint32(0), value, ebpf.UpdateAny); err != nil {
+		return fmt.Errorf("say whether datagrams may be merged: %w", err)
+	}
+	a.program.merged = any
+	return nil
 }
 
 // Mode returns the mode that the kernel granted, Native or Generic, as it was read back.

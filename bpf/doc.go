@@ -20,13 +20,22 @@
 // Everything else, by XDP_PASS: the program drops nothing and changes nothing. ARP, neighbour discovery, ICMP, TCP and other UDP
 // ports; fragments, options and extension headers, which the kernel reassembles and understands, and which reach the
 // companion socket; lengths that contradict each other; UDP without checksum over IPv6; addresses that the kernel refuses from the
-// wire (loopback, unspecified, a group as source), so that it refuses them; frames longer than [Options.MaxFrame]; and what
-// is owned while its queue has no socket. [Reason] numbers these cases and [Program.Counters] counts them.
+// wire (loopback, unspecified, a group as source), so that it refuses them; frames longer than [Options.MaxFrame]; what may be
+// several datagrams in one (see below); and what is owned while its queue has no socket. [Reason] numbers these cases and
+// [Program.Counters] counts them.
 //
 // Checksums are not looked at: that is the receiver's, who also knows that a veth delivers partial ones. Neither is the destination
 // MAC address: on an interface in promiscuous mode the receiver has to compare it where that matters. Nor does the kernel's
 // reverse path filter see what is redirected. A frame that was redirected while the socket's fill ring was empty is lost; the
 // kernel counts it in the socket's statistics.
+//
+// # Datagrams that are not cut yet
+//
+// A sender may leave it to its device to cut one buffer into datagrams (UDP_SEGMENT, which QUIC uses), and a device may merge what it
+// receives (rx-udp-gro-forwarding). On the way from a container or a guest of the same machine such a buffer is cut only
+// in front of a program in the driver. In generic mode, and on tun devices in any, the program gets it whole, as what looks like one
+// long datagram. It then passes every frame that leaves its checksum open, as these buffers all do, and the kernel cuts them. The feature
+// rx-gro-list merges datagrams with closed checksums and must be off there, as it is by default.
 //
 // # VLANs
 //
@@ -44,6 +53,7 @@
 //	                 order; address 0: any
 //	wskxdp_local     the same with port 0           unicast or broadcast      SetLocalAddresses, SetBroadcastAddresses
 //	wskxdp_vlans     VLAN / 64                      a bit for each VLAN       SetVLANs
+//	wskxdp_merged    0                              1: may not be cut yet     Attach
 //	wskxdp_counters  0                              64-bit counters per CPU   the program
 //
 // One Program serves one interface: its addresses, VLANs and queues are those of that interface. A Program without

@@ -83,6 +83,7 @@ func TestObjectsAreWhatTheLoaderExpects(t *testing.T) {
 			"wskxdp_ports":    "Hash 20 4",
 			"wskxdp_local":    "Hash 20 4",
 			"wskxdp_vlans":    "Array 4 8",
+			"wskxdp_merged":   "Array 4 4",
 			"wskxdp_counters": fmt.Sprintf("PerCPUArray 4 %d", 8*NumReasons),
 			".rodata":         "Array 4 12",
 		}

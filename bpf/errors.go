@@ -92,7 +92,8 @@ func newAttachError(ifindex int, mode Mode, err error) error {
 	if errors.As(err, &errno) {
 		err = errno // what the library wraps around it says nothing more
 	}
-	name, holders, queryErr := queryInterface(ifindex)
+	facts, queryErr := queryInterface(ifindex)
+	name, holders := facts.name, facts.holders
 	if errors.Is(queryErr, unix.ENODEV) {
 		err = unix.ENODEV // to bpf_link it is EINVAL
 	}

@@ -52,14 +52,14 @@ func (h Holder) String() string {
 // Holders returns the XDP programs that are attached to the interface in the network namespace of the calling thread. It
 // needs no privilege; the names do.
 func Holders(ifindex int) ([]Holder, error) {
-	_, holders, err := queryInterface(ifindex)
+	facts, err := queryInterface(ifindex)
 	if err != nil {
 		return nil, fmt.Errorf("query XDP programs of interface %d: %w", ifindex, err)
 	}
-	for i := range holders {
-		holders[i].readName()
+	for i := range facts.holders {
+		facts.holders[i].readName()
 	}
-	return holders, nil
+	return facts.holders, nil
 }
 
 func (h *Holder) readName() {
@@ -87,36 +87,60 @@ const (
 	attrTypeMask = ^uint16(unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
 )
 
-// queryInterface asks the kernel for the interface's name and its programs, whose names are not read.
-func queryInterface(ifindex int) (name string, holders []Holder, err error) {
+// interfaceFacts is what the kernel tells of an interface, "" and nil for what it does not have.
+type interfaceFacts struct {
+	name    string
+	kind    string   // such as "veth" or "tun", "" for a NIC
+	holders []Holder // without the programs' names
+}
+
+// queryInterface asks the kernel for the facts.
+func queryInterface(ifindex int) (facts interfaceFacts, err error) {
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(ifindex)
 	req.AddData(msg)
 	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
 	if err != nil {
-		return "", nil, fmt.Errorf("get link: %w", err)
+		return facts, fmt.Errorf("get link: %w", err)
 	}
 	for _, answer := range answers {
 		if len(answer) < unix.SizeofIfInfomsg {
-			return "", nil, fmt.Errorf("get link: answer of %d bytes", len(answer))
+			return interfaceFacts{}, fmt.Errorf("get link: answer of %d bytes", len(answer))
 		}
-		attrs, err := nl.ParseRouteAttr(answer[unix.SizeofIfInfomsg:])
-		if err != nil {
-			return "", nil, fmt.Errorf("get link: %w", err)
+		if err := facts.read(answer[unix.SizeofIfInfomsg:]); err != nil {
+			return interfaceFacts{}, fmt.Errorf("get link: %w", err)
 		}
-		for _, attr := range attrs {
-			switch attr.Attr.Type & attrTypeMask {
-			case unix.IFLA_IFNAME:
-				name = unix.ByteSliceToString(attr.Value)
-			case unix.IFLA_XDP:
-				if holders, err = parseXDP(attr.Value); err != nil {
-					return "", nil, fmt.Errorf("get link: %w", err)
+	}
+	return facts, nil
+}
+
+func (f *interfaceFacts) read(b []byte) error {
+	attrs, err := nl.ParseRouteAttr(b)
+	if err != nil {
+		return err
+	}
+	for _, attr := range attrs {
+		switch attr.Attr.Type & attrTypeMask {
+		case unix.IFLA_IFNAME:
+			f.name = unix.ByteSliceToString(attr.Value)
+		case unix.IFLA_LINKINFO:
+			info, err := nl.ParseRouteAttr(attr.Value)
+			if err != nil {
+				return err
+			}
+			for _, attr := range info {
+				if attr.Attr.Type&attrTypeMask == unix.IFLA_INFO_KIND {
+					f.kind = unix.ByteSliceToString(attr.Value)
 				}
+			}
+		case unix.IFLA_XDP:
+			if f.holders, err = parseXDP(attr.Value); err != nil {
+				return err
 			}
 		}
 	}
-	return name, holders, nil
+	return nil
 }
 
 // parseXDP reads the program of each mode. Every kernel that has bpf_link for XDP names them apart.

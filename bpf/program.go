@@ -44,6 +44,7 @@ type Program struct {
 	maps        wskxdpMaps
 	addresses   addressTable
 	vlans       vlanSet // what wskxdp_vlans holds
+	merged      bool    // what wskxdp_merged holds
 	attachments map[*Attachment]struct{}
 }
 
@@ -240,7 +241,8 @@ func (p *Program) Close() error {
 		errs = append(errs, a.closeLocked())
 	}
 	errs = append(errs, p.prog.Close())
-	for _, m := range []*ebpf.Map{p.maps.WskxdpCounters, p.maps.WskxdpLocal, p.maps.WskxdpPorts, p.maps.WskxdpVlans, p.maps.WskxdpXsks} {
+	for _, m := range []*ebpf.Map{p.maps.WskxdpCounters, p.maps.WskxdpLocal, p.maps.WskxdpMerged, p.maps.WskxdpPorts,
+		p.maps.WskxdpVlans, p.maps.WskxdpXsks} {
 		errs = append(errs, m.Close())
 	}
 	return errors.Join(errs...)

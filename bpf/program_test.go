@@ -308,7 +308,7 @@ func TestReasonNames(t *testing.T) {
 			seen[s] = true
 		}
 	}
-	if got := NumReasons.String(); got != "reason 18" {
+	if got := NumReasons.String(); got != "reason 19" {
 		t.Errorf("beyond the last: %q", got)
 	}
 }

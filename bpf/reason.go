@@ -45,6 +45,9 @@ const (
 	ReasonUDPChecksum
 	// ReasonTooLong: an entry owns it, but it is longer than Options.MaxFrame, or in several buffers without Options.MultiBuffer.
 	ReasonTooLong
+	// ReasonUDPPartial: an entry owns it, but its checksum was left to the device and the program runs where such a frame may be
+	// several datagrams that nobody has cut yet.
+	ReasonUDPPartial
 	// NumReasons is the number of reasons.
 	NumReasons
 )
@@ -68,6 +71,7 @@ var reasonNames = [NumReasons]string{
 	ReasonUDPLength:   "udp_length",
 	ReasonUDPChecksum: "udp_checksum",
 	ReasonTooLong:     "too_long",
+	ReasonUDPPartial:  "udp_partial",
 }
 
 // String returns a short name that suits a metric's label.

@@ -11,7 +11,8 @@
  *   - the lengths of IP and UDP agree with each other and with the frame, which may be padded at its end;
  *   - wskxdp_ports has {family, destination, port}, or {family, any, port} and the destination is the host's own;
  *   - addresses are not such as the kernel refuses from the wire;
- *   - the frame fits what the sockets can hold, and the queue has a socket.
+ *   - the frame fits what the sockets can hold, and the queue has a socket;
+ *   - it can't be several datagrams that a sender of this machine left to its device to cut, see wskxdp_merged.
  *
  * The reasons are counted, so that "why did it not come through AF_XDP" has an answer. What doc.go promises and what program_test.go
  * proves is this list.
@@ -40,6 +41,7 @@ enum wskxdp_reason {
 	WSKXDP_UDP_LENGTH, /* UDP length other than what IP carries */
 	WSKXDP_UDP_CHECKSUM, /* no checksum over IPv6 */
 	WSKXDP_TOO_LONG, /* does not fit the chunk of an AF_XDP socket */
+	WSKXDP_UDP_PARTIAL, /* checksum left to the device, where that may mean several datagrams in one buffer */
 	WSKXDP_REASONS,
 };
 
@@ -102,6 +104,18 @@ struct {
 	__type(value, __u64);
 } wskxdp_vlans SEC(".maps");
 
+/*
+ * Not 0: the program sees socket buffers, so that a frame may be several datagrams that nobody has cut yet (UDP_SEGMENT on the same
+ * machine, rx-udp-gro-forwarding). Nothing in it says so. But such a buffer always leaves its checksum open, with the bare sum of the
+ * pseudo-header in it: all of that kind are the kernel's then, which cuts them.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} wskxdp_merged SEC(".maps");
+
 /* One entry with all counters, so that one system call reads them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -113,7 +127,8 @@ struct {
 /* What was read of a frame on the way to its owner. */
 struct datagram {
 	struct wskxdp_key key; /* destination */
-	__be32 src[3]; /* as much of the source as martian looks at */
+	__be32 src[4];
+	__be16 length, checksum; /* of UDP */
 };
 
 static __always_inline int vlan_is_ours(__be16 tci)
@@ -142,6 +157,8 @@ static __always_inline enum wskxdp_reason parse_udp(const void *udp_header, cons
 	if (d->key.family == 6 && !udp->checksum)
 		return WSKXDP_UDP_CHECKSUM;
 	d->key.port = udp->dst_port;
+	d->length = udp->length;
+	d->checksum = udp->checksum;
 	return WSKXDP_REDIRECTED;
 }
 
@@ -206,6 +223,7 @@ static __always_inline enum wskxdp_reason parse_ipv6(const void *header, const v
 	d->src[0] = ip->src[0];
 	d->src[1] = ip->src[1];
 	d->src[2] = ip->src[2];
+	d->src[3] = ip->src[3];
 	return parse_udp(ip + 1, end, payload, d);
 }
 
@@ -302,6 +320,24 @@ static __always_inline enum wskxdp_reason find_owner(struct datagram *d)
 	return any_matches(&d->key, *flags);
 }
 
+/* may_be_merged: see wskxdp_merged. A one's complement sum is the same in either byte order, and what IPv4 lacks in addresses is 0. */
+static __always_inline int may_be_merged(const struct datagram *d)
+{
+	__u64 sum = (__u64)htons_const(IPPROTO_UDP) + d->length;
+	__u32 zero = 0;
+	__u32 *merged = bpf_map_lookup_elem(&wskxdp_merged, &zero);
+
+	if (!merged || !*merged)
+		return 0;
+	sum += (__u64)d->src[0] + d->src[1] + d->src[2] + d->src[3];
+	sum += (__u64)d->key.addr[0] + d->key.addr[1] + d->key.addr[2] + d->key.addr[3];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16); /* 17 bits and a carry or two */
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == d->checksum;
+}
+
 static __always_inline void count(enum wskxdp_reason reason)
 {
 	__u32 zero = 0;
@@ -326,6 +362,8 @@ static __always_inline int run(struct xdp_md *ctx, __u64 length)
 	if (reason == WSKXDP_REDIRECTED &&
 	    (length > wskxdp_max_frame || (length > (__u64)(end - start) && !wskxdp_multi_buffer)))
 		reason = WSKXDP_TOO_LONG;
+	if (reason == WSKXDP_REDIRECTED && may_be_merged(&d))
+		reason = WSKXDP_UDP_PARTIAL;
 	if (reason == WSKXDP_REDIRECTED) {
 		/* The flags are what the helper returns when the queue has no socket, or is beyond the map. */
 		action = bpf_redirect_map(&wskxdp_xsks, ctx->rx_queue_index, XDP_PASS);

@@ -56,7 +56,8 @@ const (
 	wskxdpWskxdpReasonWSKXDP_UDP_LENGTH   wskxdpWskxdpReason = 15
 	wskxdpWskxdpReasonWSKXDP_UDP_CHECKSUM wskxdpWskxdpReason = 16
 	wskxdpWskxdpReasonWSKXDP_TOO_LONG     wskxdpWskxdpReason = 17
-	wskxdpWskxdpReasonWSKXDP_REASONS      wskxdpWskxdpReason = 18
+	wskxdpWskxdpReasonWSKXDP_UDP_PARTIAL  wskxdpWskxdpReason = 18
+	wskxdpWskxdpReasonWSKXDP_REASONS      wskxdpWskxdpReason = 19
 )
 
 // Names of all BPF objects in the ELF.
@@ -65,6 +66,7 @@ const (
 const (
 	wskxdpMapWskxdpCounters     = "wskxdp_counters"
 	wskxdpMapWskxdpLocal        = "wskxdp_local"
+	wskxdpMapWskxdpMerged       = "wskxdp_merged"
 	wskxdpMapWskxdpPorts        = "wskxdp_ports"
 	wskxdpMapWskxdpVlans        = "wskxdp_vlans"
 	wskxdpMapWskxdpXsks         = "wskxdp_xsks"
@@ -127,6 +129,7 @@ type wskxdpProgramSpecs struct {
 type wskxdpMapSpecs struct {
 	WskxdpCounters *ebpf.MapSpec `ebpf:"wskxdp_counters"`
 	WskxdpLocal    *ebpf.MapSpec `ebpf:"wskxdp_local"`
+	WskxdpMerged   *ebpf.MapSpec `ebpf:"wskxdp_merged"`
 	WskxdpPorts    *ebpf.MapSpec `ebpf:"wskxdp_ports"`
 	WskxdpVlans    *ebpf.MapSpec `ebpf:"wskxdp_vlans"`
 	WskxdpXsks     *ebpf.MapSpec `ebpf:"wskxdp_xsks"`
@@ -163,6 +166,7 @@ func (o *wskxdpObjects) Close() error {
 type wskxdpMaps struct {
 	WskxdpCounters *ebpf.Map `ebpf:"wskxdp_counters"`
 	WskxdpLocal    *ebpf.Map `ebpf:"wskxdp_local"`
+	WskxdpMerged   *ebpf.Map `ebpf:"wskxdp_merged"`
 	WskxdpPorts    *ebpf.Map `ebpf:"wskxdp_ports"`
 	WskxdpVlans    *ebpf.Map `ebpf:"wskxdp_vlans"`
 	WskxdpXsks     *ebpf.Map `ebpf:"wskxdp_xsks"`
@@ -172,6 +176,7 @@ func (m *wskxdpMaps) Close() error {
 	return _WskxdpClose(
 		m.WskxdpCounters,
 		m.WskxdpLocal,
+		m.WskxdpMerged,
 		m.WskxdpPorts,
 		m.WskxdpVlans,
 		m.WskxdpXsks,
