@@ -147,8 +147,11 @@ func (t *Template) PutFragment(frame []byte, plan FragmentPlan, i int, id uint32
 		ip.SetTotalLen(total)
 		ip.SetID(uint16(id))
 		binary.BigEndian.PutUint16(ip[6:8], flags)
-		// The template's own flags are zero here: with DF there is no plan of several frames.
-		ip.SetChecksum(^fold32(t.ipSum + uint32(total) + uint32(uint16(id)) + uint32(flags)))
+		sum := t.ipSum + uint32(total) + uint32(uint16(id)) + uint32(flags)
+		if t.df { // the plan is that of a flow without; its flag is in ipSum, and not in a fragment
+			sum += uint32(^ipv4DF)
+		}
+		ip.SetChecksum(^fold32(sum))
 	}
 	if i == 0 {
 		udpLen := UDPLen + plan.payloadLen

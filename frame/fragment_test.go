@@ -271,3 +271,28 @@ func TestPutFragmentPanics(t *testing.T) {
 		})
 	}
 }
+
+// A plan is good for every template of the same family and tags, so for one that would not have made it too.
+func TestFragmentPlanOfAnotherFlow(t *testing.T) {
+	for name, flow := range allFlows() {
+		if flow.DF || flow.Dst.Addr().Is6() {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			plain := mustTemplate(t, flow)
+			plan, err := plain.PlanFragments(5000, 1500)
+			if err != nil {
+				t.Fatal(err)
+			}
+			flow.DF = true
+			df := mustTemplate(t, flow)
+			for i := range plan.Count() {
+				want, got := make([]byte, 1600), make([]byte, 1600)
+				n := plain.PutFragment(want, plan, i, 0xbeef, frame.Sum{})
+				if m := df.PutFragment(got, plan, i, 0xbeef, frame.Sum{}); m != n || !bytes.Equal(got, want) {
+					t.Errorf("fragment %d:\n got % x\nwant % x", i, got[:m][:60], want[:n][:60])
+				}
+			}
+		})
+	}
+}
