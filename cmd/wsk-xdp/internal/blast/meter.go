@@ -32,6 +32,7 @@ type meter struct {
 	byStatus map[wsk.NTSTATUS]uint64
 	total    *hdr.Histogram
 	interval *hdr.Histogram
+	last     time.Time // the latest success
 }
 
 func newMeter() *meter {
@@ -46,6 +47,9 @@ func (m *meter) count(s *slot) {
 		return
 	}
 	m.Completed += s.count
+	if s.end.After(m.last) {
+		m.last = s.end
+	}
 	ns := min(max(s.end.Sub(s.start).Nanoseconds(), 1), latencyMax)
 	// Within the range of the histogram, so that there is no error.
 	_ = m.total.RecordValue(ns)

@@ -75,7 +75,7 @@ type Totals struct {
 	Payload    uint64        `json:"completed_payload_bytes"`
 	Sending    int64         `json:"sending_ns"`
 	Elapsed    int64         `json:"elapsed_ns"`
-	// Rates are over the time of sending; that of completions over the time until the last one.
+	// Rates are over the time of sending; that of completions over the time until the last success, if that is longer.
 	SubmittedPPS uint64 `json:"submitted_pps"`
 	CompletedPPS uint64 `json:"completed_pps"`
 	L1Bits       uint64 `json:"completed_l1_bits_per_second"`
@@ -149,7 +149,7 @@ func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
 	t.Payload = res.Completed * uint64(payload)
 	t.Sending, t.Elapsed = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds()
 	t.SubmittedPPS = perSecond(res.Submitted, res.Sending)
-	t.CompletedPPS = perSecond(res.Completed, res.Elapsed)
+	t.CompletedPPS = perSecond(res.Completed, max(res.Sending, res.Completing))
 	t.L1Bits = t.CompletedPPS * uint64(wire.L1Bytes) * 8
 	t.L2Bits = t.CompletedPPS * uint64(wire.L2Bytes) * 8
 	t.ByStatus = []StatusCount{}

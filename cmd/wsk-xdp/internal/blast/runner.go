@@ -42,9 +42,10 @@ type Result struct {
 	Counts
 	Calls    uint64 // IRPs passed
 	ByStatus map[wsk.NTSTATUS]uint64
-	// Sending is the time from the first to the last call, Elapsed that until the last completion.
-	Sending, Elapsed time.Duration
-	Latency          Latency
+	// Sending is the time from the first to the last call, Completing that until the last success, 0 without one, and Elapsed
+	// that until the last IRP came back or waiting for it ended.
+	Sending, Completing, Elapsed time.Duration
+	Latency                      Latency
 	// Unfinished IRPs were still out when waiting for them ended.
 	Unfinished int
 	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts.
@@ -105,6 +106,9 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	r.drain()
 	m := r.meter
 	res.Elapsed = time.Since(r.start)
+	if m.Completed > 0 {
+		res.Completing = m.last.Sub(r.start)
+	}
 	res.Counts, res.Calls, res.ByStatus, res.Latency = m.Counts, m.calls, m.byStatus, summary(m.total)
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
 	res.Forfeited, res.LongestBurst = r.pacer.Forfeited(), r.longest

@@ -235,3 +235,25 @@ func TestRunAllocatesNothingPerPacket(t *testing.T) {
 		}
 	}
 }
+
+// Waiting for what does not come back is no part of the rate of what did.
+func TestRateOfCompletionsLeavesTheDrainOut(t *testing.T) {
+	transport, sockets := openSockets(t, 1)
+	c := Config{Rate: 1000, Duration: 200 * time.Millisecond, Batch: 1, InFlight: 1000, Drain: 800 * time.Millisecond}
+	go func() {
+		for transport.Counts().Sends < 20 && t.Context().Err() == nil {
+			runtime.Gosched()
+		}
+		transport.SetMode(wsktest.Wait)
+	}()
+	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
+	if res.Completed < 20 || res.Failed == 0 || res.Elapsed < c.Drain {
+		t.Fatalf("%+v: this is not the case meant", res)
+	}
+	var r Report
+	r.Fill(c, res, Wire{}, 0)
+	if want := perSecond(res.Completed, res.Sending); r.Totals.CompletedPPS != want {
+		t.Errorf("%d of %d completed while %v of sending: %d per second, want %d; %v until the last came back", res.Completed, res.Submitted,
+			res.Sending, r.Totals.CompletedPPS, want, res.Elapsed)
+	}
+}
