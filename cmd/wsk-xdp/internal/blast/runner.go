@@ -22,7 +22,7 @@ type Config struct {
 	// InFlight is the number of IRPs that may be out at once.
 	InFlight int
 	// Drain bounds the wait for the IRPs that are out at the end; those that remain are then cancelled, and waited
-	// for as long again.
+	// for as long again. An interrupt shortens both waits.
 	Drain time.Duration
 	// OnInterval is called about every second from the sending goroutine, and so must return at once. nil: not called.
 	OnInterval func(Interval)
@@ -65,6 +65,9 @@ const (
 	intervalLen = time.Second
 )
 
+// interruptDrain is what remains of a drain after an interrupt: enough for what the kernel has, not for a neighbour.
+const interruptDrain = 500 * time.Millisecond
+
 // Bucket is the number of datagrams that may leave at once after a pause.
 func Bucket(rate uint64, batch int) uint64 {
 	return max(rate/uint64(time.Second/bucketTime), uint64(batch), 1)
@@ -102,8 +105,9 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	defer r.timer.Stop()
 	r.start = time.Now()
 	r.send(ctx)
-	res := Result{Sending: time.Since(r.start), Interrupted: ctx.Err() != nil}
-	r.drain()
+	res := Result{Sending: time.Since(r.start)}
+	r.drain(ctx)
+	res.Interrupted = ctx.Err() != nil
 	m := r.meter
 	res.Elapsed = time.Since(r.start)
 	if m.Completed > 0 {
@@ -224,13 +228,18 @@ func (r *runner) report(elapsed time.Duration) {
 	r.tick = elapsed.Truncate(intervalLen) + intervalLen
 }
 
-// drain waits for the IRPs that are out, and cancels those that do not come.
-func (r *runner) drain() {
+// drain waits for the IRPs that are out, and cancels those that do not come. An interrupt, before or meanwhile, shortens each wait.
+func (r *runner) drain(ctx context.Context) {
 	for _, last := range []bool{false, true} {
+		done := ctx.Done()
 		r.timer.Reset(r.c.Drain)
 		for r.collect(); r.slots.inFlight > 0; r.collect() {
 			select {
 			case <-r.slots.back.wake:
+				continue
+			case <-done:
+				done = nil
+				r.timer.Reset(min(r.c.Drain, interruptDrain))
 				continue
 			case <-r.timer.C:
 			}
