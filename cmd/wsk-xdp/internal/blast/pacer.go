@@ -51,6 +51,13 @@ func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 	return n
 }
 
+// End forfeits what has fallen due and was not taken: nothing more will be.
+func (p *Pacer) End(elapsed time.Duration) {
+	if p.rate > 0 {
+		p.forfeited = p.due(elapsed) - p.taken
+	}
+}
+
 // Wait is how long it is until n more tokens are there, 0 if they are.
 func (p *Pacer) Wait(elapsed time.Duration, n uint64) time.Duration {
 	if p.rate == 0 {

@@ -4,6 +4,7 @@ package blast
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -165,7 +166,7 @@ func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
 	if c.Rate > 0 {
 		r.Pacing = &PacingReport{
 			Method: PacingMethod, Asked: c.Rate, Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
-			Error: (int64(t.SubmittedPPS) - int64(c.Rate)) * 1_000_000 / int64(c.Rate),
+			Error: deviation(res.Submitted, res.Sending, c.Rate),
 		}
 	}
 	r.Interrupted = res.Interrupted
@@ -185,6 +186,14 @@ func requested(c Config) uint64 {
 		return byTime
 	}
 	return c.Count
+}
+
+// deviation of n in a time from a rate, in millionths. Not of the rounded rate: one in ten per second is a tenth.
+func deviation(n uint64, d time.Duration, rate uint64) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return int64(math.Round((float64(n)/d.Seconds()/float64(rate) - 1) * 1e6))
 }
 
 func perSecond(n uint64, d time.Duration) uint64 {

@@ -48,7 +48,8 @@ type Result struct {
 	Latency                      Latency
 	// Unfinished IRPs were still out when waiting for them ended.
 	Unfinished int
-	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts.
+	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts, or no IRP came back
+	// until the end of the duration.
 	Forfeited uint64
 	// LongestBurst is the most datagrams that were sent without a pause between them.
 	LongestBurst uint64
@@ -131,6 +132,9 @@ func (r *runner) send(ctx context.Context) {
 			elapsed = r.c.Duration // what fell due until the end still goes
 		}
 		r.submit(elapsed)
+		if over && !r.dead {
+			r.pacer.End(elapsed)
+		}
 		if over || r.dead || r.c.Count > 0 && r.meter.Submitted >= r.c.Count {
 			return
 		}
