@@ -80,7 +80,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.StringVar(&f.payload, "payload", "zero", "`form`, repeated to the size: "+payload.Forms)
 	fl.IntVar(&f.flows, "flows", 1, "number of sockets, each with a source port of its own, used in turn")
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
-	fl.IntVar(&f.batch, "batch", 0, "packets per IRP, by WskSendMessages (default 1, with --rate max 64)")
+	fl.IntVar(&f.batch, "batch", 0, "packets per IRP at most, by WskSendMessages (default 1, with --rate max 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
 	f.way.add(fl)
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
@@ -91,16 +91,17 @@ func (a *app) blastCommand() *cobra.Command {
 }
 
 func (f *blastFlags) defaults() {
-	if f.batch == 0 && !f.way.given("batch") {
+	given := f.way.flags.Changed
+	if !given("batch") {
 		f.batch = 1
 		if f.rate == units.Unlimited {
 			f.batch = batchAtMax
 		}
 	}
-	if f.duration == 0 && f.count == 0 && !f.way.given("duration") {
+	if !given("duration") && !given("count") {
 		f.duration = defaultDuration
 	}
-	if f.inFlight == 0 && f.batch > 0 && !f.way.given("in-flight") {
+	if !given("in-flight") && f.batch > 0 {
 		f.inFlight = max(inFlightPackets/f.batch, 16)
 	}
 }
@@ -121,15 +122,20 @@ func (f *blastFlags) check(destination string) (header, error) {
 			return h, exit.Usagef("%s %d is outside 1..%d", r.flag, r.value, r.high)
 		}
 	}
+	given := f.way.flags.Changed
 	switch {
-	case f.way.given("duration") && f.duration <= 0:
-		return h, exit.Usagef("--duration %v is not above 0", f.duration)
-	case f.way.given("payload-size") && f.payloadSize < 0:
+	case f.duration < 0:
+		return h, exit.Usagef("--duration %v is negative", f.duration)
+	case given("count") && f.count == 0:
+		return h, exit.Usagef("--count 0 sends nothing: leave it out for no limit")
+	case f.duration == 0 && f.count == 0:
+		return h, exit.Usagef("--duration 0 without --count has no end")
+	case f.rate != units.Unlimited && f.duration > 0 && blast.Due(uint64(f.rate), f.duration) == 0:
+		return h, exit.Usagef("--rate %v for %v is not one packet: send for longer, or faster", f.rate, f.duration)
+	case given("payload-size") && (f.payloadSize < 0 || f.payloadSize > payload.Max):
 		return h, exit.Usagef("--payload-size %d is outside 0..%d", f.payloadSize, payload.Max)
-	case f.size != 0 && f.payloadSize >= 0:
+	case given("size") && given("payload-size"):
 		return h, exit.Usagef("--size and --payload-size say the same: give one")
-	case f.payloadSize > payload.Max:
-		return h, exit.Usagef("--payload-size %d is outside 0..%d", f.payloadSize, payload.Max)
 	case f.flows > 1 && h.source.Port() != 0:
 		return h, exit.Usagef("--source with a port and --flows %d: one port can't be %d source ports", f.flows, f.flows)
 	}
@@ -143,7 +149,7 @@ func (f *blastFlags) choosePayload(h header) error {
 	}
 	is4 := h.to.Addr().Is4()
 	size := f.size
-	if size == 0 && !f.way.given("size") {
+	if !f.way.flags.Changed("size") {
 		size = blast.MinFrame(is4)
 	}
 	n, err := blast.PayloadOfFrame(is4, size)

@@ -25,7 +25,8 @@ type wayFlags struct {
 	mode           session.Mode
 	require        session.Require
 	checksum       session.Checksum
-	flags          *pflag.FlagSet // knows which were given
+
+	flags *pflag.FlagSet // of the command: what was given
 }
 
 func (w *wayFlags) add(f *pflag.FlagSet) {
@@ -43,10 +44,6 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 		f.Lookup(name).DefValue = "0" // shows no default: the value stands for "not given"
 	}
 }
-
-// given reports whether a flag is on the command line: a value out of range that stands for "not given" must not be taken for
-// that when a user wrote it.
-func (w *wayFlags) given(name string) bool { return w.flags != nil && w.flags.Changed(name) }
 
 // header is the flags checked and ready for use.
 type header struct {
@@ -66,18 +63,19 @@ func (w *wayFlags) parse(destination string) (h header, err error) {
 	if a := h.source.Addr(); a.IsValid() && a.Is4() != h.to.Addr().Is4() {
 		return h, exit.Usagef("--source %v and destination %v are of different IP versions", a, h.to.Addr())
 	}
+	tos, dscp := w.flags.Changed("tos"), w.flags.Changed("dscp")
 	switch {
-	case w.given("ttl") && w.ttl == 0 || w.ttl < 0 || w.ttl > 255:
+	case w.flags.Changed("ttl") && (w.ttl < 1 || w.ttl > 255):
 		return h, exit.Usagef("--ttl %d is outside 1..255", w.ttl)
-	case w.tos >= 0 && w.dscp >= 0:
+	case tos && dscp:
 		return h, exit.Usagef("--tos and --dscp set the same byte: give one")
-	case w.given("tos") && w.tos < 0 || w.tos > 255:
+	case tos && (w.tos < 0 || w.tos > 255):
 		return h, exit.Usagef("--tos %d is outside 0..255", w.tos)
-	case w.given("dscp") && w.dscp < 0 || w.dscp > 63:
+	case dscp && (w.dscp < 0 || w.dscp > 63):
 		return h, exit.Usagef("--dscp %d is outside 0..63", w.dscp)
-	case w.tos >= 0:
+	case tos:
 		h.tos, h.setTOS = uint8(w.tos), true
-	case w.dscp >= 0:
+	case dscp:
 		h.tos, h.setTOS = uint8(w.dscp)<<2, true
 	}
 	if w.require == session.RequireZeroCopy && w.mode == session.Mode(xdp.ModeCopy) {

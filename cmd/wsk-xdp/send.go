@@ -78,7 +78,7 @@ func (f *sendFlags) check(destination string) (header, error) {
 		return h, err
 	case f.count < 1 || f.count > maxSendCount:
 		return h, exit.Usagef("--count %d is outside 1..%d: for more there is wsk-xdp blast", f.count, maxSendCount)
-	case f.way.given("size") && f.size < 0:
+	case f.way.flags.Changed("size") && (f.size < 0 || f.size > payload.Max):
 		return h, exit.Usagef("--size %d is outside 0..%d", f.size, payload.Max)
 	case f.segment < 0 || f.segment > payload.Max:
 		return h, exit.Usagef("--segment %d is outside 0..%d", f.segment, payload.Max)

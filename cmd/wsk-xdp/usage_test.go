@@ -58,8 +58,8 @@ func TestUsage(t *testing.T) {
 		{"blast 10.0.0.1:9 -r 10Gbit", "bit rate"},
 		{"blast 10.0.0.1:9 -r fast", "no number"},
 		{"blast 10.0.0.1:9 -n -1", "no number"},
-		{"blast 10.0.0.1:9 -d -1s", "not above 0"},
-		{"blast 10.0.0.1:9 -d 0s", "not above 0"},
+		{"blast 10.0.0.1:9 -d -1s", "is negative"},
+		{"blast 10.0.0.1:9 -d 0s", "has no end"},
 		{"blast 10.0.0.1:9 -s 0", "too small"},
 		{"blast 10.0.0.1:9 --payload-size -1", "0..65527"},
 		{"blast 10.0.0.1:9 --batch 0", "1..1024"},
@@ -177,4 +177,31 @@ func TestVersion(t *testing.T) {
 
 func TestNamespaceThatIsNotThere(t *testing.T) {
 	cli(t.Context(), "send", "10.0.0.1:9", "--netns", "no-such-namespace").want(t, 1, "no-such-namespace", "ip netns list")
+}
+
+// A value that is given is the one that is meant, also where a flag that is left out has such a value inside: -n "$unset_sum" that comes
+// to 0 is no ten seconds of packets.
+func TestGivenValuesAreNotTakenForMissingOnes(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		part string
+	}{
+		{"blast 10.0.0.1:9 -n 0", "--count"},
+		{"blast 10.0.0.1:9 -d 0s", "--duration"},
+		{"blast 10.0.0.1:9 -s 0", "--size"},
+		{"blast 10.0.0.1:9 -s -64", "too small"},
+		{"blast 10.0.0.1:9 --payload-size -1", "0..65527"},
+		{"blast 10.0.0.1:9 --payload-size -7 -s 64", "0..65527"},
+		{"blast 10.0.0.1:9 --batch 0", "1..1024"},
+		{"blast 10.0.0.1:9 --in-flight 0", "1..65536"},
+		{"blast 10.0.0.1:9 --ttl 0", "1..255"},
+		{"blast 10.0.0.1:9 --tos -1", "0..255"},
+		{"send 10.0.0.1:9 --dscp -1", "0..63"},
+		{"send 10.0.0.1:9 --ttl 0", "1..255"},
+		{"send 10.0.0.1:9 --size -1", "0..65527"},
+		{"blast 10.0.0.1:9 -r 1 -d 500ms", "not one packet"},
+		{"blast 10.0.0.1:9 -d 1ns", "not one packet"},
+	} {
+		t.Run(c.args, func(t *testing.T) { cli(t.Context(), strings.Fields(c.args)...).want(t, 2, c.part, "--help") })
+	}
 }

@@ -36,6 +36,12 @@ func (p *Pacer) due(elapsed time.Duration) uint64 {
 	return n
 }
 
+// Due is how many datagrams fall due in a time at a rate.
+func Due(rate uint64, d time.Duration) uint64 {
+	p := NewPacer(rate, 1)
+	return p.due(d)
+}
+
 // Take takes up to want tokens.
 func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 	if p.rate == 0 {

@@ -179,8 +179,7 @@ const PacingMethod = "token bucket, sleeping"
 func requested(c Config) uint64 {
 	byTime := uint64(0)
 	if c.Rate > 0 && c.Duration > 0 {
-		p := NewPacer(c.Rate, 1)
-		byTime = p.due(c.Duration)
+		byTime = Due(c.Rate, c.Duration)
 	}
 	if c.Count == 0 || byTime > 0 && byTime < c.Count {
 		return byTime
