@@ -28,7 +28,7 @@ const DefaultPrefix = "wsk"
 //
 // It needs root, for mounts in /run/netns. PeerXDP must be XDPNone: a program would die with the process.
 func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
-	if err := checkNamespaceName(prefix); err != nil {
+	if err := CheckPrefix(prefix); err != nil {
 		return nil, err
 	}
 	if t.PeerXDP != XDPNone {
@@ -109,7 +109,7 @@ func (n *Namespace) giveName(name string) error {
 // is up. Links are deleted even if processes still run in the namespaces. A name that belongs to somebody else's
 // namespace by now is left alone, with an error that wraps ErrNotOurs.
 func DownNamed(prefix string) (removed []string, err error) {
-	if err := checkNamespaceName(prefix); err != nil {
+	if err := CheckPrefix(prefix); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(statePath(prefix)); errors.Is(err, fs.ErrNotExist) {

@@ -261,16 +261,30 @@ func killedHalfWay() error {
 }
 
 func badNames() error {
-	for _, name := range []string{"", "..", "a/b", "-x", strings.Repeat("x", 65)} {
+	// Of 63 letters and the suffix no namespace can be opened by its name, nor be read from the record to be removed.
+	for _, name := range []string{"", "..", "a/b", "-x", strings.Repeat("x", 63), strings.Repeat("x", 65)} {
 		if _, err := UpNamed(name, Topology{}); err == nil {
 			return fmt.Errorf("up %q", name)
 		}
 		if _, err := DownNamed(name); err == nil {
 			return fmt.Errorf("down %q", name)
 		}
+	}
+	for _, name := range []string{"", "..", "a/b", "-x", strings.Repeat("x", 65)} {
 		if _, err := OpenNamespace(name); err == nil {
 			return fmt.Errorf("open %q", name)
 		}
+	}
+	longest := strings.Repeat("x", 62)
+	lab, err := UpNamed(longest, Topology{})
+	if err != nil {
+		return err
+	}
+	if err := lab.Close(); err != nil {
+		return err
+	}
+	if removed, err := DownNamed(longest); err != nil || len(removed) != 2 {
+		return fmt.Errorf("removed %v, %v", removed, err)
 	}
 	if _, err := UpNamed("wsk", Topology{PeerXDP: XDPDrop}); err == nil {
 		return errors.New("a program that would die with the process was accepted")

@@ -46,7 +46,7 @@ type LinkStatus struct {
 func StatusNamed(prefix string) ([]NamedStatus, error) {
 	pattern := "*"
 	if prefix != "" {
-		if err := checkNamespaceName(prefix); err != nil {
+		if err := CheckPrefix(prefix); err != nil {
 			return nil, err
 		}
 		pattern = prefix
