@@ -49,18 +49,18 @@ func (a *app) labCommand() *cobra.Command {
 	up := &cobra.Command{
 		Use: "up", Short: "Build the laboratory", Args: cobra.NoArgs,
 		Example: "  sudo wsk-xdp lab up --mtu 3500 --queues 2",
-		RunE:    func(*cobra.Command, []string) error { return a.labUp(&f) },
+		RunE:    f.checked(func() error { return a.labUp(&f) }),
 	}
 	up.Flags().IntVar(&f.mtu, "mtu", 1500, "MTU of the link")
 	up.Flags().IntVar(&f.queues, "queues", 1, "transmit and receive queues of each end")
 	up.Flags().BoolVar(&f.routed, "routed", false, "a router, wsk-r, between the two")
 	down := &cobra.Command{
 		Use: "down", Short: "Remove it", Args: cobra.NoArgs, Example: "  sudo wsk-xdp lab down",
-		RunE: func(*cobra.Command, []string) error { return a.labDown(&f) },
+		RunE: f.checked(func() error { return a.labDown(&f) }),
 	}
 	status := &cobra.Command{
 		Use: "status", Short: "Say what is there", Args: cobra.NoArgs, Example: "  sudo wsk-xdp lab status --json",
-		RunE: func(*cobra.Command, []string) error { return a.labStatus(&f) },
+		RunE: f.checked(func() error { return a.labStatus(&f) }),
 	}
 	status.Flags().BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.lab/1)")
 	lab.AddCommand(up, down, status)
@@ -76,6 +76,16 @@ func (f *labFlags) check() error {
 		return exit.Usagef("--queues %d is outside 1..4096", f.queues)
 	}
 	return nil
+}
+
+// checked runs a command of lab unless the name makes no laboratory.
+func (f *labFlags) checked(run func() error) func(*cobra.Command, []string) error {
+	return func(*cobra.Command, []string) error {
+		if err := testenv.CheckPrefix(f.name); err != nil {
+			return exit.Usagef("--name: %w", err)
+		}
+		return run()
+	}
 }
 
 func (a *app) labUp(f *labFlags) error {

@@ -205,3 +205,30 @@ func TestGivenValuesAreNotTakenForMissingOnes(t *testing.T) {
 		t.Run(c.args, func(t *testing.T) { cli(t.Context(), strings.Fields(c.args)...).want(t, 2, c.part, "--help") })
 	}
 }
+
+// What is wrong with a laboratory's command line is said before anything is built, once, and is a wrong command line.
+func TestLabUsage(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		part string
+	}{
+		{"lab up --mtu 0", "--mtu 0 is outside 68..65535"},
+		{"lab up --mtu 67", "--mtu 67 is outside 68..65535"},
+		{"lab up --mtu 65536", "--mtu 65536 is outside 68..65535"},
+		{"lab up --queues 0", "--queues 0 is outside 1..4096"},
+		{"lab up --queues 4097", "--queues 4097 is outside 1..4096"},
+		{"lab up --name=", "name"},
+		{"lab down --name=a/b", "name"},
+		{"lab status --name=*", "name"},
+		{"lab status --name=", "name"},
+		{"lab up --name=" + strings.Repeat("x", 63), "name"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			r := cli(t.Context(), strings.Fields(c.args)...)
+			r.want(t, 2, c.part, "--help")
+			if strings.Count(r.stderr, "\n") != 2 {
+				t.Errorf("more than the error and where help is: %v", r)
+			}
+		})
+	}
+}
