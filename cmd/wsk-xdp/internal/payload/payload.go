@@ -27,10 +27,10 @@ func Make(spec string, size int, stdin io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(base) > Max {
-		return nil, fmt.Errorf("payload of %d bytes is larger than a UDP datagram can be (%d)", len(base), Max)
-	}
 	if size < 0 {
+		if len(base) > Max {
+			return nil, fmt.Errorf("payload of more than %d bytes is larger than a UDP datagram can be", Max)
+		}
 		return base, nil
 	}
 	out := make([]byte, size)

@@ -57,3 +57,24 @@ func TestMakeRefuses(t *testing.T) {
 		t.Errorf("the largest payload: %d bytes, %v", len(b), err)
 	}
 }
+
+// A size cuts what is larger than a datagram, too; without one it is refused, by what it is and not by how much of it was read.
+func TestMakeCutsWhatIsTooLarge(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	file := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range []string{"@" + file, "@-", "text:" + string(data)} {
+		if b, err := Make(spec, 100, bytes.NewReader(data)); err != nil || !bytes.Equal(b, data[:100]) {
+			t.Errorf("%.10s cut to 100: %d bytes, %v", spec, len(b), err)
+		}
+		if b, err := Make(spec, Max, bytes.NewReader(data)); err != nil || !bytes.Equal(b, data[:Max]) {
+			t.Errorf("%.10s cut to %d: %d bytes, %v", spec, Max, len(b), err)
+		}
+		_, err := Make(spec, -1, bytes.NewReader(data))
+		if err == nil || !strings.Contains(err.Error(), "more than 65527 bytes") {
+			t.Errorf("%.10s: %v", spec, err)
+		}
+	}
+}
