@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -75,9 +76,21 @@ func (l *Live) Show(line string) {
 		fmt.Fprintln(l.w, line)
 		return
 	}
-	width := utf8.RuneCountInString(line)
-	fmt.Fprintf(l.w, "\r%s%s", line, strings.Repeat(" ", max(l.width-width, 0)))
+	// What wraps can't be replaced. The last column stays free: where a cursor goes behind it is up to the terminal.
+	room := columns(l.w) - 1
+	width := min(utf8.RuneCountInString(line), room)
+	fmt.Fprintf(l.w, "\r%s%s", string([]rune(line)[:width]), strings.Repeat(" ", max(min(l.width, room)-width, 0)))
 	l.width = width
+}
+
+// columns is how wide a terminal is, very much where that is not known.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
+			return n
+		}
+	}
+	return math.MaxInt
 }
 
 // End leaves the line as it is and goes to the next one.
