@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// A terminal that is closed ends a run as the keyboard does, with its report; one that was started to outlive it goes on.
+func TestHangup(t *testing.T) {
+	l, _ := lab(t, testenv.Topology{})
+	netns := fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), l.A.NS.FD())
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	for _, c := range []struct {
+		name    string
+		trap    string
+		signals []syscall.Signal
+	}{
+		{"closed", "", []syscall.Signal{syscall.SIGHUP}},
+		{"nohup", `trap "" HUP; `, []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := timeout(t)
+			rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", c.trap+`exec "$0" "$@"`, binary(t), "blast", netns, to.String(), "-d", "1h", "-r", "1k",
+				"--json", "-q")
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var sent uint64
+			for _, signal := range c.signals {
+				// It lives: after a signal that it ignores, too.
+				sent = rx.Count() + 100
+				if err := rx.WaitCount(ctx, sent); err != nil {
+					t.Fatalf("before %v: %v: %s", signal, err, &stderr)
+				}
+				if err := cmd.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = cmd.Wait()
+			r := result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+			r.want(t, 0)
+			if doc := decode[blast.Report](t, r); !doc.Interrupted || doc.Totals.Completed < sent {
+				t.Errorf("after %d datagrams: %v", sent, r)
+			}
+		})
+	}
+}
+
+// What another program's command has started does not outlive the comparison when the terminal is closed: it would send on.
+func TestHangupEndsOtherPrograms(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
+	ctx := timeout(t)
+	file := filepath.Join(t.TempDir(), "pid")
+	cmd := exec.CommandContext(ctx, binary(t), "bench", "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0",
+		"--external", "other=sleep 1000 & echo $! > "+file+".new; mv "+file+".new "+file+"; wait")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	err := testenv.Poll(ctx, "the other program", func() (bool, error) {
+		raw, err := os.ReadFile(file)
+		if os.IsNotExist(err) {
+			return false, nil
+		}
+		if err == nil {
+			pid, err = strconv.Atoi(strings.TrimSpace(string(raw)))
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("sleep, pid %d, is still there: %v", pid, err)
+	}
+}
