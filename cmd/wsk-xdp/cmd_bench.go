@@ -148,11 +148,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 func (a *app) benchReport(f *benchFlags, r, earlier *bench.Report) error {
 	var errs []error
 	if f.output != "" {
-		file, err := os.Create(f.output)
-		if err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
-		errs = append(errs, output.JSON(file, r), file.Close())
+		errs = append(errs, saveReport(f.output, r))
 	}
 	text := a.stdout
 	if f.json {
@@ -165,6 +161,15 @@ func (a *app) benchReport(f *benchFlags, r, earlier *bench.Report) error {
 		errs = append(errs, r.WriteComparison(text, earlier))
 	}
 	return errors.Join(errs...)
+}
+
+// saveReport writes a document to a file.
+func saveReport(path string, document any) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return errors.Join(output.JSON(file, document), file.Close())
 }
 
 func (a *app) benchProgress(p bench.Progress) {

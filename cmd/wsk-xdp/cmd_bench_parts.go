@@ -125,11 +125,7 @@ func tryOutput(path string) error {
 func (a *app) writeReport(o *benchOutput, r benchDocument) error {
 	var errs []error
 	if o.file != "" {
-		file, err := os.Create(o.file)
-		if err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
-		errs = append(errs, output.JSON(file, r), file.Close())
+		errs = append(errs, saveReport(o.file, r))
 	}
 	if o.json {
 		errs = append(errs, output.JSON(a.stdout, r))
