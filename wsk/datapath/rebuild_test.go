@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -107,29 +105,4 @@ func TestRebuildTakesItsTime(t *testing.T) {
 	if took := time.Since(began); took < 2*rebuildRetry {
 		t.Errorf("asked four times in %v", took)
 	}
-}
-
-// TestRenamedInterface: an interface is known by its index. Under another name it can be sent through as before, also when its
-// queue needs a new socket.
-func TestRenamedInterface(t *testing.T) {
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
-	s := c.socket("0.0.0.0:0")
-	to := sockaddr(lab.B.IPv4(), 9)
-	mustSucceed(t, "before", send(t, s, whole([]byte("x")), to, nil))
-	err := lab.A.NS.Do(func() error {
-		link, err := netlink.LinkByIndex(lab.A.If.Index())
-		if err != nil {
-			return err
-		}
-		return errors.Join(netlink.LinkSetDown(link), netlink.LinkSetName(link, "renamed0"), netlink.LinkSetUp(link))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := c.dp.knownDevice(lab.A.If.Index()).opened()[0]
-	q.kickMu.Lock()
-	q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
-	q.unlockKick()
-	q.runDone()
-	testenv.Eventually(t, waitLimit, "a new socket", func() bool { return c.dp.Info().Queues[0].State == "up" })
 }
