@@ -25,6 +25,7 @@ type world struct {
 	rig        *chaos
 	index      atomic.Int32 // of the interface; 0 while it is deleted
 	generation atomic.Uint64
+	born       atomic.Uint64 // the operation at which it came
 	up         atomic.Bool
 	carrier    atomic.Bool
 	refusing   atomic.Bool // no new socket for a queue that had one
@@ -167,6 +168,7 @@ func (w *world) appear(index int) {
 	dp.mu.Lock()
 	dp.devices[index] = d
 	dp.mu.Unlock()
+	w.born.Store(w.rig.lastID.Load())
 	w.index.Store(int32(index))
 	w.generation.Add(1)
 }
@@ -292,6 +294,12 @@ func (w *world) trouble(r *rand.Rand) {
 		q.programTaken()
 	case 1:
 		q.kickMu.Lock()
+		if !q.out && r.IntN(2) == 0 {
+			q.mu.Lock() // cancellers that have won their operations queue up
+			w.rig.pause(r, 2*time.Millisecond)
+			q.refill()
+			q.mu.Unlock()
+		}
 		q.breakdown("chaos", wsk.STATUS_IO_TIMEOUT)
 		q.unlockKick()
 		q.runDone()
