@@ -4,7 +4,11 @@ package datapath
 
 import (
 	"fmt"
+	"maps"
+	"runtime/pprof"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -37,4 +41,41 @@ func (q *queue) dump(b *strings.Builder) {
 	if !kicking {
 		q.kickMu.Unlock()
 	}
+}
+
+// dump is everything that tells why something does not go on. It waits for no lock.
+func (rig *chaos) dump() string {
+	var b strings.Builder
+	rig.dp.eachQueue(func(q *queue) { q.dump(&b) })
+	for _, ep := range rig.dp.endpointList() {
+		ep.flows.each(func(f *flow) {
+			if n := f.waiters.Load(); n != 0 {
+				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.to.IP(), n, ep.aborted.Load())
+			}
+		})
+	}
+	pprof.Lookup("goroutine").WriteTo(&b, 1)
+	return b.String()
+}
+
+// outcomeCount counts in what operations ended.
+type outcomeCount struct {
+	mu sync.Mutex
+	n  map[wsk.NTSTATUS]int
+}
+
+func (o *outcomeCount) add(status wsk.NTSTATUS) {
+	o.mu.Lock()
+	o.n[status]++
+	o.mu.Unlock()
+}
+
+func (o *outcomeCount) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var b strings.Builder
+	for _, status := range slices.Sorted(maps.Keys(o.n)) {
+		fmt.Fprintf(&b, "%v: %d; ", status, o.n[status])
+	}
+	return b.String()
 }

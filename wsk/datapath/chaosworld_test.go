@@ -8,12 +8,10 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -179,139 +177,4 @@ func (w *world) vanish() {
 	w.generation.Add(1)
 	w.each(func(k *xdptest.Kernel) { k.Remove() })
 	w.tell(route.Event{Kind: route.LinkDeleted, Interface: index})
-}
-
-// links is what happens to the interface: each trouble ends, whether that is told or not.
-func (w *world) links(r *rand.Rand) {
-	for next := 2; !w.rig.stop.Load(); {
-		w.rig.pause(r, 5*time.Millisecond)
-		told := r.IntN(4) != 0
-		switch r.IntN(16) {
-		case 0, 1, 2:
-			w.setCarrier(false)
-			if told {
-				w.tell(route.Event{Kind: route.Carrier})
-			}
-			w.rig.pause(r, 20*time.Millisecond)
-			w.setCarrier(true)
-			if told {
-				w.tell(route.Event{Kind: route.Carrier, Carrier: true})
-			}
-		case 3, 4, 5:
-			w.setUp(false)
-			w.rig.pause(r, 20*time.Millisecond)
-			w.setCarrier(r.IntN(2) == 0)
-			w.setUp(true)
-			if told {
-				w.tell(route.Event{Kind: route.LinkUp})
-			} else {
-				w.rig.pause(r, 40*time.Millisecond) // until it is found out
-			}
-			w.setCarrier(true)
-		case 6, 7, 8, 9: // late news
-			w.tell(route.Event{Kind: route.Carrier})
-			w.rig.pause(r, time.Millisecond)
-			if told {
-				w.tell(route.Event{Kind: route.Carrier, Carrier: true})
-			}
-		case 10, 11, 12:
-			w.each(func(k *xdptest.Kernel) { k.HoldCompletions(true) })
-			w.rig.pause(r, 5*time.Millisecond)
-			seed, lost := r.Uint64(), r.IntN(4)
-			w.each(func(k *xdptest.Kernel) {
-				k.HoldCompletions(false)
-				if lost == 0 {
-					k.LoseHeld(3)
-				}
-				k.CompleteHeld(-1, xdptest.Random, seed)
-			})
-		case 13, 14:
-			w.each(func(k *xdptest.Kernel) { k.SetNeedWakeup(false) })
-			w.rig.pause(r, 5*time.Millisecond)
-			w.each(func(k *xdptest.Kernel) { k.SetNeedWakeup(true) })
-		case 15:
-			w.vanish()
-			w.rig.pause(r, 5*time.Millisecond)
-			w.appear(next)
-			next++
-		}
-	}
-}
-
-// troubles is what happens to one queue or socket.
-func (w *world) troubles(r *rand.Rand) {
-	fates := []xdptest.Fate{xdptest.Drop, xdptest.Lose, xdptest.Twice, xdptest.Hold, xdptest.Stall, xdptest.Wedge, xdptest.Refuse}
-	errnos := []syscall.Errno{unix.EAGAIN, unix.ENOBUFS, unix.EINTR, unix.ENETDOWN, unix.EPERM}
-	for !w.rig.stop.Load() {
-		w.rig.pause(r, 2*time.Millisecond)
-		k := w.some(r)
-		if k == nil {
-			continue
-		}
-		zeroCopy := k.Granted().Mode == xdp.ModeZeroCopy
-		switch r.IntN(10) {
-		case 0, 1:
-			fate := fates[r.IntN(len(fates))]
-			if zeroCopy {
-				fate = fates[1+r.IntN(3)]
-			}
-			k.Plan(k.Consumed()+uint64(r.IntN(20)), fate)
-		case 2:
-			errno := errnos[r.IntN(len(errnos))]
-			if zeroCopy && r.IntN(4) == 0 {
-				errno = unix.ENXIO
-			}
-			k.FailKicks(errno)
-		case 3:
-			k.PostCompletion(r.Uint64N(64*2048) | 1) // odd: the address of nothing
-		case 4:
-			if r.IntN(8) != 0 {
-				continue // else nobody has to find out for himself
-			}
-			w.tell(route.Event{Kind: []route.EventKind{route.LinkUp, route.Resynced}[r.IntN(2)]})
-		case 5:
-			w.generation.Add(1)
-		case 6:
-			w.refusing.Store(true)
-			w.rig.pause(r, time.Millisecond)
-			w.refusing.Store(false)
-		default:
-			w.trouble(r)
-		}
-	}
-}
-
-// trouble does what others than senders do with a queue.
-func (w *world) trouble(r *rand.Rand) {
-	var queues []*queue
-	w.rig.dp.eachQueue(func(q *queue) { queues = append(queues, q) })
-	if len(queues) == 0 {
-		return
-	}
-	q := queues[r.IntN(len(queues))]
-	switch r.IntN(6) {
-	case 0:
-		q.programTaken()
-	case 1:
-		q.kickMu.Lock()
-		if !q.out && r.IntN(2) == 0 {
-			q.mu.Lock() // cancellers that have won their operations queue up
-			w.rig.pause(r, 2*time.Millisecond)
-			q.refill()
-			q.mu.Unlock()
-		}
-		q.breakdown("chaos", wsk.STATUS_IO_TIMEOUT)
-		q.unlockKick()
-		q.runDone()
-	case 2, 3:
-		w.shiftUp(q)
-	case 4:
-		if grant, _, _ := q.prover.ask(proofKey{}, false); grant != 0 {
-			q.prover.conclude(proofKey{}, grant, nil, false)
-			q.promote(proofKey{}, grant)
-		}
-	case 5:
-		w.rig.dp.Info()
-		w.rig.dp.eachDevice((*device).guardSupply)
-	}
 }
