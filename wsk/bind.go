@@ -31,15 +31,15 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 		return s.answer(irp, status, 0)
 	}
 	irp.PendingReturned = true
+	defer s.leave()
 	sn.endpoint.Bind(req, func(local netip.AddrPort, status NTSTATUS) {
 		s.bound(local, status)
+		defer s.finish(1) // also when the routine panics
 		irp.complete(status, 0)
 		if status.Success() {
 			s.opened()
 		}
-		s.finish(1)
 	})
-	s.leave()
 	return STATUS_PENDING
 }
 

@@ -16,6 +16,10 @@ func (t *knowingTransport) Addresses(uint16) []Address            { return nil }
 func (t *knowingTransport) WatchAddresses(func()) func()          { return func() {} }
 func (t *knowingTransport) SourceFor(Address) (Address, NTSTATUS) { return Address{}, STATUS_NOT_FOUND }
 
+// Release and Keep implement Lender.
+func (t *knowingTransport) Release(*Datagram) {}
+func (t *knowingTransport) Keep(*Datagram)    {}
+
 // A canceller has won an IRP and is on its way to the lock when its socket, or its client, comes to an end: the end leaves
 // the IRP to the canceller, which still completes it, once.
 func TestEndLeavesIRPToItsCanceller(t *testing.T) {

@@ -32,12 +32,14 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 	}
 	irp.PendingReturned = true
 	s.closing.Store(true)
+	defer func() { // also when a routine panics that the following calls
+		s.finished.Add(1) // the close IRP itself does not hold the end up
+		s.leave()
+	}()
 	if endpoint != nil {
 		endpoint.Abort()
 	}
 	s.endReceive(STATUS_FILE_CLOSED, STATUS_CANCELLED)
-	s.finished.Add(1) // the close IRP itself does not hold the end up
-	s.leave()
 	return STATUS_PENDING
 }
 
@@ -60,6 +62,6 @@ func (s *Socket) tearDown() {
 func (s *Socket) closed() {
 	irp := s.closeIRP
 	s.closeIRP = nil
+	defer s.client.socketGone()
 	irp.complete(STATUS_SUCCESS, 0)
-	s.client.socketGone()
 }

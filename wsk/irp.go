@@ -20,6 +20,10 @@ type IOStatusBlock struct {
 // CompletionRoutine is IO_COMPLETION_ROUTINE. It is called once for each completion that its invoke flags
 // select, on any goroutine, with no lock held, and must not block. context is what SetCompletionRoutine was given.
 //
+// It must not panic. Nothing here recovers: on a goroutine of the provider a panic ends the process. Where a client recovers
+// from it further up, its IRP has completed, and in this package all else that was to complete does; of a transport that is
+// not promised.
+//
 // It answers STATUS_MORE_PROCESSING_REQUIRED when it keeps the IRP, which the routine of an IRP that its own
 // client allocated always does: from then on the IRP is the client's, to reuse (also inside the routine), embed
 // anew or drop. Any other answer lets the completion go on to the driver above (see [IRP.PassDown]).

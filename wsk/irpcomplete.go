@@ -11,9 +11,7 @@ func (irp *IRP) complete(status NTSTATUS, information uintptr) {
 		irp.completeUpward(status, information)
 		return
 	}
-	if !irp.pending() {
-		panicComplete()
-	}
+	irp.mustPend()
 	irp.IoStatus.Status = status
 	irp.IoStatus.Information = information
 	irp.finish(status)
@@ -55,10 +53,10 @@ func (irp *IRP) finish(status NTSTATUS) {
 	// Waiters keep the IRP alive and still; take them off it before the routine may give it away, and
 	// wake them after the routine, which they may rely on.
 	waiters := irp.takeWaiters()
+	defer waiters.wake()
 	if routine != nil && invoked(invoke, status, word) {
 		routine(irp, context)
 	}
-	waiters.wake()
 }
 
 // invoked is the rule of IoSetCompletionRoutine.
@@ -71,6 +69,13 @@ func invoked(invoke uint8, status NTSTATUS, word uint32) bool {
 		return true
 	}
 	return word&irpCancel != 0 && invoke&SL_INVOKE_ON_CANCEL != 0
+}
+
+// mustPend is for completers that have more to do than to complete, before they begin.
+func (irp *IRP) mustPend() {
+	if !irp.pending() {
+		panicComplete()
+	}
 }
 
 func panicComplete() {

@@ -50,13 +50,14 @@ func (irp *IRP) cancelWait() bool {
 func (irp *IRP) completeWait(status NTSTATUS, information uintptr) {
 	socket, client := irp.wait.socket, irp.wait.client
 	irp.wait.socket, irp.wait.client = nil, nil
-	irp.complete(status, information)
+	irp.mustPend()
 	if socket != nil {
-		socket.finish(1)
+		defer socket.finish(1) // also when the routine panics
 	}
 	if client != nil {
-		client.endCall()
+		defer client.endCall()
 	}
+	irp.complete(status, information)
 }
 
 // irpList is a FIFO of IRPs, guarded by its owner's lock. The zero value is empty.
@@ -117,12 +118,19 @@ func (l *irpList) takeAll() (chain *IRP) {
 	return chain
 }
 
-// completeAll completes a chain that takeAll gave. No lock is held.
+// completeAll completes a chain that takeAll gave. No lock is held. A routine that panics does not keep the others from
+// theirs, which may be another client's.
 func completeAll(chain *IRP, status NTSTATUS) {
-	for irp := chain; irp != nil; {
-		next := irp.wait.next // the IRP is its client's again after completion
-		irp.wait.next = nil
-		irp.completeWait(status, 0)
-		irp = next
+	irp := chain
+	defer func() {
+		if irp != nil {
+			completeAll(irp, status)
+		}
+	}()
+	for irp != nil {
+		done := irp
+		irp = done.wait.next // the IRP is its client's again after completion
+		done.wait.next = nil
+		done.completeWait(status, 0)
 	}
 }

@@ -90,10 +90,10 @@ func (npi *ProviderNPI) refuse(irp *IRP) NTSTATUS {
 
 func (npi *ProviderNPI) end(irp *IRP, status, returned NTSTATUS, counted bool) NTSTATUS {
 	end := func() {
-		irp.complete(status, 0)
 		if counted {
-			npi.Client.endCall()
+			defer npi.Client.endCall()
 		}
+		irp.complete(status, 0)
 	}
 	irp.PendingReturned = returned == STATUS_PENDING
 	if npi.Dispatch != nil && npi.Dispatch.provider != nil && npi.Dispatch.provider.nested.enter() {

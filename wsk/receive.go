@@ -131,12 +131,18 @@ func (s *Socket) cancelIRP(irp *IRP) {
 
 // completeReceives ends a chain of receives, linked by wait.next, each with its datagram. No lock is held.
 func (s *Socket) completeReceives(sn *snapshot, chain *IRP) {
-	for irp := chain; irp != nil; {
-		next := irp.wait.next // the IRP is its client's again after completion
-		irp.wait.next = nil
-		status, n := irp.receive.fill(sn, irp.receive.datagram)
-		irp.completeWait(status, n)
-		irp = next
+	irp := chain
+	defer func() { // as in completeAll
+		if irp != nil {
+			s.completeReceives(sn, irp)
+		}
+	}()
+	for irp != nil {
+		done := irp
+		irp = done.wait.next // the IRP is its client's again after completion
+		done.wait.next = nil
+		status, n := done.receive.fill(sn, done.receive.datagram)
+		done.completeWait(status, n)
 	}
 }
 

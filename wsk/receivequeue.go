@@ -121,8 +121,8 @@ func releaseAll(list *Datagram) {
 func (e *endpointEvents) Receive(list *Datagram) {
 	s := (*Socket)(e)
 	s.hold()
+	defer s.leave()
 	s.deliver(list)
-	s.leave()
 }
 
 // deliver finds a taker for each datagram of a list. The lock is let go wherever the client is called, and the rest

@@ -106,10 +106,10 @@ func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
 // answer ends a call with an IRP that is done at once, and gives what the call returns.
 func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS {
 	if s.nested.enter() {
+		defer s.nested.exit()
 		s.finished.Add(1) // before the routine, which may wait for a close that waits for this
 		s.leave()
 		irp.complete(status, information)
-		s.nested.exit()
 		return status
 	}
 	irp.PendingReturned = true
@@ -167,6 +167,7 @@ type endpointEvents Socket
 func (e *endpointEvents) Dead() {
 	s := (*Socket)(e)
 	s.hold()
+	defer s.leave()
 	s.update(func(sn *snapshot) NTSTATUS {
 		if sn.refuse == STATUS_SUCCESS {
 			sn.refuse = STATUS_FILE_FORCED_CLOSED
@@ -174,7 +175,6 @@ func (e *endpointEvents) Dead() {
 		return STATUS_SUCCESS
 	})
 	s.endReceive(STATUS_FILE_FORCED_CLOSED, STATUS_FILE_FORCED_CLOSED)
-	s.leave()
 }
 
 // nesting bounds how deep completions that happen inside a call may nest: a routine that passes its IRP again,

@@ -201,12 +201,16 @@ func (op *SendOp) Bytes() uintptr { return op.bytes }
 // routine and lets the socket go. The transport holds no lock, and does not touch op afterwards: the routine may have
 // reused the IRP. A second call panics.
 func (op *SendOp) Complete(status NTSTATUS) {
-	op.irp.completeSend(status).finish(1)
+	irp := op.irp
+	irp.mustPend()
+	defer op.socket.finish(1) // also when the routine panics
+	irp.completeSend(status)
 }
 
 // Completer completes many operations one after the other, and tells a socket of several at once. The zero value is
 // ready; it is for one goroutine, which calls Flush when it is done or is going to wait for anything: until then a socket
-// whose operations it has completed can't end.
+// whose operations it has completed can't end. An operation whose routine panics is not counted: that would cost each of
+// the others time.
 type Completer struct {
 	socket *Socket
 	n      uint64
