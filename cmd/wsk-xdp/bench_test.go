@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -13,13 +14,23 @@ import (
 func TestBenchKeepsTheReport(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	for _, args := range []string{
-		"bench --engines udp --runs 1 -d 10ms --warmup 0 -q -o /nonexistent/report.json",
-		"bench latency --measures idle-send --engines udp --runs 1 -d 20ms --warmup 0 -q -o /nonexistent/report.json",
+		"bench --engines udp --runs 1 -d 10ms --warmup 0 -q -o /dev/full",
+		"bench latency --measures idle-send --engines udp --runs 1 -d 20ms --warmup 0 -q -o /dev/full",
 	} {
 		r := cli(timeout(t), strings.Fields(args)...)
-		r.want(t, 1, "/nonexistent/report.json")
+		r.want(t, 1, "no space left")
 		if !strings.Contains(r.stdout, "udp") {
 			t.Errorf("%s: no table: %v", args, r)
 		}
+	}
+}
+
+// An interrupt before anything was measured is one as any other.
+func TestBenchInterruptedAtOnce(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"bench -q", "bench latency -q", "bench receive -q", "bench footprint --queues 1 -q"} {
+		cli(ctx, strings.Fields(args)...).want(t, 0, "interrupted")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"time"
@@ -128,10 +127,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 	start := time.Now()
 	r, err := bench.Run(ctx, f.config)
 	if r == nil {
-		if errors.Is(err, fs.ErrPermission) {
-			return exit.NotPossiblef("%w", err)
-		}
-		return err
+		return a.nothingMeasured(ctx, err)
 	}
 	interrupted := errors.Is(err, context.Canceled) && ctx.Err() != nil
 	if interrupted {

@@ -86,10 +86,7 @@ func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run 
 	start := time.Now()
 	r, err := run(ctx)
 	if r == nil {
-		if errors.Is(err, fs.ErrPermission) {
-			return exit.NotPossiblef("%w", err)
-		}
-		return err
+		return a.nothingMeasured(ctx, err)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		a.note("interrupted: what was measured until then")
@@ -118,6 +115,18 @@ func tryOutput(path string) error {
 	err = file.Close()
 	if fresh {
 		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+// nothingMeasured is the error of a measurement without a report.
+func (a *app) nothingMeasured(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		a.note("interrupted: nothing was measured until then")
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return exit.NotPossiblef("%w", err)
 	}
 	return err
 }
