@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -32,5 +33,17 @@ func TestBenchInterruptedAtOnce(t *testing.T) {
 	cancel()
 	for _, args := range []string{"bench -q", "bench latency -q", "bench receive -q", "bench footprint --queues 1 -q"} {
 		cli(ctx, strings.Fields(args)...).want(t, 0, "interrupted")
+	}
+}
+
+// A frame that the interface does not take is a wrong command line, told before the sizes that it does take are measured.
+func TestBenchSizeAboveTheMTU(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	r := cli(timeout(t), "bench", netns, "-i", "wsk0", "--to", to, "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0", "-s", "64,1519")
+	r.want(t, 2, "1519 bytes is above the MTU of wsk0, 1500")
+	if strings.Contains(r.stderr, "round 1") {
+		t.Errorf("something was measured, for nobody: %v", r)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 )
 
@@ -46,14 +47,16 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	for _, size := range c.Sizes {
+		if size-18 > p.mtu {
+			return nil, exit.Usagef("a frame of %d bytes is above the MTU of %s, %d", size, p.iface, p.mtu)
+		}
+	}
 	defer proc.AdoptOrphans()()
 	load := host.LoadAverage()
 	var all []*comparison
 	var errs []error
 	for _, size := range c.Sizes {
-		if size-18 > p.mtu {
-			return nil, fmt.Errorf("a frame of %d bytes is above the MTU of %s, %d", size, p.iface, p.mtu)
-		}
 		one := newComparison(&c, size)
 		all = append(all, one)
 		if err := one.run(ctx, &c, p); err != nil {
