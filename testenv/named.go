@@ -43,11 +43,8 @@ func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, ns := range old.Namespaces {
-		if ns.presence() == Present {
-			return nil, fmt.Errorf("lab up %s: %w: namespace %s is there; run `wsk-xdp lab down` first",
-				prefix, ErrLabExists, ns.Name)
-		}
+	if err := old.makeWay(); err != nil {
+		return nil, err
 	}
 	state := labState{Prefix: prefix, Created: time.Now()}
 	defer func() {
@@ -57,6 +54,27 @@ func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
 		}
 	}()
 	return newLab(t, func(role string) (*Namespace, error) { return state.add(role) })
+}
+
+// makeWay refuses when anything of a lab is there, and removes the files without a namespace that an up which was killed has left.
+func (s *labState) makeWay() error {
+	for _, ns := range s.Namespaces {
+		if ns.presence() == Present {
+			down := "wsk-xdp lab down"
+			if s.Prefix != DefaultPrefix {
+				down += " --name " + s.Prefix
+			}
+			return fmt.Errorf("lab up %s: %w: namespace %s is there; run `%s` first", s.Prefix, ErrLabExists, ns.Name, down)
+		}
+	}
+	for _, ns := range s.Namespaces {
+		if ns.presence() == Unmounted {
+			if err := os.Remove(namespacePath(ns.Name)); err != nil {
+				return fmt.Errorf("lab up %s: %w", s.Prefix, err)
+			}
+		}
+	}
+	return nil
 }
 
 // add makes a namespace, records it, and only then gives it its name.

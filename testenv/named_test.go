@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,7 +51,7 @@ func namedLabStory() error {
 	}{
 		{"down before up", downFindsNothing}, {"up, status, down", upStatusDown}, {"up twice", upTwice},
 		{"foreign", foreignIsLeftAlone},
-		{"foreign before up", foreignBeforeUp}, {"killed", killedHalfWay}, {"names", badNames},
+		{"foreign before up", foreignBeforeUp}, {"killed", killedHalfWay}, {"up after a kill", upAfterKill}, {"names", badNames},
 	} {
 		if err := step.run(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -223,39 +222,6 @@ func foreignBeforeUp() error {
 	still.Close()
 	if err := (namedNamespace{Name: "wsk-b"}).remove(); err != nil {
 		return err
-	}
-	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
-}
-
-// killedHalfWay: what another process made can be taken down, also when one name was recorded but never mounted.
-func killedHalfWay() error {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childVariable+"=named-cut-short")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	defer stdin.Close()
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	if _, err := stdout.Read(make([]byte, 16)); err != nil {
-		return err
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	if err := unix.Unmount("/run/netns/cut-b", unix.MNT_DETACH); err != nil {
-		return err
-	}
-	if status, err := StatusNamed("cut"); err != nil || status[0].Namespaces[1].Presence != Unmounted {
-		return fmt.Errorf("status %+v, %v", status, err)
-	}
-	if removed, err := DownNamed("cut"); err != nil || len(removed) != 2 {
-		return fmt.Errorf("removed %v, %v", removed, err)
 	}
 	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
 }
