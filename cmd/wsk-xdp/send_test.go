@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -195,5 +196,19 @@ func TestChecksumFlag(t *testing.T) {
 	}
 	if _, err := rx.Wait(timeout(t), 4*40); err != nil {
 		t.Error(err)
+	}
+}
+
+// A namespace that this user may not enter, or not even see, is nothing that went wrong while it ran.
+func TestNamespaceNotForThisUser(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS)
+	name := labName() + "u"
+	t.Cleanup(func() { cli(context.Background(), "lab", "down", "--name", name).want(t, 0) })
+	cli(timeout(t), "lab", "up", "--name", name).want(t, 0)
+	l := testenv.NewLabT(t, testenv.Topology{})
+	for _, netns := range []string{name + "-a", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), l.A.NS.FD())} {
+		for _, command := range []string{"send", "blast"} {
+			outcome(t, ordinaryUser(t, command, "10.77.0.2:9", "--netns", netns), run1).want(t, 3, "network namespace")
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -69,12 +70,16 @@ type Session struct {
 
 // Open surveys the way, opens AF_XDP sockets on it and WSK sockets above. Where AF_XDP is not to be had the
 // session is open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then
-// the error has exit code 3.
+// the error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	s := &Session{checksum: o.Checksum, queues: o.Queues}
 	defer func() {
 		if err != nil {
 			s.Close(ctx)
+		}
+		var coded *exit.Error
+		if errors.Is(err, fs.ErrPermission) && !errors.As(err, &coded) {
+			err = exit.NotPossiblef("%w", err)
 		}
 	}()
 	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
