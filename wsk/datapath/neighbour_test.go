@@ -105,6 +105,7 @@ func TestNoRoute(t *testing.T) {
 		{"source not local", s, netip.AddrPortFrom(lab.B.IPv4(), 9).String(), 1, foreign, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
 		{"interface does not exist", s, netip.AddrPortFrom(lab.B.IPv4(), 9).String(), 1,
 			wsk.AppendPktinfo(nil, netip.MustParseAddr("0.0.0.0"), 4711), wsk.STATUS_INVALID_ADDRESS_COMPONENT},
+		{"link-local without its scope", s6, "[fe80::77]:9", 1, nil, wsk.STATUS_INVALID_ADDRESS_COMPONENT},
 		{"subnet broadcast", s, "10.77.0.255:9", 1, nil, wsk.STATUS_ACCESS_DENIED},
 		{"larger than the MTU with DF", dontFragment, netip.AddrPortFrom(lab.B.IPv4(), 9).String(), 1473, nil, wsk.STATUS_INVALID_BUFFER_SIZE},
 		{"as large as the MTU with DF", dontFragment, netip.AddrPortFrom(lab.B.IPv4(), 9).String(), 1472, nil, wsk.STATUS_SUCCESS},

@@ -70,7 +70,7 @@ var (
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
 func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 	switch {
-	case errors.Is(err, route.ErrNoDevice) && f.to.IfIndex == 0, f.ep.dead.Load():
+	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.ep.dead.Load():
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
 	case errors.Is(err, errBroadcastDenied):
