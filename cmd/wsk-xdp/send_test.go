@@ -94,6 +94,7 @@ func TestSendReportsFailure(t *testing.T) {
 	cli(timeout(t), "send", netns, "192.0.2.1:9").want(t, 1, "STATUS_NETWORK_UNREACHABLE", "ip route get 192.0.2.1")
 	cli(timeout(t), "send", netns, b, "--df", "--size", "1473").want(t, 1, "STATUS_INVALID_BUFFER_SIZE", "on wsk0", "--df")
 	cli(timeout(t), "send", netns, b, "--source", "192.0.2.9").want(t, 1, "WskBind 192.0.2.9", "STATUS_INVALID_ADDRESS_COMPONENT")
+	cli(timeout(t), "send", netns, "[fe80::77]:9").want(t, 1, "STATUS_INVALID_ADDRESS_COMPONENT", "needs its interface behind it")
 	if err := l.A.If.SetDown(); err != nil {
 		t.Fatal(err)
 	}

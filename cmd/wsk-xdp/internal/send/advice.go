@@ -19,7 +19,8 @@ func Advice(status wsk.NTSTATUS, to netip.Addr) string {
 	case wsk.STATUS_INVALID_BUFFER_SIZE:
 		return "send less, or leave --df out so that it is fragmented"
 	case wsk.STATUS_INVALID_ADDRESS_COMPONENT:
-		return "the source must be an address of this host and of the interface: see ip addr"
+		return "the source must be an address of this host and of the interface, and a link-local destination needs its interface " +
+			"behind it, as in fe80::1%wsk0: see ip addr"
 	case wsk.STATUS_FILE_FORCED_CLOSED:
 		return "the interface was deleted or the datapath ended: see ip link"
 	case wsk.STATUS_HOST_DOWN, wsk.STATUS_DEVICE_NOT_READY, wsk.STATUS_IO_TIMEOUT:
