@@ -27,6 +27,9 @@ type arrivals struct {
 // arrivedOn is the interface that the host's own stack would say a frame came in on, and whether it is for this host.
 func (a *arrivals) arrivedOn(p *frame.Packet) (ifindex uint32, mine bool) {
 	ifindex = a.index
+	if p.NumVLANs > 1 || p.NumVLANs == 1 && p.VLANs[0].TPID != frame.EtherTypeVLAN {
+		return 0, false // the program passes these
+	}
 	if p.NumVLANs > 0 && p.VLANs[0].ID != 0 {
 		if ifindex, mine = a.vlans[p.VLANs[0].ID]; !mine {
 			return 0, false

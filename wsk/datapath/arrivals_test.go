@@ -75,23 +75,31 @@ func TestArrivals(t *testing.T) {
 		mac     [6]byte
 		vlans   []uint16
 		ifindex uint32 // 0: not for this host
+		service bool   // the outer tag is a service tag
 	}{
-		{"own", mac(1), nil, 1},
-		{"group", [6]byte{0x33, 0x33}, nil, 1},
-		{"priority", mac(1), []uint16{0}, 1},
-		{"VLAN", mac(1), []uint16{5}, 2},
-		{"group in a VLAN", [6]byte{0x33, 0x33}, []uint16{5}, 2},
-		{"VLAN that is down", mac(1), []uint16{6}, 0},
-		{"no VLAN of this host", mac(1), []uint16{8}, 0},
-		{"macvlan", mac(5), nil, 5},
-		{"macvlan that is down", mac(6), nil, 0},
-		{"macvlan of another", mac(7), nil, 0},
-		{"another interface", mac(9), nil, 0},
-		{"another host", mac(77), nil, 0},
+		{"own", mac(1), nil, 1, false},
+		{"group", [6]byte{0x33, 0x33}, nil, 1, false},
+		{"priority", mac(1), []uint16{0}, 1, false},
+		{"VLAN", mac(1), []uint16{5}, 2, false},
+		{"group in a VLAN", [6]byte{0x33, 0x33}, []uint16{5}, 2, false},
+		{"VLAN that is down", mac(1), []uint16{6}, 0, false},
+		{"no VLAN of this host", mac(1), []uint16{8}, 0, false},
+		{"service tag of the same number", mac(1), []uint16{5}, 0, true},
+		{"service tag of priority", mac(1), []uint16{0}, 0, true},
+		{"VLAN in a VLAN", mac(1), []uint16{5, 6}, 0, false},
+		{"VLAN behind a priority", mac(1), []uint16{0, 8}, 0, false},
+		{"macvlan", mac(5), nil, 5, false},
+		{"macvlan that is down", mac(6), nil, 0, false},
+		{"macvlan of another", mac(7), nil, 0, false},
+		{"another interface", mac(9), nil, 0, false},
+		{"another host", mac(77), nil, 0, false},
 	} {
 		p := frame.Packet{DstMAC: frame.MAC(tc.mac), NumVLANs: uint8(len(tc.vlans))}
 		for i, id := range tc.vlans {
-			p.VLANs[i].ID = id
+			p.VLANs[i] = frame.VLANTag{TPID: frame.EtherTypeVLAN, ID: id}
+		}
+		if tc.service {
+			p.VLANs[0].TPID = frame.EtherTypeQinQ
 		}
 		if got, mine := a.arrivedOn(&p); mine != (tc.ifindex != 0) || mine && got != tc.ifindex {
 			t.Errorf("%s: on %d, mine %v", tc.name, got, mine)
