@@ -3,11 +3,13 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -77,5 +79,33 @@ func awaitClose(t *testing.T, closed <-chan error) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDeviceGoesWhileOpening: a queue that is open at last when its device has gone is closed again.
+func TestDeviceGoesWhileOpening(t *testing.T) {
+	var k *xdptest.Kernel
+	dp, err := openWith(Options{Logger: testLogger(t)}, func(dp *Datapath) error {
+		dp.routes = fakeRoutes{}
+		dp.open = func(d *device, _ int) (_ xdp.Queue, err error) {
+			k, err = xdptest.New(xdptest.Config{})
+			d.retire()
+			return k, err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dp.Close()
+	d, err := dp.deviceFor(fakeDevice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.open(0); !errors.Is(err, errDeviceGone) {
+		t.Errorf("open: %v", err)
+	}
+	if !k.Closed() {
+		t.Error("its socket is open")
 	}
 }

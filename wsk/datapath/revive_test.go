@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -177,4 +178,78 @@ func linkUpNow(name string) error {
 		return err
 	}
 	return netlink.LinkSetUp(l)
+}
+
+// TestInterfaceComesBackHeld: an interface that comes back with somebody else's program on it is left to the kernel's stack, with nothing
+// of an attempt that failed, and received on when that program is gone.
+func TestInterfaceComesBackHeld(t *testing.T) {
+	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	p := bind(t, dp, "0.0.0.0:7952")
+	s := newClientOver(t, dp, dp).socket("0.0.0.0:0")
+	to := sockaddr(lab.B.IPv4(), 7953)
+	mustSucceed(t, "before", send(t, s, whole([]byte("x")), to, nil))
+	name, peer := lab.A.If.Name(), lab.B.If.Name()
+	again := func() { // as after reviveRetry
+		dp.mu.Lock()
+		if r := dp.missing[name]; r != nil {
+			r.notBefore = time.Time{}
+		}
+		dp.mu.Unlock()
+		dp.watchers.wake()
+	}
+	if err := lab.A.If.Delete(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the deletion to be known", func() bool { return len(dp.Info().Programs) == 0 })
+	foreign, err := bpf.Load(bpf.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	dp.mu.Lock()
+	dp.missing[name].notBefore = time.Now().Add(time.Hour)
+	dp.mu.Unlock()
+	comeBack(t, lab, name, peer)
+	index := lab.A.If.Index()
+	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(index, bpf.Generic); return err }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		again()
+		eventually(t, "an attempt that fails", func() bool {
+			dp.mu.Lock()
+			defer dp.mu.Unlock()
+			return dp.missing[name] != nil && !dp.missing[name].notBefore.IsZero()
+		})
+		eventually(t, "nothing of it to be left", func() bool { return dp.knownDevice(index) == nil })
+	}
+	// The socket has died with the last device that it had sent through; another is what a client makes.
+	s = newClientOver(t, dp, dp).socket("0.0.0.0:0")
+	slow := dp.Info().SlowSent
+	mustSucceed(t, "meanwhile", send(t, s, whole([]byte("x")), to, nil))
+	if n := dp.Info().SlowSent; n != slow+1 {
+		t.Error("it did not go through the kernel's stack")
+	}
+	if err := foreign.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again()
+	eventually(t, "the interface to be received on", func() bool { return !dp.awaitsIntake(name) })
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
+	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7952"), []byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(1)
+	if r := received(t, dp); r.Delivered != 1 {
+		t.Errorf("%+v", r)
+	}
+	eventually(t, "the flow to be found a queue", func() bool {
+		send(t, s, whole([]byte("x")), to, nil) // the kernel's stack tells of the port that nobody has there
+		for _, q := range dp.Info().Queues {
+			if q.Submitted > 0 {
+				return true
+			}
+		}
+		return false
+	})
 }
