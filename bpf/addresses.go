@@ -29,7 +29,8 @@ type addressTable struct {
 	held               map[netip.Addr]addressKind // what the map has
 }
 
-// SetLocalAddresses says which unicast addresses are the host's own, those that entries for any address match. Which these
+// SetLocalAddresses says which unicast addresses are the host's own, those that entries for any address match, and that over IPv4
+// no frame may come from. Which these
 // are is the caller's decision; Linux takes every address of the namespace on every interface (the weak host model). Only
 // differences to what is there are written, new addresses first. Loopback addresses are left out: no frame carries one. A zone
 // is ignored. The slice is not kept.

@@ -20,9 +20,9 @@
 // Everything else, by XDP_PASS: the program drops nothing and changes nothing. ARP, neighbour discovery, ICMP, TCP and other UDP
 // ports; fragments, options and extension headers, which the kernel reassembles and understands, and which reach the
 // companion socket; lengths that contradict each other; UDP without checksum over IPv6; addresses that the kernel refuses from the
-// wire (loopback, unspecified, a group as source), so that it refuses them; frames longer than [Options.MaxFrame]; what may be
-// several datagrams in one (see below); and what is owned while its queue has no socket. [Reason] numbers these cases and
-// [Program.Counters] counts them.
+// wire (loopback, unspecified, a group as source, over IPv4 the host's own as source), so that it refuses them; frames longer than
+// [Options.MaxFrame]; what may be several datagrams in one (see below); and what is owned while its queue has no socket. [Reason]
+// numbers these cases and [Program.Counters] counts them.
 //
 // Checksums are not looked at: that is the receiver's, who also knows that a veth delivers partial ones. Neither is the destination
 // MAC address: on an interface in promiscuous mode the receiver has to compare it where that matters. Nor does the kernel's

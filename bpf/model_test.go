@@ -146,7 +146,7 @@ func (o owners) owner(src, dst netip.Addr, port uint16) Reason {
 	switch {
 	case !exact && !anyOwns:
 		return ReasonNoPort
-	case refused(src, true) || refused(dst, false):
+	case refused(src, true) || refused(dst, false) || src.Is4() && slices.Contains(o.local, src):
 		return ReasonMartian
 	case exact:
 		return ReasonRedirected
@@ -182,11 +182,12 @@ func randomFrame(rng *rand.Rand) []byte {
 	port := ports[rng.IntN(len(ports))]
 	if rng.IntN(2) == 0 {
 		d.src = netip.AddrPortFrom(pick("10.77.0.1", "10.77.0.1", "10.77.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1",
-			"255.255.255.255"), 9)
+			"255.255.255.255", "10.77.0.3", "10.77.0.255"), 9)
 		d.dst = netip.AddrPortFrom(pick("10.77.0.2", "10.77.0.3", "192.0.2.1", "10.77.0.255", "255.255.255.255", "239.1.2.3",
 			"224.0.0.1", "127.0.0.1", "0.0.0.0"), port)
 	} else {
-		d.src = netip.AddrPortFrom(pick("fd77::1", "fd77::1", "fd77::1", "::", "::1", "::ffff:10.77.0.1", "ff02::1"), 9)
+		d.src = netip.AddrPortFrom(pick("fd77::1", "fd77::1", "fd77::1", "::", "::1", "::ffff:10.77.0.1", "ff02::1",
+			"fd77::2"), 9)
 		d.dst = netip.AddrPortFrom(pick("fd77::2", "fe80::77:ff:fe00:b", "2001:db8::1", "ff02::1234", "ff01::1234", "ff00::1",
 			"ff1e::1", "::1", "::", "::ffff:10.77.0.2"), port)
 	}

@@ -285,6 +285,18 @@ static __always_inline int martian(const struct datagram *d)
 	return (ntohl(dst[0]) & 0xff0e0000) == 0xff000000;
 }
 
+/* own_source: IPv4 refuses a frame from the host's own address (fib_validate_source), unless accept_local is set. IPv6 does not. */
+static __always_inline int own_source(const struct datagram *d)
+{
+	struct wskxdp_key key = { .addr = { d->src[0] }, .family = 4 };
+	enum wskxdp_kind *kind;
+
+	if (d->key.family != 4)
+		return 0;
+	kind = bpf_map_lookup_elem(&wskxdp_local, &key);
+	return kind && *kind == WSKXDP_UNICAST;
+}
+
 /* any_matches decides for an entry for any address whether this destination is among them. */
 static __always_inline enum wskxdp_reason any_matches(struct wskxdp_key *local, __u32 flags)
 {
@@ -311,11 +323,11 @@ static __always_inline enum wskxdp_reason find_owner(struct datagram *d)
 	enum wskxdp_flag *flags;
 
 	if (bpf_map_lookup_elem(&wskxdp_ports, &d->key))
-		return martian(d) ? WSKXDP_MARTIAN : WSKXDP_REDIRECTED;
+		return martian(d) || own_source(d) ? WSKXDP_MARTIAN : WSKXDP_REDIRECTED;
 	flags = bpf_map_lookup_elem(&wskxdp_ports, &any);
 	if (!flags)
 		return WSKXDP_NO_PORT;
-	if (martian(d))
+	if (martian(d) || own_source(d))
 		return WSKXDP_MARTIAN;
 	return any_matches(&d->key, *flags);
 }
