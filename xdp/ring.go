@@ -55,8 +55,8 @@ func (p *producer) init(w Words, size, limit int) {
 	p.seen = w.Consumer.Load()
 }
 
-// free is the room that the last known consumer leaves. A consumer word that lies (ahead of us, or gone backwards)
-// reads as a full ring: nothing is ever overwritten on its word.
+// free is the room that the last known consumer leaves. A consumer word that lies (ahead of what is published, or gone backwards)
+// reads as a full ring, see refresh: nothing is ever overwritten on its word.
 func (p *producer) free() uint32 {
 	used := p.next - p.seen
 	if used >= p.limit {
@@ -69,6 +69,9 @@ func (p *producer) refresh() uint32 {
 	p.seen = p.consumer()
 	if floor := p.floor.Load(); floor != 0 && p.seen-uint32(floor) > floorAge {
 		p.floor.Store(0)
+	}
+	if p.tail-p.seen > p.limit {
+		p.seen = p.next - p.limit // ahead of what is published, or gone backwards: full until it comes to its senses
 	}
 	return p.free()
 }

@@ -29,6 +29,55 @@ func TestProducerDistrustsCursors(t *testing.T) {
 	}
 }
 
+// A consumer in what is reserved and not published yet is a lie too: it would have the first of these slots written twice.
+func TestProducerDistrustsConsumerOfUnpublished(t *testing.T) {
+	eachStart(t, func(t *testing.T, start uint32) {
+		r, w := plainTx(8, start)
+		if _, n := r.Reserve(3); n != 3 {
+			t.Fatalf("reserved %d", n)
+		}
+		w.Consumer.Store(start + 2)
+		_, more := r.Reserve(8)
+		for range 8 {
+			if _, ok := r.Put(Desc{}); ok {
+				more++
+			}
+		}
+		if 3+more > 7 {
+			t.Errorf("%d slots reserved in a ring of 8 of which nothing was published", 3+more)
+		}
+		w.Consumer.Store(start)
+		if free := r.Free(); free != 7-3-more {
+			t.Errorf("%d free after the consumer came to its senses, %d reserved", free, 3+more)
+		}
+	})
+}
+
+// Whoever looks at a ring while it is filled and emptied sees too much at most, never less than nothing.
+func TestPendingIsNeverNegative(t *testing.T) {
+	r, w := plainTx(8, ^uint32(0)-5)
+	const rounds = 300000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range rounds {
+			r.Put(Desc{})
+			r.Submit(1)
+			w.Consumer.Add(1) // the kernel is done with it at once
+		}
+	}()
+	for {
+		if n := r.Pending(); n > 2*rounds {
+			t.Fatalf("%d entries wait", int32(n))
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
 func TestConsumerDistrustsCursors(t *testing.T) {
 	r, w, _ := plainCompletion(4, 100)
 	for _, lie := range []uint32{105, 99, 100 + 1<<31} {
@@ -70,7 +119,11 @@ func TestRingMisuse(t *testing.T) {
 }
 
 func TestKilledRingsAreHarmless(t *testing.T) {
-	tx, _ := plainTx(8, 5)
+	tx, w := plainTx(8, 5)
+	tx.Reserve(4)
+	tx.Submit(4)
+	w.Consumer.Store(6)
+	tx.Completed(7) // the consumer is known to be further than its word says
 	tx.kill()
 	if _, n := tx.Reserve(1); n != 0 || tx.Free() != 0 || tx.Pending() != 0 {
 		t.Error("a dead TX ring has room")
