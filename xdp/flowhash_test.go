@@ -7,6 +7,9 @@ package xdp
 import (
 	"errors"
 	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 func TestFlowHashWords(t *testing.T) {
@@ -33,5 +36,14 @@ func TestFlowHashOfVeth(t *testing.T) {
 	}
 	if _, err := UDPFlowHash("nowhere", false); err == nil || errors.Is(err, ErrNotSupported) {
 		t.Errorf("an interface that is not there: %v", err)
+	}
+	// The beginning of a name that is too long may be the name of another interface.
+	br := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
+	br.Name = "abcdefghijklmno"
+	if err := netlink.LinkAdd(br); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetUDPFlowHash(br.Name+"p", false, HashFlow); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("a name of %d bytes: %v", len(br.Name)+1, err)
 	}
 }

@@ -20,6 +20,9 @@ type rxnfc struct {
 
 // flowHash runs a flow hash command of ethtool.
 func flowHash(ifname string, cmd, flow uint32, data uint64) (uint64, error) {
+	if len(ifname) >= unix.IFNAMSIZ {
+		return 0, unix.ENODEV // cut, it might be the name of another
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
@@ -31,7 +34,7 @@ func flowHash(ifname string, cmd, flow uint32, data uint64) (uint64, error) {
 		data unsafe.Pointer
 		_    [16]byte
 	}
-	copy(req.name[:unix.IFNAMSIZ-1], ifname)
+	copy(req.name[:], ifname)
 	req.data = unsafe.Pointer(&r)
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
 	runtime.KeepAlive(&r)
