@@ -117,3 +117,16 @@ func TestAnswerOf(t *testing.T) {
 		t.Error("names of the answers")
 	}
 }
+
+// The same errno counts as what it means in the mode of the socket.
+func TestKicksAreCountedByMode(t *testing.T) {
+	for mode, want := range map[Mode]KickResult{ModeCopy: KickBadDescriptor, ModeZeroCopy: KickUnserved} {
+		s := newSocket(linux{})
+		s.granted.Mode = mode
+		s.kicked(unix.EINVAL)
+		s.kicked(0)
+		if c := s.Counters(); c.ByResult[want] != 1 || c.ByResult[KickDone] != 1 || c.Kicks != 2 {
+			t.Errorf("%v: %+v", mode, c)
+		}
+	}
+}

@@ -28,6 +28,7 @@ func TestFlowHashWords(t *testing.T) {
 // A veth has no hardware that hashes: the answer is no, not a failure.
 func TestFlowHashOfVeth(t *testing.T) {
 	newLab(t, 2, 2)
+	files := openFiles(t)
 	if h, err := UDPFlowHash("va", false); !errors.Is(err, ErrNotSupported) {
 		t.Errorf("hash %v, %v", h, err)
 	}
@@ -45,5 +46,8 @@ func TestFlowHashOfVeth(t *testing.T) {
 	}
 	if err := SetUDPFlowHash(br.Name+"p", false, HashFlow); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("a name of %d bytes: %v", len(br.Name)+1, err)
+	}
+	if got := openFiles(t); got != files {
+		t.Errorf("%d descriptors, %d before", got, files)
 	}
 }
