@@ -338,6 +338,19 @@ func TestProgramCloseDetachesEverywhere(t *testing.T) {
 	}
 }
 
+// TestCloseDetachesWhatAChildHolds: a process that was just forked has the descriptor of the link until it executes another.
+func TestCloseDetachesWhatAChildHolds(t *testing.T) {
+	lab := labT(t, testenv.Topology{})
+	a := attachT(t, lab.B, loadT(t, Options{}), Native)
+	held, err := unix.FcntlInt(uintptr(a.link.(interface{ FD() int }).FD()), unix.F_DUPFD_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(held)
+	must(t, a.Close())
+	if got := holdersT(t, lab.B, lab.B.If.Index()); len(got) != 0 {
+		t.Errorf("the interface has %+v", got)
+	}
+}
+
 func TestAttachedTellsWhenItIsNot(t *testing.T) {
 	t.Run("interface-deleted", func(t *testing.T) {
 		lab := labT(t, testenv.Topology{})

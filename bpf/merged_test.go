@@ -159,3 +159,33 @@ func TestGuestSegmentsStayApart(t *testing.T) {
 		})
 	}
 }
+
+// TestMergedFollowsAttachments: one attachment behind the kernel's receive path is enough, and when the last has gone a program in the
+// driver takes open checksums again.
+func TestMergedFollowsAttachments(t *testing.T) {
+	lab := labT(t, testenv.Topology{})
+	p := loadT(t, Options{})
+	must(t, p.SetSocket(0, socketT(t)), p.AddPort(key("10.77.0.2:4433"), 0))
+	frame := to("10.77.0.2:4433").bytes()
+	binary.BigEndian.PutUint16(frame[offUDP4+6:], pseudoSum(from4.Addr(), netip.MustParseAddr("10.77.0.2"), 24))
+	expect := func(want Reason, when string) {
+		t.Helper()
+		if got := run(t, p, frame, nil); got != want {
+			t.Errorf("%s: judged %v, want %v", when, got, want)
+		}
+	}
+	open := func(ifindex int, mode Mode) *Attachment {
+		t.Helper()
+		a, err := attach(lab.B, ifindex, p, mode)
+		must(t, err)
+		return a
+	}
+	expect(ReasonRedirected, "attached nowhere")
+	generic := open(loopbackIndex, Generic)
+	expect(ReasonUDPPartial, "generic")
+	native := open(lab.B.If.Index(), Native)
+	expect(ReasonUDPPartial, "generic, and native behind it")
+	must(t, native.Close(), generic.Close())
+	open(lab.B.If.Index(), Native)
+	expect(ReasonRedirected, "native alone")
+}

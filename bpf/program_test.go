@@ -124,6 +124,9 @@ func TestAddressesAreReplaced(t *testing.T) {
 	expect(want{a("10.0.0.255"): kindBroadcast})
 	must(t, p.SetBroadcastAddresses(nil))
 	expect(want{})
+	// One that went comes back.
+	must(t, p.SetLocalAddresses(addrs("10.0.0.2")))
+	expect(want{a("10.0.0.2"): kindUnicast})
 }
 
 // TestAddressThatStaysIsNeverMissing changes the set around an address as fast as it can while frames to it arrive.
