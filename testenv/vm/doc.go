@@ -12,6 +12,7 @@
 //	│   kernel log ◀──────────┼── ttyS0 ──┤ the kernel's messages            │
 //	│   checkout ─────────────┼─ 9p, ro ─▶│ /src                             │
 //	│   files ◀───────────────┼─ 9p ──────┤ /out                             │
+//	│   QEMU's set_link ◀─────┼─ vport ───┤ cable A down, see package cable  │
 //	└─────────────────────────┘           └──────────────────────────────────┘
 //
 // A guest has one of several [Setup]s of network cards, two ends of one wire each. The guest and its cards are slow and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm/job"
@@ -44,7 +45,12 @@ func (m *Machine) writeInitramfs(w io.Writer, s Setup, j *job.Job) error {
 	a.File("etc/passwd", 0o644, []byte("root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n"))
 	a.File("etc/group", 0o644, []byte("root:x:0:\nnogroup:x:65534:\n"))
 	a.File("etc/hosts", 0o644, []byte("127.0.0.1 localhost guest\n::1 localhost\n"))
-	modules, err := m.Kernel.Modules(m.Tools, append(required[:len(required):len(required)], s.Modules...), optional)
+	needed := slices.Concat(required, s.Modules)
+	if j.Cable {
+		needed = append(needed, cableModule)
+		a.Symlink("bin/cable", "/init")
+	}
+	modules, err := m.Kernel.Modules(m.Tools, needed, optional)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (m *Machine) Run(s Setup, commands []job.Command) (*Result, error) {
 	}
 	defer os.RemoveAll(work)
 	return m.attempts(func() (*Result, error) {
-		j := &job.Job{Nonce: rand.Text(), Env: append([]string{patience}, m.Env...), NICs: s.NICs, Commands: commands}
+		j := &job.Job{Nonce: rand.Text(), Env: append([]string{patience}, m.Env...), NICs: s.NICs, Cable: s.cables(), Commands: commands}
 		g := &guest{machine: m, setup: s, job: j, work: work, image: image}
 		return g.run()
 	})
@@ -163,10 +163,11 @@ func (g *guest) boot() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return nil, Cannotf("start QEMU: %w", err)
+	start, end, err := g.start(cmd)
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	late := newWatchdog(cmd)
 	t := newTranscript(g.job, g.machine.Live, func() {
 		g.machine.logf("guest is ready after %.1fs", time.Since(start).Seconds())
@@ -193,6 +194,29 @@ func (g *guest) boot() (*Result, error) {
 		r.Reason = "the guest switched itself off" + lastWords(r)
 	}
 	return r, nil
+}
+
+// start starts QEMU, and what serves the guest while it runs, which end ends.
+func (g *guest) start(cmd *exec.Cmd) (at time.Time, end func(), err error) {
+	end = func() {}
+	var c *cables
+	if g.setup.cables() {
+		if c, err = newCables(cmd); err != nil {
+			return at, nil, err
+		}
+		end = c.close
+	}
+	at = time.Now()
+	if err := cmd.Start(); err != nil {
+		if c != nil {
+			c.forget()
+		}
+		return at, nil, Cannotf("start QEMU: %w", err)
+	}
+	if c != nil {
+		c.serve(g.machine.logf)
+	}
+	return at, end, nil
 }
 
 func (g *guest) timeout() time.Duration {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/cable"
 )
 
 func TestOnlyAGuestThatWasNeverReadyIsTriedAgain(t *testing.T) {
@@ -75,10 +77,13 @@ func TestWatchdogEndsWhatIsLate(t *testing.T) {
 func TestEverySetupIsWired(t *testing.T) {
 	for _, s := range Setups() {
 		args := strings.Join(s.args(), " ")
-		for _, nic := range s.NICs {
-			if strings.Count(args, "mac="+nic.MAC) != 1 {
+		for i, nic := range s.NICs {
+			if strings.Count(args, "mac="+nic.MAC) != 1 || strings.Count(args, "id="+cardID(i)+",") != 1 {
 				t.Errorf("%s: %s is not one card: %s", s.Name, nic.MAC, args)
 			}
+		}
+		if s.cables() != (len(s.NICs) == len(cable.Ends)) || s.cables() != strings.Contains(args, cable.PortName) {
+			t.Errorf("%s: %d cards, cables %t: %s", s.Name, len(s.NICs), s.cables(), args)
 		}
 		if s.Queues == 0 || (len(s.NICs) > 0) != (args != "") || (len(s.NICs) > 0) != (len(s.Modules) > 0) {
 			t.Errorf("%s: %+v", s.Name, s)

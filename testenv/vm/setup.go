@@ -53,11 +53,17 @@ func FindSetup(name string) (Setup, error) {
 	return Setup{}, fmt.Errorf("no set-up %q: there are %s", name, strings.Join(names, ", "))
 }
 
+// cables tells whether there are any to be pulled.
+func (s Setup) cables() bool { return len(s.NICs) > 0 }
+
 // args are QEMU's arguments for all cards.
 func (s Setup) args() []string {
 	var all []string
 	for i, nic := range s.NICs {
 		all = append(all, s.devices(i, nic.MAC)...)
+	}
+	if s.cables() {
+		all = append(all, cableArgs()...) // behind the cards, which keep their places on the bus
 	}
 	return all
 }
@@ -69,7 +75,7 @@ func igb(i int, mac string) []string {
 	return []string{
 		"-netdev", hubport(i),
 		"-device", fmt.Sprintf("pcie-root-port,id=rp%d,chassis=%d,slot=%d", i, i+1, i+1),
-		"-device", fmt.Sprintf("igb,bus=rp%d,netdev=n%d,mac=%s", i, i, mac),
+		"-device", fmt.Sprintf("igb,id=%s,bus=rp%d,netdev=n%d,mac=%s", cardID(i), i, i, mac),
 	}
 }
 
@@ -79,7 +85,7 @@ const modern = "iommu_platform=on,disable-legacy=on,romfile="
 func virtioHub(i int, mac string) []string {
 	return []string{
 		"-netdev", hubport(i),
-		"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,%s", i, mac, modern),
+		"-device", fmt.Sprintf("virtio-net-pci,id=%s,netdev=n%d,mac=%s,%s", cardID(i), i, mac, modern),
 	}
 }
 
@@ -88,6 +94,6 @@ func virtioHub(i int, mac string) []string {
 func virtioTap(i int, mac string) []string {
 	return []string{
 		"-netdev", fmt.Sprintf("tap,id=n%d,ifname=%s,queues=4,vhost=off,script=no,downscript=no", i, tapName(i)),
-		"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,mq=on,vectors=10,%s", i, mac, modern),
+		"-device", fmt.Sprintf("virtio-net-pci,id=%s,netdev=n%d,mac=%s,mq=on,vectors=10,%s", cardID(i), i, mac, modern),
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/cable"
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm/job"
 )
 
@@ -20,6 +22,8 @@ func main() {
 	switch {
 	case os.Getpid() == 1:
 		asInit()
+	case filepath.Base(os.Args[0]) == "cable":
+		os.Exit(cable.Main(os.Args[1:]))
 	case len(os.Args) == 2 && os.Args[1] == "worker":
 		work()
 	default:

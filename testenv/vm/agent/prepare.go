@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/testenv/vm/cable"
 	"github.com/wsk-xdp/wsk-xdp/testenv/vm/job"
 )
 
@@ -79,6 +80,13 @@ func prepare(j *job.Job) ([]string, error) {
 		}
 		env = append(env, nic.Env+"="+name)
 	}
+	if j.Cable {
+		port, err := serialPort("/sys/class/virtio-ports", cable.PortName)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, cable.Variable+"="+port)
+	}
 	return env, nil
 }
 
@@ -103,6 +111,27 @@ func loopbackUp() error {
 		return fmt.Errorf("find lo: %w", err)
 	}
 	return netlink.LinkSetUp(lo)
+}
+
+// portLimit is how long a port may take: its name comes with a message of its own after the device.
+const portLimit = 20 * time.Second
+
+// serialPort finds the virtio serial port of a name, below a directory of sysfs.
+func serialPort(dir, name string) (string, error) {
+	for deadline := time.Now().Add(portLimit); ; time.Sleep(50 * time.Millisecond) {
+		files, err := filepath.Glob(filepath.Join(dir, "*", "name"))
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			if raw, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(raw)) == name {
+				return filepath.Join("/dev", filepath.Base(filepath.Dir(file))), nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return "", fmt.Errorf("no virtio serial port %s among %d in %s", name, len(files), dir)
+		}
+	}
 }
 
 // nicName finds the interface with a link layer address. A driver may register it a little after its module is loaded.

@@ -28,6 +28,8 @@ type Job struct {
 	Env []string `json:"env"`
 	// NICs are the interfaces to name to commands.
 	NICs []NIC `json:"nics"`
+	// Cable says that the host pulls and plugs cables, see package cable.
+	Cable bool `json:"cable,omitempty"`
 	// Commands are run one after another, whatever becomes of each.
 	Commands []Command `json:"commands"`
 }
