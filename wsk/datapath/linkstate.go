@@ -58,11 +58,15 @@ func (q *queue) mayWait(op *wsk.SendOp) bool {
 	return !op.Transport.Via.(*flow).ep.aborted.Load() && op.ArmCancel(q)
 }
 
-// linkUp goes on where hold stopped. The poller does the rest.
+// linkUp goes on where hold stopped. The poller does the rest; in zero-copy mode all of it, since a link that is up may have
+// no carrier, of which the kernel must be asked.
 func (q *queue) linkUp() {
 	q.kickMu.Lock()
 	q.mu.Lock()
-	q.resume()
+	q.wasDown = false
+	if !q.zeroCopy {
+		q.resume()
+	}
 	q.mu.Unlock()
 	q.unlockKick()
 	q.poll.wake()

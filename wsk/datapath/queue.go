@@ -116,6 +116,9 @@ func openQueue(d *device, id int) (*queue, error) {
 		q.startRX(sock)
 	}
 	q.reopen = func() (xdp.Queue, error) { return d.dp.open(d, id) }
+	q.kickMu.Lock()
+	q.noticeLink()
+	q.kickMu.Unlock() // nobody has left a note yet
 	d.dp.goRun(q.pollLoop)
 	return q, nil
 }

@@ -68,9 +68,12 @@ func (q *queue) repair() {
 	}
 	q.startRX(sock)
 	q.adopt(sock)
-	if q.wasDown {
+	if q.wasDown && !q.zeroCopy {
 		q.state = queueDown
 	}
+	q.mu.Unlock()
+	q.noticeLink()
+	q.mu.Lock()
 	q.refill()
 }
 

@@ -80,6 +80,17 @@ func (q *queue) carrierLost() {
 	}
 }
 
+// noticeLink holds a zero-copy queue with a new socket if there is no carrier: no driver says so, and some lose what they are
+// given then. The queue is up already, so that a loss from now on is heard of. kickMu is held.
+func (q *queue) noticeLink() {
+	if !q.zeroCopy {
+		return
+	}
+	if link := q.dev.linkNow(); link.exists && !link.carrier {
+		q.hold()
+	}
+}
+
 // probeZeroCopy is probeLink for zero-copy: the driver must be willing, and there must be a carrier. kickMu is held.
 func (q *queue) probeZeroCopy() {
 	if q.out || !q.dev.linkNow().carrier {

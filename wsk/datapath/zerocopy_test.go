@@ -36,6 +36,11 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	d := &fakeDriver{t: t, stop: make(chan struct{})}
 	d.dp, d.kernels = newFakeDatapath(t, config, opts)
 	d.setLink(linkState{true, true, true})
+	open := d.dp.open
+	d.dp.open = func(dev *device, id int) (xdp.Queue, error) {
+		dev.link = func() linkState { return *d.state.Load() }
+		return open(dev, id)
+	}
 	d.client = newClient(t, d.dp)
 	t.Cleanup(func() { close(d.stop) })
 	d.running.Store(true)
@@ -43,7 +48,6 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	d.socket = d.client.socket("0.0.0.0:0")
 	d.to = sockaddr(fakeAddr, 9)
 	mustSucceed(t, "first send", send(t, d.socket, whole([]byte("first")), d.to, nil))
-	d.dp.knownDevice(1).link = func() linkState { return *d.state.Load() }
 	return d
 }
 
@@ -72,7 +76,9 @@ func (d *fakeDriver) queue() QueueInfo { return d.dp.Info().Queues[0] }
 // awaitState waits for a state of the queue.
 func (d *fakeDriver) awaitState(state string) {
 	d.t.Helper()
-	testenv.Eventually(d.t, waitLimit, "state "+state, func() bool { return d.queue().State == state })
+	testenv.Eventually(d.t, waitLimit, "state "+state, func() bool {
+		return someQueue(d.dp, func(q QueueInfo) bool { return q.State == state })
+	})
 }
 
 func (d *fakeDriver) awaitAll(irps []*wsk.IRP, want wsk.NTSTATUS) {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
+)
+
+// noCarrier is a link that is set up, without a cable.
+var noCarrier = linkState{exists: true, up: true}
+
+// allPending checks that none has ended.
+func allPending(t *testing.T, irps []*wsk.IRP) {
+	t.Helper()
+	for i, irp := range irps {
+		if !pending(irp) {
+			t.Fatalf("IRP %d ended with %v without a carrier", i, irp.IoStatus.Status)
+		}
+	}
+}
+
+// loseSocket has the queue's socket replaced, after meanwhile was done with no socket there.
+func (d *fakeDriver) loseSocket(meanwhile func(dev *device)) {
+	d.t.Helper()
+	dev := d.dp.knownDevice(1)
+	q := dev.opened()[0]
+	refused, allowed := make(chan struct{}), make(chan struct{})
+	reopen, first := q.reopen, true
+	q.kickMu.Lock()
+	q.reopen = func() (xdp.Queue, error) {
+		if first {
+			first = false
+			close(refused)
+			<-allowed
+			return nil, errors.New("not yet")
+		}
+		return reopen()
+	}
+	q.breakdown("a test", wsk.STATUS_IO_TIMEOUT)
+	q.unlockKick()
+	<-refused
+	meanwhile(dev)
+	close(allowed)
+}
+
+// TestZeroCopyOpenedWithoutCarrier: a queue that is opened, or gets a new socket, on a link without a carrier waits for it from the
+// start. Its driver says nothing of it, and virtio-net would take the frames, lose them and complete them.
+func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
+	for name, begin := range map[string]func(d *fakeDriver){
+		"opened": func(d *fakeDriver) {
+			d.setLink(noCarrier)
+			d.dp.deviceDeleted(1) // with its queues; the next datagram opens new ones
+			d.socket = d.client.socket("0.0.0.0:0")
+		},
+		"lost while the socket is replaced": func(d *fakeDriver) {
+			d.loseSocket(func(dev *device) {
+				d.setLink(noCarrier)
+				dev.carrierLost()
+			})
+			d.awaitState("down")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newFakeDriver(t, xdptest.Config{}, Options{})
+			begin(d)
+			irps := sendAll(d.socket, d.to, 20)
+			testenv.Eventually(t, waitLimit, "all of them to wait", func() bool {
+				return someQueue(d.dp, func(q QueueInfo) bool { return q.State == "down" && q.Waiting == len(irps) })
+			})
+			allPending(t, irps)
+			if !irps[3].Cancel() {
+				t.Error("can't be cancelled")
+			}
+			d.awaitAll(irps[3:4], wsk.STATUS_CANCELLED)
+			d.setLink(linkState{true, true, true})
+			d.dp.knownDevice(1).linkUp()
+			d.awaitAll(append(irps[:3:3], irps[4:]...), wsk.STATUS_SUCCESS)
+			d.awaitState("up")
+		})
+	}
+}
+
+// TestZeroCopyBackWhileReplaced: the carrier comes back while the socket is replaced, and nobody says so again.
+func TestZeroCopyBackWhileReplaced(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	d.setLink(noCarrier)
+	d.dp.knownDevice(1).carrierLost()
+	d.awaitState("down")
+	d.loseSocket(func(dev *device) {
+		d.setLink(linkState{true, true, true})
+		dev.linkUp()
+	})
+	d.awaitAll(sendAll(d.socket, d.to, 20), wsk.STATUS_SUCCESS)
+	d.awaitState("up")
+}
+
+// TestZeroCopySetUpWithoutCarrier: a link that is set up by the administrator has no carrier for that.
+func TestZeroCopySetUpWithoutCarrier(t *testing.T) {
+	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	dev := d.dp.knownDevice(1)
+	d.setLink(noCarrier)
+	dev.carrierLost()
+	d.awaitState("down")
+	irps := sendAll(d.socket, d.to, 20)
+	dev.linkUp()
+	q := dev.opened()[0]
+	q.pollOnce(new(stallWatch)) // what the poller was woken for, at the latest now
+	allPending(t, irps)
+	if state := d.queue().State; state != "down" {
+		t.Errorf("state %s", state)
+	}
+	d.setLink(linkState{true, true, true})
+	dev.linkUp()
+	d.awaitAll(irps, wsk.STATUS_SUCCESS)
+}
