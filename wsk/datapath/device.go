@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/safchain/ethtool"
-
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -316,7 +314,8 @@ type carrierCache struct {
 
 const carrierCacheTime = 5 * time.Millisecond
 
-// hasCarrier asks the driver, because the link events of netlink are late by up to a second.
+// hasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up. A device
+// that is gone is another matter.
 func (d *device) hasCarrier() bool {
 	c := &d.carrier
 	c.mu.Lock()
@@ -325,20 +324,8 @@ func (d *device) hasCarrier() bool {
 	if now.Before(c.until) {
 		return c.up
 	}
-	c.up = true
-	err := d.dp.ns.run(func() error {
-		e, err := ethtool.NewEthtool()
-		if err != nil {
-			return err
-		}
-		defer e.Close()
-		state, err := e.LinkState(d.name)
-		c.up = err != nil || state != 0
-		return err
-	})
-	if err != nil {
-		d.dp.log.Debug("read link state", "interface", d.name, "err", err)
-	}
+	link := d.linkNow()
+	c.up = link.carrier || !link.exists
 	c.until = now.Add(carrierCacheTime)
 	return c.up
 }
