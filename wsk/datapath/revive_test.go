@@ -124,6 +124,7 @@ func TestSendWhileInterfaceComesBack(t *testing.T) {
 // TestDeletedWhileOpening: an interface that is deleted while it is made ready to be received on keeps nothing of it, wherever that
 // was, and no queue is opened on it.
 func TestDeletedWhileOpening(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{})
 	dp := openDatapath(t, lab, Options{})
 	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
@@ -149,7 +150,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 			err = errDeviceGone
 		}
 		if !errors.Is(err, errDeviceGone) {
-			t.Errorf("%s: %v", at, err)
+			t.Fatalf("%s: %v", at, err)
 		}
 		d.opening.Unlock()
 		if err := <-opened; !errors.Is(err, errDeviceGone) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,8 @@ func On(cpu int, in In) In {
 	}
 	return func(start func() error) error {
 		return in(func() error {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 			var before, one unix.CPUSet
 			if err := unix.SchedGetaffinity(0, &before); err != nil {
 				return fmt.Errorf("look at the CPUs of this thread: %w", err)
