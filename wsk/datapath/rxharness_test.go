@@ -121,6 +121,15 @@ func (s *sink) wait(n int) []wsk.Datagram {
 	}
 }
 
+// take is what has come by now.
+func (s *sink) take() []wsk.Datagram {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := s.got
+	s.got = nil
+	return got
+}
+
 func describe(d *wsk.Datagram) string {
 	return fmt.Sprintf("%d bytes from %v port %d to %v on %d, TTL %d TOS %#x cast %d segment %d err %v", len(d.Payload),
 		netip.AddrFrom16(d.Source.Addr).Unmap(), d.Source.Port, netip.AddrFrom16(d.Destination).Unmap(), d.IfIndex, d.TTL, d.TOS,
