@@ -32,7 +32,8 @@ func (k *kernelSocket) start() {
 	})
 }
 
-// unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on.
+// unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on: until its next event, so the
+// pause is what a datagram may be late then.
 const unpollablePause = time.Millisecond
 
 // read waits until attempt has taken something. It is false when the socket is closed.
