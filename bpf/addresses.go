@@ -30,9 +30,9 @@ type addressTable struct {
 }
 
 // SetLocalAddresses says which unicast addresses are the host's own, those that entries for any address match, and that over IPv4
-// no frame may come from. Which these are is the caller's decision; Linux takes every address of the namespace on every interface (the weak host model). Only
-// differences to what is there are written, new addresses first. Loopback addresses are left out: no frame carries one. A zone
-// is ignored. The slice is not kept.
+// no frame may come from. Which these are is the caller's decision; Linux takes every address of the namespace on every interface
+// (the weak host model). Only differences to what is there are written, new addresses first. Loopback addresses are left out: no
+// frame carries one. A zone is ignored. The slice is not kept.
 //
 // When the error wraps ErrInvalidAddress or ErrFull nothing has changed; with any other error the set may lie between the
 // old and the new, and the next call puts it right.
