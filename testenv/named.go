@@ -69,7 +69,7 @@ func (s *labState) makeWay() error {
 	}
 	for _, ns := range s.Namespaces {
 		if ns.presence() == Unmounted {
-			if err := os.Remove(namespacePath(ns.Name)); err != nil {
+			if err := ns.unmount(); err != nil {
 				return fmt.Errorf("lab up %s: %w", s.Prefix, err)
 			}
 		}
@@ -108,6 +108,9 @@ func (s *labState) add(role string) (*Namespace, error) {
 func (n *Namespace) giveName(name string) error {
 	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
 		return fmt.Errorf("name namespace %s: %w%s", name, err, rootHint(err))
+	}
+	if err := shareNamespaceDir(); err != nil {
+		return fmt.Errorf("name namespace %s: %w", name, err)
 	}
 	path := namespacePath(name)
 	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o444)
@@ -158,8 +161,8 @@ func (s *labState) remove() (removed []string, err error) {
 			}
 			removed = append(removed, ns.Name)
 		case Unmounted:
-			if err := os.Remove(namespacePath(ns.Name)); err != nil {
-				errs = append(errs, err)
+			if err := ns.unmount(); err != nil {
+				errs = append(errs, fmt.Errorf("remove the file of namespace %s: %w", ns.Name, err))
 			}
 		case Foreign:
 			errs = append(errs, fmt.Errorf("lab down %s: %w: another namespace is called %s now; to remove it: `ip netns del %s`",
@@ -185,11 +188,7 @@ func (ns namedNamespace) remove() error {
 			return fmt.Errorf("remove namespace %s: %w", ns.Name, err)
 		}
 	}
-	path := namespacePath(ns.Name)
-	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("remove namespace %s: unmount: %w%s", ns.Name, err, rootHint(err))
-	}
-	if err := os.Remove(path); err != nil {
+	if err := ns.unmount(); err != nil {
 		return fmt.Errorf("remove namespace %s: %w", ns.Name, err)
 	}
 	return nil

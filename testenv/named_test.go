@@ -53,6 +53,7 @@ func namedLabStory() error {
 		{"down before up", downFindsNothing}, {"up, status, down", upStatusDown}, {"up twice", upTwice},
 		{"foreign", foreignIsLeftAlone},
 		{"foreign before up", foreignBeforeUp}, {"killed", killedHalfWay}, {"up after a kill", upAfterKill}, {"names", badNames},
+		{"ip netns add after up", addedAfterUp}, {"covered", coveredNames},
 	} {
 		if err := step.run(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -171,6 +172,14 @@ func foreignNamespace(name string) (*Namespace, error) {
 	return ns, ns.giveName(name)
 }
 
+func removeForeign(ns *Namespace, name string) error {
+	inode, err := ns.Inode()
+	if err != nil {
+		return err
+	}
+	return namedNamespace{Name: name, Inode: inode}.remove()
+}
+
 func foreignIsLeftAlone() error {
 	lab, err := UpNamed("wsk", Topology{})
 	if err != nil {
@@ -198,7 +207,7 @@ func foreignIsLeftAlone() error {
 		return fmt.Errorf("theirs was removed: %w", err)
 	}
 	still.Close()
-	if err := (namedNamespace{Name: "wsk-b"}).remove(); err != nil {
+	if err := removeForeign(theirs, "wsk-b"); err != nil {
 		return err
 	}
 	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
@@ -221,7 +230,7 @@ func foreignBeforeUp() error {
 		return fmt.Errorf("theirs was removed: %w", err)
 	}
 	still.Close()
-	if err := (namedNamespace{Name: "wsk-b"}).remove(); err != nil {
+	if err := removeForeign(theirs, "wsk-b"); err != nil {
 		return err
 	}
 	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
