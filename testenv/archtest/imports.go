@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archtest
+
+import (
+	"slices"
+	"strings"
+)
+
+// An ImportRow says what a package may import itself, besides the standard library. What it gets through others is not
+// counted: they have rows of their own.
+type ImportRow struct {
+	Package string
+	May     []string // packages of this module, and modules of others with all their packages
+	Tests   []string // what its tests may import besides, beyond what all tests may
+	Why     string   // where it is not plain from the package's comment
+}
+
+// Modules that stand for a purpose.
+const (
+	sys     = "golang.org/x/sys"
+	netlink = "github.com/vishvananda/netlink"
+	nsfd    = "github.com/vishvananda/netns"
+	ebpf    = "github.com/cilium/ebpf"
+	ethtool = "github.com/safchain/ethtool"
+	gocmp   = "github.com/google/go-cmp"
+	packets = "github.com/gopacket/gopacket"
+	// otherXDP is the independent other end of an AF_XDP socket; what is to be judged must not be built on it.
+	otherXDP   = "github.com/asavie/xdp"
+	histograms = "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Imports has a row for every package; a package that is not here fails. Layers are read from the bottom of
+// ARCHITECTURE.md's diagram: frame, xdp, bpf and wsk/route know nothing of each other or of wsk, and wsk/datapath is
+// where they meet.
+var Imports = []ImportRow{
+	{
+		Package: "bpf",
+		May:     []string{"bpf/memlock", ebpf, netlink, sys},
+		Tests:   []string{"frame", "xdp"},
+		Why:     "the program and its maps; sockets, flows and wsk are what others make of it",
+	},
+	{Package: "bpf/memlock", May: []string{sys}},
+
+	{
+		Package: "cmd/wsk-xdp",
+		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
+			"demo", "doctor", "exit", "payload", "send", "session"),
+			[]string{"wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
+		Why: "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/bench",
+		May: slices.Concat(cmdBase, bench, tool("blast", "exit", "session"),
+			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
+		Why: "asavie/xdp and x/net are rivals that are measured",
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/check", Why: "arithmetic"},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/footprint",
+		May:     slices.Concat(cmdBase, bench, tool("bench/provider"), []string{"wsk/datapath", sys}),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/latency",
+		May: slices.Concat(cmdBase, bench, tool("bench/provider", "blast"),
+			[]string{"wsk/datapath", "wsk/netconn", histograms, sys}),
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/proc", May: []string{sys}},
+	{Package: "cmd/wsk-xdp/internal/bench/provider", May: []string{"wsk", "wsk/datapath"}},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/receive",
+		May: slices.Concat(cmdBase, bench, tool("bench", "bench/provider", "blast"),
+			[]string{"frame", "wsk/datapath", "wsk/netconn", ebpf, sys}),
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
+	{
+		Package: "cmd/wsk-xdp/internal/blast",
+		May:     slices.Concat(tool("host", "output", "session", "units"), []string{"wsk", "wsk/datapath", histograms}),
+		Tests:   []string{"frame", "wsk/wsktest"},
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/demo",
+		May:     slices.Concat(cmdBase, tool("blast", "exit", "send", "session"), []string{"xdp"}),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/doctor",
+		May: slices.Concat(tool("blast", "host", "netns", "session", "units"),
+			[]string{"bpf", "internal/netns", "testenv", "xdp", "xdp/nic", ebpf, ethtool, netlink, sys}),
+		Why: "tries what the kernel and a device can do",
+	},
+	{Package: "cmd/wsk-xdp/internal/exit"},
+	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
+	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
+	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},
+	{Package: "cmd/wsk-xdp/internal/payload"},
+	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
+	{
+		Package: "cmd/wsk-xdp/internal/session",
+		May: slices.Concat(tool("exit", "host", "netns", "units"),
+			[]string{"internal/netns", "wsk", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
+		Tests: tool("send"),
+	},
+	{Package: "cmd/wsk-xdp/internal/units"},
+
+	{
+		Package: "frame",
+		Tests:   []string{packets},
+		Why:     "bytes: standard library only, on any system",
+	},
+
+	{Package: "internal/lockrank", Why: "below everything that locks"},
+	{Package: "internal/netns", May: []string{nsfd, sys}},
+
+	{Package: "scripts/testsum", May: []string{netlink}},
+	{
+		Package: "scripts/vm",
+		May:     []string{"testenv/vm", "testenv/vm/job", "testenv/vm/row", sys},
+		Why:     "runs on the host, where nothing of the datapath does",
+	},
+
+	{
+		Package: "testenv",
+		May:     []string{"bpf/memlock", otherXDP, ebpf, packets, ethtool, netlink, nsfd, sys},
+		Why:     "judges the datapath, so it has a decoder, sums and an AF_XDP peer that are not ours",
+	},
+	{Package: "testenv/archtest"},
+	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
+	{Package: "testenv/vm", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
+	{Package: "testenv/vm/agent", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
+	{Package: "testenv/vm/cable"},
+	{Package: "testenv/vm/job"},
+	{Package: "testenv/vm/row"},
+
+	{
+		Package: "wsk",
+		Tests:   []string{"wsk/wsktest"},
+		Why:     "meaning without I/O, on any system: it declares the Transport that it sends through and knows none",
+	},
+	{
+		Package: "wsk/datapath",
+		May: slices.Concat(lower, room("companion", "device", "offload", "ops", "receive", "send"),
+			[]string{netlink, sys}),
+		Tests: []string{"xdp/xdptest", ebpf, ethtool},
+		Why:   "ties the six rooms together",
+	},
+	{
+		Package: "wsk/datapath/internal/companion",
+		May:     slices.Concat(lower, room("ops", "receive"), []string{netlink, sys}),
+	},
+	{
+		Package: "wsk/datapath/internal/device",
+		May:     slices.Concat(lower, room("offload", "receive", "send"), []string{netlink, sys}),
+		Tests:   []string{"xdp/xdptest", ebpf, ethtool},
+	},
+	{
+		Package: "wsk/datapath/internal/offload",
+		May:     slices.Concat(lower, []string{sys}),
+		Why:     "no other room: the sending of a probe comes as a function",
+	},
+	{
+		Package: "wsk/datapath/internal/ops",
+		May:     []string{"internal/lockrank", "wsk"},
+		Why:     "no other room, no goroutine and no system call",
+	},
+	{
+		Package: "wsk/datapath/internal/receive",
+		May:     slices.Concat(lower, []string{sys}),
+		Tests:   []string{"xdp/xdptest", ebpf},
+		Why:     "no other room: send and receive know nothing of each other",
+	},
+	{
+		Package: "wsk/datapath/internal/send",
+		May:     slices.Concat(lower, room("offload", "ops"), []string{sys}),
+		Tests:   []string{"xdp/xdptest", ebpf, ethtool},
+		Why:     "send and receive know nothing of each other",
+	},
+	{
+		Package: "wsk/netconn",
+		May:     []string{"wsk"},
+		Tests:   []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/wsktest", "github.com/miekg/dns"},
+		Why:     "built on the public API alone, over any Transport",
+	},
+	{Package: "wsk/netconn/pctest", Why: "judges any net.PacketConn, so it must know none of ours"},
+	{
+		Package: "wsk/replay",
+		Tests:   []string{"wsk", "wsk/datapath", "xdp"},
+		Why:     "is tests alone",
+	},
+	{
+		Package: "wsk/route",
+		May:     []string{"internal/netns", netlink, nsfd, sys},
+		Why:     "what the kernel says of routes; nothing of frames and rings",
+	},
+	{Package: "wsk/wsktest", May: []string{"wsk"}, Why: "a Transport without I/O"},
+
+	{
+		Package: "xdp",
+		May:     []string{"xdp/nic", ethtool, netlink, sys},
+		Tests:   []string{"xdp/xdptest"},
+		Why:     "frames are byte slices; what is in them is for others",
+	},
+	{
+		Package: "xdp/nic",
+		May:     []string{ethtool, netlink, sys},
+		Why:     "what can be asked of an interface, without a socket on it: it is below xdp",
+	},
+	{Package: "xdp/xdptest", May: []string{"xdp", sys}, Why: "a kernel made up"},
+}
+
+// lower are the layers below wsk/datapath, for its rooms to use as they need them.
+var lower = []string{"bpf", "frame", "internal/lockrank", "internal/netns", "wsk", "wsk/route", "xdp", "xdp/nic"}
+
+// cmdBase is what verbs that make a laboratory of their own start from.
+var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
+
+var bench = tool("bench/check", "bench/proc", "bench/stats")
+
+// anyTest is what every test may import: the laboratory, and what makes comparing and setting up plain.
+var anyTest = []string{"testenv", "testenv/vm/cable", "testenv/vm/job", "testenv/vm/row", gocmp, netlink, sys}
+
+func tool(names ...string) []string { return under("cmd/wsk-xdp/internal/", names) }
+func room(names ...string) []string { return under("wsk/datapath/internal/", names) }
+
+func under(parent string, names []string) []string {
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = parent + name
+	}
+	return paths
+}
+
+// MayImport says whether the row lets the package import path, a full one.
+func (r ImportRow) MayImport(path string) bool { return isFree(path) || covers(r.May, path) }
+
+// TestsMayImport says the same of the package's tests. They may import the package, what it may, what all tests may,
+// and, in a command, what lies in the same internal directory.
+func (r ImportRow) TestsMayImport(path string) bool {
+	sibling := strings.HasPrefix(r.Package, "cmd/wsk-xdp") && strings.HasPrefix(Short(path), "cmd/wsk-xdp/internal/")
+	return r.MayImport(path) || Short(path) == r.Package || sibling || covers(anyTest, path) || covers(r.Tests, path)
+}
+
+// isFree says that a path is of the standard library: their first element has no dot.
+func isFree(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// covers says whether path is allowed by name, or by its module. Packages of ours are allowed by their own name only.
+func covers(allowed []string, path string) bool {
+	short := Short(path)
+	return slices.ContainsFunc(allowed, func(name string) bool {
+		return name == short || short == path && strings.HasPrefix(path, name+"/")
+	})
+}
