@@ -24,7 +24,7 @@ func (d *device) linkNow() linkState {
 		return d.link()
 	}
 	s := linkState{true, true, true}
-	err := d.dp.ns.run(func() error {
+	err := d.dp.ns.Do(func() error {
 		l, err := netlink.LinkByIndex(d.index)
 		var missing netlink.LinkNotFoundError
 		switch {

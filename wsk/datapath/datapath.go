@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -90,7 +91,7 @@ type routing interface {
 type Datapath struct {
 	opts   Options
 	log    *slog.Logger
-	ns     *netNS
+	ns     *netns.NS
 	routes routing
 	open   func(d *device, id int) (xdp.Queue, error)
 	ctx    context.Context
@@ -138,7 +139,7 @@ var ErrClosed = errors.New("datapath is closed")
 func Open(opts Options) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) error {
 		dp.open = dp.openSocket
-		table, err := route.Open(route.Options{NetNS: dp.ns.fd, Logger: dp.log, NeighbourTimeout: opts.NeighbourTimeout})
+		table, err := route.Open(route.Options{NetNS: dp.ns.FD(), Logger: dp.log, NeighbourTimeout: opts.NeighbourTimeout})
 		if err == nil {
 			dp.routes = table
 		}
@@ -161,7 +162,7 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 	if err := checkCPUs(opts.ReceiveCPUs); err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
-	ns, err := openNetNS(opts.NetNS)
+	ns, err := netns.Keep(opts.NetNS)
 	if err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
@@ -262,7 +263,7 @@ func (dp *Datapath) Close() error {
 		err = dp.routes.Close()
 	}
 	dp.work.Wait()
-	dp.ns.close()
+	_ = dp.ns.Close()
 	return err
 }
 

@@ -84,7 +84,7 @@ func (dp *Datapath) sendingQueues(rd route.Device) int {
 	if n == 1 {
 		return n
 	}
-	err := dp.ns.run(func() error {
+	err := dp.ns.Do(func() error {
 		facts, err := xdp.Inspect(rd.Name)
 		if err == nil && facts.Index == rd.Index {
 			n = min(n, max(facts.TxQueues.N, 1))

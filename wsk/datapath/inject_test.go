@@ -100,7 +100,7 @@ func TestReceiveInjected(t *testing.T) {
 	dp, err := openWith(Options{NetNS: lab.A.NS.FD(), Receive: []string{lab.A.If.Name()}, Logger: testLogger(t)},
 		func(dp *Datapath) error {
 			dp.open = dp.openSocket
-			table, err := route.Open(route.Options{NetNS: dp.ns.fd})
+			table, err := route.Open(route.Options{NetNS: dp.ns.FD()})
 			dp.routes = &taggedRoutes{table, lab.A.If.Index(), 100}
 			return err
 		})

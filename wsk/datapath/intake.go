@@ -67,7 +67,7 @@ func (dp *Datapath) openIntake(name string) error {
 		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
 	}
 	var facts xdp.Interface
-	err := dp.ns.run(func() (err error) {
+	err := dp.ns.Do(func() (err error) {
 		facts, err = xdp.Inspect(name)
 		return err
 	})
@@ -120,7 +120,7 @@ func (in *intake) load(d *device, queues int) error {
 	}
 	in.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
 	before := d.linkNow()
-	return in.dp.ns.run(func() error {
+	return in.dp.ns.Do(func() error {
 		p, err := bpf.Load(bpf.Options{Queues: max(queues, in.queues), MaxFrame: in.maxFrame})
 		if err != nil {
 			return err
@@ -165,7 +165,7 @@ func (in *intake) isClosed() bool {
 // passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
 func (in *intake) warnOfBareQueues() {
 	var facts xdp.Interface
-	err := in.dp.ns.run(func() (err error) {
+	err := in.dp.ns.Do(func() (err error) {
 		facts, err = xdp.Inspect(in.name)
 		return err
 	})

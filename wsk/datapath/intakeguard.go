@@ -57,7 +57,7 @@ func (in *intake) reattach(d *device, old *bpf.Attachment) {
 	}
 	before := d.linkNow()
 	var a *bpf.Attachment
-	err := in.dp.ns.run(func() (err error) {
+	err := in.dp.ns.Do(func() (err error) {
 		_ = old.Close()
 		a, err = prog.Attach(in.ifindex, in.dp.opts.ReceiveMode)
 		return err

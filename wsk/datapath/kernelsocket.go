@@ -29,7 +29,7 @@ type kernelSocket struct {
 func (k *kernelSocket) open(ep *endpoint, six bool, options []sockopt, setUp func(fd int) error) error {
 	k.ep, k.six = ep, six
 	k.recv.k = k
-	return ep.dp.ns.run(func() error {
+	return ep.dp.ns.Do(func() error {
 		domain := unix.AF_INET
 		if six {
 			domain = unix.AF_INET6

@@ -26,7 +26,7 @@ import (
 // openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
 func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
 	var sock *xdp.Socket
-	err := dp.ns.run(func() (err error) {
+	err := dp.ns.Do(func() (err error) {
 		sock, err = d.climb(dp.ctx, id)
 		return err
 	})

@@ -26,7 +26,7 @@ type quotes struct {
 // openQuotes opens both sockets in the datapath's namespace. The raw one needs CAP_NET_RAW, as AF_XDP does.
 func openQuotes(dp *Datapath, six bool) (*quotes, error) {
 	s := &quotes{udp: -1, six: six}
-	err := dp.ns.run(func() error { return s.open() })
+	err := dp.ns.Do(func() error { return s.open() })
 	if err != nil {
 		s.close()
 		return nil, err

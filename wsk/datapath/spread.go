@@ -78,7 +78,7 @@ func (in *intake) restoreFlows() {
 	in.spreads = nil
 	in.lifeMu.Unlock()
 	for _, s := range spreads {
-		err := in.dp.ns.run(func() error {
+		err := in.dp.ns.Do(func() error {
 			name, err := in.hasher.nameOf(in.ifindex)
 			if err != nil || name == "" {
 				return err

@@ -105,7 +105,7 @@ func TestNameOfInterface(t *testing.T) {
 	lab, dp := companionLab(t, testenv.Topology{})
 	index, want := lab.A.If.Index(), lab.A.If.Name()
 	for range 2 {
-		err := dp.ns.run(func() error {
+		err := dp.ns.Do(func() error {
 			name, err := kernelHasher{}.nameOf(index)
 			if name != want {
 				t.Errorf("%q, want %q", name, want)

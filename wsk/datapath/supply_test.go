@@ -21,7 +21,7 @@ func TestSupplyIsTakenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	attach := func() (fresh bool, err error) {
-		err = dp.ns.run(func() error {
+		err = dp.ns.Do(func() error {
 			fresh, err = d.attachProgram()
 			return err
 		})

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -94,7 +95,7 @@ func TestInterruptedDumpIsRepaired(t *testing.T) {
 func TestResyncRereadsMTU6(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	table := &Table{opts: Options{}.withDefaults(), log: slog.New(slog.DiscardHandler)} // nobody runs it
-	must(t, inNamespace(lab.A.NS.FD(), table.openSockets))
+	must(t, netns.Do(lab.A.NS.FD(), table.openSockets))
 	defer table.closeSockets()
 	m, complete, err := table.read()
 	if err != nil || !complete {

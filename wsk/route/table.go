@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 )
 
 // Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent use;
@@ -51,7 +53,7 @@ func Open(o Options) (*Table, error) {
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
 	}
-	if err := inNamespace(o.NetNS, t.openSockets); err != nil {
+	if err := netns.Do(o.NetNS, t.openSockets); err != nil {
 		t.closeSockets()
 		return nil, fmt.Errorf("open route table: %w", err)
 	}

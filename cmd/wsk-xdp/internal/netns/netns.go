@@ -7,16 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 )
 
 // namedDir is where iproute2 keeps named namespaces.
 const namedDir = "/run/netns"
-
-const threadNetNS = "/proc/thread-self/ns/net"
 
 // NS is an open network namespace. nil means the process's own.
 type NS struct {
@@ -36,20 +35,12 @@ func Open(name string) (*NS, error) {
 	if !strings.ContainsRune(name, '/') {
 		path = filepath.Join(namedDir, name)
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := netns.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("open network namespace %s: %w (%w)", name, err, ErrNotAllowed)
 	case err != nil:
 		return nil, fmt.Errorf("open network namespace %s: %w (see ip netns list)", name, err)
-	}
-	if fd == 0 {
-		// 0 stands for the process's own namespace wherever a descriptor is passed on.
-		fd, err = unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
-		unix.Close(0)
-		if err != nil {
-			return nil, fmt.Errorf("open network namespace %s: %w", name, err)
-		}
 	}
 	return &NS{fd, name}, nil
 }
@@ -78,26 +69,19 @@ func (n *NS) Close() error {
 	return unix.Close(n.fd)
 }
 
-// Do runs f on a thread that is in the namespace. Goroutines that f starts are not.
+// Do runs f on a thread that is in the namespace, as [netns.Do] of the datapath does. Goroutines that f starts are not.
 func (n *NS) Do(f func() error) error {
 	if n == nil {
 		return f()
 	}
-	runtime.LockOSThread()
-	back, err := unix.Open(threadNetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("open the thread's network namespace: %w", err)
+	entered := false
+	err := netns.Do(n.fd, func() error {
+		entered = true
+		return f()
+	})
+	var refused *netns.EnterError
+	if !entered && errors.As(err, &refused) {
+		return fmt.Errorf("enter network namespace %s: %w (%w)", n.name, refused.Err, ErrNotAllowed)
 	}
-	defer unix.Close(back)
-	if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter network namespace %s: %w (%w)", n.name, err, ErrNotAllowed)
-	}
-	err = f()
-	if unix.Setns(back, unix.CLONE_NEWNET) == nil {
-		runtime.UnlockOSThread()
-	}
-	// A thread that cannot go back stays locked: it ends with this goroutine.
 	return err
 }
