@@ -31,10 +31,10 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 		return s.answer(irp, status, 0)
 	}
 	irp.PendingReturned = true
-	defer s.leave()
+	defer s.calls.End()
 	sn.endpoint.Bind(req, func(local netip.AddrPort, status NTSTATUS) {
 		s.bound(local, status)
-		defer s.finish(1) // also when the routine panics
+		defer s.calls.Finish(1) // also when the routine panics
 		irp.complete(status, 0)
 		if status.Success() {
 			s.opened()

@@ -31,11 +31,9 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 		return s.answer(irp, status, 0)
 	}
 	irp.PendingReturned = true
-	s.closing.Store(true)
-	defer func() { // also when a routine panics that the following calls
-		s.finished.Add(1) // the close IRP itself does not hold the end up
-		s.leave()
-	}()
+	s.calls.Finish(1) // the close IRP itself does not hold the end up
+	s.calls.Close()
+	defer s.calls.End() // also when a routine panics that the following calls
 	if endpoint != nil {
 		endpoint.Abort()
 	}
@@ -43,14 +41,9 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 	return STATUS_PENDING
 }
 
-// tearDown begins the end when no call is in progress and no IRP pending; whoever counts last finds that. finished,
-// which never exceeds entered, is read first: if both are equal, everything that had entered was over when entered was
-// read, and whatever enters later sees the socket closed and does not touch the endpoint.
+// tearDown begins the end: no call is in progress and no IRP pending. Whatever is called later sees the socket closed and
+// does not touch the endpoint.
 func (s *Socket) tearDown() {
-	finished := s.finished.Load()
-	if s.entered.Load() != finished || !s.torn.CompareAndSwap(false, true) {
-		return
-	}
 	if endpoint := s.snap.Load().endpoint; endpoint != nil {
 		endpoint.Close(s.closed)
 		return

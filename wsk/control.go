@@ -49,7 +49,7 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 	}
 	switch {
 	case status == STATUS_PENDING: // the IRP is linked somewhere, and counted as a call until it completes
-		s.leave()
+		s.calls.End()
 		return STATUS_PENDING
 	case irp != nil:
 		return s.answer(irp, status, uintptr(written))
@@ -57,8 +57,8 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 	if outputSizeReturned != nil {
 		*outputSizeReturned = uintptr(written)
 	}
-	s.finished.Add(1)
-	s.leave()
+	s.calls.Finish(1)
+	s.calls.End()
 	return status
 }
 

@@ -8,6 +8,9 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,7 +68,7 @@ func literal() func() error { return func() error { return STATUS_SUCCESS } }
 
 func statusInError(t *testing.T, fset *token.FileSet, files []*ast.File) (bad []string) {
 	info := types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: importer.Default()}
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", exportData(t))}
 	if _, err := config.Check("wsk", fset, files, &info); err != nil {
 		t.Fatal(err)
 	}
@@ -121,4 +124,18 @@ func statusInError(t *testing.T, fset *token.FileSet, files []*ast.File) (bad []
 		walk(f, nil)
 	}
 	return bad
+}
+
+// exportData finds what the compiler wrote of the packages that this one imports, for the importer.
+func exportData(t *testing.T) importer.Lookup {
+	out, err := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		files[path] = file
+	}
+	return func(path string) (io.ReadCloser, error) { return os.Open(files[path]) }
 }

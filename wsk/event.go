@@ -207,7 +207,7 @@ func (s *Socket) drainIfDue() {
 		return
 	}
 	e.draining = true
-	s.hold()
+	s.calls.Add(1)
 	go s.drain()
 }
 
@@ -224,7 +224,7 @@ func (s *Socket) drain() {
 	}
 	r.events.draining = false
 	r.mu.Unlock()
-	s.leave()
+	s.calls.End()
 }
 
 // popRun takes up to limit datagrams of one cast off the front.

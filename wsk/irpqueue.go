@@ -52,7 +52,7 @@ func (irp *IRP) completeWait(status NTSTATUS, information uintptr) {
 	irp.wait.socket, irp.wait.client = nil, nil
 	irp.mustPend()
 	if socket != nil {
-		defer socket.finish(1) // also when the routine panics
+		defer socket.calls.Finish(1) // also when the routine panics
 	}
 	if client != nil {
 		defer client.endCall()

@@ -61,6 +61,7 @@ func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32
 		s := &Socket{
 			client: npi.Client, provider: npi.Dispatch.provider, context: socketContext, dispatch: dispatch,
 		}
+		s.calls.Last = s.tearDown
 		status = s.open(family, flags, securityDescriptor)
 		irp.IoStatus.Socket = s
 	}

@@ -107,7 +107,7 @@ func (s *Socket) queueReceive(irp *IRP) NTSTATUS {
 		r.irps.push(irp)
 		if irp.arm(s) {
 			r.mu.Unlock()
-			s.leave()
+			s.calls.End()
 			return STATUS_PENDING
 		}
 		r.irps.remove(irp)

@@ -120,8 +120,8 @@ func releaseAll(list *Datagram) {
 // Receive implements Receiver.
 func (e *endpointEvents) Receive(list *Datagram) {
 	s := (*Socket)(e)
-	s.hold()
-	defer s.leave()
+	s.calls.Add(1)
+	defer s.calls.End()
 	s.deliver(list)
 }
 

@@ -5,6 +5,8 @@ package wsk
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
 )
 
 // Socket is WSK_SOCKET: a socket of the datagram or the basic category. Its methods are the functions of
@@ -17,7 +19,6 @@ import (
 type Socket struct {
 	// Read by every send, changed rarely.
 	snap     atomic.Pointer[snapshot]
-	closing  atomic.Bool
 	client   *Client
 	provider *provider
 	context  any
@@ -26,22 +27,13 @@ type Socket struct {
 
 	mu         sync.Mutex     // serialises changes of snap, and calls of Configure
 	configured ReceiveOptions // guarded by mu
-	closeIRP   *IRP           // set once, before closing
+	closeIRP   *IRP           // set once, before calls are closed
 
-	_ [64]byte // what receiving touches on cache lines of its own
+	// calls counts the operations begun, each until its completion routine has returned, and the calls in progress other
+	// than sends. When the last is gone the end of the socket begins.
+	calls inflight.Calls
 
 	recv receiver
-
-	_ [64]byte // the counter of callers and that of completers on cache lines of their own
-
-	// entered is the number of operations begun, and of calls in progress other than sends.
-	entered atomic.Uint64
-
-	_ [64]byte
-
-	// finished is the number of operations that have completed. The end of a socket begins when it equals entered.
-	finished atomic.Uint64
-	torn     atomic.Bool
 }
 
 // ClientDatagramDispatch is WSK_CLIENT_DATAGRAM_DISPATCH, the client's event callbacks for a datagram socket.
@@ -64,42 +56,24 @@ type ClientDatagramDispatch struct {
 	ReceiveFromEvent func(socketContext any, flags uint32, indication *DatagramIndication) NTSTATUS
 }
 
-// enter counts a call that begins, and its operation. It comes before the look at snap, so that a call either sees the
-// socket closed or is waited for by Close.
+// enter counts a call that begins, and its operation: calls.End ends the one, calls.Finish the other. It comes before
+// the look at snap, so that a call either sees the socket closed or is waited for by Close. A call that sees it closed
+// is counted too, and touches nothing that Close takes away.
 func (s *Socket) enter() *snapshot {
-	s.entered.Add(2)
+	s.calls.Add(2)
 	return s.snap.Load()
 }
 
 // enterSend counts the operation of a send alone. Who holds it up from inside the call is the transport, which has the
 // operation: a call that is still on its way out touches nothing that Close takes away.
 func (s *Socket) enterSend() *snapshot {
-	s.entered.Add(1)
+	s.calls.Add(1)
 	return s.snap.Load()
-}
-
-// hold counts a call that has no operation.
-func (s *Socket) hold() { s.entered.Add(1) }
-
-// leave ends what enter or hold counted as a call, which has touched the endpoint for the last time.
-func (s *Socket) leave() {
-	s.entered.Add(^uint64(0))
-	if s.closing.Load() {
-		s.tearDown()
-	}
-}
-
-// finish counts operations that have completed and whose routines have returned.
-func (s *Socket) finish(n uint64) {
-	s.finished.Add(n)
-	if s.closing.Load() {
-		s.tearDown()
-	}
 }
 
 // answerSend is answer for a send, which enterSend has counted.
 func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
-	s.hold()
+	s.calls.Add(1)
 	return s.answer(irp, status, 0)
 }
 
@@ -107,17 +81,17 @@ func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
 func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS {
 	if s.nested.enter() {
 		defer s.nested.exit()
-		s.finished.Add(1) // before the routine, which may wait for a close that waits for this
-		s.leave()
+		s.calls.Finish(1) // before the routine, which may wait for a close that waits for this
+		s.calls.End()
 		irp.complete(status, information)
 		return status
 	}
 	irp.PendingReturned = true
 	go func() {
 		irp.complete(status, information)
-		s.finish(1)
+		s.calls.Finish(1)
 	}()
-	s.leave()
+	s.calls.End()
 	return STATUS_PENDING
 }
 
@@ -166,8 +140,8 @@ type endpointEvents Socket
 // Dead implements EndpointEvents.
 func (e *endpointEvents) Dead() {
 	s := (*Socket)(e)
-	s.hold()
-	defer s.leave()
+	s.calls.Add(1)
+	defer s.calls.End()
 	s.update(func(sn *snapshot) NTSTATUS {
 		if sn.refuse == STATUS_SUCCESS {
 			sn.refuse = STATUS_FILE_FORCED_CLOSED

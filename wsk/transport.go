@@ -203,7 +203,7 @@ func (op *SendOp) Bytes() uintptr { return op.bytes }
 func (op *SendOp) Complete(status NTSTATUS) {
 	irp := op.irp
 	irp.mustPend()
-	defer op.socket.finish(1) // also when the routine panics
+	defer op.socket.calls.Finish(1) // also when the routine panics
 	irp.completeSend(status)
 }
 
@@ -213,7 +213,7 @@ func (op *SendOp) Complete(status NTSTATUS) {
 // the others time.
 type Completer struct {
 	socket *Socket
-	n      uint64
+	n      int
 }
 
 // Complete is [SendOp.Complete].
@@ -237,5 +237,5 @@ func (c *Completer) Flush() {
 	}
 	socket, n := c.socket, c.n
 	c.socket, c.n = nil, 0
-	socket.finish(n)
+	socket.calls.Finish(n)
 }
