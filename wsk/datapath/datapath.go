@@ -200,7 +200,6 @@ func openWith(opts Options, below func(*Datapath) error) (_ *Datapath, err error
 func (dp *Datapath) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
 	ep := &endpoint{dp: dp, family: family, events: events, serial: dp.serial.Add(1) - 1}
 	ep.receiver, _ = events.(wsk.Receiver)
-	ep.gate.init()
 	ep.options.Store(new(wsk.ReceiveOptions))
 	dp.mu.Lock()
 	defer dp.mu.Unlock()

@@ -44,9 +44,10 @@ func (o *delivery) flush() {
 	o.lists = o.lists[:0]
 }
 
-// deliver hands a list to the socket above, or back to its lenders when the endpoint is closed. No lock is held.
+// deliver hands a list to the socket above, or back to its lenders when the endpoint does not receive yet or is closed. No
+// lock is held.
 func (ep *endpoint) deliver(list *wsk.Datagram, n int) {
-	if ep.receiver == nil || !ep.gate.enter() {
+	if ep.receiver == nil || !ep.receiving.Load() || !ep.deliveries.Begin() {
 		ep.dp.stats.late.Add(uint64(n))
 		for list != nil {
 			next := list.Next
@@ -56,5 +57,5 @@ func (ep *endpoint) deliver(list *wsk.Datagram, n int) {
 		return
 	}
 	ep.receiver.Receive(list)
-	ep.gate.leave()
+	ep.deliveries.End()
 }

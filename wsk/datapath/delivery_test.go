@@ -3,7 +3,6 @@
 package datapath
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -36,8 +35,7 @@ func TestDelivery(t *testing.T) {
 			lists[i] = append(lists[i], one)
 		}
 		endpoints[i] = &endpoint{dp: dp, receiver: s}
-		endpoints[i].gate.init()
-		endpoints[i].gate.open()
+		endpoints[i].receiving.Store(true)
 	}
 	var out delivery
 	for round := range 2 {
@@ -72,46 +70,16 @@ func TestDelivery(t *testing.T) {
 		}
 		lists = [2][]seen{}
 	}
-	// A closed endpoint gets nothing, and the datagrams go home.
-	endpoints[0].gate.shut()
-	endpoints[0].gate.drain()
-	c := dp.copies.take(1)
-	out.add(endpoints[0], c.fill(1))
-	out.flush()
-	if len(lists[0]) != 0 || c.lent.Load() || dp.stats.late.Load() != 1 {
-		t.Errorf("%v delivered after the gate was shut, lent %v, %d late", lists[0], c.lent.Load(), dp.stats.late.Load())
-	}
-}
-
-// TestGate: nobody is inside once drain has returned, and nobody gets in.
-func TestGate(t *testing.T) {
-	for range 300 {
-		var g gate
-		g.init()
-		if g.enter() {
-			t.Fatal("a gate that was never opened lets in")
+	// An endpoint that is closed or does not receive yet gets nothing, and the datagrams go home.
+	endpoints[0].deliveries.Close()
+	endpoints[0].deliveries.Wait()
+	endpoints[1].receiving.Store(false) // as before the success of Bind
+	for i, ep := range endpoints {
+		c := dp.copies.take(1)
+		out.add(ep, c.fill(1))
+		out.flush()
+		if len(lists[i]) != 0 || c.lent.Load() || dp.stats.late.Load() != uint64(i+1) {
+			t.Errorf("endpoint %d: %v delivered, lent %v, %d late", i, lists[i], c.lent.Load(), dp.stats.late.Load())
 		}
-		g.open()
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		gone := false
-		for range 4 {
-			wg.Go(func() {
-				for g.enter() {
-					mu.Lock()
-					if gone {
-						t.Error("inside a gate that was drained")
-					}
-					mu.Unlock()
-					g.leave()
-				}
-			})
-		}
-		g.shut()
-		g.drain()
-		mu.Lock()
-		gone = true
-		mu.Unlock()
-		wg.Wait()
 	}
 }

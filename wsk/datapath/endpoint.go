@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -17,9 +18,10 @@ type endpoint struct {
 	serial uint32 // spreads endpoints over queues
 	events wsk.EndpointEvents
 
-	receiver wsk.Receiver // events, if it takes datagrams
-	gate     gate         // open from the success of Bind to Close
-	options  atomic.Pointer[wsk.ReceiveOptions]
+	receiver   wsk.Receiver   // events, if it takes datagrams
+	receiving  atomic.Bool    // deliveries may begin: set after the success of Bind, under rxMu
+	deliveries inflight.Calls // under way; closed by Close
+	options    atomic.Pointer[wsk.ReceiveOptions]
 
 	// Written by Bind before its callback, which happens before the first Send.
 	local     netip.AddrPort
@@ -27,9 +29,8 @@ type endpoint struct {
 	boundIf   int // the device that carries a specific local address, 0 for a wildcard
 	companion *companion
 
-	rxMu      sync.Mutex
-	receiving bool
-	ended     atomic.Bool // Close was called; set under rxMu
+	rxMu  sync.Mutex
+	ended atomic.Bool // Close was called; set under rxMu
 
 	entries []portEntry // guarded by Datapath.portsMu
 	members memberships
@@ -98,8 +99,7 @@ func (ep *endpoint) receive() {
 	if ep.ended.Load() {
 		return
 	}
-	ep.receiving = true
-	ep.gate.open()
+	ep.receiving.Store(true)
 	ep.dp.register(ep)
 	ep.companion.start()
 }
@@ -147,11 +147,8 @@ func (ep *endpoint) Abort() {
 // port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
-	receiving := ep.receiving && !ep.ended.Load()
 	ep.ended.Store(true)
-	if receiving {
-		ep.gate.shut()
-	}
+	ep.deliveries.Close()
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
 		if ep.companion != nil {
@@ -159,9 +156,7 @@ func (ep *endpoint) Close(done func()) {
 			ep.members.leaveAll(ep)
 			ep.dp.unregister(ep)
 		}
-		if receiving {
-			ep.gate.drain()
-		}
+		ep.deliveries.Wait()
 		if ep.companion != nil {
 			ep.dp.release(ep.companion, ep.local.Port())
 		}

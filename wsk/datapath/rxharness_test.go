@@ -167,7 +167,7 @@ func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTAT
 	testenv.Eventually(t, waitLimit, "the endpoint to receive", func() bool {
 		ep.rxMu.Lock()
 		defer ep.rxMu.Unlock()
-		return ep.receiving
+		return ep.receiving.Load()
 	})
 	t.Cleanup(p.close)
 	return p, status
