@@ -85,7 +85,7 @@ func module(t *testing.T) []*Package {
 
 var loadAll = sync.OnceValues(func() ([]*Package, error) { return Load() })
 
-// source type-checks a package of files that are given as text, "a.go", "b.go" and so on.
+// source type-checks a package of files that are given as text and are called a, b and so on.
 func source(t *testing.T, texts ...string) *Package {
 	t.Helper()
 	p := &Package{

@@ -8,7 +8,7 @@
 //   - imports.go: what each package may import, and who may use which module.
 //
 // The tests beside them hold the code against the tables, and check what needs no table: where unsafe may stand, how
-// a file begins, that the documents name files that exist.
+// a file begins, that documents and comments name files that exist.
 //
 // A table has the limit of today and the goal beside it. Whoever makes something smaller lowers its limit in the same
 // commit; the tests say where that is possible.

@@ -126,14 +126,16 @@ func goList(root string, patterns []string, flags ...string) ([]byte, error) {
 }
 
 // Root is the directory of go.mod.
-func Root() (string, error) {
+func Root() (string, error) { return root() }
+
+var root = sync.OnceValues(func() (string, error) {
 	text, err := exec.Command("go", "env", "GOMOD").Output()
 	path := strings.TrimSpace(string(text))
 	if err != nil || path == "" || path == os.DevNull {
 		return "", fmt.Errorf("no go.mod above the working directory (go env GOMOD: %q, %v)", path, err)
 	}
 	return filepath.Dir(path), nil
-}
+})
 
 // check parses and checks one package.
 func check(l listed, exports map[string]string) (*Package, error) {
