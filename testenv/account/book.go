@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package account
+
+import (
+	"sync"
+	"time"
+)
+
+// Fate is what the sender was told about a datagram.
+type Fate uint8
+
+// Fates.
+const (
+	// Pending: nothing yet.
+	Pending Fate = iota
+	// Sent: it has left, says the sender's side.
+	Sent
+	// Refused: it was not sent. It must not arrive.
+	Refused
+	// Open: it failed and may have left all the same: cancelled, or given up when its device went.
+	Open
+)
+
+// entry is one datagram. A code is an NTSTATUS or an errno.
+type entry struct {
+	fate  Fate
+	code  uint32
+	times uint8 // how often its end was told
+}
+
+// Book is what one sender knows of each datagram of a flow. It may be used concurrently.
+type Book struct {
+	// Flow is the number in the tags.
+	Flow uint32
+	// Name gives a code in words.
+	Name func(code uint32) string
+
+	mu         sync.Mutex
+	entries    []entry
+	complaints []Problem
+	pending    int
+	lastEnd    time.Time
+	change     chan struct{}
+}
+
+// NewBook returns an empty book.
+func NewBook(flow uint32, name func(code uint32) string) *Book {
+	return &Book{Flow: flow, Name: name, change: make(chan struct{}, 1)}
+}
+
+// Begin opens the entry of the next datagram and returns its sequence number.
+func (b *Book) Begin() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries = append(b.entries, entry{})
+	b.pending++
+	return uint64(len(b.entries) - 1)
+}
+
+// End notes what became of a datagram.
+func (b *Book) End(seq uint64, fate Fate, code uint32) {
+	b.mu.Lock()
+	e := &b.entries[seq]
+	if e.times++; e.times == 1 {
+		e.fate, e.code = fate, code
+		b.pending--
+		b.lastEnd = time.Now()
+	}
+	b.mu.Unlock()
+	select {
+	case b.change <- struct{}{}:
+	default:
+	}
+}
+
+// Complain notes what is wrong with how a datagram ended. It counts as unexplained.
+func (b *Book) Complain(seq uint64, what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complaints = append(b.complaints, Problem{seq, what})
+}
+
+// Len is the number of datagrams begun.
+func (b *Book) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.entries)
+}
+
+// Pending is the number of datagrams that have not ended.
+func (b *Book) Pending() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pending
+}
+
+// AwaitEnd waits until nothing is pending, at most until the deadline, and returns what still is.
+func (b *Book) AwaitEnd(deadline <-chan time.Time) int {
+	for {
+		n := b.Pending()
+		if n == 0 {
+			return 0
+		}
+		select {
+		case <-b.change:
+		case <-deadline:
+			return b.Pending()
+		}
+	}
+}
+
+// Codes counts the datagrams from a sequence number on by fate and code.
+func (b *Book) Codes(from uint64) map[Fate]map[uint32]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[Fate]map[uint32]int)
+	for _, e := range b.entries[min(from, uint64(len(b.entries))):] {
+		if out[e.fate] == nil {
+			out[e.fate] = make(map[uint32]int)
+		}
+		out[e.fate][e.code]++
+	}
+	return out
+}
+
+// snapshot copies for the judge.
+func (b *Book) snapshot() ([]entry, []Problem) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]entry(nil), b.entries...), append([]Problem(nil), b.complaints...)
+}
