@@ -6,6 +6,7 @@
 //     circle up, and where it is cut with the least work: go run ./testenv/archtest/circles -v wsk/datapath
 //   - limits.go: lines of a file and of a function, fields and methods of a type.
 //   - imports.go: what each package may import, and who may use which module.
+//   - exported.go: the names of the public packages, of which none goes without a word in CHANGELOG.md.
 //
 // The tests beside them hold the code against the tables, and check what needs no table: where unsafe may stand, how
 // a file begins, that documents and comments name files that exist.

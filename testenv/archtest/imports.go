@@ -108,6 +108,7 @@ var Imports = []ImportRow{
 		Why:     "bytes: standard library only, on any system",
 	},
 
+	{Package: "internal/inflight", Why: "below everything that is closed while calls are in it"},
 	{Package: "internal/lockrank", Why: "below everything that locks"},
 	{Package: "internal/netns", May: []string{nsfd, sys}},
 
@@ -133,6 +134,7 @@ var Imports = []ImportRow{
 
 	{
 		Package: "wsk",
+		May:     []string{"internal/inflight"},
 		Tests:   []string{"wsk/wsktest"},
 		Why:     "meaning without I/O, on any system: it declares the Transport that it sends through and knows none",
 	},
@@ -159,7 +161,7 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/datapath/internal/ops",
-		May:     []string{"internal/lockrank", "wsk"},
+		May:     []string{"internal/inflight", "internal/lockrank", "wsk"},
 		Why:     "no other room, no goroutine and no system call",
 	},
 	{
@@ -195,7 +197,7 @@ var Imports = []ImportRow{
 
 	{
 		Package: "xdp",
-		May:     []string{"xdp/nic", ethtool, netlink, sys},
+		May:     []string{"internal/inflight", "xdp/nic", ethtool, netlink, sys},
 		Tests:   []string{"xdp/xdptest"},
 		Why:     "frames are byte slices; what is in them is for others",
 	},
@@ -208,7 +210,8 @@ var Imports = []ImportRow{
 }
 
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
-var lower = []string{"bpf", "frame", "internal/lockrank", "internal/netns", "wsk", "wsk/route", "xdp", "xdp/nic"}
+var lower = []string{"bpf", "frame", "internal/inflight", "internal/lockrank", "internal/netns", "wsk", "wsk/route",
+	"xdp", "xdp/nic"}
 
 // cmdBase is what verbs that make a laboratory of their own start from.
 var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
