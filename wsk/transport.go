@@ -126,7 +126,7 @@ type SendOp struct {
 	// the last one shorter. 0: every buffer is one datagram.
 	Segment uint32
 
-	// Transport is the transport's own scratch, zero at Send. Nothing above reads it.
+	// Transport is the transport's own, zero at Send. Nothing above reads it.
 	Transport SendState
 
 	irp       *IRP
@@ -137,21 +137,16 @@ type SendOp struct {
 	one       [1]Buf
 }
 
-// SendState is room for a transport to keep an operation's progress without allocating. The fields are guarded by
-// whatever lock of the transport holds the operation.
+// SendState is what a transport remembers of an operation without allocating: what ListEntry and DriverContext in
+// Tail.Overlay of an IRP are to a driver of Windows. It is guarded by whatever lock of the transport has the operation.
 type SendState struct {
-	Next, Prev *SendOp // intrusive list links
-	Linked     bool    // on a waiting list
-	Via        any     // where the operation goes next: a flow, a queue
-	Buf        int     // next buffer to build
-	Piece      int     // next fragment or segment of that buffer
-	MTU        int     // what its fragments were planned for
-	ID         uint32  // its IP identification
-	Sum        uint64  // the checksum of its payload
-	Frames     int32   // frames with the kernel
-	Built      bool    // every frame has been handed to the kernel
-	Hold       uint8   // why a canceller may come for an operation that is on no list
-	Status     NTSTATUS
+	Next, Prev *SendOp  // links of a list of the transport's
+	Linked     bool     // on such a list
+	Status     NTSTATUS // what it is going to complete with
+	Via        any      // where the operation goes next, whatever that is to the transport
+	// Room is for the numbers of a transport, to which alone they mean something. It may lay a struct without pointers
+	// over it.
+	Room [6]uint64
 }
 
 // Canceller takes an operation off a transport's waiting list. CancelSend is called at most once for each arming and

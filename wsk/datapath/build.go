@@ -14,33 +14,33 @@ import (
 // are. Whoever drives the queue publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
 // failure status or goes on where it stopped when chunks have come back. mu is held and the queue is up.
 func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	t.Via = f
-	if len(op.Bufs) == 1 && op.Segment == 0 && t.Piece == 0 && int(op.Bufs[0].Length) <= p.room {
+	if len(op.Bufs) == 1 && op.Segment == 0 && pr.piece == 0 && int(op.Bufs[0].Length) <= p.room {
 		if !q.putDatagram(op, p, 0, int(op.Bufs[0].Length), q.nextID()) {
 			return false
 		}
-		t.Built = true
+		pr.built = true
 		q.unpublished++
 		return true
 	}
 	var built uint32
-	for t.Buf < len(op.Bufs) && q.postBuf(op, p, &built) {
-		t.Buf++
-		t.Piece = 0
+	for pr.buf < len(op.Bufs) && q.postBuf(op, p, &built) {
+		pr.buf++
+		pr.piece = 0
 	}
 	q.unpublished += built
-	t.Built = t.Buf == len(op.Bufs)
-	return t.Built
+	pr.built = pr.buf == len(op.Bufs)
+	return pr.built
 }
 
 // postBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
 func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
-	n := int(op.Bufs[op.Transport.Buf].Length)
+	n := int(op.Bufs[progressOf(op).buf].Length)
 	switch {
 	case op.Segment != 0:
 		return q.postSegments(op, p, n, built)
-	case n > p.room || op.Transport.Piece != 0:
+	case n > p.room || progressOf(op).piece != 0:
 		return q.postFragments(op, p, n, built)
 	}
 	if !q.putDatagram(op, p, 0, n, q.nextID()) {
@@ -53,12 +53,12 @@ func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
 // postFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
 // summed once before the first frame is built.
 func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
-	t := &op.Transport
-	buf := &op.Bufs[t.Buf]
-	if t.Piece == 0 {
-		t.MTU = p.mtu
+	t, pr := &op.Transport, progressOf(op)
+	buf := &op.Bufs[pr.buf]
+	if pr.piece == 0 {
+		pr.mtu = p.mtu
 	}
-	plan, err := p.template.PlanFragments(n, t.MTU)
+	plan, err := p.template.PlanFragments(n, pr.mtu)
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false
@@ -66,18 +66,18 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 	if len(q.free) == 0 {
 		return false
 	}
-	if t.Piece == 0 {
-		t.ID = q.dev.nextFragmentID()
+	if pr.piece == 0 {
+		pr.id = q.dev.nextFragmentID()
 		sum, ok := payloadSum(buf, n)
 		if !ok {
 			t.Status = wsk.STATUS_INVALID_PARAMETER
 			return false
 		}
-		t.Sum = sum.State()
+		pr.sum = sum.State()
 	}
-	c := buf.Cursor(plan.At(t.Piece).PayloadOffset)
-	for ; t.Piece < plan.Count(); t.Piece++ {
-		fr := plan.At(t.Piece)
+	c := buf.Cursor(plan.At(pr.piece).PayloadOffset)
+	for ; pr.piece < plan.Count(); pr.piece++ {
+		fr := plan.At(pr.piece)
 		idx, mem, ok := q.takeChunk()
 		if !ok {
 			return false
@@ -87,7 +87,7 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 			t.Status = wsk.STATUS_INVALID_PARAMETER
 			return false
 		}
-		q.publish(op, idx, p.template.PutFragment(mem, plan, t.Piece, t.ID, frame.RestoreSum(t.Sum)))
+		q.publish(op, idx, p.template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
 		*built++
 	}
 	return true
@@ -95,7 +95,7 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 
 // putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
 func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
-	buf := &op.Bufs[op.Transport.Buf]
+	buf := &op.Bufs[progressOf(op).buf]
 	piece := buf.Piece(offset, n)
 	if piece == nil || p.offload != 0 {
 		c := buf.Cursor(offset)
@@ -160,7 +160,7 @@ func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
 	s := &q.slots[idx]
 	at, _ := q.tx.Put(xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
 	s.op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
-	op.Transport.Frames++
+	progressOf(op).frames++
 	q.inflight++
 	q.stats.submitted++
 	return at

@@ -26,8 +26,8 @@ func (q *queue) dump(b *strings.Builder) {
 		return
 	}
 	op := func(where string, op *wsk.SendOp) {
-		t := &op.Transport
-		fmt.Fprintf(b, "  %s: frames %d, built %v, linked %v, hold %d, %v\n", where, t.Frames, t.Built, t.Linked, t.Hold, t.Status)
+		t, pr := &op.Transport, progressOf(op)
+		fmt.Fprintf(b, "  %s: frames %d, built %v, linked %v, hold %d, %v\n", where, pr.frames, pr.built, t.Linked, pr.hold, t.Status)
 	}
 	for o := q.waiting.head; o != nil; o = o.Transport.Next {
 		op("waiting", o)

@@ -60,7 +60,7 @@ func (f *flow) forward(op *wsk.SendOp, p *path) {
 		f.used.Store(true)
 	}
 	if p.queue == nil {
-		f.ep.companion.send(op, f, p)
+		f.ep.companion.send(op)
 		return
 	}
 	p.queue.send(op, f, p)

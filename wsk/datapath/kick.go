@@ -287,15 +287,15 @@ func (q *queue) complete(addr uint64, done *opList) {
 	q.free = append(q.free, uint32(chunk))
 	q.inflight--
 	q.stats.completed++
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	if fate != wsk.STATUS_SUCCESS && t.Status == wsk.STATUS_SUCCESS {
 		t.Status = fate
 	}
-	if t.Frames--; t.Frames == 0 {
+	if pr.frames--; pr.frames == 0 {
 		// What was held may have left all the same: the driver, or a kernel that is late to say what it has consumed, had it.
 		q.unarm(op)
 	}
-	if t.Frames == 0 && t.Built {
+	if pr.frames == 0 && pr.built {
 		done.pushBack(op)
 	}
 }

@@ -36,12 +36,12 @@ func (q *queue) hold() {
 	q.state = queueDown
 	q.log.Info("link is down, datagrams wait", "interface", q.dev.name, "queue", q.id, "waiting", q.inflight)
 	q.eachPosted(func(op *wsk.SendOp) {
-		t := &op.Transport
-		if t.Linked || t.Hold != holdNone {
+		t, pr := &op.Transport, progressOf(op)
+		if t.Linked || pr.hold != holdNone {
 			return
 		}
 		if q.mayWait(op) {
-			t.Hold = holdArmed
+			pr.hold = holdArmed
 			return
 		}
 		if t.Status == wsk.STATUS_SUCCESS {
@@ -117,11 +117,11 @@ func (q *queue) consumedOutstanding() int {
 
 // unarm ends the cancellability of a posted operation. mu is held.
 func (q *queue) unarm(op *wsk.SendOp) {
-	t := &op.Transport
-	if t.Hold != holdArmed {
+	pr := progressOf(op)
+	if pr.hold != holdArmed {
 		return
 	}
-	t.Hold = holdNone
+	pr.hold = holdNone
 	if !op.DisarmCancel() {
 		q.expect(op)
 	}
@@ -130,6 +130,6 @@ func (q *queue) unarm(op *wsk.SendOp) {
 // expect keeps an operation that is on no list for the canceller that has won it: whatever becomes of its frames and of the
 // queue meanwhile, it ends when that has come. mu is held.
 func (q *queue) expect(op *wsk.SendOp) {
-	op.Transport.Hold = holdExpected
-	op.Transport.Frames++
+	progressOf(op).hold = holdExpected
+	progressOf(op).frames++
 }

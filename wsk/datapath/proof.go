@@ -148,10 +148,11 @@ func proofPayload(t *frame.Template, n int) (payload []byte, checksum uint16) {
 }
 
 // sendProbe sends one frame whose checksum is left open, between those of the clients and like them. Its operation belongs to
-// nobody: it is never Built, so that its completion only gives the chunk back, and marked as one whose canceller is on the
+// nobody: it is never built, so that its completion only gives the chunk back, and marked as one whose canceller is on the
 // way, so that no list of a queue that stops or breaks takes it up.
 func (q *queue) sendProbe(t *frame.Template, payload []byte, r xdp.ChecksumRequest, grant uint32) bool {
-	op := &wsk.SendOp{Transport: wsk.SendState{Via: &flow{}, Hold: holdExpected}}
+	op := &wsk.SendOp{Transport: wsk.SendState{Via: &flow{}}}
+	progressOf(op).hold = holdExpected
 	q.mu.Lock()
 	if q.state != queueUp || q.offload != grant {
 		q.mu.Unlock()

@@ -203,12 +203,12 @@ func (q *queue) park(op *wsk.SendOp, f *flow) {
 // abandon builds no further frame for an operation and ends it when none is under way. mu is held; op is on no list
 // and not armed.
 func (q *queue) abandon(op *wsk.SendOp, status wsk.NTSTATUS) {
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	if t.Status == wsk.STATUS_SUCCESS {
 		t.Status = status
 	}
-	t.Built = true
-	if t.Frames == 0 {
+	pr.built = true
+	if pr.frames == 0 {
 		q.finish(op)
 	}
 }
@@ -261,8 +261,8 @@ func (q *queue) refill() {
 
 // reroute sends an operation back to its flow. mu is held, so the flow takes it from a goroutine of its own.
 func (q *queue) reroute(op *wsk.SendOp, f *flow) {
-	t := &op.Transport
-	if t.Frames != 0 || t.Buf != 0 || t.Piece != 0 {
+	pr := progressOf(op)
+	if pr.frames != 0 || pr.buf != 0 || pr.piece != 0 {
 		q.abandon(op, wsk.STATUS_NETWORK_UNREACHABLE)
 		return
 	}
@@ -274,15 +274,15 @@ func (q *queue) reroute(op *wsk.SendOp, f *flow) {
 // CancelSend implements wsk.Canceller for an operation that waits here.
 func (q *queue) CancelSend(op *wsk.SendOp) {
 	q.mu.Lock()
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	if t.Linked {
 		q.waiting.remove(op)
 	}
-	if t.Hold == holdExpected {
-		t.Frames--
+	if pr.hold == holdExpected {
+		pr.frames--
 	}
-	t.Hold = holdNone
-	if q.state == queueDown && t.Frames != 0 {
+	pr.hold = holdNone
+	if q.state == queueDown && pr.frames != 0 {
 		q.withdraw = true
 		q.poll.wake()
 	}

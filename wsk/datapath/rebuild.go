@@ -113,7 +113,7 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 			op.Transport.Status = fate // refused, and in the ring still
 		}
 		q.slots[i].op = nil
-		op.Transport.Frames--
+		progressOf(op).frames--
 		if _, seen := unsent[op]; !seen {
 			unsent[op] = 0
 			ops = append(ops, op)
@@ -133,13 +133,13 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 
 // evacuated decides about one operation that has no frame with the kernel any more.
 func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	if t.Linked { // begun but not wholly built: at the head of the waiting list, and armed there
 		if !op.DisarmCancel() {
 			return
 		}
 		q.waiting.remove(op)
-	} else if q.unarm(op); t.Hold == holdExpected {
+	} else if q.unarm(op); pr.hold == holdExpected {
 		return
 	}
 	if t.Status != wsk.STATUS_SUCCESS {
@@ -148,7 +148,7 @@ func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
 	}
 	// Whatever of it went out already is sent once more: UDP allows a datagram to arrive twice, not a
 	// success for one that never left.
-	t.Buf, t.Piece, t.Built = 0, 0, false
+	pr.buf, pr.piece, pr.built = 0, 0, false
 	if !q.mayWait(op) {
 		q.abandon(op, wsk.STATUS_CANCELLED)
 		return
@@ -190,15 +190,15 @@ func (q *queue) failSlots(status wsk.NTSTATUS) {
 			continue
 		}
 		q.slots[i].op = nil
-		t := &op.Transport
-		t.Frames--
+		t, pr := &op.Transport, progressOf(op)
+		pr.frames--
 		if t.Status == wsk.STATUS_SUCCESS {
 			t.Status = status
 		}
-		if t.Frames != 0 || t.Linked {
+		if pr.frames != 0 || t.Linked {
 			continue
 		}
-		if q.unarm(op); t.Hold != holdExpected {
+		if q.unarm(op); pr.hold != holdExpected {
 			q.abandon(op, status)
 		}
 	}

@@ -8,19 +8,19 @@ import "github.com/wsk-xdp/wsk-xdp/wsk"
 // have their headers from the flow's template, where everything is summed but lengths, identification and payload; the
 // chain is walked once.
 func (q *queue) postSegments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
-	t := &op.Transport
+	t, pr := &op.Transport, progressOf(op)
 	plan, err := p.template.PlanSegments(n, int(op.Segment), p.mtu)
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false
 	}
-	if t.Piece == 0 {
-		t.ID = uint32(q.ipID)
+	if pr.piece == 0 {
+		pr.id = uint32(q.ipID)
 		q.ipID += uint16(plan.Count())
 	}
-	c := op.Bufs[t.Buf].Cursor(plan.At(t.Piece, 0).PayloadOffset)
-	for ; t.Piece < plan.Count(); t.Piece++ {
-		s := plan.At(t.Piece, uint16(t.ID))
+	c := op.Bufs[pr.buf].Cursor(plan.At(pr.piece, 0).PayloadOffset)
+	for ; pr.piece < plan.Count(); pr.piece++ {
+		s := plan.At(pr.piece, uint16(pr.id))
 		if !q.putFrom(op, p, &c, s.PayloadLen, s.ID) {
 			return false
 		}

@@ -27,7 +27,7 @@ type slowScratch struct {
 }
 
 // send takes an operation for the slow path.
-func (c *companion) send(op *wsk.SendOp, f *flow, p *path) {
+func (c *companion) send(op *wsk.SendOp) {
 	c.mu.Lock()
 	switch {
 	case c.closed:
@@ -39,8 +39,6 @@ func (c *companion) send(op *wsk.SendOp, f *flow, p *path) {
 		c.ep.dp.finish(op, wsk.STATUS_CANCELLED)
 		return
 	}
-	op.Transport.Via = f
-	op.Transport.MTU = p.mtu
 	c.waiting.pushBack(op)
 	if !c.sending {
 		c.sending = true
