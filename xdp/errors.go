@@ -15,8 +15,6 @@ import (
 )
 
 var (
-	// ErrNotSupported is what errors.Is finds in the answer "no" of a probe, and in a refusal for lack of a feature.
-	ErrNotSupported = errors.New("not supported")
 	// ErrClosed is returned for a socket that was closed. It is net.ErrClosed.
 	ErrClosed = net.ErrClosed
 	// ErrNoTxQueue says that the queue has no TX side: the kernel would bind it and then transmit nothing, for ever,

@@ -32,7 +32,7 @@ type scripted struct {
 	nbind    int
 	zc       bool // XDP_OPTIONS says zero-copy whatever was asked
 	flags    []uint16
-	facts    linkFacts
+	facts    Link
 	wakeup   unix.Errno // of the first kick
 	features Device
 	regs     []unix.XDPUmemReg
@@ -41,7 +41,7 @@ type scripted struct {
 func newScripted() *scripted {
 	return &scripted{
 		nextFD: 1000, fds: map[int]bool{}, maps: map[*byte]string{}, opts: map[[2]int]int{}, errs: map[string]error{},
-		facts: linkFacts{name: "fake0", index: 7, txQueues: QueueCount{N: 2, Exact: true, Source: "test"}},
+		facts: Link{Name: "fake0", Index: 7, TxQueues: QueueCount{N: 2, Exact: true, Source: "test"}},
 	}
 }
 
@@ -53,7 +53,7 @@ func (k *scripted) call(name string) error {
 	return k.errs[name]
 }
 
-func (k *scripted) link(string, int) (linkFacts, error) {
+func (k *scripted) link(string, int) (Link, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.facts, k.call("link")

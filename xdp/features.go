@@ -8,39 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported
-// in it.
-type FeatureError struct {
-	// Name is the feature in words.
-	Name string
-	// MinKernel is the oldest kernel tried that has it, such as "6.18", or empty when it depends on the driver. One between that
-	// and the newest without it may have it too (docs/kernels.md).
-	MinKernel string
-	// Detail is what the probe saw, or empty.
-	Detail string
-}
-
-// Error says what is missing and where to get it.
-func (e *FeatureError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Name + ": not supported")
-	if e.Detail != "" {
-		b.WriteString(": " + e.Detail)
-	}
-	if e.MinKernel != "" {
-		b.WriteString(" (needs Linux " + e.MinKernel + ")")
-	}
-	return b.String()
-}
-
-// Is makes it equal to ErrNotSupported.
-func (e *FeatureError) Is(target error) bool { return target == ErrNotSupported }
 
 // Answer is a probe's result in one word.
 type Answer uint8
@@ -228,7 +199,7 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, t
 		return newOpError(opInterface, ifname, queue, mode, err)
 	}
 	s := newSocket(k)
-	s.granted = Granted{Ifname: facts.name, IfIndex: facts.index, Queue: queue, Mode: mode}
+	s.granted = Granted{Ifname: facts.Name, IfIndex: facts.Index, Queue: queue, Mode: mode}
 	var e *OpError
 	if fd, err := k.socket(); err != nil {
 		e = s.opError(opSocket, err)
@@ -241,7 +212,7 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, t
 	}
 	if e == nil {
 		// A probe before this one may have had the queue: a driver takes a while to give it back.
-		sa := &unix.SockaddrXDP{Ifindex: uint32(facts.index), QueueID: queue, Flags: bindFlags(o) | extra}
+		sa := &unix.SockaddrXDP{Ifindex: uint32(facts.Index), QueueID: queue, Flags: bindFlags(o) | extra}
 		_, err := repeatWhile(context.Background(), unix.EBUSY, probeTimeout, func() error { return k.bind(s.fd, sa) })
 		if err != nil {
 			e = s.opError(opBind, err)
@@ -260,12 +231,4 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, t
 		return then(s.fd)
 	}
 	return nil
-}
-
-// notSupportedByDriver turns ethtool's EOPNOTSUPP into the answer "no".
-func notSupportedByDriver(name string, err error) error {
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return &FeatureError{Name: name, Detail: "the driver does not tell"}
-	}
-	return err
 }

@@ -5,9 +5,12 @@
 package xdp
 
 import (
+	"errors"
+	"fmt"
 	"net"
 
 	"github.com/safchain/ethtool"
+	"golang.org/x/sys/unix"
 )
 
 // Interface is what can be found out about an interface without touching it, for a user who wants to know what
@@ -45,12 +48,12 @@ type HardwareRings struct {
 	TX, TXMax, RX, RXMax uint32
 }
 
-// Inspect looks at an interface of the calling thread's network namespace. The error is an [*OpError]; facts that
-// are merely unknown are no error.
+// Inspect looks at an interface of the calling thread's network namespace. The only error is that the interface is not
+// found, ENODEV where it does not exist; facts that are merely unknown are no error.
 func Inspect(ifname string) (Interface, error) {
 	l, err := findLink(ifname, 0)
 	if err != nil {
-		return Interface{}, newOpError(opInterface, ifname, 0, ModeAuto, err)
+		return Interface{}, findError(ifname, err)
 	}
 	a := l.Attrs()
 	i := Interface{
@@ -58,10 +61,18 @@ func Inspect(ifname string) (Interface, error) {
 		Up: a.Flags&net.FlagUp != 0, Running: a.Flags&net.FlagRunning != 0,
 	}
 	i.TxQueues, i.RxQueues = countQueues(a)
-	i.Device, i.DeviceErr = netdevDevice(a.Index)
+	i.Device, i.DeviceErr = DeviceOf(a.Index)
 	i.Queues, i.QueuesErr = netdevQueues(a.Index)
 	i.inspectDriver()
 	return i, nil
+}
+
+// findError says what was looked for, and what to do about it.
+func findError(ifname string, err error) error {
+	if errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("find interface %s: %w (no such interface in this network namespace: see ip link)", ifname, err)
+	}
+	return fmt.Errorf("find interface %s: %w", ifname, err)
 }
 
 func (i *Interface) inspectDriver() {

@@ -12,7 +12,7 @@ import (
 
 // kernel is every system call that opens and closes a socket, so that a test can make any of them fail.
 type kernel interface {
-	link(name string, index int) (linkFacts, error)
+	link(name string, index int) (Link, error)
 	device(index int) (Device, error)
 	socket() (int, error)
 	setInt(fd, level, opt, value int) error
@@ -34,7 +34,9 @@ func (linux) socket() (int, error) {
 	return unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 }
 
-func (linux) device(index int) (Device, error) { return netdevDevice(index) }
+func (linux) link(name string, index int) (Link, error) { return FindLink(name, index) }
+
+func (linux) device(index int) (Device, error) { return DeviceOf(index) }
 
 func (linux) setInt(fd, level, opt, value int) error {
 	return unix.SetsockoptInt(fd, level, opt, value)

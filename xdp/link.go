@@ -30,31 +30,23 @@ func (c QueueCount) String() string {
 	return fmt.Sprintf("at most %d", c.N)
 }
 
-// linkFacts is what Open has to know of an interface.
-type linkFacts struct {
-	name     string
-	index    int
-	txQueues QueueCount
+// Link is what opening a socket has to know of an interface.
+type Link struct {
+	Name               string
+	Index              int
+	TxQueues, RxQueues QueueCount
 }
 
-// checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
-// then every Kick returns 0 and sends nothing.
-func (f linkFacts) checkQueue(queue uint32) error {
-	if int64(queue) < int64(f.txQueues.N) {
-		return nil
-	}
-	return fmt.Errorf("%w: %s has %v (%s)", ErrNoTxQueue, f.name, f.txQueues, f.txQueues.Source)
-}
-
-// link looks an interface up in the network namespace of the calling thread.
-func (linux) link(name string, index int) (linkFacts, error) {
+// FindLink looks an interface up in the network namespace of the calling thread, by its name, by its index where the name is
+// empty, or by both, which must then agree. An interface that does not exist is ENODEV.
+func FindLink(name string, index int) (Link, error) {
 	l, err := findLink(name, index)
 	if err != nil {
-		return linkFacts{}, err
+		return Link{}, err
 	}
 	a := l.Attrs()
-	tx, _ := countQueues(a)
-	return linkFacts{name: a.Name, index: a.Index, txQueues: tx}, nil
+	tx, rx := countQueues(a)
+	return Link{Name: a.Name, Index: a.Index, TxQueues: tx, RxQueues: rx}, nil
 }
 
 func findLink(name string, index int) (netlink.Link, error) {

@@ -94,8 +94,9 @@ type NetdevQueue struct {
 	Taken bool
 }
 
-// netdevDevice asks for the features of one interface of this namespace.
-func netdevDevice(index int) (Device, error) {
+// DeviceOf asks netdev-genl for the features of an interface of the calling thread's network namespace. The error wraps
+// ErrNotSupported where the kernel does not know the question.
+func DeviceOf(index int) (Device, error) {
 	msgs, err := netdevRequest(netdevCmdDevGet, false, netdevAttrDevIfindex, index)
 	if err != nil {
 		return Device{}, err

@@ -28,8 +28,8 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 	if err != nil {
 		return nil, newOpError(opInterface, name, o.Queue, o.Mode, err)
 	}
-	if err := facts.checkQueue(o.Queue); err != nil {
-		e := newOpError(opQueue, facts.name, o.Queue, o.Mode, err)
+	if err := checkQueue(facts, o.Queue); err != nil {
+		e := newOpError(opQueue, facts.Name, o.Queue, o.Mode, err)
 		e.Hint = "choose a smaller queue, or give the interface more TX queues: see ethtool -l"
 		return nil, e
 	}
@@ -52,6 +52,15 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 	return build(ctx, k, cp, facts, err)
 }
 
+// checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
+// then every Kick returns 0 and sends nothing.
+func checkQueue(l Link, queue uint32) error {
+	if int64(queue) < int64(l.TxQueues.N) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has %v (%s)", ErrNoTxQueue, l.Name, l.TxQueues, l.TxQueues.Source)
+}
+
 // ZeroCopyRefused reports whether an error of Open in ModeZeroCopy leaves hope for copy mode: only where the bind itself
 // was refused, or the driver does not serve what it bound, for a reason that the mode can change.
 func ZeroCopyRefused(err error) bool {
@@ -69,14 +78,14 @@ func ZeroCopyRefused(err error) bool {
 func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()} }
 
 // build makes one socket in one mode. On failure everything is given back in the order of I8.
-func build(ctx context.Context, k kernel, o Options, facts linkFacts, fallback error) (*Socket, error) {
+func build(ctx context.Context, k kernel, o Options, facts Link, fallback error) (*Socket, error) {
 	s := newSocket(k)
 	s.granted = Granted{
-		Ifname: facts.name, IfIndex: facts.index, Queue: o.Queue,
+		Ifname: facts.Name, IfIndex: facts.Index, Queue: o.Queue,
 		Mode: o.Mode, FallbackReason: fallback, NeedWakeup: !o.DisableNeedWakeup,
 		ChunkSize: o.ChunkSize, TxChunks: o.TxChunks, RxChunks: o.RxChunks, Headroom: o.Headroom,
 		TxRing: o.TxRing, CompletionRing: o.CompletionRing, FillRing: o.FillRing, RxRing: o.RxRing,
-		TxQueues: facts.txQueues,
+		TxQueues: facts.TxQueues,
 	}
 	if err := s.setUp(ctx, o); err != nil {
 		if cleanup := s.release(); cleanup != nil {
