@@ -112,7 +112,7 @@ func tapT(t *testing.T, ns *testenv.Namespace, address string) (guest, ifindex i
 
 // TestGuestSegmentsStayApart: a tap device gives the program what a guest has left uncut, in its native mode too.
 func TestGuestSegmentsStayApart(t *testing.T) {
-	if !kernelAtLeast(6, 2) {
+	if !testenv.KernelAtLeast(6, 2) {
 		return // no guest may leave UDP uncut
 	}
 	for _, mode := range []Mode{Native, Generic} {

@@ -184,7 +184,7 @@ func TestVLANsAreReplaced(t *testing.T) {
 // TestQueues: a frame goes to the socket of the queue that it arrived on, and passes where there is none.
 func TestQueues(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
-	if !kernelAtLeast(5, 14) {
+	if !testenv.KernelAtLeast(5, 14) {
 		t.Skip("BPF_PROG_TEST_RUN takes no queue before Linux 5.14")
 	}
 	lab := testenv.NewLabT(t, testenv.Topology{B: testenv.End{RX: 4, TX: 4}})

@@ -4,7 +4,6 @@ package bpf
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"testing"
 
@@ -46,17 +45,7 @@ func loadT(t testing.TB, opts Options) *Program {
 
 // kernelHasFrags: before Linux 5.18 the frags variant must fail to load and the plain one take its place, so that every test
 // runs there too, with the plain one twice.
-func kernelHasFrags() bool { return kernelAtLeast(5, 18) }
-
-func kernelAtLeast(major, minor int) bool {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return false
-	}
-	var have [2]int
-	_, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &have[0], &have[1])
-	return err == nil && (have[0] > major || have[0] == major && have[1] >= minor)
-}
+func kernelHasFrags() bool { return testenv.KernelAtLeast(5, 18) }
 
 func must(t testing.TB, errs ...error) {
 	t.Helper()

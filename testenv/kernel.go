@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testenv
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// KernelAtLeast reports whether the running kernel is of that version or a later one. A release that does not begin with two
+// numbers is older than any.
+func KernelAtLeast(major, minor int) bool {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return false
+	}
+	return releaseAtLeast(unix.ByteSliceToString(u.Release[:]), major, minor)
+}
+
+func releaseAtLeast(release string, major, minor int) bool {
+	var have [2]int
+	_, err := fmt.Sscanf(release, "%d.%d", &have[0], &have[1])
+	return err == nil && (have[0] > major || have[0] == major && have[1] >= minor)
+}
