@@ -12,9 +12,13 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 var (
+	// ErrNotSupported is what errors.Is finds in the answer "no" of a probe, and in a refusal for lack of a feature.
+	ErrNotSupported = nic.ErrNotSupported
 	// ErrClosed is returned for a socket that was closed. It is net.ErrClosed.
 	ErrClosed = net.ErrClosed
 	// ErrNoTxQueue says that the queue has no TX side: the kernel would bind it and then transmit nothing, for ever,
@@ -23,6 +27,10 @@ var (
 	// ErrModeMismatch says that the kernel bound in another mode than was asked for.
 	ErrModeMismatch = errors.New("bound in another mode")
 )
+
+// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported in it.
+// Its fields and methods are those of [nic.FeatureError].
+type FeatureError = nic.FeatureError
 
 // Names of the steps of Open, the values of [OpError.Op].
 const (

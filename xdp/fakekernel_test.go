@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // scripted is a kernel without AF_XDP: it hands out numbers and plain memory, keeps books of both, logs the order of
@@ -32,16 +34,16 @@ type scripted struct {
 	nbind    int
 	zc       bool // XDP_OPTIONS says zero-copy whatever was asked
 	flags    []uint16
-	facts    Link
+	facts    nic.Link
 	wakeup   unix.Errno // of the first kick
-	features Device
+	features nic.Device
 	regs     []unix.XDPUmemReg
 }
 
 func newScripted() *scripted {
 	return &scripted{
 		nextFD: 1000, fds: map[int]bool{}, maps: map[*byte]string{}, opts: map[[2]int]int{}, errs: map[string]error{},
-		facts: Link{Name: "fake0", Index: 7, TxQueues: QueueCount{N: 2, Exact: true, Source: "test"}},
+		facts: nic.Link{Name: "fake0", Index: 7, TxQueues: nic.QueueCount{N: 2, Exact: true, Source: "test"}},
 	}
 }
 
@@ -53,7 +55,7 @@ func (k *scripted) call(name string) error {
 	return k.errs[name]
 }
 
-func (k *scripted) link(string, int) (Link, error) {
+func (k *scripted) link(string, int) (nic.Link, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.facts, k.call("link")
@@ -108,7 +110,7 @@ func (k *scripted) register(fd int, reg unix.XDPUmemReg) error {
 	return k.call("register")
 }
 
-func (k *scripted) device(int) (Device, error) {
+func (k *scripted) device(int) (nic.Device, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.features, k.call("device")

@@ -4,7 +4,11 @@
 
 package xdp
 
-import "time"
+import (
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
+)
 
 // Granted is what a socket really has, read back from the kernel after the bind (I11).
 type Granted struct {
@@ -34,7 +38,7 @@ type Granted struct {
 	TxRing, CompletionRing, FillRing, RxRing uint32
 
 	// TxQueues is the number of TX queues that Queue was checked against.
-	TxQueues QueueCount
+	TxQueues nic.QueueCount
 	// BindWait is how long EBUSY was waited out.
 	BindWait time.Duration
 }

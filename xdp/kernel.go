@@ -8,12 +8,14 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // kernel is every system call that opens and closes a socket, so that a test can make any of them fail.
 type kernel interface {
-	link(name string, index int) (Link, error)
-	device(index int) (Device, error)
+	link(name string, index int) (nic.Link, error)
+	device(index int) (nic.Device, error)
 	socket() (int, error)
 	setInt(fd, level, opt, value int) error
 	getInt(fd, level, opt int) (int, error)
@@ -34,9 +36,9 @@ func (linux) socket() (int, error) {
 	return unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 }
 
-func (linux) link(name string, index int) (Link, error) { return FindLink(name, index) }
+func (linux) link(name string, index int) (nic.Link, error) { return nic.FindLink(name, index) }
 
-func (linux) device(index int) (Device, error) { return DeviceOf(index) }
+func (linux) device(index int) (nic.Device, error) { return nic.DeviceOf(index) }
 
 func (linux) setInt(fd, level, opt, value int) error {
 	return unix.SetsockoptInt(fd, level, opt, value)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // bookkeeper is the real kernel with a count of what is mapped.
@@ -60,7 +62,7 @@ func TestNothingLeaks(t *testing.T) {
 			}
 		}
 		_ = ProbeTxMetadata()
-		_, _ = Inspect("va")
+		_, _ = nic.Inspect("va")
 	}
 	cycle() // what the runtime opens once
 	files, goroutines := openFiles(t), runtime.NumGoroutine()

@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-const txChecksum = XSKFeatures(1 << 1)
+const txChecksum = nic.XSKFeatures(1 << 1)
 
 // What is asked of the kernel depends on the mode that the socket gets, also when ModeAuto falls back, and on the driver.
 func TestOffloadGrants(t *testing.T) {

@@ -94,27 +94,6 @@ func TestQueueWithMoreRxThanTx(t *testing.T) {
 		}
 		t.Logf("link %s: %v", state, err)
 	}
-	// More allocated than in use: only the driver knows.
-	l2 := newLab(t, 4, 4)
-	for _, state := range []string{"up", "down"} {
-		if state == "down" {
-			l2.down(l2.va)
-		}
-		i := must(Inspect("va"))(t)
-		source := "rtnetlink"
-		switch {
-		case state == "up" && kernelAtLeast(t, "6.8"):
-			source = "netdev-genl"
-		case vethTellsChannels(t):
-			source = "ethtool"
-		}
-		if i.TxQueues.N != 4 || i.TxQueues.Exact != (source != "rtnetlink") || i.RxQueues.N != 4 {
-			t.Errorf("link %s: TX queues %+v, RX queues %+v, want 4 each", state, i.TxQueues, i.RxQueues)
-		}
-		if i.TxQueues.Source != source {
-			t.Errorf("link %s: the number comes from %s, want %s", state, i.TxQueues.Source, source)
-		}
-	}
 }
 
 func TestInterfaceByIndex(t *testing.T) {

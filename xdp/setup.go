@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // open is Open over any kernel.
@@ -54,7 +56,7 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 
 // checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
 // then every Kick returns 0 and sends nothing.
-func checkQueue(l Link, queue uint32) error {
+func checkQueue(l nic.Link, queue uint32) error {
 	if int64(queue) < int64(l.TxQueues.N) {
 		return nil
 	}
@@ -78,7 +80,7 @@ func ZeroCopyRefused(err error) bool {
 func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()} }
 
 // build makes one socket in one mode. On failure everything is given back in the order of I8.
-func build(ctx context.Context, k kernel, o Options, facts Link, fallback error) (*Socket, error) {
+func build(ctx context.Context, k kernel, o Options, facts nic.Link, fallback error) (*Socket, error) {
 	s := newSocket(k)
 	s.granted = Granted{
 		Ifname: facts.Name, IfIndex: facts.Index, Queue: o.Queue,

@@ -41,7 +41,7 @@ var zeroCopyKernels = []string{"6.18", "newest"}
 func plan(root string, full bool) ([]guestPlan, error) {
 	var guests []guestPlan
 	for _, k := range kernels {
-		packages := []string{"bpf", "bpf/memlock", "xdp"}
+		packages := []string{"bpf", "bpf/memlock", "xdp", "xdp/nic"}
 		switch k {
 		case "5.10", "newest": // what differs most: a TX cursor that lags and one that does not
 			packages = append(packages, "wsk/datapath")
@@ -50,7 +50,7 @@ func plan(root string, full bool) ([]guestPlan, error) {
 		}
 		if full {
 			packages = []string{
-				"bpf", "bpf/memlock", "xdp", "testenv", "wsk/route", "wsk/datapath", "wsk/netconn", "wsk/replay", "cmd/wsk-xdp",
+				"bpf", "bpf/memlock", "xdp", "xdp/nic", "testenv", "wsk/route", "wsk/datapath", "wsk/netconn", "wsk/replay", "cmd/wsk-xdp",
 			}
 		}
 		g := guestPlan{kernel: k, setup: setup("veth"), steps: []step{vethFacts}}

@@ -52,7 +52,6 @@ var planned = []string{
 	"wsk/datapath/internal/ops",
 	"wsk/datapath/internal/receive",
 	"wsk/datapath/internal/send",
-	"xdp/nic",
 }
 
 // judgeRows holds the names of a table to be in order, each once, and each that of a package.

@@ -197,16 +197,17 @@ var Imports = []ImportRow{
 
 	{
 		Package: "xdp",
-		May:     []string{"internal/inflight", "xdp/nic", ethtool, netlink, sys},
-		Tests:   []string{"xdp/xdptest"},
+		May:     []string{"internal/inflight", "xdp/nic", sys},
+		Tests:   []string{"xdp/xdptest", ethtool},
 		Why:     "frames are byte slices; what is in them is for others",
 	},
 	{
 		Package: "xdp/nic",
 		May:     []string{ethtool, netlink, sys},
+		Tests:   []string{"xdp"},
 		Why:     "what can be asked of an interface, without a socket on it: it is below xdp",
 	},
-	{Package: "xdp/xdptest", May: []string{"xdp", sys}, Why: "a kernel made up"},
+	{Package: "xdp/xdptest", May: []string{"xdp", "xdp/nic", sys}, Why: "a kernel made up"},
 }
 
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.

@@ -14,6 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // device is one interface that frames leave through, with the queues opened on it so far.
@@ -77,15 +78,14 @@ func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
 	return d, nil
 }
 
-// sendingQueues is the number of queues to send through: no more than are in use, of which routing tables know nothing. A
-// socket on another would be granted, and nothing ever sent.
+// sendingQueues is how many queues to send through: those in use, which routing tables do not know. Others send nothing.
 func (dp *Datapath) sendingQueues(rd route.Device) int {
 	n := min(dp.opts.Queues, max(rd.TxQueues, 1))
 	if n == 1 {
 		return n
 	}
 	err := dp.ns.Do(func() error {
-		facts, err := xdp.Inspect(rd.Name)
+		facts, err := nic.Inspect(rd.Name)
 		if err == nil && facts.Index == rd.Index {
 			n = min(n, max(facts.TxQueues.N, 1))
 		}

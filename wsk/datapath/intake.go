@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // intake is the XDP program on an interface of Options.Receive: it leads the frames of the ports in it to the interface's
@@ -66,9 +67,9 @@ func (dp *Datapath) openIntake(name string) error {
 	if !ok {
 		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
 	}
-	var facts xdp.Interface
+	var facts nic.Interface
 	err := dp.ns.Do(func() (err error) {
-		facts, err = xdp.Inspect(name)
+		facts, err = nic.Inspect(name)
 		return err
 	})
 	if err != nil {
@@ -164,9 +165,9 @@ func (in *intake) isClosed() bool {
 // warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
 // passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
 func (in *intake) warnOfBareQueues() {
-	var facts xdp.Interface
+	var facts nic.Interface
 	err := in.dp.ns.Do(func() (err error) {
-		facts, err = xdp.Inspect(in.name)
+		facts, err = nic.Inspect(in.name)
 		return err
 	})
 	if err == nil && facts.RxQueues.N > in.queues {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // The ladder on which a queue is opened:
@@ -162,9 +163,9 @@ const (
 )
 
 // inspected is what is known of the device, asked for once. The caller is in the datapath's namespace.
-func (d *device) inspected() xdp.Interface {
+func (d *device) inspected() nic.Interface {
 	d.facts.once.Do(func() {
-		f, err := xdp.Inspect(d.name)
+		f, err := nic.Inspect(d.name)
 		if err != nil {
 			f.DeviceErr = err
 			d.dp.log.Debug("inspect interface", "interface", d.name, "err", err)

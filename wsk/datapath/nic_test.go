@@ -19,6 +19,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // The tests TestNIC… need two real NICs back to back, as the guests of make test-vm have: WSKXDP_NIC_A and WSKXDP_NIC_B
@@ -122,10 +123,10 @@ func (l *nicLab) driver(h *testenv.Host) string { return l.inspect(h).Driver }
 // queues is how many of n queues can be sent through.
 func (l *nicLab) queues(n int) int { return min(n, l.inspect(l.A).TxQueues.N) }
 
-func (l *nicLab) inspect(h *testenv.Host) (facts xdp.Interface) {
+func (l *nicLab) inspect(h *testenv.Host) (facts nic.Interface) {
 	l.t.Helper()
 	err := h.NS.Do(func() (err error) {
-		facts, err = xdp.Inspect(h.If.Name())
+		facts, err = nic.Inspect(h.If.Name())
 		return err
 	})
 	if err != nil {

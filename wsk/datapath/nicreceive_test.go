@@ -17,6 +17,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // nicFlow is one flow at its receiving end.
@@ -188,7 +189,7 @@ func hashes(lab *nicLab, h *testenv.Host) string {
 	out := ""
 	_ = h.NS.Do(func() error {
 		for _, ipv6 := range []bool{false, true} {
-			hash, err := xdp.UDPFlowHash(h.If.Name(), ipv6)
+			hash, err := nic.UDPFlowHash(h.If.Name(), ipv6)
 			out += fmt.Sprintf("%v (%v) ", hash, err != nil)
 		}
 		return nil

@@ -9,30 +9,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // spread remembers what the NIC hashed UDP by before Options.SpreadReceive.
 type spread struct {
 	ipv6   bool
-	before xdp.FlowHash
+	before nic.FlowHash
 }
 
 // flowHasher is what knows and sets by what NICs spread UDP. Its methods are called on a thread of the datapath's namespace.
 type flowHasher interface {
-	get(ifname string, ipv6 bool) (xdp.FlowHash, error)
-	set(ifname string, ipv6 bool, h xdp.FlowHash) error
+	get(ifname string, ipv6 bool) (nic.FlowHash, error)
+	set(ifname string, ipv6 bool, h nic.FlowHash) error
 	// nameOf is the name that an interface has now, "" when it is gone.
 	nameOf(ifindex int) (string, error)
 }
 
 type kernelHasher struct{}
 
-func (kernelHasher) get(ifname string, ipv6 bool) (xdp.FlowHash, error) {
-	return xdp.UDPFlowHash(ifname, ipv6)
+func (kernelHasher) get(ifname string, ipv6 bool) (nic.FlowHash, error) {
+	return nic.UDPFlowHash(ifname, ipv6)
 }
 
-func (kernelHasher) set(ifname string, ipv6 bool, h xdp.FlowHash) error {
-	return xdp.SetUDPFlowHash(ifname, ipv6, h)
+func (kernelHasher) set(ifname string, ipv6 bool, h nic.FlowHash) error {
+	return nic.SetUDPFlowHash(ifname, ipv6, h)
 }
 
 func (kernelHasher) nameOf(ifindex int) (string, error) {
@@ -58,10 +59,10 @@ func (in *intake) spreadFlows() {
 	for _, ipv6 := range []bool{false, true} {
 		before, err := in.hasher.get(in.name, ipv6)
 		if err == nil && !before.Ports() {
-			if err = in.hasher.set(in.name, ipv6, xdp.HashFlow); err == nil {
+			if err = in.hasher.set(in.name, ipv6, nic.HashFlow); err == nil {
 				in.spreads = append(in.spreads, spread{ipv6, before})
 				in.dp.log.Info("UDP is spread over the receive queues by port", "interface", in.name, "ipv6", ipv6,
-					"before", before.String(), "now", xdp.HashFlow.String())
+					"before", before.String(), "now", nic.HashFlow.String())
 			}
 		}
 		if err != nil {
@@ -84,7 +85,7 @@ func (in *intake) restoreFlows() {
 				return err
 			}
 			now, err := in.hasher.get(name, s.ipv6)
-			if err != nil || now != xdp.HashFlow {
+			if err != nil || now != nic.HashFlow {
 				return err
 			}
 			return in.hasher.set(name, s.ipv6, s.before)

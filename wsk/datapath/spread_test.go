@@ -8,13 +8,14 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
 // nics are network cards by name, and what each spreads UDP by. One without an entry does not tell.
 type nics struct {
 	names map[int]string
-	hash  map[hashKey]xdp.FlowHash
+	hash  map[hashKey]nic.FlowHash
 	fixed bool // it tells, and can't be changed
 }
 
@@ -23,14 +24,14 @@ type hashKey struct {
 	ipv6 bool
 }
 
-func (n *nics) get(name string, ipv6 bool) (xdp.FlowHash, error) {
+func (n *nics) get(name string, ipv6 bool) (nic.FlowHash, error) {
 	if h, ok := n.hash[hashKey{name, ipv6}]; ok {
 		return h, nil
 	}
 	return 0, xdp.ErrNotSupported
 }
 
-func (n *nics) set(name string, ipv6 bool, h xdp.FlowHash) error {
+func (n *nics) set(name string, ipv6 bool, h nic.FlowHash) error {
 	if _, ok := n.hash[hashKey{name, ipv6}]; !ok || n.fixed {
 		return xdp.ErrNotSupported
 	}
@@ -43,9 +44,9 @@ func (n *nics) nameOf(ifindex int) (string, error) { return n.names[ifindex], ni
 // TestSpreadIsUndone: what Options.SpreadReceive has set is as it was before when the intake is closed, and nothing else is touched:
 // not what somebody set meanwhile, not what needed no change, not another interface of the same name.
 func TestSpreadIsUndone(t *testing.T) {
-	const hosts = xdp.HashIPSource | xdp.HashIPDest
+	const hosts = nic.HashIPSource | nic.HashIPDest
 	four, six, other := hashKey{"nic0", false}, hashKey{"nic0", true}, hashKey{"nic1", false}
-	type hashes = map[hashKey]xdp.FlowHash
+	type hashes = map[hashKey]nic.FlowHash
 	for name, tc := range map[string]struct {
 		nics    nics
 		during  hashes
@@ -53,26 +54,26 @@ func TestSpreadIsUndone(t *testing.T) {
 		after   hashes
 	}{
 		"both": {
-			nics{hash: hashes{four: hosts, six: xdp.HashIPSource}}, hashes{four: xdp.HashFlow, six: xdp.HashFlow}, nil,
-			hashes{four: hosts, six: xdp.HashIPSource},
+			nics{hash: hashes{four: hosts, six: nic.HashIPSource}}, hashes{four: nic.HashFlow, six: nic.HashFlow}, nil,
+			hashes{four: hosts, six: nic.HashIPSource},
 		},
-		"only one": {nics{hash: hashes{six: hosts}}, hashes{six: xdp.HashFlow}, nil, hashes{six: hosts}},
+		"only one": {nics{hash: hashes{six: hosts}}, hashes{six: nic.HashFlow}, nil, hashes{six: hosts}},
 		"spread before": {
-			nics{hash: hashes{four: hosts | xdp.HashPortSource, six: hosts}}, hashes{four: hosts | xdp.HashPortSource, six: xdp.HashFlow},
-			nil, hashes{four: hosts | xdp.HashPortSource, six: hosts},
+			nics{hash: hashes{four: hosts | nic.HashPortSource, six: hosts}}, hashes{four: hosts | nic.HashPortSource, six: nic.HashFlow},
+			nil, hashes{four: hosts | nic.HashPortSource, six: hosts},
 		},
 		"fixed": {nics{hash: hashes{four: hosts, six: hosts}, fixed: true}, hashes{four: hosts, six: hosts}, nil, hashes{four: hosts, six: hosts}},
 		"somebody else": {
-			nics{hash: hashes{four: hosts, six: hosts}}, hashes{four: xdp.HashFlow, six: xdp.HashFlow},
-			func(n *nics) { n.hash[four] = hosts | xdp.HashPortDest }, hashes{four: hosts | xdp.HashPortDest, six: hosts},
+			nics{hash: hashes{four: hosts, six: hosts}}, hashes{four: nic.HashFlow, six: nic.HashFlow},
+			func(n *nics) { n.hash[four] = hosts | nic.HashPortDest }, hashes{four: hosts | nic.HashPortDest, six: hosts},
 		},
 		"renamed": {
-			nics{hash: hashes{four: hosts}}, hashes{four: xdp.HashFlow},
+			nics{hash: hashes{four: hosts}}, hashes{four: nic.HashFlow},
 			func(n *nics) { n.names[7], n.hash = "nic1", hashes{other: n.hash[four]} }, hashes{other: hosts},
 		},
 		"another in its place": {
-			nics{hash: hashes{four: hosts}}, hashes{four: xdp.HashFlow},
-			func(n *nics) { n.names = map[int]string{8: "nic0"} }, hashes{four: xdp.HashFlow},
+			nics{hash: hashes{four: hosts}}, hashes{four: nic.HashFlow},
+			func(n *nics) { n.names = map[int]string{8: "nic0"} }, hashes{four: nic.HashFlow},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // supply is what a device that only sends has on its interface for zero-copy's sake, and which queues had zero-copy.
@@ -43,7 +43,7 @@ const insistTime = 5 * time.Second
 // deviceFacts are asked for when the first queue is opened.
 type deviceFacts struct {
 	once  sync.Once
-	known xdp.Interface
+	known nic.Interface
 }
 
 func (s *supply) rungOf(id int) *rung {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // Config describes a fake. The zero value of a field means its default.
@@ -147,7 +148,7 @@ func New(c Config) (*Kernel, error) {
 		Ifname: "fake0", IfIndex: 1, Mode: xdp.ModeCopy, NeedWakeup: true, TxBudget: uint32(max(c.Budget, 0)),
 		ChunkSize: c.ChunkSize, TxChunks: c.TxChunks, RxChunks: c.RxChunks, Headroom: c.Headroom,
 		TxRing: c.TxRing, CompletionRing: c.CompletionRing, FillRing: c.FillRing, RxRing: c.RxRing,
-		TxQueues: xdp.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload,
+		TxQueues: nic.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload,
 	}
 	if c.ZeroCopy {
 		k.granted.Mode = xdp.ModeZeroCopy

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 var yes, no, unknown = Answer{Answer: "yes"}, Answer{"no", "the kernel lacks it"}, Answer{"unknown", "not permitted"}
@@ -131,7 +131,7 @@ func TestFindings(t *testing.T) {
 		}, "WX-QUEUE-02", Note, "queue 1: held by pid 7 (server); queue 2: who holds it is not known: no diagnostics"},
 		{"taken-unknown", func(f *Facts) {
 			f.Interface.hold(errors.New("no diagnostics"))
-			f.Interface.held.Candidates = []xdp.Process{{PID: 9, Name: "other"}}
+			f.Interface.held.Candidates = []nic.Process{{PID: 9, Name: "other"}}
 			f.Interface.TakenKnown = false
 		}, "WX-QUEUE-02", Note, "no diagnostics; with AF_XDP sockets, in this network namespace or another: pid 9 (other)"},
 		{"jumbo", func(f *Facts) { f.Interface.MTU = 9000 }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
@@ -180,7 +180,7 @@ func (f *InterfaceFacts) hold(err error, queues ...uint32) {
 	f.held.Err = err
 	for _, q := range queues {
 		f.TakenQueues = append(f.TakenQueues, int(q))
-		f.held.Bound = append(f.held.Bound, xdp.Holder{Queue: q, Processes: []xdp.Process{{PID: 7, Name: "server"}}})
+		f.held.Bound = append(f.held.Bound, nic.Holder{Queue: q, Processes: []nic.Process{{PID: 7, Name: "server"}}})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // Answer is what a probe said.
@@ -118,7 +119,7 @@ type InterfaceFacts struct {
 	// sockets, there or in another namespace, of which the kernel does not tell what they hold.
 	Sockets      int            `json:"afxdp_sockets"`
 	Candidates   []ProcessFacts `json:"afxdp_processes,omitempty"`
-	held         xdp.Holders    // the same, for words
+	held         nic.Holders    // the same, for words
 	Program      *Program       `json:"xdp_program,omitempty"`
 	Master       string         `json:"master,omitempty"`
 	MasterKind   string         `json:"master_kind,omitempty"`

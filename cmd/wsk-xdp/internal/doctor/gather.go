@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // Options say what to look at.
@@ -151,7 +152,7 @@ func others() []OtherFacts {
 		if a.Flags&net.FlagLoopback != 0 || a.EncapType != "ether" {
 			continue
 		}
-		i, err := xdp.Inspect(a.Name)
+		i, err := nic.Inspect(a.Name)
 		if err != nil {
 			continue // gone meanwhile
 		}

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // holders asks which AF_XDP sockets are bound to the interface, and looks for their processes. It goes before everything that
 // binds sockets of this process.
 func (f *InterfaceFacts) holders() {
-	h := xdp.FindHolders(f.Index)
+	h := nic.FindHolders(f.Index)
 	f.Holders, f.HoldersKnown, f.Sockets, f.Candidates = []HolderFacts{}, answer(h.Err), h.Sockets, processFacts(h.Candidates)
 	for _, b := range h.Bound {
 		f.Holders = append(f.Holders, HolderFacts{b.Queue, b.Inode, b.UID, append([]ProcessFacts{}, processFacts(b.Processes)...)})
@@ -24,7 +24,7 @@ func (f *InterfaceFacts) holders() {
 	f.held = h
 }
 
-func processFacts(list []xdp.Process) (facts []ProcessFacts) {
+func processFacts(list []nic.Process) (facts []ProcessFacts) {
 	for _, p := range list {
 		facts = append(facts, ProcessFacts{p.PID, p.Name})
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // inspect looks at one interface of the calling thread's namespace.
 func (f *Facts) inspect(name string, try bool) error {
-	i, err := xdp.Inspect(name)
+	i, err := nic.Inspect(name)
 	if err != nil {
 		return err
 	}

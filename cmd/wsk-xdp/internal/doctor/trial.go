@@ -8,6 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // TrialFacts are what this kernel does with a veth pair that was made to ask it. A release number does not tell:
@@ -87,12 +88,12 @@ func (f *TrialFacts) sockets(name string) error {
 		err = &xdp.FeatureError{Name: "counters of full and empty rings", MinKernel: "5.10"}
 	}
 	f.Statistics = answer(err)
-	i, err := xdp.Inspect(name)
+	i, err := nic.Inspect(name)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	f.Features, f.Queues, f.Taken = answer(i.DeviceErr), answer(i.QueuesErr), answer(takenTold(i))
-	f.Diag = answer(xdp.FindHolders(i.Index).Err)
+	f.Diag = answer(nic.FindHolders(i.Index).Err)
 	f.MultiBuffer = answer(xdp.ProbeMultiBuffer(name, 1))
 	f.ZeroCopy = answer(xdp.ProbeZeroCopy(name, 2))
 	f.Remap = answer(xdp.ProbeRemap(name, 3))
@@ -100,7 +101,7 @@ func (f *TrialFacts) sockets(name string) error {
 }
 
 // takenTold looks for the socket on queue 0.
-func takenTold(i xdp.Interface) error {
+func takenTold(i nic.Interface) error {
 	if i.QueuesErr != nil {
 		return i.QueuesErr
 	}

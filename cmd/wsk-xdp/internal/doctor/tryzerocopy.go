@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // tryBinds tries binds on queue 0 as the datapath makes them: zero-copy with an XDP program that passes everything, where the
@@ -71,7 +72,7 @@ func waitForLink(index int) (down int64) {
 
 // flowHash reads by what UDP over IPv4 is spread over the receive queues.
 func (f *InterfaceFacts) flowHash() {
-	if h, err := xdp.UDPFlowHash(f.Name, false); err == nil {
+	if h, err := nic.UDPFlowHash(f.Name, false); err == nil {
 		f.FlowHash, f.FlowHashPorts = h.String(), h.Ports()
 	}
 }

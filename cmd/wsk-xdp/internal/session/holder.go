@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // withHolder adds to the error of a queue that is taken who has it. Other errors it leaves alone.
@@ -18,8 +19,8 @@ func withHolder(ns, ifindex int, err error) error {
 	if !errors.Is(err, unix.EBUSY) || !errors.As(err, &op) {
 		return err
 	}
-	var h xdp.Holders
-	if nsErr := netns.Borrow(ns).Do(func() error { h = xdp.FindHolders(ifindex); return nil }); nsErr != nil {
+	var h nic.Holders
+	if nsErr := netns.Borrow(ns).Do(func() error { h = nic.FindHolders(ifindex); return nil }); nsErr != nil {
 		return err // what is wrong is told; only the name is missing
 	}
 	return fmt.Errorf("%w; queue %d: %s", err, op.Queue, h.Describe(op.Queue))

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package xdp
+package nic_test
 
 import (
 	"bufio"
@@ -15,8 +15,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // holdQueue in the environment names the interface and the queue that TestHoldQueue holds.
@@ -24,43 +27,55 @@ const holdQueue = "XDP_TEST_HOLD_QUEUE"
 
 // TestHoldQueue is the other process of the tests below.
 func TestHoldQueue(t *testing.T) {
-	var o Options
+	o := xdp.Options{TxChunks: 8, Mode: xdp.ModeCopy}
 	if _, err := fmt.Sscan(os.Getenv(holdQueue), &o.Ifname, &o.Queue); err != nil {
 		return
 	}
-	o.TxChunks, o.Mode = 8, ModeCopy
-	s := must(Open(o))(t)
+	s, err := xdp.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer s.Close()
 	fmt.Println("held")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the test is over
 }
 
-// holder starts a process that holds a queue of va, and returns its number.
-func (l *lab) holder(queue uint32) int {
-	l.t.Helper()
+// holder starts a process that holds a queue of one end, and returns its number.
+func holder(t *testing.T, h *testenv.Host, queue uint32) int {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestHoldQueue$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=va %d", holdQueue, queue))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", holdQueue, h.If.Name(), queue))
 	cmd.Stderr = os.Stderr
-	in := must(cmd.StdinPipe())(l.t)
-	out := must(cmd.StdoutPipe())(l.t)
-	if err := cmd.Start(); err != nil { // a process starts in the namespace of the thread
-		l.t.Fatal(err)
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr); err != nil {
+		t.Fatal(err)
 	}
-	l.t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	inNS(t, h, cmd.Start) // a process starts in the namespace of the thread
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if lines.Text() == "held" {
 			return cmd.Process.Pid
 		}
 	}
-	l.t.Fatalf("the holder of queue %d ended", queue)
+	t.Fatalf("the holder of queue %d ended", queue)
 	return 0
 }
 
-// told fails the test unless the kernel told which sockets there are. Where it lacks that, the reason must say what is missing.
-func told(t *testing.T, h Holders) bool {
+func findHolders(t *testing.T, host *testenv.Host, ifindex int) (h nic.Holders) {
 	t.Helper()
-	if errors.Is(h.Err, ErrNotSupported) && strings.Contains(h.Err.Error(), "CONFIG_XDP_SOCKETS_DIAG") && len(h.Bound) == 0 {
+	inNS(t, host, func() error {
+		h = nic.FindHolders(ifindex)
+		return nil
+	})
+	return h
+}
+
+// told fails the test unless the kernel told which sockets there are. Where it lacks that, the reason must say what is missing.
+func told(t *testing.T, h nic.Holders) bool {
+	t.Helper()
+	if errors.Is(h.Err, nic.ErrNotSupported) && strings.Contains(h.Err.Error(), "CONFIG_XDP_SOCKETS_DIAG") && len(h.Bound) == 0 {
 		return false
 	}
 	if h.Err != nil {
@@ -69,19 +84,27 @@ func told(t *testing.T, h Holders) bool {
 	return true
 }
 
+// process is a process as the tests expect it to be named.
+func process(t *testing.T, pid int) nic.Process {
+	t.Helper()
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nic.Process{PID: pid, Name: strings.TrimSpace(string(name))}
+}
+
 // Another process holds two queues, this one a third: each is named where the kernel has sock_diag, and where it has not, both are
 // named as those who might.
 func TestFindHolders(t *testing.T) {
-	l := newLab(t, 4, 4)
-	ifindex := l.va.Attrs().Index
-	if h := FindHolders(ifindex); h.Sockets != 0 || h.Err != nil || len(h.Bound) != 0 {
+	lab := newLab(t, 4)
+	ifindex := lab.A.If.Index()
+	if h := findHolders(t, lab.A, ifindex); h.Sockets != 0 || h.Err != nil || len(h.Bound) != 0 {
 		t.Fatalf("a namespace without sockets: %+v", h)
 	}
-	pid := l.holder(3)
-	self := Process{os.Getpid(), processName("/proc/self/comm")}
-	other := Process{pid, processName(fmt.Sprintf("/proc/%d/comm", pid))}
-	l.open(Options{Queue: 1, TxChunks: 8})
-	h := FindHolders(ifindex)
+	other, self := process(t, holder(t, lab.A, 3)), process(t, os.Getpid())
+	open(t, lab.A, lab.A.If.Name(), 1)
+	h := findHolders(t, lab.A, ifindex)
 	if h.Sockets != 2 {
 		t.Errorf("%d sockets, want 2", h.Sockets)
 	}
@@ -93,7 +116,9 @@ func TestFindHolders(t *testing.T) {
 			h.Bound[i].Inode = 0
 		}
 		uid := uint32(os.Getuid())
-		want := []Holder{{Queue: 1, UID: uid, Processes: []Process{self}}, {Queue: 3, UID: uid, Processes: []Process{other}}}
+		want := []nic.Holder{
+			{Queue: 1, UID: uid, Processes: []nic.Process{self}}, {Queue: 3, UID: uid, Processes: []nic.Process{other}},
+		}
 		if diff := cmp.Diff(want, h.Bound); diff != "" {
 			t.Errorf("bound (-want +got):\n%s", diff)
 		}
@@ -101,30 +126,34 @@ func TestFindHolders(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	} else {
-		for _, p := range []Process{self, other} {
+		for _, p := range []nic.Process{self, other} {
 			if !strings.Contains(h.Describe(3), p.String()) || !strings.Contains(fmt.Sprint(h.Candidates), p.String()) {
 				t.Errorf("%v is not named: %q, %v", p, h.Describe(3), h.Candidates)
 			}
 		}
 	}
-	if h := FindHolders(l.vb.Attrs().Index); len(h.Bound) != 0 {
-		t.Errorf("the other end: %+v", h)
+	if h := findHolders(t, lab.A, 1); len(h.Bound) != 0 {
+		t.Errorf("another interface: %+v", h)
 	}
-	enterNetNS(t)
-	if h := FindHolders(ifindex); h.Sockets != 0 || len(h.Bound) != 0 {
+	if h := findHolders(t, lab.B, ifindex); h.Sockets != 0 || len(h.Bound) != 0 {
 		t.Errorf("another namespace: %+v", h)
 	}
 }
 
 // A socket whose descriptor is closed lives on in its mappings, and holds its queue.
 func TestFindHoldersMapped(t *testing.T) {
-	l := newLab(t, 1, 1)
-	s := l.open(Options{TxChunks: 8})
-	if err := unix.Close(s.fd); err != nil {
+	lab := newLab(t, 1)
+	s := open(t, lab.A, lab.A.If.Name(), 0)
+	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.fd = -1
-	h := FindHolders(l.va.Attrs().Index)
+	defer unix.Close(null)
+	// The number stays taken until Close, which would else close what somebody else has opened meanwhile.
+	if err := unix.Dup3(null, s.FD(), unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	h := findHolders(t, lab.A, lab.A.If.Index())
 	if h.Sockets != 1 {
 		t.Errorf("%d sockets, want 1", h.Sockets)
 	}
@@ -138,20 +167,17 @@ func TestFindHoldersMapped(t *testing.T) {
 
 // The kernel's list ends at the first socket whose interface was deleted: what stands behind it must not be taken for free.
 func TestFindHoldersBehindADeletedInterface(t *testing.T) {
-	l := newLab(t, 1, 1)
-	l.open(Options{TxChunks: 8})
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "vc"
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "vd"}); err != nil {
+	lab := newLab(t, 1)
+	open(t, lab.A, lab.A.If.Name(), 0)
+	deleted, err := lab.A.If.Bridge("br0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	vc := must(netlink.LinkByName("vc"))(t)
-	l.up(vc)
-	l.open(Options{Ifname: "vc", Mode: ModeCopy, TxChunks: 8}) // newer, and so further ahead in the list
-	if err := netlink.LinkDel(vc); err != nil {
+	open(t, lab.A, "br0", 0) // newer, and so further ahead in the list
+	if err := deleted.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	h := FindHolders(l.va.Attrs().Index)
+	h := findHolders(t, lab.A, lab.A.If.Index())
 	if h.Sockets != 2 {
 		t.Errorf("%d sockets, want 2", h.Sockets)
 	}

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package xdp
+package nic
 
 import (
 	"errors"
