@@ -2,7 +2,11 @@
 
 package wsk
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+)
 
 // sendControl is what the control data of one send ask for, all objects merged: of two of the same kind the last counts.
 type sendControl struct {
@@ -49,7 +53,7 @@ func (c *sendControl) ipv4(m CMsg) NTSTATUS {
 		}
 		var source [16]byte
 		if [4]byte(d) != [4]byte{} {
-			source = [16]byte{10: 0xff, 11: 0xff, 12: d[0], 13: d[1], 14: d[2], 15: d[3]}
+			source = ipaddr.From4(d)
 		}
 		return c.pktinfo(source, binary.LittleEndian.Uint32(d[4:]))
 	case IP_TTL:
@@ -74,7 +78,7 @@ func (c *sendControl) ipv6(m CMsg) NTSTATUS {
 			return STATUS_INVALID_PARAMETER
 		}
 		source := [16]byte(d)
-		if [12]byte(d) == v4MappedPrefix {
+		if ipaddr.Is4(&source) {
 			return STATUS_INVALID_ADDRESS_COMPONENT
 		}
 		return c.pktinfo(source, binary.LittleEndian.Uint32(d[16:]))

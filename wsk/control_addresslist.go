@@ -72,7 +72,7 @@ func (sa SOCKADDR) address(family uint16) (a Address, ok bool) {
 	if r.parse(sa, family) != STATUS_SUCCESS {
 		return a, false
 	}
-	r.put(&a.Addr)
+	r.Store(&a.Addr)
 	a.Scope, a.Port = r.scope, r.port
 	return a, true
 }

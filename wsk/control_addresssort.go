@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
 // candidate is a destination with what the rules of RFC 6724 section 6 look at.
@@ -72,7 +74,7 @@ const (
 )
 
 func scopeOf(a *Address) int {
-	ip := netip.AddrFrom16(a.Addr).Unmap()
+	ip := ipaddr.Addr(a.Addr)
 	switch {
 	case ip.Is6() && ip.IsMulticast():
 		return int(a.Addr[1] & 0xf)

@@ -63,7 +63,7 @@ func (sn *snapshot) setFixed(field *fixedAddress, input []byte) NTSTATUS {
 	if status := r.parse(input, sn.family); status != STATUS_SUCCESS {
 		return status
 	}
-	if r.port == 0 || r.isUnspecified() || !sn.reachable(r.is4) {
+	if r.port == 0 || r.IsUnspecified() || !sn.reachable(r.is4) {
 		return STATUS_INVALID_ADDRESS_COMPONENT
 	}
 	sn.fixedOrder++

@@ -2,7 +2,11 @@
 
 package wsk
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+)
 
 // Sizes of the inputs of the multicast options (ws2ipdef.h).
 const (
@@ -69,7 +73,8 @@ func (m *Membership) parse(b []byte, is4 bool) bool {
 		group, source, bySource = remote4(b), remote4(b[4:]), true
 		m.setInterface(b[8:])
 	case sizeofIPv6Mreq:
-		group = remote{high: binary.BigEndian.Uint64(b), low: binary.BigEndian.Uint64(b[8:])}
+		group.Words = ipaddr.Load((*[16]byte)(b))
+		ok = !group.Is4()
 		m.IfIndex = binary.LittleEndian.Uint32(b[16:])
 	case sizeofGroupReq, sizeofGroupSourceReq:
 		m.IfIndex = binary.LittleEndian.Uint32(b)
@@ -78,12 +83,12 @@ func (m *Membership) parse(b []byte, is4 bool) bool {
 			ok = ok && parseGroup(&source, b[136:], is4)
 		}
 	}
-	if !ok || !group.isMulticast() || bySource && (source.isMulticast() || source.isUnspecified()) {
+	if !ok || !group.IsMulticast() || bySource && (source.IsMulticast() || source.IsUnspecified()) {
 		return false
 	}
-	group.put(&m.Group)
+	group.Store(&m.Group)
 	if bySource {
-		source.put(&m.Source)
+		source.Store(&m.Source)
 	}
 	return true
 }
@@ -97,10 +102,6 @@ func parseGroup(r *remote, storage []byte, is4 bool) bool {
 	return r.parse(storage, family) == STATUS_SUCCESS && r.is4 == is4
 }
 
-func remote4(b []byte) remote {
-	return remote{low: v4MappedLow | uint64(binary.BigEndian.Uint32(b)), is4: true}
-}
-
 // setInterface reads the interface of the IPv4 forms: an address of it, or 0.x.x.x with its index, both in network
 // order.
 func (m *Membership) setInterface(b []byte) {
@@ -109,7 +110,7 @@ func (m *Membership) setInterface(b []byte) {
 		return
 	}
 	r := remote4(b)
-	r.put(&m.Local)
+	r.Store(&m.Local)
 }
 
 // changeMembership has the transport join or leave. Before the bind there is nothing to join with, and without

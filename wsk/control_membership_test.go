@@ -89,6 +89,7 @@ func TestMemberships(t *testing.T) {
 		"six": {
 			{ip6, wsk.IPV6_ADD_MEMBERSHIP, mreq6("ff05::1:3", 3), ok, "sf-"},
 			{ip6, wsk.IPV6_ADD_MEMBERSHIP, mreq6("2001:db8::1", 3), wsk.STATUS_INVALID_PARAMETER, "sf-"},
+			{ip6, wsk.IPV6_ADD_MEMBERSHIP, mreq6("::ffff:239.1.2.3", 3), wsk.STATUS_INVALID_PARAMETER, "sf-"}, // the other level is for it
 			{ip6, wsk.MCAST_JOIN_GROUP, group(0, "239.1.2.3", ""), wsk.STATUS_INVALID_PARAMETER, "sf-"},
 			{ip6, wsk.IPV6_DROP_MEMBERSHIP, mreq6("ff05::1:3", 3), ok, "---"},
 			{ip6, wsk.MCAST_JOIN_SOURCE_GROUP, group(0, "ff05::1:3", "2001:db8::7"), ok, "-ff"},

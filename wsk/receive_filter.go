@@ -60,7 +60,7 @@ func (s *Socket) wants(sn *snapshot, d *Datagram) bool {
 // matches compares a fixed address with a sender: address, port and, where both know one, the scope.
 func (r *remote) matches(a *Address) bool {
 	var addr [16]byte
-	r.put(&addr)
+	r.Store(&addr)
 	return addr == a.Addr && r.port == a.Port && (r.scope == 0 || a.Scope == 0 || r.scope == a.Scope)
 }
 

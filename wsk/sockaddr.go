@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
 // Sizes of the address structures in bytes (ws2def.h, ws2ipdef.h).
@@ -74,7 +76,7 @@ func (sa SOCKADDR) AddrPort() (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	var a [16]byte
-	r.put(&a)
+	r.Store(&a)
 	addr := netip.AddrFrom16(a)
 	if sa.Family() == AF_INET {
 		addr = addr.Unmap()
@@ -96,17 +98,18 @@ func (sa SOCKADDR) String() string {
 	return ap.String()
 }
 
-// remote is a parsed SOCKADDR. The address is kept in two words, which stay in registers; IPv4 is v4-mapped in them and
-// is4 set.
+// remote is a parsed SOCKADDR. is4 is kept, since every send asks for it.
 type remote struct {
-	high, low uint64
-	scope     uint32
-	port      uint16
-	is4       bool
+	ipaddr.Words
+	scope uint32
+	port  uint16
+	is4   bool
 }
 
-// v4MappedLow is the low word of ::ffff:0:0.
-const v4MappedLow = 0xffff << 32
+// remote4 reads the four bytes of an IPv4 address.
+func remote4(b []byte) remote {
+	return remote{Words: ipaddr.Load4(b), is4: true}
+}
 
 // parse reads sa as an address of the family. Another family and too few bytes are STATUS_INVALID_PARAMETER.
 func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
@@ -115,14 +118,14 @@ func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
 	}
 	switch family {
 	case AF_INET:
-		*r = remote{low: v4MappedLow | uint64(binary.BigEndian.Uint32(sa[4:])), is4: true}
+		*r = remote4(sa[4:])
 	case AF_INET6:
 		if len(sa) < SizeofSockaddrIn6 {
 			return STATUS_INVALID_PARAMETER
 		}
-		r.high, r.low = binary.BigEndian.Uint64(sa[8:]), binary.BigEndian.Uint64(sa[16:])
+		r.Words = ipaddr.Load((*[16]byte)(sa[8:]))
 		r.scope = binary.LittleEndian.Uint32(sa[24:])
-		r.is4 = r.high == 0 && r.low>>32 == v4MappedLow>>32
+		r.is4 = r.Is4()
 	default:
 		return STATUS_INVALID_PARAMETER
 	}
@@ -130,38 +133,13 @@ func (r *remote) parse(sa SOCKADDR, family uint16) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// put stores the address.
-func (r *remote) put(addr *[16]byte) {
-	binary.BigEndian.PutUint64(addr[:], r.high)
-	binary.BigEndian.PutUint64(addr[8:], r.low)
-}
-
-// isUnspecified reports 0.0.0.0 (v4-mapped) and ::.
-func (r *remote) isUnspecified() bool {
-	if r.is4 {
-		return uint32(r.low) == 0
-	}
-	return r.high|r.low == 0
-}
-
-// isMulticast reports 224.0.0.0/4 and ff00::/8.
-func (r *remote) isMulticast() bool {
-	if r.is4 {
-		return uint32(r.low)>>28 == 0xe
-	}
-	return r.high>>56 == 0xff
-}
-
-// isLimitedBroadcast reports 255.255.255.255.
-func (r *remote) isLimitedBroadcast() bool { return r.is4 && uint32(r.low) == 0xffffffff }
-
 // putSockaddr writes ap in the form of the family into b and returns its size, or 0 when b is too small.
 func putSockaddr(b []byte, family uint16, ap netip.AddrPort) int {
-	addr := ap.Addr()
-	if family == AF_INET6 && addr.Is4() {
-		ap = netip.AddrPortFrom(netip.AddrFrom16(addr.As16()), ap.Port())
-	} else if family == AF_INET {
-		ap = netip.AddrPortFrom(addr.Unmap(), ap.Port())
+	switch family {
+	case AF_INET:
+		ap = ipaddr.Unmap(ap)
+	case AF_INET6:
+		ap = ipaddr.Map(ap)
 	}
 	var room [SizeofSockaddrIn6]byte
 	sa := AppendSockaddr(room[:0], ap)
@@ -180,7 +158,7 @@ func sizeofSockaddr(family uint16) int {
 }
 
 // is4 reports an IPv4 address.
-func (a *Address) is4() bool { return *(*[12]byte)(a.Addr[:]) == v4MappedPrefix }
+func (a *Address) is4() bool { return ipaddr.Is4(&a.Addr) }
 
 // putAddress writes a in the form of the family, which it is of, into b and returns its size. b is large enough. Of a
 // longer b the rest is left alone.

@@ -126,7 +126,7 @@ func (s *Socket) GetLocalAddress(local SOCKADDR, irp *IRP) NTSTATUS {
 func (s *Socket) putLocal(local SOCKADDR, sn *snapshot) {
 	if fixed := &sn.fixedRemote; fixed.order != 0 && sn.local.Addr().IsUnspecified() {
 		to := Address{Scope: fixed.scope, Port: fixed.port}
-		fixed.put(&to.Addr)
+		fixed.Store(&to.Addr)
 		if source := s.addressSource(); source != nil {
 			if from, status := source.SourceFor(to); status == STATUS_SUCCESS {
 				from.Port = sn.local.Port()

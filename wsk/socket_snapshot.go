@@ -90,7 +90,7 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	} else if status := r.parse(address, sn.family); status != STATUS_SUCCESS {
 		return status
 	}
-	if r.port == 0 || r.isUnspecified() {
+	if r.port == 0 || r.IsUnspecified() {
 		return STATUS_INVALID_ADDRESS_COMPONENT
 	}
 	if !sn.reachable(r.is4) {
@@ -111,7 +111,7 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 			op.Segment = c.segment
 		}
 	}
-	if r.isLimitedBroadcast() && !sn.broadcast {
+	if r.IsLimitedBroadcast() && !sn.broadcast {
 		return STATUS_ACCESS_DENIED
 	}
 	limit := uintptr(MaxPayload6)
@@ -132,11 +132,11 @@ func (sn *snapshot) aim(to *Destination, r *remote) {
 	if r.is4 {
 		i = baseUnicast4
 	}
-	if r.isMulticast() {
+	if r.IsMulticast() {
 		i++
 	}
 	*to = sn.base[i]
-	r.put(&to.Addr)
+	r.Store(&to.Addr)
 	to.Port = r.port
 	if r.scope != 0 {
 		to.IfIndex = r.scope

@@ -5,6 +5,8 @@ package wsk
 import (
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
 // Transport is what a provider sends datagrams through. The AF_XDP datapath (wsk/datapath) is one; tests have a
@@ -97,21 +99,19 @@ type Destination struct {
 
 // Is4 reports whether the datagram leaves as IPv4.
 func (d *Destination) Is4() bool {
-	return *(*[12]byte)(d.Addr[:]) == v4MappedPrefix
+	return ipaddr.Is4(&d.Addr)
 }
 
 // IP is the remote address; a v4-mapped one is returned as IPv4.
-func (d *Destination) IP() netip.Addr { return netip.AddrFrom16(d.Addr).Unmap() }
+func (d *Destination) IP() netip.Addr { return ipaddr.Addr(d.Addr) }
 
 // SourceIP is the wanted source address, or the zero Addr when none is asked for.
 func (d *Destination) SourceIP() netip.Addr {
 	if d.Source == ([16]byte{}) {
 		return netip.Addr{}
 	}
-	return netip.AddrFrom16(d.Source).Unmap()
+	return ipaddr.Addr(d.Source)
 }
-
-var v4MappedPrefix = [12]byte{10: 0xff, 11: 0xff}
 
 // SendOp is one accepted WskSendTo or WskSendMessages, embedded in its IRP so that a send allocates nothing.
 //

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -131,7 +132,7 @@ func parseDestination(s string) (netip.AddrPort, error) {
 		}
 		return ap, exit.Usagef("destination %q is no IP address with a port: %s", s, hint)
 	}
-	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	ap = ipaddr.Unmap(ap)
 	switch {
 	case ap.Port() == 0:
 		return ap, exit.Usagef("destination %q: nothing listens on port 0", s)
@@ -152,5 +153,5 @@ func parseSource(s string) (netip.AddrPort, error) {
 	if err != nil {
 		return ap, exit.Usagef("--source %q is no IP address, with or without a port: write 10.77.0.1 or [fd77::1]:5000", s)
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+	return ipaddr.Unmap(ap), nil
 }

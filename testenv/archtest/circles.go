@@ -36,6 +36,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/units", 0, 0},
 	{"frame", 2, 2},
 	{"internal/inflight", 0, 0},
+	{"internal/ipaddr", 0, 0},
 	{"internal/lockrank", 0, 0},
 	{"internal/netns", 0, 0},
 	{"scripts/testsum", 0, 0},

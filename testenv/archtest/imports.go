@@ -46,7 +46,7 @@ var Imports = []ImportRow{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
 			"demo", "doctor", "exit", "payload", "send", "session"),
-			[]string{"wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
+			[]string{"internal/ipaddr", "wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Why: "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
 	{
@@ -109,8 +109,9 @@ var Imports = []ImportRow{
 	},
 
 	{Package: "internal/inflight", Why: "below everything that is closed while calls are in it"},
+	{Package: "internal/ipaddr", Why: "standard library only, on any system"},
 	{Package: "internal/lockrank", Why: "below everything that locks"},
-	{Package: "internal/netns", May: []string{nsfd, sys}},
+	{Package: "internal/netns", May: []string{sys}},
 
 	{Package: "scripts/testsum", May: []string{netlink}},
 	{
@@ -134,7 +135,7 @@ var Imports = []ImportRow{
 
 	{
 		Package: "wsk",
-		May:     []string{"internal/inflight"},
+		May:     []string{"internal/inflight", "internal/ipaddr"},
 		Tests:   []string{"wsk/wsktest"},
 		Why:     "meaning without I/O, on any system: it declares the Transport that it sends through and knows none",
 	},
@@ -193,7 +194,7 @@ var Imports = []ImportRow{
 		May:     []string{"internal/netns", netlink, nsfd, sys},
 		Why:     "what the kernel says of routes; nothing of frames and rings",
 	},
-	{Package: "wsk/wsktest", May: []string{"wsk"}, Why: "a Transport without I/O"},
+	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 
 	{
 		Package: "xdp",
@@ -211,8 +212,8 @@ var Imports = []ImportRow{
 }
 
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
-var lower = []string{"bpf", "frame", "internal/inflight", "internal/lockrank", "internal/netns", "wsk", "wsk/route",
-	"xdp", "xdp/nic"}
+var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
+	"wsk/route", "xdp", "xdp/nic"}
 
 // cmdBase is what verbs that make a laboratory of their own start from.
 var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -85,7 +86,7 @@ func (dp *Datapath) Addresses(family uint16) []wsk.Address {
 
 // SourceFor implements wsk.AddressSource.
 func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
-	q := route.Query{Dst: netip.AddrFrom16(to.Addr).Unmap()}
+	q := route.Query{Dst: ipaddr.Addr(to.Addr)}
 	if to.Scope != 0 {
 		q.Dst = q.Dst.WithZone(strconv.FormatUint(uint64(to.Scope), 10))
 	}

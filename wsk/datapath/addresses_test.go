@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -24,10 +25,10 @@ func TestAddressSource(t *testing.T) {
 	lab, dp := companionLab(t, testenv.Topology{})
 	list := func(family uint16) (out []netip.Addr) {
 		for _, a := range dp.Addresses(family) {
-			if a.Port != 0 || (a.Scope != 0) != linkLocal(&a.Addr) {
+			if a.Port != 0 || (a.Scope != 0) != ipaddr.Load(&a.Addr).IsLinkLocal6() {
 				t.Errorf("address %+v", a)
 			}
-			if !linkLocal(&a.Addr) {
+			if !ipaddr.Load(&a.Addr).IsLinkLocal6() {
 				out = append(out, netip.AddrFrom16(a.Addr).Unmap())
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -63,29 +64,20 @@ func (a *arrivals) serves(ifindex uint32) bool {
 	return false
 }
 
-var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255}).As16()
-
 // castOf tells the cast of an IP destination.
 func (a *arrivals) castOf(dst *[16]byte) wsk.Cast {
-	switch {
-	case isMulticast(dst):
+	switch w := ipaddr.Load(dst); {
+	case w.IsMulticast():
 		return wsk.Multicast
-	case !isMapped(dst):
+	case !w.Is4():
 		return wsk.Unicast
-	case *dst == limitedBroadcast:
+	case w.IsLimitedBroadcast():
 		return wsk.Broadcast
 	}
 	if _, ok := a.broadcasts[*dst]; ok {
 		return wsk.Broadcast
 	}
 	return wsk.Unicast
-}
-
-func isMulticast(a *[16]byte) bool {
-	if isMapped(a) {
-		return a[12]>>4 == 0xe
-	}
-	return a[0] == 0xff
 }
 
 // refresh brings the program and the arrivals up to date with the routing table.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -84,7 +85,7 @@ func (r *reader) takeError(fd int) bool {
 		return true
 	}
 	if a.errno == uint32(unix.EMSGSIZE) {
-		ep.pathNarrowed(netip.AddrFrom16(from.Addr).Unmap())
+		ep.pathNarrowed(ipaddr.Addr(from.Addr))
 	}
 	if !a.fromICMP() {
 		return true
@@ -116,9 +117,9 @@ func (r *reader) dispatch() {
 		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
 		to := ep
 		switch {
-		case isMulticast(&a.destination):
+		case ipaddr.Load(&a.destination).IsMulticast():
 			d.Cast = wsk.Multicast
-		case ep.dp.routes.IsBroadcast(netip.AddrFrom16(a.destination).Unmap()):
+		case ep.dp.routes.IsBroadcast(ipaddr.Addr(a.destination)):
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.

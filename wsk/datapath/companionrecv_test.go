@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -166,8 +167,8 @@ func provoke(t *testing.T, p *port, to netip.AddrPort) {
 }
 
 func mappedFor(six bool, ap netip.AddrPort) netip.AddrPort {
-	if six && ap.Addr().Is4() {
-		return netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
+	if six {
+		return ipaddr.Map(ap)
 	}
 	return ap
 }

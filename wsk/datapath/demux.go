@@ -3,11 +3,11 @@
 package datapath
 
 import (
-	"bytes"
 	"net/netip"
 	"slices"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -63,7 +63,7 @@ func (b *bound) matches(dst *[16]byte, ifindex uint32) bool {
 	switch {
 	case b.specific():
 		return b.addr == *dst && (b.scope == 0 || b.scope == ifindex)
-	case isMapped(dst):
+	case ipaddr.Is4(dst):
 		return b.any4
 	}
 	return b.any6
@@ -154,10 +154,6 @@ func (f *sourceFilter) allows(source *[16]byte) bool {
 	return slices.Contains(f.sources, *source) == f.include
 }
 
-var mappedPrefix = []byte{10: 0xff, 11: 0xff}
-
-func isMapped(a *[16]byte) bool { return bytes.Equal(a[:12], mappedPrefix) }
-
 // scopeOf is the interface index that the zone of an address names in decimal, 0 without one.
 func scopeOf(a netip.Addr) (scope uint32) {
 	for _, c := range []byte(a.Zone()) {
@@ -172,11 +168,8 @@ func scopeOf(a netip.Addr) (scope uint32) {
 // wireAddress is a source address as the socket above gets it.
 func wireAddress(a netip.AddrPort, ifindex uint32) wsk.Address {
 	out := wsk.Address{Addr: a.Addr().As16(), Port: a.Port()}
-	if linkLocal(&out.Addr) {
+	if ipaddr.Load(&out.Addr).IsLinkLocal6() {
 		out.Scope = ifindex
 	}
 	return out
 }
-
-// linkLocal reports whether an address is fe80::/10, which means something on one link only.
-func linkLocal(a *[16]byte) bool { return a[0] == 0xfe && a[1]&0xc0 == 0x80 }

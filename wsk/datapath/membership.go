@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -40,7 +41,7 @@ func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	if status != wsk.STATUS_SUCCESS {
 		return status
 	}
-	source := netip.AddrFrom16(m.Source).Unmap()
+	source := ipaddr.Addr(m.Source)
 	if m.Change >= wsk.JoinSource && (source.Is4() != key.group.Is4() || source.IsUnspecified() || source.IsMulticast()) {
 		return wsk.STATUS_INVALID_PARAMETER
 	}
@@ -148,8 +149,8 @@ func (ms *memberships) leaveAll(ep *endpoint) {
 
 // groupOf checks a membership's group and finds its interface.
 func (ep *endpoint) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
-	key := groupKey{group: netip.AddrFrom16(m.Group).Unmap(), ifindex: m.IfIndex}
-	local := netip.AddrFrom16(m.Local).Unmap()
+	key := groupKey{group: ipaddr.Addr(m.Group), ifindex: m.IfIndex}
+	local := ipaddr.Addr(m.Local)
 	switch {
 	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && ep.family == wsk.AF_INET6 && !ep.dual,
 		key.group.Is6() && ep.family == wsk.AF_INET:

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
 // portEntry is an entry of the XDP programs that an endpoint holds. Endpoints that share an address share the key.
@@ -27,7 +28,7 @@ func (dp *Datapath) register(ep *endpoint) {
 	dp.portsMu.Lock()
 	defer dp.portsMu.Unlock()
 	dp.demux.update(port, func(t *portTable) { t.insert(b) })
-	a := netip.AddrFrom16(b.addr).Unmap()
+	a := ipaddr.Addr(b.addr)
 	switch {
 	case b.specific() && (a.IsLoopback() || a.IsMulticast()):
 		// Loopback never comes from the wire; a group comes with its membership.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -41,7 +42,7 @@ func (a *arrival) take(level, typ uint32, data []byte) {
 	switch what := level<<16 | typ; {
 	case what == l4|unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo: // ifindex, spec_dst, addr
 		a.ifindex = binary.NativeEndian.Uint32(data)
-		a.destination = mapped(data[8:])
+		a.destination = ipaddr.From4(data[8:])
 	case what == l6|unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo: // addr, ifindex
 		copy(a.destination[:], data)
 		a.ifindex = binary.NativeEndian.Uint32(data[16:])
@@ -77,13 +78,6 @@ func (a *arrival) fromICMP() bool {
 	return a.failed && (a.origin == unix.SO_EE_ORIGIN_ICMP || a.origin == unix.SO_EE_ORIGIN_ICMP6)
 }
 
-// mapped is the v4-mapped form of four bytes.
-func mapped(b []byte) (a [16]byte) {
-	a[10], a[11] = 0xff, 0xff
-	copy(a[12:], b[:4])
-	return a
-}
-
 // kernelAddress reads a struct sockaddr_in or sockaddr_in6.
 func kernelAddress(b []byte) (a wsk.Address, ok bool) {
 	if len(b) < unix.SizeofSockaddrInet4 {
@@ -92,14 +86,14 @@ func kernelAddress(b []byte) (a wsk.Address, ok bool) {
 	a.Port = binary.BigEndian.Uint16(b[2:])
 	switch binary.NativeEndian.Uint16(b) {
 	case unix.AF_INET:
-		a.Addr = mapped(b[4:])
+		a.Addr = ipaddr.From4(b[4:])
 		return a, true
 	case unix.AF_INET6:
 		if len(b) < unix.SizeofSockaddrInet6 {
 			return a, false
 		}
 		copy(a.Addr[:], b[8:24])
-		if linkLocal(&a.Addr) {
+		if ipaddr.Load(&a.Addr).IsLinkLocal6() {
 			a.Scope = binary.NativeEndian.Uint32(b[24:])
 		}
 		return a, true

@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -81,7 +82,7 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 		}
 		if to.IfIndex != on {
 			to.IfIndex = on
-			if linkLocal(&to.Source.Addr) {
+			if ipaddr.Load(&to.Source.Addr).IsLinkLocal6() {
 				to.Source.Scope = on
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -65,15 +66,15 @@ func (e *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	t := e.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if local := netip.AddrFrom16(m.Local).Unmap(); m.Local != [16]byte{} {
+	if local := ipaddr.Addr(m.Local); m.Local != [16]byte{} {
 		i := slices.Index(t.local, local)
 		if i < 0 {
 			return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 		}
 		m.IfIndex = uint32(i + 1)
 	}
-	key := groupKey{netip.AddrFrom16(m.Group).Unmap(), m.IfIndex}
-	source := netip.AddrFrom16(m.Source).Unmap()
+	key := groupKey{ipaddr.Addr(m.Group), m.IfIndex}
+	source := ipaddr.Addr(m.Source)
 	g := e.groups[key]
 	if g == nil {
 		g = new(membership)
@@ -159,7 +160,7 @@ func (t *Transport) WatchAddresses(changed func()) (cancel func()) {
 func (t *Transport) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	d := netip.AddrFrom16(to.Addr).Unmap()
+	d := ipaddr.Addr(to.Addr)
 	for _, a := range t.local {
 		if a.Is4() == d.Is4() && a.IsLinkLocalUnicast() == d.IsLinkLocalUnicast() {
 			return address(netip.AddrPortFrom(a, 0)), wsk.STATUS_SUCCESS
