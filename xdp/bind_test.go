@@ -7,6 +7,7 @@ package xdp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -83,6 +84,41 @@ func TestAutoDoesNotFallBack(t *testing.T) {
 			t.Errorf("%s: %v: error %v after %d binds", c.call, c.err, err, k.nbind)
 		}
 		k.checkNothingLeft(t)
+	}
+}
+
+// The rule of the ladder, which the datapath goes by as well. What Open makes of it is tested above and below.
+func TestCopyAfter(t *testing.T) {
+	failed := func(op string, err error) error {
+		return fmt.Errorf("try: %w", &OpError{Op: op, Mode: ModeZeroCopy, Err: err})
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name    string
+		ctx     context.Context
+		mode    Mode
+		refusal error
+		ok      bool
+		timeout time.Duration
+	}{
+		{"bind refused", t.Context(), ModeAuto, failed(opBind, unix.EOPNOTSUPP), true, time.Minute},
+		{"busy", t.Context(), ModeAuto, failed(opBind, unix.EBUSY), true, -1},
+		{"not served", t.Context(), ModeAuto, failed(opServe, unix.EINVAL), true, time.Minute},
+		{"another mode", t.Context(), ModeAuto, failed(opReadOptions, ErrModeMismatch), true, time.Minute},
+		{"the caller's own reason", t.Context(), ModeAuto, fmt.Errorf("no program: %w", ErrNotSupported), true, time.Minute},
+		{"the caller's own failure", t.Context(), ModeAuto, unix.ENOMEM, false, 0},
+		{"gone", t.Context(), ModeAuto, failed(opBind, unix.ENODEV), false, 0},
+		{"not permitted", t.Context(), ModeAuto, failed(opBind, unix.EPERM), false, 0},
+		{"old kernel", t.Context(), ModeAuto, failed(opOffsets, &FeatureError{Name: "rings"}), false, 0},
+		{"no memory", t.Context(), ModeAuto, failed(opRegister, unix.ENOBUFS), false, 0},
+		{"zero-copy or nothing", t.Context(), ModeZeroCopy, failed(opBind, unix.EOPNOTSUPP), false, 0},
+		{"given up", done, ModeAuto, failed(opBind, unix.EBUSY), false, 0},
+	} {
+		o, ok := CopyAfter(c.ctx, Options{Mode: c.mode, BindTimeout: time.Minute, TxChunks: 7}, c.refusal)
+		if ok != c.ok || ok && (o.Mode != ModeCopy || o.Fallback != c.refusal || o.BindTimeout != c.timeout || o.TxChunks != 7) {
+			t.Errorf("%s: %v, %+v", c.name, ok, o)
+		}
 	}
 }
 

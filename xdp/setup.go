@@ -35,23 +35,10 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 		e.Hint = "choose a smaller queue, or give the interface more TX queues: see ethtool -l"
 		return nil, e
 	}
-	if o.Mode != ModeAuto {
-		return build(ctx, k, o, facts, o.Fallback)
+	if o.Mode == ModeAuto {
+		return openAuto(ctx, k, o, facts)
 	}
-
-	zc := o
-	zc.Mode = ModeZeroCopy
-	s, err := build(ctx, k, zc, facts, nil)
-	if err == nil || ctx.Err() != nil || !ZeroCopyRefused(err) {
-		return s, err
-	}
-	// A new socket and a new UMEM: a driver may have kept something of the failed bind, which then answers EBUSY.
-	cp := o
-	cp.Mode = ModeCopy
-	if errors.Is(err, unix.EBUSY) {
-		cp.BindTimeout = -1 // the wait has been done; some drivers say EBUSY when they mean "no zero-copy now"
-	}
-	return build(ctx, k, cp, facts, err)
+	return build(ctx, k, o, facts)
 }
 
 // checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
@@ -63,28 +50,16 @@ func checkQueue(l nic.Link, queue uint32) error {
 	return fmt.Errorf("%w: %s has %v (%s)", ErrNoTxQueue, l.Name, l.TxQueues, l.TxQueues.Source)
 }
 
-// ZeroCopyRefused reports whether an error of Open in ModeZeroCopy leaves hope for copy mode: only where the bind itself
-// was refused, or the driver does not serve what it bound, for a reason that the mode can change.
-func ZeroCopyRefused(err error) bool {
-	var op *OpError
-	if !errors.As(err, &op) {
-		return false
-	}
-	if errors.Is(err, ErrModeMismatch) || op.Op == opServe {
-		return true
-	}
-	return op.Op == opBind && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EPERM)
-}
-
 // newSocket holds nothing yet: a descriptor that it does not have must not be 0, which is somebody's.
 func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()} }
 
-// build makes one socket in one mode. On failure everything is given back in the order of I8.
-func build(ctx context.Context, k kernel, o Options, facts nic.Link, fallback error) (*Socket, error) {
+// build makes one socket in one mode, a new one with a new UMEM for each try: a driver may have kept something of a bind
+// that failed, which then answers EBUSY. On failure everything is given back in the order of I8.
+func build(ctx context.Context, k kernel, o Options, facts nic.Link) (*Socket, error) {
 	s := newSocket(k)
 	s.granted = Granted{
 		Ifname: facts.Name, IfIndex: facts.Index, Queue: o.Queue,
-		Mode: o.Mode, FallbackReason: fallback, NeedWakeup: !o.DisableNeedWakeup,
+		Mode: o.Mode, FallbackReason: o.Fallback, NeedWakeup: !o.DisableNeedWakeup,
 		ChunkSize: o.ChunkSize, TxChunks: o.TxChunks, RxChunks: o.RxChunks, Headroom: o.Headroom,
 		TxRing: o.TxRing, CompletionRing: o.CompletionRing, FillRing: o.FillRing, RxRing: o.RxRing,
 		TxQueues: facts.TxQueues,

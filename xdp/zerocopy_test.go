@@ -55,7 +55,7 @@ func TestUnservedBindIsRefused(t *testing.T) {
 		}
 		if err == nil {
 			s.Close()
-		} else if !ZeroCopyRefused(err) || !errors.Is(err, c.wakeup) || !isStep(err, opServe) {
+		} else if !copyMayDo(err) || !errors.Is(err, c.wakeup) || !isStep(err, opServe) {
 			t.Errorf("wake-up %v: %v is no refusal", c.wakeup, err)
 		}
 		k.checkNothingLeft(t)

@@ -21,7 +21,7 @@ import (
 //	zero-copy   with a program in the driver
 //	copy        with a program in the driver or in the kernel's receive path, or without any where nothing is received
 //
-// Each rung is asked for by name and read back. Attaching a program takes the link down for seconds on many NICs, so that a
+// What makes a queue take the lower rung is for xdp.CopyAfter to say. Attaching a program takes the link down for seconds on many NICs, so that a
 // device that only sends gets one for zero-copy alone, and where the driver announces that.
 
 // openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
@@ -51,22 +51,15 @@ func (d *device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
 			return sock, nil
 		}
 	}
-	if o.Mode == xdp.ModeZeroCopy || ctx.Err() != nil || !refused(err) || d.supply.insists(id, time.Now()) {
+	o, ok := xdp.CopyAfter(ctx, o, err)
+	if !ok || d.supply.insists(id, time.Now()) {
 		return nil, err
 	}
 	if f := d.inspected(); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
 		d.supply.despair(err)
 	}
-	// A new socket and a new UMEM: a driver may have kept something of the failed bind.
-	o.Mode, o.Fallback = xdp.ModeCopy, err
-	if errors.Is(err, unix.EBUSY) {
-		o.BindTimeout = -1 // the wait has been done
-	}
 	return xdp.OpenContext(ctx, o)
 }
-
-// refused reports whether copy mode may have what zero-copy mode has not.
-func refused(err error) bool { return xdp.ZeroCopyRefused(err) || errors.Is(err, xdp.ErrNotSupported) }
 
 // openZeroCopy tries zero-copy, on a device that only sends with a program of its own.
 func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {

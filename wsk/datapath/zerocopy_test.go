@@ -289,7 +289,7 @@ func TestRefusedMeansCopy(t *testing.T) {
 	}{
 		{&xdp.FeatureError{Name: "x"}, true}, {errDeviceGone, false}, {errAwaitsIntake, false},
 	} {
-		if got := refused(c.err); got != c.want {
+		if _, got := xdp.CopyAfter(t.Context(), xdp.Options{}, c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
 	}
