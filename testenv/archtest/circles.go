@@ -42,6 +42,7 @@ var Circles = []CircleLimit{
 	{"scripts/testsum", 0, 0},
 	{"scripts/vm", 10, 10},
 	{"testenv", 10, 10},
+	{"testenv/account", 2, 2},
 	{"testenv/archtest", 0, 0},
 	{"testenv/archtest/circles", 0, 0},
 	{"testenv/vm", 3, 3},

@@ -125,6 +125,11 @@ var Imports = []ImportRow{
 		May:     []string{"bpf/memlock", otherXDP, ebpf, packets, ethtool, netlink, nsfd, sys},
 		Why:     "judges the datapath, so it has a decoder, sums and an AF_XDP peer that are not ours",
 	},
+	{
+		Package: "testenv/account",
+		May:     []string{"bpf/memlock", "testenv", "wsk", ebpf, ethtool, netlink, sys},
+		Why:     "judges what the datapath has done by what the kernel and the IRPs say",
+	},
 	{Package: "testenv/archtest"},
 	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
 	{Package: "testenv/vm", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
