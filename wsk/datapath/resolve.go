@@ -73,12 +73,14 @@ func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.ep.dead.Load():
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
-	case errors.Is(err, errBroadcastDenied):
+	case errors.Is(err, errBroadcastDenied), errors.Is(err, route.ErrProhibited):
 		return wsk.STATUS_ACCESS_DENIED
+	case errors.Is(err, route.ErrBlackhole):
+		return wsk.STATUS_INVALID_PARAMETER
 	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),
 		errors.Is(err, errFamily), errors.Is(err, frame.ErrInvalidFlow):
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
-	case errors.Is(err, route.ErrUnreachable):
+	case errors.Is(err, route.ErrUnreachable), errors.Is(err, route.ErrHostUnreachable):
 		return wsk.STATUS_HOST_UNREACHABLE
 	case errors.Is(err, context.Canceled):
 		return wsk.STATUS_CANCELLED
@@ -112,7 +114,9 @@ func (f *flow) lookup() (*path, error) {
 		return nil, err
 	}
 	dst := f.to.IP()
-	hop, err := dp.routes.Resolve(ctx, route.Query{Dst: dst, Src: source, Interface: int(f.to.IfIndex), TOS: f.to.TOS})
+	hop, err := dp.routes.Resolve(ctx, route.Query{
+		Dst: dst, Src: source, SrcPort: f.ep.local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -106,6 +106,11 @@ func (m message) attr(t uint16, v []byte) message {
 	return append(m.u16(uint16(attrHeader+len(v))).u16(t), v...).align()
 }
 
+// attrBE16 adds a number in network byte order.
+func (m message) attrBE16(t, v uint16) message {
+	return m.attr(t, binary.BigEndian.AppendUint16(nil, v))
+}
+
 func (m message) attr32(t uint16, v uint32) message {
 	return m.attr(t, binary.NativeEndian.AppendUint32(nil, v))
 }

@@ -23,7 +23,7 @@ type routeCache struct {
 
 	mu      sync.RWMutex
 	gen     uint64
-	answers map[Query]cached
+	answers map[question]cached
 	// dropped: answers of this generation were thrown away for room, so not all that others hold are here.
 	dropped bool
 }
@@ -33,7 +33,7 @@ type cached struct {
 	at  time.Time
 }
 
-func (c *routeCache) lookup(q Query, gen uint64, ttl time.Duration) (Hop, bool) {
+func (c *routeCache) lookup(q question, gen uint64, ttl time.Duration) (Hop, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	e, ok := c.answers[q]
@@ -45,7 +45,7 @@ func (c *routeCache) lookup(q Query, gen uint64, ttl time.Duration) (Hop, bool) 
 
 // store keeps an answer that was asked for in generation gen, when so many revalidations had begun. It reports whether the
 // generation is over: the answer differs from one given before in it, or may be of before a revalidation.
-func (c *routeCache) store(q Query, hop Hop, gen, begun uint64) (over bool) {
+func (c *routeCache) store(q question, hop Hop, gen, begun uint64) (over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if gen < c.gen {
@@ -55,7 +55,7 @@ func (c *routeCache) store(q Query, hop Hop, gen, begun uint64) (over bool) {
 		return true
 	}
 	if gen > c.gen || c.answers == nil {
-		c.gen, c.answers, c.dropped = gen, map[Query]cached{}, false
+		c.gen, c.answers, c.dropped = gen, map[question]cached{}, false
 	}
 	old, had := c.answers[q]
 	if !had && len(c.answers) >= cacheLimit {
@@ -68,17 +68,17 @@ func (c *routeCache) store(q Query, hop Hop, gen, begun uint64) (over bool) {
 
 // given lists the queries answered in generation gen, those for dst when it is valid. complete is false when some are
 // not known any more.
-func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[Query]Hop, complete bool) {
+func (c *routeCache) given(gen uint64, dst netip.Addr) (list map[question]Hop, complete bool) {
 	// Before the list is made: what is not in it meets the new count when it is stored.
 	c.revalidations.Add(1)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	list = map[Query]Hop{}
+	list = map[question]Hop{}
 	if c.gen != gen {
 		return list, true
 	}
 	for q, e := range c.answers {
-		if !dst.IsValid() || q.Dst == dst {
+		if !dst.IsValid() || q.dst == dst {
 			list[q] = e.hop
 		}
 	}

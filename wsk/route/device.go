@@ -102,3 +102,6 @@ type Address struct {
 
 	scope uint8
 }
+
+// kindVRF is the kind of a VRF device.
+const kindVRF = "vrf"

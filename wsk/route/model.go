@@ -16,6 +16,7 @@ type model struct {
 	devices    map[int]*Device // the values are never changed in place: snapshots share them
 	addresses  map[addressKey]Address
 	neighbours map[neighbourKey]entry
+	rules      rules
 }
 
 // entry is a neighbour. An entry that the kernel has deleted stays, with state 0, so that its return with another MAC is
@@ -29,12 +30,14 @@ type entry struct {
 func (e entry) usable() bool { return e.state&nudUsable != 0 && e.hasMAC }
 
 func newModel() *model {
-	return &model{map[int]*Device{}, map[addressKey]Address{}, map[neighbourKey]entry{}}
+	return &model{
+		devices: map[int]*Device{}, addresses: map[addressKey]Address{}, neighbours: map[neighbourKey]entry{},
+	}
 }
 
 // changes collects what a batch of messages did, for publishing.
 type changes struct {
-	devices, addresses, neighbours bool // these parts of the snapshot must be made anew
+	devices, addresses, neighbours, rules bool // these parts of the snapshot must be made anew
 
 	bump       bool // some path may have changed
 	revalidate bool // flags changed: ask the kernel whether a known path has
@@ -45,6 +48,8 @@ type changes struct {
 	failed     map[neighbourKey]struct{}   // neighbours reported as FAILED
 	stale      map[neighbourKey]struct{}   // neighbours that have gone STALE
 	rereadMTU6 map[int]struct{}            // devices whose IPv6 MTU follows their MTU unannounced
+
+	rereadRules bool // a policy rule has changed
 }
 
 // transition is what happened to a neighbour.
@@ -90,8 +95,9 @@ func (m *model) apply(typ uint16, b []byte, c *changes) {
 			n.state = 0
 			m.setNeighbour(n, c)
 		}
-	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTM_NEWRULE, unix.RTM_DELRULE,
-		unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		c.bump, c.rereadRules = true, true
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		c.bump = true
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		c.revalidate = true // ignore_routes_with_linkdown, forwarding
@@ -251,7 +257,8 @@ func (m *model) replace(fresh *model, c *changes) {
 	for k, e := range fresh.neighbours {
 		m.setNeighbour(neighbour{key: k, state: e.state, mac: e.mac, noMAC: !e.hasMAC}, c)
 	}
-	// Routes and rules are not mirrored; any may have changed.
+	m.setRules(fresh.rules, c)
+	// Routes are not mirrored; any may have changed.
 	c.bump = true
 }
 
@@ -261,6 +268,7 @@ func (m *model) snapshot(prev *snapshot, c *changes) *snapshot {
 	if prev != nil {
 		*s = *prev
 	}
+	s.rules = m.rules
 	if prev == nil || c.devices {
 		s.devices = maps.Clone(m.devices)
 		s.names = make(map[string]int, len(m.devices))

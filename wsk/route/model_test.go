@@ -192,7 +192,7 @@ func TestModelReplace(t *testing.T) {
 		t.Errorf("events %+v", c.events)
 	}
 	c = newChanges()
-	m.replace(&model{map[int]*Device{}, map[addressKey]Address{}, map[neighbourKey]entry{}}, c)
+	m.replace(newModel(), c)
 	if len(c.events) != 2 || c.events[0].Kind != LinkDeleted || c.events[1].Kind != LinkDeleted || len(m.neighbours) != 0 {
 		t.Errorf("events %+v, model %+v", c.events, m)
 	}
@@ -211,7 +211,7 @@ func TestAddresses(t *testing.T) {
 	} {
 		m.apply(s.typ, s.body, c)
 	}
-	table := &Table{}
+	table := bareTable()
 	table.snap.Store(m.snapshot(nil, c))
 	for ip, want := range map[string]bool{
 		"10.0.0.1": true, "::ffff:10.0.0.1": true, "10.0.0.2": false, "127.0.0.1": true, "127.1.2.3": true, "128.0.0.1": false,
@@ -253,7 +253,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestGroupMAC(t *testing.T) {
-	table := &Table{}
+	table := bareTable()
 	m := baseModel()
 	m.apply(unix.RTM_NEWLINK, ethernet(8, "ptp", flagsUp|unix.IFF_POINTOPOINT).attr(unix.IFLA_BROADCAST, []byte{2, 2, 2, 2, 2, 2}),
 		newChanges())
@@ -310,7 +310,7 @@ func TestTransmit(t *testing.T) {
 	} {
 		m.apply(unix.RTM_NEWLINK, body, newChanges())
 	}
-	table := &Table{}
+	table := bareTable()
 	table.snap.Store(m.snapshot(nil, newChanges()))
 	for _, test := range []struct {
 		from  string
@@ -356,7 +356,7 @@ func TestTransmit(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	var c routeCache
-	q := Query{Dst: addr("10.0.0.9")}
+	q := question{dst: addr("10.0.0.9")}
 	hop := Hop{Interface: 3, MTU: 1500}
 	if c.store(q, hop, 5, c.revalidations.Load()) {
 		t.Error("the first answer differs")
@@ -388,7 +388,7 @@ func TestCache(t *testing.T) {
 		t.Errorf("a late answer replaced the current one: %+v, %v", got, ok)
 	}
 	for i := range cacheLimit {
-		c.store(Query{Dst: q.Dst, Mark: uint32(i + 1)}, hop, 6, c.revalidations.Load())
+		c.store(question{dst: q.dst, mark: uint32(i + 1)}, hop, 6, c.revalidations.Load())
 	}
 	if list, complete := c.given(6, netip.Addr{}); complete || len(list) > cacheLimit {
 		t.Errorf("%d answers, complete %v", len(list), complete)
@@ -402,8 +402,8 @@ func TestCache(t *testing.T) {
 // generation instead of being believed.
 func TestCacheAnswerPassedByRevalidation(t *testing.T) {
 	var c routeCache
-	q, hop := Query{Dst: addr("10.0.0.9")}, Hop{Interface: 3, MTU: 1500}
-	c.store(Query{Dst: addr("10.0.0.8")}, hop, 5, c.revalidations.Load())
+	q, hop := question{dst: addr("10.0.0.9")}, Hop{Interface: 3, MTU: 1500}
+	c.store(question{dst: addr("10.0.0.8")}, hop, 5, c.revalidations.Load())
 	begun := c.revalidations.Load() // and now the kernel is asked
 	if list, _ := c.given(5, netip.Addr{}); len(list) != 1 {
 		t.Fatalf("%d answers", len(list))
@@ -416,34 +416,6 @@ func TestCacheAnswerPassedByRevalidation(t *testing.T) {
 	}
 	if c.store(q, hop, 5, c.revalidations.Load()) {
 		t.Error("an answer of after the revalidation ends the generation")
-	}
-}
-
-func TestNormalise(t *testing.T) {
-	s := baseModel().snapshot(nil, newChanges())
-	for _, test := range []struct {
-		in, want Query
-		err      error
-	}{
-		{Query{Dst: addr("::ffff:10.0.0.9"), TOS: 0xff}, Query{Dst: addr("10.0.0.9"), TOS: 0xfc}, nil},
-		{Query{Dst: addr("fe80::9%7")}, Query{Dst: addr("fe80::9"), Interface: 7}, nil},
-		{Query{Dst: addr("fe80::9%a0"), Interface: 7}, Query{Dst: addr("fe80::9"), Interface: 7}, nil},
-		{Query{Dst: addr("fe80::9"), Src: addr("fe80::1%a0")}, Query{Dst: addr("fe80::9"), Src: addr("fe80::1"), Interface: 7}, nil},
-		{Query{Dst: addr("fd00::9"), Src: addr("::")}, Query{Dst: addr("fd00::9")}, nil},
-		{Query{Dst: addr("fe80::9%7"), Interface: 8}, Query{}, ErrScope},
-		{Query{Dst: addr("fe80::9")}, Query{}, ErrScope},
-		{Query{Dst: addr("fe80::9")}, Query{}, ErrNoDevice},
-		{Query{Dst: addr("fe80::9%nosuch")}, Query{}, ErrNoDevice},
-		{Query{Dst: addr("fe80::9%99999999999")}, Query{}, ErrNoDevice},
-		{Query{Dst: addr("10.0.0.9"), Interface: -1}, Query{}, ErrNoDevice},
-		{Query{}, Query{}, ErrNoRoute},
-		{Query{Dst: addr("0.0.0.0")}, Query{}, ErrNoRoute},
-		{Query{Dst: addr("10.0.0.9"), Src: addr("fd00::1")}, Query{}, ErrSource},
-	} {
-		got, err := s.normalise(test.in)
-		if !errorIs(err, test.err) || err == nil && got != test.want {
-			t.Errorf("%+v: %+v, %v; want %+v, %v", test.in, got, err, test.want, test.err)
-		}
 	}
 }
 
@@ -468,4 +440,11 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+}
+
+// bareTable is a table without a kernel behind it, as one that was closed.
+func bareTable() *Table {
+	t := &Table{done: make(chan struct{}), sysctls: &sysctls{}}
+	close(t.done)
+	return t
 }

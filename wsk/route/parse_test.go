@@ -319,7 +319,7 @@ func FuzzApply(f *testing.F) {
 				t.Errorf("address %+v", a)
 			}
 		}
-		table := &Table{}
+		table := bareTable()
 		table.snap.Store(s)
 		for index := range s.devices {
 			table.Transmit(Hop{Kind: Unicast, Interface: index})

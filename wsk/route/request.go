@@ -108,25 +108,10 @@ func (r *requester) dump(typ int, body message, reset func(), fn func([]byte)) (
 }
 
 // route asks the kernel where q goes.
-func (r *requester) route(q Query) (answer, error) {
-	family, bits := addressFamily(q.Dst)
-	body := message(nil).u8(family, bits, 0, q.TOS&0xfc, 0, 0, 0, 0).u32(0)
-	if q.Src.IsValid() {
-		body[2] = bits
-	}
-	body = body.attr(unix.RTA_DST, q.Dst.AsSlice())
-	if q.Src.IsValid() {
-		body = body.attr(unix.RTA_SRC, q.Src.AsSlice())
-	}
-	if q.Interface != 0 {
-		body = body.attr32(unix.RTA_OIF, uint32(q.Interface))
-	}
-	if q.Mark != 0 {
-		body = body.attr32(unix.RTA_MARK, q.Mark)
-	}
+func (r *requester) route(q question) (answer, error) {
 	var a answer
 	ok := false
-	err := r.do(unix.RTM_GETROUTE, 0, body, func(b []byte) { a, ok = parseRoute(b) })
+	err := r.do(unix.RTM_GETROUTE, 0, q.message(), func(b []byte) { a, ok = parseRoute(b) })
 	if err == nil && !ok {
 		err = errors.New("the kernel's answer is malformed")
 	}
@@ -162,9 +147,17 @@ func neighbourBody(k neighbourKey, flags uint8) message {
 
 // device reads one device.
 func (r *requester) device(index int) (Device, error) {
+	return r.link(message(nil).u8(unix.AF_UNSPEC, 0).u16(0).u32(uint32(index)).u32(0).u32(0))
+}
+
+// deviceNamed reads the device with an alternative name. Linux 5.5 and later.
+func (r *requester) deviceNamed(name string) (Device, error) {
+	return r.link(make(message, ifinfoLen).attr(unix.IFLA_ALT_IFNAME, append([]byte(name), 0)))
+}
+
+func (r *requester) link(body message) (Device, error) {
 	var d Device
 	ok := false
-	body := message(nil).u8(unix.AF_UNSPEC, 0).u16(0).u32(uint32(index)).u32(0).u32(0)
 	err := r.do(unix.RTM_GETLINK, 0, body, func(b []byte) { d, ok = parseLink(b) })
 	if err == nil && !ok {
 		err = errors.New("the kernel's answer is malformed")

@@ -12,20 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Query asks for the way to a destination. It is comparable.
-type Query struct {
-	// Dst is the destination. A v4-mapped address means the IPv4 one. A zone is an interface, by index or by name.
-	Dst netip.Addr
-	// Src is the wanted source address; invalid or unspecified: the kernel chooses.
-	Src netip.Addr
-	// Interface is the index of the wanted outgoing interface; 0: the kernel chooses.
-	Interface int
-	// TOS is the TOS or traffic class octet. The two ECN bits never decide a route.
-	TOS uint8
-	// Mark is the firewall mark (SO_MARK) that policy rules look at.
-	Mark uint32
-}
-
 // Kind is what sort of destination it is.
 type Kind uint8
 
@@ -55,8 +41,8 @@ type Hop struct {
 	// and can be of the other family (an IPv4 route over an IPv6 next hop, RFC 5549).
 	Gateway netip.Addr
 	OnLink  bool
-	// Source is the source address to use: Query.Src when that was given. Invalid when the kernel has none, as for IPv6
-	// without any address.
+	// Source is the source address to use: Query.Src when that was given. When the host has none, it is 0.0.0.0 for IPv4, as
+	// the kernel sends then, and invalid for IPv6, where the kernel refuses (EADDRNOTAVAIL).
 	Source netip.Addr
 	// MTU is the largest IP packet for this path in bytes: the smallest of the device's MTU, the route's metric and what
 	// was learned from ICMP.
@@ -69,22 +55,25 @@ type Hop struct {
 // older than Options.CacheTTL. The errors are ErrNoRoute, ErrSource, ErrNoDevice, ErrScope, ErrClosed or the context's;
 // all say which query and what the kernel said. It takes a few microseconds in the kernel and doesn't wait for the
 // network.
-func (t *Table) Resolve(ctx context.Context, q Query) (Hop, error) {
+func (t *Table) Resolve(ctx context.Context, in Query) (Hop, error) {
 	if err := ctx.Err(); err != nil {
 		return Hop{}, err
 	}
-	s := t.snap.Load()
-	q, err := s.normalise(q)
+	// The generation is read before everything else: an answer from before a change must not be kept after it.
+	gen := t.gen.Load()
+	begun := t.cache.revalidations.Load()
+	q, err := t.question(t.snap.Load(), in)
 	if err != nil {
 		return Hop{}, err
 	}
-	// The generation is read before the kernel is asked: an answer from before a change must not be kept after it.
-	gen := t.gen.Load()
-	begun := t.cache.revalidations.Load()
 	hop, ok := t.cache.lookup(q, gen, t.opts.CacheTTL)
 	if !ok {
 		if t.closed() {
 			return Hop{}, ErrClosed
+		}
+		if t.sysctls.refresh() {
+			t.gen.Add(1) // the question may be another one now
+			return t.Resolve(ctx, in)
 		}
 		if hop, err = t.ask(q, t.asker); err != nil {
 			return Hop{}, err
@@ -107,79 +96,71 @@ func (t *Table) Flush(dst netip.Addr) {
 	}
 }
 
-// normalise brings a query into the one form that the cache and the kernel see.
-func (s *snapshot) normalise(q Query) (Query, error) {
-	q.Dst, q.Src, q.TOS = q.Dst.Unmap(), q.Src.Unmap(), q.TOS&0xfc
-	if !q.Dst.IsValid() || q.Dst.IsUnspecified() {
-		return q, fmt.Errorf("route to %v: %w", q.Dst, ErrNoRoute)
-	}
-	if q.Src.IsUnspecified() {
-		q.Src = netip.Addr{}
-	}
-	if q.Src.IsValid() && q.Src.Is4() != q.Dst.Is4() {
-		return q, fmt.Errorf("route to %v from %v: %w: other address family", q.Dst, q.Src, ErrSource)
-	}
-	if q.Interface < 0 {
-		return q, fmt.Errorf("route to %v by interface %d: %w", q.Dst, q.Interface, ErrNoDevice)
-	}
-	for _, ip := range []*netip.Addr{&q.Dst, &q.Src} {
-		zone := ip.Zone()
-		if zone == "" {
-			continue
-		}
-		index := s.zoneIndex(zone)
-		if index == 0 {
-			return q, fmt.Errorf("route to %v: zone %q: %w", q.Dst, zone, ErrNoDevice)
-		}
-		if q.Interface != 0 && q.Interface != index {
-			return q, fmt.Errorf("route to %v from %v by interface %d: %w", q.Dst, q.Src, q.Interface, ErrScope)
-		}
-		q.Interface = index
-		*ip = ip.WithZone("")
-	}
-	if q.Dst.Is6() && q.Dst.IsLinkLocalUnicast() && q.Interface == 0 {
-		return q, fmt.Errorf("route to %v: %w", q.Dst, ErrScope)
-	}
-	return q, nil
-}
-
-// ask puts a normalised query to the kernel. The hop has no Device yet.
-func (t *Table) ask(q Query, r *requester) (Hop, error) {
+// ask puts a question to the kernel. The hop has no Device yet.
+func (t *Table) ask(q question, r *requester) (Hop, error) {
 	if err := t.checkInterface(q, r); err != nil {
 		return Hop{}, err
 	}
 	if err := t.checkSource(q, r); err != nil {
 		return Hop{}, err
 	}
-	a, err := r.route(q)
-	if err == nil {
-		err = routeTypeError(a.typ)
+	a, err := t.askRoute(q, r)
+	if err != nil && q.dst.Is6() && !q.src.IsValid() {
+		// With routes or rules that want a source first (default from PREFIX), the kernel's socket chooses among all its
+		// addresses and asks again (net/ipv6/ip6_output.c, ip6_dst_lookup_tail).
+		if source, otherwise := t.oracle.source(q); otherwise == nil {
+			q.src = source
+			a, err = t.askRoute(q, r)
+		}
 	}
 	if err != nil {
 		return Hop{}, t.routeError(q, err)
 	}
 	if a.index == 0 {
-		return Hop{}, fmt.Errorf("route to %v: the kernel named no interface: %w", q.Dst, ErrNoRoute)
+		return Hop{}, fmt.Errorf("%v: the kernel named no interface: %w", q, ErrNoRoute)
 	}
+	return q.hop(a), nil
+}
+
+// askRoute asks once, or twice where the kernel's socket is stricter than its RTM_GETROUTE: bound to an interface it takes no route
+// by another, source address or not (net/ipv6/route.c, ip6_route_output_flags_noref).
+func (t *Table) askRoute(q question, r *requester) (answer, error) {
+	a, err := r.route(q)
+	if q.strict && err == nil && a.index != q.oif && t.snap.Load().vrf(a.index) != q.oif && a.typ != unix.RTN_LOCAL {
+		anySource := q
+		anySource.src = netip.Addr{}
+		a, err = r.route(anySource)
+	}
+	if err == nil {
+		err = routeTypeError(a.typ)
+	}
+	return a, err
+}
+
+// hop is what an answer means.
+func (q question) hop(a answer) Hop {
 	hop := Hop{Interface: a.index, Gateway: a.gateway, Source: a.source, MTU: a.mtu, Encap: a.encap}
 	switch {
 	case a.typ == unix.RTN_LOCAL || a.typ == unix.RTN_ANYCAST:
 		hop.Kind = Local
-	case q.Dst.IsMulticast():
+	case q.dst.IsMulticast():
 		hop.Kind = Multicast
-	case a.typ == unix.RTN_BROADCAST || q.Dst == limitedBroadcast:
+	case a.typ == unix.RTN_BROADCAST || q.dst == limitedBroadcast:
 		hop.Kind = Broadcast
 	default:
 		hop.Kind = Unicast
 	}
 	// Only unicast goes by way of a gateway; a multicast route that names one doesn't mean it.
 	if hop.Kind != Unicast || !hop.Gateway.IsValid() {
-		hop.Gateway, hop.OnLink = q.Dst, true
+		hop.Gateway, hop.OnLink = q.dst, true
 	}
-	if q.Src.IsValid() {
-		hop.Source = q.Src
+	switch {
+	case q.src.IsValid():
+		hop.Source = q.src
+	case !hop.Source.IsValid() && q.dst.Is4():
+		hop.Source = netip.IPv4Unspecified() // a host without address sends so (DHCP)
 	}
-	return hop, nil
+	return hop
 }
 
 // describe fills in the device, which is always the current one, and what follows from it.

@@ -120,6 +120,10 @@ func TestResolve(t *testing.T) {
 			Query{Dst: addr("10.50.0.1"), Interface: other.Index()},
 			hop(Unicast, other.Index(), addr("10.50.0.1"), addr("10.99.0.1"), 1500),
 		},
+		"source-of-another-interface": {
+			Query{Dst: lab.B.IPv4(), Src: v4, Interface: other.Index()},
+			hop(Unicast, other.Index(), lab.B.IPv4(), v4, 1500),
+		},
 		"local": {
 			Query{Dst: v4},
 			hop(Local, lo, v4, v4, 65536),
@@ -172,20 +176,19 @@ func TestResolve(t *testing.T) {
 		q    Query
 		errs []error
 	}{
-		"unreachable":       {Query{Dst: addr("198.51.100.1")}, []error{ErrNoRoute, unix.EHOSTUNREACH}},
-		"prohibit":          {Query{Dst: addr("198.51.100.65")}, []error{ErrNoRoute, unix.EACCES}},
-		"blackhole":         {Query{Dst: addr("198.51.100.129")}, []error{ErrNoRoute, unix.EINVAL}},
-		"unreachable-6":     {Query{Dst: addr("2001:db8:1::1")}, []error{ErrNoRoute, unix.EHOSTUNREACH}},
-		"prohibit-6":        {Query{Dst: addr("2001:db8:2::1")}, []error{ErrNoRoute, unix.EACCES}},
-		"blackhole-6":       {Query{Dst: addr("2001:db8:3::1")}, []error{ErrNoRoute, unix.EINVAL}},
-		"blackhole-source":  {Query{Dst: addr("198.51.100.129"), Src: v4}, []error{ErrNoRoute, unix.EINVAL}},
-		"foreign-source":    {Query{Dst: lab.B.IPv4(), Src: addr("10.77.0.99")}, []error{ErrSource}},
-		"foreign-source-6":  {Query{Dst: lab.B.IPv6(), Src: addr("fd77::99")}, []error{ErrSource}},
-		"wrong-interface":   {Query{Dst: lab.B.IPv4(), Src: v4, Interface: other.Index()}, []error{ErrSource}},
-		"wrong-interface-6": {Query{Dst: lab.B.IPv6(), Src: v6, Interface: other.Index()}, []error{ErrSource}},
-		"no-device":         {Query{Dst: lab.B.IPv4(), Interface: 12345}, []error{ErrNoDevice}},
-		"no-device-6":       {Query{Dst: lab.B.IPv6(), Interface: 12345}, []error{ErrNoDevice}},
-		"no-scope":          {Query{Dst: addr("fe80::7")}, []error{ErrScope, ErrNoDevice}},
+		"unreachable":          {Query{Dst: addr("198.51.100.1")}, []error{ErrNoRoute, ErrHostUnreachable, unix.EHOSTUNREACH}},
+		"prohibit":             {Query{Dst: addr("198.51.100.65")}, []error{ErrNoRoute, ErrProhibited, unix.EACCES}},
+		"blackhole":            {Query{Dst: addr("198.51.100.129")}, []error{ErrNoRoute, ErrBlackhole, unix.EINVAL}},
+		"unreachable-6":        {Query{Dst: addr("2001:db8:1::1")}, []error{ErrNoRoute, ErrHostUnreachable, unix.EHOSTUNREACH}},
+		"prohibit-6":           {Query{Dst: addr("2001:db8:2::1")}, []error{ErrNoRoute, ErrProhibited, unix.EACCES}},
+		"blackhole-6":          {Query{Dst: addr("2001:db8:3::1")}, []error{ErrNoRoute, ErrBlackhole, unix.EINVAL}},
+		"blackhole-source":     {Query{Dst: addr("198.51.100.129"), Src: v4}, []error{ErrNoRoute, unix.EINVAL}},
+		"foreign-source":       {Query{Dst: lab.B.IPv4(), Src: addr("10.77.0.99")}, []error{ErrSource}},
+		"foreign-source-6":     {Query{Dst: lab.B.IPv6(), Src: addr("fd77::99")}, []error{ErrSource}},
+		"link-local-elsewhere": {Query{Dst: addr("fe80::7"), Src: linkLocal(t, lab.A.If), Interface: other.Index()}, []error{ErrSource}},
+		"no-device":            {Query{Dst: lab.B.IPv4(), Interface: 12345}, []error{ErrNoDevice}},
+		"no-device-6":          {Query{Dst: lab.B.IPv6(), Interface: 12345}, []error{ErrNoDevice}},
+		"no-scope":             {Query{Dst: addr("fe80::7")}, []error{ErrScope, ErrNoDevice}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hop, err := table.Resolve(t.Context(), test.q)
@@ -428,4 +431,21 @@ func TestTransmitOverMACVLANAndBridge(t *testing.T) {
 	testenv.Eventually(t, patience, "the master", func() bool { d, _ := table.Device(p0.Index); return d.Master == bridge.Index })
 	must(t, h.LinkSetNoMaster(port))
 	testenv.Eventually(t, patience, "no master", func() bool { d, ok := table.Device(p0.Index); return ok && d.Master == 0 })
+}
+
+// linkLocal is the interface's own link-local address.
+func linkLocal(t *testing.T, i *testenv.Iface) netip.Addr {
+	t.Helper()
+	h := handle(t, i.Namespace())
+	l, err := h.LinkByIndex(i.Index())
+	must(t, err)
+	list, err := h.AddrList(l, unix.AF_INET6)
+	must(t, err)
+	for _, a := range list {
+		if ip, _ := netip.AddrFromSlice(a.IP); ip.IsLinkLocalUnicast() {
+			return ip
+		}
+	}
+	t.Fatal("no link-local address")
+	return netip.Addr{}
 }

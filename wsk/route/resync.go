@@ -83,7 +83,11 @@ func (t *Table) read() (m *model, complete bool, err error) {
 			complete = false
 		}
 	}
-	return m, complete, nil
+	var consistent bool
+	if m.rules, consistent, err = t.readRules(); err != nil {
+		return nil, false, err
+	}
+	return m, complete && consistent, nil
 }
 
 // rtextSkipStats leaves the counters out of link messages (linux/rtnetlink.h, RTEXT_FILTER_SKIP_STATS).

@@ -17,7 +17,8 @@ type snapshot struct {
 	names     map[string]int
 	addresses *addressBook
 	// macs are the usable neighbours.
-	macs map[neighbourKey][6]byte
+	macs  map[neighbourKey][6]byte
+	rules rules
 }
 
 // addressBook is everything derived from the addresses of the host.
@@ -77,14 +78,30 @@ func (t *Table) Device(ifindex int) (Device, bool) {
 	return Device{}, false
 }
 
-// DeviceByName describes the device with this name. Alternative names (ip link property) are not known here.
+// DeviceByName describes the device with this name. Alternative names (ip link property) are asked of the kernel every
+// time: it doesn't announce those of a device that is down.
 func (t *Table) DeviceByName(name string) (Device, bool) {
 	s := t.snap.Load()
 	if d := s.devices[s.names[name]]; d != nil {
 		return *d, true
 	}
-	return Device{}, false
+	return t.Device(t.alternative(name))
 }
+
+// alternative is the index of the device with this alternative name, 0 when there is none.
+func (t *Table) alternative(name string) int {
+	if name == "" || len(name) >= altNameSize || t.closed() {
+		return 0
+	}
+	d, err := t.asker.deviceNamed(name)
+	if err != nil {
+		return 0
+	}
+	return d.Index
+}
+
+// altNameSize is the longest alternative name with the zero byte after it (linux/if.h, ALTIFNAMSIZ).
+const altNameSize = 128
 
 // Devices describes all devices, by index. The slice is the caller's.
 func (t *Table) Devices() []Device {
@@ -154,14 +171,25 @@ func (s *snapshot) addressDevice(ip netip.Addr) (ifindex int, ok bool) {
 	return index, index != 0 && slices.Contains(list, index)
 }
 
+// vrf is the VRF that the device belongs to or is, 0 for none. What comes in through a port of a bridge, bond or team belongs to
+// the VRF of that.
+func (s *snapshot) vrf(index int) int {
+	for range maxStack {
+		d := s.devices[index]
+		if d == nil || d.Kind == kindVRF {
+			break
+		}
+		index = d.Master
+	}
+	if s.devices[index] == nil {
+		return 0
+	}
+	return index
+}
+
 func (s *snapshot) inLoopbackNet(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return slices.ContainsFunc(s.addresses.loopback, func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// addressOn reports whether the interface has the address.
-func (s *snapshot) addressOn(ip netip.Addr, index int) bool {
-	return slices.Contains(s.addresses.local[ip], index)
 }
 
 // zoneIndex reads a zone: an interface index in decimal, or a name. 0 when there is no such interface.

@@ -6,6 +6,7 @@ package route
 
 import (
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -31,6 +32,9 @@ type Table struct {
 	dumper   *requester // of the table's goroutine, so that a dump delays nobody
 	asker    *requester // of the callers
 	prober   *prober
+	oracle   *oracle
+	sysctls  *sysctls
+	labelKey maphash.Seed
 	incoming chan batch
 	repair   repair // of the table's goroutine
 
@@ -52,6 +56,7 @@ func Open(o Options) (*Table, error) {
 	o = o.withDefaults()
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
+		labelKey: maphash.MakeSeed(),
 	}
 	if err := netns.Do(o.NetNS, t.openSockets); err != nil {
 		t.closeSockets()
@@ -84,7 +89,11 @@ func (t *Table) openSockets() (err error) {
 	if t.asker, err = newRequester(); err != nil {
 		return err
 	}
-	t.prober, err = newProber(t.opts.datagramProbe)
+	if t.prober, err = newProber(t.opts.datagramProbe); err != nil {
+		return err
+	}
+	t.sysctls = openSysctls()
+	t.oracle, err = newOracle()
 	return err
 }
 
@@ -99,6 +108,12 @@ func (t *Table) closeSockets() {
 	}
 	if t.prober != nil {
 		t.prober.close()
+	}
+	if t.oracle != nil {
+		t.oracle.close()
+	}
+	if t.sysctls != nil {
+		t.sysctls.close()
 	}
 }
 
@@ -151,6 +166,9 @@ func (t *Table) run(m *model) {
 			t.publish(m, c)
 		case <-tick.C:
 			t.keepAlive(m)
+			if t.sysctls.refresh() {
+				t.gen.Add(1)
+			}
 		}
 	}
 }
@@ -165,11 +183,12 @@ func (t *Table) take(m *model, b batch, c *changes) {
 		m.apply(msg.Header.Type, msg.Data, c)
 	}
 	t.rereadMTU6(m, c)
+	t.rereadRules(m, c)
 }
 
 // publish makes the changes visible, in this order: the snapshot, the generation, the waiters, the subscribers.
 func (t *Table) publish(m *model, c *changes) {
-	if c.devices || c.addresses || c.neighbours {
+	if c.devices || c.addresses || c.neighbours || c.rules {
 		t.snap.Store(m.snapshot(t.snap.Load(), c))
 	}
 	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new snapshot.

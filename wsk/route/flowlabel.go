@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"hash/maphash"
+	"net/netip"
+)
+
+// Values of net.ipv6.auto_flowlabels (Documentation/networking/ip-sysctl.rst): never; unless the socket opts out; if it opts
+// in; always.
+const (
+	labelsOff    = 0
+	labelsOptOut = 1
+	labelsOptIn  = 2
+	labelsForced = 3
+)
+
+const (
+	flowLabelMask = 0xfffff
+	// stateless marks labels that no flow label manager gave out (include/net/ipv6.h, IPV6_FLOWLABEL_STATELESS_FLAG).
+	stateless = 0x80000
+)
+
+// FlowLabel is the IPv6 flow label for datagrams between two addresses and ports, 0 for IPv4. The kernel's own socket, which has
+// neither opted in nor out (IPV6_AUTOFLOWLABEL), sends 0 with net.ipv6.auto_flowlabels 0 or 2, and otherwise a hash under a
+// secret key of its own, the same for all datagrams of a flow (net/ipv6/ip6_output.c, ip6_make_flowlabel). Which one can't be
+// known; this is such a hash under a key of the table. The setting is as old as the table's last tick, at most 5 s.
+func (t *Table) FlowLabel(src, dst netip.AddrPort) uint32 {
+	if !dst.Addr().Is6() || dst.Addr().Is4In6() {
+		return 0
+	}
+	switch t.sysctls.flowLabels.value.Load() {
+	case labelsOff, labelsOptIn:
+		return 0
+	}
+	plain := func(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()) }
+	label := uint32(maphash.Comparable(t.labelKey, [2]netip.AddrPort{plain(src), plain(dst)})) & flowLabelMask
+	if t.sysctls.stateless.value.Load() != 0 {
+		label |= stateless
+	}
+	return label
+}

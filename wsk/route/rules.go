@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// looks says what the policy rules of a family look at, besides what is always asked. While they don't look at ports, one
+// answer serves all ports of a destination.
+type looks struct{ ports, users bool }
+
+// rules is what the rules of both families look at. The rules themselves stay in the kernel.
+type rules struct{ v4, v6 looks }
+
+func (r rules) of(ip netip.Addr) looks {
+	if ip.Is4() {
+		return r.v4
+	}
+	return r.v6
+}
+
+const (
+	fibRuleLen = 12 // struct fib_rule_hdr, linux/fib_rules.h
+
+	// Of linux/fib_rules.h, since Linux 6.14.
+	fraSportMask = 28
+	fraDportMask = 29
+)
+
+// add takes an RTM_NEWRULE of a dump.
+func (r *rules) add(b []byte) {
+	if len(b) < fibRuleLen {
+		return
+	}
+	var l *looks
+	switch b[0] {
+	case unix.AF_INET:
+		l = &r.v4
+	case unix.AF_INET6:
+		l = &r.v6
+	default:
+		return // of multicast routing
+	}
+	each(b[fibRuleLen:], func(a attr) {
+		switch a.typ {
+		case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE, fraSportMask, fraDportMask:
+			l.ports = true
+		case unix.FRA_UID_RANGE:
+			l.users = true
+		}
+	})
+}
+
+// readRules dumps the rules. A kernel without policy routing has none and says so.
+func (t *Table) readRules() (r rules, consistent bool, err error) {
+	consistent = true
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		before := r
+		ok, err := t.dumper.dump(unix.RTM_GETRULE, append(message{family}, make(message, fibRuleLen-1)...),
+			func() { r = before }, r.add)
+		if err != nil && !isUnsupported(err) {
+			return r, false, err
+		}
+		consistent = consistent && (ok || err != nil)
+	}
+	return r, consistent, nil
+}
+
+// rereadRules reads the rules after one has changed: they have no names by which a single change could be followed.
+func (t *Table) rereadRules(m *model, c *changes) {
+	if !c.rereadRules {
+		return
+	}
+	c.rereadRules = false
+	r, consistent, err := t.readRules()
+	if err != nil || !consistent {
+		// Asking with everything is right whatever the rules are; it only costs more.
+		r = rules{looks{true, true}, looks{true, true}}
+		t.repair.schedule()
+	}
+	m.setRules(r, c)
+}
+
+func (m *model) setRules(r rules, c *changes) {
+	if m.rules != r {
+		m.rules = r
+		c.rules, c.bump = true, true
+	}
+}
