@@ -24,6 +24,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/bench/receive", 9, 9},
 	{"cmd/wsk-xdp/internal/bench/stats", 0, 0},
 	{"cmd/wsk-xdp/internal/blast", 0, 0},
+	{"cmd/wsk-xdp/internal/client", 0, 0},
 	{"cmd/wsk-xdp/internal/demo", 3, 3},
 	{"cmd/wsk-xdp/internal/doctor", 4, 4},
 	{"cmd/wsk-xdp/internal/exit", 0, 0},

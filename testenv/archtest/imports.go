@@ -58,7 +58,7 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/check", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench/footprint",
-		May:     slices.Concat(cmdBase, bench, tool("bench/provider"), []string{"wsk/datapath", sys}),
+		May:     slices.Concat(cmdBase, bench, tool("bench/provider", "client"), []string{"wsk/datapath", sys}),
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/bench/latency",
@@ -66,7 +66,7 @@ var Imports = []ImportRow{
 			[]string{"wsk/datapath", "wsk/netconn", histograms, sys}),
 	},
 	{Package: "cmd/wsk-xdp/internal/bench/proc", May: []string{sys}},
-	{Package: "cmd/wsk-xdp/internal/bench/provider", May: []string{"wsk", "wsk/datapath"}},
+	{Package: "cmd/wsk-xdp/internal/bench/provider", May: append(tool("client"), "wsk", "wsk/datapath")},
 	{
 		Package: "cmd/wsk-xdp/internal/bench/receive",
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/provider", "blast"),
@@ -76,8 +76,9 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
 		May:     slices.Concat(tool("host", "output", "session", "units"), []string{"wsk", "wsk/datapath", histograms}),
-		Tests:   []string{"frame", "wsk/wsktest"},
+		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
+	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
 	{
 		Package: "cmd/wsk-xdp/internal/demo",
 		May:     slices.Concat(cmdBase, tool("blast", "exit", "send", "session"), []string{"xdp"}),
@@ -96,7 +97,7 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
 	{
 		Package: "cmd/wsk-xdp/internal/session",
-		May: slices.Concat(tool("exit", "host", "netns", "units"),
+		May: slices.Concat(tool("client", "exit", "host", "netns", "units"),
 			[]string{"internal/netns", "wsk", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
 		Tests: tool("send"),
 	},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
@@ -24,34 +25,20 @@ func openSockets(t *testing.T, n int) (*wsktest.Transport, []*wsk.Socket) {
 
 func openSocketsOn(t *testing.T, transport wsk.Transport, n int) []*wsk.Socket {
 	t.Helper()
-	var subsystem wsk.Subsystem
-	var registration wsk.Registration
-	var npi wsk.ProviderNPI
-	subsystem.Attach(transport, wsk.ProviderOptions{})
-	subsystem.Register(&wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}, &registration)
-	if status := wsk.CaptureProviderNPI(&registration, wsk.WSK_NO_WAIT, &npi); status != wsk.STATUS_SUCCESS {
-		t.Fatal(status)
+	c, err := client.Open(transport, func() error { return nil })
+	if err != nil {
+		t.Fatal(err)
 	}
-	wait := func(irp *wsk.IRP) {
-		t.Helper()
-		if err := irp.Wait(t.Context()); err != nil {
-			t.Fatal(err)
+	for range n {
+		socket, err := c.Socket(t.Context(), wsk.AF_INET, nil, nil)
+		if err == nil {
+			err = client.Bind(t.Context(), socket, addrPort("0.0.0.0:0"))
 		}
-		if err := irp.IoStatus.Status.Err(); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	sockets := make([]*wsk.Socket, n)
-	for i := range sockets {
-		irp := wsk.AllocateIRP()
-		npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
-		wait(irp)
-		sockets[i] = irp.IoStatus.Socket
-		irp.Reuse(wsk.STATUS_SUCCESS)
-		sockets[i].Bind(wsk.NewSockaddr(addrPort("0.0.0.0:0")), 0, irp)
-		wait(irp)
-	}
-	return sockets
+	return c.Sockets()
 }
 
 // instant completes sends on the spot, with no allocation of its own.

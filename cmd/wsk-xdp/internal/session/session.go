@@ -5,12 +5,12 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
@@ -58,14 +58,10 @@ type Session struct {
 	Sockets []*wsk.Socket
 	Locals  []netip.AddrPort
 
-	checksum     datapath.ChecksumMode
-	queues       int // asked for
-	dp           *datapath.Datapath
-	subsystem    wsk.Subsystem
-	registration wsk.Registration
-	registered   bool
-	captured     bool
-	npi          wsk.ProviderNPI
+	checksum datapath.ChecksumMode
+	queues   int // asked for
+	dp       *datapath.Datapath
+	client   *client.Client
 }
 
 // Open surveys the way, opens AF_XDP sockets on it and WSK sockets above. Where AF_XDP is not to be had the
@@ -93,7 +89,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	if err := s.openDatapath(o); err != nil {
 		return nil, err
 	}
-	if err := s.register(); err != nil {
+	if s.client, err = client.Open(s.dp, s.dp.Close); err != nil {
 		return nil, err
 	}
 	for range max(o.Sockets, 1) {
@@ -140,23 +136,6 @@ func (s *Session) slowCause() error {
 		return s.SlowErr
 	}
 	return errors.New(s.Way.SlowReason)
-}
-
-// register is what the load routine of a driver does: WskRegister, WskCaptureProviderNPI.
-func (s *Session) register() error {
-	if status := s.subsystem.Attach(s.dp, wsk.ProviderOptions{}); status != wsk.STATUS_SUCCESS {
-		return fmt.Errorf("attach transport: %w", status)
-	}
-	client := &wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}
-	if status := s.subsystem.Register(client, &s.registration); status != wsk.STATUS_SUCCESS {
-		return fmt.Errorf("WskRegister: %w", status)
-	}
-	s.registered = true
-	if status := wsk.CaptureProviderNPI(&s.registration, wsk.WSK_NO_WAIT, &s.npi); status != wsk.STATUS_SUCCESS {
-		return fmt.Errorf("WskCaptureProviderNPI: %w", status)
-	}
-	s.captured = true
-	return nil
 }
 
 // Info is a snapshot of the datapath.

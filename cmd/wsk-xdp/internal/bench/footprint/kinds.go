@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/provider"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
@@ -60,9 +61,6 @@ func monotonic() int64 {
 	}
 	return ts.Nano()
 }
-
-// sendTime bounds the wait for the first datagram.
-const sendTime = 10 * time.Second
 
 // open opens a kind, and returns what closes it.
 func open(t *task) (o opened, stop func() error, err error) {
@@ -131,15 +129,8 @@ func openProvider(t *task) (o opened, stop func() error, err error) {
 }
 
 func send(socket *wsk.Socket, to netip.AddrPort) error {
-	ctx, cancel := context.WithTimeout(context.Background(), sendTime)
-	defer cancel()
-	irp := wsk.AllocateIRP()
-	socket.SendTo(&wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, payload)), Length: payload}, 0, wsk.NewSockaddr(to), nil, irp)
-	if err := irp.Wait(ctx); err != nil {
-		return fmt.Errorf("first send: %w", err)
-	}
-	if err := irp.IoStatus.Status.Err(); err != nil {
-		return fmt.Errorf("first send: %w", err)
-	}
-	return nil
+	_, err := client.Call(context.Background(), "first send", func(irp *wsk.IRP) {
+		socket.SendTo(&wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, payload)), Length: payload}, 0, wsk.NewSockaddr(to), nil, irp)
+	})
+	return err
 }
