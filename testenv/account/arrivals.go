@@ -11,6 +11,8 @@ import (
 // Arrivals are the datagrams of a run that came to one receiver. It may be used concurrently.
 type Arrivals struct {
 	run uint64
+	// Tell, if set, is called for each datagram of the run, one at a time.
+	Tell func(tag Tag, err error)
 
 	mu      sync.Mutex
 	flows   map[uint32]*arrived
@@ -27,6 +29,7 @@ type arrived struct {
 	damaged   int
 	beyond    int // sequence numbers that can't be
 	at        time.Time
+	longest   time.Duration // between two
 }
 
 // mostSeq bounds the sequence number that is believed.
@@ -39,12 +42,19 @@ func NewArrivals(run uint64) *Arrivals {
 
 // Take notes a payload, which is not kept.
 func (a *Arrivals) Take(payload []byte) {
-	tag, err := ParseTag(payload, a.run)
+	a.TakeTag(ParseTag(payload, a.run))
+}
+
+// TakeTag notes what [ParseTag] said of a payload, somewhere else perhaps.
+func (a *Arrivals) TakeTag(tag Tag, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if errors.Is(err, ErrForeign) {
 		a.foreign++
 		return
+	}
+	if a.Tell != nil {
+		a.Tell(tag, err)
 	}
 	f := a.flow(tag.Flow)
 	switch {
@@ -81,8 +91,21 @@ func (f *arrived) take(seq uint64) {
 		f.reordered++
 	}
 	f.last = max(f.last, seq)
-	f.total++
-	f.at = time.Now()
+	now := time.Now()
+	if f.total++; f.total > 1 {
+		f.longest = max(f.longest, now.Sub(f.at))
+	}
+	f.at = now
+}
+
+// LongestPause is the longest time between two datagrams of a flow.
+func (a *Arrivals) LongestPause(flow uint32) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.flows[flow]; f != nil {
+		return f.longest
+	}
+	return 0
 }
 
 // Count is how many datagrams of a flow came, each as often as it did.
@@ -93,6 +116,14 @@ func (a *Arrivals) Count(flow uint32) int {
 		return f.total
 	}
 	return 0
+}
+
+// Reached reports whether a datagram with this or a later number came.
+func (a *Arrivals) Reached(flow uint32, seq uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := a.flows[flow]
+	return f != nil && f.total > 0 && f.last >= seq
 }
 
 // Has reports whether a datagram came.

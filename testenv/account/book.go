@@ -35,6 +35,8 @@ type Book struct {
 	Flow uint32
 	// Name gives a code in words.
 	Name func(code uint32) string
+	// Tell, if set, is called for each datagram that begins (Pending) or ends, one at a time.
+	Tell func(seq uint64, fate Fate, code uint32)
 
 	mu         sync.Mutex
 	entries    []entry
@@ -55,13 +57,20 @@ func (b *Book) Begin() uint64 {
 	defer b.mu.Unlock()
 	b.entries = append(b.entries, entry{})
 	b.pending++
-	return uint64(len(b.entries) - 1)
+	seq := uint64(len(b.entries) - 1)
+	if b.Tell != nil {
+		b.Tell(seq, Pending, 0)
+	}
+	return seq
 }
 
 // End notes what became of a datagram.
 func (b *Book) End(seq uint64, fate Fate, code uint32) {
 	b.mu.Lock()
 	e := &b.entries[seq]
+	if b.Tell != nil {
+		b.Tell(seq, fate, code)
+	}
 	if e.times++; e.times == 1 {
 		e.fate, e.code = fate, code
 		b.pending--
@@ -106,6 +115,18 @@ func (b *Book) AwaitEnd(deadline <-chan time.Time) int {
 		case <-b.change:
 		case <-deadline:
 			return b.Pending()
+		}
+	}
+}
+
+// GiveUp ends all that is pending: whoever would have told of it is gone.
+func (b *Book) GiveUp(code uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.entries {
+		if e := &b.entries[i]; e.times == 0 {
+			*e = entry{fate: Open, code: code, times: 1}
+			b.pending--
 		}
 	}
 }
