@@ -2,11 +2,11 @@
 
 package wsk
 
-// Buf is WSK_BUF: Length bytes of an MDL chain from Offset on. Offset counts from the beginning of the first
-// MDL and must lie in it; the data run on through Next with no gap; Length may be shorter than the chain.
-// An empty datagram has Length 0, and then Mdl may be nil and Offset is not looked at.
+// Buf is WSK_BUF: Length bytes of an MDL chain, beginning at Offset. Offset counts from the beginning of the first MDL
+// and must lie in it; the data continue through Next without a gap; Length may be shorter than the chain. An empty
+// datagram has Length 0; its Mdl may be nil, and Offset is not looked at.
 //
-// The struct itself is read during the call only; the chain is the provider's until the IRP completes.
+// The struct itself is read during the call only; the chain belongs to the provider until the IRP completes.
 type Buf struct {
 	Mdl    *MDL
 	Offset uint32
@@ -20,7 +20,8 @@ type BufList struct {
 	Buffer Buf
 }
 
-// valid checks the chain rules of the WSK_BUF page. On Windows a Length beyond the chain reads wild; here it is refused.
+// valid checks the chain by the rules of the WSK_BUF page. On Windows a Length beyond the chain reads foreign memory;
+// here it is refused.
 func (b *Buf) valid() bool {
 	if b.Length == 0 {
 		return true
@@ -36,12 +37,12 @@ func (b *Buf) valid() bool {
 	if b.Length <= first-offset {
 		return true
 	}
-	return chainHolds(b.Mdl, b.Length-(first-offset))
+	return chainHas(b.Mdl, b.Length-(first-offset))
 }
 
-// chainHolds reports whether the MDLs after m hold length bytes. A chain that turns back on itself is refused,
+// chainHas reports whether the MDLs after m have at least length bytes. A chain that turns back on itself is refused,
 // since a cycle of empty MDLs would never end (Brent's algorithm: the mark is moved ahead at powers of two).
-func chainHolds(m *MDL, length uintptr) bool {
+func chainHas(m *MDL, length uintptr) bool {
 	mark := m
 	for n := 1; ; n++ {
 		m = m.Next
@@ -58,8 +59,8 @@ func chainHolds(m *MDL, length uintptr) bool {
 	}
 }
 
-// Piece returns the n payload bytes from offset on if the first MDL holds them together, as it does with nearly every
-// datagram, and nil otherwise, also for n 0. It is for transports, which go round by a [Cursor] for the rest.
+// Piece returns the n payload bytes that begin at offset if the first MDL has all of them, as it does for nearly every
+// datagram. Otherwise it returns nil, and for n 0 too. It is for transports, which use a [Cursor] where it returns nil.
 func (b *Buf) Piece(offset, n int) []byte {
 	if b.Mdl == nil {
 		return nil
@@ -71,15 +72,15 @@ func (b *Buf) Piece(offset, n int) []byte {
 	return data[at : at+n]
 }
 
-// Cursor walks over the payload of a [Buf], piece by piece as its MDLs hold it, and allocates nothing.
-// It is for transports. The zero Cursor is at the end.
+// Cursor walks over the payload of a [Buf], one contiguous piece of an MDL at a time, and allocates nothing. It is for
+// transports. The zero Cursor is at the end.
 type Cursor struct {
 	piece []byte // rest of the present MDL, never more than the payload's rest
 	next  *MDL
 	left  int // payload bytes behind piece
 }
 
-// Cursor begins at payload byte offset, which a caller keeps between 0 and Length.
+// Cursor begins at payload byte offset. The caller sees to it that offset is between 0 and Length.
 func (b *Buf) Cursor(offset int) Cursor {
 	if b.Mdl == nil || uintptr(offset) >= b.Length {
 		return Cursor{}
@@ -100,8 +101,8 @@ func (b *Buf) Cursor(offset int) Cursor {
 	return Cursor{piece: piece, next: m.Next, left: left - len(piece)}
 }
 
-// Next returns the next bytes that lie together, at most limit of them and at least one, or nil at the end. A chain that
-// was cut short meanwhile, against the contract, ends early.
+// Next returns the next contiguous bytes, at least one and at most limit, or nil at the end. If the chain was cut short
+// meanwhile, against the contract, the end comes early.
 func (c *Cursor) Next(limit int) []byte {
 	p := c.piece
 	if len(p) > limit {

@@ -34,17 +34,29 @@ const (
 	NS_DNS = 12
 )
 
-// GetAddressInfo is WskGetAddressInfo: it translates a host name and a service name or port, either of which may be
-// "", into addresses. *result is set before irp completes with success, and is given back by
+// GetAddressInfo is WskGetAddressInfo: it translates a host name and a service name or port into addresses. Either of
+// the two may be "". *result is set before irp completes with success; the client gives it back by
 // [ProviderNPI.FreeAddressInfo]. hints may be nil. nameSpace is NS_ALL or NS_DNS and provider nil. The owning process
-// and thread mean nothing here and may be nil. Nothing that the arguments point to is read after the return, save
-// *result.
+// and thread mean nothing here and may be nil. After the return nothing that the arguments point to is used any more,
+// save *result.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing
-// completes; no result; neither name; hints that contradict themselves, or with flags other than the AI_ ones here),
-// STATUS_NOT_SUPPORTED (another name space or provider), STATUS_INVALID_HANDLE or STATUS_CANCELLED. A pending one
-// completes, Information being 0, with STATUS_SUCCESS, STATUS_NOT_FOUND (no such name or service), STATUS_IO_TIMEOUT,
-// STATUS_NETWORK_BUSY (try again) or STATUS_CANCELLED. It never blocks. [Deregister] waits for it.
+// It returns STATUS_PENDING, or a failure with which irp has completed:
+//
+//	STATUS_INVALID_PARAMETER  no IRP (nothing completes); no result; neither name; hints that contradict themselves or
+//	                          have flags other than the AI_ ones here
+//	STATUS_NOT_SUPPORTED      another name space or provider
+//	STATUS_INVALID_HANDLE     no client, or nothing captured
+//	STATUS_CANCELLED          cancelled before the call
+//
+// A pending query completes with Information 0 and
+//
+//	STATUS_SUCCESS
+//	STATUS_NOT_FOUND     no such name or service
+//	STATUS_IO_TIMEOUT
+//	STATUS_NETWORK_BUSY  try again
+//	STATUS_CANCELLED
+//
+// It never blocks. [Deregister] waits for it.
 func (npi *ProviderNPI) GetAddressInfo(nodeName, serviceName string, nameSpace uint32, provider *GUID, hints *AddrInfo,
 	result **AddrInfo, owningProcess *EPROCESS, owningThread *ETHREAD, irp *IRP,
 ) NTSTATUS {
@@ -78,8 +90,8 @@ func (npi *ProviderNPI) GetAddressInfo(nodeName, serviceName string, nameSpace u
 	})
 }
 
-// FreeAddressInfo is WskFreeAddressInfo. The garbage collector frees the list; it must not be used any more all the
-// same.
+// FreeAddressInfo is WskFreeAddressInfo. The garbage collector frees the list; all the same the client must not use it
+// any more.
 func (npi *ProviderNPI) FreeAddressInfo(list *AddrInfo) { _ = list }
 
 // addressQuery is what GetAddressInfo was asked.
@@ -108,7 +120,7 @@ func (q *addressQuery) valid() bool {
 	return h.SocketType == SOCK_RAW
 }
 
-// ask may block.
+// ask asks the resolver, which may block.
 func (q *addressQuery) ask(ctx context.Context, r Resolver) (*AddrInfo, NTSTATUS) {
 	port, status := q.port(ctx, r)
 	if status != STATUS_SUCCESS {
@@ -204,7 +216,7 @@ func (h *AddrInfo) unnamed() (list []netip.Addr) {
 	return list
 }
 
-// addressOf is the address that a string is, or the zero Addr for a name.
+// addressOf is the address that a string spells, or the zero Addr if the string is a name.
 func addressOf(s string) netip.Addr {
 	a, err := netip.ParseAddr(s)
 	if err != nil {

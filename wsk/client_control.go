@@ -5,26 +5,25 @@ package wsk
 import "encoding/binary"
 
 // ControlClient is WskControlClient. input and output are raw bytes, read and written during the call.
-// outputSizeReturned, if not nil, is set to the number of bytes written, or needed.
+// outputSizeReturned, if not nil, is set to the number of bytes written, or to the number needed.
 //
-//   - WSK_TRANSPORT_LIST_QUERY stores the transports, an array of WSK_TRANSPORT (see [TransportInfo]) that is
-//     empty when the provider has been detached. outputSizeReturned is required. Too small an output, size 0
-//     included, is STATUS_BUFFER_OVERFLOW.
-//   - WSK_TRANSPORT_LIST_CHANGE needs an IRP, which stays pending until a provider is attached or detached. Cancel
-//     and [Deregister] end it with STATUS_CANCELLED.
+//   - WSK_TRANSPORT_LIST_QUERY stores the transports, an array of WSK_TRANSPORT (see [TransportInfo]) that is empty
+//     when the provider has been detached. outputSizeReturned is required. If output is too small, or its size 0, the
+//     status is STATUS_BUFFER_OVERFLOW.
+//   - WSK_TRANSPORT_LIST_CHANGE needs an IRP, which stays pending until a provider is attached or detached. Cancel and
+//     [Deregister] end it with STATUS_CANCELLED.
 //   - WSK_CACHE_SD caches a self-relative SECURITY_DESCRIPTOR and stores its handle of 8 bytes, in C a pointer;
-//     WSK_RELEASE_SD gives one reference back. What can't be read as a descriptor, and an unknown handle, is
+//     WSK_RELEASE_SD gives one reference back. Bytes that are no such descriptor, and an unknown handle, are
 //     STATUS_INVALID_PARAMETER. See [ProviderNPI.CacheSecurityDescriptor].
-//   - WSK_SET_STATIC_EVENT_CALLBACKS takes an [EventCallbackControl]: those events that fit a socket's category are
-//     on for every socket that is made from now on, as soon as it is bound, for good.
-//   - WSK_TDI_BEHAVIOR takes a ULONG, 0 or WSK_TDI_BEHAVIOR_BYPASS_TDI. There is no TDI, so it is bypassed in any
-//     case.
+//   - WSK_SET_STATIC_EVENT_CALLBACKS takes an [EventCallbackControl]. Its events are on for good in every socket that
+//     is made from now on, as soon as the socket is bound, as far as they suit the socket's category.
+//   - WSK_TDI_BEHAVIOR takes a ULONG, 0 or WSK_TDI_BEHAVIOR_BYPASS_TDI. There is no TDI, so it is bypassed in any case.
 //   - WSK_TDI_DEVICENAME_MAPPING is STATUS_NOT_SUPPORTED, since there are no TDI devices to map to.
 //
-// WSK_SET_STATIC_EVENT_CALLBACKS and WSK_TDI_BEHAVIOR come before the first socket, else they are
-// STATUS_INVALID_DEVICE_STATE. An IRP where there must be
-// none is STATUS_INVALID_PARAMETER and completes with that; so does the lack of one where there must be one. An
-// unknown code is STATUS_NOT_SUPPORTED. It does not block and may be called from completion routines.
+// WSK_SET_STATIC_EVENT_CALLBACKS and WSK_TDI_BEHAVIOR must come before the first socket; later they are
+// STATUS_INVALID_DEVICE_STATE. A call with an IRP that must have none, and one without an IRP that needs one, are
+// STATUS_INVALID_PARAMETER; an IRP completes with that status. An unknown code is STATUS_NOT_SUPPORTED. The call does
+// not block and may be made from completion routines.
 func (npi *ProviderNPI) ControlClient(controlCode uint32, input, output []byte, outputSizeReturned *uintptr,
 	irp *IRP,
 ) NTSTATUS {
@@ -108,7 +107,7 @@ func (c *Client) setTDIBehavior(input []byte) NTSTATUS {
 	return c.beforeSockets(func() {})
 }
 
-// beforeSockets makes a change that sockets would not follow.
+// beforeSockets makes a change that comes too late once there are sockets.
 func (c *Client) beforeSockets(change func()) NTSTATUS {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,7 +118,7 @@ func (c *Client) beforeSockets(change func()) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// staticEvents are the events of a socket that is being made; from now on they don't change.
+// staticEvents are the static events of a socket that is being made; from now on they do not change.
 func (c *Client) staticEvents() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ func (npi *ProviderNPI) CacheSecurityDescriptor(raw []byte) (*SecurityDescriptor
 	return npi.Client.descriptor(binary.LittleEndian.Uint64(handle[:])), STATUS_SUCCESS
 }
 
-// cacheDescriptor is WSK_CACHE_SD. A descriptor of the same content is the same one, with one more reference.
+// cacheDescriptor is WSK_CACHE_SD. Caching the same content again gives the same descriptor one more reference.
 func (c *Client) cacheDescriptor(input, output []byte) (int, NTSTATUS) {
 	share, ok := parseDescriptor(input)
 	if !ok {
@@ -49,8 +49,8 @@ func (c *Client) cacheDescriptor(input, output []byte) (int, NTSTATUS) {
 	return sizeofHandle, STATUS_SUCCESS
 }
 
-// releaseDescriptor is WSK_RELEASE_SD. With the last reference the handle ends; sockets that have the descriptor keep
-// it.
+// releaseDescriptor is WSK_RELEASE_SD. With the last reference the handle becomes invalid; sockets that have the
+// descriptor keep it.
 func (c *Client) releaseDescriptor(input []byte) NTSTATUS {
 	if len(input) != sizeofHandle {
 		return STATUS_INVALID_PARAMETER
@@ -76,7 +76,7 @@ func (c *Client) descriptor(handle uint64) *SecurityDescriptor {
 	return c.descriptors.byHandle[handle]
 }
 
-// cached reports whether a descriptor is one of this client's that has not been released.
+// cached reports whether sd is a descriptor of this client's that still has a reference.
 func (c *Client) cached(sd *SecurityDescriptor) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,13 +25,18 @@ const maxSockAddrLength = SizeofSockaddrStorage
 
 // GetNameInfo is WskGetNameInfo: it translates an address into a host name and a service name. Either of the outputs
 // may be nil, but not both; they are set before irp completes with success. sockAddr is read during the call only.
-// flags are NI_ flags; a host without a name has its address as the name, unless NI_NAMEREQD is set. The port is
-// always written as a number, as it is for a service that has no name.
+// flags are NI_ flags; for a host without a name the name is the address, unless NI_NAMEREQD is set. The service is
+// always the port number, as on Windows for a service without a name.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing
-// completes; no output; an address of no known family, too short or longer than 128 bytes; unknown flags),
-// STATUS_NOT_SUPPORTED (NI_NOFQDN: which names are local is not known here), STATUS_INVALID_HANDLE or
-// STATUS_CANCELLED. A pending one completes, Information being 0, as that of [ProviderNPI.GetAddressInfo].
+// It returns STATUS_PENDING, or a failure with which irp has completed:
+//
+//	STATUS_INVALID_PARAMETER  no IRP (nothing completes); no output; an address of no known family, too short or longer
+//	                          than 128 bytes; unknown flags
+//	STATUS_NOT_SUPPORTED      NI_NOFQDN: which names are local is not known here
+//	STATUS_INVALID_HANDLE     no client, or nothing captured
+//	STATUS_CANCELLED          cancelled before the call
+//
+// A pending query completes with Information 0, as that of [ProviderNPI.GetAddressInfo] does.
 func (npi *ProviderNPI) GetNameInfo(sockAddr SOCKADDR, nodeName, serviceName *string, flags uint32,
 	owningProcess *EPROCESS, owningThread *ETHREAD, irp *IRP,
 ) NTSTATUS {
@@ -75,7 +80,7 @@ func (npi *ProviderNPI) GetNameInfo(sockAddr SOCKADDR, nodeName, serviceName *st
 	})
 }
 
-// hostName may block.
+// hostName asks the resolver, which may block.
 func hostName(ctx context.Context, r Resolver, addr netip.Addr, flags uint32) (string, NTSTATUS) {
 	addr = addr.Unmap()
 	if flags&NI_NUMERICHOST != 0 {

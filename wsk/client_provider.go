@@ -3,8 +3,8 @@
 package wsk
 
 // ProviderNPI is WSK_PROVIDER_NPI, filled in by [CaptureProviderNPI]. Its methods are the functions of
-// WSK_PROVIDER_DISPATCH with npi.Client as their first argument. They may be called until [ReleaseProviderNPI], do not
-// block, and may be called from completion routines.
+// WSK_PROVIDER_DISPATCH with npi.Client as their first argument. They may be called until [ReleaseProviderNPI], also
+// from completion routines, and do not block.
 type ProviderNPI struct {
 	Client   *Client
 	Dispatch *ProviderDispatch
@@ -12,31 +12,38 @@ type ProviderNPI struct {
 
 // ProviderDispatch is WSK_PROVIDER_DISPATCH.
 type ProviderDispatch struct {
-	// Version is the highest version of the provider; the minor number may be above what the client asked for.
+	// Version is the highest version of the provider; its minor number may be above the one that the client asked for.
 	Version  uint16
 	Reserved uint16
 
 	provider *provider
 }
 
-// EPROCESS and ETHREAD stand for the process and the thread that a call is made for. There is one process here, so
-// any value means it, as nil does.
+// EPROCESS and ETHREAD stand for the process and the thread that a call is made for. There is only one process here, so
+// any value means that one, and so does nil.
 type (
 	EPROCESS struct{ _ byte }
 	ETHREAD  struct{ _ byte }
 )
 
 // Socket is WskSocket: it makes a socket. family is AF_INET or AF_INET6, socketType SOCK_DGRAM and protocol
-// IPPROTO_UDP. flags is the category, WSK_FLAG_DATAGRAM_SOCKET or WSK_FLAG_BASIC_SOCKET. socketContext is handed to
-// the callbacks in dispatch, which may be nil; both are nil for a basic socket. securityDescriptor nil is the default
-// one, which refuses sharing.
+// IPPROTO_UDP. flags is the category, WSK_FLAG_DATAGRAM_SOCKET or WSK_FLAG_BASIC_SOCKET. socketContext is handed to the
+// callbacks in dispatch, which may be nil; both are nil for a basic socket. With a nil securityDescriptor the socket
+// has the default one, which refuses sharing. A listening UDP socket (WSK_FLAG_LISTEN_SOCKET) is made, as on Windows,
+// but can't be bound.
 //
-// On success irp's IoStatus.Socket is the socket, in C IoStatus.Information. Returns STATUS_PENDING, or a failure
-// with which irp has completed: STATUS_INVALID_PARAMETER (no IRP: nothing completes; unknown or several categories;
-// context or dispatch on a basic socket; a descriptor that is not a cached one), STATUS_INVALID_HANDLE (no client, or
-// nothing captured), STATUS_CANCELLED, STATUS_PROTOCOL_NOT_SUPPORTED (another family, type or protocol, SOCK_RAW
-// too), STATUS_NOT_SUPPORTED (connection and stream sockets), STATUS_DEVICE_NOT_READY (the provider is detached), or
-// what the transport says. A listening UDP socket is made, as on Windows, and can't be bound.
+// On success IoStatus.Socket of irp is the socket, in C IoStatus.Information. It returns STATUS_PENDING, or a failure
+// with which irp has completed:
+//
+//	STATUS_INVALID_PARAMETER       no IRP (nothing completes); unknown or several categories; a context or dispatch
+//	                               on a basic socket; a descriptor that is not cached
+//	STATUS_INVALID_HANDLE          no client, or nothing captured
+//	STATUS_CANCELLED               cancelled before the call
+//	STATUS_PROTOCOL_NOT_SUPPORTED  another family, type or protocol, SOCK_RAW too
+//	STATUS_NOT_SUPPORTED           connection and stream sockets
+//	STATUS_DEVICE_NOT_READY        the provider is detached
+//
+// or with what the transport answers.
 func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32, socketContext any,
 	dispatch *ClientDatagramDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
 	securityDescriptor *SecurityDescriptor, irp *IRP,
@@ -73,13 +80,13 @@ func (npi *ProviderNPI) Socket(family, socketType uint16, protocol, flags uint32
 	return npi.answer(irp, STATUS_SUCCESS, STATUS_PENDING)
 }
 
-// beginCall counts a call, which answer or endCall ends. It reports false when the handle is of no use.
+// beginCall counts a call, until answer or endCall ends it. It reports false when the handle can't be used.
 func (npi *ProviderNPI) beginCall() bool {
 	return npi.Client != nil && npi.Dispatch != nil && npi.Dispatch.provider != nil && npi.Client.beginCall()
 }
 
-// answer completes the IRP of a provider call, ends the call, which beginCall has counted, and gives what the call
-// returns: returned, or STATUS_PENDING.
+// answer completes the IRP of a provider call with status and ends the call that beginCall has counted. It returns what
+// the call returns: returned, or STATUS_PENDING.
 func (npi *ProviderNPI) answer(irp *IRP, status, returned NTSTATUS) NTSTATUS {
 	return npi.end(irp, status, returned, true)
 }
@@ -124,7 +131,8 @@ func validSocket(family, socketType uint16, protocol, category uint32) NTSTATUS 
 	return STATUS_INVALID_PARAMETER
 }
 
-// open makes the socket usable. The snapshot is there before the endpoint, which may report its death at once.
+// open makes the socket usable. The snapshot is published before the endpoint exists, since the endpoint may report its
+// death at once.
 func (s *Socket) open(family uint16, category uint32, sd *SecurityDescriptor) NTSTATUS {
 	if s.provider.detached.Load() {
 		return STATUS_DEVICE_NOT_READY

@@ -24,8 +24,8 @@ type ClientNPI struct {
 	Dispatch      *ClientDispatch
 }
 
-// Registration is WSK_REGISTRATION: the client's block for one registration. It is the client's memory, which it
-// leaves alone from Register to the return of Deregister. The zero value is ready; it must not be copied.
+// Registration is WSK_REGISTRATION: the client's block for one registration. The memory is the client's, which leaves
+// it alone from Register until Deregister returns. The zero value is ready; it must not be copied.
 type Registration struct {
 	client atomic.Pointer[Client]
 }
@@ -43,7 +43,7 @@ type Client struct {
 	calls    int // provider calls in progress, and their IRPs pending
 	sockets  int // not closed yet
 
-	hadSocket   bool   // WskSocket has been called with success or about to
+	hadSocket   bool   // a WskSocket has succeeded, or is about to
 	events      uint32 // static event callbacks
 	descriptors descriptorCache
 }
@@ -53,11 +53,14 @@ func Register(npi *ClientNPI, registration *Registration) NTSTATUS {
 	return Default().Register(npi, registration)
 }
 
-// Register is WskRegister. Every success is followed by exactly one [Deregister] of the block. A program may
-// register several times, each with a block of its own.
+// Register is WskRegister. Every success must be followed by exactly one [Deregister] of the same block. A program may
+// register several times, with a block of its own for each registration.
 //
-// Returns STATUS_SUCCESS, STATUS_INVALID_PARAMETER (nil, or Reserved not 0) or STATUS_ALREADY_REGISTERED (the
-// block is in use, which it is until Deregister returns). Whether the version exists is found out by the capture.
+//	STATUS_SUCCESS
+//	STATUS_INVALID_PARAMETER   an argument is nil, or Reserved is not 0
+//	STATUS_ALREADY_REGISTERED  the block is in use, which it is until Deregister returns
+//
+// Whether the provider has the version is found out by the capture.
 func (ss *Subsystem) Register(npi *ClientNPI, registration *Registration) NTSTATUS {
 	if npi == nil || npi.Dispatch == nil || npi.Dispatch.Reserved != 0 || registration == nil {
 		return STATUS_INVALID_PARAMETER
@@ -70,11 +73,11 @@ func (ss *Subsystem) Register(npi *ClientNPI, registration *Registration) NTSTAT
 	return STATUS_SUCCESS
 }
 
-// Deregister is WskDeregister. It waits until every captured NPI is released, every provider call has returned and its
-// IRP has completed, and every socket is closed, each with its completion routines returned; afterwards no code of
-// the registration runs any more. Captures that wait end with STATUS_DEVICE_NOT_READY at once, and so do
-// later ones. It blocks and so must not be called from a completion routine. Deregistering a block that is not
-// registered, or twice, panics.
+// Deregister is WskDeregister. It waits until every captured NPI has been released, every provider call has returned
+// and its IRP completed, and every socket is closed, and until the completion routines of all these have returned;
+// afterwards no code of the registration runs any more. Captures that wait end with STATUS_DEVICE_NOT_READY at once,
+// and later ones do too. It blocks, so it must not be called from a completion routine. Deregistering a block that is
+// not registered, or twice, panics.
 func Deregister(registration *Registration) {
 	c := registration.client.Load()
 	if c == nil || !c.leave() {
@@ -86,16 +89,18 @@ func Deregister(registration *Registration) {
 	for c.captures+c.calls+c.sockets > 0 {
 		c.changed.Wait()
 	}
-	registration.client.Store(nil) // not before: releases look for the client here
+	registration.client.Store(nil) // not before: ReleaseProviderNPI looks for the client here
 }
 
-// CaptureProviderNPI is WskCaptureProviderNPI: it fills in npi for calls to the provider and holds the registration
-// until [ReleaseProviderNPI]. If no provider is attached it waits for one: not at all with WSK_NO_WAIT, without end
-// with WSK_INFINITE_WAIT, else waitTimeout milliseconds. It may be called many times, each success needs its release.
+// CaptureProviderNPI is WskCaptureProviderNPI: it fills in npi for calls to the provider, and keeps the registration
+// alive until [ReleaseProviderNPI]. If no provider is attached it waits for one: not at all with WSK_NO_WAIT, without
+// end with WSK_INFINITE_WAIT, else waitTimeout milliseconds. It may be called many times; each success must be followed
+// by one ReleaseProviderNPI. With WSK_NO_WAIT it does not block.
 //
-// Returns STATUS_SUCCESS, STATUS_NOINTERFACE (the provider does not have the client's version; see
-// [QueryProviderCharacteristics]), STATUS_DEVICE_NOT_READY (no provider came in time, or the registration is gone or
-// going) or STATUS_INVALID_PARAMETER (npi nil). With WSK_NO_WAIT it does not block.
+//	STATUS_SUCCESS
+//	STATUS_NOINTERFACE        the provider does not have the client's version; see QueryProviderCharacteristics
+//	STATUS_DEVICE_NOT_READY   no provider came in time, or the registration has ended or is ending
+//	STATUS_INVALID_PARAMETER  npi is nil
 func CaptureProviderNPI(registration *Registration, waitTimeout uint32, npi *ProviderNPI) NTSTATUS {
 	if registration == nil || npi == nil {
 		return STATUS_INVALID_PARAMETER
@@ -139,8 +144,8 @@ func (c *Client) capture(p *provider, npi *ProviderNPI) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// ReleaseProviderNPI is WskReleaseProviderNPI: the client makes no more provider calls with what one capture gave. Its
-// sockets go on. It does not block. A release without a capture panics.
+// ReleaseProviderNPI is WskReleaseProviderNPI: the client makes no more provider calls with what one capture gave it.
+// Its sockets go on. It does not block. It panics if there is no capture to release.
 func ReleaseProviderNPI(registration *Registration) {
 	c := registration.client.Load()
 	if c == nil || !c.count(&c.captures, -1) {
@@ -148,9 +153,9 @@ func ReleaseProviderNPI(registration *Registration) {
 	}
 }
 
-// QueryProviderCharacteristics is WskQueryProviderCharacteristics: the versions that the attached provider has.
-// Returns STATUS_SUCCESS, STATUS_DEVICE_NOT_READY (none attached, or not registered) or STATUS_INVALID_PARAMETER. It
-// does not block.
+// QueryProviderCharacteristics is WskQueryProviderCharacteristics: it stores the versions that the attached provider
+// has. It returns STATUS_SUCCESS, STATUS_DEVICE_NOT_READY (no provider attached, or the block is not registered) or
+// STATUS_INVALID_PARAMETER. It does not block.
 func QueryProviderCharacteristics(registration *Registration, characteristics *ProviderCharacteristics) NTSTATUS {
 	if registration == nil || characteristics == nil {
 		return STATUS_INVALID_PARAMETER
@@ -167,7 +172,7 @@ func QueryProviderCharacteristics(registration *Registration, characteristics *P
 	return STATUS_SUCCESS
 }
 
-// leave begins the end. It reports false the second time.
+// leave begins the end of the registration. It reports false if that has begun already.
 func (c *Client) leave() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +202,7 @@ func (c *Client) count(counter *int, by int) bool {
 	return true
 }
 
-// beginCall counts a provider call. It reports false when nothing is captured: the client must not call then.
+// beginCall counts a provider call. It reports false when nothing is captured: then the client must not call.
 func (c *Client) beginCall() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

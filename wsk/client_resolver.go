@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// Resolver answers what WskGetAddressInfo and WskGetNameInfo ask. *net.Resolver is one. Its methods may block, until
-// ctx ends.
+// Resolver answers the queries of WskGetAddressInfo and WskGetNameInfo. *net.Resolver is one. Its methods may block,
+// until ctx ends.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupCNAME(ctx context.Context, host string) (string, error)
@@ -19,12 +19,12 @@ type Resolver interface {
 	LookupAddr(ctx context.Context, addr string) ([]string, error)
 }
 
-// lookup is a name query in progress. It is the canceller of its IRP, which completes at once when it is cancelled; the
-// resolver is told and nobody waits for it.
+// lookup is a name query in progress, and the canceller of its IRP. A cancelled IRP completes at once; the resolver is
+// told and nobody waits for it.
 type lookup struct {
 	cancel context.CancelFunc
-	// over is set by whoever ends the query. The IRP's own mark does not tell: a resolver that comes back late may find it
-	// armed again, by the next call that the client has passed the IRP to.
+	// over is set by the one that ends the query. The IRP's own mark can't tell: when a resolver answers late, the IRP
+	// may already be armed again, by the next call that the client has passed it to.
 	over atomic.Bool
 }
 
@@ -36,8 +36,9 @@ func (l *lookup) cancelIRP(irp *IRP) {
 	}
 }
 
-// lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what it returns, unless it
-// has been cancelled. store is called in between when the answer counts, and writes the client's memory.
+// lookup runs ask, which may block, on a goroutine of its own and completes the IRP with what ask returns, unless the
+// IRP has been cancelled. If the answer counts, store is called before the completion; it writes to the client's
+// memory.
 func (npi *ProviderNPI) lookup(irp *IRP, ask func(context.Context, Resolver) (store func(), status NTSTATUS)) NTSTATUS {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &lookup{cancel: cancel}
@@ -55,7 +56,7 @@ func (npi *ProviderNPI) lookup(irp *IRP, ask func(context.Context, Resolver) (st
 		if l.over.Swap(true) {
 			return
 		}
-		irp.disarm() // a canceller that was faster finds the query over
+		irp.disarm() // a canceller that is on its way finds the query over
 		if status == STATUS_SUCCESS {
 			store()
 		}

@@ -5,9 +5,9 @@ package wsk
 // ClientConnectionDispatch is WSK_CLIENT_CONNECTION_DISPATCH. There are no connections here, so it has no members.
 type ClientConnectionDispatch struct{}
 
-// SocketConnect is WskSocketConnect, which makes a socket of a connection in one step. There are none here: it
-// returns STATUS_NOT_SUPPORTED and completes irp with it; STATUS_INVALID_PARAMETER without an IRP;
-// STATUS_INVALID_HANDLE when nothing is captured; STATUS_CANCELLED.
+// SocketConnect is WskSocketConnect, which makes a connection socket in one step. There are no connections here: it
+// completes irp with STATUS_NOT_SUPPORTED and returns that; STATUS_INVALID_PARAMETER without an IRP;
+// STATUS_INVALID_HANDLE when nothing is captured; STATUS_CANCELLED when irp was cancelled before.
 func (npi *ProviderNPI) SocketConnect(socketType uint16, protocol uint32, localAddress, remoteAddress SOCKADDR,
 	flags uint32, socketContext any, dispatch *ClientConnectionDispatch, owningProcess *EPROCESS, owningThread *ETHREAD,
 	securityDescriptor *SecurityDescriptor, irp *IRP,

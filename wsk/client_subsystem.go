@@ -11,9 +11,9 @@ import (
 // MakeVersion is MAKE_WSK_VERSION.
 func MakeVersion(major, minor uint8) uint16 { return uint16(major)<<8 | uint16(minor) }
 
-// Subsystem is what the Network Module Registrar and the WSK subsystem are on Windows: the place where clients register
-// and where a transport is attached. The zero value is ready, with nothing attached. Most programs have one, [Default];
-// tests make their own. It is safe for concurrent use.
+// Subsystem is what the Network Module Registrar and the WSK subsystem are on Windows: clients register with it and a
+// transport is attached to it. The zero value is ready, with nothing attached. Most programs have one, [Default]; tests
+// make their own. It is safe for concurrent use.
 type Subsystem struct {
 	mu       sync.Mutex
 	provider *provider     // nil: none attached
@@ -38,8 +38,8 @@ type ProviderOptions struct {
 	HighestVersion, LowestVersion uint16
 	// Resolver answers WskGetAddressInfo and WskGetNameInfo. nil means net.DefaultResolver.
 	Resolver Resolver
-	// SplitReceived is a mode for testing clients: the data of each indication lie in several MDLs, begin at an odd
-	// offset, and more bytes than data lie in the last MDL. It costs a copy.
+	// SplitReceived is a mode for testing clients: the data of each indication are spread over several MDLs and begin
+	// at an odd offset, and the last MDL has more bytes than belong to the data. It costs a copy.
 	SplitReceived bool
 }
 
@@ -87,9 +87,9 @@ func (ss *Subsystem) Attach(transport Transport, options ProviderOptions) NTSTAT
 	return STATUS_SUCCESS
 }
 
-// Detach takes the provider away again. Captures wait from now on or fail with STATUS_DEVICE_NOT_READY, and so does the
-// making of sockets with what was captured before. Open sockets go on: whoever closes the transport itself decides
-// about them. Without a provider it does nothing.
+// Detach takes the provider away again. From now on captures wait, or fail with STATUS_DEVICE_NOT_READY, and so does
+// making a socket with what was captured before. Open sockets go on: what becomes of them is up to whoever closes the
+// transport. Without a provider it does nothing.
 func (ss *Subsystem) Detach() {
 	ss.mu.Lock()
 	p := ss.provider
@@ -105,7 +105,7 @@ func (ss *Subsystem) Detach() {
 	completeAll(changed, STATUS_SUCCESS)
 }
 
-// attached returns the provider, or nil and a channel that is closed when there is one.
+// attached returns the provider, or nil and a channel that is closed when one is attached.
 func (ss *Subsystem) attached() (*provider, <-chan struct{}) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()

@@ -30,7 +30,7 @@ func (t TransportInfo) Append(b []byte) []byte {
 	return append(b, t.ProviderID[:]...)
 }
 
-// ParseTransports reads the output of WSK_TRANSPORT_LIST_QUERY. It reports false when b is not a number of whole
+// ParseTransports reads the output of WSK_TRANSPORT_LIST_QUERY. It reports false when b does not consist of whole
 // structures.
 func ParseTransports(b []byte) ([]TransportInfo, bool) {
 	if len(b)%SizeofTransport != 0 {
@@ -67,7 +67,7 @@ func (p *provider) transportList(output []byte) (int, NTSTATUS) {
 	return copy(output, b), STATUS_SUCCESS
 }
 
-// watchTransports is WSK_TRANSPORT_LIST_CHANGE: it keeps the IRP.
+// watchTransports is WSK_TRANSPORT_LIST_CHANGE: it puts the IRP on the list of those that wait.
 func (ss *Subsystem) watchTransports(c *Client, irp *IRP) NTSTATUS {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()

@@ -5,15 +5,15 @@ package wsk
 import "encoding/binary"
 
 // CMSGHDR is the header of a control data object in the Windows x64 layout: cmsg_len SIZE_T at 0, cmsg_level INT at 8,
-// cmsg_type INT at 12, little-endian, 16 bytes, followed by the data. It has the layout of Linux's struct
-// cmsghdr on x86-64, but none of its constants and other payloads.
+// cmsg_type INT at 12, little-endian, 16 bytes, followed by the data. The layout is that of struct cmsghdr of Linux on
+// x86-64, but the constants and the payloads are others.
 type CMSGHDR struct {
 	Len   uint64 // header and data without the padding: WSA_CMSG_LEN
 	Level int32
 	Type  int32
 }
 
-// SizeofCMSGHDR is the size of a header, and so the least cmsg_len.
+// SizeofCMSGHDR is the size of a header, and so the smallest valid cmsg_len.
 const SizeofCMSGHDR = 16
 
 // CMsgLen is WSA_CMSG_LEN: the cmsg_len of an object with n bytes of data.
@@ -30,8 +30,8 @@ type CMsg struct {
 	Data  []byte
 }
 
-// CMsgIter walks over the objects of a ControlInfo as WSA_CMSG_FIRSTHDR and WSA_CMSG_NXTHDR do. It makes no assumption
-// about the bytes, reads each once and allocates nothing.
+// CMsgIter walks over the objects of a ControlInfo as WSA_CMSG_FIRSTHDR and WSA_CMSG_NXTHDR do. It trusts none of the
+// bytes, reads each of them once and allocates nothing.
 type CMsgIter struct {
 	rest   []byte
 	status NTSTATUS
@@ -50,9 +50,9 @@ func CMsgs(control []byte) CMsgIter {
 	return it
 }
 
-// Next returns the next object, or false at the end and at the first malformed object: one whose cmsg_len is less
-// than a header or reaches beyond the end. The padding of the last object may be missing, and fewer bytes than
-// a header after it are not an object.
+// Next returns the next object, or false at the end and at the first malformed object: one whose cmsg_len is less than
+// a header or reaches beyond the end. The padding of the last object may be missing. Bytes left over at the end that
+// are too few for a header are ignored.
 func (it *CMsgIter) Next() (m CMsg, ok bool) {
 	b := it.rest
 	if len(b) < SizeofCMSGHDR {

@@ -24,9 +24,9 @@ func AppendCMsgUint32(b []byte, level, typ int32, value uint32) []byte {
 	return pad(b, 4)
 }
 
-// AppendPktinfo appends IP_PKTINFO for an IPv4 or v4-mapped source and IPV6_PKTINFO for another. source is the
-// wanted source address, or unspecified (0.0.0.0, ::) to leave it open; ifIndex is the wanted interface, or 0.
-// An invalid source appends nothing.
+// AppendPktinfo appends IP_PKTINFO for an IPv4 or v4-mapped source and IPV6_PKTINFO for any other. source is the wanted
+// source address, or unspecified (0.0.0.0, ::) to leave it open; ifIndex is the wanted interface, or 0. An invalid
+// source appends nothing.
 func AppendPktinfo(b []byte, source netip.Addr, ifIndex uint32) []byte {
 	source = source.Unmap()
 	switch {
@@ -68,8 +68,8 @@ func AppendTTL(b []byte, is4 bool, ttl uint8) []byte {
 	return AppendCMsgUint32(b, IPPROTO_IPV6, IPV6_HOPLIMIT, uint32(ttl))
 }
 
-// AppendSendMsgSize appends UDP_SEND_MSG_SIZE: the payload bytes of each datagram that a buffer is cut into,
-// or 0 to not cut.
+// AppendSendMsgSize appends UDP_SEND_MSG_SIZE: each buffer is cut into datagrams of that many payload bytes. With 0 it
+// is not cut.
 func AppendSendMsgSize(b []byte, size uint32) []byte {
 	return AppendCMsgUint32(b, IPPROTO_UDP, UDP_SEND_MSG_SIZE, size)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
-// sendControl is what the control data of one send ask for, all objects merged: of two of the same kind the last counts.
+// sendControl is what the control data of one send ask for, all objects merged: of two of the same kind the last one
+// counts.
 type sendControl struct {
 	source  [16]byte // v4-mapped for IPv4; zero: not asked for
 	ifIndex uint32
@@ -21,8 +22,8 @@ type sendControl struct {
 }
 
 // parse reads the control data of a send to an IPv4 or an IPv6 destination. On a dual-stack socket the destination
-// decides, not the socket: objects of the other family are refused, since they could have no effect. So is
-// every object that this provider does not know. Known ones that need nothing done are ignored.
+// decides, not the socket: objects of the other family are refused, since they could have no effect, and so is every
+// object that this provider does not know. Known ones that need nothing done are ignored.
 func (c *sendControl) parse(control []byte, is4 bool) NTSTATUS {
 	it := CMsgs(control)
 	for m, ok := it.Next(); ok; m, ok = it.Next() {
@@ -106,7 +107,8 @@ func (c *sendControl) pktinfo(source [16]byte, ifIndex uint32) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// pktinfoSize is the size of the structure; the _EX form has a SCOPE_ID behind it, which the address makes redundant.
+// pktinfoSize is the size of the structure. The _EX form has a SCOPE_ID behind it, which says no more than the address
+// does.
 func pktinfoSize(ex bool, size int) int {
 	if ex {
 		return size + 4
@@ -127,8 +129,8 @@ func setByte(data []byte, low, high int32, value *uint8, set *bool) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// onlyEmpty accepts an object without data, which clients add as a work-around, and refuses one that would have to
-// show on the wire.
+// onlyEmpty accepts an object without data, which clients add as a work-around, and refuses one with data, which would
+// have to show on the wire.
 func onlyEmpty(data []byte) NTSTATUS {
 	if len(data) != 0 {
 		return STATUS_INVALID_PARAMETER

@@ -78,7 +78,7 @@ const (
 // ControlSocketType is WSK_CONTROL_SOCKET_TYPE (wsk.h), the kind of a [Socket.ControlSocket] request.
 type ControlSocketType uint32
 
-// Request kinds. WskControlMax is a bound, not a request.
+// Request kinds. WskControlMax is the end of the range, not a request.
 const (
 	WskSetOption ControlSocketType = iota
 	WskGetOption

@@ -142,12 +142,12 @@ const (
 	IP_PMTUDISC_DONT
 	// IP_PMTUDISC_PROBE sets DF; only a datagram larger than the interface's own MTU is an error.
 	IP_PMTUDISC_PROBE
-	// IP_PMTUDISC_MAX is a bound, not a value.
+	// IP_PMTUDISC_MAX is the end of the range, not a value.
 	IP_PMTUDISC_MAX
 )
 
-// The largest UDP payloads: what fits a 16-bit total length behind a 20-byte IPv4 header, and a 16-bit payload
-// length of IPv6 (RFC 768, 791, 8200), each less the UDP header.
+// The largest UDP payloads: the 16-bit total length of IPv4 less its header of 20 bytes, and the 16-bit payload length
+// of IPv6 (RFC 768, 791, 8200), each less the UDP header.
 const (
 	MaxPayload4 = 65507
 	MaxPayload6 = 65527

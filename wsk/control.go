@@ -4,27 +4,35 @@ package wsk
 
 import "encoding/binary"
 
-// ControlSocket is WskControlSocket: it sets an option from input, gets one into output, or performs an I/O
-// control. level counts for options only. input is read during the call only; output is written before irp completes,
-// and Information is the number of bytes written. All values are little-endian, save where Windows wants network order
+// ControlSocket is WskControlSocket: it sets an option from input, gets one into output, or performs an I/O control.
+// level matters for options only. input is read during the call only; output is written before irp completes, and
+// Information is the number of bytes written. All values are little-endian, save where Windows wants network order
 // (IP_UNICAST_IF, IP_MULTICAST_IF, addresses).
 //
-// irp is required for SOL_SOCKET options other than SO_WSK_EVENT_CALLBACK, for the two fixed addresses and for
+// irp is required for the options of SOL_SOCKET except SO_WSK_EVENT_CALLBACK, for the two fixed addresses and for
 // SIO_ADDRESS_LIST_CHANGE. Otherwise it is optional, since everything else is done at once. Without an IRP
 // outputSizeReturned, if not nil, is set to the number of bytes written; with one it is ignored.
 //
-// Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_PARAMETER (request type; IRP missing; size or value
-// wrong for the option), STATUS_BUFFER_TOO_SMALL (output), STATUS_BUFFER_OVERFLOW (the output of
-// SIO_ADDRESS_LIST_QUERY or _SORT, with the size needed as Information), STATUS_INVALID_DEVICE_STATE (an option that
-// must be set before bind, or something that must come after it), STATUS_NOT_SUPPORTED (an option or code that this
-// provider or its transport does not have), STATUS_INVALID_DEVICE_REQUEST (not for a socket of this category, or the
-// disabling of a static callback), STATUS_INVALID_CONNECTION (IP_MTU without a fixed address), STATUS_CANCELLED,
-// STATUS_FILE_CLOSED or STATUS_FILE_FORCED_CLOSED. STATUS_PENDING comes from SIO_ADDRESS_LIST_CHANGE, until the
-// addresses change or the IRP is cancelled, and from disabling the callback with an IRP while it runs, until it has
-// returned; without an IRP that is STATUS_EVENT_PENDING.
+// It returns, and completes irp with:
+//
+//	STATUS_SUCCESS
+//	STATUS_INVALID_PARAMETER       request type; IRP missing; size or value wrong for the option
+//	STATUS_BUFFER_TOO_SMALL        output too small
+//	STATUS_BUFFER_OVERFLOW         output too small for SIO_ADDRESS_LIST_QUERY or _SORT; Information is the size needed
+//	STATUS_INVALID_DEVICE_STATE    an option that must be set before the bind, or something that must come after it
+//	STATUS_NOT_SUPPORTED           an option or code that this provider or its transport does not have
+//	STATUS_INVALID_DEVICE_REQUEST  not for a socket of this category, or the disabling of a static callback
+//	STATUS_INVALID_CONNECTION      IP_MTU without a fixed address
+//	STATUS_CANCELLED               cancelled before the call
+//	STATUS_FILE_CLOSED
+//	STATUS_FILE_FORCED_CLOSED
+//
+// It returns STATUS_PENDING for SIO_ADDRESS_LIST_CHANGE, until the addresses change or the IRP is cancelled, and when a
+// callback that is running is disabled with an IRP, until the callback has returned; without an IRP that is
+// STATUS_EVENT_PENDING.
 //
 // It does not block and may be called from completion routines and callbacks, save SIO_ADDRESS_LIST_QUERY, _CHANGE,
-// _SORT and SIO_ROUTING_INTERFACE_QUERY, which may take system calls.
+// _SORT and SIO_ROUTING_INTERFACE_QUERY, which may make system calls.
 func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level uint32, input, output []byte,
 	outputSizeReturned *uintptr, irp *IRP,
 ) NTSTATUS {
@@ -48,7 +56,7 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 		}
 	}
 	switch {
-	case status == STATUS_PENDING: // the IRP is linked somewhere, and counted as a call until it completes
+	case status == STATUS_PENDING: // the IRP waits on a list, and is counted until it completes
 		s.calls.End()
 		return STATUS_PENDING
 	case irp != nil:
@@ -115,7 +123,7 @@ func (sn *snapshot) setOption(level, code uint32, input []byte) NTSTATUS {
 	return set(binary.LittleEndian.Uint32(input))
 }
 
-// setter finds the option, nil if it is unknown or can't be set.
+// setter finds the function that sets an option. It is nil if the option is unknown or can't be set.
 func (sn *snapshot) setter(level, code uint32) func(value uint32) NTSTATUS {
 	switch {
 	case level == SOL_SOCKET:
@@ -164,7 +172,7 @@ func setBool(field *bool) func(uint32) NTSTATUS {
 	}
 }
 
-// setNot sets a flag that is kept the other way round.
+// setNot sets a flag that is stored the other way round.
 func setNot(field *bool) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		*field = v == 0
@@ -190,7 +198,7 @@ func setRange(field *uint8, low uint32) func(uint32) NTSTATUS {
 	}
 }
 
-// beforeBind guards a setter whose option is of no use once the address is taken.
+// beforeBind refuses an option that is of no use any more once the socket has its address.
 func (sn *snapshot) beforeBind(set func(uint32) NTSTATUS) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		if sn.bind != unbound {

@@ -4,10 +4,10 @@ package wsk
 
 import "encoding/binary"
 
-// Layout of SOCKET_ADDRESS_LIST and SOCKET_ADDRESS on x64: iAddressCount INT 0, then from 8 on an entry of 16 bytes
-// for each address, {lpSockaddr pointer 0, iSockaddrLength INT 8}, and behind the entries the addresses themselves.
-// Raw bytes can't hold pointers here: in their place stands the distance of the address from the beginning of the
-// list.
+// Layout of SOCKET_ADDRESS_LIST and SOCKET_ADDRESS on x64: iAddressCount INT 0; at 8 begin the entries, one of 16 bytes
+// for each address, {lpSockaddr pointer 0, iSockaddrLength INT 8}; behind them lie the addresses themselves. Raw bytes
+// can't contain pointers here: in the place of each pointer stands the distance of the address from the beginning of
+// the list.
 const (
 	sizeofListHead  = 8
 	sizeofListEntry = 16
@@ -29,7 +29,7 @@ func AppendAddressList(b []byte, list []SOCKADDR) []byte {
 }
 
 // ParseAddressList reads a SOCKET_ADDRESS_LIST, the output of SIO_ADDRESS_LIST_QUERY and SIO_ADDRESS_LIST_SORT. The
-// addresses lie in b. It reports false when b is none.
+// addresses it returns lie in b. It reports false when b is not such a list.
 func ParseAddressList(b []byte) ([]SOCKADDR, bool) {
 	if len(b) < sizeofListHead {
 		return nil, false
@@ -50,7 +50,7 @@ func ParseAddressList(b []byte) ([]SOCKADDR, bool) {
 	return list, true
 }
 
-// putList stores a list, or says what room it needs.
+// putList stores a list, or reports the room that it needs.
 func putList(output []byte, list []SOCKADDR) (int, NTSTATUS) {
 	b := AppendAddressList(nil, list)
 	if len(b) > len(output) {
@@ -59,14 +59,14 @@ func putList(output []byte, list []SOCKADDR) (int, NTSTATUS) {
 	return copy(output, b), STATUS_SUCCESS
 }
 
-// sockaddr is a in the form of the family.
+// sockaddr returns a in the form of the family.
 func (a *Address) sockaddr(family uint16) SOCKADDR {
 	sa := make(SOCKADDR, sizeofSockaddr(family))
 	putAddress(sa, family, a)
 	return sa
 }
 
-// address is the address of a SOCKADDR of the family.
+// address returns the address of a SOCKADDR of the family.
 func (sa SOCKADDR) address(family uint16) (a Address, ok bool) {
 	var r remote
 	if r.parse(sa, family) != STATUS_SUCCESS {
@@ -90,7 +90,7 @@ func (s *Socket) addressListQuery(sn *snapshot, output []byte) (int, NTSTATUS) {
 	return putList(output, list)
 }
 
-// addressListSort is SIO_ADDRESS_LIST_SORT: the addresses of input in the order in which a client had best try them.
+// addressListSort is SIO_ADDRESS_LIST_SORT: the addresses of input, in the order in which a client should try them.
 func (s *Socket) addressListSort(sn *snapshot, input, output []byte) (int, NTSTATUS) {
 	source := s.addressSource()
 	if source == nil {
@@ -113,7 +113,8 @@ func (s *Socket) addressListSort(sn *snapshot, input, output []byte) (int, NTSTA
 	return putList(output, list)
 }
 
-// routingInterfaceQuery is SIO_ROUTING_INTERFACE_QUERY: the local address that a send to the one of input would have.
+// routingInterfaceQuery is SIO_ROUTING_INTERFACE_QUERY: the local address from which a send to the address in input
+// would leave.
 func (s *Socket) routingInterfaceQuery(sn *snapshot, input, output []byte) (int, NTSTATUS) {
 	source := s.addressSource()
 	if source == nil {

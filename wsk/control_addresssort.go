@@ -11,15 +11,15 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
-// candidate is a destination with what the rules of RFC 6724 section 6 look at.
+// candidate is a destination, with what the rules of RFC 6724 section 6 look at.
 type candidate struct {
 	to     Address
 	from   Address // the source that a send to it would have
 	usable bool
 }
 
-// sortCandidates puts the best first: rules 1, 2, 5, 6, 8, 9 and 10. Rules 3, 4 and 7 need what nobody here knows:
-// deprecated and home addresses, and tunnels.
+// sortCandidates puts the best first, by rules 1, 2, 5, 6, 8, 9 and 10. Rules 3, 4 and 7 need what is not known here:
+// deprecated addresses, home addresses and tunnels.
 func sortCandidates(list []candidate, source AddressSource) {
 	for i := range list {
 		var status NTSTATUS

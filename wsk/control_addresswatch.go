@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// addressWatch knows the addresses of the host, and tells those who wait for them to change. It begins to look at the
-// first need, and ends with the provider.
+// addressWatch knows the addresses of the host, and tells those who wait for a change of them. It begins to watch when
+// that is first needed, and ends with the provider.
 type addressWatch struct {
 	begin sync.Once
 	now   atomic.Pointer[addressSet]
@@ -23,7 +23,7 @@ type addressWatch struct {
 	waiting irpList // SIO_ADDRESS_LIST_CHANGE
 }
 
-// addressSet is what there was at one moment.
+// addressSet is the addresses of one moment.
 type addressSet struct {
 	four, six []Address // sorted
 	own       map[[16]byte]struct{}
@@ -54,7 +54,7 @@ func (w *addressWatch) start(source AddressSource) {
 	})
 }
 
-// close ends the watch. Those who wait go on waiting.
+// close ends the watch. IRPs that wait for a change go on waiting.
 func (w *addressWatch) close() {
 	w.mu.Lock()
 	stop := w.stop
@@ -65,7 +65,7 @@ func (w *addressWatch) close() {
 	}
 }
 
-// look takes the addresses in and completes the IRPs of sockets whose list has changed.
+// look reads the addresses, and completes the IRPs of sockets whose list has changed.
 func (w *addressWatch) look(source AddressSource) {
 	w.looking.Lock()
 	set := &addressSet{four: sorted(source.Addresses(AF_INET)), six: sorted(source.Addresses(AF_INET6))}
@@ -93,7 +93,7 @@ func sorted(list []Address) []Address {
 	return list
 }
 
-// changed takes the IRPs that a change ends.
+// changed takes the IRPs that a change completes off the list.
 func (w *addressWatch) changed(four, six bool) *IRP {
 	return w.takeIf(func(irp *IRP) bool {
 		if irp.wait.socket.snap.Load().family == AF_INET {
@@ -103,7 +103,7 @@ func (w *addressWatch) changed(four, six bool) *IRP {
 	})
 }
 
-// takeIf takes some of the waiting IRPs, to be completed by completeAll.
+// takeIf takes those of the waiting IRPs that are wanted off the list. completeAll completes them.
 func (w *addressWatch) takeIf(wanted func(irp *IRP) bool) (chain *IRP) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +122,7 @@ func (w *addressWatch) takeIf(wanted func(irp *IRP) bool) (chain *IRP) {
 	return chain
 }
 
-// end completes the IRPs of a socket that has come to its end.
+// end completes the IRPs of a socket that is ending.
 func (w *addressWatch) end(s *Socket, status NTSTATUS) {
 	completeAll(w.takeIf(func(irp *IRP) bool { return irp.wait.socket == s }), status)
 }
@@ -141,7 +141,7 @@ func (s *Socket) addressSource() AddressSource {
 	return source
 }
 
-// addressListChange is SIO_ADDRESS_LIST_CHANGE: it keeps the IRP.
+// addressListChange is SIO_ADDRESS_LIST_CHANGE: it puts the IRP on the list of those that wait.
 func (s *Socket) addressListChange(irp *IRP) NTSTATUS {
 	source := s.addressSource()
 	if source == nil {
@@ -155,7 +155,7 @@ func (s *Socket) addressListChange(irp *IRP) NTSTATUS {
 	irp.wait.socket = s
 	w.waiting.push(irp)
 	armed := irp.arm(w)
-	refuse := s.snap.Load().refuse // a close looks at the list after it has set this
+	refuse := s.snap.Load().refuse // Close looks at the list after it has set this
 	if armed && (refuse == STATUS_SUCCESS || !irp.disarm()) {
 		return STATUS_PENDING
 	}
@@ -167,8 +167,8 @@ func (s *Socket) addressListChange(irp *IRP) NTSTATUS {
 	return refuse
 }
 
-// watchForLoop is the part of switching IP_MULTICAST_LOOP off that takes the transport's help: telling the host's own
-// datagrams by their senders.
+// watchForLoop is the part of switching IP_MULTICAST_LOOP off that needs the transport: the host's own datagrams are
+// recognised by their source addresses.
 func (s *Socket) watchForLoop(sn *snapshot, level, code uint32, input []byte) NTSTATUS {
 	is := code == IP_MULTICAST_LOOP && (level == IPPROTO_IP || level == IPPROTO_IPV6 && sn.family == AF_INET6)
 	if !is || len(input) != 4 || binary.LittleEndian.Uint32(input) != 0 {

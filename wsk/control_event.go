@@ -13,7 +13,7 @@ var NPI_WSK_INTERFACE_ID = GUID{
 }
 
 // EventCallbackControl is WSK_EVENT_CALLBACK_CONTROL, the input of SO_WSK_EVENT_CALLBACK and
-// WSK_SET_STATIC_EVENT_CALLBACKS. In C its NpiId is a pointer; raw bytes can't hold one here, so the GUID itself
+// WSK_SET_STATIC_EVENT_CALLBACKS. In C its NpiId is a pointer; raw bytes can't contain one here, so the GUID itself
 // stands in its place, and the structure is 24 bytes: NpiId 0, EventMask u32 16, four bytes of padding.
 type EventCallbackControl struct {
 	NpiID     GUID
@@ -30,7 +30,8 @@ func (c EventCallbackControl) Append(b []byte) []byte {
 	return append(b, 0, 0, 0, 0)
 }
 
-// NewEventCallbackControl is the encoded structure for events of the WSK interface, such as WSK_EVENT_RECEIVE_FROM.
+// NewEventCallbackControl returns the encoded structure for events of the WSK interface, such as
+// WSK_EVENT_RECEIVE_FROM.
 func NewEventCallbackControl(eventMask uint32) []byte {
 	return EventCallbackControl{NpiID: NPI_WSK_INTERFACE_ID, EventMask: eventMask}.Append(nil)
 }
@@ -47,7 +48,8 @@ func (c *EventCallbackControl) parse(input []byte) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// setEventCallback is SO_WSK_EVENT_CALLBACK. It returns STATUS_PENDING when it has kept the IRP.
+// setEventCallback is SO_WSK_EVENT_CALLBACK. It returns STATUS_PENDING when the IRP waits for callbacks that are
+// running.
 func (s *Socket) setEventCallback(sn *snapshot, input []byte, irp *IRP) NTSTATUS {
 	var c EventCallbackControl
 	if status := c.parse(input); status != STATUS_SUCCESS {
@@ -79,8 +81,8 @@ func (s *Socket) setEventCallback(sn *snapshot, input []byte, irp *IRP) NTSTATUS
 	return STATUS_SUCCESS
 }
 
-// disableCallback is the table of wsk.md §8.2: with callbacks running, an IRP waits for them and a call without one
-// is told that they are. It never waits itself, since it may be inside of one.
+// disableCallback is the table of wsk.md §8.2. If callbacks are running, a call with an IRP has the IRP wait for them,
+// and a call without one is told so. It never waits itself, since it may have been called by one of them.
 func (s *Socket) disableCallback(irp *IRP) NTSTATUS {
 	r := &s.recv
 	r.mu.Lock()

@@ -4,7 +4,7 @@ package wsk
 
 import "encoding/binary"
 
-// ioctl is a request of type WskIoctl. It returns STATUS_PENDING when it has kept the IRP.
+// ioctl is a request of type WskIoctl. It returns STATUS_PENDING when the IRP waits.
 func (s *Socket) ioctl(sn *snapshot, code uint32, input, output []byte, irp *IRP) (written int, status NTSTATUS) {
 	switch code {
 	case SIO_WSK_SET_REMOTE_ADDRESS:
@@ -31,8 +31,8 @@ func (s *Socket) ioctl(sn *snapshot, code uint32, input, output []byte, irp *IRP
 	return 0, STATUS_NOT_SUPPORTED // SIO_WSK_REGISTER_EXTENSION too: there are no extensions
 }
 
-// reportResets takes the switch that makes ICMP errors fail receives. Here they never do (IP_RECVERR reports them),
-// so only off can be set.
+// reportResets is SIO_UDP_CONNRESET and SIO_UDP_NETRESET, the switches that let ICMP errors fail receives. Here they
+// never do (IP_RECVERR reports them), so the switches can only be set to off.
 func reportResets(input []byte) NTSTATUS {
 	if len(input) != 4 {
 		return STATUS_INVALID_PARAMETER
@@ -43,9 +43,9 @@ func reportResets(input []byte) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// setFixed sets one of the two fixed addresses, or clears it with empty input. Of two set addresses the one set last
-// is the destination; clearing it brings back the other. The remote address also is the only sender that the socket
-// listens to, also of what it has buffered already.
+// setFixed sets one of the two fixed addresses, or clears it if input is empty. If both are set, the one that was set
+// last is the destination; clearing it brings back the other. The remote address is also the only sender that the
+// socket accepts, and that goes for what is buffered already.
 func (sn *snapshot) setFixed(field *fixedAddress, input []byte) NTSTATUS {
 	switch {
 	case sn.refuse != STATUS_SUCCESS: // closed since the call began

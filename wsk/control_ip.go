@@ -8,15 +8,7 @@ import (
 	"net/netip"
 )
 
-// InterfaceFinder is what an Endpoint may have besides: the interface that has a local address, for the form of
-// IP_MULTICAST_IF that names the interface by an address. It does not block. It answers
-// STATUS_INVALID_ADDRESS_COMPONENT when no interface has the address. Of an Endpoint without it the
-// form is STATUS_NOT_SUPPORTED.
-type InterfaceFinder interface {
-	InterfaceOf(addr netip.Addr) (index uint32, status NTSTATUS)
-}
-
-// defaultHops is what -1 sets the hop limits of IPv6 back to, RFC 3493 section 5.1.
+// The hop limits that -1 sets back to (RFC 3493 section 5.1).
 const (
 	defaultTTL          = 128
 	defaultMulticastTTL = 1
@@ -62,7 +54,7 @@ func (sn *snapshot) setterIPv6(code uint32) func(uint32) NTSTATUS {
 	return sn.setterBoth(&sn.ip6, code)
 }
 
-// setterBoth has the options whose number or meaning both levels share.
+// setterBoth has the options that have the same number, or the same meaning, on both levels.
 func (sn *snapshot) setterBoth(o *ipOptions, code uint32) func(uint32) NTSTATUS {
 	switch code {
 	case IP_MULTICAST_LOOP:
@@ -84,7 +76,8 @@ func (sn *snapshot) setterBoth(o *ipOptions, code uint32) func(uint32) NTSTATUS 
 	return nil
 }
 
-// setReceive asks for a control data object or no longer. Errors have to come from a transport that has them.
+// setReceive switches a control data object of received datagrams on or off. Errors can be asked for only if the
+// transport reports them.
 func (sn *snapshot) setReceive(o *ipOptions, object receiveObjects) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		switch {
@@ -109,7 +102,8 @@ func setHops(field *uint8, fallback uint8) func(uint32) NTSTATUS {
 	}
 }
 
-// setInterfaceBE reads an interface index in network byte order. An index above 24 bits is one in the wrong order.
+// setInterfaceBE reads an interface index in network byte order. An index of more than 24 bits was given in the wrong
+// order.
 func setInterfaceBE(field *uint32) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		index := bits.ReverseBytes32(v)
@@ -141,7 +135,7 @@ func (sn *snapshot) getIP(code uint32) (uint32, NTSTATUS) {
 	switch code {
 	case IP_UNICAST_IF:
 		return bits.ReverseBytes32(sn.ip4.unicastIf), STATUS_SUCCESS
-	case IP_MULTICAST_IF: // host order, unlike the set
+	case IP_MULTICAST_IF: // host order, other than when it is set
 		return sn.ip4.multicastIf, STATUS_SUCCESS
 	case IP_TTL:
 		return uint32(sn.ip4.ttl), STATUS_SUCCESS
@@ -161,7 +155,7 @@ func (sn *snapshot) getIP(code uint32) (uint32, NTSTATUS) {
 	return sn.ip4.getBoth(code)
 }
 
-// getBoth has the receive options of either level.
+// getBoth has the receive options, which both levels have.
 func (o *ipOptions) getBoth(code uint32) (uint32, NTSTATUS) {
 	if code == IP_MULTICAST_LOOP {
 		return boolValue(!o.noLoop), STATUS_SUCCESS
@@ -196,8 +190,8 @@ func (sn *snapshot) getIPv6(code uint32) (uint32, NTSTATUS) {
 	return sn.ip6.getBoth(code)
 }
 
-// pathMTU is known only for a fixed address, which is what a connected socket is elsewhere, and only on the
-// level of its IP version.
+// pathMTU is known for a fixed address only, which makes a socket what elsewhere is a connected one, and only on the
+// level of the address's IP version.
 func (sn *snapshot) pathMTU(is4 bool) (uint32, NTSTATUS) {
 	if sn.endpoint == nil || !sn.hasFixed || sn.fixed.is4 != is4 {
 		return 0, STATUS_INVALID_CONNECTION

@@ -60,8 +60,8 @@ func parseMembership(sn *snapshot, level, code uint32, input []byte) (m Membersh
 	return m, STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// parse reads one of the five structures, which differ in size. It reports false when the group is none, or an
-// address is not of the level's family.
+// parse reads one of the five structures, which differ in size. It reports false when the group is not a multicast
+// address, or an address is not of the level's family.
 func (m *Membership) parse(b []byte, is4 bool) bool {
 	var group, source remote
 	ok, bySource := true, false
@@ -102,7 +102,7 @@ func parseGroup(r *remote, storage []byte, is4 bool) bool {
 	return r.parse(storage, family) == STATUS_SUCCESS && r.is4 == is4
 }
 
-// setInterface reads the interface of the IPv4 forms: an address of it, or 0.x.x.x with its index, both in network
+// setInterface reads the interface of the IPv4 forms: one of its addresses, or its index as 0.x.x.x, both in network
 // order.
 func (m *Membership) setInterface(b []byte) {
 	if b[0] == 0 {
@@ -113,8 +113,8 @@ func (m *Membership) setInterface(b []byte) {
 	r.Store(&m.Local)
 }
 
-// changeMembership has the transport join or leave. Before the bind there is nothing to join with, and without
-// receiving no use.
+// changeMembership has the transport join or leave. Before the bind there is nothing to join with, and for a transport
+// that does not receive joining is of no use.
 func (s *Socket) changeMembership(sn *snapshot, m *Membership) NTSTATUS {
 	switch {
 	case sn.endpoint == nil:

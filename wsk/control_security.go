@@ -5,8 +5,8 @@ package wsk
 import "encoding/binary"
 
 // SecurityDescriptor is a descriptor that WSK_CACHE_SD has cached: the PSECURITY_DESCRIPTOR that WskSocket and
-// SO_WSK_SECURITY take. There is one security context here, so all that a descriptor decides is whether a second
-// socket may share the address of the socket that has it (see [Sharing]).
+// SO_WSK_SECURITY take. There is only one security context here, so a descriptor decides one thing: whether a second
+// socket may share the address of a socket that has the descriptor (see [Sharing]).
 type SecurityDescriptor struct {
 	client *Client
 	handle uint64
@@ -15,15 +15,15 @@ type SecurityDescriptor struct {
 	refs   int // guarded by the client's mutex
 }
 
-// Handle is the descriptor as the bytes of C's pointer: the input of SO_WSK_SECURITY and of WSK_RELEASE_SD.
+// Handle returns the bytes that are the pointer in C: the input of SO_WSK_SECURITY and of WSK_RELEASE_SD.
 func (sd *SecurityDescriptor) Handle() []byte {
 	return binary.LittleEndian.AppendUint64(nil, sd.handle)
 }
 
-// permitsSharing: nil is the default descriptor, which refuses.
+// permitsSharing reports whether others may share the address. nil is the default descriptor, which refuses.
 func (sd *SecurityDescriptor) permitsSharing() bool { return sd != nil && sd.share }
 
-// putHandle is the getting of SO_WSK_SECURITY; the default descriptor is NULL.
+// putHandle gets SO_WSK_SECURITY; the default descriptor is NULL.
 func (sd *SecurityDescriptor) putHandle(output []byte) (int, NTSTATUS) {
 	if len(output) < sizeofHandle {
 		return 0, STATUS_BUFFER_TOO_SMALL
@@ -54,8 +54,8 @@ const (
 // sidEveryone is S-1-1-0 in binary.
 const sidEveryone = "\x01\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00"
 
-// SharingDescriptor is a self-relative SECURITY_DESCRIPTOR for WSK_CACHE_SD whose NULL DACL lets everyone share, or
-// whose empty DACL lets nobody.
+// SharingDescriptor returns a self-relative SECURITY_DESCRIPTOR for WSK_CACHE_SD. With permit it has a NULL DACL, which
+// lets everyone share, otherwise an empty one, which lets nobody.
 func SharingDescriptor(permit bool) []byte {
 	b := make([]byte, sizeofDescriptor, sizeofDescriptor+sizeofACL)
 	b[0] = 1
@@ -67,9 +67,9 @@ func SharingDescriptor(permit bool) []byte {
 	return append(b, 2, 0, sizeofACL, 0, 0, 0, 0, 0)
 }
 
-// parseDescriptor reads a self-relative descriptor as far as it matters here: no DACL, or a NULL one, lets everyone
-// in; else the first entry for Everyone decides, and without one nobody is let in. It reports false for what is no
-// such descriptor.
+// parseDescriptor reads as much of a self-relative descriptor as matters here. Without a DACL, or with a NULL one,
+// everyone may share; else the first entry for Everyone decides, and without such an entry nobody may. It reports false
+// when b is not such a descriptor.
 func parseDescriptor(b []byte) (share, ok bool) {
 	if len(b) < sizeofDescriptor || b[0] != 1 {
 		return false, false
@@ -112,7 +112,8 @@ func parseACL(b []byte, count int) (share, ok bool) {
 	return share, true
 }
 
-// setSecurity is SO_WSK_SECURITY: the descriptor of the handle replaces the earlier one; handle 0 is the default one.
+// setSecurity is SO_WSK_SECURITY: the descriptor of the handle replaces the earlier one; handle 0 is the default
+// descriptor.
 func (s *Socket) setSecurity(input []byte) NTSTATUS {
 	if len(input) != sizeofHandle {
 		return STATUS_INVALID_PARAMETER

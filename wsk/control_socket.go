@@ -23,7 +23,7 @@ func (sn *snapshot) setterSocket(code uint32) func(uint32) NTSTATUS {
 	return nil
 }
 
-// exclusive sets a flag that may not be on together with another.
+// exclusive sets a flag that can't be on together with another one.
 func exclusive(field, other *bool) func(uint32) NTSTATUS {
 	return func(v uint32) NTSTATUS {
 		if v != 0 && *other {
@@ -71,7 +71,8 @@ func (sn *snapshot) setterUDP(code uint32) func(uint32) NTSTATUS {
 	return nil
 }
 
-// getUDP: getting UDP_SEND_MSG_SIZE is also how clients find out that segmentation is there.
+// getUDP gets an option of level IPPROTO_UDP. By getting UDP_SEND_MSG_SIZE clients also find out whether there is
+// segmentation.
 func (sn *snapshot) getUDP(code uint32) (uint32, NTSTATUS) {
 	switch code {
 	case UDP_NOCHECKSUM:

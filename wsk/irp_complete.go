@@ -2,8 +2,9 @@
 
 package wsk
 
-// complete ends the operation. IoStatus is set before anything becomes visible. The IRP is not touched once
-// a routine has been called: it may answer STATUS_MORE_PROCESSING_REQUIRED, and then the IRP is the client's.
+// complete ends the operation. IoStatus is set before anything becomes visible. Once a routine has been called the IRP
+// is not touched any more: the routine may have answered STATUS_MORE_PROCESSING_REQUIRED, and then the IRP is the
+// client's.
 //
 // Preconditions: the provider owns the IRP, no lock is held, PendingReturned is set.
 func (irp *IRP) complete(status NTSTATUS, information uintptr) {
@@ -17,8 +18,8 @@ func (irp *IRP) complete(status NTSTATUS, information uintptr) {
 	irp.finish(status)
 }
 
-// completeSend is complete for an operation of the transport. The socket, which it returns, counts the operation until it
-// is told otherwise, after the routine.
+// completeSend is complete for a send. It returns the socket, which counts the operation until it is told of the end,
+// after the routine.
 func (irp *IRP) completeSend(status NTSTATUS) *Socket {
 	op := &irp.op
 	var information uintptr
@@ -36,8 +37,8 @@ func (irp *IRP) completeSend(status NTSTATUS) *Socket {
 	return socket
 }
 
-// finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the
-// moment that the state word counts it, so everything needed afterwards is read before.
+// finish publishes the completion and calls the last routine. A bare IRP belongs to its client from the moment that the
+// state word counts the completion, so everything that is needed afterwards is read before.
 func (irp *IRP) finish(status NTSTATUS) {
 	routine, context, invoke, begun := irp.routine, irp.context, irp.invoke, irp.begun
 	word := irp.state.Add(irpOne)
@@ -50,8 +51,8 @@ func (irp *IRP) finish(status NTSTATUS) {
 		}
 		return
 	}
-	// Waiters keep the IRP alive and still; take them off it before the routine may give it away, and
-	// wake them after the routine, which they may rely on.
+	// While there are waiters nobody reuses the IRP. They are taken off it before the routine, which may give it away,
+	// and woken after the routine, which they may rely on.
 	waiters := irp.takeWaiters()
 	defer waiters.wake()
 	if routine != nil && invoked(invoke, status, word) {
@@ -71,7 +72,7 @@ func invoked(invoke uint8, status NTSTATUS, word uint32) bool {
 	return word&irpCancel != 0 && invoke&SL_INVOKE_ON_CANCEL != 0
 }
 
-// mustPend is for completers that have more to do than to complete, before they begin.
+// mustPend panics unless the IRP is pending. It is for a completer that does something else before it completes.
 func (irp *IRP) mustPend() {
 	if !irp.pending() {
 		panicComplete()

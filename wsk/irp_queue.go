@@ -5,20 +5,20 @@ package wsk
 import "sync/atomic"
 
 // irpCanceller takes an IRP off the queue that it waits on in this package. cancelIRP is called at most once for each
-// arming and then owns the IRP: it unlinks it, if it is still linked, and completes it with STATUS_CANCELLED.
+// arming and then owns the IRP: it unlinks the IRP, if it is still linked, and completes it with STATUS_CANCELLED.
 type irpCanceller interface {
 	cancelIRP(irp *IRP)
 }
 
-// irpWait is an IRP's place on an [irpList], and who counts it. Sends have a place of their own, in their [SendOp]:
-// they wait in a transport.
+// irpWait is an IRP's place on an [irpList], and what counts it there. Sends have a place of their own, in their
+// [SendOp]: they wait in a transport.
 type irpWait struct {
 	next, prev *IRP
 	linked     bool
 	cancel     atomic.Uint32
 	canceller  irpCanceller
 	socket     *Socket // counts the call until its completion
-	client     *Client // the same, for a call of the provider
+	client     *Client // the same, for a provider call
 	left       int     // callbacks that a disabling waits for
 	epoch      uint64
 }
@@ -32,12 +32,12 @@ func (irp *IRP) arm(c irpCanceller) bool {
 	return !irp.cancelRequested() || !irp.disarm()
 }
 
-// disarm ends cancellability. It reports false when a canceller has the IRP: leave it alone.
+// disarm ends cancellability. It reports false when the canceller has the IRP: then it must be left alone.
 func (irp *IRP) disarm() bool {
 	return irp.wait.cancel.CompareAndSwap(cancelArmed, cancelIdle)
 }
 
-// cancelWait wins a waiting IRP for its canceller, or reports that it can't be cancelled.
+// cancelWait takes a waiting IRP for its canceller, or reports false when it can't be cancelled.
 func (irp *IRP) cancelWait() bool {
 	if !irp.wait.cancel.CompareAndSwap(cancelArmed, cancelTaken) {
 		return false
@@ -46,7 +46,7 @@ func (irp *IRP) cancelWait() bool {
 	return true
 }
 
-// completeWait ends a call that has waited, and its count.
+// completeWait completes the IRP of a call that has waited, and ends its count.
 func (irp *IRP) completeWait(status NTSTATUS, information uintptr) {
 	socket, client := irp.wait.socket, irp.wait.client
 	irp.wait.socket, irp.wait.client = nil, nil
@@ -77,7 +77,7 @@ func (l *irpList) push(irp *IRP) {
 	l.tail = irp
 }
 
-// remove unlinks irp, unless that has been done.
+// remove unlinks irp, unless it is unlinked already.
 func (l *irpList) remove(irp *IRP) {
 	w := &irp.wait
 	if !w.linked {
@@ -96,8 +96,8 @@ func (l *irpList) remove(irp *IRP) {
 	w.next, w.prev, w.linked = nil, nil, false
 }
 
-// take unlinks and disarms the oldest IRP, or returns nil. Those that their canceller has are unlinked on the way; it
-// is about to complete them.
+// take unlinks and disarms the oldest IRP, or returns nil. IRPs whose canceller has them are unlinked on the way; it is
+// about to complete them.
 func (l *irpList) take() *IRP {
 	for irp := l.head; irp != nil; irp = l.head {
 		l.remove(irp)
@@ -108,7 +108,7 @@ func (l *irpList) take() *IRP {
 	return nil
 }
 
-// takeAll is take for all of them; the result is linked by wait.next and ends with completeAll.
+// takeAll is take for all of them. The result is linked by wait.next and is for completeAll.
 func (l *irpList) takeAll() (chain *IRP) {
 	end := &chain
 	for irp := l.take(); irp != nil; irp = l.take() {
@@ -118,8 +118,8 @@ func (l *irpList) takeAll() (chain *IRP) {
 	return chain
 }
 
-// completeAll completes a chain that takeAll gave. No lock is held. A routine that panics does not keep the others from
-// theirs, which may be another client's.
+// completeAll completes the chain that takeAll has returned. No lock is held. If a routine panics, the others get their
+// completion all the same: they may be another client's.
 func completeAll(chain *IRP, status NTSTATUS) {
 	irp := chain
 	defer func() {

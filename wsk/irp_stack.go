@@ -2,7 +2,7 @@
 
 package wsk
 
-// stackLocation is what an IO_STACK_LOCATION holds for a driver above: its completion routine and its pending mark.
+// stackLocation is what the IO_STACK_LOCATION of a driver above has: its completion routine and its pending mark.
 type stackLocation struct {
 	routine CompletionRoutine
 	context any
@@ -10,13 +10,13 @@ type stackLocation struct {
 	upper   *stackLocation
 }
 
-// PassDown is what a driver does to an IRP that it got from a driver above and passes on to WSK: the routine
-// that the driver above has set is kept for later, and the driver may set its own with SetCompletionRoutine, or
-// none. On completion the routines are called from the lowest up, each if its own invoke flags select the outcome, until one
-// answers STATUS_MORE_PROCESSING_REQUIRED. The IRP stays pending until the highest routine's turn has come.
+// PassDown is for a driver that got the IRP from a driver above and passes it on to WSK. The routine that the driver
+// above has set is kept for later, and the driver may set its own with SetCompletionRoutine, or none. On completion the
+// routines are called from the lowest up, each if its own invoke flags select the outcome, until one answers
+// STATUS_MORE_PROCESSING_REQUIRED. The IRP stays pending until it is the highest routine's turn.
 //
-// A driver's routine that lets the completion go on first calls [IRP.MarkPending] if PendingReturned is set; for a driver
-// without a routine that is done for it.
+// If a driver's routine lets the completion go on, it first calls [IRP.MarkPending] if PendingReturned is set; for a
+// driver without a routine that is done for it.
 func (irp *IRP) PassDown() {
 	if irp.pending() {
 		panic("wsk: PassDown of a pending IRP")
@@ -33,9 +33,9 @@ func (irp *IRP) MarkPending() {
 	}
 }
 
-// CompleteRequest is IoCompleteRequest for a driver whose routine has kept a passed-down IRP by answering
-// STATUS_MORE_PROCESSING_REQUIRED and now lets the completion go on upward, with IoStatus as it then is.
-// It panics on any other IRP.
+// CompleteRequest is IoCompleteRequest for a driver whose routine has kept a passed-down IRP, by answering
+// STATUS_MORE_PROCESSING_REQUIRED, and now lets the completion go on upward, with IoStatus as it then is. It panics on
+// any other IRP.
 func (irp *IRP) CompleteRequest() {
 	if irp.state.Load()&irpUpward == 0 || irp.upper == nil {
 		panic("wsk: CompleteRequest on an IRP whose completion was not stopped by a routine")
@@ -53,7 +53,7 @@ func (irp *IRP) completeUpward(status NTSTATUS, information uintptr) {
 	irp.climb()
 }
 
-// climb calls the routines from the present stack location up.
+// climb calls the routines, from that of the present stack location up.
 func (irp *IRP) climb() {
 	for irp.upper != nil {
 		routine, context := irp.routine, irp.context

@@ -10,15 +10,15 @@ type irpWaiter struct {
 	next  *irpWaiter
 }
 
-// Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: IoStatus then
-// holds the result. If ctx ends first, Wait returns its error and the operation goes on; the buffers still belong to the
-// provider. A client that gives up calls Cancel and then waits again without a deadline. On an IRP
-// that is not pending Wait returns nil at once.
+// Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: the result is
+// then in IoStatus. If ctx ends first, Wait returns the error of ctx and the operation goes on; the buffers still
+// belong to the provider. A client that gives up calls Cancel and then waits again without a deadline. On an IRP that
+// is not pending Wait returns nil at once.
 //
-// Several goroutines may wait, but none may begin to while another passes the IRP to a call. A completion that finds
-// somebody waiting and has a completion routine to call calls that first; a Wait that comes later may return while
-// the routine is running. So of the two, one disposes of the IRP: the routine, if there is one. The first
-// Wait on an IRP allocates, those after a Reuse do not.
+// Several goroutines may wait, but none may begin to while another passes the IRP to a call. If somebody is waiting
+// when the operation completes and there is a completion routine, the routine is called first; a Wait that begins later
+// may return while the routine is running. So if there is a routine, it disposes of the IRP, and those who wait do not.
+// The first Wait on an IRP allocates, those after a Reuse do not.
 func (irp *IRP) Wait(ctx context.Context) error {
 	target := irp.begun
 	for !irp.reached(target) {
@@ -31,7 +31,7 @@ func (irp *IRP) Wait(ctx context.Context) error {
 			irp.putWaiter(w)
 		case <-ctx.Done():
 			if !irp.removeWaiter(w) {
-				<-w.woken // the completion has it: the operation is over, or about to be
+				<-w.woken // the completion has taken it: the operation is over, or about to be
 			}
 			irp.putWaiter(w)
 			if !irp.reached(target) {
@@ -42,7 +42,7 @@ func (irp *IRP) Wait(ctx context.Context) error {
 	return nil
 }
 
-// reached reports whether the operation with that number has completed. The numbers wrap.
+// reached reports whether the operation of that number has completed. The numbers wrap.
 func (irp *IRP) reached(target uint32) bool {
 	return int32(irp.state.Load()&^irpFlags-target) >= 0
 }
@@ -70,7 +70,7 @@ func (irp *IRP) addWaiter(target uint32) *irpWaiter {
 	}
 }
 
-// putWaiter keeps one for the next Wait.
+// putWaiter keeps a waiter for the next Wait.
 func (irp *IRP) putWaiter(w *irpWaiter) {
 	irp.waitMu.Lock()
 	defer irp.waitMu.Unlock()
@@ -100,7 +100,7 @@ func (irp *IRP) takeWaiters() *irpWaiter {
 	return list
 }
 
-// wake releases a list that takeWaiters gave.
+// wake wakes the waiters of a list that takeWaiters has returned.
 func (w *irpWaiter) wake() {
 	for w != nil {
 		next := w.next // w belongs to its goroutine again after the send

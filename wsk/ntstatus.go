@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// NTSTATUS is the result of every WSK function: a 32-bit code whose two top bits are the severity. The values
-// are those of ntstatus.h, [MS-ERREF] section 2.3.
+// NTSTATUS is the result of every WSK function: a 32-bit code whose two top bits are the severity. The values are those
+// of ntstatus.h, [MS-ERREF] section 2.3.
 //
-// It has an Error method so that errors.As finds it, but it is not passed around as an error: STATUS_SUCCESS in an
-// error interface is not nil. [NTSTATUS.Err] is the only bridge.
+// It has an Error method so that errors.As finds it, but it is not passed around as an error: an error interface that
+// contains STATUS_SUCCESS is not nil. [NTSTATUS.Err] is the only bridge.
 type NTSTATUS uint32
 
 // Severity is the meaning of the two top bits of an [NTSTATUS].
@@ -35,8 +35,8 @@ func (s NTSTATUS) Success() bool { return s < 0x80000000 }
 // Severity is NT_SEVERITY: the two top bits.
 func (s NTSTATUS) Severity() Severity { return Severity(s >> 30) }
 
-// Err is nil for a status that passes [NTSTATUS.Success] (STATUS_PENDING too: it is not a result yet) and the
-// status itself for warnings and errors, known to this package or not.
+// Err is nil for a status that passes [NTSTATUS.Success], and the status itself for warnings and errors, known to this
+// package or not. STATUS_PENDING passes too, although it is not a result yet.
 func (s NTSTATUS) Err() error {
 	if s.Success() {
 		return nil
@@ -52,7 +52,7 @@ func (s NTSTATUS) String() string {
 	return fmt.Sprintf("NTSTATUS(0x%08X)", uint32(s))
 }
 
-// Error gives what happened in words, with name and value for looking it up.
+// Error says in words what happened, with name and value of the status for looking it up.
 func (s NTSTATUS) Error() string {
 	t, ok := statusTexts[s]
 	if !ok {
@@ -61,7 +61,7 @@ func (s NTSTATUS) Error() string {
 	return fmt.Sprintf("%s (%s 0x%08X)", t.text, t.name, uint32(s))
 }
 
-// Is lets errors.Is compare a status with the errors that Go programs already branch on: net.ErrClosed,
+// Is lets errors.Is compare a status with the errors that Go programs already test for: net.ErrClosed,
 // context.Canceled, os.ErrPermission, os.ErrDeadlineExceeded and errors.ErrUnsupported.
 func (s NTSTATUS) Is(target error) bool {
 	switch s {

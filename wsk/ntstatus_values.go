@@ -68,8 +68,8 @@ const (
 	STATUS_PROTOCOL_NOT_SUPPORTED     NTSTATUS = 0xC000A013
 )
 
-// statusTexts names every constant above. The words say what the status means to a WSK client here, not what
-// the Windows message table says.
+// statusTexts names every constant above. The text says what the status means to a WSK client here, not what the
+// message table of Windows says.
 var statusTexts = map[NTSTATUS]struct{ name, text string }{
 	STATUS_SUCCESS:                    {"STATUS_SUCCESS", "done"},
 	STATUS_TIMEOUT:                    {"STATUS_TIMEOUT", "the wait ended without the event"},

@@ -13,26 +13,34 @@ type receiveOp struct {
 }
 
 // ReceiveFrom is WskReceiveFrom: it takes the oldest datagram that is buffered, or waits for the next. Receives that
-// wait are served in the order of their calls and before the event callback. buf is where the payload goes. remote,
-// if not nil, takes the sender's address, 16 or 28 bytes in the form of the socket's family, IPv4 senders v4-mapped
-// on an AF_INET6 socket. control takes the control data objects that the socket's options ask for, see [CMsgs];
-// *controlLength is its size at the call, never more than len(control), and the bytes used afterwards, 0 when there
-// are none. With controlLength nil, control is not used. controlFlags, if not nil, takes MSG_TRUNC, MSG_CTRUNC,
-// MSG_BCAST and MSG_MCAST. flags is reserved and 0.
+// wait are served in the order of their calls, and before the event callback. The payload goes into buf. remote, if not
+// nil, takes the sender's address, 16 or 28 bytes in the form of the socket's family; on an AF_INET6 socket IPv4
+// senders are v4-mapped. control takes the control data objects that the socket's options ask for, see [CMsgs].
+// *controlLength is its size at the call, never more than len(control), and afterwards the number of bytes used, 0 when
+// there are no objects. With a nil controlLength control is not used. controlFlags, if not nil, takes MSG_TRUNC,
+// MSG_CTRUNC, MSG_BCAST and MSG_MCAST. flags is reserved and must be 0.
 //
 // Until irp completes the MDL chain and everything that the arguments point to belong to the provider; buf itself and
-// the value of *controlLength are read during the call. Only a completion with STATUS_SUCCESS or
-// STATUS_BUFFER_OVERFLOW writes.
+// the value of *controlLength are read during the call. Only a completion with STATUS_SUCCESS or STATUS_BUFFER_OVERFLOW
+// writes.
 //
-// Returns STATUS_PENDING, or what irp has completed with. STATUS_SUCCESS: Information is the payload's size, 0 for an
-// empty datagram and for an ICMP error (IP_RECVERR), whose description is in the control data and whose remote is the
-// destination that it concerns. STATUS_BUFFER_OVERFLOW, which is a warning and not an NT_SUCCESS: the payload was
-// longer than the buffer, Information bytes were stored and the rest is lost; everything else is as for a success. An
-// object that does not fit control is left out with all that follow, and MSG_CTRUNC is set. Failures:
-// STATUS_INVALID_PARAMETER (no IRP: nothing completes; flags; buf nil or against the rules of [Buf]; remote too
-// small), STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_DEVICE_REQUEST (not a datagram socket),
-// STATUS_NOT_SUPPORTED (a transport that only sends), STATUS_CANCELLED (by Cancel or Close; no datagram is lost by
-// that), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED.
+// It returns STATUS_PENDING, or the status with which irp has completed:
+//
+//	STATUS_SUCCESS                 Information is the size of the payload, 0 for an empty datagram and for an ICMP error
+//	                               (IP_RECVERR). The description of the error is in the control data, and remote is the
+//	                               destination that it concerns.
+//	STATUS_BUFFER_OVERFLOW         a warning, which NT_SUCCESS does not accept: the payload was longer than the buffer,
+//	                               Information bytes were stored and the rest is lost. All else is as for a success.
+//	STATUS_INVALID_PARAMETER       no IRP (nothing completes); flags; buf nil or against the rules of Buf; remote too
+//	                               small
+//	STATUS_INVALID_DEVICE_STATE    not bound
+//	STATUS_INVALID_DEVICE_REQUEST  not a datagram socket
+//	STATUS_NOT_SUPPORTED           the transport only sends
+//	STATUS_CANCELLED               by Cancel or Close; no datagram is lost by that
+//	STATUS_FILE_CLOSED
+//	STATUS_FILE_FORCED_CLOSED
+//
+// If control has no room for an object, that object and all that follow are left out, and MSG_CTRUNC is set.
 //
 // It may be called from completion routines and callbacks, also with the IRP that has just completed. It allocates
 // nothing.
@@ -63,7 +71,7 @@ func (s *Socket) ReceiveFrom(buf *Buf, flags uint32, remote SOCKADDR, controlLen
 	return s.queueReceive(irp)
 }
 
-// receivable is what the socket's state and the address buffer allow.
+// receivable is the part of the checks that looks at the socket's state and at the address buffer.
 func (sn *snapshot) receivable(remote SOCKADDR) NTSTATUS {
 	switch {
 	case sn.endpoint == nil:
@@ -89,7 +97,7 @@ func (op *receiveOp) capture(buf *Buf) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// queueReceive serves the IRP from the buffer or links it.
+// queueReceive serves the IRP from the buffer, or has it wait.
 func (s *Socket) queueReceive(irp *IRP) NTSTATUS {
 	r := &s.recv
 	r.mu.Lock()
@@ -146,8 +154,8 @@ func (s *Socket) completeReceives(sn *snapshot, chain *IRP) {
 	}
 }
 
-// fill copies a datagram to where the client wants it, and gives it back. An idle op keeps no memory of its client
-// alive.
+// fill copies a datagram to where the client wants it, and gives the datagram back to its lender. An op that is not in
+// use keeps no memory of its client alive.
 func (op *receiveOp) fill(sn *snapshot, d *Datagram) (NTSTATUS, uintptr) {
 	n := op.buf.fill(d.Payload)
 	status, flags := STATUS_SUCCESS, d.Cast.flags()

@@ -17,7 +17,7 @@ const (
 	wantErrors                                 // IP_RECVERR, IPV6_RECVERR
 )
 
-// receiveOption is the object that an option of either level asks for. The numbers are the same on both.
+// receiveOption is the object that an option of either level asks for. The numbers of the options are the same on both.
 func receiveOption(code uint32) receiveObjects {
 	switch code {
 	case IP_PKTINFO:
@@ -38,12 +38,13 @@ func receiveOption(code uint32) receiveObjects {
 	return 0
 }
 
-// maxReceiveControl is room for every object at once: 40 for IPV6_PKTINFO, 24 each for TTL, TOS, ECN, interface and
-// coalesced size, 32 each for the IPv6 destination and IN_RECVERR.
+// maxReceiveControl is room for every object at once: 40 bytes for IPV6_PKTINFO, 24 each for TTL, TOS, ECN, interface
+// and coalesced size, 32 each for the IPv6 destination and IN_RECVERR.
 const maxReceiveControl = 40 + 5*24 + 2*32
 
-// receiveControl writes the objects for a datagram to b and returns the bytes used and whether all had room. The
-// datagram's own IP version decides about the objects, not the socket's family; the options of its level say which.
+// receiveControl writes the objects for a datagram to b. It returns the bytes used and whether there was room for all.
+// Which objects they are is decided by the datagram's own IP version, and the options of that level, not by the
+// socket's family.
 func (sn *snapshot) receiveControl(b []byte, d *Datagram) (used int, whole bool) {
 	is4 := d.Source.is4()
 	want := sn.ip6.receive
@@ -65,14 +66,14 @@ func (sn *snapshot) receiveControl(b []byte, d *Datagram) (used int, whole bool)
 			break
 		}
 		next := at + (n+7)&^7
-		used += copy(b[used:], control[at:next]) // the padding of the last may be cut off
+		used += copy(b[used:], control[at:next]) // there may be no room for the padding of the last
 		at = next
 	}
 	return used, at == len(control)
 }
 
 func appendReceiveControl(b []byte, want receiveObjects, d *Datagram, is4 bool) []byte {
-	known := d.Err == nil // an error message says nothing of how the datagram would have arrived
+	known := d.Err == nil // an ICMP error does not tell how the datagram would have arrived
 	destination := d.Destination != [16]byte{}
 	if want&wantPktinfo != 0 && destination {
 		b = appendReceivedPktinfo(b, d, is4)

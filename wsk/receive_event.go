@@ -2,14 +2,14 @@
 
 package wsk
 
-// eventState is whether and how the event callback of a socket is called, guarded by the receiver's mutex.
+// eventState says whether and how the event callback of a socket is called. The receiver's mutex guards it.
 type eventState struct {
 	enabled  bool
 	static   bool // enabled for good, by WSK_SET_STATIC_EVENT_CALLBACKS
 	open     bool // the bind has completed
-	draining bool // a goroutine hands out what was buffered; what arrives queues behind it
+	draining bool // a goroutine hands out what is buffered; what arrives goes behind it
 	keep     bool // the client retains indications
-	farewell bool // a nil indication is due once no callback is running
+	farewell bool // a nil indication is due once no callback runs any more
 
 	running int
 	epoch   uint64  // counts disablings
@@ -20,8 +20,8 @@ type eventState struct {
 // direct reports whether what arrives goes to the callback at once.
 func (e *eventState) direct() bool { return e.enabled && e.open && !e.draining }
 
-// end disables the callback for good. With farewell, a callback that was enabled is to be told; it reports whether the
-// caller does that, or else the callback that returns last does.
+// end disables the callback for good. With farewell, the client of a callback that was enabled is to be told. end
+// reports true when the caller has to do that; otherwise the callback that returns last does.
 func (e *eventState) end(farewell bool) bool {
 	e.farewell = farewell && e.enabled
 	e.disable()
@@ -46,11 +46,11 @@ type batch struct {
 	enables uint64
 }
 
-// maxIndicated bounds the list of one call.
+// maxIndicated is the most datagrams in one call of the callback.
 const maxIndicated = 64
 
-// begin takes datagrams of one cast off a list and counts their callback as running. The mutex is held and the list is
-// not empty.
+// begin takes datagrams of one cast off a list, which is not empty, and counts the call of the callback as running. The
+// mutex is held.
 func (s *Socket) begin(list **Datagram) batch {
 	r := &s.recv
 	b := batch{cast: (*list).Cast, epoch: r.events.epoch, enables: r.events.enables}
@@ -73,8 +73,8 @@ func (s *Socket) begin(list **Datagram) batch {
 	return b
 }
 
-// indicate calls the callback with a batch and does what it answers. No lock is held; the caller counts as a call in
-// the socket.
+// indicate calls the callback with a batch and acts on its answer. No lock is held; the caller counts as a call in the
+// socket.
 func (s *Socket) indicate(sn *snapshot, b *batch) {
 	for node := b.first; node != nil; node = node.link {
 		node.describe(sn)
@@ -131,11 +131,10 @@ func (s *Socket) indicate(sn *snapshot, b *batch) {
 	}
 }
 
-// putBack is STATUS_DATA_NOT_ACCEPTED. The datagrams go to receives that wait, or to the front of the buffer, since
-// nothing in there is older, and the callback is disabled. If the client has enabled it again while the callback was
-// running, it stays enabled: otherwise the enabling would be lost, and with it the client's wish to be called. A
-// static callback can't be disabled, and so nothing would ever fetch what it refuses: that is dropped. The mutex is
-// held.
+// putBack is STATUS_DATA_NOT_ACCEPTED. The datagrams go to receives that wait, or else to the front of the buffer,
+// since nothing in there is older, and the callback is disabled. If the client has enabled it again while it was
+// running, it stays enabled; otherwise that enabling would be lost, and the callback never called again. A static
+// callback can't be disabled, so nothing would ever fetch what it refuses: that is dropped. The mutex is held.
 func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (chain *IRP) {
 	if r.ended != STATUS_SUCCESS {
 		r.stats.Discarded += uint64(drop(refused.head, over))
@@ -161,7 +160,7 @@ func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (ch
 	return chain
 }
 
-// disable makes that no new callback starts.
+// disable sees to it that no new call of the callback begins.
 func (e *eventState) disable() {
 	if e.enabled {
 		e.enabled = false
@@ -169,8 +168,8 @@ func (e *eventState) disable() {
 	}
 }
 
-// returned takes a callback that has returned off the disablings that wait for it, and returns those that wait for no
-// other.
+// returned takes a callback that has returned off the count of every disabling that waits for it. It returns the IRPs
+// of the disablings that wait for no other.
 func (e *eventState) returned(epoch uint64) (ended *IRP) {
 	end := &ended
 	for irp := e.waiting.head; irp != nil; {
@@ -187,7 +186,7 @@ func (e *eventState) returned(epoch uint64) (ended *IRP) {
 	return ended
 }
 
-// indicateEnd tells the client that the socket is dead. It has been counted as running.
+// indicateEnd tells the client that the socket is dead. The call of the callback has been counted as running.
 func (s *Socket) indicateEnd() {
 	s.dispatch.ReceiveFromEvent(s.context, 0, nil)
 	r := &s.recv
@@ -198,9 +197,9 @@ func (s *Socket) indicateEnd() {
 	completeAll(ended, STATUS_SUCCESS)
 }
 
-// drainIfDue starts handing out what is buffered, if the callback is enabled. On a goroutine of its own: the call
-// that has enabled it may hold locks of the client's that the callback takes. The mutex is held, and the caller
-// counts as a call in the socket.
+// drainIfDue begins to hand out what is buffered, if the callback is enabled. It does so on a goroutine of its own,
+// because the call that has enabled the callback may come from a client that holds locks which the callback takes. The
+// mutex is held, and the caller counts as a call in the socket.
 func (s *Socket) drainIfDue() {
 	e := &s.recv.events
 	if !e.direct() || s.recv.buffer.head == nil {
@@ -237,7 +236,8 @@ func (l *datagramList) popRun(limit int) (run *Datagram) {
 	return run
 }
 
-// opened is called when the bind has completed: now the client knows its socket. What has arrived meanwhile follows.
+// opened is called when the bind has completed: only now does the client know its socket. What has arrived meanwhile is
+// handed out.
 func (s *Socket) opened() {
 	r := &s.recv
 	r.mu.Lock()

@@ -4,8 +4,8 @@ package wsk
 
 import "sync/atomic"
 
-// accept takes out of a list what the socket does not want, and cuts up what came coalesced for a socket that did not
-// ask for that. The receiver's mutex is held.
+// accept takes what the socket does not want out of a list, and cuts up coalesced datagrams for a socket that did not
+// ask for such. The receiver's mutex is held.
 func (s *Socket) accept(sn *snapshot, list *Datagram, dropped **Datagram) (kept *Datagram) {
 	end := &kept
 	for d := list; d != nil; {
@@ -32,7 +32,7 @@ func (s *Socket) accept(sn *snapshot, list *Datagram, dropped **Datagram) (kept 
 	return kept
 }
 
-// wants is what the options say about a datagram. An error counts as from the destination that it concerns.
+// wants reports whether the options let a datagram in. An error counts as coming from the destination that it concerns.
 func (s *Socket) wants(sn *snapshot, d *Datagram) bool {
 	is4 := d.Source.is4()
 	if sn.family == AF_INET && !is4 || sn.family == AF_INET6 && is4 && sn.v6Only {
@@ -57,21 +57,21 @@ func (s *Socket) wants(sn *snapshot, d *Datagram) bool {
 	return true
 }
 
-// matches compares a fixed address with a sender: address, port and, where both know one, the scope.
+// matches compares a fixed address with a sender: address, port and, if both have one, the scope.
 func (r *remote) matches(a *Address) bool {
 	var addr [16]byte
 	r.Store(&addr)
 	return addr == a.Addr && r.port == a.Port && (r.scope == 0 || a.Scope == 0 || r.scope == a.Scope)
 }
 
-// segments lends the pieces of one coalesced datagram.
+// segments is the lender of the pieces of one coalesced datagram.
 type segments struct {
 	whole *Datagram
 	left  atomic.Int32
 }
 
-// cut makes single datagrams of a coalesced one, linked by Next. It is for the moments around the switching off of
-// UDP_RECV_MAX_COALESCED_SIZE, so it may allocate.
+// cut makes single datagrams of a coalesced one, linked by Next. That is needed only around the moment when
+// UDP_RECV_MAX_COALESCED_SIZE is switched off, so it may allocate.
 func cut(d *Datagram) (list *Datagram) {
 	size := int(d.Segment)
 	n := max((len(d.Payload)+size-1)/size, 1)
@@ -97,5 +97,5 @@ func (l *segments) Release(*Datagram) {
 	}
 }
 
-// Keep implements Lender. The pieces point into the whole, which can't move any more.
+// Keep implements Lender. The pieces point into the whole datagram, which can't be moved any more.
 func (l *segments) Keep(*Datagram) {}

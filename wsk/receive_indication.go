@@ -3,12 +3,12 @@
 package wsk
 
 // DatagramIndication is WSK_DATAGRAM_INDICATION: a list of received datagrams, lent to the client for the time of the
-// callback and, when the callback returns STATUS_PENDING, until [Socket.Release]. The memory that Buffer leads to is
-// the provider's: it is read only. Buffer may begin at an offset and go over several MDLs, and has an MDL for an
-// empty datagram too.
+// callback and, if the callback returns STATUS_PENDING, until [Socket.Release]. The memory that Buffer leads to belongs
+// to the provider and is read-only. Buffer may begin at an offset and span several MDLs; it has an MDL for an empty
+// datagram too.
 //
-// The client may overwrite Next while it holds the node, and the other exported fields as well. It must not copy the
-// struct and release the copy.
+// While the node is lent to it the client may overwrite Next and the other exported fields. It must not copy the struct
+// and release the copy.
 type DatagramIndication struct {
 	Next *DatagramIndication
 	// Buffer is the payload.
@@ -21,13 +21,13 @@ type DatagramIndication struct {
 	node *indication
 }
 
-// indication is what the provider knows about a node that it lends, apart from what the client can overwrite.
+// indication is what the provider remembers about a node that it lends, out of the client's reach.
 type indication struct {
 	DatagramIndication
 	socket   *Socket
 	datagram *Datagram   // nil: not lent, or released
-	link     *indication // own list: of a batch, or of the free nodes
-	release  *indication // list of one Release
+	link     *indication // list of a batch, or of the free nodes
+	claimed  *indication // list of the nodes of one Release
 	busy     bool        // its callback has not returned
 
 	mdl     MDL
@@ -36,7 +36,7 @@ type indication struct {
 	split   splitBuffer // of the test mode
 }
 
-// indicationPool keeps free nodes. It is a queue with a reserve that is not used, so that a node that has been
+// indicationPool keeps free nodes. It is a queue of which some always stay unused, so that a node that has been
 // released is not lent again at once, and a second release of it is noticed.
 type indicationPool struct {
 	head, tail *indication
@@ -92,13 +92,17 @@ func (n *indication) describe(sn *snapshot) {
 	}
 }
 
-// Release is WskRelease: it gives indications back to the provider, any that the client still holds of this socket,
-// linked by Next, in any order, from any goroutine, also inside the callback that brings them. It does not block.
+// Release is WskRelease: it gives indications of this socket back to the provider, any that are still lent to the
+// client, linked by Next, in any order, from any goroutine, also inside the callback that brings them. It does not
+// block.
 //
-// Returns STATUS_SUCCESS; STATUS_INVALID_PARAMETER (a nil list, or a node that is not the provider's, of another
-// socket, released already or twice in the list: then nothing is released); STATUS_INVALID_DEVICE_REQUEST (not a
-// datagram socket). Close does not release what the client holds, so the client does, before or after; the memory
-// stays valid until then. See [ReceiveStatistics].Retained.
+//	STATUS_SUCCESS
+//	STATUS_INVALID_PARAMETER       a nil list; a node that is not the provider's, belongs to another socket, has been
+//	                               released already or is in the list twice: then nothing is released
+//	STATUS_INVALID_DEVICE_REQUEST  not a datagram socket
+//
+// Close does not give back what the client has kept: the client does that, before or after; the memory stays valid
+// until then. See [ReceiveStatistics].Retained.
 func (s *Socket) Release(list *DatagramIndication) NTSTATUS {
 	if s.snap.Load().category != WSK_FLAG_DATAGRAM_SOCKET {
 		return STATUS_INVALID_DEVICE_REQUEST
@@ -115,8 +119,8 @@ func (s *Socket) Release(list *DatagramIndication) NTSTATUS {
 	}
 	var released *Datagram
 	for node := chain; node != nil; {
-		next := node.release
-		node.release = nil
+		next := node.claimed
+		node.claimed = nil
 		drop(node.datagram, &released)
 		node.datagram = nil
 		if !node.busy { // else its batch still has it
@@ -130,30 +134,30 @@ func (s *Socket) Release(list *DatagramIndication) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// claim checks a list and links its nodes by release. The end of the chain points to itself while it grows, so that a
-// node that comes twice, or a list that turns back, is noticed. The mutex is held.
+// claim checks a list and links its nodes by claimed. While the chain grows its end points to itself, so that a node
+// that comes twice, or a list that turns back on itself, is noticed. The mutex is held.
 func (s *Socket) claim(list *DatagramIndication) (chain *indication, ok bool) {
 	ok = true
 	for it := list; it != nil; it = it.Next {
 		node := it.node
 		if node == nil || it != &node.DatagramIndication || node.socket != s ||
-			node.datagram == nil || node.release != nil {
+			node.datagram == nil || node.claimed != nil {
 			ok = false
 			break
 		}
-		if node.release = chain; chain == nil {
-			node.release = node
+		if node.claimed = chain; chain == nil {
+			node.claimed = node
 		}
 		chain = node
 	}
-	// Take the mark off the end, and all of them where the list is refused.
+	// Take the mark off the end or, if the list is refused, the links off all nodes.
 	for node := chain; node != nil; {
-		next := node.release
+		next := node.claimed
 		if next == node {
-			node.release, next = nil, nil
+			node.claimed, next = nil, nil
 		}
 		if !ok {
-			node.release = nil
+			node.claimed = nil
 		}
 		node = next
 	}

@@ -2,8 +2,8 @@
 
 package wsk
 
-// splitBuffer is a copy of a payload in the least convenient form that the contract of [Buf] allows: an offset into
-// the first MDL, which ends after one byte, an empty MDL, odd sizes, and bytes behind the end that are not data.
+// splitBuffer is a copy of a payload in the least convenient form that the contract of [Buf] allows: an offset into the
+// first MDL, which ends after one byte, an empty MDL, odd sizes, and bytes behind the end that are not data.
 type splitBuffer struct {
 	bytes []byte
 	mdls  [5]MDL

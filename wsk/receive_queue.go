@@ -5,8 +5,8 @@ package wsk
 import "sync"
 
 // receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event
-// callback, else into the bounded buffer (wsk.md §8.3). At no time do receives wait while the buffer holds something,
-// nor does the buffer hold something while the callback is called directly.
+// callback, else into the buffer, which has a limit (wsk.md §8.3). Never do receives wait while there is something in
+// the buffer, and never is something in the buffer while the callback is called directly.
 type receiver struct {
 	mu     sync.Mutex
 	ended  NTSTATUS // why nothing is received any more, STATUS_SUCCESS while it is
@@ -25,18 +25,19 @@ type ReceiveStatistics struct {
 	// Overflowed were dropped because the buffer (SO_RCVBUF) was full.
 	Overflowed uint64
 	// Filtered were dropped because the socket does not want them: another sender than the fixed one, broadcasts with
-	// IP_RECEIVE_BROADCAST off, the host's own multicasts with IP_MULTICAST_LOOP off, a version that it does not speak.
+	// IP_RECEIVE_BROADCAST off, the host's own multicasts with IP_MULTICAST_LOOP off, an IP version that the socket
+	// does not receive.
 	Filtered uint64
 	// Errors are ICMP errors that were dropped because nobody asked for them.
 	Errors uint64
-	// Refused were dropped because the callback did not accept them: a static one with STATUS_DATA_NOT_ACCEPTED, or
-	// any with a status that has no meaning there.
+	// Refused were dropped because the callback did not accept them: a static one answered STATUS_DATA_NOT_ACCEPTED, or
+	// any one answered a status that has no meaning there.
 	Refused uint64
 	// Discarded were in the buffer when the socket ended.
 	Discarded uint64
 	// Buffered are in the buffer now.
 	Buffered int
-	// Retained are indications that the client holds now. After Close it should have none.
+	// Retained are the indications that the client keeps now. After Close there should be none.
 	Retained int
 }
 
@@ -54,7 +55,7 @@ func (s *Socket) ReceiveStatistics() ReceiveStatistics {
 // either.
 const datagramOverhead = 64
 
-// defaultReceiveBuffer is SO_RCVBUF of a fresh socket. The default of Windows is the transport's own business.
+// defaultReceiveBuffer is SO_RCVBUF of a new socket. On Windows the default is up to the transport.
 const defaultReceiveBuffer = 1 << 20
 
 // datagramList is a FIFO of datagrams, linked by Next.
@@ -125,8 +126,8 @@ func (e *endpointEvents) Receive(list *Datagram) {
 	s.deliver(list)
 }
 
-// deliver finds a taker for each datagram of a list. The lock is let go wherever the client is called, and the rest
-// of the list looked at anew after it: the client may have passed another receive, or changed its mind about what it
+// deliver finds a taker for each datagram of a list. The lock is let go whenever the client is called. Afterwards the
+// rest of the list is looked at anew: the client may have passed another receive, or changed its mind about what it
 // wants.
 func (s *Socket) deliver(list *Datagram) {
 	r := &s.recv
@@ -195,7 +196,7 @@ func (r *receiver) pair(list *Datagram) (chain *IRP, rest *Datagram) {
 	return chain, list
 }
 
-// store buffers what fits and drops the rest, which is the newest. The mutex is held.
+// store buffers as much of a list as fits and drops the rest, the newest. The mutex is held.
 func (r *receiver) store(list *Datagram, dropped **Datagram) {
 	for d := list; d != nil; {
 		next := d.Next
@@ -210,7 +211,7 @@ func (r *receiver) store(list *Datagram, dropped **Datagram) {
 	}
 }
 
-// trim drops the newest of the buffer until it is within its limit again. The mutex is held.
+// trim drops the newest datagrams of the buffer until it is within its limit again. The mutex is held.
 func (r *receiver) trim(dropped **Datagram) {
 	if r.buffer.charge <= r.limit {
 		return
@@ -226,8 +227,8 @@ func (r *receiver) trim(dropped **Datagram) {
 	}
 }
 
-// settle makes the buffer conform to changed options: what the socket has come not to want and what fits no more is
-// dropped. The snapshot that says so has been published.
+// settle makes the buffer conform to options that have changed: what the socket no longer wants, and what no longer
+// fits, is dropped. The snapshot with the changed options has been published.
 func (s *Socket) settle() {
 	r := &s.recv
 	var dropped *Datagram
@@ -248,8 +249,9 @@ func (s *Socket) settle() {
 	releaseAll(dropped)
 }
 
-// endReceive is the end: of the socket or of its device. Receives that wait end with status, the buffer is dropped
-// and no new callback starts. A callback that was enabled is told of the device's end.
+// endReceive ends receiving, because the socket or its device has come to its end, as why says. Receives that wait end
+// with status, the buffer is dropped, and no new call of the callback begins. If the device has gone, the client of a
+// callback that was enabled is told.
 //
 // Preconditions: the caller counts as a call in the socket.
 func (s *Socket) endReceive(why, status NTSTATUS) {

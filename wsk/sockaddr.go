@@ -17,21 +17,21 @@ const (
 	SizeofSockaddrStorage = 128
 )
 
-// SOCKADDR is a socket address as raw bytes in the Windows layout, because WSK passes addresses without a length
-// and a typed form could not hold what validation must refuse. nil is the C NULL.
+// SOCKADDR is a socket address as raw bytes in the Windows layout. It is raw because WSK passes addresses without a
+// length, and because a typed form could not represent what validation must refuse. nil is the NULL of C.
 //
 //	SOCKADDR_IN:  family u16 0 | port BE16 2 | address 4 | zero 8..15
 //	SOCKADDR_IN6: family u16 0 | port BE16 2 | flow info 4 | address 8 | scope id u32 24
 //
-// The family is read first, then 16 or 28 bytes and never more; a longer slice, such as a SOCKADDR_STORAGE, is
-// fine. family and scope id are little-endian. Calls read an address while they run and keep no reference.
+// The family is read first, then 16 or 28 bytes and never more; a longer slice, such as a SOCKADDR_STORAGE, is fine.
+// family and scope id are little-endian. Calls read an address before they return and keep no reference.
 type SOCKADDR []byte
 
 // NewSockaddr is AppendSockaddr to a new slice.
 func NewSockaddr(ap netip.AddrPort) SOCKADDR { return AppendSockaddr(nil, ap) }
 
-// AppendSockaddr appends ap as SOCKADDR_IN for an IPv4 address and as SOCKADDR_IN6 for all others, the v4-mapped
-// ones (::ffff:1.2.3.4) included, which is how a dual-stack socket names IPv4 peers. A zone must be an interface
+// AppendSockaddr appends ap, as SOCKADDR_IN for an IPv4 address and as SOCKADDR_IN6 for any other. That includes
+// v4-mapped addresses (::ffff:1.2.3.4), by which a dual-stack socket names IPv4 peers. A zone must be an interface
 // index in decimal, since names have no meaning here. For an invalid address or zone it returns nil.
 func AppendSockaddr(b []byte, ap netip.AddrPort) SOCKADDR {
 	addr := ap.Addr()
@@ -68,8 +68,8 @@ func (sa SOCKADDR) Family() uint16 {
 	return binary.LittleEndian.Uint16(sa)
 }
 
-// AddrPort is the address in Go's form; a scope id becomes a decimal zone and a v4-mapped address stays one.
-// It reports false when the family is unknown or the bytes are too few for it.
+// AddrPort is the address in Go's form. A scope id becomes a decimal zone; a v4-mapped address stays v4-mapped. It
+// reports false when the family is unknown or there are too few bytes for it.
 func (sa SOCKADDR) AddrPort() (netip.AddrPort, bool) {
 	var r remote
 	if r.parse(sa, sa.Family()) != STATUS_SUCCESS {
@@ -86,7 +86,7 @@ func (sa SOCKADDR) AddrPort() (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, r.port), true
 }
 
-// String is the address for people.
+// String is the address in readable form.
 func (sa SOCKADDR) String() string {
 	if sa == nil {
 		return "NULL"
@@ -157,11 +157,11 @@ func sizeofSockaddr(family uint16) int {
 	return SizeofSockaddrIn6
 }
 
-// is4 reports an IPv4 address.
+// is4 reports whether the address is an IPv4 one.
 func (a *Address) is4() bool { return ipaddr.Is4(&a.Addr) }
 
-// putAddress writes a in the form of the family, which it is of, into b and returns its size. b is large enough. Of a
-// longer b the rest is left alone.
+// putAddress writes a, which is of the family, in the family's form into b and returns the size. b is large enough;
+// what is beyond that size is left alone.
 func putAddress(b []byte, family uint16, a *Address) int {
 	binary.LittleEndian.PutUint16(b, family)
 	binary.BigEndian.PutUint16(b[2:], a.Port)

@@ -10,11 +10,11 @@ import (
 )
 
 // Socket is WSK_SOCKET: a socket of the datagram or the basic category. Its methods are the functions of
-// WSK_PROVIDER_DATAGRAM_DISPATCH; on a basic socket only ControlSocket and Close are valid and the others end
-// in STATUS_INVALID_DEVICE_REQUEST.
+// WSK_PROVIDER_DATAGRAM_DISPATCH; on a basic socket only ControlSocket and Close are valid, and the others end in
+// STATUS_INVALID_DEVICE_REQUEST.
 //
 // All methods are safe for concurrent use, do not block and may be called from completion routines. Each call with an
-// IRP completes it exactly once: before it returns if it returns anything but STATUS_PENDING. A call on a socket that
+// IRP completes it exactly once, and has done so when it returns anything but STATUS_PENDING. A call on a socket that
 // has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in STATUS_FILE_FORCED_CLOSED.
 type Socket struct {
 	// Read by every send, changed rarely.
@@ -29,8 +29,8 @@ type Socket struct {
 	configured ReceiveOptions // guarded by mu
 	closeIRP   *IRP           // set once, before calls are closed
 
-	// calls counts the operations begun, each until its completion routine has returned, and the calls in progress other
-	// than sends. When the last is gone the end of the socket begins.
+	// calls counts the operations that have begun, each until its completion routine has returned, and the calls in
+	// progress other than sends. When the last one is over the end of the socket begins.
 	calls inflight.Calls
 
 	recv receiver
@@ -39,20 +39,24 @@ type Socket struct {
 // ClientDatagramDispatch is WSK_CLIENT_DATAGRAM_DISPATCH, the client's event callbacks for a datagram socket.
 type ClientDatagramDispatch struct {
 	// ReceiveFromEvent is WskReceiveFromEvent. It is called with a list of datagrams when it is enabled
-	// (SO_WSK_EVENT_CALLBACK or WSK_SET_STATIC_EVENT_CALLBACKS) and no [Socket.ReceiveFrom] waits. flags are
-	// MSG_BCAST and MSG_MCAST, which hold for the whole list; WSK_FLAG_AT_DISPATCH_LEVEL is never set. indication nil
-	// says that the socket is dead; it comes once, after all other calls have returned, and the client closes the
-	// socket.
+	// (SO_WSK_EVENT_CALLBACK or WSK_SET_STATIC_EVENT_CALLBACKS) and no [Socket.ReceiveFrom] waits. flags are MSG_BCAST
+	// and MSG_MCAST, which go for the whole list; WSK_FLAG_AT_DISPATCH_LEVEL is never set. A nil indication says that
+	// the socket is dead; it comes once, after all other calls have returned, and the client then closes the socket.
 	//
-	// It answers STATUS_SUCCESS when it is done with the list; STATUS_PENDING when it keeps it, each node until it
-	// calls [Socket.Release]; STATUS_DATA_NOT_ACCEPTED when it can't take the list now: that disables the callback,
-	// unless the client has enabled it again meanwhile, and the datagrams come again, in their order, when it is
-	// enabled. A static callback can't be disabled, and what it does not accept is dropped, if no ReceiveFrom waits.
-	// After any other answer the list is dropped too. Nodes that it has released already are not touched in any case.
+	// It answers
 	//
-	// Calls come from the transport's goroutines and from several at once, one for each of its receive queues: in
-	// order within a flow, in no order between flows. No lock is held: it may call everything here but [Deregister]
-	// and [IRP.Wait], also Close of its own socket, which completes after it has returned. It must not block.
+	//	STATUS_SUCCESS            when it is done with the list;
+	//	STATUS_PENDING            when it keeps the list, each node until it calls Socket.Release;
+	//	STATUS_DATA_NOT_ACCEPTED  when it can't take the list now. That disables the callback, unless the client has enabled
+	//	                          it again meanwhile; when it is enabled the datagrams come again, in their order. A static
+	//	                          callback can't be disabled: what it does not accept goes to receives that wait, and is
+	//	                          dropped if there are none.
+	//
+	// After any other answer the list is dropped. In no case are nodes touched that the client has released.
+	//
+	// The calls come from the transport's goroutines, several at once, one for each of its receive queues: in order
+	// within a flow, in no order between flows. No lock is held: it may call everything here but [Deregister] and
+	// [IRP.Wait], and also Close of its own socket, which completes after it has returned. It must not block.
 	ReceiveFromEvent func(socketContext any, flags uint32, indication *DatagramIndication) NTSTATUS
 }
 
@@ -64,8 +68,8 @@ func (s *Socket) enter() *snapshot {
 	return s.snap.Load()
 }
 
-// enterSend counts the operation of a send alone. Who holds it up from inside the call is the transport, which has the
-// operation: a call that is still on its way out touches nothing that Close takes away.
+// enterSend counts the operation of a send, but not the call. That is enough: while the transport has the operation the
+// socket does not end, and once the transport has it the call touches nothing any more that Close takes away.
 func (s *Socket) enterSend() *snapshot {
 	s.calls.Add(1)
 	return s.snap.Load()
@@ -77,7 +81,7 @@ func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
 	return s.answer(irp, status, 0)
 }
 
-// answer ends a call with an IRP that is done at once, and gives what the call returns.
+// answer completes the IRP of a call that is done at once, ends the call, and gives what the call returns.
 func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS {
 	if s.nested.enter() {
 		defer s.nested.exit()
@@ -108,8 +112,8 @@ func (sn *snapshot) admit(cancelled bool, flags uint32) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// update publishes a changed copy of the snapshot. change may refuse; then nothing is published. Of a socket that is
-// closed or dead only the refusal changes any more.
+// update publishes a changed copy of the snapshot. change may refuse; then nothing is published. Once a socket is
+// closed or dead, all that still changes is refuse.
 func (s *Socket) update(change func(sn *snapshot) NTSTATUS) NTSTATUS {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +127,7 @@ func (s *Socket) update(change func(sn *snapshot) NTSTATUS) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// configure tells the transport what it wants to know of the options, as soon as the socket is bound. s.mu is held.
+// configure tells the transport which options it is to receive by, once the socket is bound. s.mu is held.
 func (s *Socket) configure(sn *snapshot) {
 	if !sn.receives || sn.bind != bound || sn.refuse != STATUS_SUCCESS {
 		return
@@ -151,12 +155,13 @@ func (e *endpointEvents) Dead() {
 	s.endReceive(STATUS_FILE_FORCED_CLOSED, STATUS_FILE_FORCED_CLOSED)
 }
 
-// nesting bounds how deep completions that happen inside a call may nest: a routine that passes its IRP again,
-// to a call that fails at once, runs inside the first call, and so on for ever. Beyond the bound a call returns
-// STATUS_PENDING and completes from a goroutine of its own.
+// nesting limits how deep completions inside of calls may nest: a routine that passes its IRP to a call that fails at
+// once runs again inside that call, and so on for ever. Beyond the limit a call returns STATUS_PENDING and completes
+// from a goroutine of its own.
 type nesting struct{ depth atomic.Int32 }
 
-// maxNesting is generous: nobody nests on purpose, but that many goroutines may fail at the same moment.
+// maxNesting is generous: nobody nests on purpose, but that many goroutines may have calls that fail at the same
+// moment.
 const maxNesting = 16
 
 func (n *nesting) enter() bool {

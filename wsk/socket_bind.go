@@ -5,14 +5,25 @@ package wsk
 import "net/netip"
 
 // Bind is WskBind: it gives the socket its local address, unicast, multicast or wildcard, with port 0 for a free port
-// of 49152–65535. local is read during the call. flags is reserved and 0.
+// of 49152–65535. local is read during the call. flags is reserved and must be 0.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed: STATUS_INVALID_PARAMETER (no IRP, flags, no
-// address, another family, too short), STATUS_INVALID_DEVICE_STATE (already bound or being bound),
-// STATUS_INVALID_ADDRESS_COMPONENT (a v4-mapped address while IPV6_V6ONLY is on), STATUS_NOT_IMPLEMENTED (a listening
-// socket). The IRP of a pending bind completes with success, Information 0, or with STATUS_ADDRESS_ALREADY_EXISTS,
-// STATUS_ACCESS_DENIED, STATUS_INVALID_ADDRESS_COMPONENT (not a local address) or STATUS_TOO_MANY_ADDRESSES (no free
-// port); after a failure the socket can be bound again. Close waits for a pending bind.
+// It returns STATUS_PENDING, or a failure with which irp has completed:
+//
+//	STATUS_INVALID_PARAMETER          no IRP (nothing completes); flags; no address, another family, too short
+//	STATUS_INVALID_DEVICE_REQUEST     a basic socket
+//	STATUS_NOT_IMPLEMENTED            a listening socket
+//	STATUS_INVALID_DEVICE_STATE       already bound or being bound
+//	STATUS_INVALID_ADDRESS_COMPONENT  a v4-mapped address while IPV6_V6ONLY is on
+//
+// A pending bind completes with Information 0 and
+//
+//	STATUS_SUCCESS
+//	STATUS_ADDRESS_ALREADY_EXISTS
+//	STATUS_ACCESS_DENIED
+//	STATUS_INVALID_ADDRESS_COMPONENT  not a local address
+//	STATUS_TOO_MANY_ADDRESSES         no free port
+//
+// After a failure the socket can be bound again. Close waits for a pending bind.
 func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 	if irp == nil {
 		return STATUS_INVALID_PARAMETER
@@ -33,7 +44,7 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 	irp.PendingReturned = true
 	defer s.calls.End()
 	sn.endpoint.Bind(req, func(local netip.AddrPort, status NTSTATUS) {
-		s.bound(local, status)
+		s.bindDone(local, status)
 		defer s.calls.Finish(1) // also when the routine panics
 		irp.complete(status, 0)
 		if status.Success() {
@@ -43,8 +54,8 @@ func (s *Socket) Bind(local SOCKADDR, flags uint32, irp *IRP) NTSTATUS {
 	return STATUS_PENDING
 }
 
-// bindable refuses sockets of the other categories. That a listening UDP socket fails here and not at its making
-// is what Windows does.
+// bindable refuses sockets of the other categories. As on Windows, a listening UDP socket can be made and fails only
+// here.
 func (sn *snapshot) bindable() NTSTATUS {
 	switch sn.category {
 	case WSK_FLAG_DATAGRAM_SOCKET:
@@ -80,8 +91,8 @@ func (s *Socket) startBind(local SOCKADDR, req *BindRequest) NTSTATUS {
 	})
 }
 
-// bound records the outcome, before the IRP tells the client.
-func (s *Socket) bound(local netip.AddrPort, status NTSTATUS) {
+// bindDone records the outcome, before the IRP tells the client.
+func (s *Socket) bindDone(local netip.AddrPort, status NTSTATUS) {
 	s.update(func(sn *snapshot) NTSTATUS {
 		sn.bind = unbound
 		if status.Success() {
@@ -91,13 +102,13 @@ func (s *Socket) bound(local netip.AddrPort, status NTSTATUS) {
 	})
 }
 
-// GetLocalAddress is WskGetLocalAddress: it stores the bound address, 16 or 28 bytes by the socket's family, in local
-// before irp completes. After a wildcard bind that is the wildcard with the port in use; while
-// SIO_WSK_SET_REMOTE_ADDRESS is set, the source address that the route to the remote address has, as connecting gives
-// elsewhere, if the transport knows routes. msquic relies on it: it ignores what comes to another address than the
-// one that it has got from here, and chooses its control data by the family of it.
+// GetLocalAddress is WskGetLocalAddress: it stores the address that the socket is bound to, 16 or 28 bytes by the
+// socket's family, in local before irp completes. After a wildcard bind that is the wildcard with the port in use. But
+// while SIO_WSK_SET_REMOTE_ADDRESS is set it is the source address of the route to the remote address, as a connected
+// socket has it elsewhere, if the transport knows routes. msquic relies on that: it ignores what comes to an address
+// other than the one that it has got here, and chooses its control data by the family of that address.
 //
-// Returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER
+// It returns, and completes irp with, STATUS_SUCCESS, STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER
 // (no IRP or no local) or STATUS_BUFFER_TOO_SMALL.
 func (s *Socket) GetLocalAddress(local SOCKADDR, irp *IRP) NTSTATUS {
 	if irp == nil {
@@ -122,7 +133,7 @@ func (s *Socket) GetLocalAddress(local SOCKADDR, irp *IRP) NTSTATUS {
 	return s.answer(irp, status, 0)
 }
 
-// putLocal writes the local address, for which there is room.
+// putLocal writes the local address to local, which has room for it.
 func (s *Socket) putLocal(local SOCKADDR, sn *snapshot) {
 	if fixed := &sn.fixedRemote; fixed.order != 0 && sn.local.Addr().IsUnspecified() {
 		to := Address{Scope: fixed.scope, Port: fixed.port}

@@ -2,14 +2,14 @@
 
 package wsk
 
-// Close is WskCloseSocket. From now on every call on the socket but Release ends in STATUS_FILE_CLOSED, a second
-// Close too. Receives and sends that wait in the provider are cancelled with STATUS_CANCELLED; sends already with the
-// kernel complete as they would have; what is buffered is dropped. When the last IRP has completed, the last event
+// Close is WskCloseSocket. From now on every call on the socket but Release ends in STATUS_FILE_CLOSED, a second Close
+// too. Receives and sends that wait in the provider are cancelled with STATUS_CANCELLED; sends that are with the kernel
+// already complete as they would have; what is buffered is dropped. When the last IRP has completed, the last event
 // callback has returned and the port is free, irp completes with STATUS_SUCCESS. Indications that the client has kept
 // are not released: it does that itself, before or after.
 //
-// Returns STATUS_PENDING, or STATUS_INVALID_PARAMETER and nothing is closed when irp is nil. A cancelled IRP closes
-// all the same. Close may be called from a completion routine or a callback of this very socket, and while other
+// It returns STATUS_PENDING. With a nil irp it returns STATUS_INVALID_PARAMETER and closes nothing. A cancelled IRP
+// closes all the same. Close may be called from a completion routine or a callback of this very socket, and while other
 // goroutines are in a call on it, which Windows forbids.
 func (s *Socket) Close(irp *IRP) NTSTATUS {
 	if irp == nil {
@@ -31,9 +31,9 @@ func (s *Socket) Close(irp *IRP) NTSTATUS {
 		return s.answer(irp, status, 0)
 	}
 	irp.PendingReturned = true
-	s.calls.Finish(1) // the close IRP itself does not hold the end up
+	s.calls.Finish(1) // the end does not wait for the close IRP itself
 	s.calls.Close()
-	defer s.calls.End() // also when a routine panics that the following calls
+	defer s.calls.End() // also when a routine panics that Abort or endReceive has called
 	if endpoint != nil {
 		endpoint.Abort()
 	}
@@ -51,7 +51,8 @@ func (s *Socket) tearDown() {
 	s.closed()
 }
 
-// closed completes the close. The client's registration is told last: a Deregister that returns has no routine running.
+// closed completes the close. The client's registration is told last, so that no routine is running any more when
+// Deregister returns.
 func (s *Socket) closed() {
 	irp := s.closeIRP
 	s.closeIRP = nil

@@ -2,7 +2,7 @@
 
 package wsk
 
-// options are the socket options, with Windows' defaults.
+// options are the socket options. A new socket has the defaults of Windows.
 type options struct {
 	reuseAddress        bool
 	exclusiveAddressUse bool
@@ -19,8 +19,8 @@ type options struct {
 	ip4, ip6            ipOptions
 }
 
-// ipOptions are those that exist once for each IP level. An AF_INET6 socket has both: the IPPROTO_IP ones hold
-// for its v4-mapped destinations.
+// ipOptions are the options that exist once for each IP level. An AF_INET6 socket has both: those of IPPROTO_IP go for
+// its v4-mapped destinations.
 type ipOptions struct {
 	ttl          uint8
 	multicastTTL uint8
@@ -38,7 +38,7 @@ func defaultOptions() options {
 	return options{v6Only: true, receiveBuffer: defaultReceiveBuffer, ip4: ip, ip6: ip}
 }
 
-// receiveOptions is what the transport wants to know of the options.
+// receiveOptions are the options that the transport is to receive by.
 func (o *options) receiveOptions() ReceiveOptions {
 	r := ReceiveOptions{Errors: (o.ip4.receive|o.ip6.receive)&wantErrors != 0, MaxCoalesced: o.maxCoalesced}
 	if o.receiveBufferSet {
@@ -55,7 +55,7 @@ func (o *ipOptions) fragment() FragmentPolicy {
 	return o.mtuDiscover
 }
 
-// Indexes of the destinations that a snapshot holds ready.
+// Indexes of the destinations that a snapshot has ready.
 const (
 	baseUnicast6 = iota
 	baseMulticast6
@@ -64,7 +64,7 @@ const (
 	baseCount
 )
 
-// bases fills in what the options alone decide about a destination.
+// bases fills in as much of a destination as the options alone decide.
 func (o *options) bases() (base [baseCount]Destination) {
 	var flags DestinationFlags
 	if o.broadcast {

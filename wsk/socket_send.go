@@ -2,26 +2,42 @@
 
 package wsk
 
-// SendTo is WskSendTo: it sends the payload that buf describes as one datagram, or as several when UDP_SEND_MSG_SIZE is in
-// force. A nil remote sends to the fixed address of the socket. control holds control data objects, see [CMsgs]; they
-// override the socket's options for this send. flags is reserved and 0.
+// SendTo is WskSendTo: it sends the payload that buf describes as one datagram, or as several when UDP_SEND_MSG_SIZE is
+// in force. With a nil remote it sends to the fixed address of the socket. control contains control data objects, see
+// [CMsgs], which override the socket's options for this send. flags is reserved and must be 0.
 //
 // Until irp completes the MDL chain belongs to the provider. buf itself, remote and control are read during the call
-// only. There is no buffering: irp completes when the last frame has left, that is when the kernel has given it back, and
-// Information is then the number of payload bytes.
+// only. There is no buffering: irp completes when the last frame has left, that is, when the kernel has given it back,
+// and Information is then the number of payload bytes.
 //
-// Returns STATUS_PENDING, or a failure with which irp has completed. In the order of the checks:
-// STATUS_INVALID_PARAMETER (no IRP: nothing completes), STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED (close the socket),
-// STATUS_CANCELLED (cancelled before), STATUS_INVALID_PARAMETER (flags; buf nil or against the rules of [Buf]),
-// STATUS_INVALID_DEVICE_STATE (not bound), STATUS_INVALID_PARAMETER (nil remote without a fixed address; another
-// family or too short), STATUS_INVALID_ADDRESS_COMPONENT (wildcard, port 0, or an IP version that the socket can't send),
-// STATUS_INVALID_PARAMETER (control), STATUS_ACCESS_DENIED (255.255.255.255 without SO_BROADCAST), STATUS_INVALID_BUFFER_SIZE
-// (more than 65507 bytes over IPv4 or 65527 over IPv6). A pending send may complete with STATUS_INVALID_BUFFER_SIZE
-// (DF and too large for the path), STATUS_INVALID_ADDRESS_COMPONENT (source not local), STATUS_ACCESS_DENIED (subnet
-// broadcast), STATUS_NETWORK_UNREACHABLE, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
-// STATUS_FILE_FORCED_CLOSED, or STATUS_CANCELLED (by Cancel or Close, while it was waiting).
+// It returns STATUS_PENDING, or a failure with which irp has completed. The checks are made in this order:
 //
-// It may be called from completion routines, also with the IRP that has just completed, without end. It allocates nothing.
+//	STATUS_INVALID_PARAMETER          no IRP: nothing completes
+//	STATUS_FILE_CLOSED                the socket has been closed
+//	STATUS_FILE_FORCED_CLOSED         the device is gone: close the socket
+//	STATUS_CANCELLED                  irp was cancelled before
+//	STATUS_INVALID_PARAMETER          flags; buf nil or against the rules of Buf
+//	STATUS_INVALID_DEVICE_STATE       not bound
+//	STATUS_INVALID_PARAMETER          a nil remote without a fixed address; another family, or too short
+//	STATUS_INVALID_ADDRESS_COMPONENT  a wildcard, port 0, or an IP version that the socket can't send
+//	STATUS_INVALID_PARAMETER          control
+//	STATUS_ACCESS_DENIED              255.255.255.255 without SO_BROADCAST
+//	STATUS_INVALID_BUFFER_SIZE        more than 65507 bytes over IPv4 or 65527 over IPv6
+//
+// A pending send completes with one of these:
+//
+//	STATUS_SUCCESS                    all has left
+//	STATUS_INVALID_BUFFER_SIZE        too large for the path, and DF is set
+//	STATUS_INVALID_ADDRESS_COMPONENT  the source is not a local address
+//	STATUS_ACCESS_DENIED              a subnet broadcast without SO_BROADCAST
+//	STATUS_NETWORK_UNREACHABLE        no route
+//	STATUS_HOST_UNREACHABLE           the neighbour does not answer, or the route says so
+//	STATUS_INSUFFICIENT_RESOURCES     no memory
+//	STATUS_FILE_FORCED_CLOSED         the device is gone
+//	STATUS_CANCELLED                  by Cancel or Close, while it was waiting
+//
+// It may be called from completion routines, also with the IRP that has just completed, and that without end. It
+// allocates nothing.
 func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte, irp *IRP) NTSTATUS {
 	if irp == nil {
 		return STATUS_INVALID_PARAMETER
@@ -44,13 +60,13 @@ func (s *Socket) SendTo(buf *Buf, flags uint32, remote SOCKADDR, control []byte,
 }
 
 // SendMessages is WskSendMessages: SendTo for a list of datagrams, with one remote address, one control and one IRP for
-// all. The list is checked first, and if any node is refused nothing is sent. Datagrams leave in the order of the list;
-// irp completes when the last one has left, Information being the sum. If one fails after all, irp completes with that
-// failure and Information 0; others may have left.
+// all. The list is checked first, and if any node is refused nothing is sent. The datagrams leave in the order of the
+// list; irp completes when the last one has left, and Information is the sum of their payloads. If one of them fails
+// later, irp completes with that failure and Information 0; others may have left.
 //
-// The nodes are read during the call only; the MDL chains belong to the provider until irp completes. An empty
-// list is STATUS_INVALID_PARAMETER. Everything else is as for SendTo. An IRP keeps the room for its longest list, so
-// that a reused one allocates nothing.
+// The nodes are read during the call only; the MDL chains belong to the provider until irp completes. An empty list is
+// STATUS_INVALID_PARAMETER. Everything else is as for SendTo. An IRP keeps the room for its longest list, so that one
+// that is reused allocates nothing.
 func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, control []byte, irp *IRP) NTSTATUS {
 	if irp == nil {
 		return STATUS_INVALID_PARAMETER
@@ -114,7 +130,7 @@ func (irp *IRP) captureList(list *BufList) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
-// submit hands a checked operation to the transport. The IRP is not the caller's any more when Send returns.
+// submit hands a checked operation to the transport. When Send returns the IRP may be the client's again.
 func (s *Socket) submit(sn *snapshot, irp *IRP) {
 	op := &irp.op
 	op.Transport = SendState{}

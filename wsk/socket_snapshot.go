@@ -13,13 +13,14 @@ type snapshot struct {
 	receives bool     // endpoint is a ReceivingEndpoint
 	category uint32
 
-	// refuse is what every call but Close answers: STATUS_FILE_CLOSED, STATUS_FILE_FORCED_CLOSED, or success.
+	// refuse is what every call but Close answers: STATUS_FILE_CLOSED or STATUS_FILE_FORCED_CLOSED. STATUS_SUCCESS: the
+	// socket is open.
 	refuse NTSTATUS
 
 	bind  bindState
 	local netip.AddrPort // valid when bound
 
-	// Which destinations row 10 of wsk.md §2.6 refuses.
+	// The IP versions of destinations that row 10 of wsk.md §2.6 refuses.
 	no4, no6 bool
 
 	fixed       remote // destination of a send without an address
@@ -63,8 +64,8 @@ func (sn *snapshot) derive() {
 	sn.fixed, sn.hasFixed = last.remote, last.order != 0
 }
 
-// reachable is row 10 of wsk.md §2.6: an IPv4 destination on a socket that is IPv6 only or bound to one
-// IPv6 address, and the reverse.
+// reachable is row 10 of wsk.md §2.6: it refuses an IPv4 destination for a socket that is IPv6 only or bound to an IPv6
+// address, and the reverse.
 func (sn *snapshot) reachable(is4 bool) bool {
 	if is4 {
 		return !sn.no4
@@ -72,8 +73,8 @@ func (sn *snapshot) reachable(is4 bool) bool {
 	return !sn.no6
 }
 
-// direct fills in where op goes and how, rows 6 to 13 of wsk.md §2.6 in their order. Nothing of address and control is
-// referenced afterwards.
+// direct fills in where op goes and how, by rows 6 to 13 of wsk.md §2.6 in their order. It keeps no reference to
+// address and control.
 func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATUS {
 	if sn.endpoint == nil {
 		return STATUS_INVALID_DEVICE_REQUEST

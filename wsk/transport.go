@@ -9,26 +9,42 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
-// Transport is what a provider sends datagrams through. The AF_XDP datapath (wsk/datapath) is one; tests have a
-// fake. A Transport is safe for concurrent use, and none of its methods may block: what needs time goes on
-// in the transport's own goroutines and reports through the callback of the call.
+// Transport is what a provider sends datagrams through. The AF_XDP datapath (wsk/datapath) is one; tests have a fake
+// (wsk/wsktest). A Transport is safe for concurrent use, and none of its methods may block: what needs time goes on in
+// the transport's own goroutines, and its end is reported through the callback of the call.
+//
+// The interfaces between a socket and its transport, and what goes without those that are optional:
+//
+//	Transport          makes endpoints
+//	AddressSource      optional, of a Transport: knows the host's addresses and its routes. Without it
+//	                   SIO_ADDRESS_LIST_QUERY, _SORT, _CHANGE and SIO_ROUTING_INTERFACE_QUERY are STATUS_NOT_SUPPORTED,
+//	                   as is switching IP_MULTICAST_LOOP off, and GetLocalAddress does not look at the route.
+//	Endpoint           the transport's half of a socket
+//	ReceivingEndpoint  optional, of an Endpoint: receives. Without it receives, memberships and the asking for ICMP
+//	                   errors are STATUS_NOT_SUPPORTED.
+//	InterfaceFinder    optional, of an Endpoint: finds the interface of an address. Without it IP_MULTICAST_IF with an
+//	                   address is STATUS_NOT_SUPPORTED.
+//	EndpointEvents     the socket, as its endpoint sees it
+//	Receiver           of the same EndpointEvents: takes what arrives. A transport that only sends ignores it.
+//	Canceller          given with SendOp.ArmCancel: takes back an operation that waits
+//	Lender             given with each Datagram: gets its memory back
 type Transport interface {
-	// OpenEndpoint makes the transport's half of one datagram socket. family is AF_INET or AF_INET6 (the
-	// Windows values). events is called by the transport from any goroutine, with no transport lock held.
+	// OpenEndpoint makes the transport's half of one datagram socket. family is AF_INET or AF_INET6 (the Windows
+	// values). The transport calls events from any goroutine, with no lock of its own held.
 	OpenEndpoint(family uint16, events EndpointEvents) (Endpoint, NTSTATUS)
 }
 
 // EndpointEvents is what an endpoint tells the socket above it.
 type EndpointEvents interface {
-	// Dead says that the endpoint can never send again: the device that carried it is gone. It is called at
-	// most once. Operations in flight still complete one by one.
+	// Dead says that the endpoint can never send again: the device that carried it is gone. It is called at most once.
+	// Operations in flight complete all the same, one by one.
 	Dead()
 }
 
 // BindRequest is a WskBind as the transport sees it.
 type BindRequest struct {
-	// Local is the wanted address. Unspecified means every address of the family; port 0 asks for a free
-	// port of the dynamic range 49152–65535. A zone is an interface index in decimal.
+	// Local is the wanted address. An unspecified one means every address of the family; port 0 asks for a free port of
+	// the dynamic range 49152–65535. A zone is an interface index in decimal.
 	Local netip.AddrPort
 	// DualStack is set for an AF_INET6 socket with IPV6_V6ONLY off.
 	DualStack bool
@@ -36,36 +52,45 @@ type BindRequest struct {
 	// meaning is the sharing matrix of Winsock and not that of Linux.
 	ReuseAddress        bool
 	ExclusiveAddressUse bool
-	// ShareGranted says that the security descriptor of this socket lets others share its address where [Sharing] has to
-	// ask. The default descriptor does not.
+	// ShareGranted says that the security descriptor of this socket lets others share its address, where [Sharing] must
+	// ask it. The default descriptor does not.
 	ShareGranted bool
 }
 
 // Endpoint is the transport's half of a socket.
 type Endpoint interface {
-	// Bind reserves the address. done is called exactly once, perhaps before Bind returns, with the address
-	// that was bound (the port filled in) or a failure status. It is called once in an endpoint's life that succeeds.
+	// Bind reserves the address. done is called exactly once, perhaps before Bind returns, with the address that was
+	// bound (the port filled in) or a failure status. After a success Bind is not called again.
 	Bind(req BindRequest, done func(local netip.AddrPort, status NTSTATUS))
 
-	// Send takes ownership of op until the transport completes it, exactly once. From that moment the endpoint may be
-	// closed, also while this very call is on its way out: it touches nothing any more that Close takes away. It never
-	// blocks and never runs a completion routine on the caller's stack more than once per level of the transport's trampoline, so
-	// that a routine may send again for ever. Operations to one destination leave in the order of the calls.
+	// Send takes over op until the transport completes it, exactly once. From that moment the endpoint may be closed,
+	// even while this very call has not returned yet: the call must not touch anything any more that Close takes away.
+	// It never blocks, and it does not let the stack grow: a completion routine runs at most once on the caller's stack
+	// for each level of the transport's trampoline, so that a routine may send again for ever. Operations to one
+	// destination leave in the order of the calls.
 	Send(op *SendOp)
 
-	// MTU is the largest IP packet that can leave for the destination, or a failure status when there is
-	// no route or none is known yet.
+	// MTU is the largest IP packet that can leave for the destination, or a failure status when there is no route or
+	// none is known yet.
 	MTU(to *Destination) (int, NTSTATUS)
 
-	// Abort begins the end of the endpoint: operations that wait (for a route, a neighbour, a chunk, a link) complete with
-	// STATUS_CANCELLED, soon and without another packet leaving for them. Those already with the kernel complete as ever.
-	// It may be called while Send is running on another goroutine; an operation handed over after it is
-	// treated in the same way. It does not wait.
+	// Abort begins the end of the endpoint: operations that wait (for a route, a neighbour, a chunk, a link) complete
+	// with STATUS_CANCELLED, soon and without another packet leaving for them. Those that are with the kernel complete
+	// as ever. It may be called while Send is running on another goroutine, and what is handed over after it is treated
+	// in the same way. It does not wait.
 	Abort()
 
-	// Close releases the endpoint and its port and then calls done, once. The socket calls it after Abort, when every
+	// Close ends the endpoint, frees its port and then calls done, once. The socket calls it after Abort, when every
 	// operation has completed and no other call than a Send of such an operation is in progress.
 	Close(done func())
+}
+
+// InterfaceFinder is an Endpoint that knows the interfaces of the host, for the form of IP_MULTICAST_IF that names the
+// interface by an address.
+type InterfaceFinder interface {
+	// InterfaceOf is the index of the interface that has a local address. It does not block. It answers
+	// STATUS_INVALID_ADDRESS_COMPONENT when no interface has the address.
+	InterfaceOf(addr netip.Addr) (index uint32, status NTSTATUS)
 }
 
 // FragmentPolicy says what happens to a datagram that is larger than the path: the IP_MTU_DISCOVER values of ws2ipdef.h.
@@ -82,9 +107,9 @@ const (
 // DestinationFlags are the flags of a Destination.
 type DestinationFlags uint8
 
-// Destination is everything that decides the headers and the way of a datagram: the remote address and the
-// effective control data, after the socket's options and the control data of the call have been merged.
-// It is comparable, and two sends with equal Destinations belong to one flow.
+// Destination is everything that decides the headers of a datagram and the way it takes: the remote address and the
+// control data in force, after the socket's options and the control data of the call have been merged. It is
+// comparable; two sends with equal Destinations belong to one flow.
 type Destination struct {
 	Addr    [16]byte // IPv4 addresses are v4-mapped; such a destination always leaves as IPv4
 	Source  [16]byte // wanted source address; zero: the bound address, else the route's choice
@@ -105,7 +130,7 @@ func (d *Destination) Is4() bool {
 // IP is the remote address; a v4-mapped one is returned as IPv4.
 func (d *Destination) IP() netip.Addr { return ipaddr.Addr(d.Addr) }
 
-// SourceIP is the wanted source address, or the zero Addr when none is asked for.
+// SourceIP is the wanted source address, or the zero Addr when none is wanted.
 func (d *Destination) SourceIP() netip.Addr {
 	if d.Source == ([16]byte{}) {
 		return netip.Addr{}
@@ -116,11 +141,11 @@ func (d *Destination) SourceIP() netip.Addr {
 // SendOp is one accepted WskSendTo or WskSendMessages, embedded in its IRP so that a send allocates nothing.
 //
 // The socket fills it in and hands it to [Endpoint.Send]; from then until Complete it belongs to the transport.
-// Everything small was captured during the call; the payload stays in the client's MDL chains, which must not change
+// Everything small was copied during the call; the payload stays in the client's MDL chains, which must not change
 // until completion.
 type SendOp struct {
 	To Destination
-	// Bufs are the datagrams in order, already checked against their MDL chains. At least one.
+	// Bufs are the datagrams in order, at least one, already checked against their MDL chains.
 	Bufs []Buf
 	// Segment is the UDP_SEND_MSG_SIZE in force: each buffer leaves as datagrams of this many payload bytes,
 	// the last one shorter. 0: every buffer is one datagram.
@@ -137,21 +162,22 @@ type SendOp struct {
 	one       [1]Buf
 }
 
-// SendState is what a transport remembers of an operation without allocating: what ListEntry and DriverContext in
-// Tail.Overlay of an IRP are to a driver of Windows. It is guarded by whatever lock of the transport has the operation.
+// SendState is what a transport remembers of an operation, without allocating. It is what Tail.Overlay of an IRP, with
+// ListEntry and DriverContext, is to a driver of Windows. The lock of the transport under which the operation is guards
+// it.
 type SendState struct {
 	Next, Prev *SendOp  // links of a list of the transport's
 	Linked     bool     // on such a list
 	Status     NTSTATUS // what it is going to complete with
-	Via        any      // where the operation goes next, whatever that is to the transport
-	// Room is for the numbers of a transport, to which alone they mean something. It may lay a struct without pointers
+	Via        any      // where the operation goes next, in whatever terms the transport has for that
+	// Room is for numbers that mean something to the transport alone. The transport may lay a struct without pointers
 	// over it.
 	Room [6]uint64
 }
 
-// Canceller takes an operation off a transport's waiting list. CancelSend is called at most once for each arming and
-// then owns the operation: it completes it with STATUS_CANCELLED, at once or, when frames of it are already with
-// the kernel, when the last of them has come back.
+// Canceller takes an operation off a transport's waiting list. CancelSend is called at most once for each arming, and
+// then owns the operation: it completes it with STATUS_CANCELLED, at once or, if frames of it are already with the
+// kernel, when the last of them has come back.
 type Canceller interface {
 	CancelSend(op *SendOp)
 }
@@ -174,13 +200,14 @@ func (op *SendOp) ArmCancel(c Canceller) bool {
 	return true
 }
 
-// DisarmCancel ends cancellability before the operation goes on. It reports false when a canceller has taken
-// the operation: the caller must leave it alone.
+// DisarmCancel ends cancellability before the operation goes on. It reports false when the canceller has taken the
+// operation: then the caller must leave it alone.
 func (op *SendOp) DisarmCancel() bool {
 	return op.cancel.CompareAndSwap(cancelArmed, cancelIdle)
 }
 
-// takeCancel is the IRP's half: it wins the operation for its canceller or reports that it can't be cancelled.
+// takeCancel is the half of the IRP: it takes the operation for its canceller, or reports false when it can't be
+// cancelled.
 func (op *SendOp) takeCancel() bool {
 	if !op.cancel.CompareAndSwap(cancelArmed, cancelTaken) {
 		return false
@@ -189,11 +216,11 @@ func (op *SendOp) takeCancel() bool {
 	return true
 }
 
-// Bytes is the payload of the whole operation, the IoStatus.Information of its success.
+// Bytes is the number of payload bytes of the whole operation, the IoStatus.Information of its success.
 func (op *SendOp) Bytes() uintptr { return op.bytes }
 
 // Complete ends the operation: it sets IoStatus (Information is 0 unless status is a success), calls the completion
-// routine and lets the socket go. The transport holds no lock, and does not touch op afterwards: the routine may have
+// routine and tells the socket. The transport has no lock, and does not touch op afterwards: the routine may have
 // reused the IRP. A second call panics.
 func (op *SendOp) Complete(status NTSTATUS) {
 	irp := op.irp
@@ -202,10 +229,10 @@ func (op *SendOp) Complete(status NTSTATUS) {
 	irp.completeSend(status)
 }
 
-// Completer completes many operations one after the other, and tells a socket of several at once. The zero value is
-// ready; it is for one goroutine, which calls Flush when it is done or is going to wait for anything: until then a socket
-// whose operations it has completed can't end. An operation whose routine panics is not counted: that would cost each of
-// the others time.
+// Completer completes many operations one after the other, and tells their socket of several at once. The zero value is
+// ready. It is for one goroutine, which calls Flush when it is done or is going to wait for anything: until then a
+// socket whose operations it has completed can't end. An operation whose routine panics is not counted, since that
+// would cost each of the others time.
 type Completer struct {
 	socket *Socket
 	n      int
@@ -225,7 +252,7 @@ func (c *Completer) Complete(op *SendOp, status NTSTATUS) {
 	c.n++
 }
 
-// Flush lets the sockets go. Nothing is lost when it is called again.
+// Flush tells the socket of all operations that it has not been told of. It may be called again and again.
 func (c *Completer) Flush() {
 	if c.n == 0 {
 		return

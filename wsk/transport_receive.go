@@ -6,16 +6,16 @@ package wsk
 
 // Receiver is the part of a socket that takes what arrives. The EndpointEvents of a datagram socket implement it.
 type Receiver interface {
-	// Receive takes over a list of datagrams that arrived for the endpoint, in the order of their arrival, linked by
-	// Next. The transport calls it from any goroutine, from several at once (one per receive queue and one for the
-	// companion socket), with no lock held, and only between the success of Bind and the return of Close. The receiver
-	// must call Release on each datagram exactly once, in any order, from any goroutine, also after Close. All
-	// datagrams of one list have the same Cast.
+	// Receive takes over a list of datagrams that have arrived for the endpoint, in the order of their arrival, linked
+	// by Next. All datagrams of one list have the same Cast. The transport calls it from any goroutine, from several at
+	// once (one for each receive queue and one for the companion socket), with no lock held, and only between the
+	// success of Bind and the return of Close. The receiver must call Release on each datagram exactly once, in any
+	// order, from any goroutine, also after Close.
 	Receive(list *Datagram)
 }
 
-// Address is a remote address as it came off the wire: IPv4 is v4-mapped, Port is in host byte order, Scope is the
-// interface index of a link-local address and 0 otherwise.
+// Address is a remote address as it came from the wire: an IPv4 one is v4-mapped, Port is in host byte order, Scope is
+// the interface index of a link-local address and 0 otherwise.
 type Address struct {
 	Addr  [16]byte
 	Scope uint32
@@ -25,7 +25,7 @@ type Address struct {
 // Cast says how a datagram was addressed.
 type Cast uint8
 
-// Casts. Broadcast covers a link-layer broadcast frame with a unicast IP destination too (wsk.md §2.8).
+// Casts. Broadcast includes a link-layer broadcast frame with a unicast IP destination (wsk.md §2.8).
 const (
 	Unicast Cast = iota
 	Broadcast
@@ -35,27 +35,27 @@ const (
 // Datagram is one received datagram, or one ICMP error that an earlier send has met. The transport owns the structure
 // and the payload's memory and lends both until Release.
 type Datagram struct {
-	// Next links the datagrams of one call of Receive. Afterwards it is the receiver's.
+	// Next links the datagrams of one call of Receive. After the call it is the receiver's to use.
 	Next *Datagram
 	// Payload is the UDP payload, contiguous, read-only for the receiver, valid until Release.
 	Payload []byte
-	// Source is who sent it; for an error, the destination of the send that failed.
+	// Source is the sender; for an error, the destination of the send that has failed.
 	Source Address
-	// Destination is the local address it was sent to; IPv4 is v4-mapped.
+	// Destination is the local address that it was sent to; an IPv4 one is v4-mapped.
 	Destination [16]byte
-	// IfIndex is the interface it arrived through.
+	// IfIndex is the interface that it came in through.
 	IfIndex uint32
 	TTL     uint8 // TTL or hop limit
 	TOS     uint8 // the whole TOS or traffic class byte
 	Cast    Cast
-	// Segment is not zero when Payload is several datagrams of one flow, each of this many bytes but the last, which
-	// may be shorter (UDP_RECV_MAX_COALESCED_SIZE). Only endpoints that asked for it get such.
+	// Segment is not zero when Payload is several datagrams of one flow, each of this many bytes save the last, which
+	// may be shorter (UDP_RECV_MAX_COALESCED_SIZE). Only endpoints that have asked for it get such a Datagram.
 	Segment uint16
 	// Err is set for an ICMP error. Payload is empty then.
 	Err *ReceiveError
 
 	Lender Lender
-	// Slot is the lender's own.
+	// Slot is the lender's to use.
 	Slot uint64
 }
 
@@ -67,27 +67,27 @@ type ReceiveError struct {
 	Info     uint32 // the next-hop MTU of "fragmentation needed" and "packet too big", else 0
 }
 
-// Lender is whoever the memory of a Datagram belongs to.
+// Lender owns the memory of a Datagram.
 type Lender interface {
 	// Release ends the loan. Neither d nor its payload may be used afterwards.
 	Release(d *Datagram)
-	// Keep says that the loan will last: the datagram is buffered or retained by the client. The lender may move the
-	// payload to other memory, and does when the receive ring would run dry otherwise. The receiver may hold a lock
-	// of its own, so Keep calls nothing of it; and nobody is looking at the payload yet.
+	// Keep says that the loan will last: the datagram is being buffered, or the client keeps it. The lender may move
+	// the payload to other memory, and does when the receive ring would run dry otherwise; nobody is looking at the
+	// payload yet. The receiver may hold a lock of its own, so Keep must not call it.
 	Keep(d *Datagram)
 }
 
 // Release gives the datagram back to its lender.
 func (d *Datagram) Release() { d.Lender.Release(d) }
 
-// ReceiveOptions are what a socket wants from its transport beyond plain datagrams. The zero value is the state after
-// Bind.
+// ReceiveOptions are what a socket wants from its transport beyond plain datagrams. After Bind they have the zero
+// value.
 type ReceiveOptions struct {
 	// Errors asks for ICMP errors (IP_RECVERR, IPV6_RECVERR).
 	Errors bool
 	// MaxCoalesced is UDP_RECV_MAX_COALESCED_SIZE: the largest Payload with Segment set, 0 for none.
 	MaxCoalesced uint32
-	// BufferBytes is SO_RCVBUF; it bounds what the transport itself holds for the socket. 0: the transport's default.
+	// BufferBytes is SO_RCVBUF. It limits what the transport itself buffers for the socket. 0: the transport's default.
 	BufferBytes uint32
 }
 
@@ -117,11 +117,11 @@ type Membership struct {
 type ReceivingEndpoint interface {
 	Endpoint
 	// Configure changes what the endpoint delivers. It does not block and does not report to the endpoint's events. It
-	// comes after the success of Bind, one call at a time, and the last one counts.
+	// is called after the success of Bind, once at a time, and the last call counts.
 	Configure(ReceiveOptions)
-	// Change joins or leaves a group in the kernel's eyes too. It makes a few system calls and does not wait.
-	// STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS: joined already;
-	// STATUS_NOT_FOUND: not joined.
+	// Change joins or leaves a group, or changes its sources, and has the kernel do so too. It makes a few system calls
+	// and does not wait. STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS:
+	// joined already; STATUS_NOT_FOUND: not joined.
 	Change(Membership) NTSTATUS
 }
 
@@ -132,6 +132,6 @@ type AddressSource interface {
 	// WatchAddresses calls changed, from any goroutine and with no lock held, whenever the answer of Addresses may have
 	// changed, until cancel is called.
 	WatchAddresses(changed func()) (cancel func())
-	// SourceFor is the local address that the route to an address prefers. It may take a system call.
+	// SourceFor is the local address that the route to an address prefers. It may make a system call.
 	SourceFor(to Address) (Address, NTSTATUS)
 }

@@ -39,9 +39,9 @@ var shareMatrix = [shareKinds][shareKinds]shareVerdict{
 }
 
 // Sharing says whether a second socket may bind its address while a first one has its own: STATUS_SUCCESS,
-// STATUS_ADDRESS_ALREADY_EXISTS or STATUS_ACCESS_DENIED. It is for transports, which ask it for every socket that is
-// bound. Sockets with different ports never meet, and neither do different specific addresses or different families; a
-// dual-stack wildcard meets both.
+// STATUS_ADDRESS_ALREADY_EXISTS or STATUS_ACCESS_DENIED. It is for transports, which ask it about every pair of
+// sockets. Sockets with different ports never conflict, nor do different specific addresses or different families; a
+// dual-stack wildcard conflicts with both families.
 func Sharing(first, second *BindRequest) NTSTATUS {
 	if !meet(first, second) {
 		return STATUS_SUCCESS
@@ -89,7 +89,7 @@ func meet(a, b *BindRequest) bool {
 	return x.Unmap() == y.Unmap()
 }
 
-// covers reports whether the wildcard of req takes in addr.
+// covers reports whether the wildcard of req includes addr.
 func covers(req *BindRequest, addr netip.Addr) bool {
 	if req.Local.Addr().Is4() {
 		return addr.Unmap().Is4()
