@@ -5,9 +5,11 @@ package datapath
 import (
 	"encoding/binary"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -19,7 +21,7 @@ import (
 //
 // wsk.md §10 item 31.
 func TestCompletionRingCompletes(t *testing.T) {
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, NoIPv6: true}, Options{})
 	hold := testenv.HoldReceiveT(t, lab.B.If, lab.A.If)
 	s := c.socket("10.77.0.1:0")
 	const n = 100
@@ -30,12 +32,12 @@ func TestCompletionRingCompletes(t *testing.T) {
 			t.Fatalf("SendTo: %v", status)
 		}
 	}
+	// The far end may have the last frame before the datapath has counted it, and it may hold a frame of the kernel's own.
 	testenv.Eventually(t, waitLimit, "all frames held at the far end", func() bool {
 		held, err := hold.Held()
-		return err == nil && held >= n
+		return err == nil && held >= n && c.dp.Info().Queues[0].Submitted == n
 	})
-	info := c.dp.Info()
-	if q := info.Queues[0]; q.Submitted != n || q.InFlight != n || q.Completed != 0 {
+	if q := c.dp.Info().Queues[0]; q.InFlight != n || q.Completed != 0 {
 		t.Errorf("with frames held: %+v", q)
 	}
 	for i, irp := range irps {
@@ -161,20 +163,27 @@ func TestCaptureInCall(t *testing.T) {
 	}
 }
 
-// TestResendFromRoutine re-uses the IRP in its own completion routine, as a driver that keeps a link busy does.
+// TestResendFromRoutine re-uses the IRP in its own completion routine, as a driver that keeps a link busy does. The first call
+// runs a bounded number of the routines before it returns.
 //
 // wsk.md §10 item 17; §11 item 23.
 func TestResendFromRoutine(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	s := c.socket("10.77.0.1:0")
 	const n = 200_000
-	var left atomic.Int64
+	var left, inCall atomic.Int64
 	left.Store(n)
+	runtime.LockOSThread() // what runs on this thread runs within the call
+	defer runtime.UnlockOSThread()
+	caller := unix.Gettid()
 	done := make(chan struct{})
 	buf, to := whole(pattern(18)), sockaddr(lab.B.IPv4(), 9)
 	irp := wsk.AllocateIRP()
 	var routine wsk.CompletionRoutine
 	routine = func(irp *wsk.IRP, _ any) wsk.NTSTATUS {
+		if unix.Gettid() == caller {
+			inCall.Add(1)
+		}
 		if irp.IoStatus.Status != wsk.STATUS_SUCCESS {
 			t.Errorf("IRP ended with %v", irp.IoStatus.Status)
 		}
@@ -188,10 +197,9 @@ func TestResendFromRoutine(t *testing.T) {
 		return wsk.STATUS_MORE_PROCESSING_REQUIRED
 	}
 	irp.SetCompletionRoutine(routine, nil, true, true, true)
-	started := time.Now()
 	s.SendTo(buf, 0, to, nil, irp)
-	if took := time.Since(started); took > testenv.Patience(waitLimit/2) {
-		t.Errorf("the first SendTo returned after %v: it ran the others", took)
+	if n := inCall.Load(); n > routineBudget {
+		t.Errorf("the first SendTo ran %d completion routines before it returned, want at most %d", n, routineBudget)
 	}
 	select {
 	case <-done:

@@ -108,7 +108,7 @@ func Measure(stdin io.Reader, stdout io.Writer) (err error) {
 	if err := out.Encode(event{Event: eventReady}); err != nil {
 		return err
 	}
-	m := newMeter(t.Warmup, t.Duration)
+	m := newMeter(t.Warmup, t.Duration, samplePatience)
 	if err := run(&t, m); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // limit bounds a test; the machine may be busy.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 // quick is a configuration of short runs.
 func quick(t *testing.T) Config {
@@ -134,7 +134,7 @@ func TestLostReplies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := newMeter(0, giveUp)
+			m := newMeter(0, giveUp, 0)
 			if err := g.run(task, m); err != nil {
 				t.Error(err)
 			}
@@ -150,7 +150,7 @@ func TestLostReplies(t *testing.T) {
 
 // TestMeter leaves the warm-up out and keeps three digits.
 func TestMeter(t *testing.T) {
-	m := newMeter(time.Hour, time.Hour)
+	m := newMeter(time.Hour, time.Hour, time.Hour)
 	now := time.Now()
 	m.record(now, now.Add(time.Millisecond)) // within the warm-up
 	m.lose()
@@ -170,6 +170,11 @@ func TestMeter(t *testing.T) {
 	}
 	if m.over(m.until) || !m.over(m.until.Add(1)) {
 		t.Error("over too early or too late")
+	}
+	m = newMeter(0, time.Hour, time.Hour)
+	m.lose()
+	if m.over(m.until.Add(1)) || m.over(m.hopeless) || !m.over(m.hopeless.Add(1)) {
+		t.Error("without a sample over too early or too late")
 	}
 }
 

@@ -12,16 +12,23 @@ import (
 // meter records times between the end of the warm-up and the end of the run. It may be used concurrently.
 type meter struct {
 	from, until time.Time
+	// hopeless is when a run without a single sample ends, too.
+	hopeless time.Time
 
 	mu   sync.Mutex
 	hist *hdr.Histogram
 	lost uint64
 }
 
-func newMeter(warmup, duration time.Duration) *meter {
+// samplePatience is how much longer than its time a run may take to get its first sample. A process that shares its processor can
+// miss all of a short run, and a reply that comes too late is a lost one.
+const samplePatience = 10 * time.Second
+
+func newMeter(warmup, duration, patience time.Duration) *meter {
 	from := time.Now().Add(warmup)
+	until := from.Add(duration)
 	// Nanoseconds, at three digits: exact below 2 µs.
-	return &meter{from: from, until: from.Add(duration), hist: hdr.New(1, int64(time.Minute), 3)}
+	return &meter{from: from, until: until, hopeless: until.Add(patience), hist: hdr.New(1, int64(time.Minute), 3)}
 }
 
 // record takes the time between two moments; what ends before the warm-up does is not counted.
@@ -44,8 +51,16 @@ func (m *meter) lose() {
 	m.mu.Unlock()
 }
 
-// over reports whether the run is.
-func (m *meter) over(now time.Time) bool { return now.After(m.until) }
+// over reports whether the run is: its time is over and something was measured, or nothing will be.
+func (m *meter) over(now time.Time) bool {
+	return now.After(m.until) && (now.After(m.hopeless) || m.sampled())
+}
+
+func (m *meter) sampled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hist.TotalCount() > 0
+}
 
 // percentiles are what a run is told by, in nanoseconds.
 type percentiles struct {

@@ -6,32 +6,32 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestUsageAgreesWithGetrusage looks at this process from outside and from inside.
+// TestUsageAgreesWithGetrusage looks at this process from outside and from inside. The inside look lies between two outside ones,
+// and so does what it tells.
 func TestUsageAgreesWithGetrusage(t *testing.T) {
-	inside := func() time.Duration {
-		var r unix.Rusage
-		if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	}
 	self := []int{os.Getpid()}
-	before, mine := UsageOf(self), inside()
-	for x, end := 0, time.Now().Add(50*time.Millisecond); time.Now().Before(end); x++ {
-		_ = x * x
+	before := UsageOf(self)
+	for range 10 {
+		compute()
 	}
-	total, user := UsageOf(self).Since(before)
-	own := inside() - mine
-	if diff := (total - own).Abs(); diff > 10*time.Millisecond || total <= 0 {
-		t.Errorf("%v from outside, %v from inside", total, own)
+	early := UsageOf(self)
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		t.Fatal(err)
 	}
-	if user < 0 || user > total {
+	late := UsageOf(self)
+	const cut = 2 * time.Microsecond // user and system time each are cut to microseconds
+	if inside := time.Duration(r.Utime.Nano() + r.Stime.Nano()); inside < early.total-cut || inside > late.total {
+		t.Errorf("%v from inside, %v and %v from outside before and after", inside, early.total, late.total)
+	}
+	if total, user := late.Since(before); total <= 0 || user < 0 || user > total {
 		t.Errorf("user time %v of %v", user, total)
 	}
 	if rss := PeakRSS(self); rss < 1<<20 || rss > 1<<36 {
@@ -39,39 +39,58 @@ func TestUsageAgreesWithGetrusage(t *testing.T) {
 	}
 }
 
-// TestUsageTellsUserFromSystem spends time on one side, then on the other.
-func TestUsageTellsUserFromSystem(t *testing.T) {
-	buf := make([]byte, 1<<20)
-	share := func(work func()) float64 {
-		before := UsageOf([]int{os.Getpid()})
-		for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); {
-			work()
-		}
-		total, user := UsageOf([]int{os.Getpid()}).Since(before)
-		return float64(user) / float64(total)
+// compute spends time as a user alone: it touches no memory.
+func compute() {
+	x := uint64(1)
+	for range 1_000_000 {
+		x = x*6364136223846793005 + 1442695040888963407
 	}
-	kernel := func() { // fresh pages; a read into buf would cost the race detector more than the kernel
-		b, err := unix.Mmap(-1, 0, 4<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	sink.Store(x)
+}
+
+var sink atomic.Uint64
+
+// TestUsageTellsUserFromSystem works on one side until ticks have seen it there, then on the other. The ticks decide how long that takes,
+// so that neither the speed of the machine nor what else it does matters.
+func TestUsageTellsUserFromSystem(t *testing.T) {
+	const ticks = 100 * time.Millisecond // 10 at the least, with 100 of them a second
+	self := []int{os.Getpid()}
+	// until works until one side has grown by ticks, and returns by how much both have.
+	until := func(work func(), side func(user, system time.Duration) time.Duration) (user, system time.Duration) {
+		before := UsageOf(self)
+		for end := time.Now().Add(limit); time.Now().Before(end); {
+			work()
+			now := UsageOf(self)
+			user, system = now.user-before.user, now.ticked-now.user-(before.ticked-before.user)
+			if side(user, system) >= ticks {
+				return user, system
+			}
+		}
+		t.Fatalf("after %v of work %v of user and %v of system time", limit, user, system)
+		return 0, 0
+	}
+	kernel := func() { // fresh pages; a read into memory would cost the race detector more than the kernel
+		b, err := unix.Mmap(-1, 0, 32<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = unix.Munmap(b)
 	}
-	compute := func() {
-		for i := range buf {
-			buf[i]++
-		}
+	start := UsageOf(self)
+	if user, system := until(kernel, func(_, system time.Duration) time.Duration { return system }); user >= system {
+		t.Errorf("mapping memory: %v of user time for %v of system time", user, system)
 	}
-	inTurn := func() {
-		for _, work := range []func(){kernel, compute} {
-			for end := time.Now().Add(5 * time.Millisecond); time.Now().Before(end); {
-				work()
-			}
-		}
+	middle := UsageOf(self)
+	if user, system := until(compute, func(user, _ time.Duration) time.Duration { return user }); system >= user {
+		t.Errorf("computing: %v of system time for %v of user time", system, user)
 	}
-	inKernel, inUser, inBoth := share(kernel), share(compute), share(inTurn)
-	if inKernel > 0.5 || inUser < 0.5 || inBoth < 0.15 || inBoth > 0.85 {
-		t.Errorf("user share %.2f when mapping, %.2f when computing, %.2f in turn", inKernel, inUser, inBoth)
+	end := UsageOf(self)
+	share := func(after, before Usage) float64 {
+		total, user := after.Since(before)
+		return float64(user) / float64(total)
+	}
+	if mapping, both, computing := share(middle, start), share(end, start), share(end, middle); mapping >= both || both >= computing {
+		t.Errorf("user share %.2f when mapping, %.2f when computing, %.2f over both", mapping, computing, both)
 	}
 }
 
