@@ -6,6 +6,7 @@ package xdp
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,53 +14,53 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestGuard(t *testing.T) {
-	g := newGuard()
-	for range 2 {
-		if !g.enter() {
-			t.Fatal("an open guard refuses")
-		}
-	}
-	g.leave()
-	closed := make(chan struct{})
-	go func() { g.close(); close(closed) }()
-	for !g.closed() {
-	}
-	if g.enter() {
-		t.Error("a closed guard lets in")
-	}
-	select {
-	case <-closed:
-		t.Fatal("closed while a call was inside")
-	default:
-	}
-	g.leave()
-	<-closed
-	if g.enter() {
-		t.Error("a closed guard lets in")
-	}
+// slowStatistics is a kernel in which a call to read the statistics stays until it is let go.
+type slowStatistics struct {
+	*scripted
+	entered, let chan struct{}
 }
 
-// Nobody may be inside once close has returned, and nobody may get in.
-func TestGuardRace(t *testing.T) {
-	for range 200 {
-		g := newGuard()
-		var gone atomic.Bool
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() {
-				for g.enter() {
-					if gone.Load() {
-						t.Error("inside a guard that is closed")
-					}
-					g.leave()
-				}
-			})
-		}
-		g.close()
-		gone.Store(true)
-		wg.Wait()
+func (k *slowStatistics) statistics(fd int) (unix.XDPStatistics, int, error) {
+	close(k.entered)
+	<-k.let
+	return k.scripted.statistics(fd)
+}
+
+// While a call is in the kernel Close refuses all others and takes nothing away.
+func TestCloseWaitsForCallsInTheKernel(t *testing.T) {
+	k := &slowStatistics{newScripted(), make(chan struct{}), make(chan struct{})}
+	s, err := open(t.Context(), k, Options{Ifname: "fake0", Mode: ModeCopy, TxChunks: 8})
+	if err != nil {
+		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Statistics(); err != nil {
+			t.Errorf("the call in the kernel: %v", err)
+		}
+	})
+	<-k.entered
+	var closed atomic.Bool
+	wg.Go(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		closed.Store(true)
+	})
+	for !s.calls.Closed() {
+		runtime.Gosched()
+	}
+	if e := s.Kick(); e != unix.EBADF {
+		t.Errorf("kick while the socket closes: %v", e)
+	}
+	k.mu.Lock()
+	if closed.Load() || len(k.fds) != 1 || len(k.maps) != 4 {
+		t.Errorf("closed %v with a call in the kernel, left are %d descriptors and %d mappings", closed.Load(), len(k.fds), len(k.maps))
+	}
+	k.mu.Unlock()
+	close(k.let)
+	wg.Wait()
+	k.checkNothingLeft(t)
 }
 
 func TestCloseIsIdempotentAndFinal(t *testing.T) {

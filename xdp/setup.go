@@ -51,7 +51,7 @@ func checkQueue(l nic.Link, queue uint32) error {
 }
 
 // newSocket holds nothing yet: a descriptor that it does not have must not be 0, which is somebody's.
-func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1, guard: newGuard()} }
+func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1} }
 
 // build makes one socket in one mode, a new one with a new UMEM for each try: a driver may have kept something of a bind
 // that failed, which then answers EBUSY. On failure everything is given back in the order of I8.

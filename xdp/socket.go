@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
 )
 
 // Socket is one AF_XDP socket bound to one queue of one interface, with a UMEM of its own.
@@ -36,7 +38,7 @@ type Socket struct {
 
 	granted  Granted
 	counters counters
-	guard    guard
+	calls    inflight.Calls // the calls in the kernel, which Close waits for
 
 	detachOnce, closeOnce sync.Once
 	detachErr, closeErr   error
@@ -106,7 +108,8 @@ func (s *Socket) Close() error {
 // readable, as slices that were taken before, until Close. It is for received chunks that are lent out. Idempotent as Close.
 func (s *Socket) Detach() error {
 	s.detachOnce.Do(func() {
-		s.guard.close()
+		s.calls.Close()
+		s.calls.Wait()
 		KillRings(s)
 		if err := s.releaseRings(); err != nil {
 			s.detachErr = s.opError(opClose, err)

@@ -25,10 +25,10 @@ type Statistics struct {
 
 // Statistics reads the kernel's counters. The error is ErrClosed after Close.
 func (s *Socket) Statistics() (Statistics, error) {
-	if !s.guard.enter() {
+	if !s.calls.Begin() {
 		return Statistics{}, s.opError(opStatistics, ErrClosed)
 	}
-	defer s.guard.leave()
+	defer s.calls.End()
 	st, size, err := s.k.statistics(s.fd)
 	if err != nil {
 		return Statistics{}, s.opError(opStatistics, err)

@@ -15,11 +15,11 @@ import (
 // allocates nothing; see [ClassifyKick]. Safe for concurrent use, but EBUSY can be attributed to a descriptor only
 // by a caller who lets no other Kick run meanwhile.
 func (s *Socket) Kick() syscall.Errno {
-	if !s.guard.enter() {
+	if !s.calls.Begin() {
 		return unix.EBADF
 	}
 	errno := sendWakeup(s.fd)
-	s.guard.leave()
+	s.calls.End()
 	s.kicked(errno)
 	return errno
 }
@@ -27,16 +27,16 @@ func (s *Socket) Kick() syscall.Errno {
 // KickIfNeeded kicks unless the socket was bound with need-wakeup and the kernel's flag says that the driver goes on by
 // itself. Call it after Submit. In copy mode the flag is always set.
 func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
-	if !s.guard.enter() {
+	if !s.calls.Begin() {
 		return unix.EBADF, false
 	}
 	if s.granted.NeedWakeup && !s.tx.NeedWakeup() {
-		s.guard.leave()
+		s.calls.End()
 		s.counters.kicksSaved.Add(1)
 		return 0, false
 	}
 	errno = sendWakeup(s.fd)
-	s.guard.leave()
+	s.calls.End()
 	s.kicked(errno)
 	return errno, true
 }
@@ -45,7 +45,7 @@ func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 // no receiving call for these sockets. Needed after filling when FillRing.NeedWakeup, which copy mode never says. It returns the
 // bare errno; EAGAIN is no failure here. EBADF after Close. Safe for concurrent use.
 func (s *Socket) WakeRX() syscall.Errno {
-	if !s.guard.enter() {
+	if !s.calls.Begin() {
 		return unix.EBADF
 	}
 	errno := recvWakeup(s.RXFD())
@@ -55,7 +55,7 @@ func (s *Socket) WakeRX() syscall.Errno {
 			errno = pollWakeup(s.RXFD())
 		}
 	}
-	s.guard.leave()
+	s.calls.End()
 	s.counters.rxWakeups.Add(1)
 	return errno
 }
