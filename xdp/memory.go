@@ -7,6 +7,7 @@ package xdp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -69,6 +70,26 @@ func (s *Socket) registerOffload(ctx context.Context, o Options, reg unix.XDPUme
 	}
 	s.granted.OffloadRefused = refused
 	return s.register(ctx, o, reg)
+}
+
+// offload decides what a socket of this mode asks the kernel for, and says why not more.
+func (s *Socket) offload(o Options) (Offload, error) {
+	switch {
+	case o.Offload == OffloadNone:
+		return OffloadNone, nil
+	case o.Mode == ModeCopy && o.Offload == OffloadDriver:
+		return OffloadNone, &FeatureError{Name: "checksum offload", Detail: "copy mode, where it was not asked for"}
+	case o.Mode == ModeCopy:
+		return o.Offload, nil
+	}
+	d, err := s.k.device(s.granted.IfIndex)
+	if err != nil {
+		return OffloadNone, fmt.Errorf("ask for the features of the driver: %w", err)
+	}
+	if !d.XSK.TxChecksum() {
+		return OffloadNone, &FeatureError{Name: "checksum offload", Detail: "the driver reports xsk-features: " + d.XSK.String()}
+	}
+	return OffloadDriver, nil
 }
 
 // register repeats while the locked memory is used up, unless it could never be enough. The kernel gives back what

@@ -83,26 +83,6 @@ func (r ChecksumRequest) Put(meta *[TxMetadataLen]byte) {
 	binary.NativeEndian.PutUint64(meta[8:], r.request)
 }
 
-// offload decides what a socket of this mode asks the kernel for, and says why not more.
-func (s *Socket) offload(o Options) (Offload, error) {
-	switch {
-	case o.Offload == OffloadNone:
-		return OffloadNone, nil
-	case o.Mode == ModeCopy && o.Offload == OffloadDriver:
-		return OffloadNone, &FeatureError{Name: "checksum offload", Detail: "copy mode, where it was not asked for"}
-	case o.Mode == ModeCopy:
-		return o.Offload, nil
-	}
-	d, err := s.k.device(s.granted.IfIndex)
-	if err != nil {
-		return OffloadNone, fmt.Errorf("ask for the features of the driver: %w", err)
-	}
-	if !d.XSK.TxChecksum() {
-		return OffloadNone, &FeatureError{Name: "checksum offload", Detail: "the driver reports xsk-features: " + d.XSK.String()}
-	}
-	return OffloadDriver, nil
-}
-
 // withMetadata is a registration with TX metadata.
 func withMetadata(reg unix.XDPUmemReg, o Offload) unix.XDPUmemReg {
 	reg.Flags |= unix.XDP_UMEM_TX_METADATA_LEN

@@ -42,8 +42,6 @@ func (m Mode) String() string {
 
 // Limits and defaults.
 const (
-	// maxRingSize bounds a ring: 16 MiB of descriptors. No driver has rings of this size.
-	maxRingSize = 1 << 20
 	// maxUMEM bounds the UMEM; more is a mistake in an option, not a wish.
 	maxUMEM = 1 << 32
 	// xdpHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of received frames.

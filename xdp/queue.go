@@ -4,7 +4,11 @@
 
 package xdp
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/wsk-xdp/wsk-xdp/xdp/internal/hook"
+)
 
 // Queue is one AF_XDP socket as a datapath uses it. [Socket] is the real one; the Kernel of package xdptest is a fake
 // over plain memory. A datapath fetches the rings and the UMEM once and then calls their methods directly: no
@@ -42,13 +46,10 @@ type Queue interface {
 	Close() error
 }
 
-var _ Queue = (*Socket)(nil)
-
-// KillRings takes the rings and the UMEM of a queue off their memory, for good. A late user finds empty and full rings and no
-// frames, where the Go memory model lets it find anything, and panics when it publishes what it had reserved. Close of a
-// Socket does this before the memory goes; it is exported for those who make a Queue of rings of their own. Nobody else may
-// use rings or UMEM meanwhile.
-func KillRings(q Queue) {
+// killRings takes the rings and the UMEM of a queue off their memory, for good, before the memory goes. A late user finds empty
+// and full rings and no frames, where the Go memory model lets it find anything, and panics when it publishes what it had
+// reserved. Nobody else may use rings or UMEM meanwhile.
+func killRings(q Queue) {
 	q.TX().kill()
 	q.Completion().kill()
 	q.Fill().kill()
@@ -57,3 +58,5 @@ func KillRings(q Queue) {
 	}
 	q.UMEM().kill()
 }
+
+func init() { hook.KillRings = func(queue any) { killRings(queue.(Queue)) } }

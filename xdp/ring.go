@@ -17,6 +17,9 @@ type Words struct {
 	Flags    *atomic.Uint32
 }
 
+// maxRingSize bounds a ring: 16 MiB of descriptors. No driver has rings of this size.
+const maxRingSize = 1 << 20
+
 // needWakeupFlag is XDP_RING_NEED_WAKEUP of linux/if_xdp.h.
 const needWakeupFlag = 1
 

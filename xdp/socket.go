@@ -44,6 +44,8 @@ type Socket struct {
 	detachErr, closeErr   error
 }
 
+var _ Queue = (*Socket)(nil)
+
 // Open makes a socket, gives it a UMEM and rings and binds it. All of RxChunks are in the fill ring when it
 // returns; all of TxChunks are the caller's. It must run on a thread in the network namespace of the interface; the
 // socket may then be used from any. CAP_NET_RAW is needed; CAP_IPC_LOCK for a UMEM above RLIMIT_MEMLOCK.
@@ -110,7 +112,7 @@ func (s *Socket) Detach() error {
 	s.detachOnce.Do(func() {
 		s.calls.Close()
 		s.calls.Wait()
-		KillRings(s)
+		killRings(s)
 		if err := s.releaseRings(); err != nil {
 			s.detachErr = s.opError(opClose, err)
 		}

@@ -59,25 +59,3 @@ func (s *Socket) WakeRX() syscall.Errno {
 	s.counters.rxWakeups.Add(1)
 	return errno
 }
-
-// sendWakeup bypasses the scheduler. A kick of a full budget takes longer than the 20 µs after which the runtime takes
-// the P of a thread in a system call away, and every second kick then ended with a thread switch, which cost a fifth
-// of the rate (Linux 6.18, veth, 2026-11). In exchange a kick delays a garbage collection by as long as it takes, which is
-// why the default budget is small.
-func sendWakeup(fd int) syscall.Errno {
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
-	return errno
-}
-
-// pollWakeup looks without waiting: the look itself is what wakes the driver.
-func pollWakeup(fd int) syscall.Errno {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	_, err := unix.Poll(fds, 0)
-	errno, _ := err.(syscall.Errno)
-	return errno
-}
-
-func recvWakeup(fd int) syscall.Errno {
-	_, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
-	return errno
-}

@@ -204,17 +204,18 @@ var Imports = []ImportRow{
 
 	{
 		Package: "xdp",
-		May:     []string{"internal/inflight", "xdp/nic", sys},
+		May:     []string{"internal/inflight", "xdp/internal/hook", "xdp/nic", sys},
 		Tests:   []string{"xdp/xdptest", ethtool},
 		Why:     "frames are byte slices; what is in them is for others",
 	},
+	{Package: "xdp/internal/hook", Why: "what xdp lets xdptest do, and nobody else"},
 	{
 		Package: "xdp/nic",
 		May:     []string{ethtool, netlink, sys},
 		Tests:   []string{"xdp"},
 		Why:     "what can be asked of an interface, without a socket on it: it is below xdp",
 	},
-	{Package: "xdp/xdptest", May: []string{"xdp", "xdp/nic", sys}, Why: "a kernel made up"},
+	{Package: "xdp/xdptest", May: []string{"xdp", "xdp/internal/hook", "xdp/nic", sys}, Why: "a kernel made up"},
 }
 
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/internal/hook"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
@@ -231,14 +232,14 @@ func (k *Kernel) Counters() xdp.Counters {
 	return c
 }
 
-// Close makes every later Kick fail with EBADF, and the rings and the UMEM what they are after Close of a real socket
-// (xdp.KillRings): a datapath that goes on using them panics, or is caught by the race detector.
+// Close makes every later Kick fail with EBADF, and the rings and the UMEM what they are after Close of a real socket: a
+// datapath that goes on using them panics, or is caught by the race detector.
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
 		k.closed = true
-		xdp.KillRings(k)
+		hook.KillRings(k)
 	}
 	return nil
 }
