@@ -11,8 +11,6 @@ const (
 // Long are the files, and the functions by file and name, that are longer, with today's lines. A row whose file or
 // function has become short, or has gone, fails: take it out. Nothing is to be added.
 var Long = map[string]int{
-	"wsk/datapath/datapath.go":          377,
-	"wsk/datapath/device.go":            341,
 	"testenv/lab.go connect":            76,
 	"wsk/route/parse_link.go parseLink": 72,
 }
@@ -33,11 +31,11 @@ var Types = []TypeLimit{
 	{
 		Packages: []string{"wsk/datapath"},
 		Names:    []string{"Datapath"},
-		Fields:   Bound{29, 12},
+		Fields:   Bound{12, 12},
 	},
 	{
 		Packages: []string{"wsk/datapath", "wsk/datapath/internal/send"},
 		Names:    []string{"queue", "Queue"},
-		Methods:  Bound{89, 45},
+		Methods:  Bound{88, 45},
 	},
 }

@@ -40,12 +40,16 @@ func (w *watchers) wake() {
 func (dp *Datapath) watch() {
 	for {
 		select {
-		case <-dp.ctx.Done():
+		case <-dp.senders.ctx.Done():
 			return
 		case <-dp.watchers.token:
 		}
-		dp.reviveIntakes()
-		dp.refreshIntakes()
+		if dp.devices.revive() {
+			for _, ep := range dp.endpoints.list() {
+				ep.source.hasten()
+			}
+		}
+		dp.hub.refresh()
 		dp.watchers.mu.Lock()
 		list := slices.Clone(dp.watchers.list)
 		dp.watchers.mu.Unlock()
@@ -90,7 +94,7 @@ func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
 	if to.Scope != 0 {
 		q.Dst = q.Dst.WithZone(strconv.FormatUint(uint64(to.Scope), 10))
 	}
-	hop, err := dp.routes.Resolve(dp.ctx, q)
+	hop, err := dp.routes.Resolve(dp.senders.ctx, q)
 	switch {
 	case errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope):
 		return wsk.Address{}, wsk.STATUS_INVALID_ADDRESS_COMPONENT

@@ -100,10 +100,10 @@ func TestNewAddressesReceive(t *testing.T) {
 		if err := lab.A.If.DeleteAddr(extra); err != nil {
 			t.Fatal(err)
 		}
-		passed := program(dp)[bpf.ReasonNotLocal]
+		passed := programCounters(dp)[bpf.ReasonNotLocal]
 		eventually(t, "the program to leave the address to the kernel", func() bool {
 			_ = sender.Send(netip.AddrPortFrom(extra.Addr(), 7980), []byte("old"))
-			return program(dp)[bpf.ReasonNotLocal] > passed
+			return programCounters(dp)[bpf.ReasonNotLocal] > passed
 		})
 	}
 }
@@ -151,7 +151,7 @@ func TestInterfaceChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := dp.intakeList()[0]
+		in := dp.hub.intakeList()[0]
 		counts := func(as *testenv.Iface) {
 			t.Helper()
 			eventually(t, "frames to count as those of "+as.Name(), func() bool { return int(in.arrivals.Load().index) == as.Index() })
@@ -189,7 +189,7 @@ func (r *lateRoutes) Addresses(int) []route.Address {
 // come last.
 func TestRefreshesAtOnce(t *testing.T) {
 	routes := &lateRoutes{goOn: make(chan struct{})}
-	in := &intake{dp: &Datapath{routes: routes}, ifindex: fakeDevice.Index, prog: &fakeProgram{}}
+	in := &intake{hub: &hub{routes: routes}, ifindex: fakeDevice.Index, prog: &fakeProgram{}}
 	var both sync.WaitGroup
 	both.Go(in.refresh)
 	eventually(t, "the first look", func() bool { return routes.asked.Load() == 1 })
@@ -242,8 +242,8 @@ func arrivesOn(t *testing.T, lab *testenv.Lab, dp *Datapath, to string, ifindex 
 		return received(t, dp).Delivered > before
 	})
 	eventually(t, "a delivery", func() bool { return p.count() > 0 })
-	p.sink.mu.Lock()
-	defer p.sink.mu.Unlock()
+	p.catcher.mu.Lock()
+	defer p.catcher.mu.Unlock()
 	for _, d := range p.got {
 		if int(d.IfIndex) != ifindex {
 			t.Errorf("%s; want interface %d", describe(&d), ifindex)

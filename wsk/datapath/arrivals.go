@@ -84,11 +84,11 @@ func (a *arrivals) castOf(dst *[16]byte) wsk.Cast {
 func (in *intake) refresh() {
 	in.refreshing.Lock()
 	defer in.refreshing.Unlock()
-	devices := in.dp.routes.Devices()
+	devices := in.hub.routes.Devices()
 	tops, vlans := in.above(devices)
 	next := in.newArrivals(devices, tops, vlans)
 	var local, broadcasts []netip.Addr
-	for _, a := range in.dp.routes.Addresses(0) {
+	for _, a := range in.hub.routes.Addresses(0) {
 		_, on := tops[a.Interface]
 		if a.Tentative || a.IP.IsLoopback() || a.IP.IsLinkLocalUnicast() && a.IP.Is6() && !on {
 			continue // a link-local address means something on its own link only
@@ -115,7 +115,7 @@ func (in *intake) refresh() {
 	in.arrivals.Store(next)
 	err := errors.Join(in.prog.SetVLANs(ids), in.prog.SetBroadcastAddresses(broadcasts), in.prog.SetLocalAddresses(local))
 	if err != nil && !errors.Is(err, bpf.ErrClosed) {
-		in.dp.log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
+		in.hub.log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
 			"interface", in.name, "err", err)
 	}
 }

@@ -49,7 +49,7 @@ func TestArrivals(t *testing.T) {
 		},
 	}
 	program := &fakeProgram{}
-	in := &intake{dp: &Datapath{routes: routes}, ifindex: 1, prog: program}
+	in := &intake{hub: &hub{routes: routes}, ifindex: 1, prog: program}
 	in.refresh()
 	list := func(what string, got []netip.Addr, want ...string) {
 		t.Helper()

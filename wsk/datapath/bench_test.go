@@ -81,10 +81,7 @@ type benchClient struct {
 
 func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device, int) (xdp.Queue, error)) benchClient {
 	tb.Helper()
-	dp, err := openWith(Options{Queues: queues}, func(dp *Datapath) error {
-		dp.routes, dp.open = fakeRoutes{}, open
-		return nil
-	})
+	dp, err := openFake(Options{Queues: queues}, fakeRoutes{}, open)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func loadedQueue(b *testing.B) (*wsk.Socket, *queue) {
 	b.Helper()
 	s := benchSocketOver(b, 1, 1, openIdeal)
 	var q *queue
-	s.dp.eachQueue(func(only *queue) { q = only })
+	s.dp.devices.eachQueue(func(only *queue) { q = only })
 	testenv.Eventually(b, waitLimit, "the poller to sleep", q.poll.idle.Load)
 	q.poll.high.Store(true)
 	b.Cleanup(func() { q.poll.high.Store(false) })

@@ -89,7 +89,7 @@ func BenchmarkChecksumVeth(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				dp.proofWait = time.Millisecond
+				dp.senders.proofWait = time.Millisecond
 				to := sockaddr(lab.B.IPv4(), 9)
 				s := benchSockets(b, dp, to, 1).sockets[0]
 				if mode != ChecksumSoftware {

@@ -29,19 +29,15 @@ func BenchmarkReceiveEvent(b *testing.B) {
 
 func benchmarkReceive(b *testing.B, size int) {
 	var k *xdptest.Kernel
-	dp, err := openWith(Options{}, func(dp *Datapath) error {
-		dp.routes = fakeRoutes{}
-		dp.open = func(*device, int) (_ xdp.Queue, err error) {
-			k, err = xdptest.New(xdptest.Config{RxChunks: 512, TxChunks: 8, TxRing: 8})
-			return k, err
-		}
-		return nil
+	dp, err := openFake(Options{}, fakeRoutes{}, func(*device, int) (_ xdp.Queue, err error) {
+		k, err = xdptest.New(xdptest.Config{RxChunks: 512, TxChunks: 8, TxRing: 8})
+		return k, err
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { dp.Close() })
-	dp.newWaiter = func(xdp.Queue) (rxWaiter, error) { return &sleeper{make(chan struct{})}, nil }
+	dp.hub.newWaiter = func(xdp.Queue) (rxWaiter, error) { return &sleeper{make(chan struct{})}, nil }
 	s := fakeReceiver(b, dp)
 	socket, got := benchReceiver(b, dp)
 	frame := fakeFrame(b, socket, make([]byte, size))

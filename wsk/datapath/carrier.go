@@ -24,7 +24,7 @@ func (d *device) linkNow() linkState {
 		return d.link()
 	}
 	s := linkState{true, true, true}
-	err := d.dp.ns.Do(func() error {
+	err := d.set.inNetNS(func() error {
 		l, err := netlink.LinkByIndex(d.index)
 		var missing netlink.LinkNotFoundError
 		switch {
@@ -39,7 +39,7 @@ func (d *device) linkNow() linkState {
 		return nil
 	})
 	if err != nil {
-		d.dp.log.Debug("ask for the state of a link", "interface", d.name, "err", err)
+		d.set.log.Debug("ask for the state of a link", "interface", d.name, "err", err)
 	}
 	return s
 }
@@ -85,14 +85,14 @@ func (d *device) awaitCarrier(ctx context.Context, before linkState, after strin
 			lost = true
 		case lost:
 			d.noteCarrier(since, false)
-			d.dp.log.Info("the link went down and is back", "interface", d.name, "after", after, "took", since.Round(time.Millisecond))
+			d.set.log.Info("the link went down and is back", "interface", d.name, "after", after, "took", since.Round(time.Millisecond))
 			return
 		case since >= carrierSettle:
 			return
 		}
 		if since >= carrierLimit {
 			d.noteCarrier(since, true)
-			d.dp.log.Warn("the link went down and is not back; datagrams wait for it", "interface", d.name, "after", after,
+			d.set.log.Warn("the link went down and is not back; datagrams wait for it", "interface", d.name, "after", after,
 				"waited", since.Round(time.Millisecond))
 			return
 		}

@@ -116,10 +116,7 @@ func (rig *chaos) run(limit time.Duration) {
 		opts.Queues, opts.LowGear, senders = 1, rig.mode.name == "quiet", 1
 		troubles = []func(*rand.Rand){rig.world.nag}
 	}
-	rig.dp, err = openWith(opts, func(dp *Datapath) error {
-		dp.routes, dp.open = rig.world, rig.world.open
-		return nil
-	})
+	rig.dp, err = openFake(opts, rig.world, rig.world.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +259,7 @@ func (rig *chaos) closeSocket(s *wsk.Socket) {
 
 // plainSends: every queue is as good as new. What was planned for a frame may still hit one.
 func (rig *chaos) plainSends() {
-	for range rig.dp.opts.Queues {
+	for range rig.dp.devices.opts.Queues {
 		s := rig.openSocket()
 		for tries := 0; s != nil; tries++ {
 			irp := wsk.AllocateIRP()

@@ -16,7 +16,7 @@ import (
 // dump writes down what a queue is at. It waits for no lock, and without one what it tells may not fit together.
 func (q *queue) dump(b *strings.Builder) {
 	kicking, building := !q.kickMu.TryLock(), !q.mu.TryLock()
-	fmt.Fprintf(b, "device %d queue %d: %s, kickMu taken %v, mu taken %v\n", q.dev.index, q.id, stateNames[q.state], kicking, building)
+	fmt.Fprintf(b, "device %d queue %d: %s, kickMu taken %v, mu taken %v\n", q.dev.(*device).index, q.id, stateNames[q.state], kicking, building)
 	fmt.Fprintf(b, "  inflight %d, free %d, waiting %d, unpublished %d, withdraw %v, was down %v, out %v, zero-copy %v\n", q.inflight,
 		len(q.free), q.waiting.n, q.unpublished, q.withdraw, q.wasDown, q.out, q.zeroCopy)
 	fmt.Fprintf(b, "  again %v, driving %v, high %v, idle %v, ended %v, tails dozing %v, done %d running %v\n", q.again.Load(),
@@ -46,11 +46,11 @@ func (q *queue) dump(b *strings.Builder) {
 // dump is everything that tells why something does not go on. It waits for no lock.
 func (rig *chaos) dump() string {
 	var b strings.Builder
-	rig.dp.eachQueue(func(q *queue) { q.dump(&b) })
-	for _, ep := range rig.dp.endpointList() {
-		ep.flows.each(func(f *flow) {
+	rig.dp.devices.eachQueue(func(q *queue) { q.dump(&b) })
+	for _, ep := range rig.dp.endpoints.list() {
+		ep.source.flows.each(func(f *flow) {
 			if n := f.waiters.Load(); n != 0 {
-				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.to.IP(), n, ep.aborted.Load())
+				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.to.IP(), n, ep.source.aborted.Load())
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 // has anything to do there. In a storm whoever comes next makes up for what the last one forgot. Here nobody comes until the
 // operation has ended.
 func (w *world) nag(r *rand.Rand) {
-	stranger := &endpoint{dp: w.rig.dp}
+	stranger := &source{host: w.rig.dp.senders}
 	visits := []func(*queue){
 		(*queue).carrierLost,
 		(*queue).programTaken,
@@ -22,14 +22,14 @@ func (w *world) nag(r *rand.Rand) {
 		func(q *queue) { q.poll.wake() },
 		func(q *queue) { q.abort(stranger) },
 	}
-	if w.rig.dp.opts.LowGear {
+	if w.rig.dp.senders.lowGear {
 		visits = append(visits, func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) })
 	} else {
 		visits = append(visits, w.shiftUp, w.shiftUp, w.shiftUp)
 	}
 	for !w.rig.stop.Load() {
 		visit, many := visits[r.IntN(len(visits))], 1+r.IntN(100)
-		for _, q := range w.rig.dp.knownDevice(1).opened() {
+		for _, q := range w.rig.dp.devices.known(1).opened() {
 			for range many {
 				visit(q)
 			}
@@ -42,7 +42,7 @@ func (w *world) nag(r *rand.Rand) {
 func (w *world) shiftUp(q *queue) {
 	q.kickMu.Lock()
 	if !q.out {
-		w.rig.dp.tails.add(q)
+		w.rig.dp.senders.tails.add(q)
 	}
 	q.unlockKick()
 }

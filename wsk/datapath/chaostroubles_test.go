@@ -118,7 +118,7 @@ func (w *world) troubles(r *rand.Rand) {
 // trouble does what others than senders do with a queue.
 func (w *world) trouble(r *rand.Rand) {
 	var queues []*queue
-	w.rig.dp.eachQueue(func(q *queue) { queues = append(queues, q) })
+	w.rig.dp.devices.eachQueue(func(q *queue) { queues = append(queues, q) })
 	if len(queues) == 0 {
 		return
 	}
@@ -146,6 +146,6 @@ func (w *world) trouble(r *rand.Rand) {
 		}
 	case 5:
 		w.rig.dp.Info()
-		w.rig.dp.eachDevice((*device).guardSupply)
+		w.rig.dp.devices.each((*device).guardSupply)
 	}
 }

@@ -157,15 +157,15 @@ func (w *world) tell(e route.Event) {
 // appear makes the interface known, with what answers for netlink.
 func (w *world) appear(index int) {
 	dp := w.rig.dp
-	d := dp.newDevice(w.device(), dp.opts.Queues, nil)
+	d := dp.devices.newDevice(w.device(), dp.devices.opts.Queues, nil)
 	d.index = index
 	d.link = func() linkState {
 		return linkState{int(w.index.Load()) == index, w.up.Load(), w.up.Load() && w.carrier.Load()}
 	}
 	d.carrier.up, d.carrier.until = true, time.Now().Add(time.Hour)
-	dp.mu.Lock()
-	dp.devices[index] = d
-	dp.mu.Unlock()
+	dp.devices.mu.Lock()
+	dp.devices.devices[index] = d
+	dp.devices.mu.Unlock()
 	w.born.Store(w.rig.lastID.Load())
 	w.index.Store(int32(index))
 	w.generation.Add(1)

@@ -17,22 +17,22 @@ import (
 // socket is left with a goroutine that reads it, and Close returns although nobody closes the endpoint.
 func TestCloseWhileBinding(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
-	open, status := dp.OpenEndpoint(wsk.AF_INET, newSink(t))
+	open, status := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 	mustSucceed(t, "open endpoint", status)
-	dp.bindMu.Lock()
+	dp.companions.bindMu.Lock()
 	bound := make(chan wsk.NTSTATUS, 1)
 	open.Bind(anyAddress, func(_ netip.AddrPort, status wsk.NTSTATUS) { bound <- status })
 	open.Abort()
 	closed := make(chan error, 1)
 	go func() { closed <- dp.Close() }()
-	eventually(t, "the close to begin", dp.isClosed)
-	dp.bindMu.Unlock()
+	eventually(t, "the close to begin", dp.endpoints.isClosed)
+	dp.companions.bindMu.Unlock()
 	if status := <-bound; status != wsk.STATUS_FILE_FORCED_CLOSED {
 		t.Errorf("bind beside a close: %v", status)
 	}
 	awaitClose(t, closed)
-	if len(dp.held) != 0 {
-		t.Errorf("ports are held: %v", dp.held)
+	if len(dp.companions.held) != 0 {
+		t.Errorf("ports are held: %v", dp.companions.held)
 	}
 	open.Close(func() {})
 }
@@ -41,7 +41,7 @@ func TestCloseWhileBinding(t *testing.T) {
 func TestUseAfterClose(t *testing.T) {
 	lab, dp := companionLab(t, testenv.Topology{})
 	p := bind(t, dp, "10.77.0.1:7990")
-	late, status := dp.OpenEndpoint(wsk.AF_INET, newSink(t))
+	late, status := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 	mustSucceed(t, "open endpoint", status)
 	closed := make(chan error, 1)
 	go func() { closed <- dp.Close() }()
@@ -56,8 +56,8 @@ func TestUseAfterClose(t *testing.T) {
 		status = p.Change(wsk.Membership{Group: netip.MustParseAddr("239.7.7.90").As16(), IfIndex: uint32(lab.A.If.Index())})
 		return nil
 	})
-	if err != nil || status == wsk.STATUS_SUCCESS || len(p.companion.groups) != 0 {
-		t.Errorf("join: %v, %v, %d sockets", err, status, len(p.companion.groups))
+	if err != nil || status == wsk.STATUS_SUCCESS || len(p.kernel.companion.groups) != 0 {
+		t.Errorf("join: %v, %v, %d sockets", err, status, len(p.kernel.companion.groups))
 	}
 	p.close()
 	late.Close(func() {})
@@ -85,20 +85,16 @@ func awaitClose(t *testing.T, closed <-chan error) {
 // TestDeviceGoesWhileOpening: a queue that is open at last when its device has gone is closed again.
 func TestDeviceGoesWhileOpening(t *testing.T) {
 	var k *xdptest.Kernel
-	dp, err := openWith(Options{Logger: testLogger(t)}, func(dp *Datapath) error {
-		dp.routes = fakeRoutes{}
-		dp.open = func(d *device, _ int) (_ xdp.Queue, err error) {
-			k, err = xdptest.New(xdptest.Config{})
-			d.retire()
-			return k, err
-		}
-		return nil
+	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(d *device, _ int) (_ xdp.Queue, err error) {
+		k, err = xdptest.New(xdptest.Config{})
+		d.retire()
+		return k, err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dp.Close()
-	d, err := dp.deviceFor(fakeDevice)
+	d, err := dp.devices.deviceFor(fakeDevice)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type companion struct {
 	waiting opList
 	sending bool
 	closed  bool
+	aborted bool
 	policy  wsk.FragmentPolicy // what the socket is set to; touched by the sender only
 	noCheck bool
 	scratch slowScratch
@@ -35,20 +36,20 @@ const (
 )
 
 // openCompanion binds a kernel socket to the wanted address, choosing a free dynamic port where none is asked for.
-func openCompanion(ep *endpoint, req wsk.BindRequest) (*companion, netip.AddrPort, wsk.NTSTATUS) {
+func openCompanion(own *owner, req wsk.BindRequest) (*companion, netip.AddrPort, wsk.NTSTATUS) {
 	c := &companion{policy: unsetPolicy}
-	six := ep.family == wsk.AF_INET6
+	six := own.family == wsk.AF_INET6
 	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}} // the permission is the WSK socket's, checked before
 	if six {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(!req.DualStack)})
 	}
 	var local netip.AddrPort
-	err := c.open(ep, six, options, func(fd int) (err error) {
-		local, err = ep.dp.hold(c, fd, req)
+	err := c.open(own, six, options, func(fd int) (err error) {
+		local, err = own.host.hold(c, fd, req)
 		return err
 	})
 	if err != nil {
-		ep.dp.log.Debug("bind", "address", req.Local, "err", err)
+		own.host.log.Debug("bind", "address", req.Local, "err", err)
 		return nil, netip.AddrPort{}, bindStatus(err)
 	}
 	return c, local, wsk.STATUS_SUCCESS
@@ -104,7 +105,7 @@ func errnoStatus(err error) wsk.NTSTATUS {
 	}
 }
 
-// close gives the port back. Nothing is waiting any more. Datapath.bindMu is held.
+// close gives the port back. Nothing is waiting any more. companionHost.bindMu is held.
 func (c *companion) close() {
 	c.mu.Lock()
 	was := c.closed

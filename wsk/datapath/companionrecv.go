@@ -3,7 +3,6 @@
 package datapath
 
 import (
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +23,7 @@ type reader struct {
 
 // start begins to read. The goroutine ends when the socket is closed.
 func (k *kernelSocket) start() {
-	k.ep.dp.goRun(func() {
+	k.own.host.goRun(func() {
 		attempt := k.recv.attempt // one closure for all rounds
 		for k.read(attempt) {
 			k.recv.dispatch()
@@ -57,9 +56,9 @@ func (k *kernelSocket) read(attempt func(fd uintptr) bool) bool {
 
 // attempt takes a batch off the socket, or reports false when there is nothing.
 func (r *reader) attempt(fd uintptr) bool {
-	dp := r.k.ep.dp
+	host := r.k.own.host
 	if r.batch == nil {
-		r.batch = dp.recvBatches.get(&dp.copies)
+		r.batch = host.batches.get(&host.hub.copies)
 	}
 	n, errno := r.batch.receive(int(fd))
 	r.n = n
@@ -67,7 +66,7 @@ func (r *reader) attempt(fd uintptr) bool {
 	if errno == 0 || r.takeError(int(fd)) || errno != unix.EAGAIN {
 		return true
 	}
-	dp.recvBatches.put(r.batch)
+	host.batches.put(r.batch)
 	r.batch = nil
 	return false
 }
@@ -77,7 +76,7 @@ func (r *reader) takeError(fd int) bool {
 	if r.batch.receiveError(fd) != 0 {
 		return false
 	}
-	ep := r.k.ep
+	own := r.k.own
 	var a arrival
 	a.parse(r.batch.controlOf(0))
 	from, ok := kernelAddress(r.batch.name(0))
@@ -85,49 +84,49 @@ func (r *reader) takeError(fd int) bool {
 		return true
 	}
 	if a.errno == uint32(unix.EMSGSIZE) {
-		ep.pathNarrowed(ipaddr.Addr(from.Addr))
+		own.pathNarrowed(ipaddr.Addr(from.Addr))
 	}
 	if !a.fromICMP() {
 		return true
 	}
-	ep.dp.stats.icmpErrors.Add(1)
-	if !ep.options.Load().Errors {
+	own.host.stats.icmpErrors.Add(1)
+	if !own.options.Load().Errors {
 		return true
 	}
-	c := ep.dp.copies.take(0)
+	c := own.host.hub.copies.take(0)
 	c.err = a.err
 	d := c.fill(0)
 	d.Err, d.Source, d.Destination, d.IfIndex = &c.err, from, a.destination, a.ifindex
-	r.out.add(ep, d)
+	r.out.add(own.sink, d)
 	return true
 }
 
 // dispatch sorts the batch that attempt read.
 func (r *reader) dispatch() {
-	ep := r.k.ep
+	own := r.k.own
 	for i := range r.n {
 		var a arrival
 		a.parse(r.batch.controlOf(i))
 		from, ok := kernelAddress(r.batch.name(i))
-		if !ok || ep.receiver == nil {
-			ep.dp.stats.companionDiscarded.Add(1)
+		if !ok || own.sink.receiver == nil {
+			own.host.stats.discarded.Add(1)
 			continue
 		}
 		d := r.lend(i)
 		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
-		to := ep
+		to := own.sink
 		switch {
 		case ipaddr.Load(&a.destination).IsMulticast():
 			d.Cast = wsk.Multicast
-		case ep.dp.routes.IsBroadcast(ipaddr.Addr(a.destination)):
+		case own.host.routes.IsBroadcast(ipaddr.Addr(a.destination)):
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.
-			if owner := ep.dp.demux.find(ep.local.Port()).unicast(&a.destination, a.ifindex); owner != nil {
+			if owner := own.host.hub.demux.find(own.local.Port()).unicast(&a.destination, a.ifindex); owner != nil {
 				to = owner
 			}
 		}
-		ep.dp.stats.companionReceived.Add(1)
+		own.host.stats.received.Add(1)
 		if int(a.segment) > 0 && len(d.Payload) > int(a.segment) {
 			r.coalesced(to, d, int(a.segment))
 			continue
@@ -139,7 +138,7 @@ func (r *reader) dispatch() {
 
 // lend takes the payload of message i out of the batch.
 func (r *reader) lend(i int) *wsk.Datagram {
-	b, copies := r.batch, &r.k.ep.dp.copies
+	b, copies := r.batch, &r.k.own.host.hub.copies
 	n := b.length(i)
 	head := b.bufs[i]
 	if n <= len(head.buf) {
@@ -154,11 +153,11 @@ func (r *reader) lend(i int) *wsk.Datagram {
 
 // coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked for:
 // one that did not ask, or no longer does, gets them one by one.
-func (r *reader) coalesced(ep *endpoint, d *wsk.Datagram, segment int) {
-	most := int(ep.options.Load().MaxCoalesced)
+func (r *reader) coalesced(to *sink, d *wsk.Datagram, segment int) {
+	most := int(r.k.own.options.Load().MaxCoalesced)
 	if segment <= 0xffff && len(d.Payload) <= most {
 		d.Segment = uint16(segment)
-		r.out.add(ep, d)
+		r.out.add(to, d)
 		return
 	}
 	step := max(most/segment, 1) * segment
@@ -168,19 +167,7 @@ func (r *reader) coalesced(ep *endpoint, d *wsk.Datagram, segment int) {
 		if d.Segment = 0; len(d.Payload) > segment {
 			d.Segment = uint16(segment)
 		}
-		r.out.add(ep, ep.dp.copies.copyOf(d))
+		r.out.add(to, r.k.own.host.hub.copies.copyOf(d))
 	}
 	d.Release()
-}
-
-// pathNarrowed makes every flow to an address learn its path MTU anew.
-func (ep *endpoint) pathNarrowed(a netip.Addr) {
-	ep.dp.routes.Flush(a)
-	ep.flows.each(func(f *flow) {
-		if f.to.IP().WithZone("") == a {
-			if p := f.path.Load(); p != nil {
-				f.path.CompareAndSwap(p, nil)
-			}
-		}
-	})
 }

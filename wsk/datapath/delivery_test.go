@@ -12,15 +12,15 @@ import (
 //
 // wsk.md §8.1: the flags describe the whole list.
 func TestDelivery(t *testing.T) {
-	dp := new(Datapath)
+	h := new(hub)
 	type seen struct {
 		cast    wsk.Cast
 		payload string
 	}
 	var lists [2][]seen
-	var endpoints [2]*endpoint
-	for i := range endpoints {
-		s := newSink(t)
+	var sinks [2]*sink
+	for i := range sinks {
+		s := newCatcher(t)
 		s.hook = func(list *wsk.Datagram) {
 			one := seen{cast: list.Cast}
 			for list != nil {
@@ -34,8 +34,8 @@ func TestDelivery(t *testing.T) {
 			}
 			lists[i] = append(lists[i], one)
 		}
-		endpoints[i] = &endpoint{dp: dp, receiver: s}
-		endpoints[i].receiving.Store(true)
+		sinks[i] = &sink{hub: h, receiver: s}
+		sinks[i].receiving.Store(true)
 	}
 	var out delivery
 	for round := range 2 {
@@ -47,11 +47,11 @@ func TestDelivery(t *testing.T) {
 			{0, wsk.Unicast, "a"}, {1, wsk.Unicast, "A"}, {0, wsk.Unicast, "b"}, {0, wsk.Multicast, "c"}, {1, wsk.Unicast, "B"},
 			{0, wsk.Multicast, "d"}, {0, wsk.Unicast, "e"}, {1, wsk.Broadcast, "C"},
 		} {
-			c := dp.copies.take(1)
+			c := h.copies.take(1)
 			c.buf[0] = step.payload[0]
 			d := c.fill(1)
 			d.Cast = step.cast
-			out.add(endpoints[step.ep], d)
+			out.add(sinks[step.ep], d)
 		}
 		out.flush()
 		want := [2][]seen{
@@ -70,16 +70,16 @@ func TestDelivery(t *testing.T) {
 		}
 		lists = [2][]seen{}
 	}
-	// An endpoint that is closed or does not receive yet gets nothing, and the datagrams go home.
-	endpoints[0].deliveries.Close()
-	endpoints[0].deliveries.Wait()
-	endpoints[1].receiving.Store(false) // as before the success of Bind
-	for i, ep := range endpoints {
-		c := dp.copies.take(1)
-		out.add(ep, c.fill(1))
+	// A sink that is closed or does not receive yet gets nothing, and the datagrams go home.
+	sinks[0].deliveries.Close()
+	sinks[0].deliveries.Wait()
+	sinks[1].receiving.Store(false) // as before the success of Bind
+	for i, s := range sinks {
+		c := h.copies.take(1)
+		out.add(s, c.fill(1))
 		out.flush()
-		if len(lists[i]) != 0 || c.lent.Load() || dp.stats.late.Load() != uint64(i+1) {
-			t.Errorf("endpoint %d: %v delivered, lent %v, %d late", i, lists[i], c.lent.Load(), dp.stats.late.Load())
+		if len(lists[i]) != 0 || c.lent.Load() || h.late.Load() != uint64(i+1) {
+			t.Errorf("sink %d: %v delivered, lent %v, %d late", i, lists[i], c.lent.Load(), h.late.Load())
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // demux finds the endpoints of a datagram by its port: two levels of pages, so that a look-up is two loads and a bind
-// replaces one small table. Tables are immutable; changes are made under Datapath.portsMu.
+// replaces one small table. Tables are immutable; changes are made under hub.portsMu.
 type demux struct {
 	pages [256]atomic.Pointer[demuxPage]
 }
@@ -29,7 +29,7 @@ type portTable struct {
 
 // bound is what an endpoint is bound to.
 type bound struct {
-	ep         *endpoint
+	sink       *sink
 	addr       [16]byte // v4-mapped
 	scope      uint32   // of a link-local address, else 0
 	any4, any6 bool     // instead of addr
@@ -37,14 +37,14 @@ type bound struct {
 
 // member is an endpoint in a multicast group on an interface.
 type member struct {
-	ep      *endpoint
+	sink    *sink
 	group   [16]byte
 	ifindex uint32
 	filter  sourceFilter
 }
 
-func boundAs(ep *endpoint, local netip.Addr, dual bool) bound {
-	b := bound{ep: ep}
+func boundAs(to *sink, local netip.Addr, dual bool) bound {
+	b := bound{sink: to}
 	switch a := local.Unmap().WithZone(""); {
 	case !a.IsUnspecified():
 		b.addr, b.scope = a.As16(), scopeOf(local)
@@ -90,19 +90,19 @@ func (x *demux) find(port uint16) *portTable {
 }
 
 // unicast is the endpoint that owns a unicast datagram, or nil.
-func (t *portTable) unicast(dst *[16]byte, ifindex uint32) *endpoint {
+func (t *portTable) unicast(dst *[16]byte, ifindex uint32) *sink {
 	if t == nil {
 		return nil
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, ifindex) {
-			return b.ep
+			return b.sink
 		}
 	}
 	return nil
 }
 
-// update replaces the table of a port by what change makes of a copy. Datapath.portsMu is held.
+// update replaces the table of a port by what change makes of a copy. hub.portsMu is held.
 func (x *demux) update(port uint16, change func(*portTable)) {
 	slot := x.slot(port)
 	var t portTable
@@ -129,18 +129,18 @@ func (t *portTable) insert(b bound) {
 }
 
 // remove takes everything of an endpoint out.
-func (t *portTable) remove(ep *endpoint) {
-	t.sockets = slices.DeleteFunc(t.sockets, func(b bound) bool { return b.ep == ep })
-	t.members = slices.DeleteFunc(t.members, func(m member) bool { return m.ep == ep })
+func (t *portTable) remove(s *sink) {
+	t.sockets = slices.DeleteFunc(t.sockets, func(b bound) bool { return b.sink == s })
+	t.members = slices.DeleteFunc(t.members, func(m member) bool { return m.sink == s })
 }
 
 // setMember enters a membership, replaces its filter, or removes it when filter is nil.
-func (t *portTable) setMember(ep *endpoint, group [16]byte, ifindex uint32, filter *sourceFilter) {
+func (t *portTable) setMember(s *sink, group [16]byte, ifindex uint32, filter *sourceFilter) {
 	t.members = slices.DeleteFunc(t.members, func(m member) bool {
-		return m.ep == ep && m.group == group && m.ifindex == ifindex
+		return m.sink == s && m.group == group && m.ifindex == ifindex
 	})
 	if filter != nil {
-		t.members = append(t.members, member{ep, group, ifindex, *filter})
+		t.members = append(t.members, member{s, group, ifindex, *filter})
 	}
 }
 

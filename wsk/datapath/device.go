@@ -4,40 +4,38 @@ package datapath
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
-	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // device is one interface that frames leave through, with the queues opened on it so far.
 type device struct {
-	dp    *Datapath
+	set   *deviceSet
 	index int
 	name  string
 	mtu   int
-	// intake is set on an interface that receives; its queues come first, and all of queues may be more than those for sending.
-	intake  *intake
+	// program is set on an interface that receives; its queues come first, and all of queues may be more than those for sending.
+	program *program
 	sending int
 
 	opening sync.Mutex // one queue is opened at a time; held while the kernel takes its time
 
 	mu      sync.Mutex
-	queues  []*queue // by slot, nil until used
+	queues  []*queue   // by slot, nil until used
+	halves  []*rxQueue // their receiving halves, nil where there is none
 	gone    bool
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
 
 	carrier    carrierCache
 	fragmentID atomic.Uint32
-	proving    sync.Mutex  // held by a proof that runs
+	proof      sync.Mutex  // held by a proof that runs
 	noMetadata atomic.Bool // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
@@ -51,114 +49,40 @@ const openRetry = 10 * time.Second
 
 var errDeviceGone = errors.New("device is gone")
 
-func (dp *Datapath) knownDevice(ifindex int) *device {
-	dp.mu.Lock()
-	defer dp.mu.Unlock()
-	return dp.devices[ifindex]
-}
-
-func (dp *Datapath) deviceFor(rd route.Device) (*device, error) {
-	if d := dp.knownDevice(rd.Index); d != nil {
-		return d, nil
-	}
-	if dp.awaitsIntake(rd.Name) {
-		return nil, errAwaitsIntake
-	}
-	queues := dp.sendingQueues(rd)
-	dp.mu.Lock()
-	defer dp.mu.Unlock()
-	if dp.closed {
-		return nil, ErrClosed
-	}
-	d := dp.devices[rd.Index]
-	if d == nil {
-		d = dp.newDevice(rd, queues, nil)
-		dp.devices[rd.Index] = d
-	}
-	return d, nil
-}
-
-// sendingQueues is how many queues to send through: those in use, which routing tables do not know. Others send nothing.
-func (dp *Datapath) sendingQueues(rd route.Device) int {
-	n := min(dp.opts.Queues, max(rd.TxQueues, 1))
-	if n == 1 {
-		return n
-	}
-	err := dp.ns.Do(func() error {
-		facts, err := nic.Inspect(rd.Name)
-		if err == nil && facts.Index == rd.Index {
-			n = min(n, max(facts.TxQueues.N, 1))
-		}
-		return err
-	})
-	if err != nil {
-		dp.log.Debug("count transmit queues", "interface", rd.Name, "err", err)
-	}
-	return n
-}
-
-func (dp *Datapath) newDevice(rd route.Device, slots int, in *intake) *device {
-	d := &device{dp: dp, index: rd.Index, name: rd.Name, mtu: rd.MTU, intake: in, sending: slots}
-	if in != nil {
-		slots = max(slots, in.queues)
-	}
-	d.queues = make([]*queue, slots)
-	d.fragmentID.Store(rand.Uint32())
-	return d
-}
-
-var errReceivesTwice = errors.New("the interface is named twice")
-
-// newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it. Its opening is held:
-// the caller lets go of it when the program of the intake is there, or has retired the device.
-func (dp *Datapath) newReceivingDevice(rd route.Device, in *intake) (*device, error) {
-	queues := dp.sendingQueues(rd)
-	dp.mu.Lock()
-	defer dp.mu.Unlock()
-	switch {
-	case dp.closed:
-		return nil, ErrClosed
-	case dp.devices[rd.Index] != nil:
-		return nil, errReceivesTwice
-	}
-	d := dp.newDevice(rd, queues, in)
-	d.opening.Lock()
-	dp.devices[rd.Index] = d
-	return d, nil
-}
-
-// queueFor returns the queue that an endpoint sends through on a device, opening it on first use. It may block while
-// the kernel releases the queue from an earlier owner.
-func (dp *Datapath) queueFor(rd route.Device, ep *endpoint) (*queue, error) {
-	d, err := dp.deviceFor(rd)
-	if err != nil {
-		return nil, err
-	}
-	return d.open(int(ep.serial) % d.sending)
-}
-
 func (d *device) open(slot int) (*queue, error) {
 	d.opening.Lock()
 	defer d.opening.Unlock()
 	if q, err := d.ready(slot); q != nil || err != nil {
 		return q, err
 	}
-	q, err := openQueue(d, slot)
+	q, half, err := d.openQueue(slot)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
 		d.failed, d.retryAt = err, time.Now().Add(openRetry)
-		d.dp.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
+		d.set.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
 			"interface", d.name, "queue", slot, "err", err)
 		return nil, err
 	}
 	d.failed = nil
-	d.queues[slot] = q
+	d.queues[slot], d.halves[slot] = q, half
 	if d.gone {
 		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 		return nil, errDeviceGone
 	}
 	return q, nil
+}
+
+// openQueue opens a queue, with its receiving half where the interface has one for it.
+func (d *device) openQueue(slot int) (*queue, *rxQueue, error) {
+	open := func() (xdp.Queue, error) { return d.set.open(d, slot) }
+	if d.program == nil || slot >= d.program.queues {
+		q, err := openQueue(d.set.senders, d, slot, nil, open)
+		return q, nil, err
+	}
+	half := &rxQueue{in: d.program.intake, id: slot}
+	q, err := openQueue(d.set.senders, d, slot, half, open)
+	return q, half, err
 }
 
 // ready is the queue of a slot if it is open, or the reason why it should not be opened now.
@@ -176,24 +100,6 @@ func (d *device) ready(slot int) (*queue, error) {
 	return nil, nil
 }
 
-// openInterface opens every queue of a named interface, for those who will not have the kernel's stack instead.
-func (dp *Datapath) openInterface(name string) error {
-	rd, ok := dp.routes.DeviceByName(name)
-	if !ok {
-		return fmt.Errorf("open interface %s: no such interface in this network namespace", name)
-	}
-	d, err := dp.deviceFor(rd)
-	if err != nil {
-		return err
-	}
-	for slot := range d.queues {
-		if _, err := d.open(slot); err != nil {
-			return fmt.Errorf("open interface %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 func (d *device) opened() []*queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -206,31 +112,18 @@ func (d *device) opened() []*queue {
 	return list
 }
 
-func (dp *Datapath) eachDevice(do func(*device)) {
-	dp.mu.Lock()
-	devices := make([]*device, 0, len(dp.devices))
-	for _, d := range dp.devices {
-		devices = append(devices, d)
-	}
-	dp.mu.Unlock()
-	for _, d := range devices {
-		do(d)
-	}
-}
-
-func (dp *Datapath) eachQueue(do func(*queue)) {
-	dp.eachDevice(func(d *device) {
-		for _, q := range d.opened() {
-			do(q)
-		}
-	})
-}
-
 // retire lets no further queue be opened.
 func (d *device) retire() {
 	d.mu.Lock()
 	d.gone = true
 	d.mu.Unlock()
+}
+
+// received lists the receiving halves of the open queues.
+func (d *device) received() []*rxQueue {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(d.halves), func(r *rxQueue) bool { return r == nil })
 }
 
 func (d *device) linkUp() {
@@ -245,22 +138,6 @@ func (d *device) carrierLost() {
 	}
 }
 
-// deviceDeleted fails everything that was to leave through a device and tells the sockets that lived on it.
-func (dp *Datapath) deviceDeleted(ifindex int) {
-	dp.mu.Lock()
-	d := dp.devices[ifindex]
-	delete(dp.devices, ifindex)
-	dp.mu.Unlock()
-	if d != nil {
-		d.dismantle()
-		dp.log.Warn("interface deleted", "interface", d.name)
-		dp.watchers.wake() // another of its name may be there already
-	}
-	for _, ep := range dp.endpointList() {
-		ep.deviceGone(ifindex)
-	}
-}
-
 // dismantle fails everything that was to leave through a device and gives back what is open on it.
 func (d *device) dismantle() {
 	d.retire()
@@ -268,21 +145,21 @@ func (d *device) dismantle() {
 		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	}
 	d.closeSupply()
-	if d.intake != nil {
-		d.intake.close()
+	if d.program != nil {
+		d.program.close()
 	}
 }
 
 // socketOptions is the form of a queue's AF_XDP socket.
 func (d *device) socketOptions(id int) xdp.Options {
-	o := d.dp.opts.Socket
+	o := d.set.opts.Socket
 	o.IfIndex, o.Ifname, o.Queue = d.index, "", uint32(id) // the name may be another by now
-	o.Offload = d.dp.opts.Checksum.offload()
+	o.Offload = d.set.opts.Offload
 	if d.noMetadata.Load() {
 		o.Offload = xdp.OffloadNone
 	}
 	switch {
-	case d.intake == nil || id >= d.intake.queues:
+	case d.program == nil || id >= d.program.queues:
 		o.RxChunks, o.RxRing, o.FillRing, o.SplitRX = 0, 0, 0, false
 	default:
 		o.SplitRX = true
@@ -329,6 +206,12 @@ func (d *device) hasCarrier() bool {
 	c.until = now.Add(carrierCacheTime)
 	return c.up
 }
+
+func (d *device) ifname() string { return d.name }
+
+func (d *device) refuseMetadata() { d.noMetadata.Store(true) }
+
+func (d *device) proving() *sync.Mutex { return &d.proof }
 
 func (d *device) isGone() bool {
 	d.mu.Lock()

@@ -20,7 +20,7 @@ type frozen struct{ routing }
 func (frozen) Generation() uint64 { return 1 }
 
 // freeze makes the paths found from now on last.
-func freeze(c *client) { c.dp.routes = frozen{c.dp.routes} }
+func freeze(c *client) { c.dp.setRoutes(frozen{c.dp.routes}) }
 
 // TestPeerDown: the device drops each frame with EBUSY and completes it all the same; the IRP must not succeed.
 // design.md §3, row EBUSY.
@@ -44,7 +44,7 @@ func TestPeerDown(t *testing.T) {
 	if err := lab.B.If.SetUp(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.knownDevice(lab.A.If.Index()).hasCarrier() })
+	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.known(lab.A.If.Index()).hasCarrier() })
 	mustSucceed(t, "peer up again", send(t, s, whole([]byte("3")), to, nil))
 	got, err := receiver.Wait(testenv.Context(t, waitLimit), 2)
 	if err != nil {
@@ -289,7 +289,7 @@ func TestRenamedInterface(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q := dp.knownDevice(lab.A.If.Index()).opened()[0]
+	q := dp.devices.known(lab.A.If.Index()).opened()[0]
 	q.kickMu.Lock()
 	q.breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
 	q.unlockKick()

@@ -69,7 +69,7 @@
 // # What else can happen
 //
 // An interface of Options.Receive that goes and comes back, as one whose driver is bound anew, is received on again (revive.go).
-// Its program, taken off by force, is put back (intakeguard.go).
+// Its program, taken off by force, is put back (programguard.go).
 // A link that goes down holds its operations (linkstate.go). A device that is deleted fails them and kills the sockets that
 // lived on it (device.go). A queue whose completions stop is kicked, then rebuilt (poller.go, rebuild.go).
 // Destinations that AF_XDP does not reach go through the kernel socket that every endpoint holds on its port

@@ -90,15 +90,20 @@ func (f *fakeKernels) count() int {
 	return len(f.all)
 }
 
+// openFake is Open over a fake network and fake sockets.
+func openFake(opts Options, routes routing, open func(*device, int) (xdp.Queue, error)) (*Datapath, error) {
+	return openWith(opts, func(dp *Datapath) (routing, error) {
+		dp.devices.open = open
+		return routes, nil
+	})
+}
+
 // newFakeDatapath is a datapath over fakes. It needs no privilege: the companion sockets are real and bound to
 // wildcard addresses.
 func newFakeDatapath(tb testing.TB, config xdptest.Config, opts Options) (*Datapath, *fakeKernels) {
 	tb.Helper()
 	kernels := &fakeKernels{config: config}
-	dp, err := openWith(opts, func(dp *Datapath) error {
-		dp.routes, dp.open = fakeRoutes{}, kernels.open
-		return nil
-	})
+	dp, err := openFake(opts, fakeRoutes{}, kernels.open)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -107,7 +112,7 @@ func newFakeDatapath(tb testing.TB, config xdptest.Config, opts Options) (*Datap
 
 // carrierOn makes the fake device have a carrier: there is no driver to ask.
 func carrierOn(dp *Datapath) {
-	d := dp.knownDevice(1)
+	d := dp.devices.known(1)
 	d.carrier.mu.Lock()
 	d.carrier.up, d.carrier.until = true, time.Now().Add(time.Hour)
 	d.carrier.mu.Unlock()
@@ -257,7 +262,7 @@ func TestLinkDownFake(t *testing.T) {
 	irps := sendAll(s, to, 100) // more than chunks
 	testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
 	k.SetUp(true)
-	dp.knownDevice(1).linkUp()
+	dp.devices.known(1).linkUp()
 	for _, irp := range irps {
 		mustSucceed(t, "after the link is up", await(t, irp))
 	}

@@ -85,7 +85,7 @@ func TestReceiveInOrder(t *testing.T) {
 			}
 		})
 	}
-	before := program(dp)
+	before := programCounters(dp)
 	flood(t, lab, to, each, 32, func(i int) int { return int(counts[i].Load()) })
 	for i := range counts {
 		eventually(t, "all", func() bool { return counts[i].Load() == int64(each) })
@@ -94,7 +94,7 @@ func TestReceiveInOrder(t *testing.T) {
 	if r := info.Queues[0].Receive; r.Delivered != uint64(len(to)*each) || r.Kernel.RxDropped+r.Kernel.RxFillRingEmpty+r.Kernel.RxRingFull != 0 {
 		t.Errorf("%d delivered, kernel %+v", r.Delivered, r.Kernel)
 	}
-	if n := program(dp).Sub(before)[bpf.ReasonRedirected]; n != uint64(len(to)*each) {
+	if n := programCounters(dp).Sub(before)[bpf.ReasonRedirected]; n != uint64(len(to)*each) {
 		t.Errorf("%d redirected", n)
 	}
 	if info.CompanionReceived != 0 {

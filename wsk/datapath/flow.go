@@ -30,10 +30,10 @@ type path struct {
 	neighbour   neighbourAddr
 }
 
-// flow is one destination of an endpoint: the way there, or the operations that wait for it to be found.
+// flow is one destination of a source: the way there, or the operations that wait for it to be found.
 type flow struct {
 	to   wsk.Destination
-	ep   *endpoint
+	src  *source
 	path atomic.Pointer[path]
 	used atomic.Bool // since the janitor last looked
 
@@ -48,7 +48,7 @@ type flow struct {
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
 func (f *flow) send(op *wsk.SendOp) {
-	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.ep.dp.routes.Generation() {
+	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.src.host.routes.Generation() {
 		f.forward(op, p)
 		return
 	}
@@ -60,7 +60,7 @@ func (f *flow) forward(op *wsk.SendOp, p *path) {
 		f.used.Store(true)
 	}
 	if p.queue == nil {
-		f.ep.companion.send(op)
+		f.src.slow.send(op)
 		return
 	}
 	p.queue.send(op, f, p)
@@ -69,7 +69,7 @@ func (f *flow) forward(op *wsk.SendOp, p *path) {
 // enqueue makes op wait for a resolution, and starts one unless it runs.
 func (f *flow) enqueue(op *wsk.SendOp) {
 	if !f.admit(op) {
-		f.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+		f.src.host.finish(op, wsk.STATUS_CANCELLED)
 	}
 }
 
@@ -77,7 +77,7 @@ func (f *flow) enqueue(op *wsk.SendOp) {
 func (f *flow) admit(op *wsk.SendOp) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ep.aborted.Load() || !op.ArmCancel(f) {
+	if f.src.aborted.Load() || !op.ArmCancel(f) {
 		return false
 	}
 	op.Transport.Via = f
@@ -85,7 +85,7 @@ func (f *flow) admit(op *wsk.SendOp) bool {
 	f.waiters.Add(1)
 	if !f.resolving {
 		f.resolving = true
-		f.ep.dp.goRun(f.resolve)
+		f.src.host.goRun(f.resolve)
 	}
 	return true
 }
@@ -95,7 +95,7 @@ func (f *flow) CancelSend(op *wsk.SendOp) {
 	f.mu.Lock()
 	f.unlinkLocked(op)
 	f.mu.Unlock()
-	f.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+	f.src.host.finish(op, wsk.STATUS_CANCELLED)
 }
 
 func (f *flow) unlinkLocked(op *wsk.SendOp) {
@@ -105,7 +105,7 @@ func (f *flow) unlinkLocked(op *wsk.SendOp) {
 	}
 }
 
-// abort cancels everything that waits here. The endpoint's aborted flag is set already.
+// abort cancels everything that waits here. The source's aborted flag is set already.
 func (f *flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
 
 // fail ends everything that waits here.
@@ -120,7 +120,7 @@ func (f *flow) fail(status wsk.NTSTATUS) {
 		}
 	}
 	f.mu.Unlock()
-	f.ep.dp.finishAll(&failed)
+	f.src.host.finishAll(&failed)
 }
 
 // release sends everything that waits, in order, over p. It reports false when the resolver must go round again
@@ -134,7 +134,7 @@ func (f *flow) release(p *path) bool {
 			f.mu.Unlock()
 			return true
 		}
-		if p.generation != f.ep.dp.routes.Generation() {
+		if p.generation != f.src.host.routes.Generation() {
 			f.mu.Unlock()
 			return false
 		}
@@ -162,7 +162,7 @@ const flowCacheSize = 64
 // maxFlows bounds what a socket remembers; beyond it idle flows are forgotten.
 const maxFlows = 4096
 
-// flowTable is the set of an endpoint's flows.
+// flowTable is the set of a source's flows.
 type flowTable struct {
 	last  atomic.Pointer[flow]
 	cache [flowCacheSize]atomic.Pointer[flow]
@@ -180,21 +180,21 @@ func cacheSlot(to *wsk.Destination) uint32 {
 }
 
 // find returns the flow of a destination, making it on first use.
-func (t *flowTable) find(ep *endpoint, to *wsk.Destination) *flow {
+func (t *flowTable) find(src *source, to *wsk.Destination) *flow {
 	if f := t.last.Load(); f != nil && f.to == *to {
 		return f
 	}
 	slot := &t.cache[cacheSlot(to)]
 	f := slot.Load()
 	if f == nil || f.to != *to {
-		f = t.insert(ep, to)
+		f = t.insert(src, to)
 		slot.Store(f)
 	}
 	t.last.Store(f)
 	return f
 }
 
-func (t *flowTable) insert(ep *endpoint, to *wsk.Destination) *flow {
+func (t *flowTable) insert(src *source, to *wsk.Destination) *flow {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f := t.all[*to]; f != nil {
@@ -206,7 +206,7 @@ func (t *flowTable) insert(ep *endpoint, to *wsk.Destination) *flow {
 	if len(t.all) >= maxFlows {
 		t.evictLocked()
 	}
-	f := &flow{to: *to, ep: ep}
+	f := &flow{to: *to, src: src}
 	t.all[*to] = f
 	return f
 }

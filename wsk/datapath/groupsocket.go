@@ -26,7 +26,7 @@ type groupSocket struct {
 // socketFor is the kernel socket that joins a group: the companion where it can receive the group, else one bound to the
 // group. Guarded by the endpoint's memberships.mu, as leaveSocket.
 func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
-	group, local := key.scoped(), c.ep.local.Addr().Unmap()
+	group, local := key.scoped(), c.own.local.Addr().Unmap()
 	if local.IsUnspecified() || local == group || local.WithZone("") == group {
 		return &c.kernelSocket, nil
 	}
@@ -40,12 +40,12 @@ func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
 	if six {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}
-	at := netip.AddrPortFrom(group, c.ep.local.Port())
-	err := g.open(c.ep, six, options, func(fd int) error { return c.ep.dp.holdGroup(c, g, fd, at) })
+	at := netip.AddrPortFrom(group, c.own.local.Port())
+	err := g.open(c.own, six, options, func(fd int) error { return c.own.host.holdGroup(c, g, fd, at) })
 	if err != nil {
 		return nil, err
 	}
-	g.setReceive(*c.ep.options.Load())
+	g.setReceive(*c.own.options.Load())
 	g.start()
 	return &g.kernelSocket, nil
 }
@@ -59,22 +59,22 @@ func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
 	if g.joined--; g.joined > 0 {
 		return
 	}
-	dp := c.ep.dp
-	dp.bindMu.Lock()
-	defer dp.bindMu.Unlock()
+	host := c.own.host
+	host.bindMu.Lock()
+	defer host.bindMu.Unlock()
 	delete(c.groups, key.scoped())
 	g.file.Close()
 }
 
 // holdGroup binds a group's socket beside whatever sockets of this datapath are on the port.
-func (dp *Datapath) holdGroup(c *companion, g *groupSocket, fd int, at netip.AddrPort) error {
-	dp.bindMu.Lock()
-	defer dp.bindMu.Unlock()
+func (h *companionHost) holdGroup(c *companion, g *groupSocket, fd int, at netip.AddrPort) error {
+	h.bindMu.Lock()
+	defer h.bindMu.Unlock()
 	if c.isClosed() {
 		return unix.ECANCELED // with the datapath: nobody would ever close this one
 	}
-	h := &holding{companion: c, bound: boundAs(c.ep, at.Addr(), false)}
-	if err := dp.bindShared(h, &g.kernelSocket, fd, at, len(dp.held[at.Port()]) > 1); err != nil {
+	held := &holding{companion: c, bound: boundAs(c.own.sink, at.Addr(), false)}
+	if err := h.bindShared(held, &g.kernelSocket, fd, at, len(h.held[at.Port()]) > 1); err != nil {
 		return err
 	}
 	if c.groups == nil {
@@ -92,7 +92,7 @@ func (k groupKey) scoped() netip.Addr {
 	return k.group
 }
 
-// sockets are all kernel sockets of the endpoint. Datapath.bindMu is held.
+// sockets are all kernel sockets of the endpoint. companionHost.bindMu is held.
 func (c *companion) sockets() []*kernelSocket {
 	list := []*kernelSocket{&c.kernelSocket}
 	for _, g := range c.groups {

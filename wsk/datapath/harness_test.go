@@ -58,7 +58,7 @@ func newClientOver(t *testing.T, dp *Datapath, transport wsk.Transport) *client 
 // audit is invariant I1: with nothing under way every chunk is in the pool.
 func audit(t *testing.T, dp *Datapath) {
 	t.Helper()
-	dp.eachQueue(func(q *queue) {
+	dp.devices.eachQueue(func(q *queue) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		if q.state == queueGone || q.state == queueBroken {

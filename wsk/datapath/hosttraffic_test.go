@@ -82,7 +82,7 @@ func TestHostTrafficUndisturbed(t *testing.T) {
 			if r := received(t, dp); r.Unowned+r.OtherHost+r.NotJoined+r.Foreign != 0 {
 				t.Errorf("the program took what is not ours: %+v", r)
 			}
-			c := program(dp)
+			c := programCounters(dp)
 			if c[bpf.ReasonNotIP] == 0 || c[bpf.ReasonNotUDP] == 0 || c[bpf.ReasonNoPort] < 3 {
 				t.Errorf("the program did not see the host's traffic: %v", c)
 			}

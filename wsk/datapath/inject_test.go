@@ -98,11 +98,9 @@ func TestReceiveInjected(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{Neighbours: testenv.Static})
 	dp, err := openWith(Options{NetNS: lab.A.NS.FD(), Receive: []string{lab.A.If.Name()}, Logger: testLogger(t)},
-		func(dp *Datapath) error {
-			dp.open = dp.openSocket
+		func(dp *Datapath) (routing, error) {
 			table, err := route.Open(route.Options{NetNS: dp.ns.FD()})
-			dp.routes = &taggedRoutes{table, lab.A.If.Index(), 100}
-			return err
+			return &taggedRoutes{table, lab.A.If.Index(), 100}, err
 		})
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +224,7 @@ func TestReceiveInjected(t *testing.T) {
 			if tc.six {
 				p = six
 			}
-			before, programBefore, infoBefore := received(t, dp), program(dp), dp.Info()
+			before, programBefore, infoBefore := received(t, dp), programCounters(dp), dp.Info()
 			j.send(tc.frames...)
 			want := tc.payload
 			if want == nil {
@@ -251,7 +249,7 @@ func TestReceiveInjected(t *testing.T) {
 			if d := p.wait(1)[0]; string(d.Payload) != "marker" {
 				t.Errorf("an unexpected %s", describe(&d))
 			}
-			after, programAfter, infoAfter := received(t, dp), program(dp).Sub(programBefore), dp.Info()
+			after, programAfter, infoAfter := received(t, dp), programCounters(dp).Sub(programBefore), dp.Info()
 			delivered := after.Delivered - before.Delivered - 1 // less the marker
 			companion := infoAfter.CompanionReceived - infoBefore.CompanionReceived
 			if (delivered == 1) != (tc.ends == throughXDP) || (companion == 1) != (tc.ends == throughKernel) {

@@ -16,7 +16,7 @@ import (
 
 // kernelSocket is a UDP socket of the kernel's that belongs to an endpoint: its companion, or one on a group.
 type kernelSocket struct {
-	ep   *endpoint
+	own  *owner
 	file *os.File
 	raw  syscall.RawConn
 	six  bool
@@ -26,10 +26,10 @@ type kernelSocket struct {
 
 // open makes an unbound one, in the datapath's namespace. setUp gets the descriptor, on that thread, and
 // binds it; the socket is closed when it fails.
-func (k *kernelSocket) open(ep *endpoint, six bool, options []sockopt, setUp func(fd int) error) error {
-	k.ep, k.six = ep, six
+func (k *kernelSocket) open(own *owner, six bool, options []sockopt, setUp func(fd int) error) error {
+	k.own, k.six = own, six
 	k.recv.k = k
-	return ep.dp.ns.Do(func() error {
+	return own.host.inNetNS(func() error {
 		domain := unix.AF_INET
 		if six {
 			domain = unix.AF_INET6
@@ -144,6 +144,6 @@ func (k *kernelSocket) setReceive(o wsk.ReceiveOptions) {
 		return setOptions(fd, options)
 	})
 	if err != nil {
-		k.ep.dp.log.Debug("configure receiving socket", "err", err)
+		k.own.host.log.Debug("configure receiving socket", "err", err)
 	}
 }

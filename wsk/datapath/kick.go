@@ -48,7 +48,7 @@ func (q *queue) unlockKick() {
 	switch {
 	case !q.again.Load():
 	case q.poll.ended.Load():
-		q.dev.dp.goRun(q.drive)
+		q.host.goRun(q.drive)
 	default:
 		q.poll.wake()
 	}
@@ -71,7 +71,7 @@ func (q *queue) runDone() {
 		return
 	}
 	if q.poll.ended.Load() {
-		q.dev.dp.goRun(q.drainDone)
+		q.host.goRun(q.drainDone)
 		return
 	}
 	q.poll.wake()
@@ -233,7 +233,7 @@ func (q *queue) checkInvalid(after uint32) {
 		return
 	}
 	q.invalid = st.TxInvalidDescs
-	q.log.Error("the kernel found a descriptor invalid; please report this", "interface", q.dev.name, "queue", q.id,
+	q.log.Error("the kernel found a descriptor invalid; please report this", "interface", q.dev.ifname(), "queue", q.id,
 		"desc", q.tx.At(after-1))
 	q.pin(after-1, wsk.STATUS_INTERNAL_ERROR)
 }

@@ -25,10 +25,10 @@ import (
 // device that only sends gets one for zero-copy alone, and where the driver announces that.
 
 // openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
-func (dp *Datapath) openSocket(d *device, id int) (xdp.Queue, error) {
+func (set *deviceSet) openSocket(d *device, id int) (xdp.Queue, error) {
 	var sock *xdp.Socket
-	err := dp.ns.Do(func() (err error) {
-		sock, err = d.climb(dp.ctx, id)
+	err := set.inNetNS(func() (err error) {
+		sock, err = d.climb(set.ctx, id)
 		return err
 	})
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	d.awaitCarrier(ctx, before, "a zero-copy bind")
 	if fresh {
-		d.dp.log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
+		d.set.log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
 	}
 	return sock, nil
 }
@@ -103,10 +103,10 @@ func heldNatively(err error) bool {
 // genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
 // drivers grant the bind all the same, and then serve nothing.
 func (d *device) genericProgram() error {
-	if d.intake == nil {
+	if d.program == nil {
 		return nil
 	}
-	a := d.intake.attachment()
+	a := d.program.attachment()
 	if a == nil || a.Mode() == bpf.Native {
 		return nil
 	}
@@ -123,7 +123,7 @@ var errGenericWanted = errors.New("it was asked for so; leave the choice of its 
 // ixgbe, i40e and ice serve no queue without one, mlx5 refuses the bind, and virtio-net, which serves it, then drops what the
 // host receives on it, since only a program turns off the offloads whose frames its zero-copy path can't take (Linux 7.3).
 func (d *device) wantsProgram() bool {
-	if d.intake != nil {
+	if d.program != nil {
 		return false // there is one
 	}
 	f := d.inspected()
@@ -145,7 +145,7 @@ func (d *device) sizeForZeroCopy(o *xdp.Options) {
 	switch {
 	case o.RxChunks == 0:
 		o.NoRX, o.RxChunks = true, min(max(want, leastHostChunks), mostHostChunks)
-	case d.dp.opts.Socket.RxChunks == 0:
+	case d.set.opts.Socket.RxChunks == 0:
 		o.RxChunks = min(max(want, o.RxChunks), mostHostChunks)
 	}
 }
@@ -161,7 +161,7 @@ func (d *device) inspected() nic.Interface {
 		f, err := nic.Inspect(d.name)
 		if err != nil {
 			f.DeviceErr = err
-			d.dp.log.Debug("inspect interface", "interface", d.name, "err", err)
+			d.set.log.Debug("inspect interface", "interface", d.name, "err", err)
 		}
 		d.facts.known = f
 	})

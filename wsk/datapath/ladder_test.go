@@ -18,7 +18,7 @@ import (
 func TestZeroCopyIsAskedOnce(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}}, Options{})
 	mustSucceed(t, "first", send(t, c.socket("0.0.0.0:0"), whole([]byte("first")), sockaddr(lab.B.IPv4(), 7), nil))
-	d := c.dp.knownDevice(lab.A.If.Index())
+	d := c.dp.devices.known(lab.A.If.Index())
 	if f := d.inspected(); f.DeviceErr != nil {
 		t.Logf("this kernel does not tell what drivers can: %v", f.DeviceErr)
 		return
@@ -29,7 +29,7 @@ func TestZeroCopyIsAskedOnce(t *testing.T) {
 	}
 	reason := fmt.Errorf("remembered: %w", xdp.ErrNotSupported)
 	d.supply.despair(reason)
-	sock, err := c.dp.openSocket(d, 1)
+	sock, err := c.dp.devices.openSocket(d, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +37,8 @@ func TestZeroCopyIsAskedOnce(t *testing.T) {
 	if g := sock.Granted(); g.Mode != xdp.ModeCopy || !errors.Is(g.FallbackReason, reason) {
 		t.Errorf("the second queue: %v because of %v", g.Mode, g.FallbackReason)
 	}
-	d.dp.opts.Socket.Mode = xdp.ModeZeroCopy
-	if _, err := c.dp.openSocket(d, 1); err == nil || errors.Is(err, reason) {
+	d.set.opts.Socket.Mode = xdp.ModeZeroCopy
+	if _, err := c.dp.devices.openSocket(d, 1); err == nil || errors.Is(err, reason) {
 		t.Errorf("zero-copy by name: %v, want the driver's own answer", err)
 	}
 }

@@ -28,7 +28,7 @@ func (s *rxSocket) giveBack(i uint64) {
 		s.fillMu.Unlock()
 		if last {
 			if err := s.sock.Close(); err != nil {
-				s.r.q.log.Warn("unmap the chunks of a closed socket", "err", err)
+				s.r.in.hub.log.Warn("unmap the chunks of a closed socket", "err", err)
 			}
 		}
 		return
@@ -50,7 +50,7 @@ func (s *rxSocket) Keep(d *wsk.Datagram) {
 		return
 	}
 	i := d.Slot
-	s.slots[i].d = s.r.in.dp.copies.take(len(d.Payload)).adopt(d)
+	s.slots[i].d = s.r.in.hub.copies.take(len(d.Payload)).adopt(d)
 	s.r.stats.moved.Add(1)
 	s.giveBack(i)
 }

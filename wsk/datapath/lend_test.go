@@ -119,7 +119,7 @@ func TestRetainFewChunks(t *testing.T) {
 			p := bind(t, dp, "10.77.0.1:7807")
 			h := &hoard{tell: tell}
 			p.setHook(h.take)
-			r := dp.knownDevice(lab.A.If.Index()).opened()[0].rx.current()
+			r := dp.devices.known(lab.A.If.Index()).halves[0].current()
 			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 			for i := range 20 {
 				// What is copied goes back to the kernel a moment after it was delivered.
@@ -173,7 +173,7 @@ func TestReleaseWhileAsleep(t *testing.T) {
 	p := bind(t, dp, "10.77.0.1:7806")
 	h := new(hoard)
 	p.setHook(h.take)
-	s := dp.knownDevice(lab.A.If.Index()).opened()[0].rx.current()
+	s := dp.devices.known(lab.A.If.Index()).halves[0].current()
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	for i := range chunks / 2 {
 		sendNumbered(t, sender, p.addr(), i, 1, h.count)
@@ -235,8 +235,8 @@ func TestCloseWhileLent(t *testing.T) {
 			h := new(hoard)
 			p.setHook(h.take)
 			sendNumbered(t, sender, p.addr(), 0, 20, h.count)
-			q := dp.knownDevice(lab.A.If.Index()).opened()[0]
-			old := q.rx.current()
+			q := dp.devices.known(lab.A.If.Index()).opened()[0]
+			old := q.rx.(*rxQueue).current()
 			switch what {
 			case "endpoint":
 				p.close()
@@ -260,11 +260,11 @@ func TestCloseWhileLent(t *testing.T) {
 					t.Fatal(err)
 				}
 				eventually(t, "the end of the endpoint", func() bool {
-					p.sink.mu.Lock()
-					defer p.sink.mu.Unlock()
-					return p.sink.dead
+					p.catcher.mu.Lock()
+					defer p.catcher.mu.Unlock()
+					return p.catcher.dead
 				})
-				eventually(t, "the end of the queue", func() bool { return len(dp.intakeList()) == 0 })
+				eventually(t, "the end of the queue", func() bool { return len(dp.hub.intakeList()) == 0 })
 			}
 			h.check(t)
 			// Keep moves what still lies in a UMEM that waits to be unmapped.
@@ -289,7 +289,7 @@ func TestCloseWhileLent(t *testing.T) {
 func TestStopInsideCallback(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	p := bind(t, dp, "10.77.0.1:7805")
-	q := dp.knownDevice(lab.A.If.Index()).opened()[0]
+	q := dp.devices.known(lab.A.If.Index()).opened()[0]
 	p.setHook(func(list *wsk.Datagram) {
 		p.setHook(nil)
 		q.kickMu.Lock()

@@ -34,7 +34,7 @@ func (q *queue) hold() {
 		return
 	}
 	q.state = queueDown
-	q.log.Info("link is down, datagrams wait", "interface", q.dev.name, "queue", q.id, "waiting", q.inflight)
+	q.log.Info("link is down, datagrams wait", "interface", q.dev.ifname(), "queue", q.id, "waiting", q.inflight)
 	q.eachPosted(func(op *wsk.SendOp) {
 		t, pr := &op.Transport, progressOf(op)
 		if t.Linked || pr.hold != holdNone {
@@ -52,10 +52,10 @@ func (q *queue) hold() {
 	q.poll.wake()
 }
 
-// mayWait arms an operation that has to wait, unless it is cancelled, or its endpoint was aborted when it did not wait yet. mu
+// mayWait arms an operation that has to wait, unless it is cancelled, or its source was aborted when it did not wait yet. mu
 // is held.
 func (q *queue) mayWait(op *wsk.SendOp) bool {
-	return !op.Transport.Via.(*flow).ep.aborted.Load() && op.ArmCancel(q)
+	return !op.Transport.Via.(*flow).src.aborted.Load() && op.ArmCancel(q)
 }
 
 // linkUp goes on where hold stopped. The poller does the rest; in zero-copy mode all of it, since a link that is up may have

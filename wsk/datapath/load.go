@@ -38,5 +38,5 @@ func (q *queue) loaded() bool {
 	now := time.Now()
 	fast := now.Sub(q.meter.at) < loadWindow && now.After(q.meter.holdoff)
 	q.meter.mark, q.meter.at = producer, now
-	return fast && !q.out && q.dev.dp.processors > 1 && !q.dev.dp.opts.LowGear
+	return fast && !q.out && q.host.processors > 1 && !q.host.lowGear
 }

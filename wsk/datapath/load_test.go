@@ -14,8 +14,8 @@ import (
 func highGear(t *testing.T, dp *Datapath) *queue {
 	t.Helper()
 	var q *queue
-	dp.eachQueue(func(only *queue) { q = only })
-	dp.tails.add(q)
+	dp.devices.eachQueue(func(only *queue) { q = only })
+	dp.senders.tails.add(q)
 	return q
 }
 
@@ -30,7 +30,7 @@ func TestTailLeaves(t *testing.T) {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	// Full bursts leave nothing behind, so the poller dozes; a tail then wakes it.
-	for q.poll.highGear() && !dp.tails.dozing.Load() {
+	for q.poll.highGear() && !dp.senders.tails.dozing.Load() {
 		for _, irp := range sendAll(s, to, loadBurst) {
 			mustSucceed(t, "a frame of a burst", await(t, irp))
 		}
@@ -85,10 +85,10 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		to = warm(t, s)
 	}
 	queues := 0
-	dp.eachQueue(func(q *queue) {
+	dp.devices.eachQueue(func(q *queue) {
 		queues++
-		dp.tails.add(q)
-		dp.tails.add(q) // in the high gear already
+		dp.senders.tails.add(q)
+		dp.senders.tails.add(q) // in the high gear already
 	})
 	if queues != 2 {
 		t.Fatalf("%d queues, want 2", queues)
@@ -100,11 +100,11 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	testenv.Eventually(t, waitLimit, "the watcher to end", func() bool {
-		dp.tails.mu.Lock()
-		defer dp.tails.mu.Unlock()
-		return len(dp.tails.queues) == 0 && !dp.tails.running
+		dp.senders.tails.mu.Lock()
+		defer dp.senders.tails.mu.Unlock()
+		return len(dp.senders.tails.queues) == 0 && !dp.senders.tails.running
 	})
-	dp.eachQueue(func(q *queue) {
+	dp.devices.eachQueue(func(q *queue) {
 		if q.poll.highGear() {
 			t.Errorf("queue %d is left in the high gear", q.id)
 		}

@@ -10,13 +10,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// memberships are the groups of an endpoint.
+// memberships are the groups of an owner.
 type memberships struct {
 	mu  sync.Mutex
 	all map[groupKey]*membership
@@ -34,10 +33,10 @@ type membership struct {
 	socket *kernelSocket // that has joined, and receives what does not come through AF_XDP
 }
 
-// Change implements wsk.ReceivingEndpoint. The kernel joins first, so that its report has left when frames are redirected, and
+// change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when frames are redirected, and
 // leaves last.
-func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
-	key, status := ep.groupOf(&m)
+func (own *owner) change(m wsk.Membership) wsk.NTSTATUS {
+	key, status := own.groupOf(&m)
 	if status != wsk.STATUS_SUCCESS {
 		return status
 	}
@@ -45,10 +44,10 @@ func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	if m.Change >= wsk.JoinSource && (source.Is4() != key.group.Is4() || source.IsUnspecified() || source.IsMulticast()) {
 		return wsk.STATUS_INVALID_PARAMETER
 	}
-	ms := &ep.members
+	ms := &own.members
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if ep.companion == nil || ep.ended.Load() {
+	if own.companion == nil || own.ended.Load() {
 		return wsk.STATUS_INVALID_DEVICE_STATE
 	}
 	old := ms.all[key]
@@ -58,16 +57,16 @@ func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	}
 	switch {
 	case old == nil:
-		return ms.join(ep, key, m.Change, source, next)
+		return ms.join(own, key, m.Change, source, next)
 	case next == nil:
-		ms.leave(ep, key, old)
+		ms.leave(own, key, old)
 		return wsk.STATUS_SUCCESS
 	}
 	if err := old.socket.changeGroup(groupOption(m.Change), key, source); err != nil {
 		return memberStatus(err)
 	}
 	old.filter = *next
-	ep.dp.setMember(ep, key, next)
+	own.host.hub.setMember(own.sink, key.group, key.ifindex, next)
 	return wsk.STATUS_SUCCESS
 }
 
@@ -107,15 +106,15 @@ func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*so
 	return &f, wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) join(ep *endpoint, key groupKey, change wsk.MembershipChange, source netip.Addr, f *sourceFilter) wsk.NTSTATUS {
-	k, err := ep.companion.socketFor(key)
+func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *sourceFilter) wsk.NTSTATUS {
+	k, err := own.companion.socketFor(key)
 	if err == nil {
 		if err = k.changeGroup(groupOption(change), key, source); err != nil {
-			ep.companion.leaveSocket(k, key)
+			own.companion.leaveSocket(k, key)
 		}
 	}
 	if err != nil {
-		ep.dp.log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
+		own.host.log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
 		return memberStatus(err)
 	}
 	m := &membership{filter: *f, socket: k}
@@ -123,42 +122,42 @@ func (ms *memberships) join(ep *endpoint, key groupKey, change wsk.MembershipCha
 		ms.all = make(map[groupKey]*membership)
 	}
 	ms.all[key] = m
-	ep.dp.setMember(ep, key, f)
-	m.entry = ep.dp.addGroup(ep, key)
+	own.host.hub.setMember(own.sink, key.group, key.ifindex, f)
+	m.entry = own.host.hub.addGroup(own.sink, key.group, key.ifindex)
 	return wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) leave(ep *endpoint, key groupKey, m *membership) {
+func (ms *memberships) leave(own *owner, key groupKey, m *membership) {
 	delete(ms.all, key)
-	ep.dp.removeGroup(m.entry)
-	ep.dp.setMember(ep, key, nil)
+	own.host.hub.removeGroup(m.entry)
+	own.host.hub.setMember(own.sink, key.group, key.ifindex, nil)
 	if err := m.socket.changeGroup(unix.MCAST_LEAVE_GROUP, key, netip.Addr{}); err != nil {
-		ep.dp.log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
+		own.host.log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
 	}
-	ep.companion.leaveSocket(m.socket, key)
+	own.companion.leaveSocket(m.socket, key)
 }
 
 // leaveAll ends every membership, before the port is given back.
-func (ms *memberships) leaveAll(ep *endpoint) {
+func (ms *memberships) leaveAll(own *owner) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	for key, m := range ms.all {
-		ms.leave(ep, key, m)
+		ms.leave(own, key, m)
 	}
 }
 
 // groupOf checks a membership's group and finds its interface.
-func (ep *endpoint) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
+func (own *owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 	key := groupKey{group: ipaddr.Addr(m.Group), ifindex: m.IfIndex}
 	local := ipaddr.Addr(m.Local)
 	switch {
-	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && ep.family == wsk.AF_INET6 && !ep.dual,
-		key.group.Is6() && ep.family == wsk.AF_INET:
+	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && own.family == wsk.AF_INET6 && !own.dual,
+		key.group.Is6() && own.family == wsk.AF_INET:
 		return key, wsk.STATUS_INVALID_PARAMETER
 	case key.ifindex != 0:
 		return key, wsk.STATUS_SUCCESS
 	case !local.IsUnspecified():
-		index, ok := ep.dp.routes.AddressDevice(local)
+		index, ok := own.host.routes.AddressDevice(local)
 		if !ok {
 			return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 		}
@@ -167,16 +166,16 @@ func (ep *endpoint) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 	}
 	// What was joined without an interface is left without one too, also when the route has changed.
 	if m.Change != wsk.JoinGroup && m.Change != wsk.JoinSource {
-		ep.members.mu.Lock()
-		defer ep.members.mu.Unlock()
-		for k := range ep.members.all {
+		own.members.mu.Lock()
+		defer own.members.mu.Unlock()
+		for k := range own.members.all {
 			if k.group == key.group {
 				return k, wsk.STATUS_SUCCESS
 			}
 		}
 		return key, wsk.STATUS_NOT_FOUND
 	}
-	hop, err := ep.dp.routes.Resolve(ep.dp.ctx, route.Query{Dst: key.group})
+	hop, err := own.host.routes.Resolve(own.host.ctx, route.Query{Dst: key.group})
 	if err != nil {
 		return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}
@@ -195,30 +194,4 @@ func memberStatus(err error) wsk.NTSTATUS {
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}
 	return errnoStatus(err)
-}
-
-// setMember makes the receive queues go by a filter, or forget the membership when it is nil.
-func (dp *Datapath) setMember(ep *endpoint, key groupKey, f *sourceFilter) {
-	if ep.receiver == nil {
-		return
-	}
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	dp.demux.update(ep.local.Port(), func(t *portTable) { t.setMember(ep, key.group.As16(), key.ifindex, f) })
-}
-
-// addGroup makes the programs of the interface redirect the group's datagrams to the endpoint's port.
-func (dp *Datapath) addGroup(ep *endpoint, key groupKey) portEntry {
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	if ep.receiver == nil {
-		return portEntry{}
-	}
-	return dp.addKeyLocked(bpf.Key{Addr: key.group, Port: ep.local.Port()}, 0, key.ifindex)
-}
-
-func (dp *Datapath) removeGroup(e portEntry) {
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	dp.removeKeyLocked(e)
 }

@@ -104,7 +104,7 @@ func TestMemberships(t *testing.T) {
 						t.Errorf("second join: %v", status)
 					}
 					before := uint64(0)
-					if len(dp.intakes) > 0 {
+					if len(dp.hub.intakes) > 0 {
 						before = received(t, dp).Delivered
 					}
 					if err := sender.Send(to, []byte("member")); err != nil {
@@ -114,7 +114,7 @@ func TestMemberships(t *testing.T) {
 					if d.Cast != wsk.Multicast || netip.AddrFrom16(d.Destination).Unmap() != group || int(d.IfIndex) != lab.A.If.Index() {
 						t.Errorf("round %d: %s", round, describe(&d))
 					}
-					if len(dp.intakes) > 0 && received(t, dp).Delivered != before+1 {
+					if len(dp.hub.intakes) > 0 && received(t, dp).Delivered != before+1 {
 						t.Error("it did not come through AF_XDP")
 					}
 					leave := join
@@ -126,7 +126,7 @@ func TestMemberships(t *testing.T) {
 					if status := p.Change(leave); status != wsk.STATUS_NOT_FOUND {
 						t.Errorf("second leave: %v", status)
 					}
-					if n := len(p.companion.groups); n != 0 {
+					if n := len(p.kernel.companion.groups); n != 0 {
 						t.Errorf("%d sockets are left on the group", n)
 					}
 					silent("after leaving")
@@ -136,14 +136,14 @@ func TestMemberships(t *testing.T) {
 				if joinedInKernel(t, lab, group) {
 					t.Error("the kernel is still a member after close")
 				}
-				if len(dp.intakes) > 0 {
-					dp.portsMu.Lock()
-					for key := range dp.intakes[0].refs {
+				if len(dp.hub.intakes) > 0 {
+					dp.hub.portsMu.Lock()
+					for key := range dp.hub.intakes[0].refs {
 						if key.Port == p.addr().Port() {
 							t.Errorf("%v is still in the program", key)
 						}
 					}
-					dp.portsMu.Unlock()
+					dp.hub.portsMu.Unlock()
 				}
 				marker.close()
 			})
@@ -329,7 +329,7 @@ func TestCloseInsideBind(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
 	group := netip.MustParseAddr("239.7.11.1")
 	for range 20 {
-		open, _ := dp.OpenEndpoint(wsk.AF_INET, newSink(t))
+		open, _ := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 		ep := open.(*endpoint)
 		done := make(chan struct{})
 		ep.Bind(wsk.BindRequest{Local: netip.MustParseAddrPort("10.77.0.1:7730")}, func(_ netip.AddrPort, status wsk.NTSTATUS) {
@@ -340,9 +340,9 @@ func TestCloseInsideBind(t *testing.T) {
 		})
 		<-done
 	}
-	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.demux.find(7730) != nil || len(dp.held) != 0 {
+	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.hub.demux.find(7730) != nil || len(dp.companions.held) != 0 {
 		t.Errorf("joined %v, %d ports in the program, table %v, %d held", joinedInKernel(t, lab, group), dp.Info().Programs[0].Ports,
-			dp.demux.find(7730), len(dp.held))
+			dp.hub.demux.find(7730), len(dp.companions.held))
 	}
 }
 
@@ -354,7 +354,7 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, in := range dp.intakeList() {
+		for _, in := range dp.hub.intakeList() {
 			eventually(t, "the macvlan to be known", func() bool { return len(in.arrivals.Load().flooded) == 1 })
 		}
 		interfaces := []int{lab.A.If.Index(), upper.Index()}
@@ -414,7 +414,7 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[0])}))
 				on(interfaces[1])
 				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[1])}))
-				if n := len(p.companion.groups); n != 0 {
+				if n := len(p.kernel.companion.groups); n != 0 {
 					t.Errorf("%d sockets are left on the group", n)
 				}
 			})

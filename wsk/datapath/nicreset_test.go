@@ -115,7 +115,7 @@ func TestNICLinkDown(t *testing.T) {
 
 // freezeRoutes makes the paths found so far last: the kernel takes the routes of a device that is set down away.
 func freezeRoutes(dp *Datapath) {
-	dp.routes = frozen{dp.routes}
+	dp.setRoutes(frozen{dp.routes})
 }
 
 func someQueue(dp *Datapath, is func(QueueInfo) bool) bool {

@@ -79,14 +79,14 @@ func (q *queue) offer(p *path, fl *frame.Flow, provable bool) {
 	}
 	if begin {
 		probe := *fl
-		q.dev.dp.goRun(func() { q.prove(probe, p.proof, p.request, grant) })
+		q.host.goRun(func() { q.prove(probe, p.proof, p.request, grant) })
 	}
 }
 
 // promote lets the paths that exist already use what has just been proved.
 func (q *queue) promote(key proofKey, grant uint32) {
-	for _, ep := range q.dev.dp.endpointList() {
-		ep.flows.each(func(f *flow) {
+	for _, src := range q.host.sources() {
+		src.flows.each(func(f *flow) {
 			p := f.path.Load()
 			if p == nil || p.queue != q || p.proof != key || p.request == (xdp.ChecksumRequest{}) {
 				return
@@ -129,7 +129,7 @@ func (q *queue) metadataRefused(idx uint32) bool {
 	if d.Options&xdp.DescTxMetadata == 0 {
 		return false
 	}
-	q.dev.noMetadata.Store(true)
+	q.dev.refuseMetadata()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if chunk, ok := q.umem.Index(d.Addr); ok && chunk < len(q.slots) && q.slots[chunk].addr == d.Addr {

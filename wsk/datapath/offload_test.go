@@ -31,8 +31,8 @@ func conclusion(t *testing.T, dp *Datapath, six bool) OffloadInfo {
 	if got.Proved {
 		testenv.Eventually(t, waitLimit, "a path that uses it", func() bool {
 			uses := false
-			for _, ep := range dp.endpointList() {
-				ep.flows.each(func(f *flow) {
+			for _, ep := range dp.endpoints.list() {
+				ep.source.flows.each(func(f *flow) {
 					p := f.path.Load()
 					uses = uses || p != nil && p.offload != 0 && p.proof.six == six
 				})
@@ -246,7 +246,7 @@ func TestChecksumAuto(t *testing.T) {
 // few destinations are asked.
 func TestNoProof(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Checksum: ChecksumKernel, Socket: xdp.Options{Mode: xdp.ModeCopy}})
-	c.dp.proofWait = 20 * time.Millisecond
+	c.dp.senders.proofWait = 20 * time.Millisecond
 	s := c.socket("10.77.0.1:0")
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 	for i := range proofTries + 2 {
@@ -301,7 +301,7 @@ func TestProofOfEachQueue(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
 		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy, TxChunks: 64, TxRing: 128}})
 	// The default is 1000 milliseconds; this is the same in less time.
-	c.dp.proofWait = proofWait / 5
+	c.dp.senders.proofWait = proofWait / 5
 	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "200"); err != nil {
 		t.Fatal(err)
 	}
@@ -342,8 +342,8 @@ func TestMetadataRefusedByKernel(t *testing.T) {
 	if got := conclusion(t, c.dp, false); !got.Proved {
 		t.Fatal(got.Why)
 	}
-	for _, ep := range c.dp.endpointList() {
-		ep.flows.each(func(f *flow) {
+	for _, ep := range c.dp.endpoints.list() {
+		ep.source.flows.each(func(f *flow) {
 			spoilt := *f.path.Load()
 			spoilt.request = xdp.NewChecksumRequest(1500, 6)
 			f.path.Store(&spoilt)

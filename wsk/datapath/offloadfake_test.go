@@ -46,7 +46,13 @@ func (w *wire) datagrams(t *testing.T, port uint16) (list [][]byte) {
 }
 
 func onlyQueue(dp *Datapath) (only *queue) {
-	dp.eachQueue(func(q *queue) { only = q })
+	dp.devices.eachQueue(func(q *queue) { only = q })
+	return only
+}
+
+// onlyHalf is the receiving half of the only queue.
+func onlyHalf(dp *Datapath) (only *rxQueue) {
+	dp.devices.each(func(d *device) { only = d.halves[0] })
 	return only
 }
 
@@ -72,7 +78,7 @@ func TestMetadataRefused(t *testing.T) {
 	const n, at = 20, 7
 	var sent wire
 	dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel, OnSend: sent.add}, Options{Checksum: ChecksumKernel})
-	dp.proofWait = time.Millisecond
+	dp.senders.proofWait = time.Millisecond
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -92,7 +98,7 @@ func TestMetadataRefused(t *testing.T) {
 	if kernels.count() != 2 || info.Rebuilds != 1 {
 		t.Errorf("%d sockets, %d rebuilds", kernels.count(), info.Rebuilds)
 	}
-	if o := q.dev.socketOptions(0); o.Offload != xdp.OffloadNone {
+	if o := q.dev.(*device).socketOptions(0); o.Offload != xdp.OffloadNone {
 		t.Errorf("the device still asks for %v", o.Offload)
 	}
 	if did := info.Offloaded - before; did < at || did > n {
@@ -128,7 +134,7 @@ func TestProbeBelongsToNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel}, Options{Checksum: ChecksumKernel})
-			dp.proofWait = time.Millisecond
+			dp.senders.proofWait = time.Millisecond
 			c := newClient(t, dp)
 			s := c.socket("0.0.0.0:0")
 			warm(t, s)
@@ -165,8 +171,8 @@ func TestProbeBelongsToNobody(t *testing.T) {
 
 // anyPath is a path in use.
 func anyPath(dp *Datapath) (found *path) {
-	for _, ep := range dp.endpointList() {
-		ep.flows.each(func(f *flow) {
+	for _, ep := range dp.endpoints.list() {
+		ep.source.flows.each(func(f *flow) {
 			if p := f.path.Load(); p != nil && p.queue != nil {
 				found = p
 			}

@@ -126,7 +126,7 @@ func (q *queue) drainDone() {
 	}
 }
 
-func (q *queue) stallTimeout() time.Duration { return q.dev.dp.opts.StallTimeout }
+func (q *queue) stallTimeout() time.Duration { return q.host.stallTimeout }
 
 func (q *queue) completedCount() uint64 {
 	q.mu.Lock()
@@ -169,7 +169,7 @@ func (q *queue) stalled(w *stallWatch) {
 	}
 	if !w.warned {
 		w.warned = true
-		q.log.Warn("no completion from the kernel", "interface", q.dev.name, "queue", q.id,
+		q.log.Warn("no completion from the kernel", "interface", q.dev.ifname(), "queue", q.id,
 			"frames", q.inflightCount(), "for", q.stallTimeout())
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
-// portEntry is an entry of the XDP programs that an endpoint holds. Endpoints that share an address share the key.
+// portEntry is an entry of the XDP programs that a sink holds. Sinks that share an address share the key.
 type portEntry struct {
 	key     bpf.Key
 	flags   bpf.Flags
@@ -17,52 +17,54 @@ type portEntry struct {
 	intakes []*intake
 }
 
-// register makes an endpoint known to the receive queues and its port to the programs. Nothing is redirected for a socket
+// register makes a sink known to the receive queues and its port to the programs. Nothing is redirected for a socket
 // that nobody reads from.
-func (dp *Datapath) register(ep *endpoint) {
-	if ep.receiver == nil {
+func (h *hub) register(s *sink) {
+	if s.receiver == nil {
 		return
 	}
-	b := boundAs(ep, ep.local.Addr(), ep.dual)
-	port := ep.local.Port()
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	dp.demux.update(port, func(t *portTable) { t.insert(b) })
+	b := boundAs(s, s.local.Addr(), s.dual)
+	port := s.local.Port()
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.demux.update(port, func(t *portTable) { t.insert(b) })
+	h.sinks[s] = struct{}{}
 	a := ipaddr.Addr(b.addr)
 	switch {
 	case b.specific() && (a.IsLoopback() || a.IsMulticast()):
 		// Loopback never comes from the wire; a group comes with its membership.
 	case b.specific():
-		ep.entries = append(ep.entries, dp.addKeyLocked(bpf.Key{Addr: a, Port: port}, 0, b.scope))
+		s.entries = append(s.entries, h.addKeyLocked(bpf.Key{Addr: a, Port: port}, 0, b.scope))
 	default:
 		if b.any4 {
 			key := bpf.Key{Addr: netip.IPv4Unspecified(), Port: port}
-			ep.entries = append(ep.entries, dp.addKeyLocked(key, bpf.MatchBroadcast, 0))
+			s.entries = append(s.entries, h.addKeyLocked(key, bpf.MatchBroadcast, 0))
 		}
 		if b.any6 {
 			key := bpf.Key{Addr: netip.IPv6Unspecified(), Port: port}
-			ep.entries = append(ep.entries, dp.addKeyLocked(key, 0, 0))
+			s.entries = append(s.entries, h.addKeyLocked(key, 0, 0))
 		}
 	}
 }
 
-// unregister takes an endpoint out again: when it returns, frames of its port go to the kernel, and the receive queues
+// unregister takes a sink out again: when it returns, frames of its port go to the kernel, and the receive queues
 // don't know it (I12).
-func (dp *Datapath) unregister(ep *endpoint) {
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	for _, e := range ep.entries {
-		dp.removeKeyLocked(e)
+func (h *hub) unregister(s *sink) {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	for _, e := range s.entries {
+		h.removeKeyLocked(e)
 	}
-	ep.entries = nil
-	dp.demux.update(ep.local.Port(), func(t *portTable) { t.remove(ep) })
+	s.entries = nil
+	delete(h.sinks, s)
+	h.demux.update(s.local.Port(), func(t *portTable) { t.remove(s) })
 }
 
 // addKeyLocked enters a key into the program of every interface that serves ifindex. A program that is full passes the
 // frames to the kernel, and so to the companion socket.
-func (dp *Datapath) addKeyLocked(key bpf.Key, flags bpf.Flags, ifindex uint32) portEntry {
+func (h *hub) addKeyLocked(key bpf.Key, flags bpf.Flags, ifindex uint32) portEntry {
 	e := portEntry{key: key, flags: flags, ifindex: ifindex}
-	for _, in := range dp.intakes {
+	for _, in := range h.intakes {
 		e.addLocked(in)
 	}
 	return e
@@ -75,7 +77,7 @@ func (e *portEntry) addLocked(in *intake) {
 	}
 	if in.refs[e.key] == 0 {
 		if err := in.prog.AddPort(e.key, e.flags); err != nil {
-			in.dp.log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.name,
+			in.hub.log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.name,
 				"port", e.key, "err", err)
 			return
 		}
@@ -84,31 +86,57 @@ func (e *portEntry) addLocked(in *intake) {
 	e.intakes = append(e.intakes, in)
 }
 
-// adoptIntake makes a new intake known, with the ports of all endpoints, unless it has been closed. Memberships went with the
+// adopt makes a new intake known, with the ports of all sinks, unless closed says that it has ended. Memberships went with the
 // device before it.
-func (dp *Datapath) adoptIntake(in *intake) bool {
-	dp.portsMu.Lock()
-	defer dp.portsMu.Unlock()
-	if in.isClosed() {
+func (h *hub) adopt(in *intake, closed func() bool) bool {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	if closed() {
 		return false
 	}
-	dp.intakes = append(dp.intakes, in)
-	for _, ep := range dp.endpointList() {
-		for i := range ep.entries {
-			ep.entries[i].addLocked(in)
+	h.intakes = append(h.intakes, in)
+	for s := range h.sinks {
+		for i := range s.entries {
+			s.entries[i].addLocked(in)
 		}
 	}
 	return true
 }
 
-func (dp *Datapath) removeKeyLocked(e portEntry) {
+func (h *hub) removeKeyLocked(e portEntry) {
 	for _, in := range e.intakes {
 		if in.refs[e.key]--; in.refs[e.key] > 0 {
 			continue
 		}
 		delete(in.refs, e.key)
 		if err := in.prog.RemovePort(e.key); err != nil {
-			dp.log.Debug("take a port out of the XDP program", "interface", in.name, "port", e.key, "err", err)
+			h.log.Debug("take a port out of the XDP program", "interface", in.name, "port", e.key, "err", err)
 		}
 	}
+}
+
+// setMember makes the receive queues go by a filter, or forget the membership when it is nil.
+func (h *hub) setMember(s *sink, group netip.Addr, ifindex uint32, f *sourceFilter) {
+	if s.receiver == nil {
+		return
+	}
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.demux.update(s.local.Port(), func(t *portTable) { t.setMember(s, group.As16(), ifindex, f) })
+}
+
+// addGroup makes the programs of the interface redirect the group's datagrams to the sink's port.
+func (h *hub) addGroup(s *sink, group netip.Addr, ifindex uint32) portEntry {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	if s.receiver == nil {
+		return portEntry{}
+	}
+	return h.addKeyLocked(bpf.Key{Addr: group, Port: s.local.Port()}, 0, ifindex)
+}
+
+func (h *hub) removeGroup(e portEntry) {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.removeKeyLocked(e)
 }

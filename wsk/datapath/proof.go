@@ -57,9 +57,9 @@ func (e *refutedError) Error() string {
 
 // prove runs one proof and draws the conclusion.
 func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant uint32) {
-	q.dev.proving.Lock()
+	q.dev.proving().Lock()
 	err := q.tryProof(fl, r, grant)
-	q.dev.proving.Unlock()
+	q.dev.proving().Unlock()
 	if errors.Is(err, context.Canceled) {
 		return
 	}
@@ -67,7 +67,7 @@ func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant 
 	if !q.prover.conclude(key, grant, err, errors.As(err, &refuted)) {
 		return
 	}
-	log := q.log.With("interface", q.dev.name, "queue", q.id, "ipv6", key.six, "vlan_tags", key.tags, "asked", fl.Dst.Addr())
+	log := q.log.With("interface", q.dev.ifname(), "queue", q.id, "ipv6", key.six, "vlan_tags", key.tags, "asked", fl.Dst.Addr())
 	if err != nil {
 		log.Warn("checksum offload is granted but not proved; checksums are computed in software", "why", err)
 		return
@@ -78,10 +78,9 @@ func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant 
 
 // tryProof sends the probes, again where an answer is missing, and compares what is quoted.
 func (q *queue) tryProof(fl frame.Flow, r xdp.ChecksumRequest, grant uint32) error {
-	dp := q.dev.dp
 	fl.TTL, fl.TOS, fl.NoChecksum = proofTTL, 0, false
 	fl.Dst = netip.AddrPortFrom(fl.Dst.Addr(), proofPort)
-	quotes, err := openQuotes(dp, fl.Dst.Addr().Is6())
+	quotes, err := openQuotes(q.host.inNetNS, fl.Dst.Addr().Is6())
 	if err != nil {
 		return fmt.Errorf("listen for ICMP errors: %w", err)
 	}
@@ -103,9 +102,9 @@ func (q *queue) tryProof(fl frame.Flow, r xdp.ChecksumRequest, grant uint32) err
 				return errProbe
 			}
 		}
-		deadline := time.Now().Add(min(dp.proofWait<<round, dp.proofWait*proofLongest))
+		deadline := time.Now().Add(min(q.host.proofWait<<round, q.host.proofWait*proofLongest))
 		for !(seen[0] && seen[1]) {
-			quote, err := quotes.next(dp.ctx, deadline)
+			quote, err := quotes.next(q.host.ctx, deadline)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}

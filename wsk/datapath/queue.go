@@ -24,10 +24,11 @@ import (
 //
 // Completion routines run with neither held.
 type queue struct {
-	dev *device
-	id  int
-	log logger
-	rx  *rxQueue // nil on a queue that only sends
+	host *sendHost
+	dev  sendDevice
+	id   int
+	log  logger
+	rx   receiveHalf // nil on a queue that only sends
 
 	reopen func() (xdp.Queue, error)
 	prover prover
@@ -104,28 +105,27 @@ const (
 
 const harvestBatch = 256
 
-// openQueue opens the AF_XDP socket of a queue and starts its poller.
-func openQueue(d *device, id int) (*queue, error) {
-	sock, err := d.dp.open(d, id)
+// openQueue opens the AF_XDP socket of a queue by means of open, which is kept for the time when the socket has to be
+// replaced, and starts the poller. rx is the receiving half of the queue, nil where there is none.
+func openQueue(h *sendHost, dev sendDevice, id int, rx receiveHalf, open func() (xdp.Queue, error)) (*queue, error) {
+	sock, err := open()
 	if err != nil {
 		return nil, err
 	}
-	q := newQueue(d, id, sock)
-	if in := d.intake; in != nil && id < in.queues {
-		q.rx = &rxQueue{q: q, in: in}
-		q.startRX(sock)
-	}
-	q.reopen = func() (xdp.Queue, error) { return d.dp.open(d, id) }
+	q := newQueue(h, dev, id, sock)
+	q.rx = rx
+	q.startRX(sock)
+	q.reopen = open
 	q.kickMu.Lock()
 	q.noticeLink()
 	q.kickMu.Unlock() // nobody has left a note yet
-	d.dp.goRun(q.pollLoop)
+	h.goRun(q.pollLoop)
 	return q, nil
 }
 
 // newQueue makes a queue over a socket, or over what plays one in a test. Its poller is not started.
-func newQueue(d *device, id int, sock xdp.Queue) *queue {
-	q := &queue{dev: d, id: id, log: d.dp.log, tails: &d.dp.tails, ipID: uint16(rand.Uint32())}
+func newQueue(h *sendHost, dev sendDevice, id int, sock xdp.Queue) *queue {
+	q := &queue{host: h, dev: dev, id: id, log: h.log, tails: &h.tails, ipID: uint16(rand.Uint32())}
 	q.poll.init()
 	q.adopt(sock)
 	return q
@@ -191,7 +191,7 @@ func (q *queue) park(op *wsk.SendOp, f *flow) {
 	case q.state == queueGone:
 		q.abandon(op, q.gone)
 		return
-	case f.ep.aborted.Load() || !op.ArmCancel(q):
+	case f.src.aborted.Load() || !op.ArmCancel(q):
 		q.abandon(op, wsk.STATUS_CANCELLED)
 		return
 	}
@@ -291,12 +291,12 @@ func (q *queue) CancelSend(op *wsk.SendOp) {
 	q.runDone()
 }
 
-// abort cancels what waits here for an endpoint. Its aborted flag is set already.
-func (q *queue) abort(ep *endpoint) {
+// abort cancels what waits here for a source. Its aborted flag is set already.
+func (q *queue) abort(src *source) {
 	q.mu.Lock()
 	for op := q.waiting.head; op != nil; {
 		next := op.Transport.Next
-		if op.Transport.Via.(*flow).ep == ep && op.DisarmCancel() {
+		if op.Transport.Via.(*flow).src == src && op.DisarmCancel() {
 			q.waiting.remove(op)
 			q.abandon(op, wsk.STATUS_CANCELLED)
 		}
@@ -304,7 +304,7 @@ func (q *queue) abort(ep *endpoint) {
 	}
 	if q.state == queueDown {
 		q.eachPosted(func(op *wsk.SendOp) {
-			if op.Transport.Via.(*flow).ep == ep {
+			if op.Transport.Via.(*flow).src == src {
 				q.withdraw = true
 				if op.Transport.Status == wsk.STATUS_SUCCESS {
 					op.Transport.Status = wsk.STATUS_CANCELLED

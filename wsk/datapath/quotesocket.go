@@ -23,10 +23,10 @@ type quotes struct {
 	buf  [2048]byte
 }
 
-// openQuotes opens both sockets in the datapath's namespace. The raw one needs CAP_NET_RAW, as AF_XDP does.
-func openQuotes(dp *Datapath, six bool) (*quotes, error) {
+// openQuotes opens both sockets on the thread that within runs it on. The raw one needs CAP_NET_RAW, as AF_XDP does.
+func openQuotes(within func(func() error) error, six bool) (*quotes, error) {
 	s := &quotes{udp: -1, six: six}
-	err := dp.ns.Do(func() error { return s.open() })
+	err := within(s.open)
 	if err != nil {
 		s.close()
 		return nil, err

@@ -31,10 +31,10 @@ func (q *queue) breakdown(why string, lost wsk.NTSTATUS) {
 	sock := q.sock
 	q.out = true
 	q.mu.Unlock()
-	q.log.Warn("socket of queue is replaced", "interface", q.dev.name, "queue", q.id, "why", why)
+	q.log.Warn("socket of queue is replaced", "interface", q.dev.ifname(), "queue", q.id, "why", why)
 	// Rings and chunks are not touched while the state is queueBroken, so the memory may go.
 	if err := q.closeSocket(sock); err != nil {
-		q.log.Warn("close the old socket of a queue", "interface", q.dev.name, "queue", q.id, "err", err)
+		q.log.Warn("close the old socket of a queue", "interface", q.dev.ifname(), "queue", q.id, "err", err)
 	}
 	q.poll.wake()
 }
@@ -53,7 +53,7 @@ func (q *queue) repair() {
 	defer q.kickMu.Unlock()
 	if err != nil {
 		if q.complaint.isNews(err, time.Now()) {
-			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.dev.name, "queue", q.id, "err", err)
+			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.dev.ifname(), "queue", q.id, "err", err)
 		}
 		if q.dev.isGone() || errors.Is(err, unix.ENODEV) {
 			q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
@@ -177,7 +177,7 @@ func (q *queue) giveUp(status wsk.NTSTATUS) {
 	q.out = true
 	q.mu.Unlock()
 	if err := q.closeSocket(sock); err != nil {
-		q.log.Warn("close socket", "interface", q.dev.name, "queue", q.id, "err", err)
+		q.log.Warn("close socket", "interface", q.dev.ifname(), "queue", q.id, "err", err)
 	}
 	q.poll.wake()
 }

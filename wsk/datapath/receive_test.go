@@ -39,7 +39,7 @@ func TestReceiveUnicast(t *testing.T) {
 				p := bind(t, dp, tc.bind)
 				from, to := netip.MustParseAddrPort(tc.from), netip.MustParseAddr(tc.to)
 				sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Source: from, TOS: 0x2a, TTL: 77})
-				before, redirected := received(t, dp), program(dp)
+				before, redirected := received(t, dp), programCounters(dp)
 				for i, n := range sizes {
 					if to.Is6() && n > 1452 {
 						sizes[i] = 1452
@@ -59,7 +59,7 @@ func TestReceiveUnicast(t *testing.T) {
 				if after.Delivered-before.Delivered != uint64(len(sizes)) {
 					t.Errorf("%d came through AF_XDP, want %d", after.Delivered-before.Delivered, len(sizes))
 				}
-				if got := program(dp).Sub(redirected)[bpf.ReasonRedirected]; got != uint64(len(sizes)) {
+				if got := programCounters(dp).Sub(redirected)[bpf.ReasonRedirected]; got != uint64(len(sizes)) {
 					t.Errorf("%d frames redirected", got)
 				}
 				if partial := after.Partial - before.Partial; (partial != 0) != offloads {

@@ -22,8 +22,8 @@ func (f *flow) resolve() {
 		p, err := f.lookup()
 		if err != nil {
 			f.path.Store(nil)
-			f.ep.dp.stats.resolveFailed.Add(1)
-			f.ep.dp.log.Debug("no way to destination", "to", f.to.IP(), "err", err)
+			f.src.host.stats.resolveFailed.Add(1)
+			f.src.host.log.Debug("no way to destination", "to", f.to.IP(), "err", err)
 			f.failAll(f.resolveStatus(err))
 			return
 		}
@@ -58,7 +58,7 @@ func (f *flow) prefetch() {
 	f.resolving = true
 	f.mu.Unlock()
 	if start {
-		f.ep.dp.goRun(f.resolve)
+		f.src.host.goRun(f.resolve)
 	}
 }
 
@@ -70,7 +70,7 @@ var (
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
 func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 	switch {
-	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.ep.dead.Load():
+	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.src.dead.Load():
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
 	case errors.Is(err, errBroadcastDenied), errors.Is(err, route.ErrProhibited):
@@ -94,7 +94,7 @@ func (f *flow) source() (netip.Addr, error) {
 	if a := f.to.SourceIP(); a.IsValid() {
 		return a, nil
 	}
-	a := f.ep.local.Addr().Unmap().WithZone("")
+	a := f.src.local.Addr().Unmap().WithZone("")
 	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return netip.Addr{}, nil
 	}
@@ -106,16 +106,16 @@ func (f *flow) source() (netip.Addr, error) {
 
 // lookup asks the routing table and the neighbour table for the way of the flow as it is now.
 func (f *flow) lookup() (*path, error) {
-	dp := f.ep.dp
-	ctx := dp.ctx
-	generation := dp.routes.Generation()
+	host := f.src.host
+	ctx := host.ctx
+	generation := host.routes.Generation()
 	source, err := f.source()
 	if err != nil {
 		return nil, err
 	}
 	dst := f.to.IP()
-	hop, err := dp.routes.Resolve(ctx, route.Query{
-		Dst: dst, Src: source, SrcPort: f.ep.local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
+	hop, err := host.routes.Resolve(ctx, route.Query{
+		Dst: dst, Src: source, SrcPort: f.src.local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
 	})
 	if err != nil {
 		return nil, err
@@ -134,11 +134,11 @@ func (f *flow) lookup() (*path, error) {
 	if hop.Kind == route.Local {
 		return p.slow(f), nil
 	}
-	device, vlans, ok := dp.routes.Transmit(hop)
+	device, vlans, ok := host.routes.Transmit(hop)
 	if !ok {
 		return p.slow(f), nil
 	}
-	q, err := dp.queueFor(device, f.ep)
+	q, err := host.queueFor(device, f.src.serial)
 	if err != nil {
 		return p.slow(f), nil
 	}
@@ -155,7 +155,7 @@ func (f *flow) lookup() (*path, error) {
 	}
 	headers := frame.Flow{
 		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: frame.MAC(mac), VLANs: tags,
-		Src: netip.AddrPortFrom(source, f.ep.local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.to.Port),
+		Src: netip.AddrPortFrom(source, f.src.local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.to.Port),
 		TTL: f.to.TTL, TOS: f.to.TOS, DF: p.refuse, NoChecksum: f.to.Flags&wsk.NoChecksum != 0,
 	}
 	if p.template, err = frame.NewTemplate(headers); err != nil {
@@ -169,13 +169,13 @@ func (f *flow) lookup() (*path, error) {
 	}
 	p.queue = q
 	q.offer(p, &headers, hop.Kind == route.Unicast)
-	f.ep.devices.add(device.Index)
+	f.src.devices.add(device.Index)
 	return p, nil
 }
 
 // slow turns p into the way through the companion socket.
 func (p *path) slow(f *flow) *path {
-	f.ep.dp.stats.slowPaths.Add(1)
+	f.src.host.stats.slowPaths.Add(1)
 	p.queue = nil
 	return p
 }
@@ -189,6 +189,6 @@ func (f *flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
 		mac, _ := frame.MulticastMAC(f.to.IP())
 		return mac, nil
 	}
-	mac, err := f.ep.dp.routes.Neighbour(ctx, hop.Interface, hop.Gateway)
+	mac, err := f.src.host.routes.Neighbour(ctx, hop.Interface, hop.Gateway)
 	return frame.MAC(mac), err
 }

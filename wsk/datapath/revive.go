@@ -14,96 +14,86 @@ import (
 // reviveRetry is the pause after an attempt that failed.
 const reviveRetry = 10 * time.Second
 
-var errAwaitsIntake = errors.New("the interface has come back and is about to be received on")
+var errAwaitsReceiving = errors.New("the interface has come back and is about to be received on")
 
-// revivals are the interfaces of Options.Receive that have gone, by name. Guarded by Datapath.mu.
+// revivals are the interfaces of Options.Receive that have gone, by name. Guarded by deviceSet.mu.
 type revivals map[string]*revival
 
 type revival struct {
 	notBefore time.Time
 }
 
-// missIntake notes that an interface was deleted, if it was received on.
-func (dp *Datapath) missIntake(ifindex int) {
-	dp.mu.Lock()
-	defer dp.mu.Unlock()
-	d := dp.devices[ifindex]
-	if d == nil || d.intake == nil {
+// miss notes that an interface was deleted, if it was received on.
+func (set *deviceSet) miss(ifindex int) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	d := set.devices[ifindex]
+	if d == nil || d.program == nil {
 		return
 	}
-	if dp.missing == nil {
-		dp.missing = make(revivals)
+	if set.missing == nil {
+		set.missing = make(revivals)
 	}
-	dp.missing[d.intake.name] = &revival{}
+	set.missing[d.program.name] = &revival{}
 }
 
-// awaitsIntake reports whether an interface is to be received on and is not yet.
-func (dp *Datapath) awaitsIntake(name string) bool {
-	dp.mu.Lock()
-	defer dp.mu.Unlock()
-	return dp.missing[name] != nil
+// awaits reports whether an interface is to be received on and is not yet.
+func (set *deviceSet) awaits(name string) bool {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	return set.missing[name] != nil
 }
 
-// reviveIntakes opens what has come back. Only the goroutine of watch calls it.
-func (dp *Datapath) reviveIntakes() {
+// revive opens what has come back, and reports whether anything has. Only the goroutine of watch calls it.
+func (set *deviceSet) revive() (back bool) {
 	now := time.Now()
-	dp.mu.Lock()
+	set.mu.Lock()
 	var names []string
-	for name, r := range dp.missing {
-		if !dp.closed && now.After(r.notBefore) {
+	for name, r := range set.missing {
+		if !set.closed && now.After(r.notBefore) {
 			names = append(names, name)
 		}
 	}
-	dp.mu.Unlock()
+	set.mu.Unlock()
 	for _, name := range names {
-		rd, ok := dp.routes.DeviceByName(name)
+		rd, ok := set.routes.DeviceByName(name)
 		if !ok || !rd.Up {
 			continue
 		}
-		err := dp.openIntake(name)
-		dp.mu.Lock()
+		err := set.openReceiving(name)
+		set.mu.Lock()
 		if err == nil {
-			delete(dp.missing, name)
-		} else if r := dp.missing[name]; r != nil {
+			delete(set.missing, name)
+		} else if r := set.missing[name]; r != nil {
 			r.notBefore = now.Add(reviveRetry)
 		}
-		dp.mu.Unlock()
-		if err != nil && dp.ctx.Err() != nil {
-			dp.abandonIntake(rd.Index)
-			return
+		set.mu.Unlock()
+		if err != nil && set.ctx.Err() != nil {
+			set.abandon(rd.Index)
+			return back
 		}
 		if err != nil {
-			dp.log.Error("the interface is back and can't be received on through AF_XDP; its datagrams go through the kernel's stack",
+			set.log.Error("the interface is back and can't be received on through AF_XDP; its datagrams go through the kernel's stack",
 				"interface", name, "err", err, "next try in", reviveRetry)
-			dp.abandonIntake(rd.Index)
-			time.AfterFunc(reviveRetry, dp.watchers.wake)
+			set.abandon(rd.Index)
+			time.AfterFunc(reviveRetry, set.changed)
 			continue
 		}
-		dp.log.Info("the interface is back and received on", "interface", name)
-		dp.hastenFlows()
+		set.log.Info("the interface is back and received on", "interface", name)
+		back = true
 	}
+	return back
 }
 
-// abandonIntake takes down what an attempt that failed has left.
-func (dp *Datapath) abandonIntake(ifindex int) {
-	dp.mu.Lock()
-	d := dp.devices[ifindex]
-	if d != nil && d.intake != nil {
-		delete(dp.devices, ifindex)
+// abandon takes down what an attempt that failed has left.
+func (set *deviceSet) abandon(ifindex int) {
+	set.mu.Lock()
+	d := set.devices[ifindex]
+	if d != nil && d.program != nil {
+		delete(set.devices, ifindex)
 	}
-	dp.mu.Unlock()
-	if d != nil && d.intake != nil {
+	set.mu.Unlock()
+	if d != nil && d.program != nil {
 		d.dismantle()
-	}
-}
-
-// hastenFlows looks anew for the way of flows that go through the kernel's stack.
-func (dp *Datapath) hastenFlows() {
-	for _, ep := range dp.endpointList() {
-		ep.flows.each(func(f *flow) {
-			if p := f.path.Load(); p != nil && p.queue == nil {
-				f.prefetch()
-			}
-		})
 	}
 }

@@ -25,7 +25,7 @@ func TestInterfaceComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the deletion to be known", func() bool { return len(dp.Info().Programs) == 0 })
-	if !dp.awaitsIntake(name) {
+	if !dp.devices.awaits(name) {
 		t.Error("nobody waits for the interface to come back")
 	}
 	comeBack(t, lab, name, peer)
@@ -38,13 +38,13 @@ func TestInterfaceComesBack(t *testing.T) {
 	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7950"), []byte("again")); err != nil {
 		t.Fatal(err)
 	}
-	if got := any.sink.wait(1); string(got[0].Payload) != "again" {
+	if got := any.catcher.wait(1); string(got[0].Payload) != "again" {
 		t.Errorf("received %q", got[0].Payload)
 	}
 	if n := received(t, dp).Frames - before; n != 1 {
 		t.Errorf("%d frames came through AF_XDP, want 1", n)
 	}
-	if dp.awaitsIntake(name) {
+	if dp.devices.awaits(name) {
 		t.Error("the interface is still waited for")
 	}
 }
@@ -112,7 +112,7 @@ func TestSendWhileInterfaceComesBack(t *testing.T) {
 			})
 		}
 		comeBack(t, lab, name, peer)
-		eventually(t, "the interface to be received on", func() bool { return len(dp.Info().Programs) == 1 && !dp.awaitsIntake(name) })
+		eventually(t, "the interface to be received on", func() bool { return len(dp.Info().Programs) == 1 && !dp.devices.awaits(name) })
 		close(stop)
 		senders.Wait()
 		if q := dp.Info().Queues[0]; q.Receive == nil {
@@ -129,8 +129,9 @@ func TestDeletedWhileOpening(t *testing.T) {
 	dp := openDatapath(t, lab, Options{})
 	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
 	for _, at := range []string{"load", "adopt"} {
-		in := &intake{dp: dp, ifindex: rd.Index, name: rd.Name, queues: 1, refs: make(map[bpf.Key]int)}
-		d, err := dp.newReceivingDevice(rd, in)
+		p := dp.devices.newProgram(rd.Index, rd.Name)
+		p.queues = 1
+		d, err := dp.devices.newReceivingDevice(rd, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,11 +142,11 @@ func TestDeletedWhileOpening(t *testing.T) {
 		}()
 		if at == "load" {
 			dp.deviceDeleted(rd.Index)
-			err = in.begin(d, 1)
-		} else if err = in.load(d, 1); err == nil {
+			err = p.begin(d, 1)
+		} else if err = p.load(d, 1); err == nil {
 			dp.deviceDeleted(rd.Index)
-			if dp.adoptIntake(in) {
-				t.Error("an intake that was closed is adopted")
+			if dp.hub.adopt(p.intake, p.isClosed) {
+				t.Error("the intake of a program that was closed is adopted")
 			}
 			err = errDeviceGone
 		}
@@ -166,7 +167,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if len(dp.intakeList()) != 0 {
+		if len(dp.hub.intakeList()) != 0 {
 			t.Errorf("%s: the intake is still known", at)
 		}
 	}
@@ -191,11 +192,11 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	mustSucceed(t, "before", send(t, s, whole([]byte("x")), to, nil))
 	name, peer := lab.A.If.Name(), lab.B.If.Name()
 	again := func() { // as after reviveRetry
-		dp.mu.Lock()
-		if r := dp.missing[name]; r != nil {
+		dp.devices.mu.Lock()
+		if r := dp.devices.missing[name]; r != nil {
 			r.notBefore = time.Time{}
 		}
-		dp.mu.Unlock()
+		dp.devices.mu.Unlock()
 		dp.watchers.wake()
 	}
 	if err := lab.A.If.Delete(); err != nil {
@@ -207,9 +208,9 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	dp.mu.Lock()
-	dp.missing[name].notBefore = time.Now().Add(time.Hour)
-	dp.mu.Unlock()
+	dp.devices.mu.Lock()
+	dp.devices.missing[name].notBefore = time.Now().Add(time.Hour)
+	dp.devices.mu.Unlock()
 	comeBack(t, lab, name, peer)
 	index := lab.A.If.Index()
 	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(index, bpf.Generic); return err }); err != nil {
@@ -218,11 +219,11 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	for range 2 {
 		again()
 		eventually(t, "an attempt that fails", func() bool {
-			dp.mu.Lock()
-			defer dp.mu.Unlock()
-			return dp.missing[name] != nil && !dp.missing[name].notBefore.IsZero()
+			dp.devices.mu.Lock()
+			defer dp.devices.mu.Unlock()
+			return dp.devices.missing[name] != nil && !dp.devices.missing[name].notBefore.IsZero()
 		})
-		eventually(t, "nothing of it to be left", func() bool { return dp.knownDevice(index) == nil })
+		eventually(t, "nothing of it to be left", func() bool { return dp.devices.known(index) == nil })
 	}
 	// The socket has died with the last device that it had sent through; another is what a client makes.
 	s = newClientOver(t, dp, dp).socket("0.0.0.0:0")
@@ -235,7 +236,7 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
-	eventually(t, "the interface to be received on", func() bool { return !dp.awaitsIntake(name) })
+	eventually(t, "the interface to be received on", func() bool { return !dp.devices.awaits(name) })
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7952"), []byte("again")); err != nil {
 		t.Fatal(err)

@@ -28,8 +28,8 @@ func checkCPUs(cpus []int) error {
 
 // keepTo binds the goroutine of a queue to its processor until release is called. Where its thread can't be given back as it was, it
 // stays locked and ends with the goroutine.
-func (dp *Datapath) keepTo(queue int) (release func()) {
-	cpus := dp.opts.ReceiveCPUs
+func (h *hub) keepTo(queue int) (release func()) {
+	cpus := h.cpus
 	if len(cpus) == 0 {
 		return func() {}
 	}
@@ -42,7 +42,7 @@ func (dp *Datapath) keepTo(queue int) (release func()) {
 		err = unix.SchedSetaffinity(0, &one)
 	}
 	if err != nil {
-		dp.log.Warn("bind the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
+		h.log.Warn("bind the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
 	}
 	return func() {
 		if err == nil && unix.SchedSetaffinity(0, &before) == nil {

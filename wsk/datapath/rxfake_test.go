@@ -107,18 +107,14 @@ func (f *fakeRX) close() { f.once.Do(func() { close(f.gone) }) }
 func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakeProgram) {
 	tb.Helper()
 	var rx *fakeRX
-	dp, err := openWith(Options{}, func(dp *Datapath) error {
-		dp.routes = fakeRoutes{}
-		dp.open = func(*device, int) (xdp.Queue, error) {
-			rx = newFakeRX(tb, xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
-			return rx, nil
-		}
-		return nil
+	dp, err := openFake(Options{}, fakeRoutes{}, func(*device, int) (xdp.Queue, error) {
+		rx = newFakeRX(tb, xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
+		return rx, nil
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dp.newWaiter = func(xdp.Queue) (rxWaiter, error) { return rx, nil }
+	dp.hub.newWaiter = func(xdp.Queue) (rxWaiter, error) { return rx, nil }
 	program := fakeIntake(tb, dp)
 	tb.Cleanup(func() { dp.Close() })
 	return dp, rx, program
@@ -128,13 +124,14 @@ func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakePro
 func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 	tb.Helper()
 	program := &fakeProgram{ports: make(map[bpf.Key]bpf.Flags)}
-	in := &intake{dp: dp, ifindex: fakeDevice.Index, name: fakeDevice.Name, queues: 1, prog: program, refs: make(map[bpf.Key]int)}
-	d, err := dp.newReceivingDevice(fakeDevice, in)
+	p := dp.devices.newProgram(fakeDevice.Index, fakeDevice.Name)
+	p.queues, p.prog = 1, program
+	d, err := dp.devices.newReceivingDevice(fakeDevice, p)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	in.refresh()
-	dp.adoptIntake(in)
+	p.refresh()
+	dp.hub.adopt(p.intake, p.isClosed)
 	d.opening.Unlock()
 	if _, err := d.open(0); err != nil {
 		tb.Fatal(err)
@@ -146,7 +143,7 @@ func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 func fakeReceiver(tb testing.TB, dp *Datapath) *rxSocket {
 	tb.Helper()
 	fakeIntake(tb, dp)
-	return onlyQueue(dp).rx.current()
+	return onlyHalf(dp).current()
 }
 
 // fakeFrame is a frame for a wildcard socket of a fake intake.
@@ -241,7 +238,7 @@ func FuzzReceivedFrame(f *testing.F) {
 	f.Add(fakeFrame(f, 7972, nil)[:40])
 	f.Add([]byte{})
 	dp, rx, _ := newFakeIntake(f, 16)
-	s := &sink{change: make(chan struct{}, 1)}
+	s := &catcher{change: make(chan struct{}, 1)}
 	s.hook = func(list *wsk.Datagram) {
 		for list != nil {
 			next := list.Next
@@ -257,9 +254,9 @@ func FuzzReceivedFrame(f *testing.F) {
 		f.Fatal(st)
 	}
 	ep := open.(*endpoint)
-	dp.portsMu.Lock() // the port of the seeds too, whichever was free
-	dp.demux.update(7972, func(p *portTable) { p.insert(bound{ep: ep, any4: true, any6: true}) })
-	dp.portsMu.Unlock()
+	dp.hub.portsMu.Lock() // the port of the seeds too, whichever was free
+	dp.hub.demux.update(7972, func(p *portTable) { p.insert(bound{sink: &ep.sink, any4: true, any6: true}) })
+	dp.hub.portsMu.Unlock()
 	u := rx.UMEM()
 	chunk := 0
 	f.Fuzz(func(t *testing.T, b []byte) {

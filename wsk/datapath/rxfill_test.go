@@ -46,21 +46,17 @@ func newNICIntake(t *testing.T, rxChunks uint32) (dp *Datapath, nic func() *nicR
 	t.Helper()
 	var mu sync.Mutex
 	var newest *nicRX
-	dp, err := openWith(Options{Logger: testLogger(t)}, func(dp *Datapath) error {
-		dp.routes = fakeRoutes{}
-		dp.open = func(*device, int) (xdp.Queue, error) {
-			k, err := xdptest.New(xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
-			mu.Lock()
-			defer mu.Unlock()
-			newest = &nicRX{Kernel: k, wake: make(chan struct{}, 1), gone: make(chan struct{})}
-			return newest, err
-		}
-		return nil
+	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(*device, int) (xdp.Queue, error) {
+		k, err := xdptest.New(xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
+		mu.Lock()
+		defer mu.Unlock()
+		newest = &nicRX{Kernel: k, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+		return newest, err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dp.newWaiter = func(sock xdp.Queue) (rxWaiter, error) { return sock.(*nicRX), nil }
+	dp.hub.newWaiter = func(sock xdp.Queue) (rxWaiter, error) { return sock.(*nicRX), nil }
 	program = fakeIntake(t, dp)
 	t.Cleanup(func() { dp.Close() })
 	return dp, func() *nicRX {
@@ -73,7 +69,7 @@ func newNICIntake(t *testing.T, rxChunks uint32) (dp *Datapath, nic func() *nicR
 // asleep waits until the receiver sleeps.
 func asleep(t *testing.T, dp *Datapath) {
 	t.Helper()
-	s := onlyQueue(dp).rx.current()
+	s := onlyHalf(dp).current()
 	eventually(t, "the receiver to sleep", func() bool {
 		s.r.ringMu.Lock()
 		_, frames := s.ring.Peek(1)
@@ -106,17 +102,16 @@ func TestFillWakesDriver(t *testing.T) {
 	eventually(t, "the datagram", func() bool { return h.count() == 1 })
 	asleep(t, dp)
 	woken("who releases", h.release)
-	q := onlyQueue(dp)
-	woken("the janitor", q.nudgeRX)
+	woken("the janitor", onlyHalf(dp).nudge)
 	nic().SetNeedWakeup(false)
 	before := nic().Counters().RxWakeups
-	q.nudgeRX()
+	onlyHalf(dp).nudge()
 	if n := nic().Counters().RxWakeups; n != before {
 		t.Error("a driver that looks by itself was woken")
 	}
 	nic().SetNeedWakeup(true)
-	q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-	q.nudgeRX()
+	onlyQueue(dp).shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+	onlyHalf(dp).nudge()
 	if n := nic().Counters().RxWakeups; n != before {
 		t.Error("a socket that was closed was woken")
 	}

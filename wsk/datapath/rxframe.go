@@ -66,27 +66,27 @@ func (b *rxBatchState) take(desc xdp.Desc) {
 // dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
 func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
 	s := b.s
-	t := s.r.in.dp.demux.find(port)
+	t := s.r.in.hub.demux.find(port)
 	used, on := false, d.IfIndex
-	give := func(ep *endpoint) {
+	give := func(to *sink) {
 		b.stats.delivered++
-		to := d
+		given := d
 		switch {
 		case used:
-			to = s.r.in.dp.copies.copyOf(d)
+			given = s.r.in.hub.copies.copyOf(d)
 		case b.copy:
 			b.stats.scarce++
-			to = s.r.in.dp.copies.copyOf(d)
+			given = s.r.in.hub.copies.copyOf(d)
 		default:
 			used = true
 		}
-		if to.IfIndex != on {
-			to.IfIndex = on
-			if ipaddr.Load(&to.Source.Addr).IsLinkLocal6() {
-				to.Source.Scope = on
+		if given.IfIndex != on {
+			given.IfIndex = on
+			if ipaddr.Load(&given.Source.Addr).IsLinkLocal6() {
+				given.Source.Scope = on
 			}
 		}
-		s.out.add(ep, to)
+		s.out.add(to, given)
 	}
 	d.Cast = b.arrivals.castOf(&d.Destination)
 	switch d.Cast {
@@ -94,8 +94,8 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 		if linkBroadcast {
 			d.Cast = wsk.Broadcast
 		}
-		if ep := t.unicast(&d.Destination, d.IfIndex); ep != nil {
-			give(ep)
+		if to := t.unicast(&d.Destination, d.IfIndex); to != nil {
+			give(to)
 		} else {
 			b.stats.unowned++
 		}
@@ -127,30 +127,30 @@ func (b *rxBatchState) drop(i int) {
 	b.s.dropped = append(b.s.dropped, slot.addr)
 }
 
-// broadcast calls give for each endpoint that a broadcast is for: those bound to any address and those bound to the
+// broadcast calls give for each sink that a broadcast is for: those bound to any address and those bound to the
 // broadcast address itself, as in the kernel. It returns how many there were.
-func (t *portTable) broadcast(dst *[16]byte, give func(*endpoint)) (n int) {
+func (t *portTable) broadcast(dst *[16]byte, give func(*sink)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, 0) {
-			give(b.ep)
+			give(b.sink)
 			n++
 		}
 	}
 	return n
 }
 
-// multicast calls give for each endpoint that has joined the group on an interface and wants the source.
-func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*endpoint)) (n int) {
+// multicast calls give for each sink that has joined the group on an interface and wants the source.
+func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*sink)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.members {
 		m := &t.members[i]
 		if m.group == d.Destination && m.ifindex == ifindex && m.filter.allows(&d.Source.Addr) {
-			give(m.ep)
+			give(m.sink)
 			n++
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// sink is a socket above an endpoint, as far as receiving goes.
-type sink struct {
+// catcher is a socket above an endpoint, as far as receiving goes.
+type catcher struct {
 	t *testing.T
 
 	mu     sync.Mutex
@@ -28,10 +28,10 @@ type sink struct {
 	above  wsk.EndpointEvents // hears of the end too
 }
 
-func newSink(t *testing.T) *sink { return &sink{t: t, change: make(chan struct{}, 1)} }
+func newCatcher(t *testing.T) *catcher { return &catcher{t: t, change: make(chan struct{}, 1)} }
 
 // Dead implements wsk.EndpointEvents.
-func (s *sink) Dead() {
+func (s *catcher) Dead() {
 	s.mu.Lock()
 	s.dead = true
 	s.mu.Unlock()
@@ -41,7 +41,7 @@ func (s *sink) Dead() {
 	s.signal()
 }
 
-func (s *sink) signal() {
+func (s *catcher) signal() {
 	select {
 	case s.change <- struct{}{}:
 	default:
@@ -49,7 +49,7 @@ func (s *sink) signal() {
 }
 
 // Receive implements wsk.Receiver.
-func (s *sink) Receive(list *wsk.Datagram) {
+func (s *catcher) Receive(list *wsk.Datagram) {
 	s.mu.Lock()
 	hook := s.hook
 	s.mu.Unlock()
@@ -60,14 +60,14 @@ func (s *sink) Receive(list *wsk.Datagram) {
 	s.record(list)
 }
 
-func (s *sink) setHook(hook func(list *wsk.Datagram)) {
+func (s *catcher) setHook(hook func(list *wsk.Datagram)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
 }
 
 // record keeps copies of a list and releases it.
-func (s *sink) record(list *wsk.Datagram) {
+func (s *catcher) record(list *wsk.Datagram) {
 	s.mu.Lock()
 	cast := list.Cast
 	for list != nil {
@@ -89,14 +89,14 @@ func (s *sink) record(list *wsk.Datagram) {
 	s.signal()
 }
 
-func (s *sink) count() int {
+func (s *catcher) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.got)
 }
 
 // wait blocks until n datagrams have come since the last wait, and returns exactly those; it fails on more.
-func (s *sink) wait(n int) []wsk.Datagram {
+func (s *catcher) wait(n int) []wsk.Datagram {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
@@ -122,7 +122,7 @@ func (s *sink) wait(n int) []wsk.Datagram {
 }
 
 // take is what has come by now.
-func (s *sink) take() []wsk.Datagram {
+func (s *catcher) take() []wsk.Datagram {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	got := s.got
@@ -139,10 +139,10 @@ func describe(d *wsk.Datagram) string {
 // port is an open endpoint with its sink.
 type port struct {
 	*endpoint
-	*sink
+	*catcher
 }
 
-func (p *port) addr() netip.AddrPort { return p.endpoint.local }
+func (p *port) addr() netip.AddrPort { return p.source.local }
 
 // tryBind opens and binds an endpoint and returns the status of the bind.
 func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTATUS) {
@@ -151,7 +151,7 @@ func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTAT
 	if req.Local.Addr().Is6() {
 		family = wsk.AF_INET6
 	}
-	s := newSink(t)
+	s := newCatcher(t)
 	open, status := dp.OpenEndpoint(family, s)
 	mustSucceed(t, "open endpoint", status)
 	ep := open.(*endpoint)
@@ -167,7 +167,7 @@ func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTAT
 	testenv.Eventually(t, waitLimit, "the endpoint to receive", func() bool {
 		ep.rxMu.Lock()
 		defer ep.rxMu.Unlock()
-		return ep.receiving.Load()
+		return ep.sink.receiving.Load()
 	})
 	t.Cleanup(p.close)
 	return p, status
@@ -182,7 +182,7 @@ func bind(t *testing.T, dp *Datapath, local string) *port {
 
 // close closes the endpoint and waits for it. A second call does nothing.
 func (p *port) close() {
-	if p.ended.Load() {
+	if p.kernel.ended.Load() {
 		return
 	}
 	done := make(chan struct{})
@@ -228,11 +228,11 @@ func openDatapath(t *testing.T, lab *testenv.Lab, opts Options) *Datapath {
 // auditReceive is I1 for the receiving side: with nothing lent, every chunk is in the fill ring or on its way back.
 func auditReceive(t *testing.T, dp *Datapath) {
 	t.Helper()
-	dp.eachQueue(func(q *queue) {
-		if q.rx == nil || !q.rx.live {
+	audit := func(r *rxQueue) {
+		if !r.live {
 			return
 		}
-		s := q.rx.current()
+		s := r.current()
 		settled := func() bool {
 			s.r.ringMu.Lock()
 			defer s.r.ringMu.Unlock()
@@ -247,8 +247,13 @@ func auditReceive(t *testing.T, dp *Datapath) {
 		s.fillMu.Lock()
 		defer s.fillMu.Unlock()
 		if !s.closed && (s.lent != 0 || int(s.fill.Pending())+len(s.back) != len(s.slots)) {
-			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", q.id, s.lent,
+			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", r.id, s.lent,
 				s.fill.Pending(), len(s.back), len(s.slots))
+		}
+	}
+	dp.devices.each(func(d *device) {
+		for _, r := range d.received() {
+			audit(r)
 		}
 	})
 }
@@ -265,7 +270,7 @@ func received(t *testing.T, dp *Datapath) ReceiveInfo {
 	return ReceiveInfo{}
 }
 
-func program(dp *Datapath) bpf.Counters { return dp.Info().Programs[0].Counters }
+func programCounters(dp *Datapath) bpf.Counters { return dp.Info().Programs[0].Counters }
 
 // eventually waits for a condition that no event announces.
 func eventually(t *testing.T, what string, cond func() bool) {
@@ -273,18 +278,18 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	testenv.Eventually(t, waitLimit, what, cond)
 }
 
-// tap is a datapath whose sockets send as ever, while what they receive goes to sinks.
+// tap is a datapath whose sockets send as ever, while what they receive goes to catchers.
 type tap struct {
 	*Datapath
 	t *testing.T
 
 	mu    sync.Mutex
-	sinks []*sink
+	sinks []*catcher
 }
 
 // OpenEndpoint implements wsk.Transport.
 func (x *tap) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
-	s := newSink(x.t)
+	s := newCatcher(x.t)
 	s.above = events
 	x.mu.Lock()
 	x.sinks = append(x.sinks, s)
@@ -292,8 +297,8 @@ func (x *tap) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoi
 	return x.Datapath.OpenEndpoint(family, s)
 }
 
-// last is the sink of the socket made last.
-func (x *tap) last() *sink {
+// last is the catcher of the socket made last.
+func (x *tap) last() *catcher {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.sinks[len(x.sinks)-1]

@@ -41,7 +41,7 @@ func (s *rxSocket) linger() bool {
 	if !s.meter.worthwhile() {
 		return false
 	}
-	single := s.r.in.dp.processors == 1
+	single := s.r.in.hub.processors == 1
 	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
 		if s.ready() {
 			return true

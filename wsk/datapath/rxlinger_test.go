@@ -49,7 +49,7 @@ func TestLinger(t *testing.T) {
 	ring := func() *fakeRX { return newFakeRX(t, xdptest.Config{RxChunks: 16, TxChunks: 8, TxRing: 8}) }
 	for _, processors := range []int{1, 2} {
 		rx := ring()
-		s := &rxSocket{r: &rxQueue{in: &intake{dp: &Datapath{processors: processors}}}, ring: rx.rx}
+		s := &rxSocket{r: &rxQueue{in: &intake{hub: &hub{processors: processors}}}, ring: rx.rx}
 		s.meter.on = true
 		if s.linger() {
 			t.Error("frames in an empty ring")

@@ -12,8 +12,8 @@ import (
 // rxQueue is the receiving half of a queue on an interface with a program. It outlives the sockets of the queue: each has an
 // rxSocket of its own, whose chunks may still be lent when the next one works already.
 type rxQueue struct {
-	q  *queue
 	in *intake
+	id int
 
 	// ringMu guards the RX ring of the current socket, and stats. A goroutine holds it from Peek to Release of a batch, never
 	// over a delivery, so that stop waits for no client.
@@ -40,7 +40,7 @@ func (r *rxQueue) start(sock xdp.Queue) error {
 		return errNoRX
 	}
 	s := newRxSocket(r, sock)
-	wait, err := r.in.dp.newWaiter(sock)
+	wait, err := r.in.hub.newWaiter(sock)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (r *rxQueue) start(sock xdp.Queue) error {
 	r.mu.Lock()
 	r.cur, r.live = s, true
 	r.mu.Unlock()
-	r.in.dp.goRun(s.loop)
-	return r.in.setSocket(r.q.id, sock)
+	r.in.hub.goRun(s.loop)
+	return r.in.setSocket(r.id, sock)
 }
 
 // close gives a socket of the queue back in the order of I8: out of the program's map, goroutine off the rings, then the socket.
@@ -65,7 +65,7 @@ func (r *rxQueue) close(sock xdp.Queue) error {
 	if !mine {
 		return sock.Close()
 	}
-	r.in.clearSocket(r.q.id)
+	r.in.clearSocket(r.id)
 	return s.stop()
 }
 
@@ -73,22 +73,4 @@ func (r *rxQueue) current() *rxSocket {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.cur
-}
-
-// startRX begins to receive on a socket that the queue has adopted or is about to. It is nothing for a queue that only sends.
-func (q *queue) startRX(sock xdp.Queue) {
-	if q.rx == nil {
-		return
-	}
-	if err := q.rx.start(sock); err != nil {
-		q.log.Error("receive on queue; its frames go through the kernel's stack", "interface", q.dev.name, "queue", q.id, "err", err)
-	}
-}
-
-// closeSocket closes a socket of the queue, whichever way its chunks allow. kickMu is held, or nobody else uses the queue.
-func (q *queue) closeSocket(sock xdp.Queue) error {
-	if q.rx == nil {
-		return sock.Close()
-	}
-	return q.rx.close(sock)
 }

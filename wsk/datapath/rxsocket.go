@@ -80,7 +80,7 @@ func newRxSocket(r *rxQueue, sock xdp.Queue) *rxSocket {
 
 // loop is the goroutine of the socket. It ends when the socket is stopped.
 func (s *rxSocket) loop() {
-	defer s.r.in.dp.keepTo(s.r.q.id)()
+	defer s.r.in.hub.keepTo(s.r.id)()
 	for {
 		n, ok := s.step()
 		switch {
@@ -90,7 +90,7 @@ func (s *rxSocket) loop() {
 			s.out.flush()
 			s.settle(false)
 			s.meter.frames += uint64(n)
-		case s.r.in.dp.opts.BusyPoll > 0:
+		case s.r.in.hub.busyPoll > 0:
 			s.settle(false)
 			s.sock.WakeRX() // runs the driver's poll on this thread
 			runtime.Gosched()

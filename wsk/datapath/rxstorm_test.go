@@ -72,7 +72,7 @@ func TestReceiveStorm(t *testing.T) {
 				if local.Addr().Is6() {
 					family = wsk.AF_INET6
 				}
-				s := newSink(t)
+				s := newCatcher(t)
 				s.setHook(func(list *wsk.Datagram) {
 					for list != nil {
 						next := list.Next
@@ -136,7 +136,7 @@ func TestReceiveStorm(t *testing.T) {
 	// Queues that break, and people who look.
 	all.Go(func() {
 		for running() {
-			for _, q := range dp.knownDevice(lab.A.If.Index()).opened() {
+			for _, q := range dp.devices.known(lab.A.If.Index()).opened() {
 				timer := time.NewTimer(150 * time.Millisecond)
 				<-timer.C
 				q.kickMu.Lock()
@@ -164,8 +164,8 @@ func TestReceiveStorm(t *testing.T) {
 	if delivered == 0 || info.CompanionReceived == 0 || kept.Load() == 0 || rebuilds == 0 {
 		t.Error("the storm missed something")
 	}
-	if info.Programs[0].Ports != 0 || len(dp.held) != 0 {
-		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, len(dp.held))
+	if info.Programs[0].Ports != 0 || len(dp.companions.held) != 0 {
+		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, len(dp.companions.held))
 	}
 	for _, port := range []string{"0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:8002"} {
 		fd, err := bindForeign(t, lab, port, false)

@@ -28,7 +28,7 @@ type pollWaiter struct {
 	raw  syscall.RawConn
 }
 
-func (dp *Datapath) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
+func (h *hub) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
 	split, ok := sock.(splitSocket)
 	if !ok {
 		return nil, errNoRX
@@ -41,7 +41,7 @@ func (dp *Datapath) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make RX socket non-blocking: %w", err)
 	}
-	if err := setBusyPoll(fd, dp.opts.BusyPoll); err != nil {
+	if err := setBusyPoll(fd, h.busyPoll); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}

@@ -30,15 +30,15 @@ func setReuse(fd int, on bool) {
 
 // checkForeign refuses a shared bind when a socket that is none of ours holds the address: it had set SO_REUSEADDR, and
 // so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
-func (dp *Datapath) checkForeign(h *holding, port uint16, own []socketID) error {
+func (h *companionHost) checkForeign(held *holding, port uint16, own []socketID) error {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		found, err := diagnose(family, port)
 		if err != nil {
-			dp.log.Debug("look for other sockets on a shared port", "port", port, "err", err)
+			h.log.Debug("look for other sockets on a shared port", "port", port, "err", err)
 			continue
 		}
 		for _, s := range found {
-			if !slices.Contains(own, s.id) && h.meets(&holding{bound: s.bound}) {
+			if !slices.Contains(own, s.id) && held.meets(&holding{bound: s.bound}) {
 				return fmt.Errorf("port %d is held by another program with SO_REUSEADDR: %w", port, unix.EADDRINUSE)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // bindTable is who of this datapath holds which port, for the sharing rules of Winsock, which are not those of Linux. The
-// kernel sees the companion sockets and keeps everybody else away. Guarded by Datapath.bindMu.
+// kernel sees the companion sockets and keeps everybody else away. Guarded by companionHost.bindMu.
 type bindTable map[uint16][]*holding
 
 // holding is one bound companion socket and what it asked for.
@@ -61,35 +61,35 @@ func (e errShared) Error() string {
 }
 
 // hold binds a companion socket to the wanted address if the sharing rules and the kernel allow it, and enters it.
-func (dp *Datapath) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
-	h := &holding{companion: c, bound: boundAs(c.ep, req.Local.Addr(), req.DualStack), req: req}
-	dp.bindMu.Lock()
-	defer dp.bindMu.Unlock()
+func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
+	held := &holding{companion: c, bound: boundAs(c.own.sink, req.Local.Addr(), req.DualStack), req: req}
+	h.bindMu.Lock()
+	defer h.bindMu.Unlock()
 	if port := req.Local.Port(); port != 0 {
-		share, status := dp.held.judge(port, h)
+		share, status := h.held.judge(port, held)
 		if status != wsk.STATUS_SUCCESS {
 			return netip.AddrPort{}, errShared(status)
 		}
 		// A group's socket of another endpoint is no holding of its own.
-		share = share || slices.ContainsFunc(dp.held[port], func(h *holding) bool { return len(h.companion.groups) > 0 })
-		if err := dp.bindShared(h, &c.kernelSocket, fd, req.Local, share); err != nil {
+		share = share || slices.ContainsFunc(h.held[port], func(o *holding) bool { return len(o.companion.groups) > 0 })
+		if err := h.bindShared(held, &c.kernelSocket, fd, req.Local, share); err != nil {
 			return netip.AddrPort{}, err
 		}
-		dp.enter(port, h)
+		h.enter(port, held)
 		return req.Local, nil
 	}
 	const ports = lastDynamicPort - firstDynamicPort + 1
 	start := rand.N(ports)
 	for i := range ports {
 		port := uint16(firstDynamicPort + (start+i)%ports)
-		if slices.ContainsFunc(dp.held[port], h.meets) {
+		if slices.ContainsFunc(h.held[port], held.meets) {
 			continue // a free port is one that nobody shares
 		}
 		ap := netip.AddrPortFrom(req.Local.Addr(), port)
 		switch err := c.bindTo(fd, ap); {
 		case err == nil:
-			h.req.Local = ap
-			dp.enter(port, h)
+			held.req.Local = ap
+			h.enter(port, held)
 			return ap, nil
 		case !errors.Is(err, unix.EADDRINUSE):
 			return netip.AddrPort{}, err
@@ -98,30 +98,30 @@ func (dp *Datapath) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrP
 	return netip.AddrPort{}, errNoPort
 }
 
-func (dp *Datapath) enter(port uint16, h *holding) { dp.held[port] = append(dp.held[port], h) }
+func (h *companionHost) enter(port uint16, held *holding) { h.held[port] = append(h.held[port], held) }
 
 // release closes a companion socket and takes it out of the table, in one: the port is either held in both or in none.
-func (dp *Datapath) release(c *companion, port uint16) {
-	dp.bindMu.Lock()
-	defer dp.bindMu.Unlock()
+func (h *companionHost) release(c *companion, port uint16) {
+	h.bindMu.Lock()
+	defer h.bindMu.Unlock()
 	c.close()
-	rest := slices.DeleteFunc(dp.held[port], func(h *holding) bool { return h.companion == c })
+	rest := slices.DeleteFunc(h.held[port], func(o *holding) bool { return o.companion == c })
 	if len(rest) == 0 {
-		delete(dp.held, port)
+		delete(h.held, port)
 		return
 	}
-	dp.held[port] = rest
+	h.held[port] = rest
 }
 
 // bindShared binds beside the sockets of this datapath that hold the address. Linux wants SO_REUSEADDR on both sides at
 // the moment of the bind, and would then let every process in that sets it too; so it is on for that moment only, and
 // who has come in meanwhile, or was there before, is looked for. bindMu is held.
-func (dp *Datapath) bindShared(h *holding, k *kernelSocket, fd int, ap netip.AddrPort, share bool) error {
+func (h *companionHost) bindShared(held *holding, k *kernelSocket, fd int, ap netip.AddrPort, share bool) error {
 	if !share {
 		return k.bindTo(fd, ap)
 	}
 	own := []socketID{k.id}
-	for _, first := range dp.held[ap.Port()] {
+	for _, first := range h.held[ap.Port()] {
 		for _, other := range first.companion.sockets() {
 			own = append(own, other.id)
 			other.setReuse(true)
@@ -134,5 +134,5 @@ func (dp *Datapath) bindShared(h *holding, k *kernelSocket, fd int, ap netip.Add
 	if err != nil {
 		return err
 	}
-	return dp.checkForeign(h, ap.Port(), own)
+	return h.checkForeign(held, ap.Port(), own)
 }

@@ -32,18 +32,18 @@ func (c *companion) send(op *wsk.SendOp) {
 	switch {
 	case c.closed:
 		c.mu.Unlock()
-		c.ep.dp.finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
+		c.own.host.finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		return
-	case c.ep.aborted.Load() || !op.ArmCancel(c):
+	case c.aborted || !op.ArmCancel(c):
 		c.mu.Unlock()
-		c.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+		c.own.host.finish(op, wsk.STATUS_CANCELLED)
 		return
 	}
 	c.waiting.pushBack(op)
 	if !c.sending {
 		c.sending = true
 		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is counted.
-		c.ep.dp.goRun(c.sendLoop)
+		c.own.host.goRun(c.sendLoop)
 	}
 	c.mu.Unlock()
 }
@@ -55,13 +55,14 @@ func (c *companion) CancelSend(op *wsk.SendOp) {
 		c.waiting.remove(op)
 	}
 	c.mu.Unlock()
-	c.ep.dp.finish(op, wsk.STATUS_CANCELLED)
+	c.own.host.finish(op, wsk.STATUS_CANCELLED)
 }
 
-// abort cancels what waits; a sendmsg that waits for buffer space is interrupted.
+// abort cancels what waits, and refuses what comes; a sendmsg that waits for buffer space is interrupted.
 func (c *companion) abort() {
 	var cancelled opList
 	c.mu.Lock()
+	c.aborted = true
 	for op := c.waiting.head; op != nil; op = c.waiting.head {
 		c.waiting.remove(op)
 		if op.DisarmCancel() {
@@ -71,7 +72,7 @@ func (c *companion) abort() {
 	}
 	c.mu.Unlock()
 	c.file.SetWriteDeadline(time.Unix(1, 0))
-	c.ep.dp.finishAll(&cancelled)
+	c.own.host.finishAll(&cancelled)
 }
 
 func (c *companion) sendLoop() {
@@ -90,13 +91,13 @@ func (c *companion) sendLoop() {
 			continue
 		}
 		status := c.sendOp(op)
-		stats := &c.ep.dp.stats
+		stats := &c.own.host.stats
 		if status == wsk.STATUS_SUCCESS {
 			stats.slowSent.Add(1)
 		} else {
 			stats.slowFailed.Add(1)
 		}
-		c.ep.dp.finish(op, status)
+		c.own.host.finish(op, status)
 	}
 }
 
@@ -109,7 +110,7 @@ func (c *companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 	if err != nil {
 		return errnoStatus(err)
 	}
-	c.scratch.control = appendControl(c.scratch.control[:0], op, c.ep.local.Addr().Unmap())
+	c.scratch.control = appendControl(c.scratch.control[:0], op, c.own.local.Addr().Unmap())
 	for i := range op.Bufs {
 		buf := &op.Bufs[i]
 		total := int(buf.Length)

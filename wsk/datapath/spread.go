@@ -50,48 +50,48 @@ func (kernelHasher) nameOf(ifindex int) (string, error) {
 
 // spreadFlows makes the NIC put the flows between two hosts on all its queues. Where that is not to be had, as with one
 // queue or on software devices, everything works as before. The caller is in the datapath's namespace.
-func (in *intake) spreadFlows() {
-	in.lifeMu.Lock()
-	defer in.lifeMu.Unlock()
-	if in.closed {
+func (p *program) spreadFlows() {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	if p.closed {
 		return
 	}
 	for _, ipv6 := range []bool{false, true} {
-		before, err := in.hasher.get(in.name, ipv6)
+		before, err := p.hasher.get(p.name, ipv6)
 		if err == nil && !before.Ports() {
-			if err = in.hasher.set(in.name, ipv6, nic.HashFlow); err == nil {
-				in.spreads = append(in.spreads, spread{ipv6, before})
-				in.dp.log.Info("UDP is spread over the receive queues by port", "interface", in.name, "ipv6", ipv6,
+			if err = p.hasher.set(p.name, ipv6, nic.HashFlow); err == nil {
+				p.spreads = append(p.spreads, spread{ipv6, before})
+				p.set.log.Info("UDP is spread over the receive queues by port", "interface", p.name, "ipv6", ipv6,
 					"before", before.String(), "now", nic.HashFlow.String())
 			}
 		}
 		if err != nil {
-			in.dp.log.Info("UDP is not spread over the receive queues by port", "interface", in.name, "ipv6", ipv6, "why", err)
+			p.set.log.Info("UDP is not spread over the receive queues by port", "interface", p.name, "ipv6", ipv6, "why", err)
 		}
 	}
 }
 
 // restoreFlows undoes spreadFlows, unless somebody has set something else meanwhile or the interface is gone: another may have its
 // name by then, and have been spread as well.
-func (in *intake) restoreFlows() {
-	in.lifeMu.Lock()
-	spreads := in.spreads
-	in.spreads = nil
-	in.lifeMu.Unlock()
+func (p *program) restoreFlows() {
+	p.lifeMu.Lock()
+	spreads := p.spreads
+	p.spreads = nil
+	p.lifeMu.Unlock()
 	for _, s := range spreads {
-		err := in.dp.ns.Do(func() error {
-			name, err := in.hasher.nameOf(in.ifindex)
+		err := p.set.inNetNS(func() error {
+			name, err := p.hasher.nameOf(p.ifindex)
 			if err != nil || name == "" {
 				return err
 			}
-			now, err := in.hasher.get(name, s.ipv6)
+			now, err := p.hasher.get(name, s.ipv6)
 			if err != nil || now != nic.HashFlow {
 				return err
 			}
-			return in.hasher.set(name, s.ipv6, s.before)
+			return p.hasher.set(name, s.ipv6, s.before)
 		})
 		if err != nil && !errors.Is(err, xdp.ErrNotSupported) {
-			in.dp.log.Warn("restore the UDP flow hash", "interface", in.name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
+			p.set.log.Warn("restore the UDP flow hash", "interface", p.name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
 		}
 	}
 }

@@ -81,21 +81,22 @@ func TestSpreadIsUndone(t *testing.T) {
 			defer dp.Close()
 			n := &tc.nics
 			n.names = map[int]string{7: "nic0"}
-			in := &intake{dp: dp, ifindex: 7, name: "nic0", hasher: n}
-			in.spreadFlows()
+			p := dp.devices.newProgram(7, "nic0")
+			p.hasher = n
+			p.spreadFlows()
 			if !maps.Equal(n.hash, tc.during) {
 				t.Errorf("spread: %v, want %v", n.hash, tc.during)
 			}
 			if tc.between != nil {
 				tc.between(n)
 			}
-			in.close()
+			p.close()
 			if !maps.Equal(n.hash, tc.after) {
 				t.Errorf("closed: %v, want %v", n.hash, tc.after)
 			}
-			in.spreadFlows()
+			p.spreadFlows()
 			if !maps.Equal(n.hash, tc.after) {
-				t.Errorf("an intake that was closed spreads: %v", n.hash)
+				t.Errorf("a program that was closed spreads flows: %v", n.hash)
 			}
 		})
 	}

@@ -4,7 +4,7 @@ package datapath
 
 import (
 	"log/slog"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
@@ -16,10 +16,6 @@ type logger = *slog.Logger
 // queueStats are counted under a queue's mu.
 type queueStats struct {
 	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
-}
-
-type pathStats struct {
-	resolveFailed, slowPaths, slowSent, slowFailed, icmpErrors, companionReceived, companionDiscarded, late atomic.Uint64
 }
 
 // QueueInfo is what a queue is and has done.
@@ -93,6 +89,21 @@ type DeviceInfo struct {
 	LinkLate bool
 }
 
+// queueInfo is a snapshot of the open queues.
+func (d *device) queueInfo() (list []QueueInfo) {
+	d.mu.Lock()
+	queues, halves := slices.Clone(d.queues), slices.Clone(d.halves)
+	d.mu.Unlock()
+	for slot, q := range queues {
+		if q != nil {
+			info := q.info()
+			info.Receive = halves[slot].info()
+			list = append(list, info)
+		}
+	}
+	return list
+}
+
 func (d *device) info() DeviceInfo {
 	out := DeviceInfo{Interface: d.name, PassProgram: d.supplied()}
 	out.LinkDrops, out.LinkWait, out.LinkLate = d.waits.snapshot()
@@ -104,20 +115,19 @@ var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "reb
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
 func (dp *Datapath) Info() Info {
 	info := Info{
-		ResolveFailed: dp.stats.resolveFailed.Load(), SlowPaths: dp.stats.slowPaths.Load(),
-		SlowSent: dp.stats.slowSent.Load(), SlowFailed: dp.stats.slowFailed.Load(), ICMPErrors: dp.stats.icmpErrors.Load(),
+		ResolveFailed: dp.senders.stats.resolveFailed.Load(), SlowPaths: dp.senders.stats.slowPaths.Load(),
+		Late: dp.hub.late.Load(),
 	}
-	info.CompanionReceived, info.CompanionDiscarded = dp.stats.companionReceived.Load(), dp.stats.companionDiscarded.Load()
-	info.Late = dp.stats.late.Load()
-	dp.eachQueue(func(q *queue) {
-		qi := q.info()
-		qi.Receive = q.rx.info()
-		info.Queues = append(info.Queues, qi)
+	kernel := &dp.companions.stats
+	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.slowSent.Load(), kernel.slowFailed.Load(), kernel.icmpErrors.Load()
+	info.CompanionReceived, info.CompanionDiscarded = kernel.received.Load(), kernel.discarded.Load()
+	dp.devices.each(func(d *device) {
+		info.Queues = append(info.Queues, d.queueInfo()...)
+		info.Devices = append(info.Devices, d.info())
 	})
-	for _, in := range dp.intakeList() {
-		info.Programs = append(info.Programs, in.info())
+	for _, p := range dp.devices.programs() {
+		info.Programs = append(info.Programs, p.info())
 	}
-	dp.eachDevice(func(d *device) { info.Devices = append(info.Devices, d.info()) })
 	return info
 }
 
@@ -126,7 +136,7 @@ func (q *queue) info() QueueInfo {
 	defer q.mu.Unlock()
 	s := &q.stats
 	return QueueInfo{
-		Interface: q.dev.name, Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
+		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
 		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
 		Counters: q.sock.Counters(), Offload: q.prover.info(),

@@ -150,7 +150,7 @@ func (d *device) detachProgram() {
 	d.supply.mu.Lock()
 	defer d.supply.mu.Unlock()
 	if err := d.supply.closeLocked(); err != nil {
-		d.dp.log.Warn("detach the XDP program for zero-copy", "interface", d.name, "err", err)
+		d.set.log.Warn("detach the XDP program for zero-copy", "interface", d.name, "err", err)
 	}
 }
 

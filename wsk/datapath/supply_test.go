@@ -16,7 +16,7 @@ func TestSupplyIsTakenOff(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.XDPProgram)
 	lab, dp := companionLab(t, testenv.Topology{})
 	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
-	d, err := dp.deviceFor(rd)
+	d, err := dp.devices.deviceFor(rd)
 	if err != nil {
 		t.Fatal(err)
 	}

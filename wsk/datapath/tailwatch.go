@@ -50,7 +50,7 @@ func (w *tailWatcher) add(q *queue) {
 	w.queues = append(slices.Clone(w.queues), q)
 	if !w.running {
 		w.running = true
-		q.dev.dp.goRun(w.run)
+		q.host.goRun(w.run)
 	}
 	w.wake()
 }

@@ -117,21 +117,3 @@ func (q *queue) programTaken() {
 	q.unlockKick()
 	q.runDone()
 }
-
-// nudgeRX wakes a driver that says it has run dry although there are chunks for it. It may have said so a moment after the
-// receiver looked, and would sleep for ever: with no memory it gets no interrupt.
-func (q *queue) nudgeRX() {
-	if q.rx == nil {
-		return
-	}
-	s := q.rx.current()
-	if s == nil {
-		return
-	}
-	s.fillMu.Lock()
-	dry := !s.closed && s.fill.NeedWakeup() && s.fill.Pending() > 0
-	s.fillMu.Unlock()
-	if dry {
-		s.sock.WakeRX()
-	}
-}

@@ -36,8 +36,8 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	d := &fakeDriver{t: t, stop: make(chan struct{})}
 	d.dp, d.kernels = newFakeDatapath(t, config, opts)
 	d.setLink(linkState{true, true, true})
-	open := d.dp.open
-	d.dp.open = func(dev *device, id int) (xdp.Queue, error) {
+	open := d.dp.devices.open
+	d.dp.devices.open = func(dev *device, id int) (xdp.Queue, error) {
 		dev.link = func() linkState { return *d.state.Load() }
 		return open(dev, id)
 	}
@@ -194,7 +194,7 @@ func TestZeroCopyCarrier(t *testing.T) {
 	for _, announced := range []bool{true, false} {
 		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 50 * time.Millisecond})
 		k := d.kernels.newest()
-		dev := d.dp.knownDevice(1)
+		dev := d.dp.devices.known(1)
 		k.SetCarrier(false)
 		d.setLink(linkState{exists: true, up: true})
 		irps := sendAll(d.socket, d.to, 80)
@@ -287,7 +287,7 @@ func TestRefusedMeansCopy(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{&xdp.FeatureError{Name: "x"}, true}, {errDeviceGone, false}, {errAwaitsIntake, false},
+		{&xdp.FeatureError{Name: "x"}, true}, {errDeviceGone, false}, {errAwaitsReceiving, false},
 	} {
 		if _, got := xdp.CopyAfter(t.Context(), xdp.Options{}, c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
@@ -304,8 +304,8 @@ func TestComplaint(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{errDeviceGone, 0, true}, {errDeviceGone, rebuildRetry, false}, {errAwaitsIntake, 2 * rebuildRetry, true},
-		{errAwaitsIntake, 3 * rebuildRetry, false}, {errAwaitsIntake, complaintInterval + 3*rebuildRetry, true},
+		{errDeviceGone, 0, true}, {errDeviceGone, rebuildRetry, false}, {errAwaitsReceiving, 2 * rebuildRetry, true},
+		{errAwaitsReceiving, 3 * rebuildRetry, false}, {errAwaitsReceiving, complaintInterval + 3*rebuildRetry, true},
 	} {
 		if got := c.isNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
@@ -318,7 +318,7 @@ func TestComplaint(t *testing.T) {
 func TestProgramInVain(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})
 	t.Cleanup(func() { dp.Close() })
-	d := dp.newDevice(fakeDevice, 2, nil)
+	d := dp.devices.newDevice(fakeDevice, 2, nil)
 	now := time.Now()
 	d.supply.granted(1)
 	if d.supply.inVain(1, errDeviceGone, now) {

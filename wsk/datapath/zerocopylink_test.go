@@ -28,7 +28,7 @@ func allPending(t *testing.T, irps []*wsk.IRP) {
 // loseSocket has the queue's socket replaced, after meanwhile was done with no socket there.
 func (d *fakeDriver) loseSocket(meanwhile func(dev *device)) {
 	d.t.Helper()
-	dev := d.dp.knownDevice(1)
+	dev := d.dp.devices.known(1)
 	q := dev.opened()[0]
 	refused, allowed := make(chan struct{}), make(chan struct{})
 	reopen, first := q.reopen, true
@@ -79,7 +79,7 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 			}
 			d.awaitAll(irps[3:4], wsk.STATUS_CANCELLED)
 			d.setLink(linkState{true, true, true})
-			d.dp.knownDevice(1).linkUp()
+			d.dp.devices.known(1).linkUp()
 			d.awaitAll(append(irps[:3:3], irps[4:]...), wsk.STATUS_SUCCESS)
 			d.awaitState("up")
 		})
@@ -90,7 +90,7 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 func TestZeroCopyBackWhileReplaced(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{}, Options{})
 	d.setLink(noCarrier)
-	d.dp.knownDevice(1).carrierLost()
+	d.dp.devices.known(1).carrierLost()
 	d.awaitState("down")
 	d.loseSocket(func(dev *device) {
 		d.setLink(linkState{true, true, true})
@@ -103,7 +103,7 @@ func TestZeroCopyBackWhileReplaced(t *testing.T) {
 // TestZeroCopySetUpWithoutCarrier: a link that is set up by the administrator has no carrier for that.
 func TestZeroCopySetUpWithoutCarrier(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{}, Options{})
-	dev := d.dp.knownDevice(1)
+	dev := d.dp.devices.known(1)
 	d.setLink(noCarrier)
 	dev.carrierLost()
 	d.awaitState("down")

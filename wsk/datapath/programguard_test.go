@@ -15,8 +15,8 @@ import (
 // stack until it is back, which it is without anybody's help. Somebody else's program that came meanwhile stays.
 func TestProgramIsPutBack(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
-	in := dp.intakeList()[0]
-	own := in.prog.(*bpf.Program).ID()
+	p := dp.devices.programs()[0]
+	own := p.prog.(*bpf.Program).ID()
 	holders := func() (list []bpf.Holder) {
 		err := lab.A.NS.Do(func() (err error) {
 			list, err = bpf.Holders(lab.A.If.Index())
@@ -39,13 +39,13 @@ func TestProgramIsPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	eventually(t, "the end of the attempt", func() bool { return !in.guarding.Load() })
-	in.guarding.Store(true) // nobody is to be faster
+	eventually(t, "the end of the attempt", func() bool { return !p.guarding.Load() })
+	p.guarding.Store(true) // nobody is to be faster
 	detach(t, own)
 	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(lab.A.If.Index(), bpf.Native); return err }); err != nil {
 		t.Fatal(err)
 	}
-	in.reattach(dp.knownDevice(in.ifindex), in.attachment())
+	p.reattach(dp.devices.known(p.ifindex), p.attachment())
 	if list := holders(); len(list) != 1 || list[0].ID != foreign.ID() {
 		t.Errorf("the interface has %v, want program %d", list, foreign.ID())
 	}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// onEvent receives link events from the routing table's goroutine, on which no completion routine may run.
+func (dp *Datapath) onEvent(ev route.Event) {
+	if concerns(ev.Kind) {
+		dp.watchers.wake()
+	}
+	switch ev.Kind {
+	case route.LinkUp:
+		if d := dp.devices.known(ev.Interface); d != nil {
+			d.linkUp()
+		}
+	case route.Carrier:
+		switch d := dp.devices.known(ev.Interface); {
+		case d == nil:
+		case ev.Carrier:
+			d.linkUp()
+		default:
+			d.carrierLost()
+		}
+	case route.LinkDeleted:
+		dp.devices.miss(ev.Interface) // at once: another of its name may be in the next event
+		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })
+	case route.Resynced:
+		// A link may have gone down and come back unseen; a kick tells.
+		dp.devices.eachQueue(func(q *queue) { q.linkUp() })
+	}
+}
+
+// janitorInterval is how often neighbours in use are kept alive and old answers of the routing table refreshed.
+const janitorInterval = time.Second
+
+// janitor does what no event triggers. Flows that were not used since its last round cost it one load.
+func (dp *Datapath) janitor() {
+	tick := time.NewTicker(janitorInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-dp.senders.ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, ep := range dp.endpoints.list() {
+				ep.source.tend(now)
+			}
+			dp.devices.nudge()
+			dp.devices.each((*device).guardSupply)
+			dp.devices.guardPrograms(now)
+		}
+	}
+}
+
+// deviceDeleted fails everything that was to leave through a device and tells the sockets that lived on it.
+func (dp *Datapath) deviceDeleted(ifindex int) {
+	if dp.devices.deleted(ifindex) {
+		dp.watchers.wake() // another of its name may be there already
+	}
+	for _, ep := range dp.endpoints.list() {
+		ep.deviceGone(ifindex)
+	}
+}
+
+// concerns reports whether an event may change what is known of interfaces that are received on.
+func concerns(kind route.EventKind) bool {
+	switch kind {
+	case route.LinkAdded, route.LinkUp, route.LinkDown, route.LinkDeleted, route.LinkChanged, route.AddressesChanged,
+		route.Resynced:
+		return true
+	}
+	return false
+}

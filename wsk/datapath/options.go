@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Options of a datapath. The zero value serves the caller's network namespace with every default.
+type Options struct {
+	// NetNS is a file descriptor of the network namespace to work in; 0 is the namespace of the calling thread. Another
+	// namespace than the process's own needs CAP_SYS_ADMIN there. The descriptor is duplicated.
+	NetNS int
+	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one. Every other interface is opened
+	// when the first datagram is routed through it, and replaced by the kernel's own stack where AF_XDP is not to be had.
+	Interfaces []string
+	// Receive are interfaces whose datagrams are received through AF_XDP: an XDP program is attached to each, and every
+	// receive queue gets a socket. Open fails where that is not to be had. Everything else, and everything when there are none,
+	// is received through the kernel's stack.
+	Receive []string
+	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
+	ReceiveMode bpf.Mode
+	// SpreadReceive makes the NICs of Receive choose the queue of a UDP datagram by its ports too, as ethtool -N … rx-flow-hash
+	// udp4 sdfn does, so that the flows between two hosts come in on all queues. Many NICs hash the addresses alone. What
+	// was set before is restored by Close.
+	SpreadReceive bool
+	// BusyPoll makes the receiving goroutines run the driver for so long at a time instead of sleeping until frames
+	// come: lower latency for a processor per queue. 0 sleeps.
+	BusyPoll time.Duration
+	// ReceiveCPUs are the processors that the receiving goroutines of queues 0, 1, … keep to, in turn, each on a thread of its
+	// own until Close: for BusyPoll, and where the interrupts of the queues are bound as well. Without BusyPoll a goroutine that is bound pays
+	// a change of threads whenever it wakes. nil leaves them to the schedulers. Open fails where this process may not use one.
+	// What sends keeps to the thread of its caller.
+	ReceiveCPUs []int
+	// Queues is the number of transmit queues to use on each interface, 0 for one, and no more than it has in use. Sockets are
+	// spread over them.
+	Queues int
+	// Socket is the form of every AF_XDP socket: mode, sizes, budget. Interface and queue are filled in. What concerns
+	// receiving counts on the interfaces of Receive only; there RxChunks is 2048 when it is 0.
+	Socket xdp.Options
+	// Checksum is who computes UDP checksums; ChecksumAuto, the default, is this side except on a zero-copy NIC that can. It sets
+	// Socket.Offload.
+	Checksum ChecksumMode
+	// StallTimeout is how long a queue with frames under way may see no completion at all before it is taken
+	// to have lost them: it is then kicked once more, and after as long again rebuilt. 0 means 10 seconds.
+	StallTimeout time.Duration
+	// NeighbourTimeout bounds the wait for an ARP or ND answer. 0 means the routing table's default.
+	NeighbourTimeout time.Duration
+	// LowGear keeps every queue in the gear in which each send kicks for itself (see load.go): lowest latency, no second
+	// processor, about half the rate.
+	LowGear bool
+	// Logger receives what an operator should know, never anything per datagram. nil discards.
+	Logger *slog.Logger
+}
+
+const defaultStallTimeout = 10 * time.Second
+
+func (o *Options) setDefaults() {
+	if o.StallTimeout <= 0 {
+		o.StallTimeout = defaultStallTimeout
+	}
+	if o.Queues <= 0 {
+		o.Queues = 1
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}

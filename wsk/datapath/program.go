@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
+)
+
+// program is the life of the XDP program on an interface of Options.Receive, which an intake is fed by.
+type program struct {
+	*intake
+	set      *deviceSet
+	queues   int // receive queues with an AF_XDP socket
+	maxFrame int
+
+	closing sync.Once
+	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes first then.
+	lifeMu   sync.Mutex
+	closed   bool
+	spreads  []spread
+	hasher   flowHasher
+	attached *bpf.Attachment // nil in tests without a kernel
+
+	guarding atomic.Bool // the program is being put back
+	retryAt  time.Time   // the janitor's
+}
+
+// defaultRxChunks holds what arrives in a few milliseconds at full speed, while the receiver's goroutine is being woken.
+const defaultRxChunks = 2048
+
+func (set *deviceSet) newProgram(ifindex int, name string) *program {
+	in := &intake{hub: set.hub, ifindex: ifindex, name: name, refs: make(map[bpf.Key]int)}
+	return &program{intake: in, set: set, hasher: kernelHasher{}}
+}
+
+// openReceiving attaches the program to an interface and opens a socket on each of its receive queues.
+func (set *deviceSet) openReceiving(name string) error {
+	rd, ok := set.routes.DeviceByName(name)
+	if !ok {
+		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
+	}
+	var facts nic.Interface
+	err := set.inNetNS(func() (err error) {
+		facts, err = nic.Inspect(name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	p := set.newProgram(rd.Index, name)
+	// A queue without a TX side can't have a socket of ours; its frames pass to the kernel.
+	p.queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
+	d, err := set.newReceivingDevice(rd, p)
+	if err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	// The program first: some drivers give zero-copy only then. Whoever wants to send meanwhile waits for it too.
+	if err = p.begin(d, facts.RxQueues.N); err != nil {
+		d.retire()
+	}
+	d.opening.Unlock()
+	if err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
+	p.warnOfBareQueues()
+	for slot := range p.queues {
+		if _, err := d.open(slot); err != nil {
+			return fmt.Errorf("receive on %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// begin makes the program one that the queues of its device can be opened on. The device's opening is held.
+func (p *program) begin(d *device, queues int) error {
+	if err := p.load(d, queues); err != nil {
+		return err
+	}
+	p.refresh()
+	if !p.hub.adopt(p.intake, p.isClosed) {
+		return errDeviceGone
+	}
+	p.refresh() // an address may have come before it was known
+	return nil
+}
+
+// load puts the program into the kernel and on the interface.
+func (p *program) load(d *device, queues int) error {
+	o := d.socketOptions(0)
+	chunk := int(o.ChunkSize)
+	if chunk == 0 {
+		chunk = int(xdp.DefaultOptions(p.name, 0).ChunkSize)
+	}
+	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
+	before := d.linkNow()
+	return p.set.inNetNS(func() error {
+		prog, err := bpf.Load(bpf.Options{Queues: max(queues, p.queues), MaxFrame: p.maxFrame})
+		if err != nil {
+			return err
+		}
+		a, err := prog.Attach(p.ifindex, p.set.opts.ReceiveMode)
+		if err != nil {
+			return errors.Join(err, prog.Close())
+		}
+		if !p.hold(prog, a) {
+			return errors.Join(errDeviceGone, prog.Close())
+		}
+		if why := a.Fallback(); why != nil {
+			p.set.log.Info("the XDP program runs in generic mode", "interface", p.name, "why", why)
+		}
+		if a.Mode() == bpf.Native {
+			d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
+		}
+		if p.set.opts.SpreadReceive && p.queues > 1 {
+			p.spreadFlows()
+		}
+		return nil
+	})
+}
+
+// hold keeps what was attached for close, or reports that there has been one already.
+func (p *program) hold(prog redirector, a *bpf.Attachment) bool {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	if !p.closed {
+		p.prog, p.attached = prog, a
+	}
+	return !p.closed
+}
+
+func (p *program) isLoaded() bool {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	return p.prog != nil
+}
+
+func (p *program) isClosed() bool {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	return p.closed
+}
+
+// warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
+// passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
+func (p *program) warnOfBareQueues() {
+	var facts nic.Interface
+	err := p.set.inNetNS(func() (err error) {
+		facts, err = nic.Inspect(p.name)
+		return err
+	})
+	if err == nil && facts.RxQueues.N > p.queues {
+		p.set.log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
+			"interface", p.name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
+	}
+}
+
+// kernelHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of each received frame.
+const kernelHeadroom = 256
+
+func (p *program) close() {
+	p.closing.Do(func() {
+		p.lifeMu.Lock()
+		p.closed = true
+		prog := p.prog
+		p.lifeMu.Unlock()
+		p.hub.forget(p.intake)
+		p.restoreFlows()
+		if prog == nil {
+			return
+		}
+		if err := prog.Close(); err != nil {
+			p.set.log.Debug("close XDP program", "interface", p.name, "err", err)
+		}
+	})
+}
+
+func (p *program) info() ProgramInfo {
+	out := ProgramInfo{Interface: p.name, MaxFrame: p.maxFrame}
+	if a := p.attachment(); a != nil {
+		out.Mode, out.Fallback = a.Mode(), a.Fallback()
+	}
+	out.Ports = p.ports()
+	out.Counters, _ = p.prog.Counters()
+	return out
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/bpf"
+)
+
+// The program that receivers are fed by can be taken off its interface by force (bpftool link detach). Everything then goes through the kernel's
+// stack, and a zero-copy queue is worse off: some drivers serve it no more, others drop what the host receives on it. So
+// somebody looks, and puts it back.
+
+// attachRetry is the pause after an attempt that failed: somebody else's program may be there now, which stays.
+const attachRetry = 10 * time.Second
+
+// reattachable is what reattach needs of bpf.Program.
+type reattachable interface {
+	Attach(ifindex int, mode bpf.Mode) (*bpf.Attachment, error)
+}
+
+// attachment is where the program is attached now.
+func (p *program) attachment() *bpf.Attachment {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	return p.attached
+}
+
+// guardPrograms looks whether the programs are still on their interfaces. Only the janitor calls it.
+func (set *deviceSet) guardPrograms(now time.Time) {
+	for _, p := range set.programs() {
+		d := set.known(p.ifindex)
+		a := p.attachment()
+		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.guarding.Load() {
+			continue
+		}
+		if on, err := a.Attached(); on || err != nil || !d.linkNow().exists {
+			continue
+		}
+		p.retryAt = now.Add(attachRetry)
+		p.guarding.Store(true)
+		// Drivers may take seconds.
+		set.goRun(func() {
+			p.reattach(d, a)
+			p.guarding.Store(false)
+		})
+	}
+}
+
+// reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with it.
+func (p *program) reattach(d *device, old *bpf.Attachment) {
+	prog, ok := p.prog.(reattachable)
+	if !ok {
+		return
+	}
+	before := d.linkNow()
+	var a *bpf.Attachment
+	err := p.set.inNetNS(func() (err error) {
+		_ = old.Close()
+		a, err = prog.Attach(p.ifindex, p.set.opts.ReceiveMode)
+		return err
+	})
+	if errors.Is(err, bpf.ErrClosed) {
+		return
+	}
+	if err != nil {
+		p.set.log.Error("somebody has taken the XDP program off the interface, and it can't be put back; datagrams go through the kernel's stack",
+			"interface", p.name, "err", err, "next try in", attachRetry)
+		return
+	}
+	p.lifeMu.Lock()
+	p.attached = a
+	p.lifeMu.Unlock()
+	p.set.log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.name, "mode", a.Mode().String())
+	if a.Mode() == bpf.Native {
+		d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
+	}
+	for _, q := range d.opened() {
+		q.programTaken()
+	}
+}
