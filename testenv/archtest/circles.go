@@ -46,6 +46,8 @@ var Circles = []CircleLimit{
 	{"testenv/account", 2, 2},
 	{"testenv/archtest", 0, 0},
 	{"testenv/archtest/circles", 0, 0},
+	{"testenv/cmd/faults", 0, 0},
+	{"testenv/faults", 6, 6},
 	{"testenv/vm", 3, 3},
 	{"testenv/vm/agent", 0, 0},
 	{"testenv/vm/cable", 0, 0},

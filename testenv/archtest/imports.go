@@ -133,6 +133,12 @@ var Imports = []ImportRow{
 	},
 	{Package: "testenv/archtest"},
 	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
+	{Package: "testenv/cmd/faults", May: []string{"testenv", "testenv/faults", sys}},
+	{
+		Package: "testenv/faults",
+		May:     []string{"bpf", "testenv", "testenv/account", "wsk", "wsk/datapath", "xdp", ebpf, netlink, sys},
+		Why:     "breaks what the datapath stands on, as its clients see it; xdp holds a queue, bpf names a program",
+	},
 	{Package: "testenv/vm", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/agent", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/cable"},
