@@ -290,12 +290,12 @@ func TestDeadSocketToldAfterBind(t *testing.T) {
 		}
 		return wsk.STATUS_SUCCESS
 	})
-	h.transport.HoldBinds(true)
+	h.transport.DelayBinds(true)
 	irp := newCall(t)
 	status := s.Bind(addr("0.0.0.0:1000"), 0, &irp.IRP)
 	h.transport.Kill()
 	bound.Store(true)
-	h.transport.HoldBinds(false)
+	h.transport.DelayBinds(false)
 	want(t, "Bind", irp.end("Bind", status), wsk.STATUS_SUCCESS)
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 	if ends != 1 {

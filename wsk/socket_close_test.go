@@ -133,7 +133,7 @@ func TestCloseCornerCases(t *testing.T) {
 	want(t, "Close with a cancelled IRP", irp.end("Close", s.Close(&irp.IRP)), wsk.STATUS_SUCCESS)
 
 	s = h.socket(wsk.AF_INET)
-	h.transport.HoldBinds(true)
+	h.transport.DelayBinds(true)
 	bind, end := newCall(t), newCall(t)
 	bind.inRoutine(func() {
 		if end.completed.Load() != 0 {
@@ -145,7 +145,7 @@ func TestCloseCornerCases(t *testing.T) {
 	if end.completed.Load() != 0 {
 		t.Error("closed with a bind pending")
 	}
-	h.transport.HoldBinds(false)
+	h.transport.DelayBinds(false)
 	want(t, "Bind", bind.end("Bind", bindStatus), wsk.STATUS_SUCCESS)
 	want(t, "Close", end.end("Close", status), wsk.STATUS_SUCCESS)
 }

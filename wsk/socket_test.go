@@ -164,7 +164,7 @@ func TestBind(t *testing.T) {
 // free to be bound.
 func TestBindCapturesAddress(t *testing.T) {
 	h := newHost(t)
-	h.transport.HoldBinds(true)
+	h.transport.DelayBinds(true)
 	s := h.socket(wsk.AF_INET)
 	irp := newCall(t)
 	local := addr("0.0.0.0:7001")
@@ -174,7 +174,7 @@ func TestBindCapturesAddress(t *testing.T) {
 	want(t, "Bind while binding", h.bind(s, "0.0.0.0:0"), wsk.STATUS_INVALID_DEVICE_STATE)
 	want(t, "SendTo while binding", h.send(s, "x", "192.0.2.1:9", nil), wsk.STATUS_INVALID_DEVICE_STATE)
 	want(t, "SO_REUSEADDR while binding", h.set(s, wsk.SOL_SOCKET, wsk.SO_REUSEADDR, 1), wsk.STATUS_INVALID_DEVICE_STATE)
-	h.transport.HoldBinds(false)
+	h.transport.DelayBinds(false)
 	want(t, "Bind", irp.end("Bind", status), wsk.STATUS_SUCCESS)
 	if got := h.localAddress(s, 16); got != "0.0.0.0:7001" {
 		t.Errorf("bound to %s", got)

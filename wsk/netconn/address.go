@@ -19,8 +19,8 @@ func (c *Conn) sockaddr(o *op, to netip.AddrPort) (wsk.SOCKADDR, error) {
 	return wsk.AppendSockaddr(o.address[:0], netip.AddrPortFrom(addr, to.Port())), nil
 }
 
-// destination is an address as the socket's family has it. Unspecified addresses mean the host itself, as on Linux; so
-// does the zero Addr, which package net allows for.
+// destination gives an address the form of the socket's family. An unspecified address means the host itself, as on
+// Linux, and so does the zero Addr, which package net allows.
 func (c *Conn) destination(addr netip.Addr) (netip.Addr, error) {
 	if c.family == wsk.AF_INET {
 		switch {
@@ -77,14 +77,14 @@ func (o *Options) numericZone(addr netip.Addr) (netip.Addr, error) {
 	return addr.WithZone(strconv.Itoa(i)), nil
 }
 
-// sender is the source address that a receive has stored.
+// sender is the address of the sender that a receive has stored.
 func (o *op) sender() netip.AddrPort {
 	ap, _ := wsk.SOCKADDR(o.address[:]).AddrPort()
 	return ap
 }
 
-// udpAddr is net.UDPAddrFromAddrPort into memory of the caller's. An IPv4 address takes 4 bytes, as package net does it on
-// an IPv4 socket, and 16 when it is v4-mapped.
+// udpAddr is net.UDPAddrFromAddrPort into memory of the caller's. An IPv4 address takes 4 bytes, as on an IPv4 socket
+// of package net, and a v4-mapped one 16.
 func udpAddr(a *net.UDPAddr, ap netip.AddrPort) *net.UDPAddr {
 	addr := ap.Addr()
 	*a = net.UDPAddr{IP: addr.AsSlice(), Port: int(ap.Port()), Zone: addr.Zone()}

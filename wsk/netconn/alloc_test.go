@@ -11,8 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
-// mirror is a transport that allocates nothing: what a socket sends comes back to it, if it comes from the address that it is sent
-// to, out of a single loan.
+// mirror is a transport that allocates nothing. What a socket sends to its own address comes back to it, in one loan
+// that is used again and again.
 type mirror struct {
 	events  wsk.Receiver
 	local   netip.AddrPort
@@ -52,7 +52,8 @@ func (m *mirror) Change(wsk.Membership) wsk.NTSTATUS       { return wsk.STATUS_S
 func (m *mirror) Release(*wsk.Datagram)                    {}
 func (m *mirror) Keep(*wsk.Datagram)                       {}
 
-// A datagram allocates nothing, in either direction, also when a read has to wait, nor does a deadline that is set for each.
+// A datagram allocates nothing in either direction, not even when a read has to wait, and neither does a deadline that
+// is set for each.
 func TestNoAllocations(t *testing.T) {
 	for _, addr := range []string{"192.0.2.1:5000", "[2001:db8::1]:5000"} {
 		to := netip.MustParseAddrPort(addr)

@@ -15,17 +15,18 @@ type Message struct {
 	Buffers [][]byte
 	// OOB takes or gives control messages in the layout of Linux.
 	OOB []byte
-	// Addr is the sender; or the destination, a *net.UDPAddr, nil on a connection that was dialled.
+	// Addr is the sender of a datagram that was read, or the destination of one to send, a *net.UDPAddr. It is nil for
+	// a write on a connection that was dialled.
 	Addr net.Addr
 
 	N     int // bytes of Buffers read or written
 	NN    int // bytes of OOB read or written
-	Flags int // MSG_TRUNC and MSG_CTRUNC of Linux, of what was read
+	Flags int // MSG_TRUNC and MSG_CTRUNC of Linux, of a datagram that was read
 }
 
-// ReadBatch waits for a datagram and reads it and those that are buffered behind it, at most len(ms). It returns how many
-// messages it has filled. flags may have MSG_DONTWAIT and MSG_WAITFORONE of Linux, which change nothing. It allocates the
-// addresses.
+// ReadBatch waits for a datagram and reads it and those that are buffered behind it, at most len(ms). It returns how
+// many messages it has filled. flags may contain MSG_DONTWAIT and MSG_WAITFORONE of Linux, which change nothing. It
+// allocates the addresses.
 func (c *Conn) ReadBatch(ms []Message, flags int) (int, error) {
 	if flags&^(linuxMsgDontWait|linuxMsgWaitForOne) != 0 {
 		return 0, c.opError("read", nil, errors.ErrUnsupported)
@@ -50,7 +51,7 @@ func (c *Conn) ReadBatch(ms []Message, flags int) (int, error) {
 // errEmpty says that nothing is buffered.
 var errEmpty = errors.New("no datagram is buffered")
 
-// readMessage fills one message. With wait it waits, else it returns errEmpty where it would have to.
+// readMessage fills one message. With wait it waits for a datagram; without, it returns errEmpty if there is none.
 func (c *Conn) readMessage(m *Message, wait bool) error {
 	for {
 		o, err := c.reads.begin()
@@ -72,7 +73,8 @@ func (c *Conn) readMessage(m *Message, wait bool) error {
 	}
 }
 
-// finishMessage waits for a receive that was posted or, without wait, takes it back. A datagram that was faster than that counts.
+// finishMessage waits for a receive that was posted or, without wait, takes it back. A datagram that comes before it is
+// taken back counts.
 func (c *Conn) finishMessage(o *op, m *Message, status wsk.NTSTATUS, wait bool) (err error) {
 	withdrawn := status == wsk.STATUS_PENDING && !wait
 	if withdrawn {

@@ -74,7 +74,7 @@ func TestWriteBatch(t *testing.T) {
 	}
 }
 
-// A batch stops counting at the first message that was not sent, and says which were.
+// A batch counts up to the first message that was not sent, and says which ones behind it were sent.
 func TestWriteBatchFailures(t *testing.T) {
 	transport, npi := silent(t)
 	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
@@ -110,7 +110,7 @@ func TestWriteBatchFailures(t *testing.T) {
 		t.Errorf("deadline: %d, %v", n, err)
 	}
 	c.SetWriteDeadline(time.Time{})
-	// A deadline takes back what waits of every run.
+	// A deadline takes back the messages of every run that still wait.
 	transport.SetMode(wsktest.Wait)
 	ms := []netconn.Message{message(good, "x"), message(other, "y")}
 	done := writing(t, transport, func() (int, error) { return c.WriteBatch(ms, 0) })
@@ -125,7 +125,7 @@ func TestWriteBatchFailures(t *testing.T) {
 	}
 }
 
-// ReadBatch waits for one and takes what there is behind it, scattered, cut and with control messages.
+// ReadBatch waits for one datagram and takes those behind it, scattered, cut off and with control messages.
 func TestReadBatch(t *testing.T) {
 	transport, npi := fake(t)
 	c := listen(t, npi, "127.0.0.1:0", netconn.Options{Control: netconn.ControlTTL})
@@ -184,7 +184,7 @@ func TestReadBatch(t *testing.T) {
 	}
 }
 
-// A batch connects to the fixed remote without an address, and refuses one.
+// Without an address a batch goes to the fixed remote; with one it is refused.
 func TestBatchConnected(t *testing.T) {
 	transport, npi := silent(t)
 	c, err := netconn.Dial(npi, "udp", netip.AddrPort{}, somewhere, netconn.Options{})
@@ -206,7 +206,7 @@ func TestBatchConnected(t *testing.T) {
 	}
 }
 
-// A batch that looks for more takes its question back, and must not take back an answer with it.
+// A batch that looks for more datagrams takes its last receive back, and must not lose a datagram with it.
 func TestReadBatchLosesNothing(t *testing.T) {
 	transport, npi := fake(t)
 	c := listen(t, npi, "127.0.0.1:0", netconn.Options{ReadBuffer: 1 << 24})

@@ -20,15 +20,16 @@ type run struct {
 	err      error
 }
 
-// WriteBatch sends the messages in their order, each run of messages with one destination and equal OOB by one WskSendMessages,
-// and returns when all have left. It returns the number of messages before the first that was not sent; if that is not all of
-// them, err says why, and messages behind it may have been sent nevertheless: N is set for each message that was sent and 0 for
-// the others. A run counts as a whole. flags may have MSG_DONTWAIT of Linux, which changes nothing.
+// WriteBatch sends the messages in their order, each run of messages with one destination and equal OOB by one
+// WskSendMessages, and returns when all have left. It returns the number of messages before the first that was not
+// sent. If that is not all of them, err says why; messages behind it may have been sent nevertheless: N is set for each
+// message that was sent, and 0 for the others. A run is sent or not as a whole. flags may contain MSG_DONTWAIT of
+// Linux, which changes nothing.
 func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	if flags&^linuxMsgDontWait != 0 {
 		return 0, c.opError("write", nil, errors.ErrUnsupported)
 	}
-	// One run is the rule and takes no memory.
+	// Most batches are one run, which takes no memory.
 	var one [1]run
 	runs := one[:0]
 	for from := 0; from < len(ms); {
@@ -47,7 +48,7 @@ func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	return c.endRuns(ms, runs)
 }
 
-// endRuns waits for runs that have been posted, all of them: they hold the caller's memory.
+// endRuns waits for all runs that have been posted: until they end, the caller's memory is the provider's.
 func (c *Conn) endRuns(ms []Message, runs []run) (int, error) {
 	sent, last := 0, 0
 	var failure error
@@ -97,7 +98,7 @@ func sameAddr(a, b net.Addr) bool {
 	return x == y || x != nil && y != nil && x.Port == y.Port && x.Zone == y.Zone && x.IP.Equal(y.IP)
 }
 
-// postRun passes a run to the provider. Without an op nothing was passed, and err says why.
+// postRun passes a run to the provider. If it returns no op, nothing was passed, and err says why.
 func (c *Conn) postRun(ms []Message) (*op, wsk.NTSTATUS, error) {
 	to, err := c.destinationOf(ms[0].Addr)
 	if err != nil {
@@ -124,7 +125,7 @@ func (c *Conn) postRun(ms []Message) (*op, wsk.NTSTATUS, error) {
 	return o, c.socket.SendMessages(o.list(ms), 0, remote, control, &o.irp), nil
 }
 
-// destinationOf is the destination of a message, with the rules of package net.
+// destinationOf is the destination of a message, by the rules of package net.
 func (c *Conn) destinationOf(addr net.Addr) (netip.AddrPort, error) {
 	if addr == nil {
 		if c.remote == nil {

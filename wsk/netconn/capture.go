@@ -4,9 +4,9 @@ package netconn
 
 import "github.com/wsk-xdp/wsk-xdp/wsk"
 
-// Capture registers a client with a subsystem, or with [wsk.Default] if it is nil, and captures the provider that is attached. It
-// does not wait for one. release takes everything back; it waits until the connections made with npi are closed, and
-// is to be called once.
+// Capture registers a client with a subsystem, or with [wsk.Default] if subsystem is nil, and captures the provider
+// that is attached. It does not wait for one. release undoes both; it waits until the connections made with npi are
+// closed, and must be called once.
 func Capture(subsystem *wsk.Subsystem) (npi *wsk.ProviderNPI, release func(), err error) {
 	if subsystem == nil {
 		subsystem = wsk.Default()

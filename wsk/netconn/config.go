@@ -16,9 +16,9 @@ type ListenConfig struct {
 	Options  Options
 }
 
-// ListenPacket is [Listen] for an address as net.ListenConfig.ListenPacket takes it, such as ":53" or "[::1]:domain". A host
-// name is looked up with net.DefaultResolver. The end of ctx ends the opening; an open connection does not mind it. The
-// net.PacketConn is a *Conn.
+// ListenPacket is [Listen] for an address in the form that net.ListenConfig.ListenPacket takes, such as ":53" or
+// "[::1]:domain". A host name is looked up with net.DefaultResolver. If ctx ends first the opening ends too; a
+// connection that is open does not depend on ctx. The net.PacketConn is a *Conn.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	laddr, err := resolve(ctx, network, address)
 	if err != nil {
@@ -39,8 +39,8 @@ type Dialer struct {
 	LocalAddr netip.AddrPort
 }
 
-// DialContext is [Dial] for an address as net.Dialer.DialContext takes it. A host name is looked up with
-// net.DefaultResolver, and its first address of the network is taken. The net.Conn is a *Conn.
+// DialContext is [Dial] for an address in the form that net.Dialer.DialContext takes. A host name is looked up with
+// net.DefaultResolver, and its first address for the network is taken. The net.Conn is a *Conn.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	raddr, err := resolve(ctx, network, address)
 	if err != nil {
@@ -64,7 +64,7 @@ func anyOf(network string) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// resolve parses host:port. No host gives no address.
+// resolve parses host:port. If there is no host the address is the zero Addr.
 func resolve(ctx context.Context, network, address string) (netip.AddrPort, error) {
 	switch network {
 	case "udp", "udp4", "udp6":

@@ -12,12 +12,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Conn is a UDP connection over a WSK socket, made by [Listen] or [Dial]. It has the methods of *net.UDPConn and takes its place
-// as a net.PacketConn and a net.Conn.
+// Conn is a UDP connection over a WSK socket, made by [Listen] or [Dial]. It has the methods of *net.UDPConn and can
+// stand in for it as a net.PacketConn and a net.Conn.
 //
 // All methods are safe for concurrent use. Concurrent reads are served in the order of their calls. A slice that is
-// passed to a method belongs to the provider until the method returns. The methods that deal in netip.AddrPort allocate nothing,
-// except where they fail.
+// passed to a method belongs to the provider until the method returns. The methods with a netip.AddrPort allocate
+// nothing, except when they fail.
 type Conn struct {
 	socket  *wsk.Socket
 	opts    Options
@@ -32,7 +32,7 @@ type Conn struct {
 
 	reads, writes side
 
-	// connectionError is an ICMP error that a batch met behind datagrams; the next read reports it.
+	// connectionError is an ICMP error that a batch has met behind datagrams; the next read reports it.
 	connectionError atomic.Pointer[StatusError]
 }
 
@@ -41,7 +41,7 @@ var (
 	_ net.PacketConn = (*Conn)(nil)
 )
 
-// LocalAddr is the bound address, a *net.UDPAddr. It is shared, so do not change it.
+// LocalAddr is the address that the connection is bound to, a *net.UDPAddr. It is shared, so do not change it.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr is the fixed remote address, a *net.UDPAddr, or nil if there is none. It is shared, so do not change it.
@@ -52,13 +52,13 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.remote
 }
 
-// Socket is the WSK socket below, for the options that Conn has no method for. Receiving, closing and setting the remote
-// address stay with the Conn.
+// Socket is the WSK socket below, for the options that Conn has no method for. Receiving on it, closing it and setting
+// its remote address must be left to the Conn.
 func (c *Conn) Socket() *wsk.Socket { return c.socket }
 
-// SetDeadline sets both deadlines. A read or write that is blocked at its deadline, or begins after it, fails with an error that
-// wraps os.ErrDeadlineExceeded and whose Timeout method reports true; the zero time means no deadline. A write whose
-// datagram the kernel has already is not taken back: it ends when the kernel is done with it.
+// SetDeadline sets both deadlines. A read or write that is blocked at its deadline, or begins after it, fails with an
+// error that wraps os.ErrDeadlineExceeded and whose Timeout method reports true; the zero time means no deadline. A
+// write whose datagram is with the kernel is not taken back: it ends when the kernel is done with the datagram.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.reads.setDeadline(t); err != nil {
 		return c.setError(err)
@@ -72,7 +72,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setError(c.reads.se
 // SetWriteDeadline sets the deadline of writes, see [Conn.SetDeadline].
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setError(c.writes.setDeadline(t)) }
 
-// SetReadBuffer sets SO_RCVBUF, the bytes that are kept for reads to come. Beyond it what arrives is dropped.
+// SetReadBuffer sets SO_RCVBUF, the number of bytes that are buffered for reads to come. What arrives beyond that is
+// dropped.
 func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffer(wsk.SO_RCVBUF, bytes) }
 
 // SetWriteBuffer sets SO_SNDBUF. It is remembered and has no effect: WSK does not buffer what is sent.
@@ -85,8 +86,9 @@ func (c *Conn) setBuffer(code uint32, bytes int) error {
 	return c.setError(c.setOption(wsk.SOL_SOCKET, code, uint32(bytes)))
 }
 
-// SetControl turns control messages for the ReadMsg forms on or off. It stands for the socket options IP_PKTINFO, IP_RECVTTL
-// and IP_RECVTOS and their IPv6 kin, and for the SetControlMessage methods of golang.org/x/net.
+// SetControl turns control messages for the ReadMsg forms on or off. It takes the place of the socket options
+// IP_PKTINFO, IP_RECVTTL and IP_RECVTOS and their IPv6 counterparts, and of the SetControlMessage methods of
+// golang.org/x/net.
 func (c *Conn) SetControl(flags ControlFlags, on bool) error {
 	return c.setError(c.setControl(flags, on))
 }
@@ -140,9 +142,9 @@ func (c *Conn) setError(err error) error {
 	return &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: err}
 }
 
-// Close ends the connection. Reads and writes that are blocked fail with an error that wraps net.ErrClosed, as does whatever is
-// called later, Close too. It returns when the port is free again, and so waits for datagrams that the kernel has
-// already.
+// Close ends the connection. Reads and writes that are blocked fail with an error that wraps net.ErrClosed, and so do
+// all later calls, also of Close. It returns when the port is free again, so it waits for datagrams that are with the
+// kernel.
 func (c *Conn) Close() error {
 	if !c.reads.close() {
 		return c.opError("close", nil, net.ErrClosed)

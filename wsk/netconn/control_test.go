@@ -113,7 +113,7 @@ func TestReadControl(t *testing.T) {
 		})); diff != "" || flags != 0 {
 			t.Errorf("%s: flags %#x\n%s", name, flags, diff)
 		}
-		// With any less room there is less, whole and flagged.
+		// With less room there are fewer messages, each of them whole, and the flag is set.
 		for room := range len(want) - linuxWord {
 			if n, flags := o.readControl(oob[:room]); n > room || flags != linuxMsgCTrunc {
 				t.Errorf("%s: room for %d: %d, flags %#x", name, room, n, flags)
@@ -127,7 +127,8 @@ func TestReadControl(t *testing.T) {
 	}
 }
 
-// FuzzWriteControl: whatever a caller passes is refused or becomes well-formed control data, and is never read beyond its end.
+// FuzzWriteControl: whatever a caller passes is refused or becomes well-formed control data, and is never read beyond
+// its end.
 func FuzzWriteControl(f *testing.F) {
 	f.Add(linux(linuxCMsg{0, 2, ints(9)}, linuxCMsg{0, 1, []byte{4}}), true)
 	f.Add(linux(linuxCMsg{41, 50, make([]byte, 20)}, linuxCMsg{17, 103, []byte{1, 0}}), false)

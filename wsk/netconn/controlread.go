@@ -8,8 +8,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// readControl translates received control data into Linux control messages. It returns the bytes of oob that it
-// used and the MSG_ flags of Linux for the datagram.
+// readControl translates received control data into Linux control messages. It returns the number of bytes of oob that
+// it has used, and the MSG_ flags of Linux for the datagram.
 func (o *op) readControl(oob []byte) (n, flags int) {
 	w := oobWriter{b: oob}
 	it := wsk.CMsgs(o.control[:o.length])
@@ -27,7 +27,7 @@ func (o *op) readControl(oob []byte) (n, flags int) {
 
 // translateReceived stores one object, if Linux has it.
 func translateReceived(w *oobWriter, m wsk.CMsg) {
-	if len(m.Data) < 4 { // all that are known here hold at least an INT
+	if len(m.Data) < 4 { // all that are known here have at least an INT
 		return
 	}
 	switch {
@@ -39,7 +39,7 @@ func translateReceived(w *oobWriter, m wsk.CMsg) {
 		binary.NativeEndian.PutUint32(data, binary.LittleEndian.Uint32(m.Data[4:]))
 		copy(data[4:8], m.Data)
 		copy(data[8:12], m.Data)
-		if addr := [4]byte(m.Data); addr[0] >= 224 { // multicast and 255.255.255.255 are no source for an answer
+		if addr := [4]byte(m.Data); addr[0] >= 224 { // multicast and 255.255.255.255 can't be the source of an answer
 			clear(data[4:8])
 		}
 	case m.Level == wsk.IPPROTO_IPV6 && m.Type == wsk.IPV6_PKTINFO && len(m.Data) >= 20:

@@ -11,9 +11,10 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// writeControl translates Linux control messages for a send into control data, with the rules of ip_cmsg_send and
-// ip6_datagram_send_ctl: those of the other IP version are skipped, unknown ones of the destination's are an error. An error
-// wraps syscall.EINVAL. The result is in the op's own memory or, where there are very many messages, in new memory.
+// writeControl translates Linux control messages for a send into control data, by the rules of ip_cmsg_send and
+// ip6_datagram_send_ctl: messages of the other IP version are skipped, unknown ones of the destination's are an error.
+// An error wraps syscall.EINVAL. The result is in the op's own memory or, if there are very many messages, in new
+// memory.
 func (o *op) writeControl(oob []byte, is4 bool) ([]byte, error) {
 	control := o.control[:0]
 	for rest := oob; ; {
@@ -49,7 +50,7 @@ func appendIPv4(control []byte, m linuxCMsg) ([]byte, bool) {
 		if len(m.data) != sizeofInPktinfo {
 			return control, false
 		}
-		// ipi_spec_dst is the source; ipi_addr counts when receiving only.
+		// ipi_spec_dst is the source; ipi_addr matters when receiving only.
 		index := binary.NativeEndian.Uint32(m.data)
 		return wsk.AppendPktinfo(control, netip.AddrFrom4([4]byte(m.data[4:])), index), true
 	case linuxIPTTL:
@@ -71,8 +72,8 @@ func appendIPv4(control []byte, m linuxCMsg) ([]byte, bool) {
 	return control, false
 }
 
-// appendIPv6 has to do with IPv4 destinations of a dual-stack socket too: Linux takes a v4-mapped source for them from
-// IPV6_PKTINFO and skips what else is of this level.
+// appendIPv6 is called for IPv4 destinations of a dual-stack socket too: Linux takes a v4-mapped source for them from
+// IPV6_PKTINFO, and skips everything else of this level.
 func appendIPv6(control []byte, m linuxCMsg, is4 bool) ([]byte, bool) {
 	if is4 && m.typ != linuxIPv6Pktinfo {
 		return control, true
@@ -100,7 +101,7 @@ func appendIPv6(control []byte, m linuxCMsg, is4 bool) ([]byte, bool) {
 			return control, true
 		case m.typ == linuxIPv6TClass:
 			return wsk.AppendTOS(control, false, uint8(v)), true
-		case v == 0: // there is no such thing as sending with hop limit 0 in WSK
+		case v == 0: // WSK can't send with hop limit 0
 			return control, false
 		}
 		return wsk.AppendTTL(control, false, uint8(v)), true
@@ -115,7 +116,7 @@ func appendUDP(control []byte, m linuxCMsg) ([]byte, bool) {
 	return wsk.AppendSendMsgSize(control, uint32(binary.NativeEndian.Uint16(m.data))), true
 }
 
-// int is the data of a message that holds an int.
+// int is the data of a message that consists of an int.
 func (m linuxCMsg) int() (int32, bool) {
 	if len(m.data) != 4 {
 		return 0, false

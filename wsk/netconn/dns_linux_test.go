@@ -20,11 +20,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn/pctest"
 )
 
-// answerSizes are the bytes of text that the tests ask for: an answer of one frame, and such that need fragments.
+// answerSizes are the sizes of the texts that the tests ask for, in bytes: answers of one frame, and answers that need
+// fragments.
 var answerSizes = []int{40, 1000, 3000, 6000}
 
-// TestDNS is a real program, server and client of github.com/miekg/dns, with the connections of this package at one end and those
-// of the kernel at the other. It does not know the difference.
+// TestDNS is a real program, server and client of github.com/miekg/dns, with the connections of this package at one end
+// and those of the kernel at the other. The program does not notice the difference.
 func TestDNS(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{})
@@ -40,7 +41,8 @@ func TestDNS(t *testing.T) {
 				t.Errorf("%d frames left through AF_XDP", sent)
 			}
 			received := after.Programs[0].Counters[bpf.ReasonRedirected] - before.Programs[0].Counters[bpf.ReasonRedirected]
-			// The port's entry in the XDP program follows the bind; what is faster comes through the companion socket.
+			// The port gets its entry in the XDP program after the bind; what arrives before that comes through the
+			// companion socket.
 			if received < queries*9/10 {
 				t.Errorf("%d frames came through AF_XDP; before %v, after %v", received, before.Programs, after.Programs)
 			}

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package netconn is net.UDPConn over a WSK datagram socket. A [Conn] has the methods of *net.UDPConn that do not need a
-// file descriptor, with the same meaning, so that a program which sends and receives UDP moves by changing the line
-// that opens its socket:
+// Package netconn is net.UDPConn over a WSK datagram socket. A [Conn] has the methods of *net.UDPConn that do not need
+// a file descriptor, with the same meaning, so that a program which sends and receives UDP can be moved to it by
+// changing the line that opens its socket:
 //
 //	conn, err := net.ListenUDP("udp", addr)                               // before
 //	conn, err := netconn.Listen(npi, "udp", addr.AddrPort(), netconn.Options{}) // after
 //
 // npi is a captured provider; [Capture] gets one in one call. The package uses nothing but the public functions of
-// package wsk and so shows how they are used: an IRP for every call, the caller's slice as MDL, IoCancelIrp for a deadline.
-// It builds on every operating system.
+// package wsk and so shows how they are used: an IRP for every call, the caller's slice as MDL, IoCancelIrp for a
+// deadline. It builds on every operating system.
 //
 // # What is as in package net on Linux
 //
-// Addresses and networks: "udp" on a wildcard is one dual-stack socket, whose IPv4 senders appear v4-mapped; a destination
-// 0.0.0.0 or :: means the host itself; SO_BROADCAST is on. A datagram longer than the buffer is cut without an error; the ReadMsg
-// forms report MSG_TRUNC. Control messages have the layout and the numbers of Linux, so that
-// syscall.ParseSocketControlMessage and the parsers of golang.org/x/net read and write them. A connected Conn reads ICMP
-// errors as ECONNREFUSED and its kin. Errors are *net.OpError, see [StatusError] for what is inside.
+// Addresses and networks: "udp" on a wildcard is one dual-stack socket, whose IPv4 senders appear v4-mapped; a
+// destination 0.0.0.0 or :: means the host itself; SO_BROADCAST is on. A datagram longer than the buffer is cut without
+// an error; the ReadMsg forms report MSG_TRUNC. Control messages have the layout and the numbers of Linux, so that
+// syscall.ParseSocketControlMessage and the parsers of golang.org/x/net read and write them. A connected Conn reads
+// ICMP errors as ECONNREFUSED and the like. Errors are *net.OpError; see [StatusError] for what is inside.
 //
 // # What is not
 //
-//   - A write returns when the datagram has left: WSK does not buffer. Until then the provider reads from the caller's slice.
-//     So a write whose deadline comes while the kernel has the frame already waits for the kernel and then
-//     reports the success; what still waits in the provider (for a neighbour, a chunk, the link) is taken back.
-//   - There is no descriptor, so no SyscallConn and no File. [Conn.SetControl] stands for the socket options behind control
-//     messages, and [Conn.Socket] is the WSK socket for all others, such as multicast memberships.
+//   - A write returns when the datagram has left: WSK does not buffer. Until then the provider reads from the caller's
+//     slice. So a write whose deadline comes when the kernel already has the frame waits for the kernel and then
+//     reports success; a datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
+//   - There is no descriptor, so no SyscallConn and no File. [Conn.SetControl] takes the place of the socket options
+//     for control messages, and [Conn.Socket] is the WSK socket for all others, such as multicast memberships.
 //   - IPv6 zones are interface indices in decimal where package net has names, since the names may be those of another
 //     network namespace. Both are understood, see Options.InterfaceIndex.
-//   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source that the route preferred
-//     when it was dialled.
+//   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source address that
+//     the route preferred when it was dialled.
 //   - An ICMP error is reported by the next read only, not also by the next write.
 //   - On a dual-stack Conn the control messages of an IPv4 datagram are those of level IPPROTO_IP.
 package netconn

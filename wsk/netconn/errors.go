@@ -10,10 +10,10 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// StatusError is a WSK call that ended with a failure. It is found inside the *net.OpError of a [Conn]'s methods, by
-// errors.As, as is its Status, a wsk.NTSTATUS. errors.Is finds the system error that a program over package net would have met:
-// syscall.ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others, and what
-// wsk.NTSTATUS itself compares with, such as net.ErrClosed.
+// StatusError is a WSK call that ended with a failure. errors.As finds it inside the *net.OpError of a [Conn]'s
+// methods, and also its Status, a wsk.NTSTATUS. errors.Is finds the system error that a program over package net would
+// have met: syscall.ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others,
+// and what wsk.NTSTATUS itself compares with, such as net.ErrClosed.
 type StatusError struct {
 	Call   string // the WSK function
 	Status wsk.NTSTATUS
@@ -25,7 +25,7 @@ func (e *StatusError) Error() string { return e.Call + ": " + e.Status.Error() }
 // Unwrap gives the status as an error.
 func (e *StatusError) Unwrap() error { return e.Status.Err() }
 
-// Is compares with system errors.
+// Is compares the status with system errors.
 func (e *StatusError) Is(target error) bool {
 	errno, ok := systemErrors[e.Status]
 	return ok && target == errno
@@ -53,7 +53,7 @@ var systemErrors = map[wsk.NTSTATUS]error{
 
 var errMissingAddress = errors.New("missing address")
 
-// opError wraps err for a method of the connection. to is the destination of a write, nil to mean the fixed remote.
+// opError wraps err for a method of the connection. to is the destination of a write; nil means the fixed remote.
 func (c *Conn) opError(op string, to net.Addr, err error) error {
 	if to == nil && c.remote != nil {
 		to = c.remote

@@ -13,7 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// waitLimit is how long something may take that should take no time.
+// waitLimit is how long something may take that should take no time at all.
 const waitLimit = 20 * time.Second
 
 // capture attaches a transport to a subsystem of its own and captures it until the end of the test.

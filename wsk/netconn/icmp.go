@@ -14,8 +14,8 @@ const (
 )
 
 // hardError is what a connected socket of Linux makes of an ICMP error (icmp_err_convert in net/ipv4/icmp.c,
-// icmpv6_err_convert in net/ipv6/icmp.c): a status, or STATUS_SUCCESS for those that it only reports
-// when IP_RECVERR asks for all, because the condition may pass.
+// icmpv6_err_convert in net/ipv6/icmp.c): a status, or STATUS_SUCCESS for an error that Linux reports only if
+// IP_RECVERR asks for all, because the condition may pass.
 func hardError(e wsk.ReceiveError) wsk.NTSTATUS {
 	if e.Protocol == wsk.IPPROTO_ICMPV6 {
 		return hardError6(e)
@@ -57,8 +57,8 @@ func hardError6(e wsk.ReceiveError) wsk.NTSTATUS {
 	return wsk.STATUS_SUCCESS
 }
 
-// icmpError finds the error description in the control data of an empty receive. found says that the receive was an
-// ICMP error and no datagram.
+// icmpError finds the description of the error in the control data of an empty receive. found says that the receive was
+// an ICMP error and not a datagram.
 func icmpError(control []byte) (status wsk.NTSTATUS, found bool) {
 	it := wsk.CMsgs(control)
 	for m, ok := it.Next(); ok; m, ok = it.Next() {

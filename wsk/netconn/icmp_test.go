@@ -32,8 +32,8 @@ func dialled(t *testing.T, transport *wsktest.Transport, npi *wsk.ProviderNPI, r
 	return c, wsktest.Arrival{From: to, To: netip.AddrPortFrom(local, port), TTL: 64, IfIndex: 1}
 }
 
-// ICMP errors of a dialled connection are what a connected socket of Linux makes of them (icmp(7), ip(7)): those that last fail
-// one read, those that may pass do not show.
+// ICMP errors of a dialled connection become what a connected socket of Linux makes of them (icmp(7), ip(7)): one that
+// lasts fails one read, one that may pass does not show.
 func TestICMPErrors(t *testing.T) {
 	const v4, v6 = wsk.IPPROTO_ICMP, wsk.IPPROTO_ICMPV6
 	transport, npi := fake(t)
@@ -88,7 +88,8 @@ func TestICMPErrors(t *testing.T) {
 	}
 }
 
-// An empty datagram is not taken for an error, nor the reverse; and an error behind datagrams of a batch is kept for the next read.
+// An empty datagram is not taken for an error, nor an error for a datagram; and an error behind the datagrams of a
+// batch is kept for the next read.
 func TestICMPErrorInBatch(t *testing.T) {
 	transport, npi := fake(t)
 	c, a := dialled(t, transport, npi, "192.0.2.1:9")

@@ -14,8 +14,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn/pctest"
 )
 
-// afxdp opens a datapath at one end of a lab, sending through AF_XDP and, with receive, receiving through it too; else what
-// comes is read from the kernel's sockets.
+// afxdp opens a datapath at one end of a lab. It sends through AF_XDP and, with receive, receives through AF_XDP too;
+// otherwise what comes is read from the kernel's sockets.
 func afxdp(t testing.TB, end *testenv.Host, receive bool) (*datapath.Datapath, *wsk.ProviderNPI) {
 	t.Helper()
 	opts := datapath.Options{
@@ -43,7 +43,7 @@ func addresses(lab *testenv.Lab) [][2]netip.Addr {
 	return [][2]netip.Addr{{lab.A.IPv4(), lab.B.IPv4()}, {lab.A.IPv6(), lab.B.IPv6()}}
 }
 
-// TestLab is the suite over AF_XDP: against the kernel, and with the same at the other end.
+// TestLab is the suite over AF_XDP, with the kernel at the other end, and with AF_XDP there too.
 func TestLab(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
@@ -77,8 +77,8 @@ func TestLab(t *testing.T) {
 	}
 }
 
-// judge checks that the datagrams went the way that the test is about: the suite exchanges some 5000 in each direction that AF_XDP
-// can carry, and less than a thousand that it leaves to the kernel (fragments, the host's own addresses).
+// judge checks that the datagrams went the way that the test is about: in each direction the suite exchanges some 5000
+// that AF_XDP can carry, and fewer than a thousand that it leaves to the kernel (fragments, the host's own addresses).
 func judge(t *testing.T, before, after datapath.Info, receive bool) {
 	t.Helper()
 	const many = 3000

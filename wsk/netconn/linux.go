@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Numbers of Linux, written out because package syscall has them on Linux only. They differ from those of Windows, whose names
-// are in package wsk.
+// Numbers of Linux, written out because package syscall has them on Linux only. They differ from those of Windows,
+// whose names are in package wsk.
 const (
 	linuxMsgCTrunc     = 0x8     // MSG_CTRUNC (linux/socket.h)
 	linuxMsgTrunc      = 0x20    // MSG_TRUNC
@@ -53,8 +53,8 @@ type linuxCMsg struct {
 	data       []byte
 }
 
-// nextLinuxCMsg takes the first message off b. ok is false at the end, and with malformed true also where a length
-// is less than a header or reaches beyond the end, which Linux refuses with EINVAL.
+// nextLinuxCMsg takes the first message off b. ok is false at the end, and also if a length is less than a header or
+// reaches beyond the end, which Linux refuses with EINVAL; malformed is true then.
 func nextLinuxCMsg(b []byte) (m linuxCMsg, rest []byte, ok, malformed bool) {
 	if len(b) < linuxCMsgHdr {
 		return m, nil, false, false

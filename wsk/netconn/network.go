@@ -57,7 +57,7 @@ func form6(addr netip.Addr, port uint16, v6Only bool) form {
 	return form{family: wsk.AF_INET6, v6Only: v6Only, bind: netip.AddrPortFrom(addr, port)}
 }
 
-// dialForm is the socket for a connection to raddr, which decides about the family.
+// dialForm is the socket for a connection to raddr, which decides the family.
 func dialForm(network string, laddr, raddr netip.AddrPort) (form, error) {
 	if !raddr.Addr().IsValid() {
 		return form{}, errMissingAddress

@@ -8,8 +8,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// op is one WSK call with an IRP and all the memory that the call wants, from its begin at a [side] to its end there. Those
-// that are idle are kept, so that a datagram allocates nothing.
+// op is one WSK call with an IRP and all the memory that the call needs, from its begin at a [side] to its end there.
+// Ops that are idle are kept, so that a datagram allocates nothing.
 type op struct {
 	irp     wsk.IRP
 	buf     wsk.Buf
@@ -25,11 +25,11 @@ type op struct {
 	next, prev *op
 	linked     bool
 	timedOut   bool // cancelled by the deadline
-	cancelling bool // a canceller has it; whoever is last of canceller and caller puts it away
+	cancelling bool // a canceller has it; the canceller or the caller, whichever is last, puts it away
 	over       bool // the caller is done with it
 }
 
-// maxControl is more than all the objects that a socket can be asked for take: 224 bytes.
+// maxControl is more than the 224 bytes that all the objects take that a socket can be asked for.
 const maxControl = 256
 
 func newOp() *op { return &op{control: make([]byte, maxControl)} }
@@ -75,21 +75,21 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// wait ends a call that returned status, and gives the status of its IRP.
+// wait waits for the end of a call that has returned status, and gives the status of its IRP.
 func (o *op) wait(status wsk.NTSTATUS) wsk.NTSTATUS {
 	if status != wsk.STATUS_PENDING {
 		return status
 	}
-	// There is no other way out: the memory is the provider's until the IRP completes. Who wants the call to end early
-	// cancels the IRP.
+	// There is no other way out: the memory is the provider's until the IRP completes. A caller who wants the call to
+	// end early cancels the IRP.
 	_ = o.irp.Wait(context.Background())
 	return o.irp.IoStatus.Status
 }
 
-// maxKept bounds what an idle op keeps for lists.
+// maxKept is the most memory for lists that an idle op keeps, in elements.
 const maxKept = 1 << 10
 
-// clear makes an op that is over as good as new. It lets go of the caller's memory.
+// clear makes an op that is over as good as new, and drops its references to the caller's memory.
 func (o *op) clear() {
 	o.irp.Reuse(wsk.STATUS_SUCCESS)
 	o.buf = wsk.Buf{}

@@ -10,8 +10,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Listen is net.ListenUDP: it opens a socket on a local address. network is "udp", "udp4" or "udp6". The zero laddr, or one without
-// an address, means every address; port 0 means a free port of 49152–65535. npi is needed for the call only.
+// Listen is net.ListenUDP: it opens a socket on a local address. network is "udp", "udp4" or "udp6". The zero laddr, or
+// one without an address, means every address; port 0 means a free port of 49152–65535. npi is needed for the call
+// only.
 func Listen(npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Options) (*Conn, error) {
 	return listen(context.Background(), npi, network, laddr, opts)
 }
@@ -58,7 +59,8 @@ func opAddr(ap netip.AddrPort) net.Addr {
 	return udpAddr(new(net.UDPAddr), ap)
 }
 
-// open makes a socket, sets it up and binds it. What must hold from the first datagram on is set before the bind.
+// open makes a socket, sets it up and binds it. The options that must be in force for the first datagram are set before
+// the bind.
 func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opts Options) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -82,7 +84,8 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 	return c, nil
 }
 
-// abandon closes a socket that did not become a connection. Nobody waits for that: it takes as long as a bind under way.
+// abandon closes a socket that did not become a connection. Nobody waits for the close, which takes as long as a bind
+// under way.
 func (c *Conn) abandon() { c.socket.Close(wsk.AllocateIRP()) }
 
 func (c *Conn) setUp() error {
@@ -114,7 +117,7 @@ func (c *Conn) setUp() error {
 	return c.setControl(c.opts.Control, true)
 }
 
-// bind gives the socket its address. When ctx ends first the bind goes on without us, and the caller abandons the socket.
+// bind gives the socket its address. If ctx ends first the bind goes on by itself, and the caller abandons the socket.
 func (c *Conn) bind(ctx context.Context, local netip.AddrPort) error {
 	addr, err := c.opts.numericZone(local.Addr())
 	if err != nil {
@@ -141,7 +144,7 @@ func (c *Conn) bind(ctx context.Context, local netip.AddrPort) error {
 	return nil
 }
 
-// connect fixes the remote address and asks for ICMP errors. A provider that can't report those is good enough.
+// connect fixes the remote address and asks for ICMP errors. A provider that can't report those will do.
 func (c *Conn) connect(raddr netip.AddrPort) error {
 	addr, err := c.destination(raddr.Addr().Unmap())
 	if err != nil {
@@ -164,7 +167,7 @@ func (c *Conn) connect(raddr netip.AddrPort) error {
 }
 
 // localByRoute replaces the wildcard in LocalAddr by the address that the route to the remote prefers now. The socket
-// stays bound to the wildcard. A transport that can't tell leaves it there.
+// stays bound to the wildcard. If the transport knows no routes the wildcard is left there.
 func (c *Conn) localByRoute(remote netip.AddrPort) {
 	source := make(wsk.SOCKADDR, wsk.SizeofSockaddrIn6)
 	irp := wsk.AllocateIRP()

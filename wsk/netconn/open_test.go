@@ -16,10 +16,10 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// The end of a context ends an opening that hangs in its bind, and what comes of the bind is closed.
+// The end of a context ends an opening whose bind does not return, and what the bind opens in the end is closed.
 func TestListenContext(t *testing.T) {
 	transport, npi := fake(t)
-	transport.HoldBinds(true)
+	transport.DelayBinds(true)
 	lc := &netconn.ListenConfig{Provider: npi}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan result, 1)
@@ -36,9 +36,9 @@ func TestListenContext(t *testing.T) {
 	if closed := transport.Counts().Closed; closed != 0 {
 		t.Errorf("%d endpoints closed while their bind was pending", closed)
 	}
-	transport.HoldBinds(false)
+	transport.DelayBinds(false)
 	eventually(t, "the socket to be closed", func() bool { return transport.Counts().Closed == 1 })
-	// An opening does not begin with a context that is over, and the port is free.
+	// An opening with a context that is over does not begin, and the port is free.
 	if _, err := lc.ListenPacket(ctx, "udp", "127.0.0.1:5000"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -48,13 +48,13 @@ func TestListenContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	cancel() // an open connection does not mind
+	cancel() // an open connection does not depend on it
 	if _, err := c.WriteTo([]byte("x"), c.LocalAddr()); err != nil {
 		t.Error(err)
 	}
 }
 
-// Addresses come in the forms that package net takes.
+// Addresses may have all the forms that package net takes.
 func TestResolve(t *testing.T) {
 	transport, npi := fake(t)
 	transport.SetLocal(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"))
@@ -150,13 +150,13 @@ func TestOpenFailures(t *testing.T) {
 		counts := transport.Counts()
 		return counts.Endpoints-counts.Closed == 1
 	})
-	// Two that agree share.
+	// Two that both ask for it share an address.
 	for range 2 {
 		listen(t, npi, "127.0.0.1:5001", netconn.Options{ReuseAddress: true})
 	}
 }
 
-// SO_RCVBUF bounds what waits for reads.
+// SO_RCVBUF is the limit of what waits for reads.
 func TestReadBuffer(t *testing.T) {
 	transport, npi := fake(t)
 	arrive := func(c *netconn.Conn) int {
@@ -182,7 +182,7 @@ func TestReadBuffer(t *testing.T) {
 	}
 }
 
-// Zones are indices; the sender of a read can be answered, and names are translated.
+// Zones are indices: the sender of a read can be answered; and names are translated.
 func TestZones(t *testing.T) {
 	transport, npi := fake(t)
 	asked := ""

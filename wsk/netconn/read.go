@@ -9,7 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// receive waits for the next datagram. On success the caller takes what it wants from the op and ends it.
+// receive waits for the next datagram. On success the caller takes what it needs out of the op and then ends the op.
 func (c *Conn) receive(b []byte, control bool) (o *op, n int, err error) {
 	for {
 		if o, err = c.reads.begin(); err != nil {
@@ -46,7 +46,7 @@ func (c *Conn) post(o *op, control bool) wsk.NTSTATUS {
 // errPassing is an ICMP error that a connection does not report: the receive is to be repeated.
 var errPassing = &StatusError{Call: "WskReceiveFrom"}
 
-// received is what an ended receive has brought: the size of a datagram, or an error.
+// received is the result of a receive that has ended: the size of a datagram, or an error.
 func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 	switch status {
 	case wsk.STATUS_SUCCESS:
@@ -70,9 +70,10 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 	return 0, &StatusError{"WskReceiveFrom", status}
 }
 
-// Read reads a datagram from the fixed remote, or from anybody if there is none. What does not fit b is lost.
+// Read reads a datagram from the fixed remote, or from anybody if there is none. The part that does not fit into b is
+// lost.
 func (c *Conn) Read(b []byte) (int, error) {
-	if len(b) == 0 { // as package net does it: only the ReadFrom forms take an empty slice for a datagram's
+	if len(b) == 0 { // as in package net, where only the ReadFrom forms read a datagram into an empty slice
 		if err := c.reads.refused(); err == net.ErrClosed {
 			return 0, c.opError("read", nil, err)
 		}
@@ -86,7 +87,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFromUDPAddrPort reads a datagram and its sender. What does not fit b is lost.
+// ReadFromUDPAddrPort reads a datagram and its sender. The part that does not fit into b is lost.
 func (c *Conn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err error) {
 	o, n, err := c.receive(b, false)
 	if err != nil {
@@ -115,9 +116,9 @@ func (c *Conn) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, udpAddr(new(net.UDPAddr), ap), nil
 }
 
-// ReadMsgUDPAddrPort reads a datagram into b and its control messages into oob, see [Conn.SetControl]. oobn are the bytes of
-// oob in use. flags has MSG_TRUNC (0x20) when the datagram did not fit b and MSG_CTRUNC (0x8) when a control message did
-// not fit oob; those after it are left out too. Layouts and numbers are those of Linux.
+// ReadMsgUDPAddrPort reads a datagram into b and its control messages into oob, see [Conn.SetControl]. oobn is the
+// number of bytes of oob in use. flags has MSG_TRUNC (0x20) if the datagram did not fit into b, and MSG_CTRUNC (0x8) if
+// a control message did not fit into oob; those after it are left out too. Layouts and numbers are those of Linux.
 func (c *Conn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
 	o, n, err := c.receive(b, true)
 	if err != nil {

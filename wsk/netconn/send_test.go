@@ -60,7 +60,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
-		<-time.After(time.Millisecond) // nothing announces what a fake holds
+		<-time.After(time.Millisecond) // the fake does not tell when an operation is pending
 	}
 }
 
@@ -74,7 +74,7 @@ func stays(t *testing.T, what string, done <-chan result) {
 	}
 }
 
-// A write deadline takes back what waits in the provider.
+// A write deadline takes back a datagram that waits in the provider.
 func TestWriteDeadlineCancels(t *testing.T) {
 	transport, npi := silent(t)
 	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
@@ -111,8 +111,8 @@ func TestWriteDeadlineCancels(t *testing.T) {
 	}
 }
 
-// A datagram that the kernel has is not taken back: the provider may read the caller's slice until the IRP completes, so the write
-// waits, whatever the deadline, and tells what has come of it.
+// A datagram that is with the kernel is not taken back: the provider may read the caller's slice until the IRP
+// completes, so the write waits, whatever the deadline, and reports what has come of it.
 func TestWriteWaitsForTheKernel(t *testing.T) {
 	transport, npi := silent(t)
 	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
@@ -139,7 +139,7 @@ func TestWriteWaitsForTheKernel(t *testing.T) {
 	}
 }
 
-// Close takes back what waits and waits for what the kernel has.
+// Close takes back a datagram that waits, and waits for one that is with the kernel.
 func TestCloseWhileWriting(t *testing.T) {
 	transport, npi := silent(t)
 	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
@@ -166,7 +166,7 @@ func TestCloseWhileWriting(t *testing.T) {
 	}
 }
 
-// The statuses of sends are the errors that programs over package net branch on.
+// The statuses of sends are errors that programs over package net test for.
 func TestErrors(t *testing.T) {
 	transport, npi := silent(t)
 	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
@@ -181,7 +181,7 @@ func TestErrors(t *testing.T) {
 		wsk.STATUS_INSUFFICIENT_RESOURCES: {syscall.ENOBUFS},
 		wsk.STATUS_FILE_FORCED_CLOSED:     {net.ErrClosed},
 		wsk.STATUS_NOT_SUPPORTED:          {errors.ErrUnsupported},
-		wsk.STATUS_CANCELLED:              {}, // by nobody here: it stays what it is
+		wsk.STATUS_CANCELLED:              {}, // not by this package: it stays what it is
 		wsk.NTSTATUS(0xC0DE0001):          {},
 	} {
 		done := writing(t, transport, func() (int, error) { return c.WriteToUDPAddrPort([]byte("x"), somewhere) })

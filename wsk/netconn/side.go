@@ -21,11 +21,11 @@ type side struct {
 	nfree    int
 }
 
-// maxFree bounds the idle ops of a side. More than that many calls at once make new ones.
+// maxFree is the most idle ops that a side keeps. When more calls are made at once, new ones are allocated.
 const maxFree = 64
 
-// begin takes an op for one call, or says why there can't be one: net.ErrClosed or os.ErrDeadlineExceeded. From
-// here on the deadline cancels its IRP, whether or not the call has been made yet.
+// begin takes an op for one call, or says why there can't be one: net.ErrClosed or os.ErrDeadlineExceeded. From here on
+// the deadline cancels the op's IRP, whether or not the call has been made yet.
 func (s *side) begin() (*op, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,14 +57,14 @@ func (s *side) refusal() error {
 	return nil
 }
 
-// refused is refusal for who does not hold the mutex.
+// refused is refusal for a caller who does not hold the mutex.
 func (s *side) refused() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refusal()
 }
 
-// end gives an op back whose IRP has completed. What it holds must have been read before.
+// end gives back an op whose IRP has completed. The caller has read the results before.
 func (s *side) end(o *op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,8 +76,8 @@ func (s *side) end(o *op) {
 	s.put(o)
 }
 
-// cancelled says why an IRP has ended with STATUS_CANCELLED: net.ErrClosed, os.ErrDeadlineExceeded, or nil when it
-// was neither the end of the connection nor its deadline.
+// cancelled says why an IRP has ended with STATUS_CANCELLED: net.ErrClosed, os.ErrDeadlineExceeded, or nil if it was
+// neither the end of the connection nor its deadline.
 func (s *side) cancelled(o *op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,8 +146,8 @@ func (s *side) setDeadline(t time.Time) error {
 	return nil
 }
 
-// expire is the timer. It may come late, after the deadline it was set for has been replaced: then there is another one
-// to come, or none.
+// expire is called by the timer. It may be late: then the deadline has been replaced, and either another call is to
+// come or there is no deadline any more.
 func (s *side) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,9 +158,9 @@ func (s *side) expire() {
 	s.cancelAll()
 }
 
-// cancelAll cancels every call under way. The mutex is held, and let go during the calls: a cancel completes the IRP, and
-// with it whatever else completes on that goroutine. An op stays until its cancel has returned, because a cancel that came
-// late would hit its next use.
+// cancelAll cancels every call under way. The mutex is held, and let go around each cancel, since a cancel completes
+// the IRP, and with it whatever else completes on that goroutine. An op stays until its cancel has returned, because a
+// cancel that came late would hit its next use.
 func (s *side) cancelAll() {
 	list := s.pending
 	s.pending = nil
@@ -180,7 +180,7 @@ func (s *side) cancelAll() {
 	}
 }
 
-// close makes every later begin fail. It reports false the second time.
+// close makes every later begin fail. It reports false when the side is closed already.
 func (s *side) close() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,13 +14,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// slowCancel is a transport whose cancels take their time: they return when hold is closed, long after the operation has
-// completed.
+// slowCancel is a transport whose cancels take their time: they return when proceed is closed, long after the operation
+// has completed.
 type slowCancel struct {
 	*wsktest.Transport
 	wait      bool
 	cancelled chan struct{}
-	hold      chan struct{}
+	proceed   chan struct{}
 }
 
 type slowEndpoint struct {
@@ -46,13 +46,13 @@ func (e *slowEndpoint) Send(op *wsk.SendOp) {
 func (t *slowCancel) CancelSend(op *wsk.SendOp) {
 	op.Complete(wsk.STATUS_CANCELLED)
 	t.cancelled <- struct{}{}
-	<-t.hold
+	<-t.proceed
 }
 
-// A cancel that is still running when its call is over does not hit the next call, and holds nobody up.
+// A cancel that is still running when its call is over does not hit the next call, and nobody has to wait for it.
 func TestLateCancel(t *testing.T) {
 	transport := &slowCancel{
-		Transport: wsktest.New(), wait: true, cancelled: make(chan struct{}), hold: make(chan struct{}),
+		Transport: wsktest.New(), wait: true, cancelled: make(chan struct{}), proceed: make(chan struct{}),
 	}
 	subsystem := new(wsk.Subsystem)
 	subsystem.Attach(transport, wsk.ProviderOptions{})
@@ -85,7 +85,7 @@ func TestLateCancel(t *testing.T) {
 	if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the write: %v", err)
 	}
-	// The cancel runs; the deadline moves and another write begins.
+	// The cancel is running; the deadline moves, and another write begins.
 	if err := c.SetWriteDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestLateCancel(t *testing.T) {
 	if _, err := c.WriteToUDPAddrPort([]byte("x"), to); err != nil {
 		t.Errorf("the next write: %v", err)
 	}
-	close(transport.hold)
+	close(transport.proceed)
 	if err := <-set; err != nil {
 		t.Error(err)
 	}
@@ -110,7 +110,7 @@ func TestLateCancel(t *testing.T) {
 	}
 }
 
-// A batch that takes back its question for more does not take back the answer with it.
+// A batch that takes back its last receive does not lose the datagram that has just completed it.
 func TestWithdrawnTooLate(t *testing.T) {
 	transport := wsktest.New()
 	subsystem := new(wsk.Subsystem)
@@ -146,7 +146,7 @@ func TestWithdrawnTooLate(t *testing.T) {
 	}
 }
 
-// What is idle holds no memory of callers, and there is not too much of it.
+// An idle op has no reference to a caller's memory, and there are not too many of them.
 func TestIdleOps(t *testing.T) {
 	var s side
 	ops := make([]*op, 2*maxFree)

@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// send sends one datagram and waits until it has left. to is invalid for the fixed remote.
+// send sends one datagram and waits until it has left. With fixed it goes to the fixed remote, and to is not valid.
 func (c *Conn) send(b, oob []byte, to netip.AddrPort, fixed bool) error {
 	o, err := c.writes.begin()
 	if err != nil {
@@ -35,10 +35,10 @@ func (c *Conn) send(b, oob []byte, to netip.AddrPort, fixed bool) error {
 	return c.sent(o, "WskSendTo", o.wait(c.socket.SendTo(&o.buf, 0, remote, control, &o.irp)))
 }
 
-// sent is what an ended send means.
+// sent is the result of a send that has ended.
 func (c *Conn) sent(o *op, call string, status wsk.NTSTATUS) error {
 	switch status {
-	case wsk.STATUS_SUCCESS: // also when the deadline came while it was under way
+	case wsk.STATUS_SUCCESS: // also if the deadline has come meanwhile
 		return nil
 	case wsk.STATUS_CANCELLED, wsk.STATUS_FILE_CLOSED:
 		if err := c.writes.cancelled(o); err != nil {
@@ -74,7 +74,7 @@ func (c *Conn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
 	return n, err
 }
 
-// WriteTo implements net.PacketConn. The address is to be a *net.UDPAddr.
+// WriteTo implements net.PacketConn. The address must be a *net.UDPAddr.
 func (c *Conn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	a, ok := addr.(*net.UDPAddr)
 	if !ok {
@@ -84,9 +84,9 @@ func (c *Conn) WriteTo(b []byte, addr net.Addr) (int, error) {
 }
 
 // WriteMsgUDPAddrPort sends b as one datagram with the control messages in oob, in the layout and with the numbers of
-// Linux: IP_PKTINFO (ipi_spec_dst and ipi_ifindex), IP_TTL, IP_TOS, IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS and UDP_SEGMENT. They hold
-// for this datagram and override the socket's options. addr is the zero AddrPort on a connection that was dialled, and only
-// there. It returns, when the datagram has left, the lengths of b and oob.
+// Linux: IP_PKTINFO (ipi_spec_dst and ipi_ifindex), IP_TTL, IP_TOS, IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS and
+// UDP_SEGMENT. They go for this datagram and override the socket's options. addr is the zero AddrPort on a connection
+// that was dialled, and only there. It returns the lengths of b and oob, when the datagram has left.
 func (c *Conn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
 	return c.writeMsg(b, oob, addr, addr != netip.AddrPort{})
 }
@@ -112,7 +112,7 @@ func (c *Conn) writeMsgTo(b, oob []byte, addr *net.UDPAddr, given bool) (int, in
 	return c.writeMsg(b, oob, to, true)
 }
 
-// writeMsg sends with the rules of package net: a connection that was dialled takes no address, another one needs it.
+// writeMsg sends by the rules of package net: a connection that was dialled takes no address, any other needs one.
 func (c *Conn) writeMsg(b, oob []byte, to netip.AddrPort, given bool) (int, int, error) {
 	var err error
 	switch {

@@ -8,17 +8,17 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Complete ends the i-th held operation, counted from the oldest, with status; a success of a waiting one makes its
-// datagrams leave first. It reports false when there is no such operation.
+// Complete ends the i-th operation that is pending, counted from the oldest, with status. If the operation waits and
+// status is a success, its datagrams leave first. It reports false when there is no such operation.
 func (t *Transport) Complete(i int, status wsk.NTSTATUS) bool {
 	t.mu.Lock()
-	if i < 0 || i >= len(t.held) {
+	if i < 0 || i >= len(t.pending) {
 		t.mu.Unlock()
 		return false
 	}
-	op := t.held[i]
+	op := t.pending[i]
 	if op.Transport.Linked {
-		if !op.DisarmCancel() { // its canceller waits for the mutex and ends it
+		if !op.DisarmCancel() { // its canceller waits for the mutex, and will end it
 			t.mu.Unlock()
 			return false
 		}
@@ -26,13 +26,13 @@ func (t *Transport) Complete(i int, status wsk.NTSTATUS) bool {
 			t.emit(op)
 		}
 	}
-	t.held = slices.Delete(t.held, i, i+1)
+	t.pending = slices.Delete(t.pending, i, i+1)
 	t.mu.Unlock()
 	t.end(op, status)
 	return true
 }
 
-// CompleteAll ends every operation that is held now, oldest first, and returns how many.
+// CompleteAll ends every operation that is pending now, the oldest first, and returns how many.
 func (t *Transport) CompleteAll(status wsk.NTSTATUS) int {
 	n := t.Counts().Pending
 	done := 0
@@ -47,7 +47,7 @@ func (t *Transport) CompleteAll(status wsk.NTSTATUS) int {
 // CancelSend implements wsk.Canceller.
 func (t *Transport) CancelSend(op *wsk.SendOp) {
 	t.mu.Lock()
-	t.held = slices.DeleteFunc(t.held, func(o *wsk.SendOp) bool { return o == op })
+	t.pending = slices.DeleteFunc(t.pending, func(o *wsk.SendOp) bool { return o == op })
 	t.counts.Cancelled++
 	t.mu.Unlock()
 	t.end(op, wsk.STATUS_CANCELLED)
@@ -90,8 +90,8 @@ func flatten(b *wsk.Buf) []byte {
 	}
 }
 
-// end completes an operation through a trampoline: a completion routine that sends again, which completes at once,
-// finds the trampoline running and leaves the completion to it, so that the stack does not grow.
+// end completes an operation through a trampoline. When a completion routine sends again and that completes at once,
+// the trampoline is running already and the completion is left to it, so that the stack does not grow.
 func (t *Transport) end(op *wsk.SendOp, status wsk.NTSTATUS) {
 	t.mu.Lock()
 	t.counts.Completed++

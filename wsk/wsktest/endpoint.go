@@ -38,7 +38,7 @@ func (e *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTA
 		done(local, status)
 	}
 	e.t.mu.Lock()
-	if e.t.holdBinds {
+	if e.t.delayBinds {
 		e.t.binds = append(e.t.binds, finish)
 		e.t.mu.Unlock()
 		return
@@ -102,11 +102,11 @@ func (e *endpoint) Send(op *wsk.SendOp) {
 			return
 		}
 		op.Transport.Linked = true
-		t.held = append(t.held, op)
+		t.pending = append(t.pending, op)
 		t.mu.Unlock()
 	case t.mode == Post:
 		t.emit(op)
-		t.held = append(t.held, op)
+		t.pending = append(t.pending, op)
 		t.mu.Unlock()
 	default:
 		t.emit(op)
@@ -142,7 +142,7 @@ func (e *endpoint) Abort() {
 	t.mu.Lock()
 	e.aborted = true
 	var over []*wsk.SendOp
-	t.held = slices.DeleteFunc(t.held, func(op *wsk.SendOp) bool {
+	t.pending = slices.DeleteFunc(t.pending, func(op *wsk.SendOp) bool {
 		if op.Transport.Via != e || !op.Transport.Linked || !op.DisarmCancel() {
 			return false
 		}
@@ -156,11 +156,12 @@ func (e *endpoint) Abort() {
 	}
 }
 
-// Close implements wsk.Endpoint. It panics when an operation of the endpoint is still held: the socket came too early.
+// Close implements wsk.Endpoint. It panics when an operation of the endpoint is still pending: the socket came too
+// early.
 func (e *endpoint) Close(done func()) {
 	t := e.t
 	t.mu.Lock()
-	for _, op := range t.held {
+	for _, op := range t.pending {
 		if op.Transport.Via == e {
 			t.mu.Unlock()
 			panic("wsktest: endpoint closed while an operation is pending")
@@ -169,7 +170,7 @@ func (e *endpoint) Close(done func()) {
 	t.endpoints = slices.DeleteFunc(t.endpoints, func(o *endpoint) bool { return o == e })
 	t.counts.Closed++
 	e.closed, e.closeDone = true, done
-	done = e.whenClosed() // else whoever ends the last call of Receive
+	done = e.whenClosed() // or else the call of Receive that ends last
 	t.mu.Unlock()
 	if done != nil {
 		done()

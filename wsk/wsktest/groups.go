@@ -24,7 +24,7 @@ type membership struct {
 	blocked []netip.Addr
 }
 
-// has reports whether an arrival is for a member. An interface index of 0 on either side fits any.
+// has reports whether an arrival is for a member. An interface index of 0, on either side, fits any interface.
 func (g groups) has(a *Arrival) bool {
 	to, from := a.To.Addr().Unmap().WithZone(""), a.From.Addr().Unmap().WithZone("")
 	for key, m := range g {
@@ -155,8 +155,8 @@ func (t *Transport) WatchAddresses(changed func()) (cancel func()) {
 	}
 }
 
-// SourceFor implements wsk.AddressSource: the first local address of the destination's IP version and, among those, one
-// that is link-local if the destination is.
+// SourceFor implements wsk.AddressSource. It is the first local address of the destination's IP version, and for a
+// link-local destination the first one that is link-local too.
 func (t *Transport) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

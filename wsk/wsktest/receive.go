@@ -13,19 +13,19 @@ import (
 // Arrival is a datagram, or an ICMP error, that comes in.
 type Arrival struct {
 	From netip.AddrPort // a zone is an interface index in decimal
-	To   netip.AddrPort // port and address decide which socket gets it
+	To   netip.AddrPort // decides which socket gets it
 	// Payload is copied.
 	Payload  []byte
 	IfIndex  uint32
 	TTL, TOS uint8
-	// Cast is what the link layer said; a multicast To is Multicast in any case.
+	// Cast is what the link layer said. If To is a multicast address it is Multicast in any case.
 	Cast    wsk.Cast
 	Segment uint16
 	Err     *wsk.ReceiveError
 }
 
-// poison is what the payload of a datagram that has been given back is overwritten with: it shows when somebody looks
-// at it too late.
+// poison overwrites the payload of a datagram that has been given back, so that it shows when somebody looks at it too
+// late.
 const poison = 0xDD
 
 // loan is a datagram that is lent to a socket.
@@ -74,9 +74,9 @@ func (t *Transport) MoveKept(move bool) {
 	t.moveKept = move
 }
 
-// Arrive hands arrivals to the sockets that they are for, those that follow each other to the same socket with the
-// same cast in one list, and returns how many were handed over. A multicast goes to every socket that has joined the
-// group. It delivers what the sockets have not asked for too, so that they have to look.
+// Arrive hands arrivals to the sockets that they are for, and returns how many were handed over. Those that follow each
+// other to the same socket with the same cast come in one list. A multicast goes to every socket that has joined the
+// group. Arrive also delivers what a socket has not asked for, so that the socket has to look.
 func (t *Transport) Arrive(list ...Arrival) (delivered int) {
 	var to *endpoint
 	var head, tail *loan
@@ -123,7 +123,7 @@ func (t *Transport) lend(e *endpoint, a *Arrival) *loan {
 	return l
 }
 
-// address is an address as it comes off the wire.
+// address is an address as it comes from the wire.
 func address(ap netip.AddrPort) wsk.Address {
 	scope, err := strconv.ParseUint(ap.Addr().Zone(), 10, 32)
 	if err != nil {
@@ -132,8 +132,8 @@ func address(ap netip.AddrPort) wsk.Address {
 	return wsk.Address{Addr: ap.Addr().WithZone("").As16(), Scope: uint32(scope), Port: ap.Port()}
 }
 
-// takers are the endpoints that an arrival is for: of a unicast or broadcast the most specific, and of equals the one
-// bound last.
+// takers are the endpoints that an arrival is for. A unicast or broadcast goes to the most specific one, and of equally
+// specific ones to the one that was bound last.
 func (t *Transport) takers(a *Arrival) (takers []*endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,7 +201,7 @@ func (t *Transport) late() {
 	t.counts.Late++
 }
 
-// whenClosed takes what a close has to call, once nothing is being received any more. The mutex is held.
+// whenClosed takes the function that a close has to call, if nothing is being received any more. The mutex is held.
 func (e *endpoint) whenClosed() (done func()) {
 	if e.closed && e.receiving == 0 {
 		done, e.closeDone = e.closeDone, nil
@@ -209,8 +209,7 @@ func (e *endpoint) whenClosed() (done func()) {
 	return done
 }
 
-// Loop makes datagrams that leave arrive at the socket of this transport that they are for, on a goroutine of their
-// own.
+// Loop makes datagrams that leave arrive at the socket of this transport that they are for, on a goroutine of its own.
 func (t *Transport) Loop(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -224,7 +223,7 @@ func (t *Transport) loopBack(d *Datagram) {
 	if source := d.To.SourceIP(); source.IsValid() {
 		from = netip.AddrPortFrom(source, from.Port())
 	} else if from.Addr().IsUnspecified() {
-		from = netip.AddrPortFrom(to.Addr(), from.Port()) // as to an own address
+		from = netip.AddrPortFrom(to.Addr(), from.Port()) // as for one of the host's own addresses
 	}
 	t.looped = append(t.looped, Arrival{
 		From: from, To: to, Payload: d.Payload, IfIndex: max(d.To.IfIndex, 1), TTL: d.To.TTL, TOS: d.To.TOS,

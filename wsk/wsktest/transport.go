@@ -22,7 +22,7 @@ const (
 	Post
 )
 
-// Datagram is one that has left.
+// Datagram is a datagram that has left.
 type Datagram struct {
 	From    netip.AddrPort // the socket's bound address
 	To      wsk.Destination
@@ -36,30 +36,30 @@ type Counts struct {
 	Sends     int // operations taken
 	Completed int // operations completed, with whatever status
 	Cancelled int // of those, cancelled by their IRP or by Abort
-	Pending   int // operations held
+	Pending   int // operations not completed yet
 
 	Arrived    int // datagrams lent to sockets
 	Lent       int // of those, not given back yet
 	Kept       int // calls of Keep
-	Late       int // of those that arrived, not handed over because the socket was closed meanwhile
+	Late       int // of those that arrived, not handed over because the socket had been closed
 	Configured int // calls of Configure
 }
 
 // Transport is a wsk.Transport in memory. Make it with [New]. It is safe for concurrent use.
 type Transport struct {
-	mu        sync.Mutex
-	mode      Mode
-	holdBinds bool
-	dead      bool
-	mtu       int
-	local     []netip.Addr
-	nextPort  uint16
-	endpoints []*endpoint
-	held      []*wsk.SendOp // in the order of sending
-	binds     []func()      // held binds
-	datagrams []Datagram
-	keep      bool
-	counts    Counts
+	mu         sync.Mutex
+	mode       Mode
+	delayBinds bool
+	dead       bool
+	mtu        int
+	local      []netip.Addr
+	nextPort   uint16
+	endpoints  []*endpoint
+	pending    []*wsk.SendOp // operations, in the order of sending
+	binds      []func()      // delayed
+	datagrams  []Datagram
+	keep       bool
+	counts     Counts
 
 	moveKept bool
 	watchers []*func()
@@ -83,7 +83,7 @@ func New() *Transport { return &Transport{mtu: 1500, nextPort: firstDynamicPort,
 
 const firstDynamicPort = 49152
 
-// SetMode decides about the operations that are sent from now on.
+// SetMode sets the mode of the operations that are sent from now on.
 func (t *Transport) SetMode(mode Mode) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,7 +97,7 @@ func (t *Transport) SetMTU(mtu int) {
 	t.mtu = mtu
 }
 
-// SetLocal makes addrs the addresses of the host: the only ones that can be bound, besides the wildcards and multicast
+// SetLocal makes addrs the addresses of the host. Only they can be bound, besides the wildcards and multicast
 // addresses. The n-th is on interface n, counted from 1.
 func (t *Transport) SetLocal(addrs ...netip.Addr) {
 	t.mu.Lock()
@@ -116,12 +116,12 @@ func (t *Transport) Record(on bool) {
 	t.keep = on
 }
 
-// HoldBinds keeps binds pending until it is called with false.
-func (t *Transport) HoldBinds(hold bool) {
+// DelayBinds keeps binds pending until it is called with false.
+func (t *Transport) DelayBinds(delay bool) {
 	t.mu.Lock()
-	t.holdBinds = hold
+	t.delayBinds = delay
 	var binds []func()
-	if !hold {
+	if !delay {
 		binds, t.binds = t.binds, nil
 	}
 	t.mu.Unlock()
@@ -130,8 +130,8 @@ func (t *Transport) HoldBinds(hold bool) {
 	}
 }
 
-// Kill is the device going away: held operations end with STATUS_FILE_FORCED_CLOSED and every endpoint reports its
-// death, as do those opened later.
+// Kill lets the device go away: pending operations end with STATUS_FILE_FORCED_CLOSED, and every endpoint reports its
+// death, also those that are opened later.
 func (t *Transport) Kill() {
 	t.mu.Lock()
 	t.dead = true
@@ -155,7 +155,7 @@ func (t *Transport) Counts() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	c.Pending = len(t.held)
+	c.Pending = len(t.pending)
 	return c
 }
 

@@ -52,7 +52,7 @@ func send(s *wsk.Socket, payload string) *wsk.IRP {
 	return irp
 }
 
-// What each mode does with an operation, and that held ones complete in any order.
+// What each mode does with an operation; and those that are pending complete in any order.
 func TestModes(t *testing.T) {
 	transport, s := open(t)
 	left := func(want ...string) {
@@ -97,14 +97,14 @@ func TestModes(t *testing.T) {
 		t.Error("completed what is not there")
 	}
 	if n := transport.CompleteAll(wsk.STATUS_SUCCESS); n != 1 {
-		t.Errorf("%d were held", n)
+		t.Errorf("%d were pending", n)
 	}
 	if c := transport.Counts(); c.Sends != 4 || c.Completed != 4 || c.Pending != 0 || c.Cancelled != 0 {
 		t.Errorf("%+v", c)
 	}
 }
 
-// Kill ends what is held and every later call.
+// Kill ends what is pending, and every later call.
 func TestKill(t *testing.T) {
 	transport, s := open(t)
 	transport.SetMode(wsktest.Wait)

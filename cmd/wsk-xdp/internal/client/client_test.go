@@ -81,12 +81,12 @@ func TestErrorsNameTheCall(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	e.HoldBinds(true)
+	e.DelayBinds(true)
 	err = Bind(over, socket, netip.MustParseAddrPort("0.0.0.0:9"))
 	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "WskBind 0.0.0.0:9: ") {
 		t.Errorf("a bind that nobody waits for any more: %v", err)
 	}
-	e.HoldBinds(false)
+	e.DelayBinds(false)
 }
 
 // A transport that keeps a frame is ended first, for the client can't be deregistered before. An interrupt does not shorten
