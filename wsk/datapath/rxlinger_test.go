@@ -12,6 +12,7 @@ import (
 
 // TestLingerMeter: what a rate makes of the decision.
 func TestLingerMeter(t *testing.T) {
+	begin := time.Unix(1000, 0)
 	for _, tc := range []struct {
 		name   string
 		frames uint64
@@ -26,20 +27,13 @@ func TestLingerMeter(t *testing.T) {
 		{"too few to tell, after fast ones", lingerFrames - 1, time.Hour, true, true},
 		{"too few to tell, after slow ones", lingerFrames - 1, 1, false, false},
 	} {
-		// What passes between the two clock readings must not decide; a busy machine may take away a moment.
-		var got bool
-		for range 20 {
-			m := lingerMeter{frames: 1000 + tc.frames, mark: 1000, at: time.Now().Add(-tc.in), on: tc.before}
-			if got = m.worthwhile(); got == tc.want {
-				break
-			}
-		}
-		if got != tc.want {
+		m := lingerMeter{frames: 1000 + tc.frames, mark: 1000, at: begin, on: tc.before}
+		if got := m.worthwhile(func() time.Time { return begin.Add(tc.in) }); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
-	m := lingerMeter{frames: lingerFrames, at: time.Now()}
-	if m.worthwhile(); m.mark != lingerFrames || time.Since(m.at) > waitLimit {
+	m := lingerMeter{frames: lingerFrames, at: begin}
+	if m.worthwhile(func() time.Time { return begin.Add(time.Hour) }); m.mark != lingerFrames || !m.at.Equal(begin.Add(time.Hour)) {
 		t.Errorf("measured anew from %d, %v", m.mark, m.at)
 	}
 }

@@ -192,7 +192,7 @@ func TestZeroCopyGone(t *testing.T) {
 // and leave when the carrier is back, announced or not.
 func TestZeroCopyCarrier(t *testing.T) {
 	for _, announced := range []bool{true, false} {
-		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 50 * time.Millisecond})
+		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: stallTime})
 		k := d.kernels.newest()
 		dev := d.dp.devices.known(1)
 		k.SetCarrier(false)
@@ -243,7 +243,7 @@ func TestZeroCopyCompletionsOnDemand(t *testing.T) {
 
 // TestZeroCopyStall: completions that never come are given up after the driver was woken whatever its flag said.
 func TestZeroCopyStall(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 40 * time.Millisecond})
+	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: stallTime})
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	k.SetNeedWakeup(false)
