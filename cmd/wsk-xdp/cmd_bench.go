@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -23,9 +21,7 @@ type benchFlags struct {
 	config    bench.Config
 	to        []string
 	externals []string
-	json      bool
-	quiet     bool
-	output    string
+	out       benchOutput
 	baseline  string
 }
 
@@ -59,19 +55,18 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.SortFlags = false
 	fl.StringSliceVar(&f.config.Engines, "engines", bench.DefaultEngines(), "engines to compare")
 	fl.StringArrayVar(&f.externals, "external", nil, "another program's sender, as `name=command`; may be repeated; see docs/benchmarks.md")
-	fl.IntSliceVarP(&f.config.Sizes, "size", "s", []int{bench.DefaultSize}, "frame sizes with FCS, one comparison each")
+	fl.IntSliceVarP(&f.config.Sizes, "size", "s", []int{check.DefaultSize}, "frame sizes with FCS, one comparison each")
 	fl.IntVar(&f.config.Queues, "queues", 1, "transmit queues, and goroutines that send")
 	fl.IntVar(&f.config.Destinations, "destinations", 1, "destination addresses in the laboratory, taken in turn")
-	fl.IntVar(&f.config.Runs, "runs", bench.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&f.config.Duration, "duration", "d", bench.DefaultDuration, "counted time of a run")
-	fl.DurationVar(&f.config.Warmup, "warmup", bench.DefaultWarmup, "time before it, from the first datagram that arrives")
+	fl.IntVar(&f.config.Runs, "runs", check.DefaultRuns, "runs of every engine")
+	fl.DurationVarP(&f.config.Duration, "duration", "d", check.DefaultDuration, "counted time of a run")
+	fl.DurationVar(&f.config.Warmup, "warmup", check.DefaultWarmup, "time before it, from the first datagram that arrives")
 	fl.IntSliceVar(&f.config.Pin, "pin", nil, "`CPUs` for the sending threads, in turn")
 	fl.StringVarP(&f.config.Interface, "interface", "i", "", "send through this interface, and count there, instead of a laboratory")
 	fl.StringArrayVar(&f.to, "to", nil, "destination `address:port` on that interface; may be repeated")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no line for every run")
-	fl.StringVarP(&f.output, "output", "o", "", "write the JSON document to this `file`, too")
+	f.out.addFile(fl)
 	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
-	fl.BoolVar(&f.json, "json", false, "one JSON document ("+bench.Schema+") instead of the tables")
+	f.out.addJSON(fl, bench.Schema)
 	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchFootprintCommand(),
 		a.benchEngineCommand(), a.benchPartCommand())
 	return c
@@ -112,60 +107,23 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 			return err
 		}
 	}
-	if err := tryOutput(f.output); err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program, to start it again: %w", err)
-	}
-	f.config.Child = []string{self, "bench", "engine"}
 	f.config.Warn = func(text string) { a.warn(text) }
-	if !f.quiet {
+	if !f.out.quiet {
 		f.config.Progress = a.benchProgress
 	}
-	start := time.Now()
-	r, err := bench.Run(ctx, f.config)
-	if r == nil {
-		return a.nothingMeasured(ctx, err)
-	}
-	interrupted := errors.Is(err, context.Canceled) && ctx.Err() != nil
-	if interrupted {
-		a.note("interrupted: what was measured until then")
-		err = nil
-	}
-	if !f.quiet {
-		a.note(fmt.Sprintf("took %v", time.Since(start).Round(time.Second)))
-	}
-	return errors.Join(a.benchReport(f, r, earlier), err)
-}
-
-// benchReport writes the result to all who want it. Beside JSON on standard output a comparison goes to standard error.
-func (a *app) benchReport(f *benchFlags, r, earlier *bench.Report) error {
-	var errs []error
-	if f.output != "" {
-		errs = append(errs, saveReport(f.output, r))
+	var r *bench.Report
+	err := a.measure(ctx, &f.out, "engine", &f.config.Child, func(ctx context.Context) (_ benchDocument, err error) {
+		r, err = bench.Run(ctx, f.config)
+		return document(r, err)
+	})
+	if r == nil || earlier == nil {
+		return err
 	}
 	text := a.stdout
-	if f.json {
-		text = a.stderr
-		errs = append(errs, output.JSON(a.stdout, r))
-	} else {
-		errs = append(errs, r.WriteTable(a.stdout))
+	if f.out.json {
+		text = a.stderr // beside the document
 	}
-	if earlier != nil {
-		errs = append(errs, r.WriteComparison(text, earlier))
-	}
-	return errors.Join(errs...)
-}
-
-// saveReport writes a document to a file.
-func saveReport(path string, document any) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return errors.Join(output.JSON(file, document), file.Close())
+	return errors.Join(err, r.WriteComparison(text, earlier))
 }
 
 func (a *app) benchProgress(p bench.Progress) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 )
@@ -32,12 +33,8 @@ func (a *app) benchFootprintCommand() *cobra.Command {
 			if !out.quiet {
 				config.Progress = a.footprintProgress
 			}
-			return a.measure(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
-				r, err := footprint.Run(ctx, config)
-				if r == nil {
-					return nil, err
-				}
-				return r, err
+			return a.measurePart(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
+				return document(footprint.Run(ctx, config))
 			})
 		},
 	}
@@ -45,7 +42,7 @@ func (a *app) benchFootprintCommand() *cobra.Command {
 	fl.SortFlags = false
 	fl.StringSliceVar(&config.Kinds, "kinds", footprint.Kinds(), "kinds of processes")
 	fl.IntSliceVar(&config.Queues, "queues", footprint.DefaultQueues(), "numbers of queues of providers")
-	fl.IntVar(&config.Runs, "runs", footprint.DefaultRuns, "starts of each")
+	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "starts of each")
 	fl.DurationVar(&config.Settle, "settle", footprint.DefaultSettle, "rest before the idle time")
 	fl.DurationVar(&config.Idle, "idle", footprint.DefaultIdle, "idle time in which CPU time is taken; 0: none")
 	out.add(fl, footprint.Schema)

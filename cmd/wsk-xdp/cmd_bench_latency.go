@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 )
@@ -34,12 +35,8 @@ func (a *app) benchLatencyCommand() *cobra.Command {
 			if !out.quiet {
 				config.Progress = a.latencyProgress
 			}
-			return a.measure(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
-				r, err := latency.Run(ctx, config)
-				if r == nil {
-					return nil, err
-				}
-				return r, err
+			return a.measurePart(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
+				return document(latency.Run(ctx, config))
 			})
 		},
 	}
@@ -47,13 +44,13 @@ func (a *app) benchLatencyCommand() *cobra.Command {
 	fl.SortFlags = false
 	fl.StringSliceVar(&config.Measures, "measures", latency.Measures(), "what to measure")
 	fl.StringSliceVar(&config.Engines, "engines", latency.Engines(), "engines to compare")
-	fl.IntVarP(&config.Size, "size", "s", latency.DefaultSize, "frame size with FCS")
-	fl.IntVar(&config.Runs, "runs", latency.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&config.Duration, "duration", "d", latency.DefaultDuration, "recorded time of a run")
-	fl.DurationVar(&config.Warmup, "warmup", latency.DefaultWarmup, "time before it")
+	fl.IntVarP(&config.Size, "size", "s", check.DefaultSize, "frame size with FCS")
+	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "runs of every engine")
+	fl.DurationVarP(&config.Duration, "duration", "d", check.DefaultDuration, "recorded time of a run")
+	fl.DurationVar(&config.Warmup, "warmup", check.DefaultWarmup, "time before it")
 	fl.DurationVar(&config.Interval, "interval", 0, "pause between a reply and the next send (default: none)")
 	fl.StringVar(&config.CPUs, "cpus", latency.Placements()[0], "CPUs of the two ends of a round trip: "+strings.Join(latency.Placements(), ", "))
-	fl.DurationVar(&config.BusyPoll, "busy-poll", latency.DefaultBusyPoll, "how long busy engines let the driver run at a time")
+	fl.DurationVar(&config.BusyPoll, "busy-poll", check.DefaultBusyPoll, "how long busy engines let the driver run at a time")
 	out.add(fl, latency.Schema)
 	return c
 }

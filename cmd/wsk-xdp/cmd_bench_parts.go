@@ -62,19 +62,46 @@ type benchOutput struct {
 }
 
 func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
+	o.addFile(fl)
+	o.addJSON(fl, schema)
+}
+
+func (o *benchOutput) addFile(fl *pflag.FlagSet) {
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no line for every run")
 	fl.StringVarP(&o.file, "output", "o", "", "write the JSON document to this `file`, too")
+}
+
+func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
 	fl.BoolVar(&o.json, "json", false, "one JSON document ("+schema+") instead of the tables")
 }
 
 // benchDocument is a report.
 type benchDocument interface{ WriteTable(io.Writer) error }
 
-// measure runs a measurement whose children are this program, and writes its report, also when it was interrupted.
-func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run func(context.Context) (benchDocument, error)) error {
+// document is what a measurement gave, with no report as nil.
+func document[R any, P interface {
+	*R
+	benchDocument
+}](r P, err error) (benchDocument, error) {
+	if r == nil {
+		return nil, err
+	}
+	return r, err
+}
+
+// measurePart is measure for a measurement that has a laboratory, and network namespaces, of its own.
+func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, run func(context.Context) (benchDocument, error)) error {
 	if err := a.ownNetNS("this measurement"); err != nil {
 		return err
 	}
+	return a.measure(ctx, o, "part", child, run)
+}
+
+// measure runs a measurement and writes its report, also when it was interrupted. Its children are this program, started by the
+// subcommand of bench that is named; child takes that command line.
+func (a *app) measure(
+	ctx context.Context, o *benchOutput, subcommand string, child *[]string, run func(context.Context) (benchDocument, error),
+) error {
 	if err := tryOutput(o.file); err != nil {
 		return err
 	}
@@ -82,7 +109,7 @@ func (a *app) measure(ctx context.Context, o *benchOutput, child *[]string, run 
 	if err != nil {
 		return fmt.Errorf("find this program, to start it again: %w", err)
 	}
-	*child = []string{self, "bench", "part"}
+	*child = []string{self, "bench", subcommand}
 	start := time.Now()
 	r, err := run(ctx)
 	if r == nil {
@@ -142,4 +169,13 @@ func (a *app) writeReport(o *benchOutput, r benchDocument) error {
 		errs = append(errs, r.WriteTable(a.stdout))
 	}
 	return errors.Join(errs...)
+}
+
+// saveReport writes a document to a file.
+func saveReport(path string, document any) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return errors.Join(output.JSON(file, document), file.Close())
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
@@ -35,12 +36,8 @@ func (a *app) benchReceiveCommand() *cobra.Command {
 			if !out.quiet {
 				config.Progress = a.receiveProgress
 			}
-			return a.measure(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
-				r, err := receive.Run(ctx, config)
-				if r == nil {
-					return nil, err
-				}
-				return r, err
+			return a.measurePart(c.Context(), &out, &config.Child, func(ctx context.Context) (benchDocument, error) {
+				return document(receive.Run(ctx, config))
 			})
 		},
 	}
@@ -49,11 +46,11 @@ func (a *app) benchReceiveCommand() *cobra.Command {
 	fl.StringSliceVar(&config.Engines, "engines", receive.Engines(), "engines to compare")
 	fl.StringVar(&config.Sender, "sender", receive.Senders()[0], "who sends: "+strings.Join(receive.Senders(), " or "))
 	fl.IntSliceVarP(&config.Rates, "rate", "r", []int{0}, "datagrams a second to offer, one comparison each; 0: as many as possible")
-	fl.IntVarP(&config.Size, "size", "s", receive.DefaultSize, "frame size with FCS")
-	fl.IntVar(&config.Runs, "runs", receive.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&config.Duration, "duration", "d", receive.DefaultDuration, "counted time of a run")
-	fl.DurationVar(&config.Warmup, "warmup", receive.DefaultWarmup, "time before it, from the first datagram that is delivered")
-	fl.DurationVar(&config.BusyPoll, "busy-poll", receive.DefaultBusyPoll, "how long busy engines let the driver run at a time")
+	fl.IntVarP(&config.Size, "size", "s", check.DefaultSize, "frame size with FCS")
+	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "runs of every engine")
+	fl.DurationVarP(&config.Duration, "duration", "d", check.DefaultDuration, "counted time of a run")
+	fl.DurationVar(&config.Warmup, "warmup", check.DefaultWarmup, "time before it, from the first datagram that is delivered")
+	fl.DurationVar(&config.BusyPoll, "busy-poll", check.DefaultBusyPoll, "how long busy engines let the driver run at a time")
 	fl.BoolVar(&config.Unpinned, "unpinned", false, "let the scheduler choose the CPUs")
 	out.add(fl, receive.Schema)
 	return c

@@ -16,6 +16,7 @@ var Circles = []CircleLimit{
 	{"bpf/memlock", 0, 0},
 	{"cmd/wsk-xdp", 13, 13},
 	{"cmd/wsk-xdp/internal/bench", 8, 8},
+	{"cmd/wsk-xdp/internal/bench/benchtest", 0, 0},
 	{"cmd/wsk-xdp/internal/bench/check", 0, 0},
 	{"cmd/wsk-xdp/internal/bench/footprint", 3, 3},
 	{"cmd/wsk-xdp/internal/bench/latency", 8, 8},

@@ -41,11 +41,11 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	i := engineIndex(j.Engine)
-	if i < 0 || len(j.Targets) == 0 || j.Queues < 1 {
+	e := find(j.Engine)
+	if e == nil || len(j.Targets) == 0 || j.Queues < 1 {
 		return fmt.Errorf("job for engine %q with %d targets and %d queues makes no sense", j.Engine, len(j.Targets), j.Queues)
 	}
-	r, err := engines[i].open(ctx, &j)
+	r, err := e.open(ctx, &j)
 	if err != nil {
 		return err
 	}

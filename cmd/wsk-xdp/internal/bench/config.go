@@ -14,14 +14,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 )
 
-// Defaults.
-const (
-	DefaultRuns     = 5
-	DefaultDuration = time.Second
-	DefaultWarmup   = 200 * time.Millisecond
-	DefaultSize     = 64
-)
-
 // DefaultEngines are those that people would choose between.
 func DefaultEngines() []string {
 	return slices.DeleteFunc(Names(), func(n string) bool { return n == "sendmmsg-raw" })
@@ -72,7 +64,7 @@ func ParseExternal(s string) (External, error) {
 	switch {
 	case !ok || e.Name == "" || e.Command == "":
 		return e, fmt.Errorf("%q is not name=command, as in 'c=./xsk_tx -i {if} -l {frame} -t {duration}'", s)
-	case engineIndex(e.Name) >= 0:
+	case find(e.Name) != nil:
 		return e, fmt.Errorf("the name %s is that of an engine: choose another", e.Name)
 	}
 	return e, nil
@@ -89,7 +81,7 @@ func (c *Config) Check() error {
 	var p check.Problems
 	seen := map[string]bool{}
 	for _, name := range c.Engines {
-		if engineIndex(name) < 0 {
+		if find(name) == nil {
 			p.Addf("engine %q is none of %s", name, strings.Join(Names(), ", "))
 		}
 		if seen[name] {

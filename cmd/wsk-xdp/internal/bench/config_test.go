@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 )
 
 func goodConfig() Config {
 	return Config{
 		Engines: DefaultEngines(), Sizes: []int{64}, Queues: 1, Destinations: 1, Runs: 5,
-		Duration: time.Second, Warmup: DefaultWarmup,
+		Duration: time.Second, Warmup: check.DefaultWarmup,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -40,7 +41,7 @@ func TestSameDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got, err := receiver.Wait(testenv.Context(t, limit), enough)
+		got, err := receiver.Wait(testenv.Context(t, benchtest.Limit), enough)
 		if stopErr := s.Stop(proc.StopTime); stopErr != nil {
 			t.Errorf("%s: %v", name, stopErr)
 		}

@@ -5,9 +5,10 @@ package bench
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 )
 
 // Base is the engine that ratios refer to.
@@ -37,43 +38,30 @@ type rig struct {
 
 // engine is a way to send.
 type engine struct {
-	name, summary string
-	open          func(ctx context.Context, j *job) (*rig, error)
+	check.Choice
+	open func(ctx context.Context, j *job) (*rig, error)
 }
 
 // engines in the order of reports.
 var engines = []engine{
-	{"wsk", "WskSendTo, one datagram per IRP", openWsk},
-	{"wsk-kick", "the same with a kick for every datagram", openWskKick},
-	{"wsk-batch", "WskSendMessages, lists of 64", openWskBatch},
-	{"asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames", openAsavie},
-	{"udp", "net.UDPConn, one WriteToUDPAddrPort per datagram", openUDP},
-	{"sendmmsg", "x/net WriteBatch, 64 messages", openSendmmsg},
-	{"sendmmsg-raw", "sendmmsg(2) on a prepared vector of 64", openSendmmsgRaw},
-	{"gso", "UDP_SEGMENT on connected sockets, up to 64 segments", openGSO},
-	{"packet", "PACKET_TX_RING with PACKET_QDISC_BYPASS, ready-made frames", openPacket},
+	{check.Called("wsk", "WskSendTo, one datagram per IRP"), openWsk},
+	{check.Called("wsk-kick", "the same with a kick for every datagram"), openWskKick},
+	{check.Called("wsk-batch", "WskSendMessages, lists of 64"), openWskBatch},
+	{check.Called("asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames"), openAsavie},
+	{check.Called("udp", "net.UDPConn, one WriteToUDPAddrPort per datagram"), openUDP},
+	{check.Called("sendmmsg", "x/net WriteBatch, 64 messages"), openSendmmsg},
+	{check.Called("sendmmsg-raw", "sendmmsg(2) on a prepared vector of 64"), openSendmmsgRaw},
+	{check.Called("gso", "UDP_SEGMENT on connected sockets, up to 64 segments"), openGSO},
+	{check.Called("packet", "PACKET_TX_RING with PACKET_QDISC_BYPASS, ready-made frames"), openPacket},
 }
 
 // Names are the engines that there are.
-func Names() []string {
-	out := make([]string, len(engines))
-	for i, e := range engines {
-		out[i] = e.name
-	}
-	return out
-}
+func Names() []string { return check.Names(engines) }
 
 // Summary describes an engine in a few words, empty for none of ours.
-func Summary(name string) string {
-	if i := engineIndex(name); i >= 0 {
-		return engines[i].summary
-	}
-	return ""
-}
+func Summary(name string) string { return check.Summary(engines, name) }
 
-func engineIndex(name string) int {
-	return slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
-}
+func find(name string) *engine { return check.Find(engines, name) }
 
 // later reports whether a kernel socket only wants to be asked again.
 func later(err error) bool {

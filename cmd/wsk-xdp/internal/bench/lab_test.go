@@ -13,19 +13,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// limit bounds a test; the machine may be busy.
-const limit = 2 * time.Minute
-
 // quick is a configuration of short runs.
 func quick(t *testing.T) Config {
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
 	c := goodConfig()
 	c.Runs, c.Duration, c.Warmup = 1, 100*time.Millisecond, 20*time.Millisecond
-	c.Child = childCommand(t)
+	c.Child = benchtest.Child(t)
 	return c
 }
 
@@ -38,7 +35,7 @@ func TestEveryEngineSends(t *testing.T) {
 	var warnings, went []string
 	c.Warn = func(s string) { warnings = append(warnings, s) }
 	c.Progress = func(p Progress) { went = append(went, p.Engine) }
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +66,7 @@ func TestEveryEngineSends(t *testing.T) {
 			t.Errorf("order of the runs: %v", went)
 		}
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 // TestManyDestinationsAndQueues: the same with everything multiplied, for those engines that differ in it.
@@ -82,7 +77,7 @@ func TestManyDestinationsAndQueues(t *testing.T) {
 	c.Duration = 300 * time.Millisecond // more threads than processors, on a machine that may be busy
 	var warnings []string
 	c.Warn = func(s string) { warnings = append(warnings, s) }
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +130,7 @@ func TestRivalsThatMisbehave(t *testing.T) {
 	}
 	var warnings []string
 	c.Warn = func(s string) { warnings = append(warnings, s) }
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err == nil || !strings.Contains(err.Error(), "absent at 128 bytes") || !strings.Contains(err.Error(), "no such sender") {
 		t.Errorf("error %v", err)
 	}
@@ -161,11 +156,11 @@ func TestStopKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		var pids []int
-		testenv.Eventually(t, limit, "three processes", func() bool {
+		testenv.Eventually(t, benchtest.Limit, "three processes", func() bool {
 			pids = proc.Tree(s.Pid())
 			return len(pids) >= 3
 		})
-		patience := limit
+		patience := benchtest.Limit
 		if want != "" {
 			patience = 50 * time.Millisecond
 		}
@@ -191,7 +186,5 @@ func TestInterruptedRun(t *testing.T) {
 	if _, err := Run(ctx, c); err == nil {
 		t.Error("no error")
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }

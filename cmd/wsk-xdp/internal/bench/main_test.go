@@ -35,15 +35,6 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-func childCommand(t *testing.T) []string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{self, "child"}
-}
-
 // rival sends 18 bytes to where the laboratory counts until it is told to end, and says what it did as the C yardstick does.
 func rival(to string) error {
 	stop := make(chan os.Signal, 1)

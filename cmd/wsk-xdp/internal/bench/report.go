@@ -28,9 +28,7 @@ type Result struct {
 	Engine     string `json:"engine"`
 	FrameBytes int    `json:"frame_bytes"`
 	Queues     int    `json:"queues"`
-	PPSMedian  uint64 `json:"pps_median"`
-	PPSMin     uint64 `json:"pps_min"`
-	PPSMax     uint64 `json:"pps_max"`
+	stats.Rate
 	// Ratio is the median, over the rounds, of this engine's rate to that of [Base] in the same round. null without Base.
 	Ratio             *float64 `json:"ratio"`
 	CPUNsPerPacket    float64  `json:"cpu_ns_per_packet"`
@@ -75,15 +73,14 @@ func newReport(c *Config, p *place, all []*comparison, load float64) *Report {
 			if len(pps) == 0 {
 				continue
 			}
-			s := stats.SpreadOf(pps)
 			res := Result{
 				Engine: who.name, FrameBytes: one.size, Queues: c.Queues, Runs: len(pps),
-				PPSMedian: uint64(s.Median + 0.5), PPSMin: uint64(s.Min + 0.5), PPSMax: uint64(s.Max + 0.5),
-				CPUNsPerPacket:  stats.Round(stats.Median(who.runs.Values(func(m *measured) float64 { return m.cpuNs })), 1),
-				UserNsPerPacket: stats.Round(stats.Median(who.runs.Values(func(m *measured) float64 { return m.userNs })), 1),
-				RSSBytes:        uint64(stats.Median(who.runs.Values(func(m *measured) float64 { return float64(m.rss) }))),
+				Rate:            stats.RateOf(pps),
+				CPUNsPerPacket:  stats.Round(who.runs.Median(func(m *measured) float64 { return m.cpuNs }), 1),
+				UserNsPerPacket: stats.Round(who.runs.Median(func(m *measured) float64 { return m.userNs }), 1),
+				RSSBytes:        uint64(who.runs.Median(func(m *measured) float64 { return float64(m.rss) })),
 			}
-			if n := stats.Median(who.runs.Values(func(m *measured) float64 { return m.syscalls })); n >= 0 {
+			if n := who.runs.Median(func(m *measured) float64 { return m.syscalls }); n >= 0 {
 				n = stats.Round(n, 5)
 				res.SyscallsPerPacket = &n
 			}

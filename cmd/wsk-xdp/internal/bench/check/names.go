@@ -9,6 +9,18 @@ type Named interface {
 	Summary() string
 }
 
+// Choice is a Named. What is chosen from embeds it.
+type Choice struct{ name, summary string }
+
+// Called makes a Choice.
+func Called(name, summary string) Choice { return Choice{name, summary} }
+
+// Name implements Named.
+func (c Choice) Name() string { return c.name }
+
+// Summary implements Named.
+func (c Choice) Summary() string { return c.summary }
+
 // Names are those of all, in their order.
 func Names[T Named](all []T) []string {
 	out := make([]string, len(all))

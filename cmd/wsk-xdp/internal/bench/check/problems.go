@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 )
 
 // Problems collects everything that is wrong with a configuration. The zero value is ready.
@@ -33,6 +35,15 @@ func (p *Problems) Names(kind string, given, known []string) {
 	}
 	if len(given) == 0 {
 		p.Addf("no %s", kind)
+	}
+}
+
+// Size takes the size of a frame with FCS that is one Ethernet frame and has room for the eight bytes that number a datagram.
+func (p *Problems) Size(frame int) {
+	if n, err := blast.PayloadOfFrame(true, frame); err != nil {
+		p.Addf("size %d: %w", frame, err)
+	} else if n < 8 || frame > 1518 {
+		p.Addf("size %d is outside 64..1518", frame)
 	}
 }
 

@@ -27,7 +27,6 @@ type Config struct {
 
 // Defaults.
 const (
-	DefaultRuns   = 5
 	DefaultSettle = time.Second
 	DefaultIdle   = 5 * time.Second
 )

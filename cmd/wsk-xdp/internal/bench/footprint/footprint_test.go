@@ -4,45 +4,26 @@ package footprint
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // The test binary is also the child of a run.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "child" && os.Args[2] == PartRest {
-		if err := Rest(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	testenv.Main(m)
+	benchtest.Main(m, map[string]func(io.Reader, io.Writer) error{PartRest: Rest})
 }
-
-// limit bounds a test; the machine may be busy.
-const limit = 2 * time.Minute
 
 // quick is a configuration of short runs.
 func quick(t *testing.T) Config {
 	t.Helper()
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	return Config{
-		Kinds: Kinds(), Queues: []int{1, 3}, Runs: 2, Idle: 100 * time.Millisecond, Child: []string{self, "child"},
+		Kinds: Kinds(), Queues: []int{1, 3}, Runs: 2, Idle: 100 * time.Millisecond, Child: benchtest.Child(t),
 	}
 }
 
@@ -52,7 +33,7 @@ func TestEveryKind(t *testing.T) {
 	c := quick(t)
 	starts := 0
 	c.Progress = func(Progress) { starts++ }
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +58,7 @@ func TestEveryKind(t *testing.T) {
 			t.Errorf("times of %+v", res)
 		}
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 // TestFailure: what can't be had is named, and the others are measured.
@@ -89,7 +68,7 @@ func TestFailure(t *testing.T) {
 	c.Kinds, c.Queues, c.Runs, c.Idle = []string{kindUDP, kindSend}, []int{1}, 1, 0
 	broken := c.Child[0] + " child"
 	c.Child = []string{"/bin/sh", "-c", `read task; case "$task" in *send*) echo no rings >&2; exit 3;; esac; echo "$task" | ` + broken + ` footprint`, "-"}
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err == nil || !strings.Contains(err.Error(), "send with 1 queues") || !strings.Contains(err.Error(), "no rings") {
 		t.Errorf("error %v", err)
 	}
@@ -108,17 +87,11 @@ func TestInterruptedRun(t *testing.T) {
 	if _, err := Run(ctx, c); err == nil {
 		t.Error("no error")
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 func TestCheck(t *testing.T) {
-	good := quick(t)
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
-	}
-	for want, spoil := range map[string]func(*Config){
+	benchtest.Refused(t, quick(t), (*Config).Check, map[string]func(*Config){
 		`kind "x" is none of`:      func(c *Config) { c.Kinds = []string{"x"} },
 		"kind udp is given twice":  func(c *Config) { c.Kinds = []string{"udp", "udp"} },
 		"no kind":                  func(c *Config) { c.Kinds = nil },
@@ -128,44 +101,17 @@ func TestCheck(t *testing.T) {
 		"0 runs":                   func(c *Config) { c.Runs = 0 },
 		"a rest of -1ns":           func(c *Config) { c.Settle = -1 },
 		"idle time of -1ns":        func(c *Config) { c.Idle = -1 },
-	} {
-		c := good
-		spoil(&c)
-		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
+	})
 }
 
 // TestDocument holds the keys of the JSON document to what was published.
 func TestDocument(t *testing.T) {
 	c := quick(t)
 	one := &contestant{kind: kindSend, queues: 1, idle: 0.0005, runs: []run{{first: 3}, {first: 1}, {first: 2}}}
-	raw, err := json.Marshal(newReport(&c, []*contestant{one}, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Schema    string           `json:"schema"`
-		Footprint []map[string]any `json:"footprint"`
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	if doc.Schema != Schema || len(doc.Footprint) != 1 {
-		t.Fatalf("%s", raw)
-	}
-	var keys []string
-	for key := range doc.Footprint[0] {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	want := strings.Fields("bind_ns first_datagram_max_ns first_datagram_min_ns first_datagram_ns first_send_ns idle_cpu kind open_ns queues " +
-		"rss_bytes runs umem_bytes")
-	if diff := cmp.Diff(want, keys); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-	if f := doc.Footprint[0]; f["first_datagram_ns"] != 2.0 || f["first_datagram_max_ns"] != 3.0 || f["idle_cpu"] != 0.0005 {
+	doc := benchtest.Document(t, newReport(&c, []*contestant{one}, 0), Schema, "footprint", 1,
+		"bind_ns first_datagram_max_ns first_datagram_min_ns first_datagram_ns first_send_ns idle_cpu kind open_ns queues "+
+			"rss_bytes runs umem_bytes")
+	if f := doc[0]; f["first_datagram_ns"] != 2.0 || f["first_datagram_max_ns"] != 3.0 || f["idle_cpu"] != 0.0005 {
 		t.Errorf("%v", f)
 	}
 }

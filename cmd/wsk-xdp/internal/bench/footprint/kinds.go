@@ -13,14 +13,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/provider"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
-
-// Kinds are what can be measured.
-func Kinds() []string { return []string{kindProcess, kindUDP, kindSend, kindReceive} }
 
 const (
 	kindProcess = "process"
@@ -29,15 +27,18 @@ const (
 	kindReceive = "receive"
 )
 
-// Summary describes a kind in a few words.
-func Summary(kind string) string {
-	return map[string]string{
-		kindProcess: "nothing but the process",
-		kindUDP:     "a bound net.UDPConn that has sent",
-		kindSend:    "a provider that sends over AF_XDP, with a bound socket that has sent",
-		kindReceive: "the same, and it receives over AF_XDP on every queue, by the event callback",
-	}[kind]
+var kinds = []check.Choice{
+	check.Called(kindProcess, "nothing but the process"),
+	check.Called(kindUDP, "a bound net.UDPConn that has sent"),
+	check.Called(kindSend, "a provider that sends over AF_XDP, with a bound socket that has sent"),
+	check.Called(kindReceive, "the same, and it receives over AF_XDP on every queue, by the event callback"),
 }
+
+// Kinds are what can be measured.
+func Kinds() []string { return check.Names(kinds) }
+
+// Summary describes a kind in a few words.
+func Summary(kind string) string { return check.Summary(kinds, kind) }
 
 // many reports whether the kind depends on the number of queues.
 func many(kind string) bool { return kind == kindSend || kind == kindReceive }

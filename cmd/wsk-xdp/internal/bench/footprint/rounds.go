@@ -127,16 +127,14 @@ func (c *Config) starts(ctx context.Context, all []*contestant) error {
 
 func (c *Config) start(ctx context.Context, who *contestant) (r run, p *proc.Process, err error) {
 	begun := monotonic()
-	p, err = proc.StartChild(who.lab.A.NS.Do, append(append([]string{}, c.Child...), PartRest), &task{
+	p, err = proc.StartChild(who.lab.A.NS.Do, proc.Part(c.Child, PartRest), &task{
 		Kind: who.kind, Interface: who.lab.A.If.Name(), Queues: who.queues,
 		Local: netip.AddrPortFrom(who.lab.A.IPv4(), port), Peer: netip.AddrPortFrom(who.lab.B.IPv4(), port),
 	})
 	if err != nil {
 		return r, nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if err := p.Next(waiting, &r.opened); err != nil {
+	if err := p.NextWithin(ctx, startTime, &r.opened); err != nil {
 		return r, nil, errors.Join(err, p.Stop(proc.StopTime))
 	}
 	r.first = time.Duration(r.At - begun)

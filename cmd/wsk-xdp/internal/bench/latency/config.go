@@ -8,23 +8,15 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 )
 
 // Config says what to measure.
 type Config struct {
+	check.Trial
 	// Measures and Engines are names; see [Measures] and [Engines]. A pair that does not exist is left out.
 	Measures, Engines []string
-	// Size is the frame size in bytes with FCS.
-	Size int
-	Runs int
-	// Duration is how long a run records, Warmup the time before it.
-	Duration, Warmup time.Duration
 	// Interval is the pause between a reply and the next send; 0: none. Idle sends have idleInterval at least.
 	Interval time.Duration
-	// BusyPoll is how long engines that poll busily let the driver run at a time.
-	BusyPoll time.Duration
-
 	// CPUs is where the two ends of a round trip run; see [Placements].
 	CPUs string
 
@@ -33,15 +25,6 @@ type Config struct {
 	// Progress is called for every run, from the calling goroutine. nil: not called.
 	Progress func(Progress)
 }
-
-// Defaults.
-const (
-	DefaultSize     = 64
-	DefaultRuns     = 5
-	DefaultDuration = time.Second
-	DefaultWarmup   = 200 * time.Millisecond
-	DefaultBusyPoll = 50 * time.Microsecond
-)
 
 // Placements are where the two ends of a round trip run: on a CPU each, so that each wake-up is that of an idle processor; both on the
 // same, so that none is; or where the scheduler has them, which may be either and changes between runs.
@@ -76,7 +59,7 @@ const (
 
 // engine is a way to send and receive.
 type engine struct {
-	name, summary string
+	check.Choice
 	// busy engines burn a processor at each end.
 	busy bool
 	// ping and echo are the ends of a round trip, sender the sending end alone for the measures of sending.
@@ -87,14 +70,14 @@ type engine struct {
 
 // engines in the order of reports.
 var engines = []engine{
-	{name: "wsk", summary: "WskSendTo and the receive event callback over AF_XDP", ping: openWskPing, echo: openWskEcho,
+	{Choice: check.Called("wsk", "WskSendTo and the receive event callback over AF_XDP"), ping: openWskPing, echo: openWskEcho,
 		sender: map[string]func(*task, *meter) error{idleSend: wskIdle, loadedSend: wskLoaded, tail: wskTail}},
-	{name: "wsk-busy", summary: "the same with busy polling", busy: true, ping: openWskPing, echo: openWskEcho},
-	{name: "netconn", summary: "netconn.Conn over AF_XDP", ping: openNetconnPing, echo: openNetconnEcho},
-	{name: "udp", summary: "net.UDPConn", ping: openConnPing, echo: openConnEcho,
+	{Choice: check.Called("wsk-busy", "the same with busy polling"), busy: true, ping: openWskPing, echo: openWskEcho},
+	{Choice: check.Called("netconn", "netconn.Conn over AF_XDP"), ping: openNetconnPing, echo: openNetconnEcho},
+	{Choice: check.Called("udp", "net.UDPConn"), ping: openConnPing, echo: openConnEcho,
 		sender: map[string]func(*task, *meter) error{idleSend: udpIdle, loadedSend: udpLoaded}},
-	{name: "udp-block", summary: "a blocking socket, sendto(2) and recvfrom(2)", ping: openRawPing, echo: openRawEcho},
-	{name: "udp-busy", summary: "a non-blocking socket that is asked again and again", busy: true, ping: openRawPing, echo: openRawEcho},
+	{Choice: check.Called("udp-block", "a blocking socket, sendto(2) and recvfrom(2)"), ping: openRawPing, echo: openRawEcho},
+	{Choice: check.Called("udp-busy", "a non-blocking socket that is asked again and again"), busy: true, ping: openRawPing, echo: openRawEcho},
 }
 
 // Reference is the engine that ratios refer to.
@@ -105,12 +88,6 @@ func Engines() []string { return check.Names(engines) }
 
 // Summary describes an engine in a few words.
 func Summary(name string) string { return check.Summary(engines, name) }
-
-// Name is what the engine is called by.
-func (e engine) Name() string { return e.name }
-
-// Summary describes it in a few words.
-func (e engine) Summary() string { return e.summary }
 
 func find(name string) *engine { return check.Find(engines, name) }
 
@@ -124,11 +101,7 @@ func (c *Config) Check() error {
 	var p check.Problems
 	p.Names("engine", c.Engines, Engines())
 	p.Names("measure", c.Measures, Measures())
-	if n, err := blast.PayloadOfFrame(true, c.Size); err != nil {
-		p.Addf("size %d: %w", c.Size, err)
-	} else if n < stampLen || c.Size > 1518 {
-		p.Addf("size %d is outside %d..1518", c.Size, 64)
-	}
+	p.Size(c.Size)
 	if !slices.Contains(Placements(), c.CPUs) {
 		p.Addf("placement %q is none of %s", c.CPUs, strings.Join(Placements(), ", "))
 	}

@@ -4,49 +4,32 @@ package latency
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // The test binary is also the children of a run.
 func TestMain(m *testing.M) {
-	parts := map[string]func(io.Reader, io.Writer) error{PartEcho: Echo, PartMeasure: Measure}
-	if len(os.Args) == 3 && os.Args[1] == "child" && parts[os.Args[2]] != nil {
-		if err := parts[os.Args[2]](os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	testenv.Main(m)
+	benchtest.Main(m, map[string]func(io.Reader, io.Writer) error{PartEcho: Echo, PartMeasure: Measure})
 }
-
-// limit bounds a test; the machine may be busy.
-const limit = 5 * time.Minute
 
 // quick is a configuration of short runs.
 func quick(t *testing.T) Config {
 	t.Helper()
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	return Config{
-		Measures: Measures(), Engines: Engines(), Size: DefaultSize, Runs: 1, Duration: 100 * time.Millisecond,
-		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, CPUs: free, Child: []string{self, "child"},
+		Trial: check.Trial{
+			Size: check.DefaultSize, Runs: 1, Duration: 100 * time.Millisecond, Warmup: 20 * time.Millisecond, BusyPoll: check.DefaultBusyPoll,
+		},
+		Measures: Measures(), Engines: Engines(), CPUs: free, Child: benchtest.Child(t),
 	}
 }
 
@@ -58,7 +41,7 @@ func TestEveryMeasure(t *testing.T) {
 	c.Runs = 2
 	var went []string
 	c.Progress = func(p Progress) { went = append(went, p.Measure+" "+p.Engine) }
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +50,7 @@ func TestEveryMeasure(t *testing.T) {
 		var some []string
 		for _, e := range engines {
 			if e.measures(measure) {
-				some = append(some, measure+" "+e.name)
+				some = append(some, measure+" "+e.Name())
 			}
 		}
 		want = append(want, some...)
@@ -93,9 +76,7 @@ func TestEveryMeasure(t *testing.T) {
 	if diff := cmp.Diff(order, went); diff != "" {
 		t.Errorf("order of the runs (-want +got):\n%s", diff)
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 // TestPause: there are as many samples as pauses fit, and no more, and they count round trips alone.
@@ -103,7 +84,7 @@ func TestPause(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)
 	c.Measures, c.Interval, c.Duration = []string{roundTrip}, 20*time.Millisecond, 300*time.Millisecond
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +102,9 @@ func TestLostReplies(t *testing.T) {
 	peer := netip.AddrPortFrom(lab.B.IPv4(), port)
 	testenv.NewUDPReceiverT(t, lab.B.NS, peer, testenv.UDPReceiverOptions{CountOnly: true})
 	for _, e := range engines {
-		t.Run(e.name, func(t *testing.T) {
+		t.Run(e.Name(), func(t *testing.T) {
 			task := &task{
-				Engine: e.name, Busy: e.busy, BusyPoll: DefaultBusyPoll, Measure: roundTrip, Interface: lab.A.If.Name(), Payload: 18,
+				Engine: e.Name(), Busy: e.busy, BusyPoll: check.DefaultBusyPoll, Measure: roundTrip, Interface: lab.A.If.Name(), Payload: 18,
 				Local: netip.AddrPortFrom(lab.A.IPv4(), port), Peer: peer,
 			}
 			var g pinger
@@ -212,9 +193,7 @@ func TestInterruptedRun(t *testing.T) {
 	if _, err := Run(ctx, c); err == nil {
 		t.Error("no error")
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 // TestPlace: two CPUs for two ends, where there are two.
@@ -233,11 +212,7 @@ func TestPlace(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	good := quick(t)
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
-	}
-	for want, spoil := range map[string]func(*Config){
+	benchtest.Refused(t, quick(t), (*Config).Check, map[string]func(*Config){
 		`engine "x" is none of`:     func(c *Config) { c.Engines = []string{"x"} },
 		"engine udp is given twice": func(c *Config) { c.Engines = []string{"udp", "udp"} },
 		"no engine":                 func(c *Config) { c.Engines = nil },
@@ -251,13 +226,7 @@ func TestCheck(t *testing.T) {
 		"warm-up -1ns":              func(c *Config) { c.Warmup = -1 },
 		"interval -1ns":             func(c *Config) { c.Interval = -1 },
 		"busy polling of 1ns":       func(c *Config) { c.BusyPoll = 1 },
-	} {
-		c := good
-		spoil(&c)
-		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
+	})
 }
 
 // TestDocument holds the keys of the JSON document to what was published.
@@ -265,31 +234,9 @@ func TestDocument(t *testing.T) {
 	c := quick(t)
 	one := &contestant{measure: roundTrip, engine: find(Reference)}
 	one.Runs = []*figures{{percentiles: percentiles{Samples: 2, P50: 5, Max: 7}}, nil}
-	raw, err := json.Marshal(newReport(&c, []*contestant{one}, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Schema  string           `json:"schema"`
-		Latency []map[string]any `json:"latency"`
-		Granted map[string]any   `json:"granted"`
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	if doc.Schema != Schema || len(doc.Latency) != 1 {
-		t.Fatalf("%s", raw)
-	}
-	var keys []string
-	for key := range doc.Latency[0] {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	want := strings.Fields("cores engine frame_bytes lost max_ns measure p50_max_ns p50_min_ns p50_ns p90_ns p999_ns p99_ns ratio_p50 ratio_p99 runs samples")
-	if diff := cmp.Diff(want, keys); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-	if doc.Latency[0]["runs"] != 1.0 || doc.Latency[0]["p50_ns"] != 5.0 || doc.Latency[0]["max_ns"] != 7.0 || doc.Latency[0]["ratio_p50"] != 1.0 {
-		t.Errorf("%v", doc.Latency[0])
+	doc := benchtest.Document(t, newReport(&c, []*contestant{one}, 0), Schema, "latency", 1,
+		"cores engine frame_bytes lost max_ns measure p50_max_ns p50_min_ns p50_ns p90_ns p999_ns p99_ns ratio_p50 ratio_p99 runs samples")
+	if doc[0]["runs"] != 1.0 || doc[0]["p50_ns"] != 5.0 || doc[0]["max_ns"] != 7.0 || doc[0]["ratio_p50"] != 1.0 {
+		t.Errorf("%v", doc[0])
 	}
 }

@@ -64,7 +64,7 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		BusyPollNs: c.BusyPoll.Nanoseconds(), CPUs: c.CPUs,
 	}}
 	for _, who := range all {
-		res := Result{Measure: who.measure, Engine: who.engine.name, FrameBytes: c.Size}
+		res := Result{Measure: who.measure, Engine: who.engine.Name(), FrameBytes: c.Size}
 		for _, f := range who.Runs {
 			if f == nil {
 				continue
@@ -79,10 +79,10 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		}
 		p50 := stats.SpreadOf(who.Runs.Values(p50of))
 		res.P50, res.P50Min, res.P50Max = int64(p50.Median), int64(p50.Min), int64(p50.Max)
-		res.P90 = int64(stats.Median(who.Runs.Values(func(f *figures) float64 { return float64(f.P90) })))
-		res.P99 = int64(stats.Median(who.Runs.Values(p99of)))
-		res.P999 = int64(stats.Median(who.Runs.Values(func(f *figures) float64 { return float64(f.P999) })))
-		res.Cores = stats.Round(stats.Median(who.Runs.Values(func(f *figures) float64 { return f.cores })), 2)
+		res.P90 = int64(who.Runs.Median(func(f *figures) float64 { return float64(f.P90) }))
+		res.P99 = int64(who.Runs.Median(p99of))
+		res.P999 = int64(who.Runs.Median(func(f *figures) float64 { return float64(f.P999) }))
+		res.Cores = stats.Round(who.Runs.Median(func(f *figures) float64 { return f.cores }), 2)
 		if base := baseOf(who, all); base != nil {
 			res.RatioP50, res.RatioP99 = who.Runs.Ratio(base.Runs, p50of), who.Runs.Ratio(base.Runs, p99of)
 		}
@@ -97,7 +97,7 @@ func p99of(f *figures) float64 { return float64(f.P99) }
 // baseOf is the reference of the same measure, nil without one.
 func baseOf(who *contestant, all []*contestant) *contestant {
 	for _, other := range all {
-		if other.measure == who.measure && other.engine.name == Reference {
+		if other.measure == who.measure && other.engine.Name() == Reference {
 			return other
 		}
 	}

@@ -93,7 +93,7 @@ func (c *Config) rounds(ctx context.Context, measure string, some []*contestant)
 	}
 	once := func(i int) (*figures, error) { return c.once(ctx, lab, some[i]) }
 	return stats.Rounds(ctx, c.Runs, turns, once, func(round, i int, f *figures, err error) {
-		p := Progress{Measure: measure, Engine: some[i].engine.name, Round: round, Err: err}
+		p := Progress{Measure: measure, Engine: some[i].engine.Name(), Round: round, Err: err}
 		if f != nil {
 			p.P50, p.P99 = time.Duration(f.P50), time.Duration(f.P99)
 		}
@@ -120,19 +120,19 @@ func newLab(measure string) (*testenv.Lab, error) {
 func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_ *figures, err error) {
 	payload, _ := blast.PayloadOfFrame(true, c.Size) // checked
 	t := task{
-		Engine: who.engine.name, Measure: who.measure, Interface: lab.A.If.Name(), Payload: payload,
+		Engine: who.engine.Name(), Measure: who.measure, Interface: lab.A.If.Name(), Payload: payload,
 		Busy:  who.engine.busy,
 		Local: netip.AddrPortFrom(lab.A.IPv4(), port), Peer: netip.AddrPortFrom(lab.B.IPv4(), port),
 		Warmup: c.Warmup, Duration: c.Duration, Interval: c.Interval, BusyPoll: c.BusyPoll,
 	}
 	var parties []*proc.Process
 	start := func(in proc.In, part string, t task) error {
-		p, err := proc.StartChild(in, append(append([]string{}, c.Child...), part), &t)
+		p, err := proc.StartChild(in, proc.Part(c.Child, part), &t)
 		if err != nil {
 			return err
 		}
 		parties = append(parties, p)
-		return await(ctx, p, startTime, &event{})
+		return p.NextWithin(ctx, startTime, &event{})
 	}
 	defer func() {
 		for _, p := range parties {
@@ -159,7 +159,7 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 	}
 	begun, before := time.Now(), proc.UsageOf(pids)
 	var done event
-	if err := await(ctx, parties[len(parties)-1], c.Warmup+c.Duration+startTime, &done); err != nil {
+	if err := parties[len(parties)-1].NextWithin(ctx, c.Warmup+c.Duration+startTime, &done); err != nil {
 		return nil, err
 	}
 	cpu, _ := proc.UsageOf(pids).Since(before)
@@ -167,15 +167,4 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 		return nil, errors.New("nothing was measured")
 	}
 	return &figures{*done.Figures, float64(cpu) / float64(time.Since(begun))}, nil
-}
-
-// await is the next event of a child.
-func await(ctx context.Context, p *proc.Process, patience time.Duration, into *event) error {
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := p.Next(waiting, into)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("no answer within %v", patience)
-	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -76,6 +77,9 @@ func StartChild(in In, argv []string, task any, files ...*os.File) (*Process, er
 	}
 	return p, nil
 }
+
+// Part is the command line of a child that is started as a party of that name.
+func Part(child []string, name string) []string { return slices.Concat(child, []string{name}) }
 
 func (p *Process) readEvents(stdout io.Reader) {
 	in := json.NewDecoder(io.TeeReader(stdout, &p.Out))
@@ -170,6 +174,17 @@ func (p *Process) Next(ctx context.Context, into any) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// NextWithin is Next with a bound on the wait.
+func (p *Process) NextWithin(ctx context.Context, patience time.Duration, into any) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := p.Next(waiting, into)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %v", patience)
+	}
+	return err
 }
 
 // Pause waits, and fails if the process does not live that long.

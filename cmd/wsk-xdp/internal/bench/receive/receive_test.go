@@ -4,19 +4,15 @@ package receive
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -24,34 +20,20 @@ import (
 
 // The test binary is also the children of a run.
 func TestMain(m *testing.M) {
-	parts := map[string]func(io.Reader, io.Writer) error{
+	benchtest.Main(m, map[string]func(io.Reader, io.Writer) error{
 		PartReceive: Receive, PartSend: Send,
 		PartEngine: func(stdin io.Reader, stdout io.Writer) error { return bench.Child(context.Background(), stdin, stdout) },
-	}
-	if len(os.Args) == 3 && os.Args[1] == "child" && parts[os.Args[2]] != nil {
-		if err := parts[os.Args[2]](os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	testenv.Main(m)
+	})
 }
-
-// limit bounds a test; the machine may be busy.
-const limit = 2 * time.Minute
 
 // quick is a configuration of short runs.
 func quick(t *testing.T) Config {
 	t.Helper()
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every child would wait a second for others' reports
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	return Config{
-		Engines: Engines(), Sender: senderXDP, Size: DefaultSize, Rates: []int{0}, Runs: 1, Duration: 300 * time.Millisecond,
-		Warmup: 20 * time.Millisecond, BusyPoll: DefaultBusyPoll, Child: []string{self, "child"},
+		Trial: check.Trial{
+			Size: check.DefaultSize, Runs: 1, Duration: 300 * time.Millisecond, Warmup: 20 * time.Millisecond, BusyPoll: check.DefaultBusyPoll,
+		},
+		Engines: Engines(), Sender: senderXDP, Rates: []int{0}, Child: benchtest.Child(t),
 		Unpinned: true, // a CPU of its own may be another program's on a busy machine
 	}
 }
@@ -63,7 +45,7 @@ func TestEveryEngineReceives(t *testing.T) {
 		for _, size := range []int{64, 1518} {
 			c := quick(t)
 			c.Sender, c.Size = sender, size
-			r, err := Run(testenv.Context(t, limit), c)
+			r, err := Run(testenv.Context(t, benchtest.Limit), c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +53,7 @@ func TestEveryEngineReceives(t *testing.T) {
 				t.Fatalf("%d results", len(r.Receive))
 			}
 			for i, res := range r.Receive {
-				if res.Engine != engines[i].name || res.FrameBytes != size || res.Runs != 1 || res.PPSMedian == 0 || res.RSSBytes == 0 {
+				if res.Engine != engines[i].Name() || res.FrameBytes != size || res.Runs != 1 || res.PPSMedian == 0 || res.RSSBytes == 0 {
 					t.Errorf("%+v", res)
 				}
 				// Window and counters are not looked at in one moment, and there is a queue in between.
@@ -84,9 +66,7 @@ func TestEveryEngineReceives(t *testing.T) {
 			}
 		}
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 // TestRate: what is offered is what was asked, or less on a busy machine, and all of it is delivered.
@@ -94,7 +74,7 @@ func TestRate(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)
 	c.Engines, c.Rates, c.Duration = []string{"event"}, []int{1000, 5000}, 500*time.Millisecond
-	r, err := Run(testenv.Context(t, limit), c)
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,14 +94,14 @@ func TestOfferedFrame(t *testing.T) {
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, to, testenv.UDPReceiverOptions{})
 	const payload = 300
 	c := quick(t)
-	p, err := proc.StartChild(lab.A.NS.Do, c.part(PartSend), &offer{
+	p, err := proc.StartChild(lab.A.NS.Do, proc.Part(c.Child, PartSend), &offer{
 		IfIndex: lab.A.If.Index(), SrcMAC: frame.MAC(lab.A.If.MAC()), DstMAC: frame.MAC(lab.B.If.MAC()),
 		From: netip.AddrPortFrom(lab.A.IPv4(), sourcePort), To: to, Payload: payload, Rate: 1000,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := receiver.Wait(testenv.Context(t, limit), 50)
+	got, err := receiver.Wait(testenv.Context(t, benchtest.Limit), 50)
 	if err := p.Stop(proc.StopTime); err != nil {
 		t.Error(err)
 	}
@@ -162,7 +142,7 @@ func TestStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer counter.Close()
-	ctx := testenv.Context(t, limit)
+	ctx := testenv.Context(t, benchtest.Limit)
 	p, err := c.start(ctx, lab.B.NS.Do, PartReceive, &task{Engine: "recvmmsg", Local: to, Payload: 18}, counter.File())
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +158,7 @@ func TestStrangers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testenv.Eventually(t, limit, "the good one", func() bool { return counter.Load() == 1 })
+	testenv.Eventually(t, benchtest.Limit, "the good one", func() bool { return counter.Load() == 1 })
 	if err := end(p, nil); err == nil || !strings.Contains(err.Error(), "1 datagrams arrived that nobody sent") {
 		t.Errorf("%v", err)
 	}
@@ -194,17 +174,11 @@ func TestInterruptedRun(t *testing.T) {
 	if _, err := Run(ctx, c); err == nil {
 		t.Error("no error")
 	}
-	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
-		t.Errorf("processes left behind: %v", tree[1:])
-	}
+	benchtest.NothingRuns(t)
 }
 
 func TestCheck(t *testing.T) {
-	good := quick(t)
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
-	}
-	for want, spoil := range map[string]func(*Config){
+	benchtest.Refused(t, quick(t), (*Config).Check, map[string]func(*Config){
 		`engine "x" is none of`:      func(c *Config) { c.Engines = []string{"x"} },
 		"engine udp is given twice":  func(c *Config) { c.Engines = []string{"udp", "udp"} },
 		"no engine":                  func(c *Config) { c.Engines = nil },
@@ -219,13 +193,7 @@ func TestCheck(t *testing.T) {
 		"duration 1ms":               func(c *Config) { c.Duration = time.Millisecond },
 		"warm-up -1ns":               func(c *Config) { c.Warmup = -1 },
 		"busy polling of 1ns":        func(c *Config) { c.BusyPoll = 1 },
-	} {
-		c := good
-		spoil(&c)
-		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
+	})
 }
 
 // TestDocument holds the keys of the JSON document to what was published, and the ratios to the rounds.
@@ -239,31 +207,10 @@ func TestDocument(t *testing.T) {
 		return who
 	}
 	// The machine halves its speed in the second round.
-	raw, err := json.Marshal(newReport(&c, []*contestant{with("event", 40, 20, 40), with(Reference, 20, 10, 20)}, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Schema  string           `json:"schema"`
-		Receive []map[string]any `json:"receive"`
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	if doc.Schema != Schema || len(doc.Receive) != 2 {
-		t.Fatalf("%s", raw)
-	}
-	var keys []string
-	for key := range doc.Receive[0] {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	want := strings.Fields("cpu_ns_per_packet engine frame_bytes offered_pps pps_max pps_median pps_min rate_limit_pps ratio ratio_per_cpu " +
-		"receiver_cpu_ns_per_packet receiver_user_ns_per_packet rss_bytes runs")
-	if diff := cmp.Diff(want, keys); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-	if r := doc.Receive[0]; r["ratio"] != 2.0 || r["ratio_per_cpu"] != 2.0 || r["pps_median"] != 40.0 || r["offered_pps"] != 80.0 {
+	doc := benchtest.Document(t, newReport(&c, []*contestant{with("event", 40, 20, 40), with(Reference, 20, 10, 20)}, 0), Schema, "receive", 2,
+		"cpu_ns_per_packet engine frame_bytes offered_pps pps_max pps_median pps_min rate_limit_pps ratio ratio_per_cpu "+
+			"receiver_cpu_ns_per_packet receiver_user_ns_per_packet rss_bytes runs")
+	if r := doc[0]; r["ratio"] != 2.0 || r["ratio_per_cpu"] != 2.0 || r["pps_median"] != 40.0 || r["offered_pps"] != 80.0 {
 		t.Errorf("%v", r)
 	}
 }

@@ -31,9 +31,7 @@ type Result struct {
 	// RateLimit is what the sender was told to offer, 0 for as much as it could; Offered is what it did.
 	RateLimit int    `json:"rate_limit_pps"`
 	Offered   uint64 `json:"offered_pps"`
-	PPSMedian uint64 `json:"pps_median"`
-	PPSMin    uint64 `json:"pps_min"`
-	PPSMax    uint64 `json:"pps_max"`
+	stats.Rate
 	// Ratio is the median, over the rounds, of this engine's rate to that of [Reference] in the same round, RatioCPU the
 	// same for datagrams per CPU time of all that takes part; null without it.
 	Ratio    *float64 `json:"ratio"`
@@ -67,11 +65,10 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 		if len(pps) == 0 {
 			continue
 		}
-		of := func(figure func(*figures) float64) float64 { return stats.Median(who.Runs.Values(figure)) }
-		s := stats.SpreadOf(pps)
+		of := who.Runs.Median
 		res := Result{
-			Engine: who.engine.name, FrameBytes: c.Size, RateLimit: who.rate, Runs: len(pps),
-			PPSMedian: uint64(s.Median + 0.5), PPSMin: uint64(s.Min + 0.5), PPSMax: uint64(s.Max + 0.5),
+			Engine: who.engine.Name(), FrameBytes: c.Size, RateLimit: who.rate, Runs: len(pps),
+			Rate:       stats.RateOf(pps),
 			Offered:    uint64(of(func(f *figures) float64 { return f.offered })),
 			ReceiverNs: stats.Round(of(func(f *figures) float64 { return f.receiverNs }), 1),
 			UserNs:     stats.Round(of(func(f *figures) float64 { return f.receiverUserNs }), 1),
@@ -79,7 +76,7 @@ func newReport(c *Config, all []*contestant, load float64) *Report {
 			RSSBytes:   uint64(of(func(f *figures) float64 { return float64(f.rss) })),
 		}
 		for _, base := range all {
-			if base.rate == who.rate && base.engine.name == Reference {
+			if base.rate == who.rate && base.engine.Name() == Reference {
 				res.Ratio, res.RatioCPU = who.Runs.Ratio(base.Runs, rate), who.Runs.Ratio(base.Runs, thrift)
 			}
 		}

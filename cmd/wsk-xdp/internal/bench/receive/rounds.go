@@ -90,7 +90,7 @@ func (c *Config) rounds(ctx context.Context, lab *testenv.Lab, some []*contestan
 	}
 	once := func(i int) (*figures, error) { return c.once(ctx, lab, some[i]) }
 	return stats.Rounds(ctx, c.Runs, turns, once, func(round, i int, f *figures, err error) {
-		p := Progress{Rate: some[i].rate, Engine: some[i].engine.name, Round: round, Err: err}
+		p := Progress{Rate: some[i].rate, Engine: some[i].engine.Name(), Round: round, Err: err}
 		if f != nil {
 			p.PPS = f.pps
 		}
@@ -119,7 +119,7 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 	}
 	defer counter.Close()
 	r, err := c.start(ctx, proc.On(onReceive, lab.B.NS.Do), PartReceive, &task{
-		Engine: who.engine.name, Interface: lab.B.If.Name(), Local: to, Payload: payload, Busy: who.engine.busy, BusyPoll: c.BusyPoll,
+		Engine: who.engine.Name(), Interface: lab.B.If.Name(), Local: to, Payload: payload, Busy: who.engine.busy, BusyPoll: c.BusyPoll,
 	}, counter.File())
 	if err != nil {
 		return nil, fmt.Errorf("receiver: %w", err)
@@ -132,7 +132,7 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 			From: netip.AddrPortFrom(lab.A.IPv4(), sourcePort), To: to, Payload: payload, Rate: who.rate,
 		})
 	} else {
-		s, err = bench.StartSender(proc.On(onSend, lab.A.NS.Do), c.part(PartEngine), c.Sender, lab, to, payload)
+		s, err = bench.StartSender(proc.On(onSend, lab.A.NS.Do), proc.Part(c.Child, PartEngine), c.Sender, lab, to, payload)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
@@ -141,17 +141,13 @@ func (c *Config) once(ctx context.Context, lab *testenv.Lab, who *contestant) (_
 	return c.window(ctx, lab, s, r, counter)
 }
 
-func (c *Config) part(name string) []string { return append(append([]string{}, c.Child...), name) }
-
 // start starts a child and waits until it is ready.
 func (c *Config) start(ctx context.Context, in proc.In, part string, task any, files ...*os.File) (*proc.Process, error) {
-	p, err := proc.StartChild(in, c.part(part), task, files...)
+	p, err := proc.StartChild(in, proc.Part(c.Child, part), task, files...)
 	if err != nil {
 		return nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if err := p.Next(waiting, &event{}); err != nil {
+	if err := p.NextWithin(ctx, startTime, &event{}); err != nil {
 		return nil, end(p, err)
 	}
 	return p, nil

@@ -22,6 +22,9 @@ func (r Runs[F]) Values(figure func(*F) float64) []float64 {
 	return out
 }
 
+// Median is that of one figure of all good runs.
+func (r Runs[F]) Median(figure func(*F) float64) float64 { return Median(r.Values(figure)) }
+
 // Ratios are those of a figure to that of base, round by round. Rounds in which one of the two failed give none.
 func (r Runs[F]) Ratios(base Runs[F], figure func(*F) float64) []float64 {
 	var out []float64

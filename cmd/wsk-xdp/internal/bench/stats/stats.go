@@ -32,6 +32,19 @@ func SpreadOf(values []float64) Spread {
 	return Spread{Median(values), slices.Min(values), slices.Max(values)}
 }
 
+// Rate is packets per second over the runs, as reports have it. They embed it.
+type Rate struct {
+	PPSMedian uint64 `json:"pps_median"`
+	PPSMin    uint64 `json:"pps_min"`
+	PPSMax    uint64 `json:"pps_max"`
+}
+
+// RateOf the packets per second of several runs.
+func RateOf(pps []float64) Rate {
+	s := SpreadOf(pps)
+	return Rate{uint64(s.Median + 0.5), uint64(s.Min + 0.5), uint64(s.Max + 0.5)}
+}
+
 // Round rounds to so many digits behind the point.
 func Round(v float64, digits int) float64 {
 	scale := math.Pow10(digits)
