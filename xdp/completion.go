@@ -7,8 +7,10 @@ package xdp
 // CompletionRing returns the addresses of TX chunks that the kernel is done with. One goroutine at a time uses it.
 //
 // The kernel wakes nobody for this ring: look at it on each send, and by a timer. Addresses come back in any order, and
-// on some kernels after an invalid descriptor or a metadata error they are foreign or come twice: check each with
-// [UMEM.CheckTx] and against the caller's own table before believing it.
+// after an invalid descriptor or a metadata error some kernels give addresses that are foreign, or the same one twice.
+// So find the chunk of each with [UMEM.Index], and believe it only where a table of your own says that a frame which
+// starts at exactly this address is on its way. [UMEM.CheckTx] is no substitute: it knows no frame that starts
+// elsewhere than at [UMEM.Addr], as frames with headers of different lengths do, and nothing of what is on its way.
 type CompletionRing struct {
 	consumer
 	addrs []uint64

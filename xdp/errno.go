@@ -35,9 +35,9 @@ const (
 	KickBadDescriptor
 	// KickFatal: anything else. The socket is of no use; show the errno.
 	KickFatal
-	// KickUnserved, zero-copy only: the driver has no such queue now, or no memory of this socket in it: a reset, an XDP
-	// program that was taken away, another number of queues, or a device that is gone. Netlink knows whether the device
-	// is still there; if it is, the socket must be rebuilt.
+	// KickUnserved, zero-copy only: the driver has no such queue now, or no memory of this socket in it: a reset, an
+	// XDP program that was taken away, another number of queues, or a device that is gone. Netlink knows whether the
+	// device is still there; if it is, the socket must be rebuilt.
 	KickUnserved
 
 	kickResults = iota
@@ -55,8 +55,8 @@ func (r KickResult) String() string {
 	return "unknown"
 }
 
-// ClassifyKick says what the errno of [Queue.Kick] means in copy mode. It is the one place that knows; the source is the
-// behaviour of xsk_sendmsg and __xsk_generic_xmit in net/xdp/xsk.c.
+// ClassifyKick says what the errno of [Queue.Kick] means in copy mode. It is the one place that knows. Its source is
+// the behaviour of xsk_sendmsg and __xsk_generic_xmit in net/xdp/xsk.c.
 func ClassifyKick(errno syscall.Errno) KickResult {
 	switch errno {
 	case 0:
@@ -80,8 +80,8 @@ func ClassifyKick(errno syscall.Errno) KickResult {
 	}
 }
 
-// ClassifyZeroCopyKick says what the errno of [Queue.Kick] means in zero-copy mode, where the call only asks the driver to
-// look at the ring: no errno is about a descriptor, and what the driver is asked depends on the driver. The source is
+// ClassifyZeroCopyKick says what the errno of [Queue.Kick] means in zero-copy mode, where the call only asks the driver
+// to look at the ring. No errno is about a descriptor, and what each means depends on the driver. The source is
 // ndo_xsk_wakeup of igb, igc, ixgbe, i40e, ice, mlx5, stmmac and virtio-net, and xsk_sendmsg in net/xdp/xsk.c.
 func ClassifyZeroCopyKick(errno syscall.Errno) KickResult {
 	switch errno {

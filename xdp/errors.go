@@ -28,8 +28,8 @@ var (
 	ErrModeMismatch = errors.New("bound in another mode")
 )
 
-// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported in it.
-// Its fields and methods are those of [nic.FeatureError].
+// FeatureError is the answer "no" of a probe: this kernel or driver has not got the feature. errors.Is finds
+// ErrNotSupported in it. Its fields and methods are those of [nic.FeatureError].
 type FeatureError = nic.FeatureError
 
 // Names of the steps of Open, the values of [OpError.Op].

@@ -72,8 +72,8 @@ func ProbeMultiBuffer(ifname string, queue uint32) error {
 	return err
 }
 
-// ProbeRemap tries whether the rings of a socket that is bound can be mapped once more, as a process that takes a socket
-// over from another must. It binds to the queue in copy mode, which must be free.
+// ProbeRemap tries whether the rings of a bound socket can be mapped once more, as a process must that takes a socket
+// over from another. It binds to the queue, which must be free, in copy mode.
 func ProbeRemap(ifname string, queue uint32) error { return probeRemap(linux{}, ifname, queue) }
 
 func probeRemap(k kernel, ifname string, queue uint32) error {
@@ -94,9 +94,9 @@ func probeRemap(k kernel, ifname string, queue uint32) error {
 	})
 }
 
-// ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns after the socket is closed, but
-// the kernel releases the queue some milliseconds later: a bind right behind it must be ready to wait. On a driver
-// with zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a
+// ProbeZeroCopy tries a zero-copy bind on one queue, which must be free. It returns when the socket is closed, but the
+// kernel frees the queue some milliseconds later: a bind right after it must be ready to wait. On a driver with
+// zero-copy the link may go down for seconds. Many drivers refuse until an XDP program is attached, so that a
 // "no" is about the interface as it is now.
 func ProbeZeroCopy(ifname string, queue uint32) error {
 	err := probeBind(linux{}, ifname, queue, ModeZeroCopy, 0, nil)
@@ -179,8 +179,8 @@ func probeBusyPoll(k kernel) error {
 	})
 }
 
-// probeTimeout is how long a probe waits for a queue that is busy: the kernel gives a closed socket's back in 10 to 31 ms, a
-// driver that resets the queue for it in some hundreds.
+// probeTimeout is how long a probe waits for a queue that is busy. The kernel frees the queue of a closed socket within
+// 10 to 31 ms, a driver that resets the queue for it within some hundreds.
 const probeTimeout = time.Second
 
 // probeOptions is a socket as small as it can be.
@@ -223,7 +223,7 @@ func probeBind(k kernel, ifname string, queue uint32, mode Mode, extra uint16, t
 			e = s.opError(opServe, err)
 		}
 	}
-	defer func() { err = errors.Join(err, s.release()) }()
+	defer func() { err = errors.Join(err, s.unwind()) }()
 	switch {
 	case e != nil:
 		return e

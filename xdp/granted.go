@@ -20,14 +20,14 @@ type Granted struct {
 	Mode Mode
 	// FallbackReason is why ModeAuto ended in copy mode, nil otherwise.
 	FallbackReason error
-	// Offload is who completes a checksum that TX metadata ask for; with OffloadNone a descriptor must not have
+	// Offload says what completes a checksum that TX metadata ask for. With OffloadNone a descriptor must not have
 	// DescTxMetadata. OffloadRefused is why it is less than Options.Offload, nil otherwise.
 	Offload        Offload
 	OffloadRefused error
 	// NeedWakeup is whether the rings' need-wakeup flags mean anything.
 	NeedWakeup bool
-	// TxBudget is how many frames one Kick transmits at most in copy mode; 32 where the kernel can't be told, and some of those
-	// transmit 16 (Linux 5.10).
+	// TxBudget is how many frames one Kick transmits at most in copy mode. It is 32 where the kernel can't be told,
+	// though some of those kernels transmit only 16 (Linux 5.10).
 	TxBudget uint32
 	// SndBuf is the send buffer in bytes as the kernel accounts it, twice what was set.
 	SndBuf int
@@ -39,6 +39,6 @@ type Granted struct {
 
 	// TxQueues is the number of TX queues that Queue was checked against.
 	TxQueues nic.QueueCount
-	// BindWait is how long EBUSY was waited out.
+	// BindWait is how long the bind was repeated for EBUSY.
 	BindWait time.Duration
 }

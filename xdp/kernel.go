@@ -65,9 +65,9 @@ func (linux) kick(fd int) syscall.Errno { return sendWakeup(fd) }
 func (linux) close(fd int) error { return unix.Close(fd) }
 
 // sendWakeup bypasses the scheduler. A kick of a full budget takes longer than the 20 µs after which the runtime takes
-// the P of a thread in a system call away, and every second kick then ended with a thread switch, which cost a fifth
-// of the rate (Linux 6.18, veth, 2026-11). In exchange a kick delays a garbage collection by as long as it takes, which is
-// why the default budget is small.
+// the P away from a thread that is in a system call. Every second kick then ended with a thread switch, which cost a
+// fifth of the rate (Linux 6.18, veth, 2026-11). The price is that a garbage collection has to wait for the kick, which
+// is why the default budget is small.
 func sendWakeup(fd int) syscall.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	return errno

@@ -30,15 +30,16 @@ func openAuto(ctx context.Context, k kernel, o Options, l nic.Link) (*Socket, er
 	return build(ctx, k, o, l)
 }
 
-// CopyAfter is the rule for the step from zero-copy down to copy mode. [Open] goes by it, and so can a caller that climbs
-// the ladder itself because it has something to do, such as attaching a program, before the driver grants zero-copy.
+// CopyAfter is the rule for the step from zero-copy down to copy mode. [Open] goes by it, and so can a caller that
+// climbs the ladder itself because it has something to do, such as attaching a program, before the driver grants
+// zero-copy.
 //
-// o are the options for the whole ladder, with ModeAuto; ctx is the context of the failed try; refusal is the error of that
-// try: what OpenContext returned in ModeZeroCopy, or an error of the caller's own that wraps [ErrNotSupported]. The result
-// is the options for the second try, in copy mode.
+// o are the options for the whole ladder, with ModeAuto; ctx is the context of the failed try; refusal is the error of
+// that try: what OpenContext returned in ModeZeroCopy, or an error of the caller's own that wraps [ErrNotSupported].
+// The result is the options for the second try, in copy mode.
 //
-// CopyAfter reports false where copy mode is not wanted, because o.Mode is another or ctx is done, and where it would fail
-// as well: something other than the bind failed, the interface is gone, or a privilege is missing.
+// CopyAfter reports false where copy mode is not wanted, because o.Mode is another or ctx is done, and where it would
+// fail as well: something other than the bind failed, the interface is gone, or a privilege is missing.
 func CopyAfter(ctx context.Context, o Options, refusal error) (Options, bool) {
 	if o.Mode != ModeAuto || ctx.Err() != nil || !copyMayDo(refusal) {
 		return o, false

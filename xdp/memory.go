@@ -16,8 +16,8 @@ import (
 
 const (
 	hugePage = 2 << 20
-	// memlockTimeout bounds the wait for locked memory. Release was seen to take up to 31 ms; a limit that other
-	// sockets have used up for good should still be reported soon.
+	// memlockTimeout limits the wait for locked memory. The kernel was seen to take up to 31 ms to give it back; a
+	// limit that other sockets have used up for good should still be reported soon.
 	memlockTimeout = 500 * time.Millisecond
 )
 
@@ -72,7 +72,7 @@ func (s *Socket) registerOffload(ctx context.Context, o Options, reg unix.XDPUme
 	return s.register(ctx, o, reg)
 }
 
-// offload decides what a socket of this mode asks the kernel for, and says why not more.
+// offload is what a socket of this mode asks the kernel for, and why it is not more.
 func (s *Socket) offload(o Options) (Offload, error) {
 	switch {
 	case o.Offload == OffloadNone:
@@ -92,13 +92,13 @@ func (s *Socket) offload(o Options) (Offload, error) {
 	return OffloadDriver, nil
 }
 
-// register repeats while the locked memory is used up, unless it could never be enough. The kernel gives back what
-// a closed socket had locked only some milliseconds later, so that without CAP_IPC_LOCK a socket opened right
-// behind it, as ModeAuto does, would find its own predecessor in the way.
+// register repeats while the locked memory is used up, unless it could never be enough. The kernel gives back what a
+// closed socket had locked only some milliseconds later. Without CAP_IPC_LOCK a socket opened right after it, as
+// ModeAuto does, would find its own predecessor in the way.
 func (s *Socket) register(ctx context.Context, o Options, reg unix.XDPUmemReg) error {
 	limit := min(o.BindTimeout, memlockTimeout)
 	if s.granted.FallbackReason != nil {
-		limit = memlockTimeout // who has done the wait for the queue has only now closed the socket that it waited with
+		limit = memlockTimeout // the wait for the queue is over, but the socket that waited was closed only now
 	}
 	var allowed unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &allowed) == nil && reg.Len > allowed.Cur {

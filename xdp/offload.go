@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offload says which sockets get a UMEM with room for TX metadata, so that a frame can leave its transport checksum to
-// whoever completes it. What was asked for is a wish: Granted.Offload tells the outcome, Granted.OffloadRefused why not.
+// Offload says which sockets get a UMEM with room for TX metadata, so that the device or the kernel can be asked to
+// complete the transport checksum of a frame. It is a wish: Granted.Offload tells the outcome, Granted.OffloadRefused
+// why it is less.
 //
 // A grant is the word of the kernel, not a proof. A driver that ignores the request sends the frame with a wrong
 // checksum and completes it as ever, so a caller should see a frame arrive whole before it relies on the offload.
@@ -27,12 +28,12 @@ const (
 	// Linux 6.8): the NIC sums. A copy-mode socket gets nothing.
 	OffloadDriver
 	// OffloadPartial is OffloadDriver, and in copy mode the frame becomes an skb with CHECKSUM_PARTIAL, as those of the
-	// kernel's own UDP sockets are (net/xdp/xsk.c, xsk_build_skb). The device sums, or the kernel for a device that says
-	// it can't (net/core/dev.c, validate_xmit_skb). A virtual device such as veth hands the unfinished frame on: its
-	// peer's stack accepts it, an AF_XDP socket or XDP program there sees a wrong checksum.
+	// kernel's own UDP sockets are (net/xdp/xsk.c, xsk_build_skb). The device sums, or the kernel for a device that
+	// says it can't (net/core/dev.c, validate_xmit_skb). A virtual device such as veth hands the unfinished frame on:
+	// its peer's stack accepts it, an AF_XDP socket or XDP program there sees a wrong checksum.
 	OffloadPartial
-	// OffloadKernel is OffloadDriver, and in copy mode the kernel sums on the processor before the device sees the frame
-	// (XDP_UMEM_TX_SW_CSUM). Right on every device, and slower than summing while copying.
+	// OffloadKernel is OffloadDriver, and in copy mode the kernel sums on the processor before the device sees the
+	// frame (XDP_UMEM_TX_SW_CSUM). Right on every device, and slower than summing while copying.
 	OffloadKernel
 )
 
@@ -65,8 +66,9 @@ type ChecksumRequest struct {
 }
 
 // NewChecksumRequest asks for the sum of everything from start to the end of the frame, complemented, to be stored
-// offset bytes behind start: csum_start and csum_offset, both in bytes, start from the frame's first. What the field holds
-// beforehand counts: the sum of the pseudo-header belongs there (Documentation/networking/xsk-tx-metadata.rst).
+// offset bytes after start. Both are in bytes, start from the first byte of the frame; they are csum_start and
+// csum_offset. What is in the field beforehand is summed too: the sum of the pseudo-header belongs there
+// (Documentation/networking/xsk-tx-metadata.rst).
 //
 // A start + offset + 2 beyond the frame makes a copy-mode kernel refuse the frame for ever, with EINVAL.
 func NewChecksumRequest(start, offset uint16) ChecksumRequest {
@@ -76,8 +78,8 @@ func NewChecksumRequest(start, offset uint16) ChecksumRequest {
 	return ChecksumRequest{flags: unix.XDP_TXMD_FLAGS_CHECKSUM, request: binary.NativeEndian.Uint64(b[:])}
 }
 
-// Put writes the metadata, in host byte order. meta are the TxMetadataLen bytes in front of the frame; the launch time in
-// the last 8 is left alone, since nothing reads it unasked.
+// Put writes the metadata in host byte order. meta are the TxMetadataLen bytes in front of the frame. The launch time
+// in the last 8 is left alone, since nothing reads it unless asked to.
 func (r ChecksumRequest) Put(meta *[TxMetadataLen]byte) {
 	binary.NativeEndian.PutUint64(meta[0:], r.flags)
 	binary.NativeEndian.PutUint64(meta[8:], r.request)
@@ -93,8 +95,8 @@ func withMetadata(reg unix.XDPUmemReg, o Offload) unix.XDPUmemReg {
 	return reg
 }
 
-// metadataRefused is the answer of a kernel that does not know the flags: it says EINVAL, as it does to much else, so the
-// registration without them has the last word.
+// metadataRefused is the answer "no" of a kernel that does not know the flags, else nil. Such a kernel says EINVAL, as
+// it does to much else, so that the registration without the flags has the last word.
 func metadataRefused(err error) error {
 	if errors.Is(err, unix.EINVAL) {
 		return &FeatureError{Name: "TX metadata (checksum offload, timestamps)", MinKernel: "6.12"}

@@ -42,7 +42,7 @@ func (m Mode) String() string {
 
 // Limits and defaults.
 const (
-	// maxUMEM bounds the UMEM; more is a mistake in an option, not a wish.
+	// maxUMEM is the largest UMEM; more is a mistake in an option, not a wish.
 	maxUMEM = 1 << 32
 	// xdpHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of received frames.
 	xdpHeadroom = 256
@@ -56,8 +56,8 @@ const (
 
 	// kernelTxBudget is what one Kick transmits where nothing else is set: TX_BATCH_SIZE of net/xdp/xsk.c.
 	kernelTxBudget = 32
-	// defaultTxBudget bounds one Kick, which keeps its P (see sendWakeup), to some 60 µs of small frames on veth.
-	// More saves nothing: the call itself is then a hundredth of the cost (Linux 6.18, veth, 2026-11).
+	// defaultTxBudget keeps one Kick, which does not give up its P (see sendWakeup), to some 60 µs of small frames on
+	// veth. More saves nothing: the call itself is then a hundredth of the cost (Linux 6.18, veth, 2026-11).
 	defaultTxBudget = 64
 
 	defaultBindTimeout = 2 * time.Second
@@ -95,14 +95,14 @@ type Options struct {
 	FillRing uint32
 	// RxRing is a power of two; without RxChunks it must be 0. Default: the smallest power of two ≥ RxChunks.
 	RxRing uint32
-	// SplitRX gives the RX ring a socket of its own, bound to the same queue and sharing the UMEM, see [Socket.RXFD]. poll
-	// and epoll on a socket that has a TX ring transmit in copy mode, at a moment that nobody chose and without
-	// saying what was dropped (net/xdp/xsk.c, xsk_poll); on the split one they only wait.
+	// SplitRX gives the RX ring a socket of its own, bound to the same queue and sharing the UMEM, see [Socket.RXFD].
+	// In copy mode poll and epoll on a socket that has a TX ring transmit, at a moment that the caller did not choose
+	// and without saying what was dropped (net/xdp/xsk.c, xsk_poll); on the split one they only wait.
 	SplitRX bool
-	// NoRX makes no RX ring although there are RxChunks: they only fill the fill ring. A zero-copy bind takes the memory of
-	// the whole queue over, so that on a socket that only sends the driver would have none left to receive into, and the host
-	// would lose what arrives on that queue. Frames that no program redirects are copied to the host and their
-	// chunks used again, without anybody's help. In copy mode it only costs memory.
+	// NoRX makes no RX ring although there are RxChunks: they only fill the fill ring. A zero-copy bind replaces the
+	// memory of the whole queue by the UMEM. On a socket that only sends the driver would then have none left to
+	// receive into, and the host would lose what arrives on that queue. With NoRX the kernel copies frames that no
+	// program redirects to the host and uses their chunks again by itself. In copy mode NoRX only costs memory.
 	NoRX bool
 
 	// DisableNeedWakeup binds without XDP_USE_NEED_WAKEUP: the driver polls on its own, and every burst is kicked.
@@ -113,12 +113,13 @@ type Options struct {
 	// SndBuf is the socket's send buffer in bytes as SO_SNDBUF counts it before doubling. Default: enough for
 	// every TX chunk to be in flight. Without CAP_NET_ADMIN the kernel caps it at net.core.wmem_max.
 	SndBuf uint32
-	// BindTimeout is how long a bind that gets EBUSY is repeated: the kernel releases the queue of a closed socket
-	// 10–31 ms later. It also bounds the wait for locked memory of a closed socket, half a second at most, which is always
-	// allowed to a second try in copy mode (see Fallback). Default 2 s; negative: never wait.
+	// BindTimeout is how long a bind that gets EBUSY is repeated: the kernel frees the queue of a closed socket 10–31
+	// ms later. It also limits the wait for the locked memory of a closed socket. That wait is half a second at most,
+	// and a second try in copy mode (see Fallback) may always wait so long. Default 2 s; negative: never wait.
 	BindTimeout time.Duration
-	// Offload is who may complete checksums in this side's place. Default OffloadNone. What is granted costs each frame
-	// TxMetadataLen bytes of its chunk, in front of it; a kernel without TX metadata grants OffloadNone.
+	// Offload says whether the device or the kernel may complete checksums. Default OffloadNone. If it is granted, each
+	// frame costs TxMetadataLen more bytes of its chunk, in front of it. A kernel without TX metadata grants
+	// OffloadNone.
 	Offload Offload
 	// HugePages asks for a UMEM of 2 MiB pages; where there are none it has ordinary ones, and Granted says so.
 	HugePages bool

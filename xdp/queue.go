@@ -46,9 +46,9 @@ type Queue interface {
 	Close() error
 }
 
-// killRings takes the rings and the UMEM of a queue off their memory, for good, before the memory goes. A late user finds empty
-// and full rings and no frames, where the Go memory model lets it find anything, and panics when it publishes what it had
-// reserved. Nobody else may use rings or UMEM meanwhile.
+// killRings takes the rings and the UMEM of a queue off their memory, for good, before the memory goes. A late user
+// then finds empty and full rings and no frames, as far as the Go memory model promises it anything, and panics when it
+// publishes what it had reserved. Nothing else may use rings or UMEM meanwhile.
 func killRings(q Queue) {
 	q.TX().kill()
 	q.Completion().kill()

@@ -35,10 +35,10 @@ type producer struct {
 
 	_    [cacheLine]byte
 	next uint32 // first slot that is not reserved
-	tail uint32 // first slot that is not published; what words.Producer holds
+	tail uint32 // first slot that is not published; the value of words.Producer
 	seen uint32 // the consumer as last read; old means fuller than it is, which is safe
-	// floor is a cursor that the consumer is known to have reached, whatever its word says, with floorSet; 0 is none. Written
-	// by who reserves, read by anybody.
+	// floor is a cursor that the consumer is known to have reached, whatever its word says, with floorSet; 0 is none.
+	// The goroutine that reserves writes it, any may read it.
 	floor atomic.Uint64
 	_     [cacheLine]byte
 }
@@ -58,8 +58,8 @@ func (p *producer) init(w Words, size, limit int) {
 	p.seen = w.Consumer.Load()
 }
 
-// free is the room that the last known consumer leaves. A consumer word that lies (ahead of what is published, or gone backwards)
-// reads as a full ring, see refresh: nothing is ever overwritten on its word.
+// free is the room that the last known consumer leaves. A consumer word that lies, because it is ahead of what is
+// published or has gone backwards, reads as a full ring, see refresh: nothing is ever overwritten on its word.
 func (p *producer) free() uint32 {
 	used := p.next - p.seen
 	if used >= p.limit {
@@ -74,12 +74,12 @@ func (p *producer) refresh() uint32 {
 		p.floor.Store(0)
 	}
 	if p.tail-p.seen > p.limit {
-		p.seen = p.next - p.limit // ahead of what is published, or gone backwards: full until it comes to its senses
+		p.seen = p.next - p.limit // ahead of what is published, or gone backwards: full until it is right again
 	}
 	return p.free()
 }
 
-// consumer is the word of the other side, or the floor where that is ahead of it.
+// consumer is the cursor in the word of the other side, or the floor where that is ahead.
 func (p *producer) consumer() uint32 {
 	word, floor := p.words.Consumer.Load(), p.floor.Load()
 	if floor != 0 && int32(uint32(floor)-word) > 0 {
@@ -105,7 +105,7 @@ func (p *producer) reserve(n uint32) (first, granted uint32) {
 	return first, granted
 }
 
-// submit publishes with release order: the entries were written before (I3).
+// submit publishes entries. They were written before, and the atomic store keeps it in that order (I3).
 func (p *producer) submit(n uint32) {
 	if n > p.next-p.tail {
 		panic(fmt.Sprintf("xdp: submit of %d ring entries, %d reserved", n, p.next-p.tail))
@@ -139,7 +139,7 @@ type consumer struct {
 	size  uint32
 
 	_    [cacheLine]byte
-	next uint32 // first entry not released; what words.Consumer holds
+	next uint32 // first entry not released; the value of words.Consumer
 	seen uint32 // the producer as last read; old means emptier than it is, which is safe
 	_    [cacheLine]byte
 }
@@ -150,8 +150,8 @@ func newConsumer(w Words, size int) consumer {
 	return consumer{words: w, mask: uint32(size - 1), size: uint32(size), next: next, seen: next}
 }
 
-// peek reads the producer with acquire order before any entry is read (I3). A producer word that claims more entries
-// than the ring has reads as an empty ring.
+// peek reads the producer before any entry is read, and the atomic load keeps it in that order (I3). A producer word
+// that claims more entries than the ring has reads as an empty ring.
 func (c *consumer) peek(limit uint32) (first, n uint32) {
 	n = c.seen - c.next
 	if n < limit {
@@ -164,7 +164,7 @@ func (c *consumer) peek(limit uint32) (first, n uint32) {
 	return c.next, min(n, limit)
 }
 
-// release hands entries back with release order: they were read before (I3).
+// release hands entries back. They were read before, and the atomic store keeps it in that order (I3).
 func (c *consumer) release(n uint32) {
 	if n > c.seen-c.next {
 		panic(fmt.Sprintf("xdp: release of %d ring entries, %d peeked", n, c.seen-c.next))

@@ -4,8 +4,8 @@
 
 package xdp
 
-// RxRing holds received frames. One goroutine at a time uses it. A descriptor is the kernel's word for where bytes of
-// a stranger lie: turn it into bytes with [UMEM.Frame], which checks it.
+// RxRing is the ring of received frames. One goroutine at a time uses it. A descriptor is the kernel's word for where a
+// stranger's bytes are: turn it into bytes with [UMEM.Frame], which checks it.
 type RxRing struct {
 	consumer
 	descs []Desc

@@ -50,11 +50,11 @@ func checkQueue(l nic.Link, queue uint32) error {
 	return fmt.Errorf("%w: %s has %v (%s)", ErrNoTxQueue, l.Name, l.TxQueues, l.TxQueues.Source)
 }
 
-// newSocket holds nothing yet: a descriptor that it does not have must not be 0, which is somebody's.
+// newSocket has nothing yet. A descriptor that it does not have is −1, since 0 is one that somebody else may have.
 func newSocket(k kernel) *Socket { return &Socket{k: k, fd: -1, rxFD: -1} }
 
-// build makes one socket in one mode, a new one with a new UMEM for each try: a driver may have kept something of a bind
-// that failed, which then answers EBUSY. On failure everything is given back in the order of I8.
+// build makes one socket in one mode, a new one with a new UMEM for each try: a driver may have kept something of a
+// bind that failed, which then answers EBUSY. On failure everything is given back in the order of I8.
 func build(ctx context.Context, k kernel, o Options, facts nic.Link) (*Socket, error) {
 	s := newSocket(k)
 	s.granted = Granted{
@@ -65,7 +65,7 @@ func build(ctx context.Context, k kernel, o Options, facts nic.Link) (*Socket, e
 		TxQueues: facts.TxQueues,
 	}
 	if err := s.setUp(ctx, o); err != nil {
-		if cleanup := s.release(); cleanup != nil {
+		if cleanup := s.unwind(); cleanup != nil {
 			err.Err = errors.Join(err.Err, cleanup)
 		}
 		return nil, err
@@ -114,8 +114,8 @@ func (s *Socket) setUp(ctx context.Context, o Options) *OpError {
 	return nil
 }
 
-// setSndBuf makes room for every chunk to be in flight: the default stops a queue at about 277 small frames. Forced
-// where permitted, else as far as net.core.wmem_max allows.
+// setSndBuf makes room for every chunk to be in flight: the default stops a queue at about 277 small frames. The size
+// is forced where that is permitted, else it goes as far as net.core.wmem_max allows.
 func (s *Socket) setSndBuf(size int) error {
 	if s.k.setInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, size) != nil {
 		if err := s.k.setInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, size); err != nil {
@@ -143,8 +143,8 @@ func (s *Socket) setBudget(budget uint32) error {
 	return err
 }
 
-// bind repeats while the queue is busy: the kernel lets go of a closed socket's queue 10–31 ms later, and the
-// process that held it may be gone by then.
+// bind repeats while the queue is busy: the kernel frees the queue of a closed socket 10–31 ms later, perhaps after its
+// process has ended.
 func (s *Socket) bind(ctx context.Context, o Options) error {
 	sa := &unix.SockaddrXDP{Ifindex: uint32(s.granted.IfIndex), QueueID: o.Queue, Flags: bindFlags(o)}
 	waited, err := repeatWhile(ctx, unix.EBUSY, o.BindTimeout, func() error { return s.k.bind(s.fd, sa) })
@@ -212,9 +212,9 @@ func (s *Socket) readBack(asked Mode) error {
 	return nil
 }
 
-// probeService wakes the driver once, with nothing to send. Several drivers grant a zero-copy bind without an XDP program
-// and then refuse every wake-up for want of it: igb and ixgbe say EINVAL, igc ENXIO. A link that is down or in the
-// middle of a reset is no refusal.
+// probeService wakes the driver once, with nothing to send. Several drivers grant a zero-copy bind without an XDP
+// program and then refuse every wake-up because there is none: igb and ixgbe say EINVAL, igc ENXIO. A link that is down
+// or in the middle of a reset is no refusal.
 func (s *Socket) probeService() error {
 	errno := s.k.kick(s.fd)
 	if ClassifyZeroCopyKick(errno) == KickUnserved {

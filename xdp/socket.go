@@ -17,8 +17,8 @@ import (
 // Kick, KickIfNeeded, WakeRX, Statistics, Counters, Granted and Close are safe for concurrent use. The rings and the
 // UMEM follow their own rules and must not be used once Close has been called.
 //
-//	Open ──► bound ──Close──► refusing calls ──► calls in the kernel back ──► rings unmapped ──►
-//	                                                                   fd closed ──► UMEM unmapped
+//	Open ──► in use ──Close──► calls refused ──► calls in the kernel back ──► rings unmapped ──►
+//	                                                                  fd closed ──► UMEM unmapped
 //
 // A Socket that is not closed leaks its descriptor and mappings: there is no finaliser, since rings and frames are in
 // use beyond what the garbage collector sees.
@@ -53,8 +53,8 @@ var _ Queue = (*Socket)(nil)
 // Every error is an [*OpError]. Nothing is left behind on failure.
 func Open(o Options) (*Socket, error) { return OpenContext(context.Background(), o) }
 
-// OpenContext is Open with a context that ends the wait for a busy queue. It bounds nothing else: the other steps
-// do not wait.
+// OpenContext is Open with a context that ends the wait for a busy queue, or for locked memory. The other steps do not
+// wait.
 func OpenContext(ctx context.Context, o Options) (*Socket, error) { return open(ctx, linux{}, o) }
 
 // TX is the ring of frames to send.
@@ -72,16 +72,16 @@ func (s *Socket) RX() *RxRing { return s.rx }
 // UMEM is the memory of all chunks.
 func (s *Socket) UMEM() *UMEM { return s.umem }
 
-// FD is the descriptor of the socket, for socket options; see RXFD for an XSKMAP. It belongs to the socket: do not close it, and do not use it
-// after Close. Polling it transmits in copy mode and never reports completions.
+// FD is the descriptor of the socket, for socket options; see RXFD for an XSKMAP. It belongs to the socket: do not
+// close it, and do not use it after Close. Polling it transmits in copy mode and never reports completions.
 func (s *Socket) FD() int { return s.fd }
 
 // Granted is what the kernel gave.
 func (s *Socket) Granted() Granted { return s.granted }
 
-// RXFD is the descriptor that receives: what belongs into an XSKMAP, and can be waited on with poll and epoll where
-// Options.SplitRX was set. Without it, it is FD. The rules of FD hold; a duplicate must be closed before the Socket
-// is, or the queue stays busy.
+// RXFD is the descriptor that receives: the one for an XSKMAP. Where Options.SplitRX was set it can be waited on with
+// poll and epoll; else it is the same as FD. The rules of FD apply. A duplicate must be closed before the Socket is, or
+// the queue stays busy.
 func (s *Socket) RXFD() int {
 	if s.rxFD >= 0 {
 		return s.rxFD
@@ -89,10 +89,10 @@ func (s *Socket) RXFD() int {
 	return s.fd
 }
 
-// Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the
-// UMEM, in this order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What
-// the kernel still holds is never reported: drain before, by a deadline. No ring verb may run and no UMEM bytes may
-// be touched from the call on.
+// Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the UMEM,
+// in this order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What the kernel
+// still has of the chunks never completes: drain before, by a deadline. From the call on no ring may be used and no
+// byte of the UMEM touched.
 //
 // It is idempotent; every call returns when the socket is closed, with the error of the first.
 func (s *Socket) Close() error {
@@ -106,27 +106,28 @@ func (s *Socket) Close() error {
 	return s.closeErr
 }
 
-// Detach is Close without its last step: the queue is free for another socket, and the bytes of the chunks stay mapped and
-// readable, as slices that were taken before, until Close. It is for received chunks that are lent out. Idempotent as Close.
+// Detach is Close without its last step: the queue is free for another socket, and slices of chunks that were taken
+// before stay mapped and readable until Close. It is for received chunks that are lent out. It is idempotent, as Close
+// is.
 func (s *Socket) Detach() error {
 	s.detachOnce.Do(func() {
 		s.calls.Close()
 		s.calls.Wait()
 		killRings(s)
-		if err := s.releaseRings(); err != nil {
+		if err := s.leaveQueue(); err != nil {
 			s.detachErr = s.opError(opClose, err)
 		}
 	})
 	return s.detachErr
 }
 
-// release gives back what the socket holds, in the order of I8, and goes on past errors. Open uses it for a socket
-// that is not complete.
-func (s *Socket) release() error {
-	return errors.Join(s.releaseRings(), s.unmapUMEM())
+// unwind gives back what a socket has that was not completed, in the order of I8, and goes on past errors.
+func (s *Socket) unwind() error {
+	return errors.Join(s.leaveQueue(), s.unmapUMEM())
 }
 
-func (s *Socket) releaseRings() error {
+// leaveQueue unmaps the rings and closes the descriptors, after which the kernel frees the queue.
+func (s *Socket) leaveQueue() error {
 	var errs []error
 	for _, m := range s.ringMaps {
 		errs = append(errs, s.k.munmap(m))

@@ -58,15 +58,15 @@ func (r *TxRing) Cancel(n uint32) { r.cancel(n) }
 // Producer is the index after the last submitted descriptor.
 func (r *TxRing) Producer() uint32 { return r.words.Producer.Load() }
 
-// Consumer is the index of the first descriptor that the kernel has not consumed, as far as it shows. Linux 5.10 to 6.16
-// publish their cursor only when they have consumed all that they saw when they last looked; 6.18.15 not
-// after a Kick whose first frame was dropped. There it lags behind until Completed tells.
+// Consumer is the index of the first descriptor that the kernel has not consumed, as far as the kernel shows it. Linux
+// 5.10 to 6.16 publish their cursor only when they have consumed all that they saw when they last looked; 6.18.15 does
+// not after a Kick whose first frame was dropped. Consumer then lags behind until it is put right by Completed.
 func (r *TxRing) Consumer() uint32 { return r.consumer() }
 
-// Completed says that the descriptor at idx has come back through the completion ring. It was consumed, then, and all before
-// it: Consumer and Pending count it, and the slots are free, even if the kernel has not said so. Whoever gives a chunk
-// that came back to the ring again calls it first, or finds the ring full on some kernels. Only who may call Reserve may call
-// it. What is not in the ring is ignored.
+// Completed says that the descriptor at idx has come back through the completion ring. That one was consumed, then, and
+// all before it: Consumer and Pending count them as consumed and their slots are free, even if the kernel has not said
+// so. Call it before a chunk that has come back goes into the ring again, or the ring is full on some kernels. The
+// rules are those of Reserve: one goroutine at a time. An index that is not in the ring is ignored.
 func (r *TxRing) Completed(idx uint32) { r.raise(idx + 1) }
 
 // Pending is the number of submitted descriptors that the kernel has not consumed. It may be too large while another

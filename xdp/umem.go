@@ -12,9 +12,9 @@ import (
 // UMEM is the memory that frames live in, cut into chunks of one size. Addresses are offsets in bytes from its start.
 // Chunks with an index below TxChunks are for sending, the others for receiving (I1: the two never mix).
 //
-// Its methods may be called from any goroutine. The bytes they return are the UMEM itself, without a copy: who may
-// touch them is the matter of whoever owns the chunk. After Close of the socket no address is valid any more, and
-// bytes obtained before must not be touched: they are unmapped.
+// Its methods may be called from any goroutine. The bytes they return are the UMEM itself, without a copy, and only the
+// owner of the chunk may touch them. After Close of the socket no address is valid any more, and bytes obtained before
+// must not be touched: they are unmapped.
 type UMEM struct {
 	mem      []byte
 	shift    uint   // log2 of the chunk size
@@ -85,7 +85,8 @@ func (u *UMEM) Check(addr uint64) (index int, ok bool) {
 	return int(i), i < u.chunks && addr&u.mask == u.headroom
 }
 
-// CheckTx is Check for the chunks for sending only: the check for what comes from the completion ring.
+// CheckTx is Check for the chunks for sending only. For a caller whose frames all start at Addr it tells which
+// addresses from the completion ring are foreign.
 func (u *UMEM) CheckTx(addr uint64) (index int, ok bool) {
 	i := addr >> u.shift
 	return int(i), i < u.txChunks && addr&u.mask == u.headroom

@@ -41,9 +41,10 @@ func (s *Socket) KickIfNeeded() (errno syscall.Errno, kicked bool) {
 	return errno, true
 }
 
-// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT), or poll on Linux 5.10, which has
-// no receiving call for these sockets. Needed after filling when FillRing.NeedWakeup, which copy mode never says. It returns the
-// bare errno; EAGAIN is no failure here. EBADF after Close. Safe for concurrent use.
+// WakeRX makes the driver look at the fill ring again: recvfrom(fd, NULL, 0, MSG_DONTWAIT), or poll on Linux 5.10,
+// which has no receiving call for these sockets. It is needed after filling when FillRing.NeedWakeup says so, which it
+// never does in copy mode. It returns the bare errno, EBADF after Close; EAGAIN is no failure here. Safe for concurrent
+// use.
 func (s *Socket) WakeRX() syscall.Errno {
 	if !s.calls.Begin() {
 		return unix.EBADF

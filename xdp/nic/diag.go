@@ -29,16 +29,16 @@ type diagSocket struct {
 	inode, ifindex, queue, uid uint32
 }
 
-// diagRequest is struct xdp_diag_req: family, protocol, padding, inode, what to show, and a cookie. The kernel looks at none
-// but the family and what to show: it always lists all.
+// diagRequest is struct xdp_diag_req: family, protocol, padding, inode, what to show, and a cookie. The kernel looks at
+// none of these but the family and what to show, and always lists all sockets.
 type diagRequest [sizeofDiagRequest]byte
 
 func (r diagRequest) Len() int          { return len(r) }
 func (r diagRequest) Serialize() []byte { return r[:] }
 
-// diagSockets lists the AF_XDP sockets of the calling thread's network namespace. It needs no privilege. The list may be short
-// without a sign of it: the kernel ends at the first socket whose interface has gone (xsk_diag_fill, net/xdp/xsk_diag.c); see
-// FindHolders.
+// diagSockets lists the AF_XDP sockets of the calling thread's network namespace. It needs no privilege. The list may
+// be short without a sign of it: the kernel ends at the first socket whose interface has gone (xsk_diag_fill,
+// net/xdp/xsk_diag.c); see FindHolders.
 func diagSockets() ([]diagSocket, error) {
 	r := diagRequest{0: unix.AF_XDP}
 	binary.NativeEndian.PutUint32(r[8:], diagShowInfo)

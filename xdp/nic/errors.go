@@ -14,13 +14,13 @@ import (
 // ErrNotSupported is what errors.Is finds in the answer "no" of a probe, and in a refusal for lack of a feature.
 var ErrNotSupported = errors.New("not supported")
 
-// FeatureError is the answer "no" of a probe: this kernel or driver has not got it. errors.Is finds ErrNotSupported
-// in it.
+// FeatureError is the answer "no" to a question or of a probe: this kernel or driver has not got the feature. errors.Is
+// finds ErrNotSupported in it.
 type FeatureError struct {
 	// Name is the feature in words.
 	Name string
-	// MinKernel is the oldest kernel tried that has it, such as "6.18", or empty when it depends on the driver. One between that
-	// and the newest without it may have it too (docs/kernels.md).
+	// MinKernel is the oldest kernel tried that has it, such as "6.18", or empty when it depends on the driver. A
+	// kernel between that one and the newest tried without it may have it too (docs/kernels.md).
 	MinKernel string
 	// Detail is what the probe saw, or empty.
 	Detail string

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FlowHash is the set of header fields by which a NIC chooses the receive queue of a packet, the bits RXH_* of
+// FlowHash is the set of header fields by which a NIC chooses the receive queue of a packet: the bits RXH_* of
 // linux/ethtool.h.
 type FlowHash uint64
 
@@ -62,8 +62,9 @@ func udpFlow(ipv6 bool) uint32 {
 	return flowUDP4
 }
 
-// UDPFlowHash reads by what a NIC spreads UDP over IPv4 or IPv6. The interface is that of the calling thread's network
-// namespace. The error wraps ErrNotSupported where the driver does not tell, as with one queue or with software devices.
+// UDPFlowHash reads by which fields a NIC spreads UDP over IPv4, or over IPv6, across its queues. The interface is that
+// of the calling thread's network namespace. The error wraps ErrNotSupported where the driver does not tell, as with
+// one queue or with software devices.
 func UDPFlowHash(ifname string, ipv6 bool) (FlowHash, error) {
 	data, err := flowHash(ifname, ethtoolGetFlowHash, udpFlow(ipv6), 0)
 	if err != nil {
@@ -72,8 +73,9 @@ func UDPFlowHash(ifname string, ipv6 bool) (FlowHash, error) {
 	return FlowHash(data), nil
 }
 
-// SetUDPFlowHash sets it, which needs CAP_NET_ADMIN. Fragments have ports in their first piece only, so that with ports in the
-// hash the pieces of a datagram may come in on different queues: that is why many drivers begin without.
+// SetUDPFlowHash sets what UDPFlowHash reads, which needs CAP_NET_ADMIN. Fragments have ports in their first piece
+// only, so that with ports in the hash the pieces of a datagram may come in on different queues: that is why many
+// drivers begin without.
 func SetUDPFlowHash(ifname string, ipv6 bool, h FlowHash) error {
 	if _, err := flowHash(ifname, ethtoolSetFlowHash, udpFlow(ipv6), uint64(h)); err != nil {
 		return fmt.Errorf("set UDP flow hash of %s to %v: %w", ifname, h, unsupportedHash(err))

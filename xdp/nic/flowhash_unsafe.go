@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rxnfc is the beginning of struct ethtool_rxnfc, all that the flow hash commands read and write, and room for the rest.
+// rxnfc is the beginning of struct ethtool_rxnfc, which is all that the flow hash commands read and write, and room for
+// the rest.
 type rxnfc struct {
 	cmd, flow uint32
 	data      uint64

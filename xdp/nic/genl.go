@@ -29,8 +29,8 @@ func genlRequest(family string, cmd uint8, dump bool, attrs ...*nl.RtAttr) ([][]
 	return genlExchange(family, id, genlHeader{cmd, version}, dump, attrs...)
 }
 
-// genlFamily asks the controller for the number and version of a family. The library's own function sends what lies
-// behind its too short header, a read beyond its memory that the race detector sees.
+// genlFamily asks the controller for the number and version of a family. The library's own function reads beyond its
+// header, which is too short, and sends what it finds there: the race detector sees it.
 func genlFamily(family string) (id uint16, version uint8, err error) {
 	msgs, err := genlExchange(family, nl.GENL_ID_CTRL, genlHeader{nl.GENL_CTRL_CMD_GETFAMILY, nl.GENL_CTRL_VERSION}, false,
 		nl.NewRtAttr(nl.GENL_CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated(family)))
@@ -41,17 +41,16 @@ func genlFamily(family string) (id uint16, version uint8, err error) {
 		if len(m) < nl.SizeofGenlmsg {
 			continue
 		}
-		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
+		err := walkAttrs(family, m[nl.SizeofGenlmsg:], func(kind uint16, value []byte) {
+			switch {
+			case kind == nl.GENL_CTRL_ATTR_FAMILY_ID && len(value) >= 2:
+				id = binary.NativeEndian.Uint16(value)
+			case kind == nl.GENL_CTRL_ATTR_VERSION && len(value) >= 4:
+				version = uint8(binary.NativeEndian.Uint32(value))
+			}
+		})
 		if err != nil {
 			return 0, 0, err
-		}
-		for _, a := range attrs {
-			switch {
-			case a.Attr.Type == nl.GENL_CTRL_ATTR_FAMILY_ID && len(a.Value) >= 2:
-				id = binary.NativeEndian.Uint16(a.Value)
-			case a.Attr.Type == nl.GENL_CTRL_ATTR_VERSION && len(a.Value) >= 4:
-				version = uint8(binary.NativeEndian.Uint32(a.Value))
-			}
 		}
 	}
 	if id == 0 {

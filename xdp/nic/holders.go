@@ -26,25 +26,26 @@ type Holder struct {
 	Processes []Process
 }
 
-// Holders is who holds the queues of an interface with AF_XDP sockets, as far as the kernel tells.
+// Holders are the AF_XDP sockets that hold the queues of an interface, as far as the kernel tells.
 type Holders struct {
 	// Sockets is the number of AF_XDP sockets in the network namespace, bound or not; −1: not known.
 	Sockets int
 	// Bound are the sockets that are bound to the interface, in the order of queues.
 	Bound []Holder
-	// Err is why Bound may not be all; nil: it is. It wraps ErrNotSupported where the kernel does not tell at all.
+	// Err is why Bound may not be all of them, or nil if it is. It wraps ErrNotSupported where the kernel tells
+	// nothing.
 	Err error
-	// Candidates, looked for only where Err is not nil, are the processes that have the rings of an AF_XDP socket mapped that
-	// Bound does not name: maybe in another network namespace, maybe on another interface.
+	// Candidates are the processes that have the rings of an AF_XDP socket mapped that Bound does not name. It may be
+	// in another network namespace or on another interface. They are looked for only where Err is not nil.
 	Candidates []Process
-	// Denied is whether /proc hid something for want of privilege.
+	// Denied is whether /proc hid something because this process lacks the privilege to see it.
 	Denied bool
 }
 
-// FindHolders asks the kernel which AF_XDP sockets are bound to an interface of the calling thread's network namespace, and
-// looks through /proc for the processes that have them. It changes nothing and needs no privilege, but without it sees only
-// the processes of its own user. Since it reads all of /proc it takes some milliseconds, with many processes more: it is for
-// diagnosis. What could not be found out is in the result.
+// FindHolders asks the kernel which AF_XDP sockets are bound to an interface of the calling thread's network namespace,
+// and looks through /proc for the processes that have them. It changes nothing and needs no privilege, but without
+// privilege sees only the processes of its own user. It reads all of /proc, which takes some milliseconds, or more with
+// many processes: it is for diagnosis. The result says what could not be found out.
 func FindHolders(ifindex int) Holders {
 	return findHolders(ifindex, "/proc", diagSockets)
 }
@@ -102,8 +103,8 @@ func (h *Holders) findProcesses(proc string, sockets []diagSocket, wanted map[ui
 	h.Candidates = sortProcesses(h.Candidates)
 }
 
-// countSockets reads the number of AF_XDP sockets of the calling thread's network namespace. Every kernel with AF_XDP counts
-// them (sock_prot_inuse_add in net/xdp/xsk.c).
+// countSockets reads the number of AF_XDP sockets of the calling thread's network namespace. Every kernel with AF_XDP
+// counts them (sock_prot_inuse_add in net/xdp/xsk.c).
 func countSockets(proc string) (int, error) {
 	f, err := os.Open(proc + "/thread-self/net/protocols")
 	if err != nil {
@@ -126,7 +127,7 @@ func countSockets(proc string) (int, error) {
 	return -1, errors.Join(errors.New("count AF_XDP sockets: /proc/net/protocols does not name them"), lines.Err())
 }
 
-// Describe says in words who holds a queue, knowing that somebody does.
+// Describe says in words which process holds a queue. It is for a queue that was found to be held.
 func (h *Holders) Describe(queue uint32) string {
 	var known []Process
 	var orphan *Holder

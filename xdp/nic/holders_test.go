@@ -72,7 +72,8 @@ func findHolders(t *testing.T, host *testenv.Host, ifindex int) (h nic.Holders) 
 	return h
 }
 
-// told fails the test unless the kernel told which sockets there are. Where it lacks that, the reason must say what is missing.
+// told fails the test unless the kernel told which sockets there are. Where it lacks that, the reason must say what is
+// missing.
 func told(t *testing.T, h nic.Holders) bool {
 	t.Helper()
 	if errors.Is(h.Err, nic.ErrNotSupported) && strings.Contains(h.Err.Error(), "CONFIG_XDP_SOCKETS_DIAG") && len(h.Bound) == 0 {
@@ -94,8 +95,8 @@ func process(t *testing.T, pid int) nic.Process {
 	return nic.Process{PID: pid, Name: strings.TrimSpace(string(name))}
 }
 
-// Another process holds two queues, this one a third: each is named where the kernel has sock_diag, and where it has not, both are
-// named as those who might.
+// Another process holds two queues, this one a third: each is named where the kernel has sock_diag, and where it has
+// not, both are named as those who might.
 func TestFindHolders(t *testing.T) {
 	lab := newLab(t, 4)
 	ifindex := lab.A.If.Index()
@@ -165,7 +166,8 @@ func TestFindHoldersMapped(t *testing.T) {
 	}
 }
 
-// The kernel's list ends at the first socket whose interface was deleted: what stands behind it must not be taken for free.
+// The kernel's list ends at the first socket whose interface was deleted: what stands behind it must not be taken for
+// free.
 func TestFindHoldersBehindADeletedInterface(t *testing.T) {
 	lab := newLab(t, 1)
 	open(t, lab.A, lab.A.If.Name(), 0)

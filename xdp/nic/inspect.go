@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Interface is what can be found out about an interface without touching it, for a user who wants to know what
-// AF_XDP can do there. Facts that are not to be had carry the error that says why; those errors wrap
-// ErrNotSupported where the kernel or the driver does not know the question.
+// Interface is what can be found out about an interface without touching it, for a user who wants to know what AF_XDP
+// can do there. A fact that cannot be had comes with the error that says why, which wraps ErrNotSupported where the
+// kernel or the driver does not know the question.
 type Interface struct {
 	Name  string
 	Index int

@@ -90,7 +90,8 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// An interface that does not exist, or that is not the one of that index, is refused with what was looked for in the error.
+// An interface that does not exist, or that is not the one of that index, is refused with what was looked for in the
+// error.
 func TestFindLink(t *testing.T) {
 	lab := newLab(t, 1)
 	name, index := lab.A.If.Name(), lab.A.If.Index()

@@ -16,13 +16,13 @@ import (
 // QueueCount is a number of queues and how it is known.
 type QueueCount struct {
 	N int
-	// Exact is false when N is only an upper bound: the number allocated, of which fewer may be in use.
+	// Exact is false when N is only an upper limit: the number allocated, of which fewer may be in use.
 	Exact bool
 	// Source names what said so: "netdev-genl", "ethtool" or "rtnetlink".
 	Source string
 }
 
-// String is the number, with "at most" where it is a bound.
+// String is the number, with "at most" where it is a limit.
 func (c QueueCount) String() string {
 	if c.Exact {
 		return fmt.Sprintf("%d", c.N)
@@ -37,8 +37,8 @@ type Link struct {
 	TxQueues, RxQueues QueueCount
 }
 
-// FindLink looks an interface up in the network namespace of the calling thread, by its name, by its index where the name is
-// empty, or by both, which must then agree. An interface that does not exist is ENODEV.
+// FindLink looks an interface up in the network namespace of the calling thread, by its name, by its index where the
+// name is empty, or by both, which must then agree. An interface that does not exist is ENODEV.
 func FindLink(name string, index int) (Link, error) {
 	l, err := findLink(name, index)
 	if err != nil {
@@ -70,13 +70,12 @@ func findLink(name string, index int) (netlink.Link, error) {
 	return l, nil
 }
 
-// countQueues finds the number of TX and RX queues in use, which decides where AF_XDP can send. rtnetlink tells
-// only how many are allocated. The sysfs directories tell the truth, but of the network namespace that sysfs was
-// mounted in, which need not be ours; so ask netdev-genl (Linux 6.12, silent on an interface that is down), then the
-// driver.
+// countQueues finds the number of TX and RX queues in use, which decides where AF_XDP can send. rtnetlink tells only
+// how many are allocated. sysfs tells the truth, but about the network namespace that it was mounted in, which need not
+// be ours. So netdev-genl is asked (Linux 6.12, silent about an interface that is down), and then the driver.
 func countQueues(a *netlink.LinkAttrs) (tx, rx QueueCount) {
-	bound := func(n int) QueueCount { return QueueCount{N: n, Exact: n == 1, Source: "rtnetlink"} }
-	tx, rx = bound(a.NumTxQueues), bound(a.NumRxQueues)
+	atMost := func(n int) QueueCount { return QueueCount{N: n, Exact: n == 1, Source: "rtnetlink"} }
+	tx, rx = atMost(a.NumTxQueues), atMost(a.NumRxQueues)
 	if tx.Exact && rx.Exact {
 		return tx, rx
 	}

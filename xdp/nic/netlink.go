@@ -17,11 +17,11 @@ import (
 
 const netlinkTimeout = 10 * time.Second
 
-// netlinkExchange sends a request over a netlink protocol in the calling thread's network namespace and returns the messages
-// of the answer, each without its netlink header. what names the request in errors.
+// netlinkExchange sends a request over a netlink protocol in the calling thread's network namespace and returns the
+// messages of the answer, each without its netlink header. what names the request in errors.
 //
-// It has its own loop because that of the library ends at the first message that is not marked as one of many, and some
-// families do not mark the messages of a dump.
+// It has its own loop because the library's ends at the first message that is not marked as one of many, and some
+// families do not mark the messages of a dump so.
 func netlinkExchange(what string, protocol int, req *nl.NetlinkRequest) ([][]byte, error) {
 	s, err := nl.Subscribe(protocol)
 	if err != nil {
@@ -75,8 +75,8 @@ func netlinkCollect(out [][]byte, msgs []syscall.NetlinkMessage, seq uint32) ([]
 	return out, false, nil
 }
 
-// walkAttrs calls f for each netlink attribute. It has its own loop because the library's panics on a last attribute without
-// its padding. what names the answer in errors.
+// walkAttrs calls f for each netlink attribute. It has its own loop because the library's panics on a last attribute
+// without its padding. what names the answer in errors.
 func walkAttrs(what string, attrs []byte, f func(kind uint16, value []byte)) error {
 	for b := attrs; len(b) >= unix.SizeofNlAttr; {
 		size := int(binary.NativeEndian.Uint16(b))

@@ -35,16 +35,17 @@ func (p Process) String() string {
 	return fmt.Sprintf("pid %d (%s)", p.PID, p.Name)
 }
 
-// socketUsers is who has sockets, by the sockets' inodes.
+// socketUsers are the processes that have sockets, by the sockets' inodes.
 type socketUsers struct {
-	// open have a descriptor; rings have the rings of an AF_XDP socket mapped, which keeps it alive after the descriptor.
+	// The processes in open have a descriptor of the socket; those in rings have its rings mapped, which keeps an
+	// AF_XDP socket alive when the descriptor is closed.
 	open, rings map[uint32][]Process
 	// denied is whether some process could not be looked into, for want of privilege.
 	denied bool
 }
 
-// findSocketUsers looks through all processes under root, which is /proc. Only the descriptors of wanted sockets are kept, but
-// every mapping that only an AF_XDP socket can have. A process that ends meanwhile is left out.
+// findSocketUsers looks through all processes under root, which is /proc. Of descriptors it keeps only those of wanted
+// sockets, of mappings every one that only an AF_XDP socket can have. A process that ends meanwhile is left out.
 func findSocketUsers(root string, wanted map[uint32]bool) (socketUsers, error) {
 	u := socketUsers{open: map[uint32][]Process{}, rings: map[uint32][]Process{}}
 	entries, err := os.ReadDir(root)
@@ -105,8 +106,9 @@ func openSockets(dir string, wanted map[uint32]bool) (map[uint32]bool, error) {
 	return found, nil
 }
 
-// mappedRings finds the sockets of which a ring is mapped at an offset that only AF_XDP has: AF_PACKET and TCP, which can be
-// mapped too, know no offset like those. The RX ring has offset 0, but no socket is bound without a completion ring.
+// mappedRings finds the sockets of which a ring is mapped at an offset that only AF_XDP has: AF_PACKET and TCP, which
+// can be mapped too, know no offset like those. The RX ring has offset 0, but no socket is bound without a completion
+// ring.
 func mappedRings(path string) (map[uint32]bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -132,7 +134,8 @@ func mappedRings(path string) (map[uint32]bool, error) {
 	return found, lines.Err()
 }
 
-// socketInode reads "socket:[123]", a form that no file can have in these places: the names of files begin with a slash.
+// socketInode reads "socket:[123]". No file can have a name of this form in these places, where the names of files
+// begin with a slash.
 func socketInode(s string) (uint32, bool) {
 	digits, ok := strings.CutPrefix(s, "socket:[")
 	if !ok {

@@ -38,20 +38,20 @@ type Config struct {
 	MaxHeld int
 	// NeedWakeup is the initial need-wakeup flag of TX and fill ring, and the bind flag. AlwaysAwake turns it off.
 	AlwaysAwake bool
-	// ZeroCopy makes it a driver with zero-copy: a Kick only wakes it, and frames leave when the test calls Poll. Drop and
-	// Stall have no meaning there; without carrier frames wait in the ring.
+	// ZeroCopy makes it a driver with zero-copy: a Kick only wakes it, and frames leave when the test calls Poll. Drop
+	// and Stall have no meaning there; without carrier frames wait in the ring.
 	ZeroCopy bool
 
-	// LazyConsumer plays Linux 5.10 to 6.16: the TX consumer is published only when everything that the kernel saw at its last
-	// look was consumed, so that it lags after a Kick that ends with EAGAIN or EBUSY.
+	// LazyConsumer plays Linux 5.10 to 6.16: the TX consumer is published only when everything that the kernel saw at
+	// its last look was consumed, so that it lags after a Kick that ends with EAGAIN or EBUSY.
 	LazyConsumer bool
 
-	// Offload is what Granted says. With OffloadDriver and OffloadKernel OnSend sees frames with the checksums that were
-	// asked for, with OffloadPartial frames as they lie in the UMEM, as the peer of a veth does.
+	// Offload is what Granted says. With OffloadDriver and OffloadKernel OnSend sees frames with the checksums that
+	// were asked for, with OffloadPartial frames as they lie in the UMEM, as the peer of a veth does.
 	Offload xdp.Offload
 
 	// OnSend sees each frame that is not dropped, in the order of transmission. The bytes are valid only during the
-	// call, which runs inside Kick with the fake's lock held: it must not call the Kernel. It is nil in benchmarks.
+	// call, which runs inside Kick with the fake locked: it must not call the Kernel. It is nil in benchmarks.
 	OnSend func(frame []byte)
 }
 
@@ -232,8 +232,8 @@ func (k *Kernel) Counters() xdp.Counters {
 	return c
 }
 
-// Close makes every later Kick fail with EBADF, and the rings and the UMEM what they are after Close of a real socket: a
-// datapath that goes on using them panics, or is caught by the race detector.
+// Close makes every later Kick fail with EBADF, and the rings and the UMEM what they are after Close of a real socket:
+// a datapath that goes on using them panics, or is caught by the race detector.
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

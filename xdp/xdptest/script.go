@@ -11,7 +11,7 @@ import (
 )
 
 // Plan sets the fate of the seq-th descriptor that will be consumed, counted from 0 over the life of the fake. A
-// plan is used up by the descriptor it meets; Stall so holds it up for one Kick. Wedge and Refuse stay for ever.
+// plan is used up by the descriptor it meets; Stall so delays it by one Kick. Wedge and Refuse stay for ever.
 func (k *Kernel) Plan(seq uint64, f Fate) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
