@@ -9,7 +9,7 @@ import (
 )
 
 // wsk.md §10 item 75, this package's part: a send, its completion, its routine and the reuse of its IRP allocate
-// nothing, for each kind of send, and neither does a call that is refused or a Wait.
+// nothing, for each kind of send; nor does a call that is refused, nor a Wait.
 func TestNoAllocations(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")
 	control4 := AppendSendMsgSize(AppendTTL(AppendTOS(AppendPktinfo(nil, v4, 3), true, 1), true, 9), 20)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// sink is the least transport: it keeps the last operation for the test to complete.
+// sink is a minimal transport: it keeps the last operation for the test to complete.
 type sink struct{ op *SendOp }
 
 func (t *sink) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS) { return t, STATUS_SUCCESS }

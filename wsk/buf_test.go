@@ -32,7 +32,7 @@ func chain(r *rand.Rand, data []byte, skip int) *MDL {
 	return head
 }
 
-// wsk.md §10 item 43: every way to cut, against the flattened bytes.
+// wsk.md §10 item 43: chains that are cut in every way, compared with the flattened bytes.
 func TestCursorWalksChains(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
@@ -112,7 +112,7 @@ func TestBufValidity(t *testing.T) {
 		if got := c.buf.valid(); got != c.want {
 			t.Errorf("%s: valid is %v", c.name, got)
 		}
-		// Whatever it says, walking it ends.
+		// Whatever valid has said, walking the chain ends.
 		if c.want {
 			n := 0
 			for cur := c.buf.Cursor(0); ; {
@@ -196,7 +196,7 @@ func FuzzBuf(f *testing.F) {
 			if back > 0 && back <= len(mdls) { // tie the end back into the chain
 				mdls[len(mdls)-1].Next = mdls[back-1]
 				if b.valid() && length > uint64(len(flat)) {
-					return // a cycle with data may pass; that it ends is enough
+					return // a cycle with data may be valid; that walking it ends is enough
 				}
 			}
 		}

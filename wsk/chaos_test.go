@@ -31,11 +31,11 @@ func testSeed(t testing.TB) uint64 {
 	return seed
 }
 
-// wsk.md §10 items 8, 13, 18, 19, 71 and 74: clients come and go, and each makes sockets and does everything with them that
-// the API has, from several goroutines and from completion routines and callbacks, in random order, over a transport that
-// answers at random. Every IRP completes exactly once and says what its call said; nothing of a socket completes after its
-// close, nothing of a client after Deregister, which comes back; every datagram is given back. (What the transport checks
-// besides: see chaosEndpoint.)
+// wsk.md §10 items 8, 13, 18, 19, 71 and 74: clients come and go, and each makes sockets and does everything with them
+// that the API has, from several goroutines and from completion routines and callbacks, in random order, over a
+// transport that answers at random. Every IRP completes exactly once, with what its call said; nothing of a socket
+// completes after its close, nothing of a client after Deregister, which does return; every datagram is given back.
+// (chaosEndpoint says what the transport checks besides.)
 func TestChaos(t *testing.T) {
 	d := &dice{r: rand.New(rand.NewPCG(testSeed(t), 0))}
 	c := newChaos(t, d)
@@ -86,15 +86,15 @@ func TestChaos(t *testing.T) {
 	c.mu.Lock()
 	c.stop = true
 	c.work.Broadcast()
-	if len(c.endpoints) != 0 || len(c.held) != 0 || c.lent != 0 {
-		t.Errorf("left: %d endpoints, %d operations, %d datagrams", len(c.endpoints), len(c.held), c.lent)
+	if len(c.endpoints) != 0 || len(c.taken) != 0 || c.lent != 0 {
+		t.Errorf("left: %d endpoints, %d operations, %d datagrams", len(c.endpoints), len(c.taken), c.lent)
 	}
 	c.mu.Unlock()
 	completing.Wait()
 	t.Logf("%d clients, %d IRPs, %d endpoints", clients.Load(), irps.Load(), c.opened)
 }
 
-// chaosResolver takes its time, and does not always hear of a cancel.
+// chaosResolver takes its time, and sometimes does not notice a cancel.
 type chaosResolver struct {
 	resolver
 	dice *dice
@@ -130,13 +130,13 @@ func chaosRound(t *testing.T, ss *wsk.Subsystem, d *dice) int64 {
 	c.opening.Wait()
 	for s := c.take(); s != nil; s = c.take() {
 		s.close()
-		for began := time.Now(); !s.gone.Load(); runtime.Gosched() { // what it keeps is complete only then
+		for began := time.Now(); !s.gone.Load(); runtime.Gosched() { // only then has it kept all that it will
 			if time.Since(began) > 20*time.Second {
 				t.Errorf("a close does not complete: %d IRPs passed, %d completed", c.passed.Load(), c.completed.Load())
 				return c.passed.Load()
 			}
 		}
-		s.release()
+		s.giveBack()
 	}
 	wsk.ReleaseProviderNPI(&c.reg)
 	done := make(chan struct{})

@@ -22,7 +22,7 @@ type chaosClient struct {
 
 	mu      sync.Mutex
 	sockets []*chaosSocket
-	irps    []*chaosIRP // that anybody may cancel: they are not passed again
+	irps    []*chaosIRP // those that anybody may cancel: they are not passed again
 }
 
 type chaosSocket struct {
@@ -36,7 +36,7 @@ type chaosSocket struct {
 	kept []*wsk.DatagramIndication
 }
 
-// chaosIRP is an IRP with what is known about it.
+// chaosIRP is an IRP, with what the test knows about it.
 type chaosIRP struct {
 	wsk.IRP
 	client *chaosClient
@@ -143,8 +143,8 @@ func (s *chaosSocket) event(list *wsk.DatagramIndication) wsk.NTSTATUS {
 	return wsk.STATUS_SUCCESS
 }
 
-// release gives back what the client has kept.
-func (s *chaosSocket) release() {
+// giveBack releases what the client has kept.
+func (s *chaosSocket) giveBack() {
 	s.mu.Lock()
 	kept := s.kept
 	s.kept = nil
@@ -190,7 +190,7 @@ func (c *chaosClient) socket() *chaosSocket {
 	return c.sockets[c.dice.n(len(c.sockets))]
 }
 
-// open makes a socket. It becomes known to the others in the routine.
+// open makes a socket. The others get to know it in the completion routine.
 func (c *chaosClient) open() {
 	s := &chaosSocket{client: c}
 	dispatch := &wsk.ClientDatagramDispatch{

@@ -59,10 +59,10 @@ func (c *chaosClient) step(inRoutine bool) {
 		s.close()
 		return
 	case 15:
-		s.release()
+		s.giveBack()
 		return
 	case 16:
-		if inRoutine { // the client may be leaving, and then it is not to call the provider
+		if inRoutine { // the client may be leaving, and then it must not call the provider
 			return
 		}
 		x.socket = nil

@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// dice is a random source for many goroutines.
+// dice is a source of random numbers for many goroutines.
 type dice struct {
 	mu sync.Mutex
 	r  *rand.Rand
@@ -25,15 +25,15 @@ func (d *dice) n(n int) int {
 }
 
 // chaos is a transport that does with an operation whatever the contract of wsk.Endpoint allows, and complains when the
-// socket breaks its half.
+// socket breaks its own part of the contract.
 type chaos struct {
 	t    *testing.T
 	dice *dice
 
 	mu        sync.Mutex
-	work      sync.Cond // of mu: something is held, or stop
+	work      sync.Cond // of mu: something is taken, or stop
 	stop      bool
-	held      []*wsk.SendOp // those that wait are Linked
+	taken     []*wsk.SendOp // those that wait are Linked
 	endpoints []*chaosEndpoint
 	opened    int
 	lent      int
@@ -74,7 +74,7 @@ func (c *chaos) OpenEndpoint(_ uint16, events wsk.EndpointEvents) (wsk.Endpoint,
 	return e, wsk.STATUS_SUCCESS
 }
 
-// enter counts a call that may not meet a closed endpoint.
+// enter counts a call that must not come after Close.
 func (e *chaosEndpoint) enter(what string) (leave func()) {
 	e.c.mu.Lock()
 	defer e.c.mu.Unlock()
@@ -141,7 +141,7 @@ func (e *chaosEndpoint) Send(op *wsk.SendOp) {
 		}
 		status = wsk.STATUS_CANCELLED
 	default:
-		c.held = append(c.held, op)
+		c.taken = append(c.taken, op)
 		c.work.Broadcast()
 		c.mu.Unlock()
 		return
@@ -157,16 +157,16 @@ func (c *chaos) wait(op *wsk.SendOp) bool {
 		return false
 	}
 	op.Transport.Linked = true
-	c.held = append(c.held, op)
+	c.taken = append(c.taken, op)
 	c.work.Broadcast()
 	return true
 }
 
-// take takes a held operation, unless a canceller has it. The mutex is held.
+// take takes an operation off the list, unless a canceller has it. The mutex is held.
 func (c *chaos) take(i int) *wsk.SendOp {
-	op := c.held[i]
-	c.held[i] = c.held[len(c.held)-1]
-	c.held = c.held[:len(c.held)-1]
+	op := c.taken[i]
+	c.taken[i] = c.taken[len(c.taken)-1]
+	c.taken = c.taken[:len(c.taken)-1]
 	if op.Transport.Linked && !op.DisarmCancel() {
 		return nil
 	}
@@ -176,10 +176,10 @@ func (c *chaos) take(i int) *wsk.SendOp {
 // CancelSend implements wsk.Canceller.
 func (c *chaos) CancelSend(op *wsk.SendOp) {
 	c.mu.Lock()
-	for i, o := range c.held {
+	for i, o := range c.taken {
 		if o == op {
-			c.held[i] = c.held[len(c.held)-1]
-			c.held = c.held[:len(c.held)-1]
+			c.taken[i] = c.taken[len(c.taken)-1]
+			c.taken = c.taken[:len(c.taken)-1]
 			break
 		}
 	}
@@ -188,7 +188,7 @@ func (c *chaos) CancelSend(op *wsk.SendOp) {
 	op.Complete(wsk.STATUS_CANCELLED)
 }
 
-// complete is a goroutine that completes what is held, by a Completer, in any order, until stop.
+// complete is a goroutine that completes what has been taken, by a Completer, in any order, until stop.
 func (c *chaos) complete() {
 	type end struct {
 		op     *wsk.SendOp
@@ -199,15 +199,15 @@ func (c *chaos) complete() {
 		batch, flush := c.dice.n(12)+1, c.dice.n(4)
 		var ends []end
 		c.mu.Lock()
-		for len(c.held) == 0 && !c.stop {
+		for len(c.taken) == 0 && !c.stop {
 			c.work.Wait()
 		}
-		if len(c.held) == 0 {
+		if len(c.taken) == 0 {
 			c.mu.Unlock()
 			return
 		}
-		for range min(batch, len(c.held)) {
-			op := c.take(c.dice.n(len(c.held)))
+		for range min(batch, len(c.taken)) {
+			op := c.take(c.dice.n(len(c.taken)))
 			if op == nil {
 				continue
 			}
@@ -241,8 +241,8 @@ func (e *chaosEndpoint) Abort() {
 		c.t.Error("Abort after Close")
 	}
 	e.aborted = true
-	for i := len(c.held) - 1; i >= 0; i-- {
-		if op := c.held[i]; op.Transport.Via == e && op.Transport.Linked {
+	for i := len(c.taken) - 1; i >= 0; i-- {
+		if op := c.taken[i]; op.Transport.Via == e && op.Transport.Linked {
 			if op = c.take(i); op != nil {
 				e.pending--
 				ends = append(ends, op)
@@ -278,7 +278,7 @@ func (e *chaosEndpoint) Close(done func()) {
 	}
 }
 
-// over takes what Close has to call, when nothing is being received any more. The mutex is held.
+// over takes the function that Close has to call, if nothing is being received any more. The mutex is held.
 func (e *chaosEndpoint) over() (done func()) {
 	if e.closed && e.receiving == 0 {
 		done, e.done = e.done, nil

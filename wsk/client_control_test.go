@@ -21,7 +21,7 @@ func (h *host) client(code uint32, input, output []byte) (uintptr, wsk.NTSTATUS)
 	return size, status
 }
 
-// wsk.md §10 item 10: size probing, as wireguard-nt does it.
+// wsk.md §10 item 10: asking for the size first, as wireguard-nt does it.
 func TestTransportListQuery(t *testing.T) {
 	ss := new(wsk.Subsystem)
 	h := &host{t: t, transport: wsktest.New()}
@@ -61,8 +61,8 @@ func TestTransportListQuery(t *testing.T) {
 	}
 }
 
-// wsk.md §2.3 and §10 item 8 (f): the list change IRP: pending until a provider comes or goes, cancelled by Cancel
-// and Deregister.
+// wsk.md §2.3 and §10 item 8 (f): the IRP of a list change is pending until a provider comes or goes, and is cancelled
+// by Cancel and Deregister.
 func TestTransportListChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)
@@ -102,8 +102,8 @@ func TestTransportListChange(t *testing.T) {
 	})
 }
 
-// Another registration's pending change is not Deregister's business, and one that comes while deregistering does not
-// wait.
+// Deregister leaves another registration's pending change alone, and a change that is asked for while deregistering
+// does not wait.
 func TestTransportListChangeOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)
@@ -132,7 +132,7 @@ func TestTransportListChangeOfOthers(t *testing.T) {
 	})
 }
 
-// wsk.md §2.3: which codes take an IRP, and what is not there. Never a false success.
+// wsk.md §2.3: which codes take an IRP, and which are not supported. Never a false success.
 func TestControlClientCodes(t *testing.T) {
 	h := newHost(t)
 	for _, c := range []struct {

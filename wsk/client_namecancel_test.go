@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// stubborn is a resolver that does not hear of the end of its context in time, as the one of the C library.
+// stubborn is a resolver that does not notice in time that its context has ended, like that of the C library.
 type stubborn struct {
 	resolver
 	answer chan struct{}
@@ -22,8 +22,8 @@ func (r *stubborn) LookupNetIP(context.Context, string, string) ([]netip.Addr, e
 	return []netip.Addr{netip.MustParseAddr("192.0.2.66")}, nil
 }
 
-// A cancelled name query is over for its IRP, whatever the resolver still does: the IRP is the client's at its completion,
-// and what the client passes it to next is none of the resolver's business (wsk.md §3.2 rule 1).
+// A cancelled name query is over for its IRP, whatever the resolver still does: at its completion the IRP is the
+// client's, and the resolver has no part in what the client passes it to next (wsk.md §3.2 rule 1).
 func TestCancelledNameQueryLeavesTheIRP(t *testing.T) {
 	for _, next := range []string{"receive", "query"} {
 		t.Run(next, func(t *testing.T) {

@@ -81,7 +81,7 @@ func (r *resolver) LookupAddr(ctx context.Context, a string) ([]string, error) {
 	return nil, &net.DNSError{IsNotFound: true}
 }
 
-// describe is a result as text.
+// describe is a result in readable form.
 func describe(list *wsk.AddrInfo) string {
 	var out []string
 	for ; list != nil; list = list.Next {
@@ -206,7 +206,7 @@ func TestGetNameInfo(t *testing.T) {
 	want(t, "nil IRP", h.npi.GetNameInfo(addr(peer), &name, nil, 0, nil, nil, nil), invalid)
 }
 
-// A name query never blocks its caller, can be cancelled while the resolver is blocked, and holds Deregister up:
+// A name query never blocks its caller and can be cancelled while the resolver is blocked; Deregister waits for it:
 // wsk.md §10 item 8 (d).
 func TestNameQueryPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

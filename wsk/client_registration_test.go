@@ -147,11 +147,12 @@ func TestCaptureVersion(t *testing.T) {
 	wsk.Deregister(&reg)
 }
 
-// wsk.md §10 item 8: what Deregister waits for, (a) to (d), each shown to hold it up and then to let it go.
+// wsk.md §10 item 8: what Deregister waits for, (a) to (d): for each it is shown that Deregister waits, and that it
+// then goes on.
 func TestDeregisterBlocks(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		hold func(t *testing.T, h *host) (release func())
+		name  string
+		begin func(t *testing.T, h *host) (end func())
 	}{
 		{"unreleased-capture", func(t *testing.T, h *host) func() {
 			return func() { wsk.ReleaseProviderNPI(&h.reg) }
@@ -204,7 +205,7 @@ func TestDeregisterBlocks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHost(t)
-				release := c.hold(t, h)
+				end := c.begin(t, h)
 				done := make(chan struct{})
 				go func() {
 					wsk.Deregister(&h.reg)
@@ -219,7 +220,7 @@ func TestDeregisterBlocks(t *testing.T) {
 				var npi wsk.ProviderNPI
 				want(t, "Capture while deregistering", wsk.CaptureProviderNPI(&h.reg, wsk.WSK_INFINITE_WAIT, &npi),
 					wsk.STATUS_DEVICE_NOT_READY)
-				release()
+				end()
 				<-done
 				want(t, "Capture after Deregister", wsk.CaptureProviderNPI(&h.reg, wsk.WSK_INFINITE_WAIT, &npi),
 					wsk.STATUS_DEVICE_NOT_READY)
@@ -255,7 +256,8 @@ func TestDeregisterWakesCaptures(t *testing.T) {
 	})
 }
 
-// A block is in use until Deregister returns. What was captured with it is given back to the client that it was captured for.
+// A block is in use until Deregister returns. A capture that was made with it is released for the client that it was
+// made for.
 func TestRegisterDuringDeregister(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -264,7 +266,7 @@ func TestRegisterDuringDeregister(t *testing.T) {
 			wsk.Deregister(&h.reg)
 			close(done)
 		}()
-		synctest.Wait() // for the release
+		synctest.Wait() // for ReleaseProviderNPI
 		ss := new(wsk.Subsystem)
 		want(t, "Register during Deregister", ss.Register(clientNPI(1, 0), &h.reg), wsk.STATUS_ALREADY_REGISTERED)
 		wsk.ReleaseProviderNPI(&h.reg)
@@ -281,7 +283,7 @@ func (brokenTransport) OpenEndpoint(uint16, wsk.EndpointEvents) (wsk.Endpoint, w
 	return nil, wsk.STATUS_INVALID_HANDLE
 }
 
-// Whatever a transport fails with, the call of WskSocket is over, and Deregister does not wait for it.
+// Whatever status a transport fails with, the call of WskSocket is over then, and Deregister does not wait for it.
 func TestSocketFailsAsTransportSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss, h := new(wsk.Subsystem), &host{t: t}

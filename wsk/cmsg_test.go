@@ -52,7 +52,7 @@ func TestCMsgGolden(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 3, FIRSTHDR and NXTHDR: the end cases.
+// wsk.md §10 item 3, FIRSTHDR and NXTHDR: what stands at the end.
 func TestCMsgIterate(t *testing.T) {
 	object := func(length uint64, n int) []byte { // an object of n bytes with that cmsg_len
 		b := make([]byte, n)
@@ -94,7 +94,7 @@ func TestCMsgIterate(t *testing.T) {
 	}
 }
 
-// FuzzCMsg: hostile control data never panic, never loop, and rebuild to what they were read as.
+// FuzzCMsg: hostile control data cause no panic and no endless loop, and what has been read of them can be built again.
 func FuzzCMsg(f *testing.F) {
 	f.Add(wsk.AppendTOS(wsk.AppendPktinfo(nil, netip.MustParseAddr("192.0.2.1"), 1), true, 3))
 	f.Add(wsk.AppendCMsg(nil, 41, 32, nil))

@@ -68,7 +68,7 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 4: what Linux calls these is refused.
+// wsk.md §10 item 4: the numbers that Linux has for these are refused.
 func TestLinuxConstantsAreRefused(t *testing.T) {
 	h := newHost(t)
 	const linuxAF_INET6 = 10

@@ -27,7 +27,7 @@ func (h *host) control(s *wsk.Socket, code uint32, input, output []byte) (uintpt
 	return size, status
 }
 
-// wsk.md §10 item 56: SIO_ADDRESS_LIST_QUERY, without an IRP and with one, and in too little room.
+// wsk.md §10 item 56: SIO_ADDRESS_LIST_QUERY, without an IRP and with one, and with too little room.
 func TestAddressListQuery(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(addrs("192.0.2.10", "2001:db8::10", "192.0.2.11", "fe80::1%3")...)
@@ -107,7 +107,8 @@ func TestAddressListChange(t *testing.T) {
 	})
 }
 
-// SIO_ADDRESS_LIST_SORT, by the rules of RFC 6724 with its own examples where they fit what a socket can be asked.
+// SIO_ADDRESS_LIST_SORT by the rules of RFC 6724, with the examples of that RFC as far as a socket can be asked for
+// them.
 func TestAddressListSort(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -189,7 +190,8 @@ func TestRoutingInterfaceQuery(t *testing.T) {
 	want(t, "no room", status, wsk.STATUS_BUFFER_TOO_SMALL)
 }
 
-// A transport that neither receives nor knows addresses: everything that needs it is an error, nothing a false success.
+// With a transport that neither receives nor knows addresses everything that needs that is an error, and nothing a
+// false success.
 func TestSendOnlyTransport(t *testing.T) {
 	h := &host{t: t}
 	ss := new(wsk.Subsystem)
@@ -213,7 +215,7 @@ func TestSendOnlyTransport(t *testing.T) {
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 }
 
-// sendOnly is the least transport.
+// sendOnly is a minimal transport.
 type sendOnly struct{}
 
 func (sendOnly) OpenEndpoint(uint16, wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {

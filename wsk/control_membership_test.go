@@ -28,8 +28,8 @@ func mreq6(group string, ifIndex uint32) []byte {
 	return binary.LittleEndian.AppendUint32(a[:], ifIndex)
 }
 
-// Every form of joining, told by what arrives: a stranger's datagram, the friend's, and the same through another
-// interface.
+// Every form of joining, recognised by what arrives: a stranger's datagram, the friend's, and the friend's through
+// another interface.
 func TestMemberships(t *testing.T) {
 	type step struct {
 		level, code uint32

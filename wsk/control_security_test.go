@@ -47,7 +47,7 @@ func TestSharingMatrix(t *testing.T) {
 				sd, status := h.npi.CacheSecurityDescriptor(wsk.SharingDescriptor(permit))
 				want(t, "CACHE_SD", status, wsk.STATUS_SUCCESS)
 				want(t, "first", bind(kinds[first], sd), wsk.STATUS_SUCCESS)
-				// The second socket's own descriptor has no say.
+				// The second socket's own descriptor does not matter.
 				other, _ := h.npi.CacheSecurityDescriptor(wsk.SharingDescriptor(!permit))
 				want(t, fmt.Sprintf("%s after %s, permit %v", kinds[second], kinds[first], permit), bind(kinds[second], other), wanted)
 			}
@@ -55,7 +55,7 @@ func TestSharingMatrix(t *testing.T) {
 	}
 }
 
-// Who meets whom: the matrix is about one port, and addresses that one datagram can be for.
+// Which binds conflict: the matrix goes for one port, and for addresses that one datagram can be for.
 func TestSharingMeets(t *testing.T) {
 	for _, c := range []struct {
 		a, b       string
@@ -81,7 +81,7 @@ func TestSharingMeets(t *testing.T) {
 				return &wsk.BindRequest{Local: ap, DualStack: c.dual && ap.Addr().Is6()}
 			}
 			second := request(c.b)
-			second.ExclusiveAddressUse = true // refused by everything that it meets
+			second.ExclusiveAddressUse = true // refused whenever the two conflict
 			if got := wsk.Sharing(request(c.a), second) != wsk.STATUS_SUCCESS; got != c.meet {
 				t.Errorf("%s and %s, dual-stack %v: meet %v", c.a, c.b, c.dual, got)
 			}
@@ -136,12 +136,12 @@ func TestSecurityDescriptors(t *testing.T) {
 	want(t, "released", h.setBytes(h.socket(2), sol, wsk.SO_WSK_SECURITY, a.Handle()), wsk.STATUS_INVALID_PARAMETER)
 	c := newCall(t)
 	want(t, "released, WskSocket", c.end("Socket", h.npi.Socket(2, 2, 17, 4, nil, nil, nil, nil, a, &c.IRP)), wsk.STATUS_INVALID_PARAMETER)
-	// The socket that has it keeps it.
+	// A socket that has the descriptor keeps it.
 	want(t, "Bind", h.bind(s, "0.0.0.0:1000"), wsk.STATUS_SUCCESS)
 	want(t, "a second one", h.bind(h.socket(2), "192.0.2.1:1000"), wsk.STATUS_SUCCESS)
 	want(t, "set after bind", h.setBytes(s, sol, wsk.SO_WSK_SECURITY, make([]byte, 8)), wsk.STATUS_INVALID_DEVICE_STATE)
 	want(t, "default again", h.setBytes(h.socket(2), sol, wsk.SO_WSK_SECURITY, make([]byte, 8)), wsk.STATUS_SUCCESS)
-	// Of another registration's cache.
+	// A descriptor from another registration's cache.
 	other := newHost(t)
 	foreign, _ := other.npi.CacheSecurityDescriptor(refuse)
 	c = newCall(t)
@@ -154,7 +154,7 @@ func ace(kind byte, mask uint32, sid string) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, mask), sid...)
 }
 
-// acl is a self-relative descriptor with these entries in its DACL.
+// acl is a self-relative descriptor whose DACL has these entries.
 func acl(aces ...[]byte) []byte {
 	b := wsk.SharingDescriptor(false)
 	n := 8
@@ -167,7 +167,7 @@ func acl(aces ...[]byte) []byte {
 	return b
 }
 
-// What a descriptor says, and what is none.
+// What descriptors say, and bytes that are no descriptor.
 func TestSecurityDescriptorContent(t *testing.T) {
 	const everyone, system = "\x01\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", "\x01\x01\x00\x00\x00\x00\x00\x05\x12\x00\x00\x00"
 	edit := func(b []byte, at int, v byte) []byte {

@@ -18,7 +18,8 @@ const (
 	udp = wsk.IPPROTO_UDP
 )
 
-// wsk.md §10 items 52 and 54 (byte orders): default, set, get. A set value of nil means that the option is only got.
+// wsk.md §10 items 52 and 54 (byte orders): the default, setting, getting. If the value to set is nil the option is
+// only got.
 func TestOptionRoundTrip(t *testing.T) {
 	val := func(v uint32) *uint32 { return &v }
 	for _, c := range []struct {
@@ -53,7 +54,7 @@ func TestOptionRoundTrip(t *testing.T) {
 		{"IPV6_MULTICAST_HOPS", 23, ip6, wsk.IPV6_MULTICAST_HOPS, 1, val(4), 4},
 		{"IPV6_MULTICAST_HOPS default", 23, ip6, wsk.IPV6_MULTICAST_HOPS, 1, val(0xFFFFFFFF), 1},
 		{"IPV6_MULTICAST_IF", 23, ip6, wsk.IPV6_MULTICAST_IF, 0, val(3), 3},
-		{"IPV6_UNICAST_IF", 23, ip6, wsk.IPV6_UNICAST_IF, 0, val(3), 3}, // host order, unlike IP_UNICAST_IF
+		{"IPV6_UNICAST_IF", 23, ip6, wsk.IPV6_UNICAST_IF, 0, val(3), 3}, // host order, other than IP_UNICAST_IF
 		{"IPV6_TCLASS", 23, ip6, wsk.IPV6_TCLASS, 0, val(0xb8), 0xb8},
 		{"IPV6_DONTFRAG", 23, ip6, wsk.IPV6_DONTFRAG, 0, val(1), 1},
 		{"IPV6_MTU_DISCOVER", 23, ip6, wsk.IPV6_MTU_DISCOVER, 0, val(2), 2},
@@ -170,7 +171,7 @@ func TestOptionRefused(t *testing.T) {
 	} {
 		want(t, fmt.Sprintf("ioctl %#x of connections", code), h.ioctl(s4, code, nil), wsk.STATUS_INVALID_DEVICE_REQUEST)
 	}
-	for _, code := range []uint32{wsk.SIO_UDP_CONNRESET, wsk.SIO_UDP_NETRESET} { // off is how it is, on can't be had
+	for _, code := range []uint32{wsk.SIO_UDP_CONNRESET, wsk.SIO_UDP_NETRESET} { // they are off, and can't be on
 		want(t, "resets off", h.ioctl(s4, code, le32(0)), wsk.STATUS_SUCCESS)
 		want(t, "resets on", h.ioctl(s4, code, le32(1)), unsupported)
 		want(t, "resets, short", h.ioctl(s4, code, nil), invalid)
@@ -256,7 +257,8 @@ func TestControlSocketInput(t *testing.T) {
 	want(t, "SendTo", h.send(s, "x", "", nil), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §10 items 37 and 54, what reaches the transport: each option in the destination it concerns and in no other.
+// wsk.md §10 items 37 and 54, what reaches the transport: each option shows in the destinations that it concerns and in
+// no other.
 func TestOptionsReachDestination(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.11"))
@@ -287,7 +289,7 @@ func TestOptionsReachDestination(t *testing.T) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.remote, got, c.want)
 		}
 	}
-	// IP_MTU_DISCOVER goes before IP_DONTFRAGMENT.
+	// IP_MTU_DISCOVER has precedence over IP_DONTFRAGMENT.
 	want(t, "MTU_DISCOVER", h.set(s, ip, wsk.IP_MTU_DISCOVER, uint32(wsk.IP_PMTUDISC_DONT)), wsk.STATUS_SUCCESS)
 	h.send(s, "x", "[::ffff:192.0.2.1]:9", nil)
 	if got := h.last().To.Fragment; got != wsk.IP_PMTUDISC_DONT {

@@ -40,7 +40,7 @@ func TestNoNTSTATUSInError(t *testing.T) {
 	}
 }
 
-// The check itself finds each form, and leaves the right one alone.
+// The check itself finds each wrong form, and accepts the right one.
 func TestNoNTSTATUSInErrorFinds(t *testing.T) {
 	const source = `package wsk
 type NTSTATUS uint32

@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// A client from registration to deregistration that sends one datagram. Over AF_XDP only the transport differs.
+// A client that sends one datagram, from registration to deregistration. Over AF_XDP only the transport is another.
 func Example() {
 	subsystem := new(wsk.Subsystem)
 	subsystem.Attach(wsktest.New(), wsk.ProviderOptions{})
@@ -30,7 +30,7 @@ func Example() {
 	}
 	defer wsk.ReleaseProviderNPI(&registration)
 
-	// One IRP for the calls that set things up, waited for one after the other.
+	// One IRP for the calls that set things up, which are waited for one after the other.
 	irp := wsk.AllocateIRP()
 	wait := func(what string) {
 		irp.Wait(context.Background())

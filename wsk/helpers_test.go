@@ -126,7 +126,7 @@ func (h *host) socket(family uint16) *wsk.Socket {
 	return s
 }
 
-// bound is a socket bound to the address, with the options of setup set before.
+// bound is a socket that is bound to the address, with the options of setup set before the bind.
 func (h *host) bound(local string, setup ...option) *wsk.Socket {
 	h.t.Helper()
 	ap := netip.MustParseAddrPort(local)

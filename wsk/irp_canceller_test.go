@@ -4,7 +4,7 @@ package wsk
 
 import "testing"
 
-// knowingTransport is a sink that receives and knows addresses, of which there are none.
+// knowingTransport is a sink that receives, and that knows addresses although there are none.
 type knowingTransport struct{ sink }
 
 func (t *knowingTransport) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS) {
@@ -20,8 +20,8 @@ func (t *knowingTransport) SourceFor(Address) (Address, NTSTATUS) { return Addre
 func (t *knowingTransport) Release(*Datagram) {}
 func (t *knowingTransport) Keep(*Datagram)    {}
 
-// A canceller has won an IRP and is on its way to the lock when its socket, or its client, comes to an end: the end leaves
-// the IRP to the canceller, which still completes it, once.
+// A canceller has taken an IRP and is on its way to the lock when the IRP's socket, or client, comes to an end. The end
+// leaves the IRP to the canceller, which still completes it, once.
 func TestEndLeavesIRPToItsCanceller(t *testing.T) {
 	for name, f := range map[string]struct {
 		post func(s *Socket, irp *IRP) NTSTATUS
@@ -70,7 +70,8 @@ func TestEndLeavesIRPToItsCanceller(t *testing.T) {
 	}
 }
 
-// A receive that was admitted before the close and gets to the queue after it is refused there: nobody would come for it.
+// A receive that was admitted before the close and gets to the queue after it is refused there, since nobody would
+// complete it.
 func TestReceiveQueuedAfterEnd(t *testing.T) {
 	s := newSocketOver(t, new(knowingTransport))
 	irp := AllocateIRP()

@@ -59,7 +59,7 @@ func TestPassedDownIRP(t *testing.T) {
 		pending       bool
 		want          string
 		wantPending   bool
-		thenCompletes bool // the driver lets it go on later
+		thenCompletes bool // the driver completes it later
 	}{
 		{"no-routine", false, 0, false, false, "upper", false, false},
 		{"no-routine-pending", false, 0, false, true, "upper", true, false},
@@ -162,8 +162,8 @@ func TestSecondCompletionLeavesIoStatus(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 77: a completed IRP holds no chain of its client, so that an idle one keeps no payload alive and a
-// transport that looks at it finds nothing.
+// wsk.md §10 item 77: a completed IRP has no chain of its client any more, so that an idle one keeps no payload alive,
+// and a transport that looks at it finds nothing.
 func TestCompletionDropsBuffers(t *testing.T) {
 	s, transport := newSinkSocket(t, "0.0.0.0:1000")
 	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
@@ -172,13 +172,13 @@ func TestCompletionDropsBuffers(t *testing.T) {
 	s.SendTo(&buf, 0, to, nil, irp)
 	transport.op.Complete(STATUS_SUCCESS)
 	if irp.op.Bufs != nil || irp.op.one[0] != (Buf{}) {
-		t.Error("a completed SendTo holds its buffer")
+		t.Error("a completed SendTo still has its buffer")
 	}
 	irp.Reuse(0)
 	s.SendMessages(&BufList{Buffer: buf, Next: &BufList{Buffer: buf}}, 0, to, nil, irp)
 	transport.op.Complete(STATUS_SUCCESS)
 	if irp.op.Bufs != nil || len(irp.list) != 2 || irp.list[0] != (Buf{}) || irp.list[1] != (Buf{}) {
-		t.Error("a completed SendMessages holds its buffers")
+		t.Error("a completed SendMessages still has its buffers")
 	}
 }
 
@@ -199,7 +199,7 @@ func TestReuseClears(t *testing.T) {
 	irp.complete(STATUS_UNSUCCESSFUL, 0)
 }
 
-// wsk.md §10 item 19, what concerns the flag: cancel before the call, and after completion.
+// wsk.md §10 item 19, the flag: cancel before the call, and after the completion.
 func TestCancelFlag(t *testing.T) {
 	irp := AllocateIRP()
 	if irp.Cancel() {
@@ -242,7 +242,7 @@ func armed() (*IRP, *SendOp) {
 	return irp, &irp.op
 }
 
-// ArmCancel and DisarmCancel as the transport contract has them: the look at the flag after publishing closes the race.
+// ArmCancel and DisarmCancel by the transport contract: the look at the flag after publishing closes the race.
 func TestArmCancel(t *testing.T) {
 	c := new(taker)
 	irp, op := armed()
@@ -343,7 +343,7 @@ func TestWaitReturnsAfterRoutine(t *testing.T) {
 	})
 }
 
-// Completion and waiting on many IRPs at once: nobody sleeps on.
+// Many IRPs complete while they are waited for: every waiter wakes up.
 func TestWaitRace(t *testing.T) {
 	irp := AllocateIRP()
 	for i := range 20000 {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// docs/wsk-mapping.md names tests for what it says. Each of them exists, and its table of the checklist has all 77
+// docs/wsk-mapping.md names tests for what it claims. Each of them exists, and its table of the checklist has all 77
 // items, each with a test.
 func TestMappingNamesTests(t *testing.T) {
 	text, err := os.ReadFile("../docs/wsk-mapping.md")

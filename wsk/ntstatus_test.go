@@ -102,7 +102,7 @@ func TestNTSTATUSErrors(t *testing.T) {
 	if !errors.As(wsk.STATUS_CANCELLED.Err(), &status) || status != wsk.STATUS_CANCELLED {
 		t.Error("errors.As does not find the status")
 	}
-	// A code that is not in the table stays a failure and shows its value.
+	// A failure code that is not in the table stays a failure and shows its value.
 	unknown := wsk.NTSTATUS(0xC00ABCDE)
 	if unknown.Err() == nil || unknown.Error() != "NTSTATUS(0xC00ABCDE)" {
 		t.Errorf("unknown status: %v", unknown.Err())

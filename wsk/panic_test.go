@@ -16,7 +16,7 @@ func panicky() *IRP {
 	return irp
 }
 
-// recovers is a client that recovers from the panic of its routine.
+// recovers calls f as a client that recovers from the panic of its routine.
 func recovers(t *testing.T, f func()) {
 	t.Helper()
 	defer func() {
@@ -28,8 +28,8 @@ func recovers(t *testing.T, f func()) {
 	f()
 }
 
-// A routine that panics on its client's goroutine takes nothing along: what was to complete with it completes, and its
-// socket and its client can end. (In a bubble: whoever would wait for ever is noticed.)
+// A routine that panics on its client's goroutine does no harm to others: what was to complete with it completes, and
+// its socket and its client can end. (It runs in a bubble, where a goroutine that waits for ever is noticed.)
 func TestRoutinePanics(t *testing.T) {
 	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
 	receive := func(s *Socket, irp *IRP) { s.ReceiveFrom(&Buf{}, 0, nil, nil, nil, nil, irp) }

@@ -36,7 +36,7 @@ func (t *source) deliver(n int) {
 	t.events.(Receiver).Receive(&t.list[0])
 }
 
-// newSource is a bound socket over a source of datagrams with a payload of some size, with all control data on.
+// newSource is a bound socket over a source of datagrams with a payload of the given size, with all control data on.
 func newSource(tb testing.TB, local string, size int, control bool, dispatch *ClientDatagramDispatch) (*Socket, *source) {
 	tb.Helper()
 	t := &source{list: make([]Datagram, 64)}
@@ -106,8 +106,8 @@ func (a *receiveArgs) pass(s *Socket) {
 	s.ReceiveFrom(&a.buf, 0, a.remote[:], &a.length, a.control[:], &a.flags, &a.irp)
 }
 
-// wsk.md §10 item 75 for the receiving half: neither the way from a delivery to the completion of a receive, waiting
-// or coming after it, nor the one to a callback and back allocates, whatever the callback answers.
+// wsk.md §10 item 75 for the receiving half: the way from a delivery to the completion of a receive allocates nothing,
+// whether the receive waits or comes later, nor does the way to a callback and back, whatever the callback answers.
 func TestReceiveNoAllocations(t *testing.T) {
 	for _, local := range []string{"0.0.0.0:1000", "[::]:1000"} {
 		s, transport := newSource(t, local, 1200, true, nil)
@@ -134,7 +134,7 @@ func TestReceiveNoAllocations(t *testing.T) {
 			}
 		}
 		calls := 0
-		var held *DatagramIndication
+		var kept *DatagramIndication
 		dispatch := &ClientDatagramDispatch{
 			ReceiveFromEvent: func(any, uint32, *DatagramIndication) NTSTATUS { return STATUS_SUCCESS },
 		}
@@ -142,18 +142,18 @@ func TestReceiveNoAllocations(t *testing.T) {
 		for name, answer := range map[string]NTSTATUS{"success": STATUS_SUCCESS, "pending": STATUS_PENDING} {
 			dispatch.ReceiveFromEvent = func(_ any, _ uint32, list *DatagramIndication) NTSTATUS {
 				calls++
-				held = list
+				kept = list
 				return answer
 			}
 			calls = 0
 			for range 5 { // fill the pool
 				transport.deliver(64)
-				s.Release(held)
+				s.Release(kept)
 			}
 			calls = 0
 			if allocs := testing.AllocsPerRun(200, func() {
 				transport.deliver(64)
-				s.Release(held)
+				s.Release(kept)
 			}); allocs != 0 {
 				t.Errorf("%s, callback, %s: %v allocations", local, name, allocs)
 			}

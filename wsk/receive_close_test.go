@@ -54,7 +54,7 @@ func TestCloseWithReceives(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 71: a close waits for running callbacks, called from outside or from inside of one.
+// wsk.md §10 item 71: a close waits for running callbacks, whether it is called from outside or from inside of one.
 func TestCloseWithCallback(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestCloseWithCallback(t *testing.T) {
 				}
 				close(running)
 				<-goOn
-				return wsk.STATUS_DATA_NOT_ACCEPTED // nobody will come for it
+				return wsk.STATUS_DATA_NOT_ACCEPTED // nobody will ask for it any more
 			})
 			want(t, "enable", h.enable(s), wsk.STATUS_SUCCESS)
 			go h.arrive("x")

@@ -16,7 +16,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// show is control data as text: level/type=data.
+// show is control data in readable form: level/type=data.
 func show(list []wsk.CMsg) string {
 	var out []string
 	for _, m := range list {
@@ -31,7 +31,8 @@ const (
 	pktinfo6 = "41/19=20010db800000000000000000000001003000000"
 )
 
-// wsk.md §10 item 63: each object, only when it is asked for, of the datagram's own version on a dual-stack socket.
+// wsk.md §10 item 63: each object comes only when it is asked for; on a dual-stack socket the objects are those of the
+// datagram's own IP version.
 func TestReceiveControl(t *testing.T) {
 	v4 := map[uint32]string{
 		wsk.IP_PKTINFO: pktinfo4, wsk.IP_RECVTTL: "0/4=3d000000", wsk.IP_RECVTOS: "0/3=b9000000", wsk.IP_RECVECN: "0/50=01000000",
@@ -81,7 +82,7 @@ func TestReceiveControl(t *testing.T) {
 	}
 }
 
-// All at once, in an indication as in a receive, and in too little room: whole objects only, and MSG_CTRUNC.
+// All objects at once, in an indication and in a receive; and with too little room: whole objects only, and MSG_CTRUNC.
 func TestReceiveControlRoom(t *testing.T) {
 	h := newHost(t)
 	var indicated string
@@ -154,7 +155,7 @@ func TestReceiveErrors(t *testing.T) {
 		s := h.bound(c.local, c.setup...)
 		arrival := from(c.sender, "")
 		arrival.Err = &c.err
-		for _, code := range []uint32{wsk.IP_RECVTTL, wsk.IP_RECVTOS} { // of which an error knows nothing
+		for _, code := range []uint32{wsk.IP_RECVTTL, wsk.IP_RECVTOS} { // which an error does not have
 			want(t, "set", h.set(s, c.level, code, 1), wsk.STATUS_SUCCESS)
 		}
 		h.transport.Arrive(arrival)
@@ -191,7 +192,7 @@ func TestReceiveErrors(t *testing.T) {
 	}
 }
 
-// mapped is an address for a socket bound to local.
+// mapped is remote in the form that a socket bound to local has for it.
 func mapped(local, remote string) wsk.SOCKADDR {
 	if strings.HasPrefix(local, "[") {
 		if ap := netip.MustParseAddrPort(remote); ap.Addr().Is4() {
@@ -201,8 +202,8 @@ func mapped(local, remote string) wsk.SOCKADDR {
 	return addr(remote)
 }
 
-// wsk.md §10 item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for those who opted in, and
-// single datagrams for the others, also when the option goes off with some buffered.
+// wsk.md §10 item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for sockets that have asked for
+// them, and single datagrams for the others, also when the option is switched off while some are buffered.
 func TestReceiveCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -244,7 +245,7 @@ func TestReceiveCoalesced(t *testing.T) {
 	})
 }
 
-// IP_RECEIVE_BROADCAST, IP_MULTICAST_LOOP on the receiver's side, and versions that a socket does not speak.
+// IP_RECEIVE_BROADCAST, IP_MULTICAST_LOOP on the receiver's side, and IP versions that a socket does not receive.
 func TestReceiveFilters(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"))
@@ -278,7 +279,7 @@ func TestReceiveFilters(t *testing.T) {
 	count("after a change", 1, own, others)
 	want(t, "loop on again", h.set(s, ip, wsk.IP_MULTICAST_LOOP, 1), wsk.STATUS_SUCCESS)
 	count("loop on again", 0, own, others)
-	if got := h.receive(s, 8).payload(); got != "u" { // the broadcast that was buffered went with the option
+	if got := h.receive(s, 8).payload(); got != "u" { // the broadcast that was buffered has been dropped with the option
 		t.Errorf("received %q", got)
 	}
 
@@ -291,7 +292,7 @@ func TestReceiveFilters(t *testing.T) {
 	count("IPv6 on an IPv4 socket", 1, wrong)
 }
 
-// Options set before bind reach the transport with the bind, later ones at once, each once.
+// Options that are set before the bind reach the transport with the bind, later ones at once, each of them once.
 func TestReceiveOptionsReachTransport(t *testing.T) {
 	h := newHost(t)
 	s := h.socket(wsk.AF_INET)

@@ -33,13 +33,13 @@ func TestEventAnswers(t *testing.T) {
 		t.Run(c.answer.String(), func(t *testing.T) {
 			h := newHost(t)
 			calls := 0
-			var held []*wsk.DatagramIndication
+			var kept []*wsk.DatagramIndication
 			s := h.eventSocket("0.0.0.0:1000", func(flags uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
 				calls++
 				if got := texts(list); flags != 0 || calls == 1 && !slices.Equal(got, []string{"1", "2"}) {
 					t.Errorf("flags %#x, %q", flags, got)
 				}
-				held = append(held, list)
+				kept = append(kept, list)
 				return c.answer
 			})
 			want(t, "enable", h.enable(s), wsk.STATUS_SUCCESS)
@@ -54,11 +54,11 @@ func TestEventAnswers(t *testing.T) {
 				t.Errorf("%d calls after the next datagram, want %d", calls, c.calls)
 			}
 			if c.answer == wsk.STATUS_PENDING {
-				for _, list := range held {
+				for _, list := range kept {
 					want(t, "Release", s.Release(list), wsk.STATUS_SUCCESS)
 				}
 			} else {
-				want(t, "Release of what is not held", s.Release(held[0]), wsk.STATUS_INVALID_PARAMETER)
+				want(t, "Release of what is not kept", s.Release(kept[0]), wsk.STATUS_INVALID_PARAMETER)
 			}
 			want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 			h.nothingLent()
@@ -115,7 +115,8 @@ func TestEventIndication(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 59: DATA_NOT_ACCEPTED, then enabling again: the same datagrams in their order, then the new ones.
+// wsk.md §10 item 59: DATA_NOT_ACCEPTED, and then enabling again: the same datagrams come in their order, and then the
+// new ones.
 func TestEventNotAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -141,7 +142,7 @@ func TestEventNotAccepted(t *testing.T) {
 		if !slices.Equal(got, []string{"1", "2", "3", "4", "5"}) {
 			t.Errorf("received %q", got)
 		}
-		// Refused while handing out what is buffered: it stays in front.
+		// What is refused while the buffer is handed out stays in front.
 		accept = false
 		h.arrive("6", "7")
 		want(t, "enable", h.enable(s), wsk.STATUS_SUCCESS)
@@ -155,8 +156,8 @@ func TestEventNotAccepted(t *testing.T) {
 	})
 }
 
-// While what is buffered is handed out, what arrives queues behind it, and what is then refused goes before that: wsk.md §10
-// item 59.
+// While what is buffered is handed out, what arrives goes behind it; what is refused then goes before what has arrived:
+// wsk.md §10 item 59.
 func TestEventArrivalsWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -216,7 +217,7 @@ func TestEventEnabledWhileRefusing(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 59: a refusing callback whose datagrams a waiting receive takes.
+// wsk.md §10 item 59: a waiting receive takes the datagrams that a callback refuses.
 func TestEventNotAcceptedForReceive(t *testing.T) {
 	for _, static := range []bool{false, true} {
 		h := newHost(t)
@@ -240,8 +241,8 @@ func TestEventNotAcceptedForReceive(t *testing.T) {
 	}
 }
 
-// wsk.md §10 items 11 and 59: static callbacks: on from bind, can't be disabled, go on being called after a refusal,
-// whose datagrams are dropped.
+// wsk.md §10 items 11 and 59: static callbacks are on from the bind, can't be disabled, and are called again after a
+// refusal, whose datagrams are dropped.
 func TestEventStatic(t *testing.T) {
 	h := newHost(t)
 	h.setStatic()
@@ -324,7 +325,7 @@ func TestEventPrecedence(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 64: one list, one cast, whether it arrives or was buffered.
+// wsk.md §10 item 64: one list has one cast, whether it has just arrived or was buffered.
 func TestEventCasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -382,7 +383,7 @@ func TestEventLongList(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 61: the table of disabling, every row, from outside and from inside the callback.
+// wsk.md §10 item 61: every row of the table of disabling, from outside and from inside the callback.
 func TestEventDisable(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		for _, withIRP := range []bool{false, true} {
@@ -486,7 +487,7 @@ func TestEventDisableEpochs(t *testing.T) {
 	})
 }
 
-// wsk.md §6.2 and §10 item 53: what enabling refuses.
+// wsk.md §6.2 and §10 item 53: what can't be enabled.
 func TestEventControl(t *testing.T) {
 	h := newHost(t)
 	accept := func(uint32, *wsk.DatagramIndication) wsk.NTSTATUS { return wsk.STATUS_SUCCESS }

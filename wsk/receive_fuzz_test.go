@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// FuzzReceive: any payload into any MDL chain with any room for control data. What is stored is a beginning of the
+// FuzzReceive: any payload into any MDL chain, with any room for control data. What is stored is the beginning of the
 // payload, nothing else is written, and statuses and flags say what was cut off.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte("payload"), []byte{3, 0, 9}, uint16(1), uint16(8), uint16(40), true, uint16(3))
@@ -85,7 +85,7 @@ func FuzzReceive(f *testing.F) {
 }
 
 // FuzzControl: any bytes as the input of any option, I/O control or client code. Nothing panics, the IRP completes
-// once, a get returns what a successful set of a number has stored, and sizes of outputs are kept.
+// once, getting an option returns the number that was set with success, and no output is written beyond its size.
 func FuzzControl(f *testing.F) {
 	f.Add(uint8(0), uint32(wsk.SO_WSK_EVENT_CALLBACK), uint32(sol), wsk.NewEventCallbackControl(wsk.WSK_EVENT_RECEIVE_FROM), uint8(8))
 	f.Add(uint8(0), uint32(wsk.IP_ADD_MEMBERSHIP), uint32(ip), []byte{239, 1, 2, 3, 0, 0, 0, 0}, uint8(8))
@@ -126,7 +126,8 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
-// FuzzAddressList: a list that parses is made of addresses inside the bytes, and is the same after another round.
+// FuzzAddressList: a list that parses consists of addresses inside the bytes, and is the same when it is built and
+// parsed again.
 func FuzzAddressList(f *testing.F) {
 	f.Add(wsk.AppendAddressList(nil, []wsk.SOCKADDR{addr(peer), addr("[2001:db8::1]:9"), nil}))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -33,7 +33,7 @@ func (h *host) receive(s *wsk.Socket, size int) *receive {
 	return r
 }
 
-// pending fails the test when the receive has completed.
+// pending fails the test if the receive has completed.
 func (r *receive) pending() {
 	r.t.Helper()
 	if r.completed.Load() != 0 || r.returned != wsk.STATUS_PENDING {

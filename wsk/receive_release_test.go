@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// three is a socket that retains everything, and the list of three that it has got.
+// three is a socket that keeps everything, and the list of three that it has got.
 func three(h *host) (*wsk.Socket, []*wsk.DatagramIndication) {
 	h.t.Helper()
 	var nodes []*wsk.DatagramIndication
@@ -30,7 +30,7 @@ func three(h *host) (*wsk.Socket, []*wsk.DatagramIndication) {
 	return s, nodes
 }
 
-// wsk.md §10 item 62: the ways in which clients give back what they hold, each after the callback has returned.
+// wsk.md §10 item 62: the ways in which clients give back what they have kept, each after the callback has returned.
 func TestRelease(t *testing.T) {
 	const ok, invalid = wsk.STATUS_SUCCESS, wsk.STATUS_INVALID_PARAMETER
 	for name, f := range map[string]func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication){
@@ -62,7 +62,7 @@ func TestRelease(t *testing.T) {
 			}
 		},
 		"twice-in-one-list": func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication) {
-			for _, turn := range n { // a list that turns back
+			for _, turn := range n { // a list that turns back on itself
 				n[2].Next = turn
 				want(t, "list", s.Release(n[0]), invalid)
 				want(t, "list", s.Release(n[2]), invalid)
@@ -85,8 +85,8 @@ func TestRelease(t *testing.T) {
 			want(t, "list", s.Release(n[0]), ok)
 		},
 		"after-close": func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication) {
-			// wsk.md §10 item 72: the close does not wait for them, does not take them away, and tells that they are
-			// there.
+			// wsk.md §10 item 72: the close does not wait for kept indications and does not take them away, and
+			// statistics show that there are some.
 			want(t, "Close", h.close(s), ok)
 			if got := fmt.Sprint(texts(n[0])); got != "[1 2 3]" || s.ReceiveStatistics().Retained != 3 {
 				t.Errorf("%s after the close, %+v", got, s.ReceiveStatistics())
@@ -109,8 +109,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 62, wireguard-nt's way: single nodes cut out of the list and released inside the callback, which
-// answers STATUS_PENDING for the rest, or for none; and a second release of what went back inside.
+// wsk.md §10 item 62, wireguard-nt's way: single nodes are cut out of the list and released inside the callback, which
+// answers STATUS_PENDING for the rest, or for none; and a second release of what was given back inside.
 func TestReleaseInsideCallback(t *testing.T) {
 	for keep := range 4 { // bit 0: keep the first, bit 1: keep the third
 		for _, answer := range []wsk.NTSTATUS{wsk.STATUS_PENDING, wsk.STATUS_SUCCESS, wsk.STATUS_DATA_NOT_ACCEPTED} {
@@ -144,7 +144,7 @@ func TestReleaseInsideCallback(t *testing.T) {
 					node.Next = nil
 					want(t, "Release", s.Release(node), wsk.STATUS_SUCCESS)
 				}
-			case wsk.STATUS_DATA_NOT_ACCEPTED: // what was released is the client's affair, the rest comes again
+			case wsk.STATUS_DATA_NOT_ACCEPTED: // what was released is not touched, the rest comes again
 				if st.Buffered != len(kept) {
 					t.Errorf("%d kept, %+v", len(kept), st)
 				}
@@ -157,7 +157,8 @@ func TestReleaseInsideCallback(t *testing.T) {
 	}
 }
 
-// A client that retains has its payloads offered for moving before it sees them (wsk.md §8.4), and never after.
+// If the client keeps indications, the lender is asked to move the payloads before the client sees them (wsk.md §8.4),
+// and never afterwards.
 func TestReleaseKeep(t *testing.T) {
 	h := newHost(t)
 	h.transport.MoveKept(true)
@@ -175,7 +176,7 @@ func TestReleaseKeep(t *testing.T) {
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §8.4: released nodes are used again, only not at once: a second release is noticed in the meantime.
+// wsk.md §8.4: released nodes are used again, but not at once, and meanwhile a second release is noticed.
 func TestReleaseReuse(t *testing.T) {
 	h := newHost(t)
 	seen := map[*wsk.DatagramIndication]int{}
@@ -200,7 +201,8 @@ func TestReleaseReuse(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 38 and §8.1: the socket dies: receives end, and the callback learns of it once, after its last call.
+// wsk.md §10 item 38 and §8.1: when the socket dies its receives end, and the callback learns of it once, after its
+// last call.
 func TestDeadSocketReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -212,7 +214,7 @@ func TestDeadSocketReceiving(t *testing.T) {
 				if ends++; inside || flags != 0 {
 					t.Errorf("flags %#x, inside %v", flags, inside)
 				}
-				return wsk.STATUS_PENDING // without a meaning
+				return wsk.STATUS_PENDING // has no meaning here
 			}
 			inside = true
 			close(running)
@@ -253,7 +255,7 @@ func TestDeadSocketReceiving(t *testing.T) {
 	})
 }
 
-// A socket whose callback is off is not told, one that is idle at once.
+// A socket whose callback is off is not told; one whose callback is not running is told at once.
 func TestDeadSocketTold(t *testing.T) {
 	h := newHost(t)
 	ends := map[string]int{}

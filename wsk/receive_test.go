@@ -50,7 +50,7 @@ func TestReceiveList(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 57: too small a buffer. The rest of the datagram is lost, not given to the next receive.
+// wsk.md §10 item 57: a buffer that is too small. The rest of the datagram is lost, not given to the next receive.
 func TestReceiveTruncation(t *testing.T) {
 	for _, c := range []struct {
 		payload string
@@ -95,7 +95,8 @@ func TestReceiveTruncation(t *testing.T) {
 	}
 }
 
-// wsk.md §2.8 and §10 item 57: which outputs are wanted. ControlFlags come with ControlLength 0 and with none.
+// wsk.md §2.8 and §10 item 57: all combinations of the outputs. ControlFlags are written with ControlLength 0 and
+// without one.
 func TestReceiveOutputs(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000", option{ip, wsk.IP_PKTINFO, 1})
@@ -258,7 +259,7 @@ func TestCancelReceive(t *testing.T) {
 	if b.Cancel() {
 		t.Error("Cancel after the completion: true")
 	}
-	irp := &b.IRP // and it is as good as new
+	irp := &b.IRP // which is as good as new
 	irp.Reuse(wsk.STATUS_SUCCESS)
 	data := make([]byte, 8)
 	want(t, "again", s.ReceiveFrom(&wsk.Buf{Mdl: wsk.AllocateMDL(data), Length: 8}, 0, nil, nil, nil, nil, irp), wsk.STATUS_PENDING)
@@ -321,7 +322,7 @@ func TestCancelReceiveRace(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 58: the fixed remote filter, the sender's port too; what was buffered before is looked at again.
+// wsk.md §10 item 58: the fixed remote filters, by the sender's port too; what is buffered already is filtered as well.
 func TestReceiveFixedRemote(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -343,7 +344,7 @@ func TestReceiveFixedRemote(t *testing.T) {
 	if got := h.receive(s, 64).payload(); got != "other address" {
 		t.Errorf("received %q", got)
 	}
-	// A link-local sender is told by its scope, where both know one.
+	// Link-local senders differ by scope, if both sides know one.
 	s6 := h.bound("[::]:1000")
 	want(t, "SET_REMOTE", h.ioctl(s6, wsk.SIO_WSK_SET_REMOTE_ADDRESS, addr("[fe80::7%3]:9")), wsk.STATUS_SUCCESS)
 	h.transport.Arrive(from("[fe80::7%4]:9", "scope 4"), from("[fe80::7%3]:9", "scope 3"))
@@ -353,7 +354,7 @@ func TestReceiveFixedRemote(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 67: SO_RCVBUF bounds the buffer, beyond it the newest is dropped and counted.
+// wsk.md §10 item 67: SO_RCVBUF is the limit of the buffer; beyond it the newest is dropped and counted.
 func TestReceiveBufferLimit(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -382,10 +383,10 @@ func TestReceiveBufferLimit(t *testing.T) {
 	if st := s.ReceiveStatistics(); st.Buffered != 0 || st.Overflowed != 7 {
 		t.Errorf("without a buffer: %+v", st)
 	}
-	r := h.receive(s, 8) // which still receives
+	r := h.receive(s, 8) // a receive still works
 	h.arrive("y")
 	r.payload()
-	// A flood of empty datagrams is bounded as well.
+	// There is a limit for a flood of empty datagrams too.
 	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 6400), wsk.STATUS_SUCCESS)
 	h.arrive(make([]string, 1000)...)
 	if st := s.ReceiveStatistics(); st.Buffered != 100 {
@@ -407,7 +408,8 @@ func TestReceiveKeptMoves(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 items 17 and 18: a receive passed again in its own routine, when everything is there already.
+// wsk.md §10 items 17 and 18: a receive is passed again in its own routine, while everything that it will get is
+// buffered.
 func TestReceiveAgainFromRoutine(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

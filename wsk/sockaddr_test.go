@@ -33,7 +33,7 @@ func TestSockaddrGolden(t *testing.T) {
 		if !ok || back != ap {
 			t.Errorf("%x: %v, want %v", want, back, ap)
 		}
-		// What follows, as in a SOCKADDR_STORAGE, is not looked at.
+		// Bytes that follow, as in a SOCKADDR_STORAGE, are not looked at.
 		storage := append(append([]byte(nil), want...), bytes.Repeat([]byte{0xA5}, 128-len(want))...)
 		if back, ok := wsk.SOCKADDR(storage).AddrPort(); !ok || back != ap {
 			t.Errorf("%x in a SOCKADDR_STORAGE: %v", want, back)
@@ -61,7 +61,7 @@ func TestSockaddrRefused(t *testing.T) {
 	}
 }
 
-// FuzzSockaddr: no bytes make the parser panic, and what it accepts comes back the same.
+// FuzzSockaddr: no bytes make the parser panic, and what it accepts is the same when it is built and parsed again.
 func FuzzSockaddr(f *testing.F) {
 	f.Add([]byte(wsk.NewSockaddr(netip.MustParseAddrPort("192.0.2.1:1"))))
 	f.Add([]byte(wsk.NewSockaddr(netip.MustParseAddrPort("[fe80::1%7]:1"))))

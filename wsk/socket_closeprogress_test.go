@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// inlineTransport completes in Send, with a Completer if it has one, and sees whether a routine is running when it is closed.
+// inlineTransport completes in Send, with a Completer if it has one, and notices whether a routine is running when it
+// is closed.
 type inlineTransport struct {
 	sink
 	completer           *Completer
@@ -72,7 +73,7 @@ func closeInRoutine(t *testing.T, transport *inlineTransport) (end *IRP) {
 }
 
 // wsk.md §10 item 71: Close from the routine of a send that completes inside the call. The endpoint is closed when the
-// routine has returned, and need not wait for the call itself, as the transport contract says.
+// routine has returned; by the transport contract that need not wait for the call itself.
 func TestCloseWaitsForRoutine(t *testing.T) {
 	transport := new(inlineTransport)
 	end := closeInRoutine(t, transport)
@@ -81,7 +82,7 @@ func TestCloseWaitsForRoutine(t *testing.T) {
 	}
 }
 
-// The same where the transport counts its completions in bulk: the end waits for Flush.
+// The same for a transport that counts its completions in bulk: the end waits for Flush.
 func TestCloseWaitsForFlush(t *testing.T) {
 	completer := new(Completer)
 	transport := &inlineTransport{completer: completer}
@@ -96,8 +97,8 @@ func TestCloseWaitsForFlush(t *testing.T) {
 	}
 }
 
-// A routine that sends through another socket, whose transport completes at once by the same Completer: each socket is told
-// of its own.
+// A routine sends through another socket, whose transport completes at once by the same Completer: each socket is told
+// of its own operations.
 func TestCompleterInsideItself(t *testing.T) {
 	completer := new(Completer)
 	a, first := newSinkSocket(t, "0.0.0.0:7")
@@ -122,7 +123,7 @@ func TestCompleterInsideItself(t *testing.T) {
 // slowTransport blocks in MTU.
 type slowTransport struct {
 	inlineTransport
-	entered, release chan struct{}
+	entered, proceed chan struct{}
 }
 
 func (t *slowTransport) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS) {
@@ -132,15 +133,16 @@ func (t *slowTransport) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS
 func (t *slowTransport) MTU(*Destination) (int, NTSTATUS) {
 	t.inRoutine = true // not to be closed
 	close(t.entered)
-	<-t.release
+	<-t.proceed
 	t.inRoutine = false
 	return 1500, STATUS_SUCCESS
 }
 
-// Calls that find the socket closed come and go, while a call from before the close is still in the endpoint. None of them,
-// each looking at both counts, may take it for over. (The order in which tearDown reads them.)
+// Calls that find the socket closed come and go, while a call from before the close is still in the endpoint. None of
+// them may take that one for over, although each looks at the counts. (This is about the order in which inflight.Calls
+// reads them.)
 func TestCloseWaitsAmongRefusedCalls(t *testing.T) {
-	transport := &slowTransport{entered: make(chan struct{}), release: make(chan struct{})}
+	transport := &slowTransport{entered: make(chan struct{}), proceed: make(chan struct{})}
 	s := newSocketOver(t, transport)
 	irp := AllocateIRP()
 	to := NewSockaddr(netip.MustParseAddrPort("192.0.2.1:9"))
@@ -161,7 +163,7 @@ func TestCloseWaitsAmongRefusedCalls(t *testing.T) {
 	if transport.closed {
 		t.Error("the endpoint was closed with a call in it")
 	}
-	close(transport.release)
+	close(transport.proceed)
 	slow.Wait()
 	if !transport.closed || transport.early || end.pending() {
 		t.Errorf("%+v, close IRP %v", transport.inlineTransport, end.IoStatus.Status)

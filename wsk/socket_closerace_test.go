@@ -35,8 +35,9 @@ func (t *countingTransport) Close(done func()) {
 	done()
 }
 
-// More goroutines than processors call into one socket when it is closed, so that most of them stand still somewhere on their
-// way in. Each must either have been counted before it looked, and be waited for, or see that the socket is closed.
+// More goroutines than processors call into one socket when it is closed, so that most of them are stopped somewhere on
+// their way in. Each must either have been counted before it looked, and be waited for, or see that the socket is
+// closed.
 func TestCloseSeesEveryCall(t *testing.T) {
 	for began := time.Now(); time.Since(began) < time.Second; {
 		transport := new(countingTransport)

@@ -161,7 +161,7 @@ func TestSendControlOverridesOptions(t *testing.T) {
 	}
 }
 
-// FuzzSendControl: SendTo with hostile control data answers something and completes; nothing odd reaches the transport.
+// FuzzSendControl: SendTo with hostile control data answers and completes, and nothing invalid reaches the transport.
 func FuzzSendControl(f *testing.F) {
 	f.Add(wsk.AppendTOS(wsk.AppendPktinfo(nil, netip.MustParseAddr("192.0.2.7"), 1), true, 3), false)
 	f.Add(wsk.AppendTTL(wsk.AppendPktinfo(nil, netip.MustParseAddr("2001:db8::7"), 1), false, 3), true)

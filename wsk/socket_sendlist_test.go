@@ -60,7 +60,8 @@ func TestSendMessages(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 40 and §2.7: a bad node anywhere fails the whole list; so do an empty list and one without an end.
+// wsk.md §10 item 40 and §2.7: a bad node anywhere lets the whole list fail; so does an empty list, and one without an
+// end.
 func TestSendMessagesValidatesFirst(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -113,7 +114,7 @@ func TestSendMessagesControl(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 42: the nodes are captured; only MDLs must stay.
+// wsk.md §10 item 42: the nodes are copied; only the MDLs must stay.
 func TestSendMessagesCapturesNodes(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -131,7 +132,7 @@ func TestSendMessagesCapturesNodes(t *testing.T) {
 	}
 }
 
-// wsk.md Appendix B 3: a failure in the middle ends the whole operation with it, Information 0.
+// wsk.md Appendix B 3: a failure in the middle ends the whole operation, with that status and Information 0.
 func TestSendMessagesFailureLater(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

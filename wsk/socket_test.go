@@ -109,7 +109,7 @@ func TestOtherCategories(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 23, as far as the address is ours to check, and item 21.
+// wsk.md §10 item 23, the checks of the address that are made in this package, and item 21.
 func TestBind(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"))
@@ -146,7 +146,7 @@ func TestBind(t *testing.T) {
 			want(t, "second Bind", h.bind(s, map[uint16]string{2: "0.0.0.0:0", 23: "[::]:0"}[c.family]), wsk.STATUS_INVALID_DEVICE_STATE)
 		}
 	}
-	// The transport is told of a dual-stack socket: its wildcard takes the IPv4 port too.
+	// The transport is told that a socket is dual-stack: its wildcard takes the IPv4 port too.
 	want(t, "IPv4 port of a dual-stack socket", h.bind(h.socket(2), "192.0.2.10:7011"), wsk.STATUS_ADDRESS_ALREADY_EXISTS)
 	h.bound("[::]:7012", dualStack)
 	want(t, "IPv4 port under a dual-stack wildcard", h.bind(h.socket(2), "192.0.2.10:7012"), wsk.STATUS_ACCESS_DENIED)
@@ -160,8 +160,8 @@ func TestBind(t *testing.T) {
 	want(t, "cancelled", irp.end("Bind", s.Bind(addr("0.0.0.0:0"), 0, &irp.IRP)), wsk.STATUS_CANCELLED)
 }
 
-// wsk.md §10 item 26: the address is read during the call. And while the bind is pending the socket is neither bound nor
-// free to be bound.
+// wsk.md §10 item 26: the address is read during the call. And while the bind is pending the socket is neither bound
+// nor free to be bound.
 func TestBindCapturesAddress(t *testing.T) {
 	h := newHost(t)
 	h.transport.DelayBinds(true)
@@ -218,8 +218,8 @@ func TestGetLocalAddress(t *testing.T) {
 	}
 }
 
-// A wildcard gives way to the source address of the route while a remote address is fixed, for as long as it is. msquic compares
-// it with the packet information of what it receives.
+// While a remote address is fixed, the source address of the route takes the place of the wildcard. msquic compares it
+// with the packet information of what it receives.
 //
 // wsk.md §10 item 25, §9.1.
 func TestGetLocalAddressConnected(t *testing.T) {

@@ -11,13 +11,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// audit holds every IRP that its clients pass to the contract of wsk.md §3.2.
+// audit checks every IRP that its clients pass against the contract of wsk.md §3.2.
 type audit struct {
 	t           *testing.T
 	begun, over atomic.Int64
 }
 
-// call is one use of an IRP. It is not part of the IRP, which is the client's to free in its routine.
+// call is one use of an IRP. It is not part of the IRP, since the client may free that in its routine.
 type call struct {
 	audit   *audit
 	what    string
@@ -36,7 +36,8 @@ type call struct {
 // poison is in IoStatus before a call, to see that the provider sets it.
 const poison = 0xDEAD
 
-// arm sets the IRP's completion routine, with the audit in between. The call follows, and its result goes to returns.
+// arm sets the IRP's completion routine, with the audit in between. The call comes next, and its result is given to
+// returns.
 func (a *audit) arm(irp *wsk.IRP, what string, routine wsk.CompletionRoutine, context any) *call {
 	c := &call{audit: a, what: what, routine: routine, context: context}
 	irp.IoStatus = wsk.IOStatusBlock{Status: poison, Information: poison}
@@ -72,7 +73,7 @@ func (c *call) returns(result wsk.NTSTATUS) wsk.NTSTATUS {
 	return result
 }
 
-// check compares the two halves as far as they are known. The mutex is held.
+// check compares what the call returned with what the routine saw, as far as both are known. The mutex is held.
 func (c *call) check() {
 	t := c.audit.t
 	if c.completions == 0 {
@@ -98,7 +99,7 @@ func (c *call) check() {
 	}
 }
 
-// settle waits until as many completions as calls are there.
+// settle waits until there are as many completions as calls.
 func (a *audit) settle() {
 	a.t.Helper()
 	testenv.Eventually(a.t, waitLimit, "every IRP to complete", func() bool { return a.over.Load() == a.begun.Load() })
@@ -128,7 +129,7 @@ func (e event) wait(t *testing.T, what string) {
 	}
 }
 
-// setEvent is the completion routine of all who wait: KeSetEvent.
+// setEvent is KeSetEvent as a completion routine, for every caller who waits.
 func setEvent(_ *wsk.IRP, context any) wsk.NTSTATUS {
 	context.(event).set()
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
@@ -160,7 +161,7 @@ func (r *rundown) release() {
 	}
 }
 
-// wait lets nobody in any more and returns when all are out.
+// wait lets nobody in any more, and returns when everybody is out.
 func (r *rundown) wait(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
@@ -177,7 +178,7 @@ func (r *rundown) wait(t *testing.T) {
 	}
 }
 
-// scribble is what becomes of memory that its owner has left: of a stack frame, and of a block that was freed.
+// scribble does to memory what happens to it when its owner has left: to a stack frame, or a block that has been freed.
 func scribble(b []byte) {
 	for i := range b {
 		b[i] = 0xDD

@@ -28,7 +28,7 @@ type rig struct {
 	xdp bool
 }
 
-// rigOptions say what is not the default.
+// rigOptions are what differs from the default.
 type rigOptions struct {
 	top      testenv.Topology
 	datapath datapath.Options
@@ -40,7 +40,7 @@ var secondSource = struct{ v4, v6 netip.Prefix }{
 	netip.MustParsePrefix("10.77.0.101/24"), netip.MustParsePrefix("fd77::101/64"),
 }
 
-// eachMode runs a test with both ways that datagrams come in.
+// eachMode runs a test with both of the ways by which datagrams come in.
 func eachMode(t *testing.T, o rigOptions, run func(t *testing.T, r *rig)) {
 	t.Run("companion", func(t *testing.T) { run(t, newRig(t, o, false)) })
 	t.Run("xdp", func(t *testing.T) { run(t, newRig(t, o, true)) })
@@ -85,8 +85,8 @@ func newRig(t *testing.T, o rigOptions, withXDP bool) *rig {
 	return r
 }
 
-// auditChunks: with no IRP pending and nothing retained, every chunk is back, and no completion was one that could not
-// be placed.
+// auditChunks checks that every chunk is back when no IRP is pending and no indication is kept, and that no completion
+// came for a chunk that was not out.
 func (r *rig) auditChunks() {
 	r.t.Helper()
 	settled := func() bool {
@@ -109,8 +109,8 @@ func (r *rig) auditChunks() {
 	}
 }
 
-// checkArrivals: with an XDP program the conversation came through AF_XDP, without one through the companion sockets. So a
-// replay can't prove the one by the other.
+// checkArrivals checks that the datagrams came through AF_XDP if there is an XDP program, and otherwise through the
+// companion sockets. So a replay can't prove one way by the other.
 func (r *rig) checkArrivals() {
 	r.t.Helper()
 	var byXDP uint64
@@ -162,7 +162,7 @@ func (r *rig) register(registration *wsk.Registration, npi *wsk.ProviderNPI) {
 	}
 }
 
-// mapped is the address in the form that a dual-stack socket wants: IPv4 v4-mapped.
+// mapped is the address in the form that a dual-stack socket needs: an IPv4 one is v4-mapped.
 func mapped(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
 }
@@ -171,7 +171,7 @@ func unmapped(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// pattern is n bytes that tell their position and, by the seed, their datagram.
+// pattern is n bytes that show their position and, by the seed, their datagram.
 func pattern(n, seed int) []byte {
 	b := make([]byte, n)
 	for i := range b {

@@ -25,10 +25,10 @@ type quic struct {
 
 	blocks, blocksFreed atomic.Int64
 
-	// retain is what newer versions do: indications are kept until their packets have been dealt with, and only
-	// copied and given back at once before that.
+	// retain makes it behave as newer versions do: they keep indications until their packets have been dealt with.
+	// Older ones copy them and give them back at once.
 	retain  bool
-	returns chan quicHeld
+	returns chan quicKept
 	worker  sync.WaitGroup
 
 	// Upcalls.
@@ -58,7 +58,7 @@ type quicBinding struct {
 	gone      chan struct{}
 }
 
-// quicConfig is what a binding is asked to be.
+// quicConfig is how a binding is to be made.
 type quicConfig struct {
 	local, remote  netip.AddrPort // invalid: any, and not connected
 	interfaceIndex uint32
@@ -70,7 +70,7 @@ const maxCoalesced = 65527
 
 func newQuic(t *testing.T, r *rig) *quic {
 	t.Helper()
-	q := &quic{t: t, audit: &r.audit, returns: make(chan quicHeld, 10_000)}
+	q := &quic{t: t, audit: &r.audit, returns: make(chan quicKept, 10_000)}
 	q.worker.Go(q.returnLoop)
 	q.dispatch.ReceiveFromEvent = quicReceive
 	r.register(&q.registration, &q.npi)
@@ -86,7 +86,7 @@ func newQuic(t *testing.T, r *rig) *quic {
 	return q
 }
 
-// close blocks until every binding that was deleted has gone.
+// close blocks until every binding that was deleted has ended.
 func (q *quic) close() {
 	close(q.returns)
 	q.worker.Wait()
@@ -120,7 +120,7 @@ func (q *quic) newBinding(config quicConfig) (*quicBinding, wsk.NTSTATUS) {
 	return b, status
 }
 
-// prepare is the order of options, bind, fixed address and local address.
+// prepare makes the set-up calls in the order of the client: options, bind, fixed address, local address.
 func (b *quicBinding) prepare(config quicConfig) wsk.NTSTATUS {
 	type option struct{ level, code, value uint32 }
 	options := []option{
@@ -174,7 +174,7 @@ func (b *quicBinding) call(what string, f func(irp *wsk.IRP) wsk.NTSTATUS) wsk.N
 	return status
 }
 
-// control passes a size variable along although there is an IRP, and its input is gone when it returns.
+// control passes a size variable although there is an IRP, and its input is gone when it returns.
 func (b *quicBinding) control(request wsk.ControlSocketType, code, level uint32, stack []byte) wsk.NTSTATUS {
 	var returned uintptr
 	return b.call("WskControlSocket", func(irp *wsk.IRP) wsk.NTSTATUS {
@@ -184,7 +184,8 @@ func (b *quicBinding) control(request wsk.ControlSocketType, code, level uint32,
 	})
 }
 
-// delete closes the socket. Who cleans up is decided by what the call returns, and by PendingReturned in the routine.
+// delete closes the socket. Whether it or the routine cleans up is decided by what the call returns, and in the routine
+// by PendingReturned.
 func (b *quicBinding) delete() {
 	if b.socket != nil {
 		b.rundown.wait(b.quic.t)

@@ -11,7 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// TestMsquicFailures: whatever becomes of a send, its block is freed by the routine, once. Nobody looks at the return.
+// TestMsquicFailures: whatever becomes of a send, the routine frees its block, once. Nobody looks at what the call
+// returns.
 //
 // wsk.md §9.1, §10 items 13 to 16.
 func TestMsquicFailures(t *testing.T) {
@@ -56,7 +57,7 @@ func TestMsquicFailures(t *testing.T) {
 	})
 }
 
-// sendWatched is send with a routine that also tells the status.
+// sendWatched is send with a routine that also reports the status.
 func (b *quicBinding) sendWatched(local, remote netip.AddrPort, s *quicBlock, done chan<- wsk.NTSTATUS) wsk.NTSTATUS {
 	control := wsk.AppendPktinfo(nil, local.Addr(), 0)
 	if s.segment != 0 {
@@ -71,8 +72,8 @@ func (b *quicBinding) sendWatched(local, remote netip.AddrPort, s *quicBlock, do
 	return c.returns(b.socket.SendMessages(s.first, 0, wsk.NewSockaddr(mapped(remote)), control, &s.irp))
 }
 
-// TestMsquicRundown: a binding that is being deleted refuses indications with STATUS_DEVICE_NOT_READY. They are dropped,
-// and the close completes while the peer goes on.
+// TestMsquicRundown: a binding that is being deleted refuses indications with STATUS_DEVICE_NOT_READY. They are
+// dropped, and the close completes while the peer goes on.
 //
 // wsk.md §8.1, §10 items 61 and 73.
 func TestMsquicRundown(t *testing.T) {

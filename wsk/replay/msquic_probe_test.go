@@ -51,7 +51,7 @@ func (p *probe) close() {
 	}
 }
 
-// probeRSS asks a TCP socket. Any failure only means that the feature is absent.
+// probeRSS asks a TCP socket. Any failure means that there is no such feature, and nothing else.
 func (q *quic) probeRSS() {
 	p, status := q.openProbe(wsk.SOCK_STREAM, wsk.IPPROTO_TCP)
 	if !status.Success() {

@@ -29,13 +29,13 @@ func quicReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTAT
 	return wsk.STATUS_SUCCESS
 }
 
-// quicHeld is an indication whose packets are with the layers above.
-type quicHeld struct {
+// quicKept is an indication whose packets are with the layers above.
+type quicKept struct {
 	socket *wsk.Socket
 	node   *wsk.DatagramIndication
 }
 
-// keep cuts the list apart. What is of no use goes back before the callback returns, linked anew.
+// keep cuts the list apart. The useless ones are linked anew and given back before the callback returns.
 func (b *quicBinding) keep(list *wsk.DatagramIndication) wsk.NTSTATUS {
 	var drop *wsk.DatagramIndication
 	tail := &drop
@@ -47,7 +47,7 @@ func (b *quicBinding) keep(list *wsk.DatagramIndication) wsk.NTSTATUS {
 			*tail = node
 			tail = &node.Next
 		} else {
-			b.quic.returns <- quicHeld{b.socket, node}
+			b.quic.returns <- quicKept{b.socket, node}
 		}
 	}
 	if drop != nil {
@@ -64,23 +64,23 @@ func (q *quic) give(socket *wsk.Socket, list *wsk.DatagramIndication) {
 
 // returnLoop gives indications back as their packets come back from above: several of one socket at a time, linked.
 func (q *quic) returnLoop() {
-	for held := range q.returns {
+	for kept := range q.returns {
 		for n := len(q.returns); n > 0; n-- {
 			more := <-q.returns
-			if more.socket != held.socket {
-				q.give(held.socket, held.node)
-				held = more
+			if more.socket != kept.socket {
+				q.give(kept.socket, kept.node)
+				kept = more
 				continue
 			}
-			more.node.Next = held.node
-			held.node = more.node
+			more.node.Next = kept.node
+			kept.node = more.node
 		}
-		q.give(held.socket, held.node)
+		q.give(kept.socket, kept.node)
 	}
 }
 
-// indicated takes one indication apart: control data, then the messages of equal size that it is made of. The client drops
-// what has no address or is not contiguous. It returns the number of messages.
+// indicated takes one indication apart: control data, then the messages of equal size that it consists of. Like the
+// client it drops one that has no address or is not contiguous. It returns the number of messages.
 func (b *quicBinding) indicated(node *wsk.DatagramIndication) (messages int) {
 	if node.Buffer.Mdl == nil || node.Buffer.Length == 0 && node.ControlInfo == nil {
 		return 0

@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// quicBlock is the send data: the IRP, and one or a few buffers. It is freed in the completion routine in any case.
+// quicBlock is the send data: the IRP, and one or several buffers. The completion routine frees it in any case.
 type quicBlock struct {
 	irp     wsk.IRP
 	quic    *quic
@@ -22,7 +22,8 @@ type quicBlock struct {
 	freed   atomic.Bool
 }
 
-// quicBuffer has its list node and its MDL in itself, as large as the memory behind it; the node's Length is what counts.
+// quicBuffer includes its list node and its MDL. The MDL is as large as the memory behind it; the Length of the node
+// counts.
 type quicBuffer struct {
 	link wsk.BufList
 	mdl  wsk.MDL
@@ -37,7 +38,7 @@ const (
 
 var quicPool = sync.Pool{New: func() any { return new(quicBlock) }}
 
-// newBlock allocates from the lookaside list, so that blocks come back as soon as they were freed.
+// newBlock allocates from the lookaside list, so that blocks are used again as soon as they have been freed.
 func (q *quic) newBlock(segment uint32, ecn, dscp uint8) *quicBlock {
 	s := quicPool.Get().(*quicBlock)
 	s.freed.Store(false)
@@ -47,7 +48,7 @@ func (q *quic) newBlock(segment uint32, ecn, dscp uint8) *quicBlock {
 	return s
 }
 
-// add appends a packet: behind the others in the large buffer when it will be cut again, else as a node of its own.
+// add appends a packet: behind the others in the large buffer if that will be cut again, else as a node of its own.
 func (s *quicBlock) add(packet []byte) {
 	if n := len(s.buffers); n > 0 && s.segment != 0 && s.buffers[n-1].link.Buffer.Length%uintptr(s.segment) == 0 {
 		buf := s.buffers[n-1]
@@ -89,7 +90,7 @@ func quicSent(_ *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// send sends a block from one address to another. What it returns is only looked at to log it.
+// send sends a block from one address to another. What the call returns is only logged.
 func (b *quicBinding) send(local netip.AddrPort, ifIndex uint32, remote netip.AddrPort, s *quicBlock) wsk.NTSTATUS {
 	var stack struct {
 		control [40 + 24 + 24]byte

@@ -12,14 +12,14 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// quicInbox collects what a client was told.
+// quicInbox collects what a client is told.
 type quicInbox struct {
 	t           *testing.T
 	datagrams   chan quicDatagram
 	unreachable chan netip.AddrPort
 }
 
-// listen makes q report to an inbox. It comes before the first binding.
+// listen makes q report to an inbox. It must come before the first binding.
 func (q *quic) listen() *quicInbox {
 	in := &quicInbox{t: q.t, datagrams: make(chan quicDatagram, 10_000), unreachable: make(chan netip.AddrPort, 100)}
 	q.receive = func(_ *quicBinding, d quicDatagram) { in.datagrams <- d }
@@ -44,7 +44,7 @@ func take[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// finish ends a client: nothing that it allocated is left.
+// finish ends a client and checks that nothing is left of what it has allocated.
 func (q *quic) finish(bindings ...*quicBinding) {
 	q.t.Helper()
 	for _, b := range bindings {
@@ -66,8 +66,8 @@ func (q *quic) finish(bindings ...*quicBinding) {
 	}
 }
 
-// TestMsquicClient is a connected binding: it sends to its fixed remote address without packet information, as a batch of
-// nodes and as one buffer to be cut, and gets everything back.
+// TestMsquicClient is a connected binding: it sends to its fixed remote address without packet information, as a batch
+// of nodes and as one buffer to be cut, and gets everything back.
 //
 // wsk.md §9.1, §10 items 27, 48, 51, 54, 64 and 66; issue 3, 2.
 func TestMsquicClient(t *testing.T) {
@@ -86,7 +86,8 @@ func TestMsquicClient(t *testing.T) {
 				if !status.Success() {
 					t.Fatal(status)
 				}
-				// A client ignores what comes to another address than that of its path, which it learned when it was made.
+				// A client ignores what comes to an address other than that of its path, which it learnt when the
+				// binding was made.
 				if got := b.local(); got.Addr() != r.a(six) && got.Addr() != second(six) || got.Port() == 0 {
 					t.Fatalf("the local address is %v, want that of the route, %v or %v", got, r.a(six), second(six))
 				}
@@ -100,8 +101,8 @@ func TestMsquicClient(t *testing.T) {
 	})
 }
 
-// conversation sends packets of up to 1200 bytes and compares what the peer gets and what comes back. No more is under way
-// than fits the default receive buffers of the kernel.
+// conversation sends packets of up to 1200 bytes, and compares what the peer gets and what comes back. No more are
+// under way than fit into the default receive buffers of the kernel.
 func (q *quic) conversation(b *quicBinding, p *peer, in *quicInbox, segment uint32) {
 	const window = 32
 	var sent [][]byte
@@ -132,7 +133,7 @@ const (
 	quicDSCP = 10
 )
 
-// compare takes packets off the peer and their echoes off the client.
+// compare takes packets from the peer and their echoes from the client.
 func (q *quic) compare(b *quicBinding, p *peer, in *quicInbox, sent [][]byte) {
 	t := q.t
 	t.Helper()
@@ -155,8 +156,8 @@ func (q *quic) compare(b *quicBinding, p *peer, in *quicInbox, sent [][]byte) {
 	}
 }
 
-// TestMsquicServer is an unconnected binding: it answers IPv4 and IPv6 peers on one socket, each from the address that it
-// was asked at, which only packet information can tell.
+// TestMsquicServer is an unconnected binding: on one socket it answers IPv4 and IPv6 peers, each of them from the
+// address that the peer has sent to, which only packet information can tell.
 //
 // wsk.md §9.1, §10 items 25, 49 and 64; issue 3, 2.
 func TestMsquicServer(t *testing.T) {
@@ -200,8 +201,9 @@ func TestMsquicServer(t *testing.T) {
 	})
 }
 
-// TestMsquicCoalesced: what the kernel has put together comes as one indication with its segment size and is taken apart; what
-// came one by one the same client takes as it is. With offloads a veth hands segments over in one piece.
+// TestMsquicCoalesced: datagrams that the kernel has put together come as one indication with their segment size, and
+// the client takes it apart; single ones it takes as they are. With offloads a veth passes several segments on in one
+// piece.
 //
 // wsk.md §5.3, §10 item 66.
 func TestMsquicCoalesced(t *testing.T) {
@@ -228,7 +230,8 @@ func TestMsquicCoalesced(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			// A veth that does not take segments whole (Linux 5.10) cuts them before the companion could see them so.
+			// A veth that does not take segments in one piece (Linux 5.10) cuts them before the companion socket could
+			// see them so.
 			if !r.xdp && coalesced != 21 && takesSegments(t, r.lab.B.If) {
 				t.Errorf("%s: %d messages came coalesced, want all 21", version(six), coalesced)
 			}
@@ -246,8 +249,8 @@ func takesSegments(t *testing.T, i *testenv.Iface) bool {
 	return features["tx-udp-segmentation"]
 }
 
-// TestMsquicUnreachable: an ICMP error comes as an indication that names the destination, on connected and other bindings. The
-// send itself has succeeded.
+// TestMsquicUnreachable: an ICMP error comes as an indication that names the destination, on connected bindings and on
+// others. The send itself has succeeded.
 //
 // wsk.md §8.6, §10 item 67; issue 3, 2.
 func TestMsquicUnreachable(t *testing.T) {

@@ -25,8 +25,8 @@ type ovpn struct {
 	bytesSent      atomic.Int64
 }
 
-// syncOp is the helper of all set-up calls. It frees its IRP at once when the call returns a failure, so a completion that came
-// later would be in freed memory.
+// syncOp is the helper for all set-up calls. It frees its IRP at once when the call returns a failure, so a completion
+// that came later would write to freed memory.
 func (o *ovpn) syncOp(what string, op func(irp *wsk.IRP) wsk.NTSTATUS, success func(irp *wsk.IRP)) wsk.NTSTATUS {
 	irp, done := wsk.AllocateIRP(), newEvent()
 	c := o.audit.arm(irp, what, setEvent, done)
@@ -49,8 +49,7 @@ func (o *ovpn) syncOp(what string, op func(irp *wsk.IRP) wsk.NTSTATUS, success f
 	return status
 }
 
-// open makes the socket. family says of what kind: an AF_INET6 one is dual-stack and takes IPv4 peers v4-mapped. remote may be
-// invalid.
+// open makes the socket. An AF_INET6 one is dual-stack and takes IPv4 peers v4-mapped. remote may be invalid.
 func (o *ovpn) open(family uint16, local, remote netip.AddrPort) wsk.NTSTATUS {
 	dispatch := &wsk.ClientDatagramDispatch{ReceiveFromEvent: ovpnReceive}
 	status := o.syncOp("CreateSocket", func(irp *wsk.IRP) wsk.NTSTATUS {
@@ -99,7 +98,7 @@ func (o *ovpn) close() {
 	o.socket = nil
 }
 
-// ovpnReceive looks at the MDL before it looks at the length, for an empty datagram too.
+// ovpnReceive looks at the MDL before it looks at the length, also for an empty datagram.
 func ovpnReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
 	o := context.(*ovpn)
 	for ; list != nil; list = list.Next {
@@ -109,7 +108,8 @@ func ovpnReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTAT
 	return wsk.STATUS_SUCCESS
 }
 
-// ovpnBuffer is a transmit buffer. Its one MDL covers the whole structure, its own fields too, so that the data begin at a large offset.
+// ovpnBuffer is a transmit buffer. Its one MDL covers the whole structure with its own fields, so that the data begin
+// at a large offset.
 type ovpnBuffer struct {
 	owner  *ovpn
 	mdl    *wsk.MDL
@@ -118,7 +118,7 @@ type ovpnBuffer struct {
 	freed  bool
 }
 
-// Sizes within a transmit buffer: the fields of the structure, then room for headers in front of the data.
+// Sizes within a transmit buffer: the fields of the structure, and the room for headers in front of the data.
 const (
 	ovpnFields   = 88
 	ovpnHeadroom = 128
@@ -155,7 +155,7 @@ func ovpnSent(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// send passes its WSK_BUF on the stack and no address.
+// send passes a WSK_BUF on the stack, and no address.
 func (o *ovpn) send(b *ovpnBuffer) wsk.NTSTATUS {
 	irp := wsk.AllocateIRP()
 	c := o.audit.arm(irp, "WskSendTo", ovpnSent, b)

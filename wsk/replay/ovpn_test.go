@@ -12,8 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// TestOvpn is a conversation with the fixed peer over each kind of socket: every size from empty to the largest that fits, what
-// comes back is made contiguous whatever MDLs it lies in, and what others send is not seen.
+// TestOvpn is a conversation with the fixed peer over each kind of socket, with every size from empty to the largest
+// that fits. What comes back is made contiguous whatever MDLs it lies in, and what others send is not seen.
 //
 // wsk.md §9.1, §10 items 27, 43, 45, 58 and 61; issue 3, 2.
 func TestOvpn(t *testing.T) {
@@ -79,14 +79,14 @@ func (o *ovpn) converse(p, stranger *peer, to netip.AddrPort) {
 	testenv.Eventually(t, waitLimit, "the strangers to be filtered", func() bool {
 		return o.socket.ReceiveStatistics().Filtered == 11
 	})
-	o.audit.settle() // an echo may be faster than the completion of what it echoes
+	o.audit.settle() // an echo may come before the completion of what it echoes
 	if o.sent.Load() != 11 || o.bytesSent.Load() != int64(total) || o.lost.Load() != 0 {
 		t.Errorf("%d datagrams with %d bytes sent, %d lost", o.sent.Load(), o.bytesSent.Load(), o.lost.Load())
 	}
 }
 
-// TestOvpnFailures: set-up calls that fail, at once or later, never complete an IRP that the helper has freed; a send that fails
-// is cleaned up by its routine.
+// TestOvpnFailures: set-up calls that fail, at once or later, never complete an IRP that the helper has freed; the
+// routine of a send that fails cleans up.
 //
 // wsk.md §9.1, §10 items 13 to 16.
 func TestOvpnFailures(t *testing.T) {
@@ -128,7 +128,8 @@ func TestOvpnFailures(t *testing.T) {
 	})
 }
 
-// TestOvpnMovesOn: the fixed address is changed while datagrams are under way; each goes where it was sent to at the time.
+// TestOvpnMovesOn: the fixed address is changed while datagrams are under way; each goes to the address that was set
+// when it was sent.
 //
 // wsk.md §6.1, §10 item 27.
 func TestOvpnMovesOn(t *testing.T) {

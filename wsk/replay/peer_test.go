@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// peer is a UDP socket of the kernel's at the other end.
+// peer is a UDP socket of the kernel at the other end.
 type peer struct {
 	t    *testing.T
 	conn *net.UDPConn
@@ -29,23 +29,23 @@ type peer struct {
 	change chan struct{}
 }
 
-// packet is what the kernel delivered, with what it says of it.
+// packet is a datagram that the kernel has delivered, with what the kernel says about it.
 type packet struct {
 	data     []byte
 	from     netip.AddrPort
 	tos, ttl int
 }
 
-// sending is how a peer sends. The zero value is the kernel's way.
+// sending is how a peer sends. The zero value leaves everything to the kernel.
 type sending struct {
 	tos, ttl int
 	segment  int // UDP_SEGMENT
 }
 
-// peerTTL is the TTL of echoes, which no default is.
+// peerTTL is the TTL of echoes. It is nobody's default.
 const peerTTL = 61
 
-// newPeer listens on the address. With echo it answers each datagram with itself, with the same TOS.
+// newPeer listens on the address. With echo it sends each datagram back, with the same TOS.
 func newPeer(t *testing.T, ns *testenv.Namespace, addr netip.AddrPort, echo bool) *peer {
 	t.Helper()
 	p := &peer{t: t, six: addr.Addr().Is6(), echo: echo, done: make(chan struct{}), change: make(chan struct{}, 1)}
@@ -81,7 +81,7 @@ func (p *peer) configure() {
 		options = [][2]int{{unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS}, {unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT}}
 	}
 	err = raw.Control(func(fd uintptr) {
-		// The second is capped, mostly at 208 KiB: only where the first is not allowed.
+		// The second option is capped, mostly at 208 KiB; it is used only if the first is not allowed.
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20) != nil {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 16<<20)
 		}
@@ -157,7 +157,7 @@ func (p *peer) send(to netip.AddrPort, data []byte, how sending) {
 	_, _, _ = p.conn.WriteMsgUDPAddrPort(data, oob, to)
 }
 
-// appendControl appends a control message of Linux's with an int.
+// appendControl appends a control message of Linux that consists of an int.
 func appendControl(b []byte, level, typ int, value uint32) []byte {
 	m := make([]byte, unix.CmsgSpace(4))
 	binary.NativeEndian.PutUint64(m, uint64(unix.CmsgLen(4)))
@@ -167,7 +167,7 @@ func appendControl(b []byte, level, typ int, value uint32) []byte {
 	return append(b, m...)
 }
 
-// wait returns the next n packets, which it takes off.
+// wait takes the next n packets.
 func (p *peer) wait(n int) []packet {
 	p.t.Helper()
 	ctx := testenv.Context(p.t, waitLimit)
@@ -189,7 +189,7 @@ func (p *peer) wait(n int) []packet {
 	}
 }
 
-// left is how many packets have come that nobody has waited for.
+// left is the number of packets that have come and that nobody has waited for.
 func (p *peer) left() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

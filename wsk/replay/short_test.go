@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// short is what the small clients share: registration and blocking calls.
+// short is what the small clients have in common: registration and blocking calls.
 type short struct {
 	t            *testing.T
 	audit        *audit
@@ -79,7 +79,7 @@ func (c *short) send(s *wsk.Socket, data []byte, to wsk.SOCKADDR) wsk.NTSTATUS {
 	return end.Status
 }
 
-// vnic sends again from the completion of a send, with the same IRP and buffer, until it has sent so many.
+// vnic sends again from the completion of a send, with the same IRP and buffer, until it has sent the wanted number.
 type vnic struct {
 	audit  *audit
 	socket *wsk.Socket
@@ -137,7 +137,7 @@ func TestVNIC(t *testing.T) {
 	})
 }
 
-// within waits for so long, to the microsecond, which no timer does: then it meets the arrivals.
+// within waits for d, to the microsecond, more exactly than any timer: so that its end meets the arrivals.
 func (e event) within(d time.Duration) bool {
 	for end := time.Now().Add(d); ; runtime.Gosched() {
 		select {
@@ -151,8 +151,8 @@ func (e event) within(d time.Duration) bool {
 	}
 }
 
-// receive is a blocking receive of libwsk's with a timeout: what has not come by then is cancelled, and the wait goes on, since
-// the IRP completes in any case. ControlLength 0 is passed to get the flags.
+// receive is a blocking receive of libwsk with a timeout: a receive that has not ended by then is cancelled, and the
+// wait goes on, since the IRP completes in any case. ControlLength 0 is passed to get the flags.
 func (c *short) receive(s *wsk.Socket, room []byte, timeout time.Duration) (wsk.IOStatusBlock, wsk.SOCKADDR, uint32) {
 	c.t.Helper()
 	irp, done := wsk.AllocateIRP(), newEvent()
@@ -169,8 +169,8 @@ func (c *short) receive(s *wsk.Socket, room []byte, timeout time.Duration) (wsk.
 	return irp.IoStatus, from, flags
 }
 
-// TestLibwsk: receives time out again and again while a peer sends at its own pace. Each datagram comes once and in its order,
-// whether the cancel or the datagram was first.
+// TestLibwsk: receives time out again and again while a peer sends at its own pace. Each datagram comes once and in its
+// order, whether the cancel or the datagram came first.
 //
 // wsk.md §9.1, §10 items 19, 57 and 60.
 func TestLibwsk(t *testing.T) {
@@ -180,7 +180,7 @@ func TestLibwsk(t *testing.T) {
 		p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(false), 0), false)
 		const total = 10_000
 		at := netip.AddrPortFrom(r.a(false), 7600)
-		credit := make(chan struct{}, 64) // no more under way than a receive buffer holds
+		credit := make(chan struct{}, 64) // no more under way than fit into a receive buffer
 		for range cap(credit) {
 			credit <- struct{}{}
 		}
@@ -223,7 +223,7 @@ func TestLibwsk(t *testing.T) {
 	})
 }
 
-// TestKsocket: blocking calls in which every argument that may be NULL is.
+// TestKsocket: blocking calls in which every argument is NULL that may be.
 //
 // wsk.md §9.1, §10 item 57.
 func TestKsocket(t *testing.T) {

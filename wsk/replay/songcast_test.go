@@ -11,8 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// songcast is the chain of OpenHome's Songcast driver: every step but the first is passed from the completion routine of the one
-// before, with the same IRP.
+// songcast is the chain of OpenHome's Songcast driver: every step but the first is passed from the completion routine
+// of the one before, with the same IRP.
 type songcast struct {
 	audit  *audit
 	npi    *wsk.ProviderNPI
@@ -27,8 +27,8 @@ func (s *songcast) start() {
 	c.returns(s.npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, &s.irp))
 }
 
-// next passes the IRP again, from inside of the completion routine of the step before. What f has on its stack is gone when
-// it returns.
+// next passes the IRP again, from inside the completion routine of the step before. What f has on its stack is gone
+// when f returns.
 func (s *songcast) next(irp *wsk.IRP, what string, routine wsk.CompletionRoutine, f func(irp *wsk.IRP) wsk.NTSTATUS) wsk.NTSTATUS {
 	if status := irp.IoStatus.Status; !status.Success() {
 		s.ready <- status

@@ -26,12 +26,12 @@ type stormClient struct {
 	stop         atomic.Bool
 	over         chan struct{} // closed with stop
 	work         sync.WaitGroup
-	retained     chan held
+	retained     chan kept
 	releasing    sync.WaitGroup
 }
 
-// held is an indication that a callback has kept.
-type held struct {
+// kept is an indication that a callback has kept.
+type kept struct {
 	socket *wsk.Socket
 	node   *wsk.DatagramIndication
 }
@@ -44,16 +44,16 @@ type stormSocket struct {
 	calls  atomic.Uint32
 }
 
-// runClient registers a client, lets it rage for some time and deregisters it.
+// runClient registers a client, lets it work for the given time and deregisters it.
 func (s *storm) runClient(id uint64, life time.Duration) {
-	c := &stormClient{storm: s, id: id, static: id%2 == 1, over: make(chan struct{}), retained: make(chan held, 4096)}
+	c := &stormClient{storm: s, id: id, static: id%2 == 1, over: make(chan struct{}), retained: make(chan kept, 4096)}
 	c.audit.t = s.t
 	s.rig.register(&c.registration, &c.npi)
 	if c.static {
 		c.npi.ControlClient(wsk.WSK_SET_STATIC_EVENT_CALLBACKS, wsk.NewEventCallbackControl(wsk.WSK_EVENT_RECEIVE_FROM), nil, nil, nil)
 	}
-	c.releasing.Go(c.release)
-	watch := wsk.AllocateIRP() // which the Deregister cancels
+	c.releasing.Go(c.giveBack)
+	watch := wsk.AllocateIRP() // Deregister cancels it
 	call := c.audit.arm(watch, "WSK_TRANSPORT_LIST_CHANGE", func(irp *wsk.IRP, _ any) wsk.NTSTATUS {
 		if status := irp.IoStatus.Status; status != wsk.STATUS_CANCELLED {
 			s.t.Errorf("WSK_TRANSPORT_LIST_CHANGE: %v", status)
@@ -72,7 +72,7 @@ func (s *storm) runClient(id uint64, life time.Duration) {
 	<-time.After(life)
 	c.stop.Store(true)
 	close(c.over)
-	if id%3 == 0 { // the client is told to go while its calls are still coming
+	if id%3 == 0 { // the client ends while it is still making calls
 		wsk.ReleaseProviderNPI(&c.registration)
 		wsk.Deregister(&c.registration)
 		c.afterDeregister(false)
@@ -90,7 +90,8 @@ func (s *storm) runClient(id uint64, life time.Duration) {
 	s.rig.over.Add(c.audit.over.Load())
 }
 
-// afterDeregister: no socket is open, and when no more calls come every IRP has completed, its routine too.
+// afterDeregister checks that no socket is open and, if no more calls come, that every IRP has completed and its
+// routine returned.
 func (c *stormClient) afterDeregister(quiet bool) {
 	for i := range c.slots {
 		if c.slots[i].Load() != nil {
@@ -117,7 +118,7 @@ func (c *stormClient) wait(what string, f func(irp *wsk.IRP) wsk.NTSTATUS) wsk.I
 	return irp.IoStatus
 }
 
-// keepSlot has a socket in a slot, closes it after a while and opens another.
+// keepSlot keeps a socket in a slot, closes it after a while and opens another.
 func (c *stormClient) keepSlot(i int) {
 	random := rand.New(rand.NewPCG(c.storm.seed^c.id, uint64(i)))
 	for !c.stop.Load() {
@@ -138,7 +139,8 @@ func (c *stormClient) keepSlot(i int) {
 	}
 }
 
-// open makes a socket and binds it, to a port that other clients want too or to any. It closes it again when that fails.
+// open makes a socket and binds it, to a port that other clients want too or to any port. If that fails it closes the
+// socket again.
 func (c *stormClient) open(i int, random *rand.Rand) *stormSocket {
 	s := &stormSocket{client: c, six: i%2 == 1}
 	family, local := uint16(wsk.AF_INET), netip.IPv4Unspecified()
@@ -179,7 +181,7 @@ func (c *stormClient) open(i int, random *rand.Rand) *stormSocket {
 	return nil
 }
 
-// pick is a socket of the client's, which may be closed at any moment, or nil.
+// pick is one of the client's sockets, which may be closed at any moment, or nil.
 func (c *stormClient) pick(random *rand.Rand) *stormSocket {
 	s := c.slots[random.IntN(len(c.slots))].Load()
 	if s == nil {
@@ -196,7 +198,7 @@ func (c *stormClient) set(s *stormSocket, level, code, value uint32) wsk.NTSTATU
 	}).Status
 }
 
-// optionLoop changes and asks for everything that a datagram socket has.
+// optionLoop sets and gets everything that a datagram socket has.
 func (c *stormClient) optionLoop(random *rand.Rand) {
 	for !c.stop.Load() {
 		s := c.pick(random)
@@ -205,7 +207,7 @@ func (c *stormClient) optionLoop(random *rand.Rand) {
 		}
 		c.storm.options.Add(1)
 		c.change(s, random)
-		if random.IntN(4) == 0 { // or there would be nothing but changes
+		if random.IntN(4) == 0 { // otherwise there would be nothing but changes
 			<-time.After(time.Millisecond)
 		}
 	}
@@ -272,7 +274,7 @@ func (c *stormClient) change(s *stormSocket, random *rand.Rand) {
 	}
 }
 
-// target is where a send goes: mostly to a sink, sometimes where nothing listens, and at times to nowhere.
+// target is where a send goes: mostly to a sink, sometimes where nobody listens, and at times nowhere.
 func (c *stormClient) target(s *stormSocket, random *rand.Rand) wsk.SOCKADDR {
 	version := random.IntN(2)
 	if !s.six {

@@ -41,7 +41,7 @@ type storm struct {
 	clients atomic.Int64
 }
 
-// Indexes of the counters: what has become of sends, of receives, and what callbacks answered.
+// Indexes of the counters: what became of sends and of receives, and what callbacks answered.
 const (
 	outcomeSuccess = iota
 	outcomeCancelled
@@ -50,15 +50,15 @@ const (
 	outcomes
 )
 
-// stormPorts are the fixed ports of the storm's sockets, which they fight for and the kernel's peer sends to.
+// stormPorts are the fixed ports of the storm's sockets, which compete for them, and to which the kernel's peer sends.
 var stormPorts = [...]uint16{7700, 7701, 7702, 7703}
 
 var stormGroup = [4]byte{239, 253, 7, 7}
 
-// TestStormAll lets several registrations at once make sockets, send, receive, be called back, retain, cancel, change
-// options, close and deregister, each at random, while a kernel peer sends to them. Every IRP completes exactly once, each
-// datagram is one that somebody sent, a Deregister that returns leaves no IRP behind, and in the end nothing is left: no
-// chunk, no port, no descriptor, no goroutine.
+// TestStormAll lets several registrations at once make sockets, send, receive, be called back, keep indications,
+// cancel, change options, close and deregister, each at random, while a kernel peer sends to them. Every IRP completes
+// exactly once, each datagram is one that somebody has sent, a Deregister that returns leaves no IRP behind, and in the
+// end nothing is left: no chunk, no port, no descriptor, no goroutine.
 //
 // Issue 3, 5; wsk.md §10 items 13, 70, 73 and 74.
 func TestStormAll(t *testing.T) {
@@ -84,7 +84,7 @@ func TestStormAll(t *testing.T) {
 		}
 		var stop atomic.Bool
 		var all sync.WaitGroup
-		s.runClient(0, 300*time.Millisecond) // opens what is opened on demand
+		s.runClient(0, 300*time.Millisecond) // so that what is opened on demand is open
 		descriptors, goroutines := s.resources()
 		for _, sink := range s.sinks {
 			all.Go(func() { s.flood(sink, &stop) })
@@ -98,7 +98,7 @@ func TestStormAll(t *testing.T) {
 			})
 		}
 		<-time.After(limit)
-		// The rarest need a moment more on a slow machine.
+		// The rarest outcomes need a moment more on a slow machine.
 		for end := time.Now().Add(testenv.Patience(waitLimit)); len(s.unseen()) != 0 && time.Now().Before(end); {
 			<-time.After(50 * time.Millisecond)
 		}
@@ -135,8 +135,8 @@ func (s *storm) settle(descriptors, goroutines int) {
 	}
 }
 
-// refused reports nil when the kernel in A answers that nobody listens: so the XDP program lets the port's frames through, and no
-// companion socket holds it.
+// refused returns nil if the kernel in A answers that nobody listens: then the XDP program lets the port's frames
+// through, and no companion socket has the port.
 func (s *storm) refused(to netip.AddrPort) error {
 	var conn *net.UDPConn
 	err := s.rig.lab.B.NS.Do(func() (err error) {
@@ -171,7 +171,7 @@ func (s *storm) unseen() (list []int) {
 	return list
 }
 
-// report says what has happened, and fails when something never did.
+// report logs what has happened, and fails if some outcome never came.
 func (s *storm) report() {
 	t := s.t
 	t.Helper()
@@ -199,8 +199,8 @@ func (s *storm) report() {
 	}
 }
 
-// uniform reports whether a payload is what the storm sends: the same byte everywhere. Memory that was used again before a datagram
-// had left, or given back while it was held, would show.
+// uniform reports whether a payload is what the storm sends: the same byte everywhere. It shows when memory was used
+// again before its datagram had left, or was given back while it was kept.
 func uniform(b []byte) bool {
 	for _, c := range b {
 		if c != b[0] {
@@ -249,7 +249,7 @@ func newStormSink(t *testing.T, ns *testenv.Namespace, addr netip.AddrPort) *sto
 	return s
 }
 
-// flood sends datagrams of every size to the storm's sockets, with a breath now and then.
+// flood sends datagrams of every size to the storm's sockets, with a pause now and then.
 func (s *storm) flood(sink *stormSink, stop *atomic.Bool) {
 	random := rand.New(rand.NewPCG(s.seed, uint64(sink.addr.Port())))
 	six := sink.addr.Addr().Is6()
@@ -273,7 +273,7 @@ func (s *storm) flood(sink *stormSink, stop *atomic.Bool) {
 	}
 }
 
-// outcome sorts a status of a send or a receive. It fails the test on one that has no reason to come.
+// outcome is the counter of a status of a send or a receive. It fails the test on a status that has no reason to come.
 func (s *storm) outcome(what string, status wsk.NTSTATUS) int {
 	switch status {
 	case wsk.STATUS_SUCCESS:

@@ -9,7 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// stormOp is a send or a receive that is used again and again.
+// stormOp is a send or a receive, used again and again.
 type stormOp struct {
 	irp     wsk.IRP
 	client  *stormClient
@@ -38,7 +38,7 @@ func (c *stormClient) newOps(what string, counts *[outcomes]atomic.Int64, size i
 	return free
 }
 
-// stormEnd is the routine of both.
+// stormEnd is the completion routine of both.
 func stormEnd(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	op := context.(*stormOp)
 	status := irp.IoStatus.Status
@@ -52,7 +52,7 @@ func stormEnd(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// cancelSome cancels one of the last operations now and then, whoever has it. What it hits may be the next use of the IRP.
+// cancelSome cancels one of the last operations now and then, no matter who has it. It may hit the next use of the IRP.
 func cancelSome(recent []*stormOp, random *rand.Rand) {
 	if op := recent[random.IntN(len(recent))]; op != nil && random.IntN(6) == 0 {
 		op.irp.Cancel()
@@ -127,7 +127,7 @@ func (op *stormOp) fill(c byte, random *rand.Rand) {
 	op.buf = wsk.Buf{Mdl: first, Length: uintptr(size)}
 }
 
-// receiveLoop keeps receives posted on sockets, too small ones among them.
+// receiveLoop keeps receives posted on sockets, some of them too small.
 func (c *stormClient) receiveLoop(random *rand.Rand) {
 	free := c.newOps("WskReceiveFrom", &c.storm.got, 2000)
 	defer drain(free) // every socket that has one is closed in the end
@@ -162,7 +162,8 @@ func (c *stormClient) receiveLoop(random *rand.Rand) {
 	}
 }
 
-// stormReceive is the callback. By turns it accepts, keeps some or all, gives back inside of the call, does not accept, fails.
+// stormReceive is the callback. It accepts, keeps some or all, gives back inside the call, does not accept, and fails,
+// by turns.
 func stormReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
 	s := context.(*stormSocket)
 	c := s.client
@@ -185,7 +186,7 @@ func stormReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTA
 			next := node.Next
 			node.Next = nil
 			select {
-			case c.retained <- held{s.socket, node}:
+			case c.retained <- kept{s.socket, node}:
 			default:
 				s.giveBack(node)
 			}
@@ -206,11 +207,11 @@ func (s *stormSocket) giveBack(node *wsk.DatagramIndication) {
 	}
 }
 
-// release gives back what was kept, some time later, also after the socket has been closed and the client has gone.
-func (c *stormClient) release() {
+// giveBack releases what was kept, some time later, even after the socket has been closed and the client has gone.
+func (c *stormClient) giveBack() {
 	for h := range c.retained {
 		if !uniform(contiguous(&h.node.Buffer)) {
-			c.storm.t.Errorf("%d bytes have changed while they were held", h.node.Buffer.Length)
+			c.storm.t.Errorf("%d bytes have changed while they were kept", h.node.Buffer.Length)
 		}
 		if status := h.socket.Release(h.node); status != wsk.STATUS_SUCCESS {
 			c.storm.t.Errorf("WskRelease: %v", status)

@@ -36,7 +36,7 @@ type wgDevice struct {
 	discards, kept          atomic.Int64
 }
 
-// wgSocket is the context of a socket. sock is nil until the creation has returned.
+// wgSocket is the context of a socket. sock is nil until the socket has been made.
 type wgSocket struct {
 	device   *wgDevice
 	sock     atomic.Pointer[wsk.Socket]
@@ -50,14 +50,14 @@ type wgPacket struct {
 	socket *wgSocket
 }
 
-// Message types, and the header that is looked at at once.
+// Message types, and the size of the header that is read at once.
 const (
 	wgHandshake  = 1
 	wgData       = 4
 	wgHeaderSize = 4
 )
 
-// wgMaxRetries bounds the search for a port that both versions have free.
+// wgMaxRetries limits the search for a port that is free for both IP versions.
 const wgMaxRetries = 100
 
 func newWgDevice(t *testing.T, r *rig) *wgDevice {
@@ -77,7 +77,7 @@ func newWgDevice(t *testing.T, r *rig) *wgDevice {
 	return wg
 }
 
-// queryTransports asks with room for so many entries and again with as much as is said to be needed.
+// queryTransports asks with room for the given number of entries, and again with as much as is said to be needed.
 func (wg *wgDevice) queryTransports(entries int) {
 	wg.t.Helper()
 	wg.has4, wg.has6 = false, false
@@ -105,7 +105,7 @@ func (wg *wgDevice) queryTransports(entries int) {
 	}
 }
 
-// unload is the driver's end. The worker has given everything back before the sockets can be closed.
+// unload is the end of the driver. The worker must have given everything back before the sockets can be closed.
 func (wg *wgDevice) unload() {
 	wg.up.Store(false)
 	wg.reinit(nil, nil, 0)
@@ -138,7 +138,7 @@ func (wg *wgDevice) setOption(s *wsk.Socket, level, option uint32) wsk.NTSTATUS 
 
 var wgDispatch = wsk.ClientDatagramDispatch{ReceiveFromEvent: wgReceive}
 
-// createAndBind makes one of the sockets and puts the address that it got into sa.
+// createAndBind makes one of the sockets and stores the address that it got in sa.
 func (wg *wgDevice) createAndBind(sa wsk.SOCKADDR) (*wgSocket, wsk.NTSTATUS) {
 	socket := &wgSocket{device: wg}
 	s, status := wg.sync("WskSocket", func(irp *wsk.IRP) wsk.NTSTATUS {
@@ -181,8 +181,9 @@ func (wg *wgDevice) closeSocket(socket *wgSocket) {
 	}
 }
 
-// socketInit binds an IPv4 socket and then an IPv6 one to the same port. With port 0 a number that is taken for IPv6 is
-// tried again with another. between, if not nil, is called between the two binds: in it other programs run.
+// socketInit binds an IPv4 socket, and then an IPv6 one to the same port. With port 0, if the port that the IPv4 socket
+// has got is taken for IPv6, another one is tried. between, if not nil, is called between the two binds: that is when
+// other programs run.
 func (wg *wgDevice) socketInit(port uint16, between func(port uint16)) wsk.NTSTATUS {
 	for wg.retries = 0; ; wg.retries++ {
 		sa4 := wsk.NewSockaddr(netip.AddrPortFrom(netip.IPv4Unspecified(), port))

@@ -8,11 +8,11 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// notAList is what the Next of a held indication points to: the client keeps something else there.
+// notAList is where the Next of a kept indication points to: the client uses that field for something else.
 var notAList wsk.DatagramIndication
 
-// wgReceive cuts the list into single indications. It gives back what it does not want and hands the rest to the worker, then
-// says that it keeps them all.
+// wgReceive cuts the list into single indications. It gives back those that it does not want, hands the rest to the
+// worker, and answers that it keeps them all.
 func wgReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
 	socket, _ := context.(*wgSocket)
 	if socket == nil || socket.sock.Load() == nil || list == nil {
@@ -41,7 +41,7 @@ func wgReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS
 	return wsk.STATUS_PENDING
 }
 
-// prepare copies the message header, which has to lie in the first MDL.
+// prepare copies the message header, which must lie in the first MDL.
 func (p *wgPacket) prepare() bool {
 	b := &p.data.Buffer
 	if b.Length < wgHeaderSize || b.Mdl.ByteCount()-int(b.Offset) < wgHeaderSize {
@@ -57,7 +57,7 @@ func (wg *wgDevice) release(socket *wgSocket, data *wsk.DatagramIndication) {
 	}
 }
 
-// giveBack releases a packet's indication, alone, with its Next restored.
+// giveBack releases the indication of a packet, by itself, with its Next restored.
 func (wg *wgDevice) giveBack(p *wgPacket) {
 	p.data.Next = nil
 	wg.release(p.socket, p.data)
@@ -71,7 +71,7 @@ func (wg *wgDevice) decrypt() {
 		var p *wgPacket
 		select {
 		case p = <-wg.work:
-		default: // nothing to do: the rest goes back before it sleeps
+		default: // nothing to do: it gives the rest back before it sleeps
 			for _, old := range late {
 				wg.giveBack(old)
 			}
@@ -94,7 +94,7 @@ func (wg *wgDevice) decrypt() {
 // bytes are a packet's data, made contiguous.
 func (p *wgPacket) bytes() []byte { return contiguous(&p.data.Buffer) }
 
-// contiguous copies what a WSK_BUF describes, MDL by MDL.
+// contiguous copies the bytes that a WSK_BUF describes, MDL by MDL.
 func contiguous(b *wsk.Buf) (out []byte) {
 	offset, left := int(b.Offset), int(b.Length)
 	for m := b.Mdl; left > 0 && m != nil; m = m.Next {

@@ -10,8 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wgEndpoint is where a peer is: its address, and the control data that make answers leave from where it reached us.
-// They are packet information and an empty object behind it.
+// wgEndpoint is where a peer is: its address, and the control data by which answers leave from the address at which it
+// reached us. These are packet information, and an empty object behind it.
 type wgEndpoint struct {
 	address [wsk.SizeofSockaddrIn6]byte
 	control [56]byte
@@ -24,8 +24,8 @@ type wgPeer struct {
 	endpoint wgEndpoint
 }
 
-// learn makes an endpoint of what a packet came with. It reports false without packet information, and where the total of the
-// control data is not a sum of padded sizes, as which the client's walk reads it.
+// learn makes an endpoint of what a packet came with. It reports false without packet information, and if the length of
+// the control data is not a sum of padded sizes, since the client's walk reads it as such.
 func (e *wgEndpoint) learn(data *wsk.DatagramIndication) bool {
 	*e = wgEndpoint{}
 	copy(e.address[:], data.RemoteAddress)
@@ -42,7 +42,8 @@ func (e *wgEndpoint) learn(data *wsk.DatagramIndication) bool {
 	return true
 }
 
-// findControl walks as the client does: it relies on the total being a sum of padded sizes, and would run past the end otherwise.
+// findControl walks as the client does: it relies on the length being a sum of padded sizes, and would run past the end
+// if it were not.
 func findControl(control []byte, level, typ int32) []byte {
 	for len(control) > 0 {
 		size := binary.LittleEndian.Uint64(control)
@@ -61,7 +62,7 @@ func (p *wgPeer) set(e wgEndpoint) {
 	p.endpoint = e
 }
 
-// disturb overwrites the endpoint and puts it back: a change the moment that a call has returned.
+// disturb overwrites the endpoint and restores it: a change at the very moment when a call has returned.
 func (p *wgPeer) disturb() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -86,8 +87,8 @@ type wgNet struct {
 	memory [][]byte
 }
 
-// newNet lays a payload into MDLs cut at the given places. The data begin at an offset into the first, and the last is longer
-// than they are.
+// newNet puts a payload into MDLs that are cut at the given places. The data begin at an offset into the first MDL, and
+// the last one is longer than the data.
 func newNet(payload []byte, cuts ...int) *wgNet {
 	const headroom, tailroom = 40, 16
 	whole := slices.Concat(make([]byte, headroom), payload, make([]byte, tailroom))
@@ -114,7 +115,7 @@ func newNet(payload []byte, cuts ...int) *wgNet {
 	return nb
 }
 
-// newSend makes a context for a list of buffers, chained as they are.
+// newSend makes a context for a list of buffers, in their order.
 func (wg *wgDevice) newSend(list ...*wgNet) *wgSend {
 	wg.contexts.Add(1)
 	for i := 1; i < len(list); i++ {
@@ -124,7 +125,7 @@ func (wg *wgDevice) newSend(list ...*wgNet) *wgSend {
 	return &wgSend{device: wg, first: list[0]}
 }
 
-// wgSent frees everything that the send had. Nothing else ever does.
+// wgSent frees everything that the send had. Nothing else does.
 func wgSent(_ *wsk.IRP, context any) wsk.NTSTATUS {
 	ctx := context.(*wgSend)
 	if ctx.freed {
@@ -144,8 +145,8 @@ func wgSent(_ *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// sendToPeer sends a list under the peer's lock and an RCU read section: the call may not block. A failure that it
-// returns is counted and not cleaned up.
+// sendToPeer sends a list under the peer's lock and in an RCU read section, so the call must not block. A failure that
+// it returns is counted and not cleaned up.
 func (wg *wgDevice) sendToPeer(peer *wgPeer, list ...*wgNet) wsk.NTSTATUS {
 	ctx := wg.newSend(list...)
 	return wg.send(peer, ctx, "WskSendMessages", func(s *wsk.Socket, e *wgEndpoint) wsk.NTSTATUS {

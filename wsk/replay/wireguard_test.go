@@ -15,12 +15,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// message is a message of the protocol: its type, and then whatever it may be.
+// message is a message of the protocol: its type, and a body of any kind.
 func message(kind uint32, body []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(nil, kind), body...)
 }
 
-// finish unloads the driver: nothing that it allocated is left.
+// finish unloads the driver and checks that nothing is left of what it has allocated.
 func (wg *wgDevice) finish() {
 	wg.t.Helper()
 	wg.unload()
@@ -29,8 +29,8 @@ func (wg *wgDevice) finish() {
 	}
 }
 
-// TestWireguard has two peers of each IP version talk to one device, which answers each at the address that it was last heard
-// from and from the address that the peer has used: handshakes one by one, data as lists of MDL chains.
+// TestWireguard has two peers of each IP version talk to one device. The device answers each at the address that it was
+// last heard from, and from the address that the peer has used: handshakes one by one, data as lists of MDL chains.
 //
 // wsk.md §9.1, §8.4, §10 items 43, 49, 62 and 63; issue 3, 2.
 func TestWireguard(t *testing.T) {
@@ -94,7 +94,7 @@ func TestWireguard(t *testing.T) {
 	})
 }
 
-// check takes the answers off a peer.
+// check takes the answers from a peer.
 func (wg *wgDevice) check(p *peer, from netip.AddrPort, want ...[]byte) {
 	wg.t.Helper()
 	for i, got := range p.wait(len(want)) {
@@ -104,8 +104,8 @@ func (wg *wgDevice) check(p *peer, from netip.AddrPort, want ...[]byte) {
 	}
 }
 
-// TestWireguardBurst: lists of several indications are cut apart, some of which go back inside of the callback and the others
-// later, from a worker, out of order. None is lost and nothing is lent any more at the end.
+// TestWireguardBurst: lists of several indications are cut apart. Some indications are given back inside the callback,
+// the others later, by a worker, out of order. None is lost, and nothing is lent any more at the end.
 //
 // wsk.md §8.4, §10 items 61 to 63.
 func TestWireguardBurst(t *testing.T) {
@@ -157,8 +157,8 @@ func TestWireguardBurst(t *testing.T) {
 	})
 }
 
-// TestWireguardPorts: when another program takes the port between the two binds, the IPv6 one fails with the status that the
-// client tries again for; with a port of its own choice it gives up.
+// TestWireguardPorts: when another program takes the port between the two binds, the IPv6 one fails with the status on
+// which the client tries again; with a port of its own choice it gives up.
 //
 // wsk.md §9.1, §10 items 22 and 24; issue 3, 4.
 func TestWireguardPorts(t *testing.T) {
@@ -210,8 +210,8 @@ func TestWireguardPorts(t *testing.T) {
 	})
 }
 
-// TestWireguardFailures: what a failing send had is freed by its routine, also when the call itself returns the failure; and the
-// transport list is asked for with too little room.
+// TestWireguardFailures: the routine of a send that fails frees everything, also when the call itself returns the
+// failure; and the transport list is asked for with too little room.
 //
 // wsk.md §9.1, §10 items 13 to 16 and 20.
 func TestWireguardFailures(t *testing.T) {
