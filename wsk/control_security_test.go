@@ -72,7 +72,12 @@ func TestSharingMeets(t *testing.T) {
 		{"0.0.0.0:1", "[2001:db8::1]:1", false, false},
 		{"0.0.0.0:1", "[::ffff:192.0.2.1]:1", false, true},
 		{"192.0.2.1:1", "[::ffff:192.0.2.1]:1", false, true},
+		{"[::ffff:0.0.0.0]:1", "192.0.2.1:1", true, true},
+		{"[::ffff:0.0.0.0]:1", "0.0.0.0:1", true, true},
+		{"[::ffff:0.0.0.0]:1", "[2001:db8::1]:1", true, false},
+		{"[::]:1", "[::]:1", false, true},
 		{"[fe80::1%2]:1", "[fe80::1%3]:1", false, false},
+		{"[fe80::1%2]:1", "[::]:1", false, true},
 		{"[fe80::1%2]:1", "[fe80::1%2]:1", false, true},
 	} {
 		for range 2 {

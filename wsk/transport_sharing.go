@@ -2,8 +2,6 @@
 
 package wsk
 
-import "net/netip"
-
 // shareKind is the row or column of the sharing matrix that a bind belongs to.
 type shareKind uint8
 
@@ -43,7 +41,7 @@ var shareMatrix = [shareKinds][shareKinds]shareVerdict{
 // sockets. Sockets with different ports never conflict, nor do different specific addresses or different families; a
 // dual-stack wildcard conflicts with both families.
 func Sharing(first, second *BindRequest) NTSTATUS {
-	if !meet(first, second) {
+	if first.Local.Port() != second.Local.Port() || !first.Overlaps(second) {
 		return STATUS_SUCCESS
 	}
 	switch shareMatrix[second.shareKind()][first.shareKind()] {
@@ -66,33 +64,37 @@ func (req *BindRequest) shareKind() shareKind {
 	} else if req.ReuseAddress {
 		kind = reuseWildcard
 	}
-	if !req.Local.Addr().IsUnspecified() {
+	if any4, any6 := req.wildcard(); !any4 && !any6 {
 		kind++
 	}
 	return kind
 }
 
-// meet reports whether one datagram could be for both.
-func meet(a, b *BindRequest) bool {
-	if a.Local.Port() != b.Local.Port() {
-		return false
+// Overlaps reports whether one datagram could be for both, were their ports the same. Different specific addresses do not
+// overlap, and neither do those of different families but for a dual-stack wildcard; a v4-mapped address is an IPv4 one.
+func (req *BindRequest) Overlaps(other *BindRequest) bool {
+	x, y := req.Local.Addr().Unmap(), other.Local.Addr().Unmap()
+	x4, x6 := req.wildcard()
+	y4, y6 := other.wildcard()
+	switch anyX, anyY := x4 || x6, y4 || y6; {
+	case anyX && anyY:
+		return x4 && y4 || x6 && y6
+	case anyX:
+		return x4 && y.Is4() || x6 && y.Is6()
+	case anyY:
+		return y4 && x.Is4() || y6 && x.Is6()
 	}
-	x, y := a.Local.Addr(), b.Local.Addr()
-	switch {
-	case x.IsUnspecified() && y.IsUnspecified():
-		return x.Is4() == y.Is4() || a.DualStack || b.DualStack
-	case x.IsUnspecified():
-		return covers(a, y)
-	case y.IsUnspecified():
-		return covers(b, x)
-	}
-	return x.Unmap() == y.Unmap()
+	return x == y
 }
 
-// covers reports whether the wildcard of req includes addr.
-func covers(req *BindRequest, addr netip.Addr) bool {
-	if req.Local.Addr().Is4() {
-		return addr.Unmap().Is4()
+// wildcard says of which families req wants every address, both false for a specific one.
+func (req *BindRequest) wildcard() (any4, any6 bool) {
+	addr := req.Local.Addr().Unmap()
+	switch {
+	case !addr.WithZone("").IsUnspecified():
+		return false, false
+	case addr.Is4():
+		return true, false
 	}
-	return req.DualStack || !addr.Unmap().Is4()
+	return req.DualStack, true
 }

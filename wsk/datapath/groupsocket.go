@@ -73,7 +73,7 @@ func (h *companionHost) holdGroup(c *companion, g *groupSocket, fd int, at netip
 	if c.isClosed() {
 		return unix.ECANCELED // with the datapath: nobody would ever close this one
 	}
-	held := &holding{companion: c, bound: boundAs(c.own.sink, at.Addr(), false)}
+	held := &holding{companion: c, req: wsk.BindRequest{Local: at}}
 	if err := h.bindShared(held, &g.kernelSocket, fd, at, len(h.held[at.Port()]) > 1); err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // socketID is the inode of a socket, by which sock_diag names it.
@@ -38,7 +40,7 @@ func (h *companionHost) checkForeign(held *holding, port uint16, own []socketID)
 			continue
 		}
 		for _, s := range found {
-			if !slices.Contains(own, s.id) && held.meets(&holding{bound: s.bound}) {
+			if !slices.Contains(own, s.id) && held.req.Overlaps(&s.bind) {
 				return fmt.Errorf("port %d is held by another program with SO_REUSEADDR: %w", port, unix.EADDRINUSE)
 			}
 		}
@@ -48,8 +50,8 @@ func (h *companionHost) checkForeign(held *holding, port uint16, own []socketID)
 
 // diagSocket is a UDP socket as sock_diag reports it.
 type diagSocket struct {
-	id    socketID
-	bound bound
+	id   socketID
+	bind wsk.BindRequest // as if it had been one
 }
 
 // Layout of struct inet_diag_req_v2 and inet_diag_msg of linux/inet_diag.h.
@@ -93,8 +95,10 @@ func diagnose(family uint8, port uint16) ([]diagSocket, error) {
 				only = at.Value[0] != 0
 			}
 		}
-		s := diagSocket{id: socketID(binary.NativeEndian.Uint32(m[diagInodeAt:])), bound: boundAs(nil, a, !only)}
-		out = append(out, s)
+		out = append(out, diagSocket{
+			id:   socketID(binary.NativeEndian.Uint32(m[diagInodeAt:])),
+			bind: wsk.BindRequest{Local: netip.AddrPortFrom(a, port), DualStack: !only},
+		})
 	}
 	return out, nil
 }

@@ -20,29 +20,14 @@ type bindTable map[uint16][]*holding
 // holding is one bound companion socket and what it asked for.
 type holding struct {
 	companion *companion
-	bound     bound
 	req       wsk.BindRequest
-}
-
-// meets reports whether two sockets on one port have an address in common.
-func (h *holding) meets(o *holding) bool {
-	a, b := &h.bound, &o.bound
-	switch {
-	case a.specific() && b.specific():
-		return a.addr == b.addr && a.scope == b.scope
-	case a.specific():
-		return b.matches(&a.addr, a.scope)
-	case b.specific():
-		return a.matches(&b.addr, b.scope)
-	}
-	return a.any4 && b.any4 || a.any6 && b.any6
 }
 
 // judge applies the rules of Winsock to a socket that wants to be second. share tells whether it gets an address that
 // others of this datapath hold.
 func (t bindTable) judge(port uint16, second *holding) (share bool, status wsk.NTSTATUS) {
 	for _, first := range t[port] {
-		if !second.meets(first) {
+		if !second.req.Overlaps(&first.req) {
 			continue
 		}
 		share = true
@@ -62,7 +47,7 @@ func (e errShared) Error() string {
 
 // hold binds a companion socket to the wanted address if the sharing rules and the kernel allow it, and enters it.
 func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
-	held := &holding{companion: c, bound: boundAs(c.own.sink, req.Local.Addr(), req.DualStack), req: req}
+	held := &holding{companion: c, req: req}
 	h.bindMu.Lock()
 	defer h.bindMu.Unlock()
 	if port := req.Local.Port(); port != 0 {
@@ -82,7 +67,7 @@ func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.A
 	start := rand.N(ports)
 	for i := range ports {
 		port := uint16(firstDynamicPort + (start+i)%ports)
-		if slices.ContainsFunc(h.held[port], held.meets) {
+		if slices.ContainsFunc(h.held[port], func(o *holding) bool { return held.req.Overlaps(&o.req) }) {
 			continue // a free port is one that nobody shares
 		}
 		ap := netip.AddrPortFrom(req.Local.Addr(), port)
