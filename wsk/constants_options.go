@@ -132,6 +132,9 @@ const (
 	UDP_CHECKSUM_COVERAGE       = 20
 )
 
+// FragmentPolicy says what happens to a datagram that is larger than the path: a value of IP_MTU_DISCOVER.
+type FragmentPolicy uint8
+
 // Values of IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (PMTUD_STATE, ws2ipdef.h).
 const (
 	// IP_PMTUDISC_NOT_SET is the system's default: fragment what is too large.

@@ -47,10 +47,10 @@ type ClientDatagramDispatch struct {
 	//
 	//	STATUS_SUCCESS            when it is done with the list;
 	//	STATUS_PENDING            when it keeps the list, each node until it calls Socket.Release;
-	//	STATUS_DATA_NOT_ACCEPTED  when it can't take the list now. That disables the callback, unless the client has enabled
-	//	                          it again meanwhile; when it is enabled the datagrams come again, in their order. A static
-	//	                          callback can't be disabled: what it does not accept goes to receives that wait, and is
-	//	                          dropped if there are none.
+	//	STATUS_DATA_NOT_ACCEPTED  when it can't take the list now. That disables the callback, unless the client has
+	//	                          enabled it again meanwhile; when it is enabled the datagrams come again, in their
+	//	                          order. A static callback can't be disabled: what it does not accept goes to receives
+	//	                          that wait, and is dropped if there are none.
 	//
 	// After any other answer the list is dropped. In no case are nodes touched that the client has released.
 	//

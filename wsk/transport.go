@@ -85,6 +85,18 @@ type Endpoint interface {
 	Close(done func())
 }
 
+// ReceivingEndpoint is an Endpoint that receives.
+type ReceivingEndpoint interface {
+	Endpoint
+	// Configure changes what the endpoint delivers. It does not block and does not report to the endpoint's events. It
+	// is called after the success of Bind, once at a time, and the last call counts.
+	Configure(ReceiveOptions)
+	// Change joins or leaves a group, or changes its sources, and has the kernel do so too. It makes a few system calls
+	// and does not wait. STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS:
+	// joined already; STATUS_NOT_FOUND: not joined.
+	Change(Membership) NTSTATUS
+}
+
 // InterfaceFinder is an Endpoint that knows the interfaces of the host, for the form of IP_MULTICAST_IF that names the
 // interface by an address.
 type InterfaceFinder interface {
@@ -92,9 +104,6 @@ type InterfaceFinder interface {
 	// STATUS_INVALID_ADDRESS_COMPONENT when no interface has the address.
 	InterfaceOf(addr netip.Addr) (index uint32, status NTSTATUS)
 }
-
-// FragmentPolicy says what happens to a datagram that is larger than the path: the IP_MTU_DISCOVER values of ws2ipdef.h.
-type FragmentPolicy uint8
 
 // Destination flags.
 const (

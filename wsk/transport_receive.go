@@ -2,7 +2,7 @@
 
 package wsk
 
-// The receiving half of the transport contract. See transport.go for the sending half.
+// The receiving half of the transport contract. ReceivingEndpoint is in transport.go, with the sending half.
 
 // Receiver is the part of a socket that takes what arrives. The EndpointEvents of a datagram socket implement it.
 type Receiver interface {
@@ -111,18 +111,6 @@ type Membership struct {
 	Source  [16]byte
 	IfIndex uint32   // 0: the transport's choice by route
 	Local   [16]byte // for the forms that name the interface by its address; zero: IfIndex counts
-}
-
-// ReceivingEndpoint is an Endpoint that receives.
-type ReceivingEndpoint interface {
-	Endpoint
-	// Configure changes what the endpoint delivers. It does not block and does not report to the endpoint's events. It
-	// is called after the success of Bind, once at a time, and the last call counts.
-	Configure(ReceiveOptions)
-	// Change joins or leaves a group, or changes its sources, and has the kernel do so too. It makes a few system calls
-	// and does not wait. STATUS_INVALID_ADDRESS_COMPONENT: no such interface or address; STATUS_ADDRESS_ALREADY_EXISTS:
-	// joined already; STATUS_NOT_FOUND: not joined.
-	Change(Membership) NTSTATUS
 }
 
 // AddressSource is a Transport that knows the host's addresses, for SIO_ADDRESS_LIST_QUERY and its relatives.

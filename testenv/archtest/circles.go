@@ -54,7 +54,7 @@ var Circles = []CircleLimit{
 	{"testenv/vm/cable", 0, 0},
 	{"testenv/vm/job", 0, 0},
 	{"testenv/vm/row", 0, 0},
-	{"wsk", 31, 31},
+	{"wsk", 27, 27},
 	{"wsk/datapath", 58, 8},
 	{"wsk/datapath/internal/companion", 8, 8},
 	{"wsk/datapath/internal/device", 8, 8},
