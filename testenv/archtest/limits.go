@@ -11,8 +11,7 @@ const (
 // Long are the files, and the functions by file and name, that are longer, with today's lines. A row whose file or
 // function has become short, or has gone, fails: take it out. Nothing is to be added.
 var Long = map[string]int{
-	"testenv/lab.go connect":            76,
-	"wsk/route/parse_link.go parseLink": 72,
+	"testenv/lab.go connect": 76,
 }
 
 // A TypeLimit bounds the fields of a struct, and the methods of a type with those that take a pointer.

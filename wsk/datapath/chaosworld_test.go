@@ -65,8 +65,8 @@ func (w *world) Resolve(ctx context.Context, q route.Query) (route.Hop, error) {
 	return hop, err
 }
 
-func (w *world) Transmit(hop route.Hop) (route.Device, []route.VLAN, bool) {
-	return hop.Device, nil, true
+func (w *world) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) {
+	return route.Egress{Device: hop.Device}, route.Obstacle{}
 }
 
 // open makes a socket in one of the modes of the test, in the state that the interface is in.

@@ -37,8 +37,8 @@ func (fakeRoutes) Resolve(_ context.Context, q route.Query) (route.Hop, error) {
 	return route.Hop{Kind: route.Unicast, Interface: 1, Device: fakeDevice, Gateway: q.Dst, OnLink: true, Source: source, MTU: 1500}, nil
 }
 
-func (fakeRoutes) Transmit(route.Hop) (route.Device, []route.VLAN, bool) {
-	return fakeDevice, nil, true
+func (fakeRoutes) Transmit(route.Hop, uint8) (route.Egress, route.Obstacle) {
+	return route.Egress{Device: fakeDevice}, route.Obstacle{}
 }
 
 func (fakeRoutes) Neighbour(context.Context, int, netip.Addr) ([6]byte, error) {

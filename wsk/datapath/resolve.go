@@ -134,11 +134,12 @@ func (f *flow) lookup() (*path, error) {
 	if hop.Kind == route.Local {
 		return p.slow(f), nil
 	}
-	device, vlans, ok := host.routes.Transmit(hop)
-	if !ok {
+	egress, obstacle := host.routes.Transmit(hop, f.to.TOS)
+	if obstacle.ID != route.NoObstacle {
+		host.log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
 		return p.slow(f), nil
 	}
-	q, err := host.queueFor(device, f.src.serial)
+	q, err := host.queueFor(egress.Device, f.src.serial)
 	if err != nil {
 		return p.slow(f), nil
 	}
@@ -149,9 +150,9 @@ func (f *flow) lookup() (*path, error) {
 	if hop.Kind == route.Unicast {
 		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
 	}
-	tags := make([]frame.VLANTag, len(vlans))
-	for i, v := range vlans {
-		tags[i] = frame.VLANTag{TPID: v.Proto, ID: v.ID}
+	tags := make([]frame.VLANTag, len(egress.VLANs))
+	for i, v := range egress.VLANs {
+		tags[i] = frame.VLANTag{TPID: v.Proto, ID: v.ID, PCP: v.Priority}
 	}
 	headers := frame.Flow{
 		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: frame.MAC(mac), VLANs: tags,
@@ -169,7 +170,7 @@ func (f *flow) lookup() (*path, error) {
 	}
 	p.queue = q
 	q.offer(p, &headers, hop.Kind == route.Unicast)
-	f.src.devices.add(device.Index)
+	f.src.devices.add(egress.Device.Index)
 	return p, nil
 }
 

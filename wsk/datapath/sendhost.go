@@ -47,7 +47,7 @@ type sendStats struct{ resolveFailed, slowPaths atomic.Uint64 }
 type sendRoutes interface {
 	Generation() uint64
 	Resolve(ctx context.Context, q route.Query) (route.Hop, error)
-	Transmit(hop route.Hop) (route.Device, []route.VLAN, bool)
+	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
 	Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]byte, error)
 	KeepAlive(ifindex int, ip netip.Addr)
 	Flush(dst netip.Addr)

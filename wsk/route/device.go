@@ -42,6 +42,8 @@ func (t DeviceType) String() string {
 type VLAN struct {
 	ID    uint16 // 0–4095
 	Proto uint16 // EtherType in host order: 0x8100 (802.1Q) or 0x88A8 (802.1ad)
+	// Priority is the PCP, 0–7, for tags of Transmit. It is 0 in Device.VLAN.
+	Priority uint8
 }
 
 // Device is a network device as the kernel announced it. It is a comparable value and stays the caller's.
@@ -73,12 +75,21 @@ type Device struct {
 	// VLAN is the tag of a VLAN device.
 	VLAN VLAN
 
-	// vlanPriorities: the VLAN device maps priorities to PCP values, which are not known here.
-	vlanPriorities bool
+	// priorities is the PCP that a VLAN device gives to each priority that UDP can have (egress-qos-map).
+	priorities [8]uint8
 	// mode is the mode of a bond (IFLA_BOND_MODE) or of a macvlan (IFLA_MACVLAN_MODE).
 	mode uint32
-	// activeSlave is the port that an active-backup bond sends through, or 0.
+	// activeSlave is the port that an active-backup bond sends through, or 0; hashPolicy its xmit_hash_policy.
 	activeSlave int
+	hashPolicy  uint8
+	// bondQueue is the queue_id of the port of a bond.
+	bondQueue uint16
+	// snooping: the bridge sends groups to their members only (mcast_snooping).
+	snooping bool
+	// packetInfo: each frame that a tun device's reader gets has a header with its protocol (no IFF_NO_PI).
+	packetInfo bool
+	// stacked: a device without a kind that names one below it, as a switch port does before Linux 6.0 (DSA).
+	stacked bool
 	// broadcast is the link-layer broadcast address, which point-to-point devices send to.
 	broadcast [6]byte
 }

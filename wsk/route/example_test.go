@@ -32,8 +32,11 @@ func Example() {
 		mac, err := table.Neighbour(ctx, hop.Interface, hop.Gateway)
 		fmt.Println(mac, err)
 	}
-	device, tags, ok := table.Transmit(hop)
-	fmt.Println(hop.Kind, device.Name, tags, ok)
+	egress, obstacle := table.Transmit(hop, 0)
+	if obstacle.ID != route.NoObstacle {
+		fmt.Println("through the kernel's own stack:", obstacle)
+	}
+	fmt.Println(hop.Kind, egress.Device.Name, egress.VLANs)
 
 	// Later, before every datagram:
 	if table.Generation() != generation {

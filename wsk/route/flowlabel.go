@@ -9,15 +9,6 @@ import (
 	"net/netip"
 )
 
-// Values of net.ipv6.auto_flowlabels (Documentation/networking/ip-sysctl.rst): never; unless the socket opts out; if it opts
-// in; always.
-const (
-	labelsOff    = 0
-	labelsOptOut = 1
-	labelsOptIn  = 2
-	labelsForced = 3
-)
-
 const (
 	flowLabelMask = 0xfffff
 	// stateless marks labels that no flow label manager gave out (include/net/ipv6.h, IPV6_FLOWLABEL_STATELESS_FLAG).

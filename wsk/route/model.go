@@ -231,6 +231,13 @@ func (m *model) setNeighbour(n neighbour, c *changes) {
 	}
 }
 
+func (m *model) setRules(r rules, c *changes) {
+	if m.rules != r {
+		m.rules = r
+		c.rules, c.bump = true, true
+	}
+}
+
 // replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced.
 func (m *model) replace(fresh *model, c *changes) {
 	for _, index := range slices.Sorted(maps.Keys(m.devices)) {

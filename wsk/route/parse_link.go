@@ -13,18 +13,8 @@ import (
 const (
 	ifinfoLen = unix.SizeofIfInfomsg
 
-	// linux/if_link.h, attributes inside IFLA_INFO_DATA of each kind.
-	iflaVLANID        = 1
-	iflaVLANEgressQoS = 3
-	iflaVLANProtocol  = 5
-	iflaMACVLANMode   = 1
-	iflaBondMode      = 1
-	iflaBondActive    = 2
-
 	// devconfMTU6 is the index of the IPv6 MTU in IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_MTU6).
 	devconfMTU6 = 2
-
-	ethertype8021Q = 0x8100
 )
 
 // parseLink reads an RTM_NEWLINK of family AF_UNSPEC. ok is false for a message of another family (a bridge
@@ -48,7 +38,7 @@ func parseLink(b []byte) (d Device, ok bool) {
 		Ethernet:     hardware == unix.ARPHRD_ETHER || hardware == unix.ARPHRD_LOOPBACK,
 	}
 	var link int
-	var info, data []byte
+	var info []byte
 	hasMTU, elsewhere := false, false
 	each(b[ifinfoLen:], func(a attr) {
 		switch a.typ {
@@ -89,85 +79,8 @@ func parseLink(b []byte) (d Device, ok bool) {
 	if !hasMTU || d.Name == "" {
 		return Device{}, false
 	}
-	each(info, func(a attr) {
-		switch a.typ {
-		case unix.IFLA_INFO_KIND:
-			d.Kind = a.text()
-		case unix.IFLA_INFO_DATA:
-			data = a.value
-		}
-	})
-	d.Type = deviceType(d.Kind, hardware, flags)
-	d.setLower(data, link, elsewhere)
+	d.setInfo(info, hardware, flags, link, elsewhere)
 	return d, true
-}
-
-// setLower fills in what the kinds that stand on another device say about it. A veth's IFLA_LINK is its peer, not a
-// device below.
-func (d *Device) setLower(data []byte, link int, elsewhere bool) {
-	switch d.Type {
-	case TypeVLAN:
-		d.VLAN.Proto = ethertype8021Q
-		each(data, func(a attr) {
-			switch a.typ {
-			case iflaVLANID:
-				d.VLAN.ID = a.u16()
-			case iflaVLANProtocol:
-				d.VLAN.Proto = a.be16()
-			case iflaVLANEgressQoS:
-				d.vlanPriorities = len(a.value) > 0
-			}
-		})
-	case TypeMACVLAN:
-		each(data, func(a attr) {
-			if a.typ == iflaMACVLANMode {
-				d.mode = a.u32()
-			}
-		})
-	case TypeBond:
-		each(data, func(a attr) {
-			switch a.typ {
-			case iflaBondMode:
-				d.mode = uint32(a.u8())
-			case iflaBondActive:
-				d.activeSlave = a.index()
-			}
-		})
-		return
-	default:
-		return
-	}
-	d.ParentElsewhere = elsewhere
-	if !elsewhere {
-		d.Parent = link
-	}
-}
-
-func deviceType(kind string, hardware uint16, flags uint32) DeviceType {
-	switch kind {
-	case "veth":
-		return TypeVeth
-	case "vlan":
-		return TypeVLAN
-	case "bond":
-		return TypeBond
-	case "macvlan":
-		return TypeMACVLAN
-	case "bridge":
-		return TypeBridge
-	case "dummy":
-		return TypeDummy
-	case "tun":
-		return TypeTun
-	case "":
-		switch {
-		case flags&unix.IFF_LOOPBACK != 0:
-			return TypeLoopback
-		case hardware == unix.ARPHRD_ETHER:
-			return TypePhysical
-		}
-	}
-	return TypeOther
 }
 
 // parseInet6MTU finds the IPv6 MTU in the attributes of IFLA_PROTINFO, or of AF_INET6 in IFLA_AF_SPEC.

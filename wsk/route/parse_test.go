@@ -89,16 +89,17 @@ func TestParseLink(t *testing.T) {
 				kind("vlan", message(nil).attr(iflaVLANID, message(nil).u16(100)).attr(iflaVLANProtocol, []byte{0x88, 0xa8})),
 			Device{
 				Index: 9, Name: "v", MTU: 1500, Type: TypeVLAN, Kind: "vlan", Ethernet: true, Parent: 2,
-				VLAN: VLAN{100, 0x88a8},
+				VLAN: VLAN{ID: 100, Proto: 0x88a8},
 			}, true,
 		},
 		"vlan-over-another-namespace": {
 			linkMessage(0, unix.ARPHRD_ETHER, 9, 0).name("v").mtu(1500).attr32(unix.IFLA_LINK, 2).
 				attr32(unix.IFLA_LINK_NETNSID, 0).kind("vlan", message(nil).attr(iflaVLANID, message(nil).u16(5)).
-				attr(iflaVLANEgressQoS, message(nil).attr(1, make([]byte, 8)))),
+				attr(iflaVLANEgressQoS, message(nil).attr(1, message(nil).u32(6).u32(5)).attr(1, message(nil).u32(99).u32(5)).
+					attr(1, make([]byte, 7)))),
 			Device{
 				Index: 9, Name: "v", MTU: 1500, Type: TypeVLAN, Kind: "vlan", Ethernet: true, ParentElsewhere: true,
-				VLAN: VLAN{5, 0x8100}, vlanPriorities: true,
+				VLAN: VLAN{ID: 5, Proto: 0x8100}, priorities: [8]uint8{6: 5},
 			}, true,
 		},
 		"macvlan": {
@@ -322,7 +323,7 @@ func FuzzApply(f *testing.F) {
 		table := bareTable()
 		table.snap.Store(s)
 		for index := range s.devices {
-			table.Transmit(Hop{Kind: Unicast, Interface: index})
+			table.Transmit(Hop{Kind: Multicast, Interface: index}, 0)
 		}
 		parseRoute(b)
 		// A dump of the same must change nothing more.

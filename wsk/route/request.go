@@ -107,17 +107,6 @@ func (r *requester) dump(typ int, body message, reset func(), fn func([]byte)) (
 	return false, fmt.Errorf("dump netlink table %d: %w", typ, err)
 }
 
-// route asks the kernel where q goes.
-func (r *requester) route(q question) (answer, error) {
-	var a answer
-	ok := false
-	err := r.do(unix.RTM_GETROUTE, 0, q.message(), func(b []byte) { a, ok = parseRoute(b) })
-	if err == nil && !ok {
-		err = errors.New("the kernel's answer is malformed")
-	}
-	return a, err
-}
-
 // neighbour reads one entry of the neighbour table. Linux 5.0 and later; earlier ones answer EOPNOTSUPP.
 func (r *requester) neighbour(k neighbourKey) (neighbour, error) {
 	var n neighbour

@@ -403,8 +403,8 @@ func TestTransmitOverMACVLANAndBridge(t *testing.T) {
 		t.Errorf("%+v", hop)
 	}
 	// In bridge mode a frame may be for a sibling.
-	if d, tags, ok := table.Transmit(hop); !ok || d.Index != upper.Index() || tags != nil {
-		t.Errorf("bridge mode: %+v, %v, %v", d, tags, ok)
+	if e, why := table.Transmit(hop, 0); e.Device.Index != upper.Index() || e.VLANs != nil {
+		t.Errorf("bridge mode: %+v, %v", e, why)
 	}
 	h := handle(t, lab.A.NS)
 	must(t, h.LinkAdd(&netlink.Macvlan{
@@ -412,14 +412,14 @@ func TestTransmitOverMACVLANAndBridge(t *testing.T) {
 	}))
 	w.wait(t, "vepa", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "vepa" })
 	vepa, _ := table.DeviceByName("vepa")
-	if d, _, ok := table.Transmit(Hop{Kind: Unicast, Interface: vepa.Index}); !ok || d.Index != lab.A.If.Index() {
-		t.Errorf("VEPA: %+v, %v", d, ok)
+	if e, why := table.Transmit(Hop{Kind: Unicast, Interface: vepa.Index}, 0); e.Device.Index != lab.A.If.Index() {
+		t.Errorf("VEPA: %+v, %v", e, why)
 	}
 	must(t, h.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br"}}))
 	w.wait(t, "br", func(e Event) bool { return e.Kind == LinkAdded && e.Name == "br" })
 	bridge, _ := table.DeviceByName("br")
-	if d, _, ok := table.Transmit(Hop{Kind: Unicast, Interface: bridge.Index}); !ok || d != bridge || d.Type != TypeBridge {
-		t.Errorf("bridge: %+v, %v", d, ok)
+	if e, why := table.Transmit(Hop{Kind: Unicast, Interface: bridge.Index}, 0); e.Device != bridge || bridge.Type != TypeBridge {
+		t.Errorf("bridge: %+v, %v", e, why)
 	}
 	// A port that joins and leaves changes paths, and its leaving isn't the end of the device.
 	port := &netlink.Macvlan{LinkAttrs: netlink.LinkAttrs{Index: vepa.Index}}

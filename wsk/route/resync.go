@@ -107,3 +107,33 @@ func (t *Table) rereadMTU6(m *model, c *changes) {
 		delete(c.rereadMTU6, index)
 	}
 }
+
+// readRules dumps the rules. A kernel without policy routing has none and says so.
+func (t *Table) readRules() (r rules, consistent bool, err error) {
+	consistent = true
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		before := r
+		ok, err := t.dumper.dump(unix.RTM_GETRULE, append(message{family}, make(message, fibRuleLen-1)...),
+			func() { r = before }, r.add)
+		if err != nil && !isUnsupported(err) {
+			return r, false, err
+		}
+		consistent = consistent && (ok || err != nil)
+	}
+	return r, consistent, nil
+}
+
+// rereadRules reads the rules after one has changed: they have no names by which a single change could be followed.
+func (t *Table) rereadRules(m *model, c *changes) {
+	if !c.rereadRules {
+		return
+	}
+	c.rereadRules = false
+	r, consistent, err := t.readRules()
+	if err != nil || !consistent {
+		// Asking with everything is right whatever the rules are; it only costs more.
+		r = rules{looks{true, true}, looks{true, true}}
+		t.repair.schedule()
+	}
+	m.setRules(r, c)
+}

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // sysctls are the settings of the namespace that no netlink message tells. The files are opened in the namespace and stay its own
@@ -118,6 +116,15 @@ const (
 	hashCustom = 3
 )
 
+// Values of net.ipv6.auto_flowlabels (Documentation/networking/ip-sysctl.rst): never; unless the socket opts out; if it opts
+// in; always.
+const (
+	labelsOff    = 0
+	labelsOptOut = 1
+	labelsOptIn  = 2
+	labelsForced = 3
+)
+
 // hashesPorts reports whether the choice between the next hops of a multipath route depends on ports.
 func (s *sysctls) hashesPorts(dst netip.Addr) bool {
 	set := &s.multipath6
@@ -126,34 +133,4 @@ func (s *sysctls) hashesPorts(dst netip.Addr) bool {
 	}
 	policy := set.value.Load()
 	return policy != hashL3 && policy != hashInner
-}
-
-// kernelAtLeast compares the release of the running kernel.
-func kernelAtLeast(major, minor int) bool {
-	r := release()
-	return r[0] > major || r[0] == major && r[1] >= minor
-}
-
-var release = sync.OnceValue(func() (r [2]int) {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return r
-	}
-	return parseRelease(unix.ByteSliceToString(u.Release[:]))
-})
-
-// parseRelease reads the two leading numbers of a release such as 6.12.4-amd64; 0 for what is no number.
-func parseRelease(s string) (r [2]int) {
-	for i := range r {
-		n := strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' })
-		if n < 0 {
-			n = len(s)
-		}
-		r[i], _ = strconv.Atoi(s[:n])
-		if n == len(s) || s[n] != '.' {
-			break
-		}
-		s = s[n+1:]
-	}
-	return r
 }

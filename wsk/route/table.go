@@ -134,6 +134,14 @@ func (t *Table) Close() error {
 // Neighbour, never after.
 func (t *Table) Generation() uint64 { return t.gen.Load() }
 
+// Subscribe calls fn for every event from now on, in order, from the table's goroutine and with no lock held. fn must
+// return soon: while it runs nothing is applied. It may call every method of the table except Close, and
+// those that wait for the table's goroutine (Neighbour). cancel ends it; a call that is under way when
+// cancel is called may still be running when cancel returns. cancel may be called from fn, and more than once.
+func (t *Table) Subscribe(fn func(Event)) (cancel func()) {
+	return t.subs.add(fn)
+}
+
 func (t *Table) closed() bool {
 	select {
 	case <-t.done:

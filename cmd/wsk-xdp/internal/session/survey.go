@@ -78,21 +78,14 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 	if w.Destination.Zone() != "" || w.Destination.IsLinkLocalUnicast() && w.Destination.Is6() {
 		w.Destination = w.Destination.WithZone(strconv.Itoa(hop.Interface))
 	}
-	if hop.Kind == route.Local {
-		w.SlowReason = "the destination is an address of this host"
+	egress, obstacle := table.Transmit(hop, q.TOS)
+	if obstacle.ID != route.NoObstacle {
+		w.SlowReason = obstacle.String()
 		return w, nil
 	}
-	dev, vlans, ok := table.Transmit(hop)
-	if !ok {
-		w.SlowReason = "Ethernet frames can't be sent on " + hop.Device.Name + " (" + deviceKind(hop.Device) + ")"
-		if hop.Encap {
-			w.SlowReason = "the route encapsulates, which only the kernel can do"
-		}
-		return w, nil
-	}
-	w.Device, w.VLANs = dev, vlans
+	w.Device, w.VLANs = egress.Device, egress.VLANs
 	if w.MTU > LargestMTU {
-		w.SlowReason = fmt.Sprintf("a packet of the MTU, %d, does not fit a chunk: ip link set %s mtu %d or less", w.MTU, dev.Name, LargestMTU)
+		w.SlowReason = fmt.Sprintf("a packet of the MTU, %d, does not fit a chunk: ip link set %s mtu %d or less", w.MTU, w.Device.Name, LargestMTU)
 		return w, nil
 	}
 	w.NeighbourNeeded = hop.Kind == route.Unicast && !hop.Device.NoARP
