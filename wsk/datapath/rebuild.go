@@ -97,10 +97,10 @@ func (c *complaint) isNews(err error, now time.Time) bool {
 // wait already; the others are finished. mu is held; the socket is not used any more.
 func (q *queue) evacuate(lost wsk.NTSTATUS) {
 	unsent := make(map[*wsk.SendOp]int32)
-	var ops []*wsk.SendOp
+	var under []*wsk.SendOp
 	q.eachPosted(func(op *wsk.SendOp) {
 		if unsent[op] == 0 {
-			ops = append(ops, op)
+			under = append(under, op)
 		}
 		unsent[op]++
 	})
@@ -116,7 +116,7 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 		progressOf(op).frames--
 		if _, seen := unsent[op]; !seen {
 			unsent[op] = 0
-			ops = append(ops, op)
+			under = append(under, op)
 		}
 		if unsent[op]--; unsent[op] < 0 && op.Transport.Status == wsk.STATUS_SUCCESS {
 			op.Transport.Status = lost
@@ -124,7 +124,7 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 	}
 	q.inflight = 0
 	var again opList
-	for _, op := range ops {
+	for _, op := range under {
 		q.evacuated(op, &again)
 	}
 	again.appendList(&q.waiting)
