@@ -12,11 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkState is what rtnetlink says of a device now.
-type linkState struct {
-	exists, up, carrier bool
-}
-
 // linkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
 // a second. A question that gets no answer counts as a link that is fine: whoever asks has better evidence then.
 func (d *device) linkNow() linkState {

@@ -141,7 +141,7 @@ func (w *world) trouble(r *rand.Rand) {
 		w.shiftUp(q)
 	case 4:
 		if grant, _, _ := q.prover.ask(proofKey{}, false); grant != 0 {
-			q.prover.conclude(proofKey{}, grant, nil, false)
+			q.prover.conclude(proofKey{}, grant, nil)
 			q.promote(proofKey{}, grant)
 		}
 	case 5:

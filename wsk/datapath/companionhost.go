@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,7 @@ import (
 type companionHost struct {
 	*finisher // of operations that go through the kernel's stack
 
-	log     logger
+	log     *slog.Logger
 	ctx     context.Context // done when the datapath closes
 	inNetNS func(func() error) error
 	routes  companionRoutes

@@ -109,7 +109,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	}
 	dp.hub.newWaiter = dp.hub.pollWaiter
 	dp.companions = &companionHost{
-		finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub, held: make(bindTable),
+		finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub,
 	}
 	dp.devices = &deviceSet{
 		log: opts.Logger, ctx: ctx, goRun: dp.goRun, inNetNS: dp.ns.Do, senders: dp.senders, hub: dp.hub, changed: dp.watchers.wake,

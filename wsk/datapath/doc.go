@@ -14,7 +14,7 @@
 // back (kick.go). When the last frame of an operation is back, the trampoline (completions.go) completes its IRP.
 //
 // Checksums are computed while the payload is copied, or left to a NIC or kernel that was granted and has proved that it
-// completes them (offload.go): two probes, of which the first hop's ICMP errors quote what arrived (proof.go, quote.go).
+// completes them (offload.go, prover.go): two probes, of which the first hop's ICMP errors quote what arrived (proof.go, quote.go).
 //
 // # A datagram arrives
 //

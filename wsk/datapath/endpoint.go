@@ -83,7 +83,7 @@ func (ep *endpoint) receive() {
 	}
 	ep.sink.receiving.Store(true)
 	ep.dp.hub.register(&ep.sink)
-	ep.kernel.companion.start()
+	ep.kernel.start()
 }
 
 // Configure implements wsk.ReceivingEndpoint.
@@ -110,15 +110,15 @@ func (ep *endpoint) Abort() {
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
 	receiving := ep.sink.receiving.Load() && !ep.kernel.ended.Load()
-	ep.kernel.ended.Store(true)
+	ep.kernel.end()
 	if receiving {
 		ep.sink.deliveries.Close()
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
-		if ep.kernel.companion != nil {
+		if ep.kernel.bound() != nil {
 			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
-			ep.kernel.members.leaveAll(&ep.kernel)
+			ep.kernel.leaveAll()
 			ep.dp.hub.unregister(&ep.sink)
 		}
 		if receiving {

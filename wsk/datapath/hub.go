@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ import (
 // hub is what all that receives in one datapath shares: who gets what arrives, and the XDP programs that bring it. What
 // is not guarded is filled in before the first interface is received on.
 type hub struct {
-	log        logger
+	log        *slog.Logger
 	goRun      func(func()) // starts a goroutine that Close waits for
 	routes     receiveRoutes
 	busyPoll   time.Duration // see Options.BusyPoll

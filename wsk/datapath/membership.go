@@ -137,7 +137,6 @@ func (ms *memberships) leave(own *owner, key groupKey, m *membership) {
 	own.companion.leaveSocket(m.socket, key)
 }
 
-// leaveAll ends every membership, before the port is given back.
 func (ms *memberships) leaveAll(own *owner) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()

@@ -64,7 +64,7 @@ func prove4(t testing.TB, dp *Datapath) *queue {
 		info := q.prover.info()
 		return len(info) == 1 && (info[0].Why != nil || info[0].Proved)
 	})
-	if !q.prover.conclude(proofKey{}, q.offload, nil, false) {
+	if !q.prover.conclude(proofKey{}, q.offload, nil) {
 		t.Fatal("the grant has changed")
 	}
 	q.promote(proofKey{}, q.offload)
@@ -202,7 +202,7 @@ func TestProver(t *testing.T) {
 	if _, _, begin := v.ask(key, true); begin {
 		t.Error("two proofs at once")
 	}
-	if !v.conclude(key, first, nil, false) {
+	if !v.conclude(key, first, nil) {
 		t.Error("the conclusion does not count")
 	}
 	if grant, proved, begin := v.ask(key, true); grant != first || !proved || begin {
@@ -221,16 +221,16 @@ func TestProver(t *testing.T) {
 	if _, proved, begin := v.ask(key, true); proved || !begin {
 		t.Error("what copy mode proved counts for zero-copy")
 	}
-	if v.conclude(key, first, nil, false) {
+	if v.conclude(key, first, nil) {
 		t.Error("a conclusion about the last grant counts")
 	}
 	for range 2 * proofTries { // a link that is down uses up no tries
-		v.conclude(key, second, errProbe, false)
+		v.conclude(key, second, errProbe)
 		if _, _, begin := v.ask(key, true); !begin {
 			t.Fatal("no further try after one that asked nobody")
 		}
 	}
-	if !v.conclude(key, second, errNoQuote, true) {
+	if !v.conclude(key, second, &refutedError{}) {
 		t.Error("the conclusion does not count")
 	}
 	if _, proved, begin := v.ask(key, true); proved || begin {

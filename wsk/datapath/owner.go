@@ -71,6 +71,15 @@ func (own *owner) abort() {
 	}
 }
 
+// start lets datagrams in. What arrived before waits in the companion socket.
+func (own *owner) start() { own.companion.start() }
+
+// end refuses further changes of groups and options.
+func (own *owner) end() { own.ended.Store(true) }
+
+// leaveAll ends every membership, before the port is given back.
+func (own *owner) leaveAll() { own.members.leaveAll(own) }
+
 // release gives the port back, if there is one.
 func (own *owner) release() {
 	if c := own.bound(); c != nil {

@@ -182,8 +182,8 @@ func (p *program) close() {
 	})
 }
 
-func (p *program) info() ProgramInfo {
-	out := ProgramInfo{Interface: p.name, MaxFrame: p.maxFrame}
+func (p *program) info() programInfo {
+	out := programInfo{Interface: p.name, MaxFrame: p.maxFrame}
 	if a := p.attachment(); a != nil {
 		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}

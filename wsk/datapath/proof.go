@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
-	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // A proof of checksum offload is what a stranger saw on the wire. Nothing on this host can tell: a zero-copy frame passes no
@@ -55,32 +53,20 @@ func (e *refutedError) Error() string {
 	return fmt.Sprintf("the UDP checksum arrived at %v as %#04x instead of %#04x", e.by, e.got, e.want)
 }
 
-// prove runs one proof and draws the conclusion.
-func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant uint32) {
-	q.dev.proving().Lock()
-	err := q.tryProof(fl, r, grant)
-	q.dev.proving().Unlock()
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	var refuted *refutedError
-	if !q.prover.conclude(key, grant, err, errors.As(err, &refuted)) {
-		return
-	}
-	log := q.log.With("interface", q.dev.ifname(), "queue", q.id, "ipv6", key.six, "vlan_tags", key.tags, "asked", fl.Dst.Addr())
-	if err != nil {
-		log.Warn("checksum offload is granted but not proved; checksums are computed in software", "why", err)
-		return
-	}
-	log.Info("checksum offload is proved and used from now on")
-	q.promote(key, grant)
+// proof is what one proof needs.
+type proof struct {
+	ctx    context.Context
+	within func(func() error) error // runs a function in the network namespace of the datapath
+	wait   time.Duration            // the first wait for an answer; proofWait, but for tests
+	// send sends a datagram whose checksum is left to the other side, and reports false where that cannot be done.
+	send func(t *frame.Template, payload []byte) bool
 }
 
-// tryProof sends the probes, again where an answer is missing, and compares what is quoted.
-func (q *queue) tryProof(fl frame.Flow, r xdp.ChecksumRequest, grant uint32) error {
+// try sends the probes, again where an answer is missing, and compares what is quoted.
+func (p proof) try(fl frame.Flow) error {
 	fl.TTL, fl.TOS, fl.NoChecksum = proofTTL, 0, false
 	fl.Dst = netip.AddrPortFrom(fl.Dst.Addr(), proofPort)
-	quotes, err := openQuotes(q.host.inNetNS, fl.Dst.Addr().Is6())
+	quotes, err := openQuotes(p.within, fl.Dst.Addr().Is6())
 	if err != nil {
 		return fmt.Errorf("listen for ICMP errors: %w", err)
 	}
@@ -98,13 +84,13 @@ func (q *queue) tryProof(fl frame.Flow, r xdp.ChecksumRequest, grant uint32) err
 	seen := [len(proofLengths)]bool{}
 	for round := range proofRounds {
 		for i := range payloads {
-			if !seen[i] && !q.sendProbe(&template, payloads[i], r, grant) {
+			if !seen[i] && !p.send(&template, payloads[i]) {
 				return errProbe
 			}
 		}
-		deadline := time.Now().Add(min(q.host.proofWait<<round, q.host.proofWait*proofLongest))
+		deadline := time.Now().Add(min(p.wait<<round, p.wait*proofLongest))
 		for !(seen[0] && seen[1]) {
-			quote, err := quotes.next(q.host.ctx, deadline)
+			quote, err := quotes.next(p.ctx, deadline)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}
@@ -144,26 +130,4 @@ func proofPayload(t *frame.Template, n int) (payload []byte, checksum uint16) {
 			return payload, checksum
 		}
 	}
-}
-
-// sendProbe sends one frame whose checksum is left open, between those of the clients and like them. Its operation belongs to
-// nobody: it is never built, so that its completion only gives the chunk back, and marked as one whose canceller is on the
-// way, so that no list of a queue that stops or breaks takes it up.
-func (q *queue) sendProbe(t *frame.Template, payload []byte, r xdp.ChecksumRequest, grant uint32) bool {
-	op := &wsk.SendOp{Transport: wsk.SendState{Via: &flow{}}}
-	progressOf(op).hold = holdExpected
-	q.mu.Lock()
-	if q.state != queueUp || q.offload != grant {
-		q.mu.Unlock()
-		return false
-	}
-	idx, mem, ok := q.takeChunk()
-	if ok {
-		copy(mem[t.HeaderLen():], payload)
-		q.publishRequest(op, idx, t.PutHeadersPartial(mem, len(payload), q.nextID()), r)
-		q.unpublished++
-	}
-	q.mu.Unlock()
-	q.drive() // without a chunk the next round tries again
-	return true
 }

@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -24,12 +25,11 @@ import (
 //
 // Completion routines run with neither held.
 type queue struct {
-	host *sendHost
-	dev  sendDevice
-	id   int
-	log  logger
-	rx   receiveHalf // nil on a queue that only sends
-
+	host   *sendHost
+	dev    sendDevice
+	id     int
+	log    *slog.Logger
+	rx     receiveHalf // nil on a queue that only sends
 	reopen func() (xdp.Queue, error)
 	prover prover
 	poll   poller // read by every send, written when the gear changes

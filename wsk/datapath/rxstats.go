@@ -22,9 +22,9 @@ type rxCounters struct {
 	reasons                                [frame.NumReasons]uint64
 }
 
-// ReceiveInfo is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
+// rxInfo is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
 // datagram that went to several sockets counts once for each.
-type ReceiveInfo struct {
+type rxInfo struct {
 	Frames    uint64 // frames taken off the RX ring
 	Delivered uint64 // datagrams handed to sockets
 	// Partial of them had a checksum that a local sender left to its device; see doc.go.
@@ -48,11 +48,11 @@ type ReceiveInfo struct {
 }
 
 // info is nil for a queue that does not receive.
-func (r *rxQueue) info() *ReceiveInfo {
+func (r *rxQueue) info() *rxInfo {
 	if r == nil {
 		return nil
 	}
-	var out ReceiveInfo
+	var out rxInfo
 	s := r.current()
 	r.ringMu.Lock()
 	defer r.ringMu.Unlock()

@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -19,7 +20,7 @@ import (
 type sendHost struct {
 	*finisher // of operations that no queue holds
 
-	log     logger
+	log     *slog.Logger
 	ctx     context.Context // done when the datapath closes
 	inNetNS func(func() error) error
 	routes  sendRoutes
@@ -67,6 +68,11 @@ type sendDevice interface {
 	refuseMetadata()
 	// proving is held by the proof of checksum offload that runs on this interface.
 	proving() *sync.Mutex
+}
+
+// linkState is what rtnetlink says of a device now.
+type linkState struct {
+	exists, up, carrier bool
 }
 
 // receiveHalf is the receiving half of a queue's socket.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ import (
 
 // deviceSet is the interfaces of one datapath that frames leave through or come in by.
 type deviceSet struct {
-	log     logger
+	log     *slog.Logger
 	ctx     context.Context // done when the datapath closes
 	goRun   func(func())    // starts a goroutine that Close waits for
 	inNetNS func(func() error) error

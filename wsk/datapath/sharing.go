@@ -83,7 +83,12 @@ func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.A
 	return netip.AddrPort{}, errNoPort
 }
 
-func (h *companionHost) enter(port uint16, held *holding) { h.held[port] = append(h.held[port], held) }
+func (h *companionHost) enter(port uint16, held *holding) {
+	if h.held == nil {
+		h.held = make(bindTable)
+	}
+	h.held[port] = append(h.held[port], held)
+}
 
 // release closes a companion socket and takes it out of the table, in one: the port is either held in both or in none.
 func (h *companionHost) release(c *companion, port uint16) {

@@ -3,20 +3,12 @@
 package datapath
 
 import (
-	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
-
-type logger = *slog.Logger
-
-// queueStats are counted under a queue's mu.
-type queueStats struct {
-	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
-}
 
 // QueueInfo is what a queue is and has done.
 type QueueInfo struct {
@@ -47,6 +39,31 @@ type QueueInfo struct {
 
 	// Receive is the receiving half, nil on a queue that only sends.
 	Receive *ReceiveInfo
+}
+
+// ReceiveInfo is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
+// datagram that went to several sockets counts once for each.
+type ReceiveInfo struct {
+	Frames    uint64 // frames taken off the RX ring
+	Delivered uint64 // datagrams handed to sockets
+	// Partial of them had a checksum that a local sender left to its device; see doc.go.
+	Partial uint64
+
+	OtherHost uint64 // dropped: the frame was for another station (promiscuous mode), or of a VLAN that is not ours
+	Unowned   uint64 // dropped: nobody is bound to the destination any more
+	NotJoined uint64 // dropped: nobody has joined the group on that interface, or wants that source
+	Foreign   uint64 // descriptors that named no chunk of the kernel's; never trusted
+	// Malformed counts what was dropped for its bytes, by frame.Reason.
+	Malformed [frame.NumReasons]uint64
+
+	Lent      int    // chunks lent to receivers now
+	Free      int    // chunks with the kernel now
+	Copied    uint64 // datagrams delivered as copies because chunks were scarce
+	Moved     uint64 // datagrams that left their chunk while they were kept
+	Abandoned uint64 // frames that were in the ring when the socket was replaced
+
+	// Kernel holds the drops of the current socket that the kernel counted.
+	Kernel xdp.Statistics
 }
 
 // Info is a snapshot of a datapath.
@@ -89,29 +106,6 @@ type DeviceInfo struct {
 	LinkLate bool
 }
 
-// queueInfo is a snapshot of the open queues.
-func (d *device) queueInfo() (list []QueueInfo) {
-	d.mu.Lock()
-	queues, halves := slices.Clone(d.queues), slices.Clone(d.halves)
-	d.mu.Unlock()
-	for slot, q := range queues {
-		if q != nil {
-			info := q.info()
-			info.Receive = halves[slot].info()
-			list = append(list, info)
-		}
-	}
-	return list
-}
-
-func (d *device) info() DeviceInfo {
-	out := DeviceInfo{Interface: d.name, PassProgram: d.supplied()}
-	out.LinkDrops, out.LinkWait, out.LinkLate = d.waits.snapshot()
-	return out
-}
-
-var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
-
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
 func (dp *Datapath) Info() Info {
 	info := Info{
@@ -122,23 +116,27 @@ func (dp *Datapath) Info() Info {
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.slowSent.Load(), kernel.slowFailed.Load(), kernel.icmpErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.received.Load(), kernel.discarded.Load()
 	dp.devices.each(func(d *device) {
-		info.Queues = append(info.Queues, d.queueInfo()...)
-		info.Devices = append(info.Devices, d.info())
+		for _, open := range d.openQueues() {
+			info.Queues = append(info.Queues, queueInfo(open))
+		}
+		info.Devices = append(info.Devices, DeviceInfo(d.info()))
 	})
 	for _, p := range dp.devices.programs() {
-		info.Programs = append(info.Programs, p.info())
+		info.Programs = append(info.Programs, ProgramInfo(p.info()))
 	}
 	return info
 }
 
-func (q *queue) info() QueueInfo {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s := &q.stats
-	return QueueInfo{
-		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
-		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
-		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
-		Counters: q.sock.Counters(), Offload: q.prover.info(),
+func queueInfo(open openedQueue) QueueInfo {
+	q := open.queue.info()
+	info := QueueInfo{
+		Interface: q.Interface, Queue: q.Queue, Granted: q.Granted, State: q.State,
+		Submitted: q.Submitted, Offloaded: q.Offloaded, Completed: q.Completed, Dropped: q.Dropped, Foreign: q.Foreign,
+		Unpinned: q.Unpinned, Parked: q.Parked, Rebuilds: q.Rebuilds, InFlight: q.InFlight, Waiting: q.Waiting, Free: q.Free,
+		Counters: q.Counters, Receive: (*ReceiveInfo)(open.half.info()),
 	}
+	for _, o := range q.Offload {
+		info.Offload = append(info.Offload, OffloadInfo(o))
+	}
+	return info
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// proofKey tells apart what is proved on its own: a driver may well find the checksum of one kind of frame and not of another.
+type proofKey struct {
+	six  bool
+	tags uint8 // VLAN tags that are in the frame
+}
+
+func keyOf(fl *frame.Flow) proofKey {
+	return proofKey{six: fl.Dst.Addr().Unmap().Is6(), tags: uint8(len(fl.VLANs))}
+}
+
+// offloadInfo is what is known about one kind of frame on a queue whose socket may complete checksums.
+type offloadInfo struct {
+	IPv6 bool
+	Tags int // VLAN tags in the frame
+	// Proved is whether the checksums of such frames are left to the other side.
+	Proved bool
+	// Why is the reason while it is not proved; nil while the proof runs.
+	Why error
+}
+
+// verdict is how far a proof has come.
+type verdict struct {
+	proved, refuted, running bool
+	tries                    int
+	why                      error
+}
+
+// prover keeps the verdicts about a queue's socket, and makes sure that each proof runs once.
+type prover struct {
+	mu       sync.Mutex
+	mode     xdp.Mode
+	offload  xdp.Offload
+	grant    uint32 // counts the grants that differ; 0: nothing is granted
+	serial   uint32
+	verdicts map[proofKey]*verdict
+}
+
+// proofTries bounds the destinations that are asked for a proof: where several in turn say nothing, a firewall does not
+// let them.
+const proofTries = 4
+
+// adopt takes over what a new socket was granted and returns the number of that grant, 0 when there is none. Verdicts stay
+// valid as long as the same is granted.
+func (v *prover) adopt(g xdp.Granted) uint32 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case g.Offload == xdp.OffloadNone:
+		v.grant = 0
+	case v.grant == 0 || g.Mode != v.mode || g.Offload != v.offload:
+		v.serial++
+		v.grant, v.verdicts = v.serial, make(map[proofKey]*verdict)
+	}
+	v.mode, v.offload = g.Mode, g.Offload
+	return v.grant
+}
+
+// ask reports whether something is proved under the present grant. With provable it may answer that the caller is to begin the
+// proof, which ends with a call of conclude.
+func (v *prover) ask(key proofKey, provable bool) (grant uint32, proved, begin bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.grant == 0 {
+		return 0, false, false
+	}
+	w := v.verdicts[key]
+	if w == nil {
+		w = &verdict{}
+		v.verdicts[key] = w
+	}
+	if provable && !w.proved && !w.refuted && !w.running && w.tries < proofTries {
+		w.running, w.why, begin = true, nil, true
+		w.tries++
+	}
+	return v.grant, w.proved, begin
+}
+
+// conclude ends a proof and reports whether its result counts still. err is nil for success; a [refutedError] says that it
+// was shown to be wrong rather than not shown.
+func (v *prover) conclude(key proofKey, grant uint32, err error) bool {
+	var wrong *refutedError
+	refuted := errors.As(err, &wrong)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	w := v.verdicts[key]
+	if grant != v.grant || w == nil {
+		return false
+	}
+	w.running, w.proved, w.refuted, w.why = false, err == nil, refuted, err
+	if errors.Is(err, errProbe) {
+		w.tries-- // nobody was asked
+	}
+	return true
+}
+
+func (v *prover) info() []offloadInfo {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.grant == 0 {
+		return nil
+	}
+	var list []offloadInfo
+	for key, w := range v.verdicts {
+		list = append(list, offloadInfo{IPv6: key.six, Tags: int(key.tags), Proved: w.proved, Why: w.why})
+	}
+	return list
+}

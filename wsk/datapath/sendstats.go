@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import "github.com/wsk-xdp/wsk-xdp/xdp"
+
+// queueStats are counted under a queue's mu.
+type queueStats struct {
+	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
+}
+
+// sendInfo is what a queue is and has done, as far as sending goes.
+type sendInfo struct {
+	Interface string
+	Queue     int
+	// Granted is what the kernel gave: copy or zero-copy, sizes, budget.
+	Granted xdp.Granted
+	// State is "up", "down", "rebuilding" or "gone".
+	State string
+
+	Submitted uint64 // frames put into the TX ring
+	Offloaded uint64 // of those, frames whose UDP checksum was left to the other side
+	Completed uint64 // completions that named one of them
+	Dropped   uint64 // of those, frames that the kernel said the device dropped
+	Foreign   uint64 // completions that named no frame under way; never trusted
+	Unpinned  uint64 // drops that could not be pinned on a frame
+	Parked    uint64 // operations that waited for a chunk or a link
+	Rebuilds  uint64 // sockets replaced
+	InFlight  int    // chunks with the kernel now
+	Waiting   int    // operations waiting now
+	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
+
+	Counters xdp.Counters
+
+	// Offload is what is known about leaving checksums to others, kind by kind of frame.
+	Offload []offloadInfo
+}
+
+var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
+
+func (q *queue) info() sendInfo {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := &q.stats
+	return sendInfo{
+		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
+		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
+		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
+		Counters: q.sock.Counters(), Offload: q.prover.info(),
+	}
+}
