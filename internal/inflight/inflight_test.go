@@ -3,6 +3,7 @@
 package inflight
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,66 @@ func TestCloseRace(t *testing.T) {
 		if found.Load() != 1 || c.InFlight() != 0 {
 			t.Fatalf("the last was found %d times, %d in flight", found.Load(), c.InFlight())
 		}
+	}
+}
+
+// While one call is in flight others, which the owner refuses in its own way, come and go, and each of them looks whether it
+// was the last. None is, in whichever order the two counters are read and change.
+func TestLastAmongRefusedCalls(t *testing.T) {
+	var c Calls
+	var found atomic.Int32
+	c.Last = func() { found.Add(1) }
+	c.Begin()
+	c.Close()
+	var refused sync.WaitGroup
+	for range 4 {
+		refused.Go(func() {
+			for range 50_000 {
+				c.Add(1)
+				c.Finish(1)
+			}
+		})
+	}
+	refused.Wait()
+	if n := found.Load(); n != 0 {
+		t.Errorf("the last was found %d times while a call was in flight", n)
+	}
+	c.End()
+	if n := found.Load(); n != 1 {
+		t.Errorf("the last was found %d times", n)
+	}
+}
+
+// More threads than processors are inside or on their way in when the owner is closed, so that most of them stand still at
+// some instruction. Each must either have been counted before it looked, and be waited for, or be refused.
+func TestCloseSeesEveryCall(t *testing.T) {
+	const callers = 16
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
+	for range 20 {
+		var c Calls
+		var gone atomic.Bool
+		var inside sync.WaitGroup
+		warm := make(chan struct{}, callers)
+		for range callers {
+			inside.Go(func() {
+				for n := 0; c.Begin(); n++ {
+					if gone.Load() {
+						t.Error("let in after Wait")
+					}
+					c.End()
+					if n == 20_000 {
+						warm <- struct{}{}
+					}
+				}
+			})
+		}
+		for range callers / 2 {
+			<-warm
+		}
+		c.Close()
+		c.Wait()
+		gone.Store(true)
+		inside.Wait()
 	}
 }
 
