@@ -6,7 +6,7 @@ BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet lint generated bench fuzz soak faults test-vm test-vm-full clean
+.PHONY: help build demo test repeat check fmt vet lint generated bench fuzz soak faults test-vm test-vm-full clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no r
 
 test: ## all tests with the race detector; as an ordinary user in a user and network namespace of its own
 	@scripts/test.sh $(GOTEST_FLAGS)
+
+repeat: ## all tests ROUNDS (default 20) times, the first BESIDE (default 5) of them beside two busy processes; hours
+	@scripts/repeat.sh $${ROUNDS:-20} $${BESIDE:-5} $(GOTEST_FLAGS)
 
 check: fmt vet lint generated ## format, vet, lint, generated code: what needs no test to be seen
 
