@@ -34,7 +34,7 @@ func ExampleNewLab() {
 	if err := sender.Send(at, []byte("hello")); err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	got, err := receiver.Wait(ctx, 1)
 	if err != nil {

@@ -56,25 +56,34 @@ func TestCarrierEventsComeAtOnce(t *testing.T) {
 				for range events {
 				}
 			}()
-			// The first event is never held back, so several.
+			// The first event is never held back, so several; the second that the others are held back is the kernel's own, so that the
+			// fastest of them tells, whatever else the machine does.
+			fastest := time.Hour
 			for round := range 6 {
 				up := round%2 == 1
 				set := (*netlink.Handle).LinkSetDown
 				if up {
 					set = (*netlink.Handle).LinkSetUp
 				}
+				begun := time.Now()
 				if err := lab.A.If.change("set", func(h *netlink.Handle, l netlink.Link) error { return set(h, l) }); err != nil {
 					t.Fatal(err)
 				}
-				late := time.After(250 * time.Millisecond)
+				late := time.After(Patience(soon))
 				for heard := false; !heard; {
 					select {
 					case e := <-events:
 						heard = e.Link.Attrs().Index == far.Index() && (e.IfInfomsg.Flags&unix.IFF_RUNNING != 0) == up
 					case <-late:
-						t.Fatalf("round %d: no event after 250 ms", round)
+						t.Fatalf("round %d: no event", round)
 					}
 				}
+				if round > 0 {
+					fastest = min(fastest, time.Since(begun))
+				}
+			}
+			if fastest > 600*time.Millisecond {
+				t.Errorf("the fastest of the later events took %v", fastest)
 			}
 		})
 	}

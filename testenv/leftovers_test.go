@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
@@ -94,12 +93,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Fatalf("the child ended with %v", err)
 			}
 			for _, end := range ends {
-				if err := end.AwaitGone(10 * time.Second); err != nil {
+				if err := end.AwaitGone(soon); err != nil {
 					t.Error(err)
 				}
 			}
 			// Also for those that were too short-lived to be looked up: nothing but lo stays.
-			Eventually(t, 10*time.Second, "all links to vanish", func() bool {
+			Eventually(t, soon, "all links to vanish", func() bool {
 				links, err := watch.Links()
 				if err != nil {
 					t.Fatal(err)

@@ -15,7 +15,7 @@ const ExitLeak = 99
 
 // settleTime is how long what is being closed may take to go: goroutines end and descriptors close a little after the
 // call that ends them.
-const settleTime = 3 * time.Second
+const settleTime = 10 * time.Second
 
 // Main runs a package's tests and exits; m is a *testing.M:
 //

@@ -70,7 +70,7 @@ func announceAndBlock() error {
 func port(a netip.Addr, p uint16) netip.AddrPort { return netip.AddrPortFrom(a, p) }
 
 // soon is long enough for anything that works.
-const soon = 5 * time.Second
+const soon = time.Minute
 
 // pattern returns n bytes that differ from their neighbours.
 func pattern(n int) []byte {

@@ -39,6 +39,12 @@ func privateRun() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+	// Where somebody has used ip netns, its directory is a mount, which would still be listed below the new /run.
+	for range mostLayers {
+		if unix.Unmount(namespaceDir, unix.MNT_DETACH) != nil {
+			break
+		}
+	}
 	return unix.Mount("tmpfs", "/run", "tmpfs", 0, "")
 }
 

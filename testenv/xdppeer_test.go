@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
@@ -144,7 +143,7 @@ func TestXDPPeerReleasesQueueAndNamespace(t *testing.T) {
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := sentinel.AwaitGone(10 * time.Second); err != nil {
+	if err := sentinel.AwaitGone(soon); err != nil {
 		t.Errorf("the namespace lives on: %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func TestTraceNamesEachDrop(t *testing.T) {
 		const n = 20
 		small[0].Run(t.Context(), n)
 		small[1].Run(t.Context(), n)
-		testenv.Eventually(t, 5*time.Second, "the first flow", func() bool { return got.Count(0) == n })
+		testenv.Eventually(t, time.Minute, "the first flow", func() bool { return got.Count(0) == n })
 		drops, complete, err := trace.Drops()
 		if err != nil || !complete {
 			t.Fatalf("complete %v, %v", complete, err)
@@ -89,7 +89,7 @@ func TestXDPReceiver(t *testing.T) {
 	}
 	defer s.Close()
 	s.Run(t.Context(), 50)
-	testenv.Eventually(t, 5*time.Second, "50 frames", func() bool { r.Collect(); return r.Count(9) == 50 })
+	testenv.Eventually(t, time.Minute, "50 frames", func() bool { r.Collect(); return r.Count(9) == 50 })
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}

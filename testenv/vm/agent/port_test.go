@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 
 func TestRunTimesOut(t *testing.T) {
 	const line = "trap 'echo asked; exit 3' QUIT; echo begun; while :; do sleep 0.01; done"
-	code, output := runLine(t, line, 100*time.Millisecond)
+	code, output := runLine(t, line, 2*time.Second) // by then the shell is there
 	if code != job.CodeTimeout {
 		t.Errorf("code %d", code)
 	}

@@ -42,7 +42,7 @@ func TestAskAndServe(t *testing.T) {
 			return nil
 		})
 	}()
-	ctx := testenv.Context(t, 20*time.Second)
+	ctx := testenv.Context(t, time.Minute)
 	for _, c := range []struct {
 		r    request
 		want string
@@ -79,10 +79,10 @@ func TestNobodyAnswers(t *testing.T) {
 		t.Errorf("silent host: %v", err)
 	}
 	host.Close()
-	if err := exchange(testenv.Context(t, 20*time.Second), guest, request{"two", 0, false}); err == nil {
+	if err := exchange(testenv.Context(t, time.Minute), guest, request{"two", 0, false}); err == nil {
 		t.Error("no host: no error")
 	}
-	if err := Set(testenv.Context(t, 20*time.Second), t.TempDir()+"/none", 0, true); !errors.Is(err, os.ErrNotExist) {
+	if err := Set(testenv.Context(t, time.Minute), t.TempDir()+"/none", 0, true); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no port: %v", err)
 	}
 }
