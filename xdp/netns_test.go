@@ -127,14 +127,14 @@ func (l *lab) listen() *listener {
 		l.t.Fatal(err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
-	tv := unix.NsecToTimeval((5 * time.Second).Nanoseconds())
+	tv := unix.NsecToTimeval(time.Minute.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		l.t.Fatal(err)
 	}
 	return &listener{l.t, fd}
 }
 
-// next is the next frame; it waits up to five seconds.
+// next is the next frame; it waits up to a minute.
 func (r *listener) next() []byte {
 	r.t.Helper()
 	buf := make([]byte, 4096)
