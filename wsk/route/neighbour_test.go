@@ -82,16 +82,16 @@ func TestNeighbourFails(t *testing.T) {
 		// The kernel gives up long before the table does.
 		must(t, lab.A.NS.Sysctl("ipv4/neigh/wsk0/retrans_time_ms", "50"))
 		must(t, lab.A.NS.Sysctl("ipv6/neigh/wsk0/retrans_time_ms", "50"))
-		o.NeighbourTimeout = patience
+		o.NeighbourTimeout = time.Hour
 		table := open(t, lab, o)
 		for _, ip := range []netip.Addr{lab.B.IPv4(), lab.B.IPv6()} {
 			for range 2 { // a failure isn't remembered: the second one is asked for as well
 				start := time.Now()
-				_, err := table.Neighbour(t.Context(), lab.A.If.Index(), ip)
+				_, err := table.Neighbour(testenv.Context(t, patience), lab.A.If.Index(), ip)
 				if !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoDevice) {
 					t.Fatalf("%v: %v", ip, err)
 				}
-				if took := time.Since(start); took < 50*time.Millisecond || took > testenv.Patience(patience/2) {
+				if took := time.Since(start); took < 50*time.Millisecond {
 					t.Errorf("%v: failed after %v", ip, took)
 				}
 			}
@@ -108,11 +108,12 @@ func TestNeighbourFails(t *testing.T) {
 func TestNeighbourWaitIsBounded(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	must(t, lab.B.If.Silence())
+	must(t, lab.A.NS.Sysctl("ipv4/neigh/wsk0/mcast_solicit", "1000")) // the kernel gives up long after
 	const timeout = 60 * time.Millisecond
 	table := open(t, lab, Options{NeighbourTimeout: timeout})
 	start := time.Now()
-	_, err := table.Neighbour(t.Context(), lab.A.If.Index(), lab.B.IPv4())
-	if took := time.Since(start); !errors.Is(err, ErrUnreachable) || took < timeout || took > testenv.Patience(time.Second) {
+	_, err := table.Neighbour(testenv.Context(t, patience), lab.A.If.Index(), lab.B.IPv4())
+	if took := time.Since(start); !errors.Is(err, ErrUnreachable) || took < timeout {
 		t.Errorf("%v after %v", err, took)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout/2)
@@ -225,10 +226,11 @@ func TestNeighbourPermanentStays(t *testing.T) {
 	}
 }
 
-// A neighbour in use that comes back with another MAC bumps the generation within a second; one that nobody uses doesn't.
+// A neighbour in use that comes back with another MAC bumps the generation when it announces that; one that nobody uses doesn't.
 func TestNeighbourMoves(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	must(t, lab.B.NS.Sysctl("ipv4/conf/wsk1/arp_notify", "1"))
+	must(t, lab.A.NS.Sysctl("ipv4/neigh/wsk0/base_reachable_time_ms", "3600000")) // nothing but the announcement tells it
 	table := open(t, lab, Options{})
 	w := newWatch(t, table)
 	index, ip := lab.A.If.Index(), lab.B.IPv4()
@@ -238,12 +240,8 @@ func TestNeighbourMoves(t *testing.T) {
 	settle(t, lab, table)
 	gen := table.Generation()
 	next := net.HardwareAddr{2, 0x77, 0, 0, 0, 0xcc}
-	start := time.Now()
 	must(t, lab.B.If.SetMAC(next))
 	e := w.neighbour(t, ip, true)
-	if took := time.Since(start); took > testenv.Patience(time.Second) {
-		t.Errorf("took %v", took)
-	}
 	if e.MAC != [6]byte(next) {
 		t.Errorf("event %+v", e)
 	}
@@ -381,16 +379,18 @@ func forget(table *Table, k neighbourKey) {
 // Uses end when nobody notes them any more.
 func TestKeepAliveEnds(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
-	table := open(t, lab, Options{KeepAliveFor: 50 * time.Millisecond, keepAliveEvery: 5 * time.Millisecond})
 	k := neighbourKey{lab.A.If.Index(), lab.B.IPv4()}
-	_, err := table.Neighbour(t.Context(), k.index, k.ip)
-	must(t, err)
-	for range 5 {
+	noted := func(long time.Duration) *Table {
+		table := open(t, lab, Options{KeepAliveFor: long, keepAliveEvery: 5 * time.Millisecond})
+		_, err := table.Neighbour(t.Context(), k.index, k.ip)
+		must(t, err)
 		table.KeepAlive(k.index, k.ip)
-		if !table.uses.has(k) {
-			t.Fatal("a use that was just noted is gone")
-		}
+		return table
 	}
+	if lasting := noted(time.Hour); !lasting.uses.has(k) {
+		t.Fatal("a use that was just noted is gone")
+	}
+	table := noted(50 * time.Millisecond)
 	testenv.Eventually(t, patience, "the use to end", func() bool { return !table.uses.has(k) })
 }
 

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // patience bounds every wait for something that must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func newLab(t *testing.T, top testenv.Topology) *testenv.Lab {
 	t.Helper()
