@@ -298,9 +298,13 @@ func granted(t *testing.T, dp *Datapath) bool {
 // TestProofOfEachQueue: every queue has a proof of its own, although the peer answers only so many probes a second.
 func TestProofOfEachQueue(t *testing.T) {
 	const queues = 8
-	// With the peer's own limit and all the time that a proof has: less of both would be over sooner on a busy machine.
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
 		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy, TxChunks: 64, TxRing: 128}})
+	// Half of the kernel's default, which laboratories lift, and half the time that a proof has.
+	c.dp.senders.proofWait = proofWait / 2
+	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "500"); err != nil {
+		t.Fatal(err)
+	}
 	for range queues {
 		s := c.socket("10.77.0.1:0")
 		mustSucceed(t, "first", send(t, s, whole([]byte("first")), sockaddr(lab.B.IPv4(), 7107), nil))
