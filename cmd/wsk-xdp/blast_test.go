@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,8 +52,17 @@ func TestBlastTable(t *testing.T) {
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
 	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
 	r := cli(timeout(t), "blast", netns, to.String(), "-r", "5k", "-d", "1200ms")
-	r.want(t, 0, "requested", "6,000", "submitted", "completed", "L1", "L2", "completion", "p99.9", "kick syscalls", "verdict", "[  1.0s] tx ")
-	if err := rx.WaitCount(timeout(t), 5000); err != nil {
+	r.want(t, 0, "requested", "6,000", "submitted", "completed", "L1", "L2", "completion", "p99.9", "kick syscalls", "verdict", "s] tx ")
+	// How many it was depends on the machine; what the table calls completed has arrived.
+	row := regexp.MustCompile(`(?m)^ *completed +([0-9,]+)`).FindStringSubmatch(r.stdout)
+	if row == nil {
+		t.Fatalf("no row of what was completed: %v", r)
+	}
+	n, err := strconv.ParseUint(strings.ReplaceAll(row[1], ",", ""), 10, 64)
+	if err != nil || n == 0 {
+		t.Errorf("%q: %v", row[0], err)
+	}
+	if err := rx.WaitCount(timeout(t), n); err != nil {
 		t.Error(err)
 	}
 }
@@ -103,7 +115,7 @@ func TestBlastLosesTheDevice(t *testing.T) {
 		}
 		deleted <- err
 	}()
-	r := cli(ctx, "blast", netns, to.String(), "-d", "30s", "-r", "1k", "-q")
+	r := cli(ctx, "blast", netns, to.String(), "-d", "1h", "-r", "1k", "-q")
 	if err := <-deleted; err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +136,14 @@ func TestBlastReachesNobody(t *testing.T) {
 func TestBlastMax(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
-	r := cli(timeout(t), "blast", netns, to.String(), "-r", "max", "-d", "300ms", "--json", "-q", "--flows", "2")
+	r := cli(timeout(t), "blast", netns, to.String(), "-r", "max", "-d", "1s", "--json", "-q", "--flows", "2")
 	r.want(t, 0)
 	doc := decode[blast.Report](t, r)
 	if doc.Totals.Completed+doc.Totals.Failed != doc.Totals.Submitted || doc.Totals.Completed == 0 || doc.Totals.Unfinished != 0 ||
 		!doc.Config.RateMax || doc.Config.Batch != batchAtMax || doc.Pacing != nil || doc.Totals.Requested != 0 {
 		t.Errorf("%v", r)
 	}
-	if time.Duration(doc.Totals.Sending) < 300*time.Millisecond {
+	if time.Duration(doc.Totals.Sending) < time.Second {
 		t.Errorf("sending took %v", time.Duration(doc.Totals.Sending))
 	}
 }

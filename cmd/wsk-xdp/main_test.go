@@ -117,7 +117,7 @@ func lab(t *testing.T, top testenv.Topology) (*testenv.Lab, string) {
 	return l, fmt.Sprintf("--netns=/proc/self/fd/%d", l.A.NS.FD())
 }
 
-func timeout(t *testing.T) context.Context { return testenv.Context(t, time.Minute) }
+func timeout(t *testing.T) context.Context { return testenv.Context(t, 3*time.Minute) }
 
 // binary is a copy of the test binary that every user can read and run.
 func binary(t *testing.T) string {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestRunSendsExactlyTheCount(t *testing.T) {
 		{Count: 1, Batch: 16, InFlight: 1},
 	} {
 		transport, sockets := openSockets(t, 3)
-		c.Drain = time.Second
+		c.Drain = time.Minute
 		res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, []byte("payload"), c.Batch))
 		sent := transport.Datagrams()
 		if uint64(len(sent)) != c.Count || res.Submitted != c.Count || res.Completed != c.Count || res.Failed != 0 || res.Unfinished != 0 {
@@ -191,7 +192,8 @@ func TestIntervalsAddUp(t *testing.T) {
 		n++
 	}
 	mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
-	if n != 2 || sum != last.Total {
+	// A machine that is busy elsewhere for a second joins the two.
+	if n < 1 || n > 2 || sum != last.Total {
 		t.Errorf("%d intervals with %+v, the last total is %+v", n, sum, last.Total)
 	}
 }
@@ -223,18 +225,36 @@ func TestRunAllocatesNothingPerPacket(t *testing.T) {
 	}
 }
 
+// keeping gives nothing back after some sends.
+type keeping struct {
+	*wsktest.Transport
+	after int32
+	sends atomic.Int32
+}
+
+type keepingEndpoint struct {
+	wsk.Endpoint
+	t *keeping
+}
+
+func (k *keeping) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
+	e, status := k.Transport.OpenEndpoint(family, events)
+	return keepingEndpoint{e, k}, status
+}
+
+func (e keepingEndpoint) Send(op *wsk.SendOp) {
+	if e.t.sends.Add(1) > e.t.after {
+		e.t.SetMode(wsktest.Wait)
+	}
+	e.Endpoint.Send(op)
+}
+
 // Waiting for what does not come back is no part of the rate of what did.
 func TestRateOfCompletionsLeavesTheDrainOut(t *testing.T) {
-	transport, sockets := openSockets(t, 1)
-	c := Config{Rate: 1000, Duration: 200 * time.Millisecond, Batch: 1, InFlight: 1000, Drain: 800 * time.Millisecond}
-	go func() {
-		for transport.Counts().Sends < 20 && t.Context().Err() == nil {
-			runtime.Gosched()
-		}
-		transport.SetMode(wsktest.Wait)
-	}()
+	sockets := openSocketsOn(t, &keeping{Transport: wsktest.New(), after: 20}, 1)
+	c := Config{Rate: 1000, Duration: time.Second, Batch: 1, InFlight: 1000, Drain: 800 * time.Millisecond}
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
-	if res.Completed < 20 || res.Failed == 0 || res.Elapsed < c.Drain {
+	if res.Completed != 20 || res.Failed == 0 || res.Elapsed < c.Drain {
 		t.Fatalf("%+v: this is not the case meant", res)
 	}
 	var r Report

@@ -36,8 +36,8 @@ type Process struct {
 	read   int           // events that Next has returned
 }
 
-// StopTime is how long a child may take to end after it was asked to. Ours drain for up to three seconds.
-const StopTime = 10 * time.Second
+// StopTime is how long a child may take to end after it was asked to. Ours drain for up to three seconds, and a machine may be busy.
+const StopTime = 30 * time.Second
 
 // lingerTime is how long what another program leaves behind may keep its output open, before it is killed.
 const lingerTime = time.Second

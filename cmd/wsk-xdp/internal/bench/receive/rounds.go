@@ -36,7 +36,7 @@ const (
 )
 
 // startTime bounds what has nothing to do with the measurement.
-const startTime = 15 * time.Second
+const startTime = 30 * time.Second
 
 const (
 	port       = 9000
