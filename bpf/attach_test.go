@@ -378,8 +378,7 @@ func TestLoadWithoutPrivilege(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
 	ns := testenv.NewNamespaceT(t)
 	must(t, ns.Do(func() error {
-		header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
-		if err := unix.Capset(&header, &none[0]); err != nil {
+		if _, err := testenv.DropCapabilities(); err != nil {
 			return err
 		}
 		p, err := Load(Options{})

@@ -94,22 +94,13 @@ func (c *Capture) read() error {
 	buf, oob := make([]byte, maxFrame), make([]byte, controlSize)
 	for {
 		var f Frame
-		var err error
-		cerr := c.conn.Read(func(fd uintptr) bool {
-			var n, oobn int
-			var from unix.Sockaddr
-			n, oobn, _, from, err = unix.Recvmsg(int(fd), buf, oob, 0)
-			if errors.Is(err, unix.EAGAIN) {
-				return false
-			}
-			if err == nil {
-				f, err = parseCaptured(buf[:n], oob[:oobn], from)
-			}
-			return true
+		err := recvmsg(c.conn, buf, oob, func(data, control []byte, from unix.Sockaddr) (err error) {
+			f, err = parseCaptured(data, control, from)
+			return err
 		})
 		switch {
-		case cerr != nil:
-			return ErrClosed
+		case errors.Is(err, ErrClosed):
+			return err
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN):
 			// ENETDOWN is told once when the interface goes down; capturing goes on when it comes back.
 			continue

@@ -186,6 +186,19 @@ func removeForeign(ns *Namespace, name string) error {
 	return namedNamespace{Name: name, Inode: inode}.remove()
 }
 
+// onlyForeignLeft checks that a namespace of somebody else is there, and nothing of ours once it is removed.
+func onlyForeignLeft(theirs *Namespace, name string) error {
+	still, err := OpenNamespace(name)
+	if err != nil {
+		return fmt.Errorf("theirs was removed: %w", err)
+	}
+	still.Close()
+	if err := removeForeign(theirs, name); err != nil {
+		return err
+	}
+	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
+}
+
 func foreignIsLeftAlone() error {
 	lab, err := UpNamed("wsk", Topology{})
 	if err != nil {
@@ -208,15 +221,7 @@ func foreignIsLeftAlone() error {
 	if !errors.Is(err, ErrNotOurs) || len(removed) != 1 {
 		return fmt.Errorf("removed %v, %v", removed, err)
 	}
-	still, err := OpenNamespace("wsk-b")
-	if err != nil {
-		return fmt.Errorf("theirs was removed: %w", err)
-	}
-	still.Close()
-	if err := removeForeign(theirs, "wsk-b"); err != nil {
-		return err
-	}
-	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
+	return onlyForeignLeft(theirs, "wsk-b")
 }
 
 func foreignBeforeUp() error {
@@ -231,15 +236,7 @@ func foreignBeforeUp() error {
 	if _, err := os.Stat("/run/netns/wsk-a"); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("the failed up left wsk-a: %v", err)
 	}
-	still, err := OpenNamespace("wsk-b")
-	if err != nil {
-		return fmt.Errorf("theirs was removed: %w", err)
-	}
-	still.Close()
-	if err := removeForeign(theirs, "wsk-b"); err != nil {
-		return err
-	}
-	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
+	return onlyForeignLeft(theirs, "wsk-b")
 }
 
 func badNames() error {

@@ -94,25 +94,17 @@ func (l *Lab) addStaticNeighbours() error {
 // AddRoute adds a route through the interface; the zero Prefix is the default route of the gateway's family. A zero
 // gateway makes the destination on-link.
 func (i *Iface) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
-	h, err := i.ns.Netlink()
-	if err != nil {
-		return err
-	}
-	route := &netlink.Route{LinkIndex: i.Index()}
-	if dst.IsValid() {
-		route.Dst = ipNet(dst.Masked())
-	}
-	if gateway.IsValid() {
-		route.Gw = gateway.AsSlice()
-	}
-	if err := h.RouteAdd(route); err != nil {
-		return fmt.Errorf("add route %v via %v on %s: %w", dst, gateway, i.name, err)
-	}
-	return nil
+	return i.changeRoute("add", (*netlink.Handle).RouteAdd, dst, gateway)
 }
 
 // DeleteRoute removes a route that AddRoute added.
 func (i *Iface) DeleteRoute(dst netip.Prefix, gateway netip.Addr) error {
+	return i.changeRoute("delete", (*netlink.Handle).RouteDel, dst, gateway)
+}
+
+func (i *Iface) changeRoute(
+	verb string, change func(*netlink.Handle, *netlink.Route) error, dst netip.Prefix, gateway netip.Addr,
+) error {
 	h, err := i.ns.Netlink()
 	if err != nil {
 		return err
@@ -124,8 +116,8 @@ func (i *Iface) DeleteRoute(dst netip.Prefix, gateway netip.Addr) error {
 	if gateway.IsValid() {
 		route.Gw = gateway.AsSlice()
 	}
-	if err := h.RouteDel(route); err != nil {
-		return fmt.Errorf("delete route %v via %v on %s: %w", dst, gateway, i.name, err)
+	if err := change(h, route); err != nil {
+		return fmt.Errorf("%s route %v via %v on %s: %w", verb, dst, gateway, i.name, err)
 	}
 	return nil
 }

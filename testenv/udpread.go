@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,27 +22,36 @@ const (
 	countBatch = 64
 )
 
+// recvmsg waits for a message and has it taken from the buffers. The error is that of the call or of take, or ErrClosed.
+func recvmsg(conn syscall.RawConn, buf, oob []byte, take func(data, control []byte, from unix.Sockaddr) error) error {
+	var err error
+	closed := conn.Read(func(fd uintptr) bool {
+		n, oobn, _, from, callErr := unix.Recvmsg(int(fd), buf, oob, 0)
+		if errors.Is(callErr, unix.EAGAIN) {
+			return false
+		}
+		if err = callErr; err == nil {
+			err = take(buf[:n], oob[:oobn], from)
+		}
+		return true
+	})
+	if closed != nil {
+		return ErrClosed
+	}
+	return err
+}
+
 func (r *UDPReceiver) readRecords() error {
 	buf, oob := make([]byte, maxDatagram), make([]byte, controlSize)
 	for {
 		var d Datagram
-		var err error
-		cerr := r.conn.Read(func(fd uintptr) bool {
-			var n, oobn int
-			var from unix.Sockaddr
-			n, oobn, _, from, err = unix.Recvmsg(int(fd), buf, oob, 0)
-			if errors.Is(err, unix.EAGAIN) {
-				return false
-			}
-			if err == nil {
-				d = Datagram{Payload: slices.Clone(buf[:n]), Source: addrPort(from), TOS: -1, TTL: -1}
-				err = r.parseControl(&d, oob[:oobn])
-			}
-			return true
+		err := recvmsg(r.conn, buf, oob, func(data, control []byte, from unix.Sockaddr) error {
+			d = Datagram{Payload: slices.Clone(data), Source: addrPort(from), TOS: -1, TTL: -1}
+			return r.parseControl(&d, control)
 		})
 		switch {
-		case cerr != nil:
-			return ErrClosed
+		case errors.Is(err, ErrClosed):
+			return err
 		case errors.Is(err, unix.EINTR):
 			continue
 		case softReceiveError(err):

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
@@ -151,13 +152,7 @@ func TestKickDoesNotAllocate(t *testing.T) {
 // dropCapability takes one capability from the test's thread, which is not used again.
 func dropCapability(t *testing.T, capability uint) {
 	t.Helper()
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&hdr, &data[0]); err != nil {
-		t.Fatal(err)
-	}
-	data[capability/32].Effective &^= 1 << (capability % 32)
-	if err := unix.Capset(&hdr, &data[0]); err != nil {
+	if _, err := testenv.DropCapabilities(capability); err != nil {
 		t.Fatal(err)
 	}
 }

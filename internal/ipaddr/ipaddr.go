@@ -63,6 +63,15 @@ func From4(b []byte) (a [16]byte) {
 // Addr is the address in Go's form, an IPv4 one as such.
 func Addr(a [16]byte) netip.Addr { return netip.AddrFrom16(a).Unmap() }
 
+// Last is the address of an IPv4 network with all host bits set: its directed broadcast address, where it has one.
+func Last(p netip.Prefix) netip.Addr {
+	b := p.Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
 // Unmap is ap with an IPv4 address as such; a zone stays.
 func Unmap(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -69,6 +69,17 @@ func TestMapAndUnmap(t *testing.T) {
 	}
 }
 
+func TestLast(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"10.77.0.3/24": "10.77.0.255", "10.77.3.3/23": "10.77.3.255", "10.77.0.4/30": "10.77.0.7", "10.77.0.4/32": "10.77.0.4",
+		"1.2.3.4/0": "255.255.255.255", "128.0.0.1/1": "255.255.255.255",
+	} {
+		if got := Last(netip.MustParsePrefix(prefix)); got.String() != want {
+			t.Errorf("%s: %v, want %s", prefix, got, want)
+		}
+	}
+}
+
 func BenchmarkIs4(b *testing.B) {
 	a := netip.MustParseAddr("192.0.2.1").As16()
 	for b.Loop() {

@@ -126,7 +126,7 @@ func TestThreadThatCannotGoBack(t *testing.T) {
 	mine := errors.New("mine")
 	err := Do(lab.A.NS.FD(), func() error {
 		thread = unix.Gettid()
-		if err := dropCapabilities(); err != nil {
+		if _, err := testenv.DropCapabilities(); err != nil {
 			return err
 		}
 		return mine
@@ -180,7 +180,7 @@ func TestWithoutPrivilege(t *testing.T) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // ends with this goroutine
-		if err := dropCapabilities(); err != nil {
+		if _, err := testenv.DropCapabilities(); err != nil {
 			t.Error(err)
 			return
 		}
@@ -200,11 +200,4 @@ func TestWithoutPrivilege(t *testing.T) {
 		}
 	}()
 	<-done
-}
-
-// dropCapabilities takes all capabilities off the calling thread.
-func dropCapabilities() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	return unix.Capset(&header, &none[0])
 }

@@ -212,7 +212,7 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/route",
-		May:     []string{"internal/netns", netlink, nsfd, sys},
+		May:     []string{"internal/ipaddr", "internal/netns", netlink, nsfd, sys},
 		Why:     "what the kernel says of routes; nothing of frames and rings",
 	},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},

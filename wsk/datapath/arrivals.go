@@ -101,7 +101,7 @@ func (in *intake) refresh() {
 			broadcasts = append(broadcasts, a.Broadcast)
 		}
 		if a.Prefix.Bits() < 31 {
-			broadcasts = append(broadcasts, lastAddress(a.Prefix))
+			broadcasts = append(broadcasts, ipaddr.Last(a.Prefix))
 		}
 	}
 	for _, b := range broadcasts {
@@ -173,13 +173,4 @@ func (in *intake) newArrivals(devices []route.Device, tops map[int]route.Device,
 		next.partial = true
 	}
 	return next
-}
-
-// lastAddress is the address of an IPv4 network with all host bits set.
-func lastAddress(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
 }

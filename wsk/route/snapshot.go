@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 )
 
 // snapshot is the table at one moment. Nothing in it changes after it was published; consecutive snapshots share what
@@ -55,19 +57,10 @@ func newAddressBook(all []Address, devices map[int]*Device) *addressBook {
 			book.broadcasts[a.Broadcast] = struct{}{}
 		}
 		if bits := a.Prefix.Bits(); bits < 31 {
-			book.broadcasts[lastAddress(a.Prefix)] = struct{}{}
+			book.broadcasts[ipaddr.Last(a.Prefix)] = struct{}{}
 		}
 	}
 	return book
-}
-
-// lastAddress is the address of an IPv4 network with all host bits set.
-func lastAddress(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
 }
 
 func (s *snapshot) isBroadcast(ip netip.Addr) bool {

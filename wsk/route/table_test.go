@@ -323,7 +323,7 @@ func TestConcurrentUse(t *testing.T) {
 func TestWithoutPrivilege(t *testing.T) {
 	lab := newLab(t, testenv.Topology{Shape: testenv.Routed})
 	must(t, lab.A.NS.Do(func() error { // on a thread of its own
-		regain, err := dropCapabilities()
+		regain, err := testenv.DropCapabilities()
 		if err != nil {
 			return err
 		}
@@ -352,19 +352,4 @@ func TestWithoutPrivilege(t *testing.T) {
 		}
 		return nil
 	}))
-}
-
-// dropCapabilities takes all effective capabilities off the calling thread.
-func dropCapabilities() (regain func() error, err error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var before [2]unix.CapUserData
-	if err := unix.Capget(&header, &before[0]); err != nil {
-		return nil, err
-	}
-	without := before
-	without[0].Effective, without[1].Effective = 0, 0
-	if err := unix.Capset(&header, &without[0]); err != nil {
-		return nil, err
-	}
-	return func() error { return unix.Capset(&header, &before[0]) }, nil
 }

@@ -39,6 +39,18 @@ func (k *Kernel) classify(errno syscall.Errno) xdp.KickResult {
 
 // wakeUp is what a driver answers in zero-copy mode.
 func (k *Kernel) wakeUp() syscall.Errno {
+	if errno := k.absent(); errno != 0 {
+		return errno
+	}
+	if errno, ok := k.ordered(); ok {
+		return errno
+	}
+	k.woken++
+	return 0
+}
+
+// absent is what a kick is answered where there is nothing to transmit with.
+func (k *Kernel) absent() syscall.Errno {
 	switch {
 	case k.closed:
 		return unix.EBADF
@@ -46,13 +58,17 @@ func (k *Kernel) wakeUp() syscall.Errno {
 		return unix.ENXIO
 	case k.noUp:
 		return unix.ENETDOWN
-	case len(k.errnos) > 0:
-		errno := k.errnos[0]
-		k.errnos = k.errnos[1:]
-		return errno
 	}
-	k.woken++
 	return 0
+}
+
+// ordered is the next errno that a test has asked for.
+func (k *Kernel) ordered() (errno syscall.Errno, ok bool) {
+	if len(k.errnos) == 0 {
+		return 0, false
+	}
+	errno, k.errnos = k.errnos[0], k.errnos[1:]
+	return errno, true
 }
 
 // Woken is how often a zero-copy driver was woken to some purpose.
@@ -85,18 +101,13 @@ func (k *Kernel) Poll() {
 }
 
 func (k *Kernel) transmit() syscall.Errno {
-	switch {
-	case k.closed:
-		return unix.EBADF
-	case k.removed:
-		return unix.ENXIO
-	case k.noUp:
-		return unix.ENETDOWN
-	}
-	if len(k.errnos) > 0 && !k.zc {
-		errno := k.errnos[0]
-		k.errnos = k.errnos[1:]
+	if errno := k.absent(); errno != 0 {
 		return errno
+	}
+	if !k.zc {
+		if errno, ok := k.ordered(); ok {
+			return errno
+		}
 	}
 	for n := 0; ; n++ {
 		if !k.peek() {

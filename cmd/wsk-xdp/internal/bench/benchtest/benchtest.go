@@ -5,6 +5,7 @@
 package benchtest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,6 +53,17 @@ func NothingRuns(t *testing.T) {
 	if tree := proc.Tree(os.Getpid()); len(tree) != 1 {
 		t.Errorf("processes left behind: %v", tree[1:])
 	}
+}
+
+// Interrupted checks that a run which is interrupted after a while ends with an error and gives everything back.
+func Interrupted(t *testing.T, after time.Duration, run func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), after)
+	defer cancel()
+	if err := run(ctx); err == nil {
+		t.Error("no error")
+	}
+	NothingRuns(t)
 }
 
 // Refused checks that a good configuration passes and that each spoiled copy of it is refused with the text that is the key.
