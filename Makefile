@@ -6,7 +6,7 @@ BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test repeat check fmt vet lint generated bench fuzz soak faults test-vm test-vm-full clean
+.PHONY: help build demo test repeat check fmt vet lint generated bench fuzz soak faults wire test-vm test-vm-full clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: ## the storm tests again and again for SOAK (default 10m)
 
 faults: ## break links, devices, routes, processes … under load and account for every datagram; as root, RECORD=1 writes docs/faults.md
 	@$(GO) run ./testenv/cmd/faults $(if $(RECORD),-record docs/faults.md) $(FAULTS_FLAGS)
+
+wire: ## the same frames, hostile ones too, to WSK over XDP and to the kernel's sockets: WIRE of them (default 100000); as root
+	@$(GO) run ./testenv/cmd/wire -n $${WIRE:-100000} $(WIRE_FLAGS)
 
 test-vm: ## tests in guests with kernels from 5.10 on and with NICs that do zero-copy; under 20 minutes, QEMU is fetched
 	@GO='$(GO)' scripts/vm/suite $(VM_FLAGS)

@@ -143,6 +143,7 @@ var Imports = []ImportRow{
 	{Package: "testenv/archtest"},
 	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
 	{Package: "testenv/cmd/faults", May: []string{"testenv", "testenv/faults", sys}},
+	{Package: "testenv/cmd/wire", May: []string{"testenv", "testenv/wire", sys}},
 	{
 		Package: "testenv/faults",
 		May:     []string{"bpf", "testenv", "testenv/account", "wsk", "wsk/datapath", "xdp", ebpf, netlink, sys},
@@ -153,6 +154,11 @@ var Imports = []ImportRow{
 	{Package: "testenv/vm/cable"},
 	{Package: "testenv/vm/job"},
 	{Package: "testenv/vm/row"},
+	{
+		Package: "testenv/wire",
+		May:     []string{"bpf", "testenv", "wsk", "wsk/datapath", "wsk/netconn", sys},
+		Why:     "compares what a client is given; its frames are its own, not those of package frame",
+	},
 
 	{
 		Package: "wsk",
