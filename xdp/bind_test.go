@@ -234,8 +234,8 @@ func testAutoAfterBusy(t *testing.T) {
 	k.checkNothingLeft(t)
 }
 
-// lateMemory is a kernel that gives the locked memory of a closed socket back late: the register calls of each further socket
-// fail a few times.
+// lateMemory is a kernel that gives the locked memory of a closed socket back late: the register calls of each further
+// socket fail a few times.
 type lateMemory struct {
 	*scripted
 	first, late int
@@ -252,9 +252,9 @@ func (k *lateMemory) register(fd int, reg unix.XDPUmemReg) error {
 	return k.scripted.register(fd, reg)
 }
 
-// Copy mode behind a zero-copy bind that stayed busy does not wait for the queue again, but it does for the memory that its own
-// predecessor had locked. The chunks are few: where all that may be locked is less than a UMEM, it is not waited for, and before Linux
-// 5.16 that is 64 KiB.
+// Copy mode behind a zero-copy bind that stayed busy does not wait for the queue again, but it does for the memory that
+// its own predecessor had locked. The chunks are few: where all that may be locked is less than a UMEM, it is not
+// waited for, and before Linux 5.16 that is 64 KiB.
 func TestAutoAfterBusyWaitsForMemory(t *testing.T) {
 	for name, open := range map[string]func(k kernel) (*Socket, error){
 		"auto": func(k kernel) (*Socket, error) {

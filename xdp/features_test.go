@@ -43,7 +43,8 @@ func TestProbesAgreeWithTheKernel(t *testing.T) {
 	}
 }
 
-// A probe of a bind closes what it opened and nothing else: the scripted kernel panics when a foreign descriptor is closed.
+// A probe of a bind closes what it opened and nothing else: the scripted kernel panics when a foreign descriptor is
+// closed.
 func TestProbeBindClosesItsOwn(t *testing.T) {
 	for failAt := range 16 {
 		k := newScripted()

@@ -17,7 +17,8 @@ import (
 
 const txChecksum = nic.XSKFeatures(1 << 1)
 
-// What is asked of the kernel depends on the mode that the socket gets, also when ModeAuto falls back, and on the driver.
+// What is asked of the kernel depends on the mode that the socket gets, also when ModeAuto falls back, and on the
+// driver.
 func TestOffloadGrants(t *testing.T) {
 	const sum = unix.XDP_UMEM_TX_METADATA_LEN | unix.XDP_UMEM_TX_SW_CSUM
 	refuseZeroCopy := func(_ int, sa *unix.SockaddrXDP) error {

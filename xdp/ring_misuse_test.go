@@ -29,7 +29,8 @@ func TestProducerDistrustsCursors(t *testing.T) {
 	}
 }
 
-// A consumer in what is reserved and not published yet is a lie too: it would have the first of these slots written twice.
+// A consumer in what is reserved and not published yet is a lie too: it would have the first of these slots written
+// twice.
 func TestProducerDistrustsConsumerOfUnpublished(t *testing.T) {
 	eachStart(t, func(t *testing.T, start uint32) {
 		r, w := plainTx(8, start)
