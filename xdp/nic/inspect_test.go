@@ -6,6 +6,7 @@ package nic_test
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -19,12 +20,12 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// newLab is a veth pair whose end A has that many queues each way.
+// newLab is a veth pair with that many queues each way, and without addresses: nothing here sends a packet.
 func newLab(t *testing.T, queues int) *testenv.Lab {
 	t.Helper()
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
-	end := testenv.End{TX: queues, RX: queues}
-	return testenv.NewLabT(t, testenv.Topology{A: end, B: end})
+	end := testenv.End{TX: queues, RX: queues, Addrs: []netip.Prefix{}}
+	return testenv.NewLabT(t, testenv.Topology{A: end, B: end, NoIPv6: true, Offloads: true})
 }
 
 // inNS runs f in the namespace of one end. f must not end its goroutine: t.Error, not t.Fatal.
