@@ -8,7 +8,7 @@
 // passing IRPs ([Socket.ReceiveFrom]), which go first, or by a callback ([ClientDatagramDispatch]); what neither takes
 // is buffered, up to SO_RCVBUF. Every asynchronous call takes an [IRP] and returns an [NTSTATUS].
 //
-// The rules that hold for every call with an IRP:
+// The rules of every call with an IRP:
 //
 //   - It completes its IRP exactly once, whatever it returns. Only a call that needs an IRP and gets none completes
 //     nothing.

@@ -99,7 +99,7 @@ func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS
 	return STATUS_PENDING
 }
 
-// admit is rows 2 to 4 of wsk.md §2.6, which hold for every call that takes flags.
+// admit is rows 2 to 4 of wsk.md §2.6, which apply to every call that takes flags.
 func (sn *snapshot) admit(cancelled bool, flags uint32) NTSTATUS {
 	switch {
 	case sn.refuse != STATUS_SUCCESS:

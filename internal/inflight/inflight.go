@@ -10,8 +10,8 @@ import (
 )
 
 // Calls counts the calls in flight on its owner. The zero value is open. A call that begins either sees that the owner
-// is closed, or is seen by [Calls.Close] and holds up the last. All methods but Close are for any goroutine at any time;
-// beginning and ending cost one atomic addition each, and nothing allocates.
+// is closed, or is seen by [Calls.Close] and holds up the last. All methods but Close are for any goroutine at any
+// time; beginning and ending cost one atomic addition each, and nothing allocates.
 //
 // There are two counters, on cache lines of their own, because many operations end on another goroutine than they began
 // on: those who begin and those who finish then write to different lines.

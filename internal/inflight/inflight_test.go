@@ -125,8 +125,8 @@ func TestCloseRace(t *testing.T) {
 	}
 }
 
-// While one call is in flight others, which the owner refuses in its own way, come and go, and each of them looks whether it
-// was the last. None is, in whichever order the two counters are read and change.
+// While one call is in flight others, which the owner refuses in its own way, come and go, and each of them looks
+// whether it was the last. None is, in whichever order the two counters are read and change.
 func TestLastAmongRefusedCalls(t *testing.T) {
 	var c Calls
 	var found atomic.Int32
@@ -152,8 +152,8 @@ func TestLastAmongRefusedCalls(t *testing.T) {
 	}
 }
 
-// More threads than processors are inside or on their way in when the owner is closed, so that most of them stand still at
-// some instruction. Each must either have been counted before it looked, and be waited for, or be refused.
+// More threads than processors are inside or on their way in when the owner is closed, so that most of them stand still
+// at some instruction. Each must either have been counted before it looked, and be waited for, or be refused.
 func TestCloseSeesEveryCall(t *testing.T) {
 	const callers = 16
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
