@@ -4,8 +4,9 @@ package testenv
 
 import "golang.org/x/sys/unix"
 
-// DropCapabilities takes effective capabilities from the calling thread, which must be locked to its goroutine: those named, or all
-// when none is. regain gives back what there was; a test whose thread is not used again needs no call of it.
+// DropCapabilities takes effective capabilities from the calling thread, which must be locked to its goroutine: those
+// named, or all when none is. regain gives back what there was; a test whose thread is not used again needs no call of
+// it.
 func DropCapabilities(these ...uint) (regain func() error, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var before [2]unix.CapUserData

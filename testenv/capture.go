@@ -21,9 +21,9 @@ type Frame struct {
 	Data []byte
 	// Time is when the kernel saw the frame.
 	Time time.Time
-	// Outgoing tells that the interface sent the frame rather than received it.
+	// Outgoing says that the interface sent the frame rather than received it.
 	Outgoing bool
-	// PartialChecksum tells that the transport checksum was left to hardware and is not complete in Data.
+	// PartialChecksum says that the transport checksum was left to hardware and is not complete in Data.
 	PartialChecksum bool
 }
 
@@ -102,7 +102,7 @@ func (c *Capture) read() error {
 		case errors.Is(err, ErrClosed):
 			return err
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN):
-			// ENETDOWN is told once when the interface goes down; capturing goes on when it comes back.
+			// ENETDOWN is reported once, when the interface goes down; capturing goes on when it comes back.
 			continue
 		case err != nil:
 			return fmt.Errorf("capture at %s: %w", c.name, err)

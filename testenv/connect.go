@@ -6,9 +6,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Connect makes a veth pair between two namespaces as [NewLab] does: a further link of a lab, or one that was deleted again. Names, MAC
-// addresses and addresses are those of the ends; offloads are off. index is that of the near end, 0 for the kernel's choice. It
-// returns when both ends can be used.
+// Connect makes a veth pair between two namespaces as [NewLab] does: a further link of a lab, or one that was deleted
+// again. Names, MAC addresses and addresses are those of the ends; offloads are off. index is that of the near end, 0
+// for the kernel's choice. It returns when both ends can be used.
 func Connect(aNS *Namespace, a End, index int, bNS *Namespace, b End, mtu int) (near, far *Iface, err error) {
 	for _, e := range []*End{&a, &b} {
 		e.TX, e.RX = max(e.TX, 1), max(e.RX, 1)
@@ -73,7 +73,7 @@ func (i *Iface) Move(to *Namespace) (*Iface, error) {
 	return FindIface(to, i.Name())
 }
 
-// Inventory is what a process holds, to be held against what it holds later.
+// Inventory is what a process holds, to be compared with what it holds later.
 type Inventory struct{ inv inventory }
 
 // TakeInventory counts descriptors, socket mappings and goroutines.

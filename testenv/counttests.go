@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// countTests returns how many top-level tests -test.run and -test.skip select. Package testing does not tell, so the
+// countTests returns how many top-level tests -test.run and -test.skip select. Package testing does not say, so the
 // list of tests is read from the *testing.M by reflection; without it the count is 0.
 func countTests(m any) int {
 	v := reflect.ValueOf(m)

@@ -35,7 +35,7 @@ type Packet struct {
 	ID                  uint32
 	FlowLabel           uint32
 	DontFragment        bool
-	// Fragment tells that it is part of a datagram: FragmentOffset in bytes, MoreFragments if not the last.
+	// Fragment says that the packet is part of a datagram: FragmentOffset in bytes, MoreFragments if not the last.
 	Fragment       bool
 	FragmentOffset int
 	MoreFragments  bool

@@ -15,8 +15,8 @@ const dumpTries = 100
 
 // Dump reads a whole netlink table with list, again as long as the kernel says that the table changed while it was
 // being read (NLM_F_DUMP_INTR, which makes list return [netlink.ErrDumpInterrupted] and what it had by then). What is
-// returned without an error was so at one moment. Kernels differ in how they tell: Linux 6.1 marks a dump of addresses
-// when any device or address of the namespace changes meanwhile, 6.18 nearly never.
+// returned without an error was so at one moment. Kernels differ in when they say so: Linux 6.1 marks a dump of
+// addresses when any device or address of the namespace changes meanwhile, 6.18 nearly never.
 func Dump[T any](list func() ([]T, error)) ([]T, error) {
 	var err error
 	for range dumpTries {

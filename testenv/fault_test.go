@@ -56,8 +56,8 @@ func TestCarrierEventsComeAtOnce(t *testing.T) {
 				for range events {
 				}
 			}()
-			// The first event is never held back, so several; the second that the others are held back is the kernel's own, so that the
-			// fastest of them tells, whatever else the machine does.
+			// The first event is never held back, so several; the second that the others are held back is the kernel's
+			// own, so that the fastest of them tells, whatever else the machine does.
 			fastest := time.Hour
 			for round := range 6 {
 				up := round%2 == 1

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KernelAtLeast reports whether the running kernel is of that version or a later one. A release that does not begin with two
-// numbers is older than any.
+// KernelAtLeast reports whether the running kernel is of that version or a later one. A release that does not begin
+// with two numbers is older than any.
 func KernelAtLeast(major, minor int) bool {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {

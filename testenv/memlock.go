@@ -4,11 +4,12 @@ package testenv
 
 import "golang.org/x/sys/unix"
 
-// usualMemlock is the locked memory that an ordinary user mostly has. It was 64 KiB in Linux 5.10, which holds no UMEM.
+// usualMemlock is the locked memory that an ordinary user has on most systems. It was 64 KiB in Linux 5.10, which holds
+// no UMEM.
 const usualMemlock = 8 << 20
 
-// UsualMemlockT lets what the test starts have the locked memory that is usual, where there is less and this process may raise
-// its limit, which it has back at the end of the test.
+// UsualMemlockT gives what the test starts the usual amount of locked memory, where the limit is lower and this process
+// may raise it. At the end of the test the limit is what it was.
 func UsualMemlockT(t TB) {
 	t.Helper()
 	var old unix.Rlimit

@@ -56,7 +56,8 @@ func UpNamed(prefix string, t Topology) (lab *Lab, err error) {
 	return newLab(t, func(role string) (*Namespace, error) { return state.add(role) })
 }
 
-// makeWay refuses when anything of a lab is there, and removes the files without a namespace that an up which was killed has left.
+// makeWay refuses when anything of a lab is there, and removes the files without a namespace that a killed up left
+// behind.
 func (s *labState) makeWay() error {
 	for _, ns := range s.Namespaces {
 		if ns.presence() == Present {

@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A name is a mount on a file in namespaceDir. The first `ip netns add` mounts the directory on itself, to share it between mount
-// namespaces, and copies the names that are there. Where / is shared (systemd), each name and its copy are unmounted together. Where it
-// is not (containers, small guests), the first mount of each name stays below the copied directory, out of everybody's reach, and its
-// file can't be removed for as long. So UpNamed mounts the directory before there are names, and DownNamed looks below what covers it.
+// A name is a mount on a file in namespaceDir. The first `ip netns add` mounts the directory on itself, to share it
+// between mount namespaces, and copies the names that are there. Where / is shared (systemd), each name and its copy
+// are unmounted together. Where it is not (containers, small guests), the first mount of each name stays below the
+// copied directory, out of everybody's reach, and its file can't be removed for as long. So UpNamed mounts the
+// directory before there are names, and DownNamed looks below what covers it.
 
 // mostLayers bounds how many mounts may lie on namespaceDir.
 const mostLayers = 8
@@ -61,8 +62,8 @@ func unescapeMount(s string) string {
 	return b.String()
 }
 
-// shareNamespaceDir mounts the directory of names on itself and shares it, as iproute2 does, unless it is a mount already or has names that
-// would be copied.
+// shareNamespaceDir mounts the directory of names on itself and shares it, as iproute2 does, unless it is a mount
+// already or has names that would be copied.
 func shareNamespaceDir() error {
 	mounts, err := readMounts()
 	if err != nil {
@@ -82,8 +83,8 @@ func shareNamespaceDir() error {
 	return nil
 }
 
-// unmount takes the name off the namespace and removes its file. What covers the directory of names is moved aside for a moment if the
-// namespace is mounted below it, too.
+// unmount takes the name off the namespace and removes its file. What covers the directory of names is moved aside for
+// a moment if the namespace is mounted below it, too.
 func (ns namedNamespace) unmount() (err error) {
 	path := namespacePath(ns.Name)
 	var aside []string

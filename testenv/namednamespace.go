@@ -23,8 +23,8 @@ func checkNamespaceName(name string) error {
 // longestSuffix is what [UpNamed] adds to a prefix.
 const longestSuffix = "-a"
 
-// CheckPrefix returns what is wrong with a prefix for [UpNamed], nil if nothing is: the names made of it must be right, too, or nobody
-// could remove them.
+// CheckPrefix returns what is wrong with a prefix for [UpNamed], nil if nothing is: the names made of it must be right,
+// too, or nobody could remove them.
 func CheckPrefix(prefix string) error {
 	if checkNamespaceName(prefix) != nil || checkNamespaceName(prefix+longestSuffix) != nil {
 		return fmt.Errorf("lab name %q: 1 to %d letters, digits, '_', '.' or '-', the first a letter or digit", prefix, 64-len(longestSuffix))

@@ -56,8 +56,8 @@ func (i *Iface) Features() (map[string]bool, error) {
 	return out, err
 }
 
-// Queues returns the numbers of transmit and receive queues in use, or of those that were allocated where the driver does not
-// tell: the veth of Linux 5.10, which uses all of them.
+// Queues returns the numbers of transmit and receive queues in use, or of those that were allocated where the driver
+// does not say: the veth of Linux 5.10, which uses all of them.
 func (i *Iface) Queues() (tx, rx int, err error) {
 	err = i.withEthtool("read channels", func(e *ethtool.Ethtool) error {
 		c, err := e.GetChannels(i.name)

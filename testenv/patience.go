@@ -12,7 +12,7 @@ import (
 // patienceVariable is a factor on every limit that a test sets: 1, the default, for a machine that runs this code as
 // fast as a usual one does; 10 suits a guest whose processor is emulated.
 //
-// It is told and not measured: a machine that was fast when the tests started need not stay so, and a limit that
+// It is set by hand and not measured: a machine that was fast when the tests started need not stay so, and a limit that
 // depends on a measurement fails in ways that nobody can repeat.
 const patienceVariable = "WSKXDP_PATIENCE"
 

@@ -17,7 +17,7 @@ type mmsghdr struct {
 }
 
 // countBatchBuffers fetches lengths of datagrams without their bytes: one byte of each is copied, MSG_TRUNC makes the
-// kernel tell the true length. The slices are referenced by headers, so they are never reallocated.
+// kernel report the true length. The slices are referenced by headers, so they are never reallocated.
 type countBatchBuffers struct {
 	headers []mmsghdr
 	iovecs  []unix.Iovec

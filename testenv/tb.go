@@ -102,8 +102,8 @@ func HoldReceiveT(t TB, rx, tx *Iface) *Hold {
 	return h
 }
 
-// Eventually polls a condition for at most d (see Patience) and ends the test if it does not come to hold. Where an event announces
-// the condition, wait for the event instead.
+// Eventually polls a condition for at most d (see Patience) and ends the test if it does not come to hold. Where an
+// event announces the condition, wait for the event instead.
 func Eventually(t TB, d time.Duration, what string, cond func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience(d))

@@ -22,7 +22,8 @@ const (
 	countBatch = 64
 )
 
-// recvmsg waits for a message and has it taken from the buffers. The error is that of the call or of take, or ErrClosed.
+// recvmsg waits for a message and has it taken from the buffers. The error is that of the call or of take, or
+// ErrClosed.
 func recvmsg(conn syscall.RawConn, buf, oob []byte, take func(data, control []byte, from unix.Sockaddr) error) error {
 	var err error
 	closed := conn.Read(func(fd uintptr) bool {

@@ -26,9 +26,9 @@ type Datagram struct {
 	Destination netip.Addr
 	// Ifindex is the interface it came in through, in the receiver's namespace.
 	Ifindex int
-	// TOS is the IPv4 type of service or the IPv6 traffic class, ECN bits included. -1 if the kernel did not tell.
+	// TOS is the IPv4 type of service or the IPv6 traffic class, ECN bits included. -1 if the kernel did not say.
 	TOS int
-	// TTL is the IPv4 time to live or the IPv6 hop limit. -1 if the kernel did not tell.
+	// TTL is the IPv4 time to live or the IPv6 hop limit. -1 if the kernel did not say.
 	TTL int
 	// Time is when the kernel got the datagram.
 	Time time.Time

@@ -84,8 +84,8 @@ func matchUDP(port uint16) asm.Instructions {
 	return append(ins, asm.Ja.Label("match"))
 }
 
-// loadXDP loads a program, with fragment support where the MTU asks for it. generic says that the kernel has none (Linux 5.10),
-// so that only generic mode takes the program on an interface of that MTU.
+// loadXDP loads a program, with fragment support where the MTU asks for it. generic says that the kernel has none
+// (Linux 5.10), so that only generic mode takes the program on an interface of that MTU.
 func loadXDP(name string, mtu int, ins asm.Instructions) (prog *ebpf.Program, generic bool, err error) {
 	load := func(flags uint32) error {
 		return memlock.Lift(func() (err error) {

@@ -36,7 +36,8 @@ func TestBenchInterruptedAtOnce(t *testing.T) {
 	}
 }
 
-// A frame that the interface does not take is a wrong command line, told before the sizes that it does take are measured.
+// A frame that the interface does not take is an error in the command line. It is reported before the sizes that it
+// does take are measured.
 func TestBenchSizeAboveTheMTU(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
 	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})

@@ -31,7 +31,7 @@ const (
 	maxInFlight     = 1 << 16
 	batchAtMax      = 64              // of --rate max: one wake-up per burst
 	inFlightPackets = 2048            // as many as there are chunks
-	drainTime       = 4 * time.Second // longer than a neighbour that does not answer is waited for
+	drainTime       = 4 * time.Second // longer than the wait for a neighbour that does not answer
 )
 
 type blastFlags struct {
@@ -142,7 +142,7 @@ func (f *blastFlags) check(destination string) (header, error) {
 	return h, f.choosePayload(h)
 }
 
-// choosePayload turns a frame size into that of the payload.
+// choosePayload turns a frame size into the size of the payload.
 func (f *blastFlags) choosePayload(h header) error {
 	if f.payloadSize >= 0 {
 		return nil
@@ -219,7 +219,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h))
 }
 
-// keeps is flows and what they do, in the right number.
+// keeps is the beginning of a sentence about so many flows, in the singular or the plural.
 func keeps(flows int) string {
 	if flows == 1 {
 		return "1 flow keeps"
@@ -227,7 +227,8 @@ func keeps(flows int) string {
 	return fmt.Sprintf("%d flows keep each", flows)
 }
 
-// finishBlast prints the report. late is about sends that took the slow path against the promise of the start block.
+// finishBlast prints the report. late is the warning about sends that took the slow path although the start block
+// promised otherwise.
 func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
 	var err error
 	if late != "" {
@@ -246,8 +247,8 @@ func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
 	return err
 }
 
-// blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a result, not
-// an error.
+// blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a
+// result, not an error.
 func blastFailure(r *blast.Report, res blast.Result, h header) error {
 	status := wsk.STATUS_PENDING
 	switch {

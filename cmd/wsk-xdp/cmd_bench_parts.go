@@ -78,7 +78,7 @@ func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
 // benchDocument is a report.
 type benchDocument interface{ WriteTable(io.Writer) error }
 
-// document is what a measurement gave, with no report as nil.
+// document is what a measurement gave: a nil report becomes a nil document.
 func document[R any, P interface {
 	*R
 	benchDocument
@@ -97,8 +97,8 @@ func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, 
 	return a.measure(ctx, o, "part", child, run)
 }
 
-// measure runs a measurement and writes its report, also when it was interrupted. Its children are this program, started by the
-// subcommand of bench that is named; child takes that command line.
+// measure runs a measurement and writes its report, also when it was interrupted. Its children are this program,
+// started by the subcommand of bench that is named; child takes that command line.
 func (a *app) measure(
 	ctx context.Context, o *benchOutput, subcommand string, child *[]string, run func(context.Context) (benchDocument, error),
 ) error {
@@ -125,7 +125,8 @@ func (a *app) measure(
 	return errors.Join(a.writeReport(o, r), err)
 }
 
-// tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there stays.
+// tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there
+// stays.
 func tryOutput(path string) error {
 	if path == "" {
 		return nil

@@ -75,7 +75,7 @@ func (a *app) demoInside(ctx context.Context, why error) error {
 		}
 		return exit.NotPossiblef("%w; run: sudo %s demo", err, host.Program(os.Args[0]))
 	case errors.As(err, &status) && status.ExitCode() > 0:
-		// It has said itself what was wrong.
+		// The demo inside has already said what was wrong.
 		return &reported{&exit.Error{Code: status.ExitCode(), Err: err}}
 	}
 	return err
@@ -100,7 +100,7 @@ func (a *app) demoDoctor(ctx context.Context, lab *testenv.Lab, rootless bool) (
 	defer ns.Close()
 	o := doctor.Options{NetNS: ns, Interface: lab.A.If.Name(), Destination: lab.B.IPv4(), UserNS: a.userNamespaceSelfTest}
 	if rootless {
-		// Inside one already; that another can be made in it says nothing.
+		// The demo is in a user namespace already; whether another can be made inside it says nothing.
 		o.UserNS = func(ctx context.Context, prove bool) (doctor.SelfTest, error) {
 			return doctor.RunSelfTest(ctx, prove), nil
 		}

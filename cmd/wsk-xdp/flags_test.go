@@ -16,7 +16,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagSource is what the sources say about flags: what a flag is stored in, by its name, and how often something of that name is read.
+// flagSource is what the sources say about flags: what a flag is stored in, by its name, and how often something of
+// that name is read.
 type flagSource struct {
 	stored map[string][]string
 	reads  map[string]int

@@ -67,7 +67,7 @@ func (a *app) labCommand() *cobra.Command {
 	return lab
 }
 
-// check refuses what no laboratory can be.
+// check refuses flags that describe no possible laboratory.
 func (f *labFlags) check() error {
 	switch {
 	case f.mtu < 68 || f.mtu > 65535:

@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 // isolated in the environment says that this process has a network namespace of its own.
 const isolated = "WSKXDP_TEST_ISOLATED"
 
-// isolate runs the tests again in a network namespace of their own, where that takes no user namespace: what goes wrong there
-// can't send anything over the interfaces of the machine.
+// isolate runs the tests again in a network namespace of their own, where that takes no user namespace: what goes wrong
+// there can't send anything over the interfaces of the machine.
 func isolate() {
 	if os.Getenv(isolated) != "" || testenv.Check(testenv.Root) != nil {
 		return

@@ -26,8 +26,8 @@ type doctorReport = doctor.Report
 
 func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// TestSchemas holds the keys and types of every JSON document to what was published: within a major version keys may be added,
-// never renamed, removed or retyped.
+// TestSchemas holds the keys and types of every JSON document to what was published: within a major version keys may be
+// added, never renamed, removed or retyped.
 func TestSchemas(t *testing.T) {
 	for name, doc := range map[string]any{
 		"send": sendReport{}, "blast": blast.Report{}, "doctor": doctor.Report{}, "lab": labReport{},

@@ -133,7 +133,8 @@ func TestQueueTaken(t *testing.T) {
 	who := fmt.Sprintf("pid %d (", os.Getpid())
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
 	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
-	// Copy mode by name: after a try at zero-copy, its UMEM may still count against the locked memory of an ordinary user.
+	// Copy mode by name: after a try at zero-copy, its UMEM may still count against the locked memory of an ordinary
+	// user.
 	cli(timeout(t), "send", netns, to.String(), "--mode", "copy", "--require", "afxdp").
 		want(t, 3, "wsk0", "queue 0", "device or resource busy", "choose another queue or end it", who)
 	cli(timeout(t), "send", netns, to.String(), "--mode", "copy").want(t, 0, "SLOW PATH", "wsk0", "queue 0", "device or resource busy", who, "doctor wsk0", "STATUS_SUCCESS")

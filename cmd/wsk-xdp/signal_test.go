@@ -18,7 +18,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// A terminal that is closed ends a run as the keyboard does, with its report; one that was started to outlive it goes on.
+// A terminal that is closed ends a run as the keyboard does, with its report; one that was started to outlive it goes
+// on.
 func TestHangup(t *testing.T) {
 	l, _ := lab(t, testenv.Topology{})
 	netns := fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), l.A.NS.FD())
@@ -62,7 +63,8 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// What another program's command has started does not outlive the comparison when the terminal is closed: it would send on.
+// What another program's command has started does not outlive the comparison when the terminal is closed: it would send
+// on.
 func TestHangupEndsOtherPrograms(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
 	ctx := timeout(t)

@@ -53,7 +53,8 @@ func TestNextHopOfTheSlowPath(t *testing.T) {
 	}
 }
 
-// A namespace that a user may not enter, and a laboratory that he may not build, are told once and with the code for that.
+// A namespace that a user may not enter, and a laboratory that he may not build, are told once and with the code for
+// that.
 func TestNamespaceNotAllowed(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS)
 	outcome(t, ordinaryUser(t, "doctor", "--netns=/proc/self/ns/net"), run1).want(t, 3, "enter network namespace", "sudo")

@@ -179,8 +179,8 @@ func TestNamespaceThatIsNotThere(t *testing.T) {
 	cli(t.Context(), "send", "10.0.0.1:9", "--netns", "no-such-namespace").want(t, 1, "no-such-namespace", "ip netns list")
 }
 
-// A value that is given is the one that is meant, also where a flag that is left out has such a value inside: -n "$unset_sum" that comes
-// to 0 is no ten seconds of packets.
+// A value that is given is the one that is meant, also where a flag that is left out has such a value inside: -n
+// "$unset_sum" that comes to 0 is no ten seconds of packets.
 func TestGivenValuesAreNotTakenForMissingOnes(t *testing.T) {
 	for _, c := range []struct {
 		args string

@@ -4,8 +4,8 @@ package vm
 
 import "fmt"
 
-// CannotError says that this machine cannot run guests, or not such a guest, and why. That is neither success nor a
-// failure of what was to be tested.
+// CannotError says that this machine cannot run guests, or not this kind of guest, and why. That is neither success nor
+// a failure of what was to be tested.
 type CannotError struct {
 	reason error
 }

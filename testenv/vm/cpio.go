@@ -11,7 +11,8 @@ import (
 )
 
 // Archive writes an initramfs: a cpio archive of the "newc" kind, as Linux's
-// Documentation/driver-api/early-userspace/buffer-format.rst has it. Directories come into being as they are needed. Not for concurrent use; the first error stays.
+// Documentation/driver-api/early-userspace/buffer-format.rst has it. Directories come into being as they are needed.
+// Not for concurrent use; the first error stays.
 type Archive struct {
 	w    *bufio.Writer
 	ino  int

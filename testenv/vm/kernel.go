@@ -32,8 +32,8 @@ func OpenKernel(name, dir string) (Kernel, error) {
 	return k, nil
 }
 
-// Image returns the path of the kernel as an ELF file, which it unpacks the first time: QEMU starts that two times faster
-// than the bzImage, whose own decompressor would run emulated.
+// Image returns the path of the kernel as an ELF file, which it unpacks the first time: QEMU starts that two times
+// faster than the bzImage, whose own decompressor would run emulated.
 func (k Kernel) Image(tools Toolbox) (string, error) {
 	path := filepath.Join(k.Dir, "vmlinux")
 	if _, err := os.Stat(path); err == nil {
@@ -54,7 +54,7 @@ func (k Kernel) Image(tools Toolbox) (string, error) {
 }
 
 // compressions are those that Debian's kernels have had: how their data begins, and what undoes them. What follows the
-// data in the image is no part of it, of which the programs complain after having done their work.
+// data in the image is not part of it; the programs complain about that after they have done their work.
 var compressions = []struct {
 	magic string
 	tool  []string

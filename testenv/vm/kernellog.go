@@ -28,7 +28,7 @@ func (r *Result) Complaints() []string {
 	return found
 }
 
-// lastWords tells why a kernel ended, if it said so.
+// lastWords is why a kernel ended, if it said so.
 func lastWords(r *Result) string {
 	if all := r.Complaints(); len(all) > 0 {
 		return ": " + all[0]

@@ -12,8 +12,8 @@ import (
 // Setup is what network cards a guest has.
 type Setup struct {
 	Name string
-	// Queues of each card, and processors of the guest: with another number of them, drivers bring frames to queues that
-	// nobody listens on.
+	// Queues of each card, and processors of the guest: with another number of them, drivers bring frames to queues
+	// that nobody listens on.
 	Queues int
 	// Modules are the drivers.
 	Modules []string
@@ -53,7 +53,7 @@ func FindSetup(name string) (Setup, error) {
 	return Setup{}, fmt.Errorf("no set-up %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// cables tells whether there are any to be pulled.
+// cables reports whether there are any to be pulled.
 func (s Setup) cables() bool { return len(s.NICs) > 0 }
 
 // args are QEMU's arguments for all cards.

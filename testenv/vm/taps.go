@@ -19,8 +19,8 @@ func tapName(i int) string { return fmt.Sprintf("wskvm%d", i) }
 // tapsName is what this program calls itself when it is to make taps and then become another program.
 const tapsName = "wsk-xdp-vm-taps"
 
-// Main must be called first in the main function of a program that uses set-ups with taps. Where the program was started
-// by this package to make taps, it does not return.
+// Main must be called first in the main function of a program that uses set-ups with taps. Where the program was
+// started by this package to make taps, it does not return.
 func Main() {
 	if len(os.Args) < 3 || os.Args[0] != tapsName {
 		return
@@ -37,8 +37,9 @@ func Main() {
 }
 
 // behindTaps changes a command so that it runs in a network namespace of its own that holds taps on a bridge, with its
-// process number and standard streams as they would be. Namespace, bridge and taps end with it: nothing has to be cleaned
-// up, and the host's own interfaces are never touched. An ordinary user gets a user namespace, in which he may do that.
+// process number and standard streams as they would be. Namespace, bridge and taps end with it: nothing has to be
+// cleaned up, and the host's own interfaces are never touched. An ordinary user gets a user namespace, in which that is
+// allowed.
 func behindTaps(cmd *exec.Cmd, taps int) error {
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {

@@ -46,12 +46,12 @@ func (s State) String() string {
 type CommandResult struct {
 	Line   string
 	Output string // both streams
-	// Ended tells whether Code is one: the exit code, job.CodeTimeout, or 128 and a signal.
+	// Ended says whether Code is set: the exit code, job.CodeTimeout, or 128 and a signal.
 	Ended bool
 	Code  int
 }
 
-// OK tells whether the command ended with 0.
+// OK reports whether the command ended with 0.
 func (r CommandResult) OK() bool { return r.Ended && r.Code == 0 }
 
 // transcript is what came over a guest's serial port so far.
@@ -136,8 +136,8 @@ func (t *transcript) print(s string) {
 	}
 }
 
-// close gives the output so far to the command that runs. A marker stands on a line of its own, for which the agent wrote
-// one more line end than the command.
+// close gives the output so far to the command that runs. A marker stands on a line of its own, for which the agent
+// wrote one more line end than the command.
 func (t *transcript) close() {
 	if t.current >= 0 {
 		t.commands[t.current].Output = strings.TrimSuffix(t.output.String(), "\n")

@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// asInit does as little as possible: it starts the worker and takes in orphans, which the worker could not without taking
-// its own children's exit codes from itself.
+// asInit does as little as possible: it starts the worker and takes in orphans, which the worker could not without
+// taking its own children's exit codes from itself.
 func asInit() {
 	mountBase()
 	worker := exec.Command("/proc/self/exe", "worker")

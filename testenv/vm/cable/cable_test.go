@@ -119,8 +119,8 @@ e ok
 	}
 }
 
-// FuzzServe: whatever a guest says, there is at most one answer per line, each to an ID, and nothing but the ends there are is
-// touched.
+// FuzzServe: whatever a guest says, there is at most one answer per line, each to an ID, and nothing but the ends there
+// are is touched.
 func FuzzServe(f *testing.F) {
 	f.Add("\na A down\n")
 	f.Add("\nb B up\nc B up\n")

@@ -17,8 +17,8 @@ const (
 // Ends are the names of the cards, WSKXDP_NIC_A first.
 var Ends = []string{"A", "B"}
 
-// request is what a guest may ask for. The ID, of the guest's choice, is in the answer: whoever gave up waiting leaves an
-// answer behind, which the next one to ask must not take for its own.
+// request is what a guest may ask for. The ID, which the guest chooses, is in the answer: a process that gives up
+// waiting leaves an answer behind, and the next one to ask must not take it for its own.
 type request struct {
 	id  string
 	end int // index in Ends
@@ -27,7 +27,7 @@ type request struct {
 
 var verbs = map[bool]string{true: "up", false: "down"}
 
-// format returns the line. The empty one in front ends what somebody else may have begun.
+// format returns the line. The empty line in front ends what another process may have begun.
 func (r request) format() string {
 	return fmt.Sprintf("\n%s %s %s\n", r.id, Ends[r.end], verbs[r.up])
 }
@@ -84,7 +84,7 @@ func answer(id string, err error) string {
 	return id + " no " + strings.ReplaceAll(err.Error(), "\n", "; ") + "\n"
 }
 
-// parseAnswer tells whether a line answers the request with that ID, and how.
+// parseAnswer reports whether a line answers the request with that ID, and how.
 func parseAnswer(line, id string) (mine bool, err error) {
 	rest, mine := strings.CutPrefix(strings.TrimRight(line, "\n"), id+" ")
 	if !mine || rest == "ok" {

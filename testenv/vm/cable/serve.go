@@ -11,9 +11,9 @@ import (
 // maxLine is more than any request takes.
 const maxLine = 128
 
-// Serve is the host: it answers the requests that come through port, one after another, until port ends, and returns why it
-// did, nil for its end. set pulls or plugs the cable of an end, an index in Ends. What is no request is answered as far as
-// it can be, and does no harm.
+// Serve is the host: it answers the requests that come through port, one after another, until port ends, and returns
+// why it did, nil for its end. set pulls or plugs the cable of an end, an index in Ends. A line that is not a request
+// is answered as far as it can be, and does no harm.
 func Serve(port io.ReadWriter, set func(end int, up bool) error) error {
 	lines := bufio.NewReaderSize(port, maxLine)
 	for {

@@ -17,9 +17,9 @@ import (
 // Timeout is how long to wait for the host, which may be busy with much else, and stopped for a while.
 const Timeout = 100 * time.Second
 
-// Set pulls the cable of an end, an index in Ends, or plugs it, through the channel that Variable names. When it returns
-// nil the host has done it; the guest's driver hears of it at its own time. Several processes may call it at once: they
-// take turns.
+// Set pulls the cable of an end, an index in Ends, or plugs it, through the channel that Variable names. When it
+// returns nil the host has done it; the guest's driver hears of it in its own time. Several processes may call it at
+// once: they take turns.
 func Set(ctx context.Context, path string, end int, up bool) error {
 	r := request{id: rand.Text(), end: end, up: up}
 	if err := ask(ctx, path, r); err != nil {
@@ -40,7 +40,7 @@ func ask(ctx context.Context, path string, r request) error {
 // exchange asks and waits for the answer; others' answers are passed over.
 func exchange(ctx context.Context, port *os.File, r request) error {
 	if err := port.SetDeadline(time.Time{}); err != nil {
-		return err // a file that cannot be given up on
+		return err // without a deadline there would be no end to the wait
 	}
 	stop := context.AfterFunc(ctx, func() { _ = port.SetDeadline(time.Unix(1, 0)) })
 	defer stop()

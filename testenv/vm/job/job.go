@@ -45,7 +45,7 @@ type NIC struct {
 // Command is a line for the guest's shell.
 type Command struct {
 	Line string `json:"line"`
-	// Timeout is how long it may take. Then it gets SIGQUIT, on which a Go program shows its goroutines, and ten seconds
-	// later SIGKILL, with all that it started.
+	// Timeout is how long it may take. Then it gets SIGQUIT, on which a Go program shows its goroutines, and ten
+	// seconds later SIGKILL, with all that it started.
 	Timeout time.Duration `json:"timeout"`
 }

@@ -43,8 +43,8 @@ func (m Marker) Format(nonce string) string {
 		strings.ReplaceAll(m.Text, "\n", "; ")), " ")
 }
 
-// Parse reads a line. It is not one of this nonce's if ok is false; then it is output. before is what stands on the line
-// in front of the marker: output whose last line had no end.
+// Parse reads a line. It is not one of this nonce's if ok is false; then it is output. before is what stands on the
+// line in front of the marker: output whose last line had no end.
 func Parse(line, nonce string) (m Marker, before string, ok bool) {
 	before, rest, found := strings.Cut(strings.TrimRight(line, "\r\n"), prefix+nonce+" ")
 	if !found {

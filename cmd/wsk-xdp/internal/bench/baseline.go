@@ -27,12 +27,12 @@ func ReadReport(path string) (*Report, error) {
 	return r, nil
 }
 
-// notable is the change of a ratio that is worth a mark: medians of five runs differ by less without any cause on a
-// machine that does other things, too.
+// notable is the change of a ratio that is worth a mark. On a machine that does other things too, medians of five runs
+// differ by less than this for no reason.
 const notable = 0.12
 
-// WriteComparison compares the ratios of our engines to the others with those of an earlier report. Rates as such are not
-// compared: the machine, or its mood, is another one.
+// WriteComparison compares the ratios of our engines to the others with those of an earlier report. Rates as such are
+// not compared: the machine, or what else runs on it, is not the same.
 func (r *Report) WriteComparison(w io.Writer, earlier *Report) error {
 	var t output.Table
 	t.Row("frame", "queues", "ours", "against", "then", "now", "change")

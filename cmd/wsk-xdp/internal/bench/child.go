@@ -22,7 +22,7 @@ type event struct {
 	// Event is "sending" when the first burst is about to go, "done" at the end.
 	Event   string          `json:"event"`
 	Granted json.RawMessage `json:"granted,omitempty"`
-	// Sent is the number of datagrams handed over, Failed of those that the engine knows not to have left.
+	// Sent is the number of datagrams handed over, Failed the number of those that the engine knows did not leave.
 	Sent     uint64 `json:"sent"`
 	Failed   uint64 `json:"failed"`
 	Syscalls uint64 `json:"syscalls"`
@@ -33,8 +33,8 @@ const (
 	eventDone    = "done"
 )
 
-// Child is the whole program of a child process: it reads a job from stdin and sends until stdin ends, which also happens
-// when the parent is gone.
+// Child is the whole program of a child process: it reads a job from stdin and sends until stdin ends, which also
+// happens when the parent is gone.
 func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	var j job
 	out, end, err := proc.Serve(stdin, stdout, &j)

@@ -27,7 +27,8 @@ func expand(command string, c *Config, p *place, size int) string {
 // fcsLen is the frame check sequence, which software does not write.
 const fcsLen = 4
 
-// declaredSyscalls is what another program says of itself in a JSON object on a line of its own, as the C yardstick does.
+// declaredSyscalls is what another program says of itself in a JSON object on a line of its own, as the C yardstick
+// does.
 func declaredSyscalls(out []byte) (float64, bool) {
 	for line := range bytes.Lines(out) {
 		var said struct {

@@ -46,7 +46,7 @@ type Config struct {
 	Child []string
 	// Progress is called for every run, from the calling goroutine. nil: not called.
 	Progress func(Progress)
-	// Warn receives what casts a doubt on a result. nil: discarded.
+	// Warn receives whatever casts doubt on a result. nil: discarded.
 	Warn func(string)
 }
 

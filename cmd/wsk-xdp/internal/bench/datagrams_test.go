@@ -13,8 +13,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// TestSameDatagrams lets the receiving kernel judge what each engine sends: the same payload to every destination, and to
-// each of them as often.
+// TestSameDatagrams lets the receiving kernel judge what each engine sends: the same payload to every destination, and
+// to each of them as often.
 func TestSameDatagrams(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	child := quick(t).Child

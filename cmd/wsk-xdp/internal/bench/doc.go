@@ -8,10 +8,11 @@
 //	  │                                          └───────────────────┘         └────────┬─────────┘
 //	  └── window.go: count, clock, CPU time of the child at two moments ◄───────────────┘
 //
-// An engine (engine.go, engine_*.go) knows how to send a burst and nothing of time. It runs in a process of its own, which
-// is this binary again (child.go, package proc), so that memory, CPU time and what it leaves behind are its own. The parent looks from outside
-// and needs no engine's word: packets from the receiver, CPU time and memory from the kernel. Only the number of system calls is the
-// engine's own count. Programs of others take part in the same way (command.go).
+// An engine (engine.go, engine_*.go) knows how to send a burst and nothing of time. It runs in a process of its own,
+// which is this binary again (child.go, package proc), so that memory, CPU time and what it leaves behind are its own.
+// The parent looks from outside and needs no engine's word: packets from the receiver, CPU time and memory from the
+// kernel. Only the number of system calls is the engine's own count. Programs of others take part in the same way
+// (command.go).
 //
 // # How the numbers are made
 //
@@ -20,8 +21,8 @@
 // reverse order. A ratio is that of two runs of one round, and the median over the rounds is reported: a machine
 // that gets slower during the benchmark hits both.
 //
-// On a veth pair the receiver's work, up to the XDP program, is done in softirq inside the sender's system call: packets
-// per second and CPU time include it, for every engine alike.
+// On a veth pair the receiver's work, up to the XDP program, is done in softirq inside the sender's system call:
+// packets per second and CPU time include it, for every engine alike.
 //
 // Other measurements are packages of their own: latency, receive and footprint. All of them run their parties through
 // package proc; package provider is the WSK client that they share.

@@ -16,8 +16,8 @@ const Base = "wsk"
 
 // lane sends from one goroutine.
 type lane interface {
-	// burst hands over some datagrams, about [burst] of them, and returns how many. What can't go now is no error:
-	// the next call comes at once.
+	// burst hands over some datagrams, about [burst] of them, and returns how many. That something can't go now is not
+	// an error: the next call comes at once.
 	burst() (int, error)
 	// syscalls is how many system calls the bursts made so far for sending and for collecting completions.
 	syscalls() uint64

@@ -59,7 +59,8 @@ func openAsavie(ctx context.Context, j *job) (*rig, error) {
 	return r, nil
 }
 
-// asavieSocket tries again while the queue is busy. What a failed attempt leaks, which is what it mapped, goes with the process.
+// asavieSocket tries again while the queue is busy. What a failed attempt leaks, which is what it mapped, goes with the
+// process.
 func asavieSocket(ctx context.Context, ifIndex, queue int) (*xdp.Socket, error) {
 	deadline := time.Now().Add(asavieBind)
 	for {

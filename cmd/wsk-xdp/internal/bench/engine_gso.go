@@ -71,7 +71,7 @@ func dialSegmented(t target, segment int) (*net.UDPConn, error) {
 func (l *gsoLane) burst() (int, error) {
 	l.calls++
 	if _, err := l.conns[l.rotor.nextRun()].Write(l.buf); err != nil {
-		// A refusal is news of an earlier datagram that no socket was there for.
+		// ECONNREFUSED is about an earlier datagram, for which there was no socket.
 		if later(err) || errors.Is(err, unix.ECONNREFUSED) {
 			return 0, nil
 		}

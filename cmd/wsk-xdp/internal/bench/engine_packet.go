@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// packetLane sends frames, built beforehand, through the memory-mapped ring of a packet socket that bypasses the queueing
-// discipline (PACKET_TX_RING, TPACKET_V2, PACKET_QDISC_BYPASS).
+// packetLane sends frames, built beforehand, through the memory-mapped ring of a packet socket that bypasses the
+// queueing discipline (PACKET_TX_RING, TPACKET_V2, PACKET_QDISC_BYPASS).
 type packetLane struct {
 	ring   *packetRing
 	frames [][]byte
@@ -19,7 +19,7 @@ type packetLane struct {
 	calls  uint64
 }
 
-// The ring: enough slots for several bursts, each of which takes any Ethernet frame up to the usual MTU.
+// The ring has slots for several bursts. A slot takes any Ethernet frame up to the usual MTU.
 const (
 	packetSlots    = 1024
 	packetSlotLen  = 2048

@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// onInterface is a place outside of a laboratory. Nobody is asked at the receiver: what the interface sent counts.
+// onInterface is a place outside of a laboratory. The receiver is not asked: what counts is what the interface sent.
 func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 	h, err := netlinkIn(c.NetNS.FD())
 	if err != nil {

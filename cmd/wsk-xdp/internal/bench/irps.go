@@ -72,8 +72,9 @@ func (p *irps) take() *wsk.IRP {
 	return &c.irp
 }
 
-// await sleeps until half of the IRPs are back, which is when the kernel wakes those who wait for room in a socket's
-// send buffer, too (sock_def_write_space): one wake-up for many, and work left for the provider meanwhile. None is idle.
+// await sleeps until half of the IRPs are back, which is also when the kernel wakes a sender that waits for room in a
+// socket's send buffer (sock_def_write_space): there is one wake-up for many, and the provider still has work
+// meanwhile. None is idle.
 func (p *irps) await() (top uint32) {
 	for {
 		p.returned.Store(0)

@@ -28,14 +28,15 @@ type job struct {
 	Pin []int
 }
 
-// target is one destination and who gets the frames for it.
+// target is one destination and the MAC address that its frames go to.
 type target struct {
 	To  netip.AddrPort
 	MAC frame.MAC
 }
 
-// runLength is how many datagrams in a row go to one destination: a burst is shared out evenly, so that interfaces that can take
-// several for one destination get what an application with a burst in its hands has for each.
+// runLength is how many datagrams in a row go to one destination: a burst is shared out evenly, so that an interface
+// that takes several datagrams for one destination gets as many at once as an application with a burst to send has for
+// each.
 func (j *job) runLength() int { return max(1, burst/len(j.Targets)) }
 
 // rotor names the destination of each datagram, in the order that all engines keep.

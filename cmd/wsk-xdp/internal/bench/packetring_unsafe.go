@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// packetRing is the transmit ring of a packet socket, for one goroutine. A slot is a struct tpacket2_hdr and, behind it, the frame
-// (Documentation/networking/packet_mmap.rst).
+// packetRing is the transmit ring of a packet socket, for one goroutine. A slot is a struct tpacket2_hdr and, behind
+// it, the frame (Documentation/networking/packet_mmap.rst).
 type packetRing struct {
 	fd  int
 	mem []byte

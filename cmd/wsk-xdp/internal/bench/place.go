@@ -18,8 +18,8 @@ import (
 type place struct {
 	// do runs a function on a thread in the sending namespace.
 	do func(func() error) error
-	// count is the number of datagrams that arrived since some moment; bytes are those of their frames without FCS, 0 if
-	// nobody counts them.
+	// count is the number of datagrams that arrived since some moment; bytes are those of their frames without FCS, 0
+	// where they are not counted.
 	count func() (datagrams, bytes uint64, err error)
 	// countedBy says what count is, in words.
 	countedBy string

@@ -23,13 +23,15 @@ type Report struct {
 	comparisons []*comparison
 }
 
-// Result is one engine at one frame size. Per-packet figures are medians of the runs, those that nobody measured are null.
+// Result is one engine at one frame size. Per-packet figures are medians of the runs, those that nobody measured are
+// null.
 type Result struct {
 	Engine     string `json:"engine"`
 	FrameBytes int    `json:"frame_bytes"`
 	Queues     int    `json:"queues"`
 	stats.Rate
-	// Ratio is the median, over the rounds, of this engine's rate to that of [Base] in the same round. null without Base.
+	// Ratio is the median, over the rounds, of this engine's rate to that of [Base] in the same round. null without
+	// Base.
 	Ratio             *float64 `json:"ratio"`
 	CPUNsPerPacket    float64  `json:"cpu_ns_per_packet"`
 	UserNsPerPacket   float64  `json:"user_ns_per_packet"`

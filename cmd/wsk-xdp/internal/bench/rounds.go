@@ -37,7 +37,8 @@ type comparison struct {
 	contestants []*contestant
 }
 
-// Run compares. Engines that fail are left out of the further rounds and named in the error; the report has what there is.
+// Run compares. Engines that fail are left out of the further rounds and named in the error; the report has what there
+// is.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// StartSender starts an engine in a process of its own that sends to one port of a laboratory's host B from its host A, for measurements
-// of what arrives there. argv is the command line of a program that calls [Child].
+// StartSender starts an engine in a process of its own that sends to one port of a laboratory's host B from its host A,
+// for measurements of what arrives there. argv is the command line of a program that calls [Child].
 func StartSender(in proc.In, argv []string, engine string, lab *testenv.Lab, to netip.AddrPort, payload int) (*proc.Process, error) {
 	if find(engine) == nil {
 		return nil, fmt.Errorf("no engine %q", engine)

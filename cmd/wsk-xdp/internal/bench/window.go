@@ -24,7 +24,7 @@ type measured struct {
 
 	// sent is what the sender says it handed over, arrived what was counted of it; both 0 if the sender says nothing.
 	sent, failed, arrived uint64
-	// frame is the mean size of the frames that arrived, without FCS; 0 where nobody counts bytes.
+	// frame is the mean size of the frames that arrived, without FCS; 0 where bytes are not counted.
 	frame float64
 }
 
@@ -63,7 +63,7 @@ func measure(ctx context.Context, c *Config, p *place, s *proc.Process, before l
 		return m, err
 	}
 	shut := open
-	// On a machine with other work nobody may have had the processor for all of a short window: it stays open.
+	// On a busy machine the sender may not have run during all of a short window: then it stays open.
 	for shut.count == open.count && shut.at.Sub(open.at) < max(c.Duration, startTime) {
 		if err := s.Pause(ctx, c.Duration); err != nil {
 			return m, err
@@ -133,7 +133,8 @@ func awaitArrival(ctx context.Context, p *place, s *proc.Process, before uint64)
 	}
 }
 
-// lookTries and lookSlack: a look is good when the clock moved little while it was taken; on a busy machine it is taken again.
+// lookTries and lookSlack: a look counts if the clock moved little while it was taken; otherwise, as on a busy machine,
+// it is taken again.
 const (
 	lookTries = 10
 	lookSlack = 200 * time.Microsecond

@@ -39,7 +39,7 @@ func newMeter() *meter {
 	return &meter{byStatus: make(map[wsk.NTSTATUS]uint64), total: newHistogram(), interval: newHistogram()}
 }
 
-// count takes a slot that came back. Only successes have a latency: that of the others is another thing.
+// count takes a slot that came back. Only successes have a latency: how long a failure took means something else.
 func (m *meter) count(s *slot) {
 	if s.status != wsk.STATUS_SUCCESS {
 		m.Failed += s.count

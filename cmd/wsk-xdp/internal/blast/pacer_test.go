@@ -36,7 +36,8 @@ func TestPacerGivesTheRate(t *testing.T) {
 	}
 }
 
-// Whatever the sleeps, after the whole time exactly rate × time tokens were given or forfeited, never more at any moment.
+// Whatever the sleeps, after the whole time exactly rate × time tokens were given or forfeited, never more at any
+// moment.
 func TestPacerIsExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []uint64{1, 3, 7, 999, 100_000, 1_488_095, 14_880_952, 1_000_000_000_000} {

@@ -16,8 +16,8 @@ import (
 // Schema names the form of Report.
 const Schema = "wsk-xdp.blast/1"
 
-// Report is the JSON document of a run. A packet is one UDP datagram; a datagram above the MTU is several frames. What was
-// not measured is left out.
+// Report is the JSON document of a run. A packet is one UDP datagram; a datagram above the MTU is several frames. What
+// was not measured is left out.
 type Report struct {
 	Schema      string            `json:"schema"`
 	Version     string            `json:"version"`
@@ -101,8 +101,8 @@ type PacingReport struct {
 	Forfeited uint64 `json:"forfeited_packets"`
 }
 
-// CPUReport is the processor time of this process during the run, which in copy mode includes the kernel's transmission and, on a
-// veth, much of the reception.
+// CPUReport is the processor time of this process during the run, which in copy mode includes the kernel's transmission
+// and, on a veth, much of the reception.
 type CPUReport struct {
 	User      int64  `json:"user_ns"`
 	System    int64  `json:"system_ns"`
@@ -187,7 +187,8 @@ func requested(c Config) uint64 {
 	return c.Count
 }
 
-// deviation of n in a time from a rate, in millionths. Not of the rounded rate: one in ten per second is a tenth.
+// deviation is how far n in a time is from a rate, in millionths. It is not that of the rounded rate: at ten per
+// second, one more is a tenth.
 func deviation(n uint64, d time.Duration, rate uint64) int64 {
 	if d <= 0 {
 		return 0

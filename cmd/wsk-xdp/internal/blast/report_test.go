@@ -9,7 +9,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// The error is in millionths at any rate: of 3 packets in 400 ms at 8 pps it is not that of the whole number nearest to 7.5.
+// The error is in millionths at any rate: of 3 packets in 400 ms at 8 pps it is not that of the whole number nearest to
+// 7.5.
 func TestPacingErrorOfLowRates(t *testing.T) {
 	for _, c := range []struct {
 		rate, sent uint64

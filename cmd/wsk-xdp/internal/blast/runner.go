@@ -42,14 +42,14 @@ type Result struct {
 	Counts
 	Calls    uint64 // IRPs passed
 	ByStatus map[wsk.NTSTATUS]uint64
-	// Sending is the time from the first to the last call, Completing that until the last success, 0 without one, and Elapsed
-	// that until the last IRP came back or waiting for it ended.
+	// Sending is the time from the first to the last call, Completing that until the last success, 0 without one, and
+	// Elapsed that until the last IRP came back or waiting for it ended.
 	Sending, Completing, Elapsed time.Duration
 	Latency                      Latency
 	// Unfinished IRPs were still out when waiting for them ended.
 	Unfinished int
-	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts, or no IRP came back
-	// until the end of the duration.
+	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts, or no IRP
+	// came back until the end of the duration.
 	Forfeited uint64
 	// LongestBurst is the most datagrams that were sent without a pause between them.
 	LongestBurst uint64
@@ -213,7 +213,7 @@ func (r *runner) collect() {
 	})
 }
 
-// report gives an interval out when one is over.
+// report hands an interval to OnInterval when one is over.
 func (r *runner) report(elapsed time.Duration) {
 	if elapsed < r.tick {
 		return
@@ -232,7 +232,8 @@ func (r *runner) report(elapsed time.Duration) {
 	r.tick = elapsed.Truncate(intervalLen) + intervalLen
 }
 
-// drain waits for the IRPs that are out, and cancels those that do not come. An interrupt, before or meanwhile, shortens each wait.
+// drain waits for the IRPs that are out, and cancels those that do not come. An interrupt, before or meanwhile,
+// shortens each wait.
 func (r *runner) drain(ctx context.Context) {
 	for _, last := range []bool{false, true} {
 		done := ctx.Done()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package client is a WSK client as the commands and the benchmarks need one: what the load and unload routines of a driver
-// do, and the calls in between with the wait for each.
+// Package client is a WSK client as the commands and the benchmarks need one: what the load and unload routines of a
+// driver do, and the calls in between with the wait for each.
 //
 //	Open: Attach, WskRegister, WskCaptureProviderNPI ──► Socket, Bind, … ──►
 //	Close: WskCloseSocket, WskReleaseProviderNPI, WskDeregister, Detach, the end of the transport
@@ -18,14 +18,15 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// callTimeout bounds a call that needs nobody on the network; closeTimeout the wait for what is with the kernel, after which
-// the transport is ended, which ends everything.
+// callTimeout bounds a call that needs nobody on the network; closeTimeout the wait for what is with the kernel, after
+// which the transport is ended, which ends everything.
 const (
 	callTimeout  = 10 * time.Second
 	closeTimeout = 3 * time.Second
 )
 
-// Client is registered with a transport. Its methods are for one goroutine; the sockets are as concurrent as wsk.Socket is.
+// Client is registered with a transport. Its methods are for one goroutine; the sockets are as concurrent as wsk.Socket
+// is.
 type Client struct {
 	end          func() error
 	subsystem    wsk.Subsystem
@@ -66,8 +67,8 @@ func (c *Client) NPI() *wsk.ProviderNPI { return &c.npi }
 // Sockets are those that Socket has made, in that order. Do not change the slice.
 func (c *Client) Sockets() []*wsk.Socket { return c.sockets }
 
-// Socket makes a datagram socket of the family. dispatch, which may be nil, and socketContext are those of WskSocket. The
-// socket is closed by Close.
+// Socket makes a datagram socket of the family. dispatch, which may be nil, and socketContext are those of WskSocket.
+// The socket is closed by Close.
 func (c *Client) Socket(ctx context.Context, family uint16, dispatch *wsk.ClientDatagramDispatch, socketContext any) (*wsk.Socket, error) {
 	irp, err := Call(ctx, "WskSocket", func(irp *wsk.IRP) {
 		c.npi.Socket(family, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, socketContext, dispatch, nil, nil, nil, irp)
@@ -105,7 +106,8 @@ func SetOption(ctx context.Context, socket *wsk.Socket, level, option, value uin
 	return err
 }
 
-// Call begins a call with a fresh IRP and waits until that is complete, for callTimeout at most. The error says what failed.
+// Call begins a call with a fresh IRP and waits until that is complete, for callTimeout at most. The error says what
+// failed.
 func Call(ctx context.Context, what string, begin func(*wsk.IRP)) (*wsk.IRP, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

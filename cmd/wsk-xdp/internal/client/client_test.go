@@ -89,8 +89,8 @@ func TestErrorsNameTheCall(t *testing.T) {
 	e.DelayBinds(false)
 }
 
-// A transport that keeps a frame is ended first, for the client can't be deregistered before. An interrupt does not shorten
-// the wait.
+// A transport that keeps a frame is ended first, for the client can't be deregistered before. An interrupt does not
+// shorten the wait.
 func TestCloseEndsWhatIsStuck(t *testing.T) {
 	c, e := open(t)
 	socket, err := c.Socket(t.Context(), wsk.AF_INET, nil, nil)

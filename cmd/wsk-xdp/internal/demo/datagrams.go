@@ -50,7 +50,7 @@ func payloadOf(size int) []byte {
 	return b
 }
 
-// neighbour sends to somebody whose link-layer address nobody has asked for yet.
+// neighbour sends to a host whose link-layer address has not been asked for yet.
 func (d *demo) neighbour(ctx context.Context) (o outcome, err error) {
 	to := netip.AddrPortFrom(d.lab.B.IPv4(), port)
 	rx, err := testenv.NewUDPReceiver(d.lab.B.NS, to, testenv.UDPReceiverOptions{})
@@ -99,7 +99,8 @@ func (d *demo) ipv6(ctx context.Context) (outcome, error) {
 	return d.datagrams(ctx, d.lab.A.IPv6(), d.lab.B.IPv6(), sizes6)
 }
 
-// datagrams sends one datagram of each size and verifies what the kernel's UDP stack delivers, and every frame on the way.
+// datagrams sends one datagram of each size and verifies what the kernel's UDP stack delivers, and every frame on the
+// way.
 func (d *demo) datagrams(ctx context.Context, from, dst netip.Addr, sizes []int) (o outcome, err error) {
 	to := netip.AddrPortFrom(dst, port)
 	rx, err := testenv.NewUDPReceiver(d.lab.B.NS, to, testenv.UDPReceiverOptions{})
@@ -147,7 +148,7 @@ func (d *demo) datagrams(ctx context.Context, from, dst netip.Addr, sizes []int)
 	return o, nil
 }
 
-// compare holds what came against what was sent.
+// compare compares what arrived with what was sent.
 func compare(got testenv.Datagram, payload []byte, from netip.AddrPort) error {
 	switch {
 	case !bytes.Equal(got.Payload, payload):
@@ -162,8 +163,8 @@ func compare(got testenv.Datagram, payload []byte, from netip.AddrPort) error {
 	return nil
 }
 
-// checkFrames decodes every captured frame with an independent decoder, which checks all lengths and checksums, and returns how
-// many of them were UDP or fragments of it.
+// checkFrames decodes every captured frame with an independent decoder, which checks all lengths and checksums, and
+// returns how many of them were UDP or fragments of it.
 func checkFrames(ctx context.Context, capture *testenv.Capture, datagrams int) (frames int, err error) {
 	err = testenv.Poll(ctx, fmt.Sprintf("%d whole datagrams in the capture", datagrams), func() (bool, error) {
 		var whole testenv.Reassembler

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// namespacesHeld counts the descriptors of this process that hold a network namespace: those of namespaces themselves and
-// AF_XDP mappings, which keep the queue and with it the namespace.
+// namespacesHeld counts the descriptors of this process that hold a network namespace: those of namespaces themselves
+// and AF_XDP mappings, which keep the queue and with it the namespace.
 func namespacesHeld() int {
 	n := 0
 	fds, _ := filepath.Glob("/proc/self/fd/*")

@@ -49,8 +49,8 @@ func Check(f *Facts) []Finding {
 	return c.out
 }
 
-// kernelNeedWakeup is the first kernel with what package xdp can't do without, and oldestTried the oldest that the tests ran on
-// (docs/kernels.md).
+// kernelNeedWakeup is the first kernel with what package xdp can't do without, and oldestTried the oldest that the
+// tests ran on (docs/kernels.md).
 const (
 	kernelNeedWakeup = "5.4"
 	oldestTried      = "5.10"

@@ -104,19 +104,21 @@ type InterfaceFacts struct {
 	FeaturesKnown bool   `json:"features_known"`
 	Native        bool   `json:"native_xdp"`
 	ZeroCopy      bool   `json:"zero_copy_advertised"`
-	// FlowHash is by what UDP over IPv4 is spread over the receive queues, in the letters of ethtool -N; empty: not known.
+	// FlowHash names the fields by which UDP over IPv4 is spread over the receive queues, in the letters of ethtool -N;
+	// empty: not known.
 	FlowHash      string `json:"udp4_flow_hash,omitempty"`
 	FlowHashPorts bool   `json:"udp4_flow_hash_has_ports,omitempty"`
 	// Tried are the answers of binds that were tried, absent without --try.
 	Tried *TriedFacts `json:"tried,omitempty"`
-	// TakenQueues are those that an AF_XDP socket holds, as netdev-genl or sock_diag tells; TakenKnown is whether these are all.
+	// TakenQueues are those that an AF_XDP socket holds, as netdev-genl or sock_diag reports; TakenKnown is whether
+	// these are all.
 	TakenQueues []int `json:"queues_taken"`
 	TakenKnown  bool  `json:"queues_taken_known"`
 	// Holders are the sockets that hold them, and the processes that have these; HoldersKnown is whether these are all.
 	Holders      []HolderFacts `json:"queue_holders"`
 	HoldersKnown Answer        `json:"queue_holders_known"`
-	// Sockets is the number of AF_XDP sockets in the network namespace; −1: not known. Candidates are processes with such
-	// sockets, there or in another namespace, of which the kernel does not tell what they hold.
+	// Sockets is the number of AF_XDP sockets in the network namespace; −1: not known. Candidates are processes with
+	// such sockets, there or in another namespace, for which the kernel does not say what they hold.
 	Sockets      int            `json:"afxdp_sockets"`
 	Candidates   []ProcessFacts `json:"afxdp_processes,omitempty"`
 	held         nic.Holders    // the same, for words
@@ -146,8 +148,8 @@ type ProcessFacts struct {
 
 // TriedFacts are the answers of binds on queue 0.
 type TriedFacts struct {
-	// WithProgram is whether an XDP program that passes everything was attached for it, as the datapath does; LinkDown for how
-	// many milliseconds the link was away then.
+	// WithProgram is whether an XDP program that passes everything was attached for it, as the datapath does; LinkDown
+	// for how many milliseconds the link was away then.
 	WithProgram bool   `json:"with_xdp_program"`
 	LinkDown    int64  `json:"link_down_ms"`
 	ZeroCopy    Answer `json:"zero_copy"`

@@ -109,8 +109,8 @@ func (f *Facts) path(ctx context.Context, o Options) {
 	}
 }
 
-// userNS finds out whether an ordinary user can have AF_XDP in namespaces of his own, and proves what is to be proved, here
-// or there.
+// userNS finds out whether an ordinary user can have AF_XDP in namespaces of their own, and sends the proof that was
+// asked for, here or there.
 func (f *Facts) userNS(ctx context.Context, o Options) {
 	inside, err := o.UserNS(ctx, o.Prove && !f.AFXDP.Yes())
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// holders asks which AF_XDP sockets are bound to the interface, and looks for their processes. It goes before everything that
-// binds sockets of this process.
+// holders asks which AF_XDP sockets are bound to the interface, and looks for their processes. It goes before
+// everything that binds sockets of this process.
 func (f *InterfaceFacts) holders() {
 	h := nic.FindHolders(f.Index)
 	f.Holders, f.HoldersKnown, f.Sockets, f.Candidates = []HolderFacts{}, answer(h.Err), h.Sockets, processFacts(h.Candidates)
@@ -31,8 +31,8 @@ func processFacts(list []nic.Process) (facts []ProcessFacts) {
 	return facts
 }
 
-// settleTaken says whether TakenQueues are all. netdev-genl lists queues on kernels that never say which are held; the trial
-// knows whether this one does.
+// settleTaken says whether TakenQueues are all. netdev-genl lists queues on kernels that never say which are held; the
+// trial knows whether this one does.
 func (f *InterfaceFacts) settleTaken(t *TrialFacts) {
 	f.TakenKnown = f.HoldersKnown.Yes() || f.TakenKnown && t != nil && t.Taken.Yes()
 }

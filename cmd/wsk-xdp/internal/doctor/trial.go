@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// TrialFacts are what this kernel does with a veth pair that was made to ask it. A release number does not tell:
+// TrialFacts are what this kernel does with a veth pair that was made to ask it. A release number does not say:
 // distributions bring features back to older kernels, and leave some out.
 type TrialFacts struct {
 	// Where is "here", or "user namespace" where a pair could be made only there.
@@ -24,18 +24,18 @@ type TrialFacts struct {
 	MultiBuffer Answer `json:"multi_buffer"`
 	Remap       Answer `json:"ring_remap"`
 	Statistics  Answer `json:"ring_statistics"`
-	// Program is to load the program that receives, and Frags whether it takes frames of several buffers. Native and Generic
-	// are to attach it by bpf_link in that mode.
+	// Program is to load the program that receives, and Frags whether it takes frames of several buffers. Native and
+	// Generic are to attach it by bpf_link in that mode.
 	Program Answer `json:"xdp_program"`
 	Frags   Answer `json:"xdp_frags"`
 	Native  Answer `json:"xdp_native_on_veth"`
 	Generic Answer `json:"xdp_generic"`
-	// Features and Queues are what netdev-genl tells: what a driver announces, and which queues are in use. Taken is whether
-	// it tells which of those an AF_XDP socket holds.
+	// Features and Queues are what netdev-genl reports: what a driver announces, and which queues are in use. Taken is
+	// whether it reports which of those an AF_XDP socket holds.
 	Features Answer `json:"netdev_features"`
 	Queues   Answer `json:"netdev_queues"`
 	Taken    Answer `json:"netdev_queue_taken"`
-	// Diag is whether sock_diag tells which AF_XDP socket holds a queue, which leads to the process.
+	// Diag is whether sock_diag reports which AF_XDP socket holds a queue, which leads to the process.
 	Diag Answer `json:"afxdp_sock_diag"`
 }
 

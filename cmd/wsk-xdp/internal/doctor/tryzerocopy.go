@@ -15,8 +15,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// tryBinds tries binds on queue 0 as the datapath makes them: zero-copy with an XDP program that passes everything, where the
-// driver announces it. The program is taken off again.
+// tryBinds tries binds on queue 0 as the datapath makes them: zero-copy with an XDP program that passes everything,
+// where the driver announces it. The program is taken off again.
 func (f *InterfaceFacts) tryBinds() *TriedFacts {
 	tried := &TriedFacts{MultiBuffer: answer(xdp.ProbeMultiBuffer(f.Name, 0))}
 	if !f.ZeroCopy || f.Program != nil && f.Program.Mode == "native" {
@@ -70,7 +70,7 @@ func waitForLink(index int) (down int64) {
 	return down
 }
 
-// flowHash reads by what UDP over IPv4 is spread over the receive queues.
+// flowHash reads by which fields UDP over IPv4 is spread over the receive queues.
 func (f *InterfaceFacts) flowHash() {
 	if h, err := nic.UDPFlowHash(f.Name, false); err == nil {
 		f.FlowHash, f.FlowHashPorts = h.String(), h.Ports()

@@ -41,8 +41,8 @@ func (p Privilege) Has(capability int) bool { return p.Caps>>capability&1 != 0 }
 // HasGlobally reports whether it holds the capability in the first user namespace.
 func (p Privilege) HasGlobally(capability int) bool { return p.Has(capability) && p.InitialUserNS }
 
-// Unlimited is whether locked memory has no limit for this process: by the limit itself or by CAP_IPC_LOCK, which the kernel
-// looks for in the first user namespace (net/xdp/xdp_umem.c, xdp_umem_account_pages).
+// Unlimited is whether locked memory has no limit for this process: by the limit itself or by CAP_IPC_LOCK, which the
+// kernel looks for in the first user namespace (net/xdp/xdp_umem.c, xdp_umem_account_pages).
 func (p Privilege) Unlimited() bool {
 	return p.Memlock == math.MaxUint64 || p.HasGlobally(unix.CAP_IPC_LOCK)
 }

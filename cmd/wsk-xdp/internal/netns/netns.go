@@ -45,7 +45,8 @@ func Open(name string) (*NS, error) {
 	return &NS{fd, name}, nil
 }
 
-// Borrow is the namespace of a descriptor that stays the caller's: do not close it. 0 gives nil, as [NS.FD] gives 0 for nil.
+// Borrow is the namespace of a descriptor that stays the caller's: do not close it. 0 gives nil, as [NS.FD] gives 0 for
+// nil.
 func Borrow(fd int) *NS {
 	if fd == 0 {
 		return nil

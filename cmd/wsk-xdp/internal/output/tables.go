@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Tables writes several tables, each below a line that says what it is about, with an empty line between. The zero value with W
-// set is ready; call Flush behind the last row.
+// Tables writes several tables, each below a line that says what it is about, with an empty line between. The zero
+// value with W set is ready; call Flush behind the last row.
 type Tables struct {
 	W     io.Writer
 	table *Table

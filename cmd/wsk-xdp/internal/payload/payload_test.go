@@ -58,7 +58,8 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// A size cuts what is larger than a datagram, too; without one it is refused, by what it is and not by how much of it was read.
+// A size cuts what is larger than a datagram, too; without one it is refused, by what it is and not by how much of it
+// was read.
 func TestMakeCutsWhatIsTooLarge(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 10_000)
 	file := filepath.Join(t.TempDir(), "data")

@@ -42,8 +42,8 @@ type Result struct {
 // NTSTATUS is the status as the type.
 func (r *Result) NTSTATUS() wsk.NTSTATUS { return r.status }
 
-// Run sends Count datagrams, each after the completion of the one before, and calls report for each. It ends early when ctx
-// does; the IRP that is pending then is cancelled and reported too.
+// Run sends Count datagrams, each after the completion of the one before, and calls report for each. It ends early when
+// ctx does; the IRP that is pending then is cancelled and reported too.
 func Run(ctx context.Context, c Config, report func(Result)) {
 	for i := 0; i < c.Count && ctx.Err() == nil; i++ {
 		report(sendOne(ctx, c, i))

@@ -13,7 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// withHolder adds to the error of a queue that is taken who has it. Other errors it leaves alone.
+// withHolder adds, to the error that a queue is taken, who has it. It leaves other errors alone.
 func withHolder(ns, ifindex int, err error) error {
 	var op *xdp.OpError
 	if !errors.Is(err, unix.EBUSY) || !errors.As(err, &op) {
@@ -21,7 +21,7 @@ func withHolder(ns, ifindex int, err error) error {
 	}
 	var h nic.Holders
 	if nsErr := netns.Borrow(ns).Do(func() error { h = nic.FindHolders(ifindex); return nil }); nsErr != nil {
-		return err // what is wrong is told; only the name is missing
+		return err // the error says what is wrong; only the name of the holder is missing
 	}
 	return fmt.Errorf("%w; queue %d: %s", err, op.Queue, h.Describe(op.Queue))
 }

@@ -43,8 +43,8 @@ type Granted struct {
 	Chunks         uint32 `json:"tx_chunks"`
 	ChunkBytes     uint32 `json:"chunk_bytes"`
 	SendBuffer     int    `json:"send_buffer_bytes"`
-	// PassProgram is whether an XDP program that passes everything is on the interface for zero-copy; LinkDown how many milliseconds
-	// its link was waited for because of that.
+	// PassProgram is whether an XDP program that passes everything is on the interface for zero-copy; LinkDown how many
+	// milliseconds were spent waiting for its link because of that.
 	PassProgram bool  `json:"pass_program"`
 	LinkDown    int64 `json:"link_down_ms"`
 	// Offload is who may complete checksums, Proved whether some are left to them, OffloadReason why not, or not all.
@@ -191,8 +191,8 @@ func modeText(queues []datapath.QueueInfo) string {
 	return strings.Join(words, "/")
 }
 
-// Warnings is everything that is not as a user of AF_XDP would hope, one line each, with what to do about it. Nothing falls
-// back in silence (I11).
+// Warnings is everything that is not as a user of AF_XDP would hope, one line each, with what to do about it. Nothing
+// falls back in silence (I11).
 func (s *Session) Warnings() []string {
 	if s.WayErr != nil {
 		return []string{fmt.Sprintf("no way to the destination: %v", s.WayErr)}
@@ -262,7 +262,7 @@ func (m *merged) lines(ifname string) (out []string) {
 	return out
 }
 
-// refusal is an error of a bind without the place, which its reader knows.
+// refusal is the error of a bind without the place where it happened, which the reader knows.
 func refusal(err error) string {
 	var op *xdp.OpError
 	if !errors.As(err, &op) {
@@ -271,7 +271,8 @@ func refusal(err error) string {
 	return fmt.Sprintf("%q (%s)", op.Err.Error(), op.Hint)
 }
 
-// SlowWarning says after a run that datagrams went the slow path although the start block promised AF_XDP; empty if none did.
+// SlowWarning says after a run that datagrams went the slow path although the start block promised AF_XDP; empty if
+// none did.
 func (s *Session) SlowWarning(info datapath.Info) string {
 	n := info.SlowSent + info.SlowFailed
 	if n == 0 || !s.fastWay() || s.SlowErr != nil {

@@ -64,9 +64,9 @@ type Session struct {
 	client   *client.Client
 }
 
-// Open surveys the way, opens AF_XDP sockets on it and WSK sockets above. Where AF_XDP is not to be had the
-// session is open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then
-// the error has exit code 3, as it has when this user may not enter the namespace.
+// Open surveys the way, opens AF_XDP sockets on it and WSK sockets above. Where AF_XDP is not to be had the session is
+// open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then the
+// error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	s := &Session{checksum: o.Checksum, queues: o.Queues}
 	defer func() {

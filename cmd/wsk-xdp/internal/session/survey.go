@@ -95,8 +95,8 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 	return w, nil
 }
 
-// LargestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two VLAN
-// tags and the room that frames move about in (wsk/datapath, queue.capacity).
+// LargestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two
+// VLAN tags and the room that frames move about in (wsk/datapath, queue.capacity).
 const LargestMTU = 4096 - 14 - 2*4 - 64
 
 func wayError(q Query, err error) error {

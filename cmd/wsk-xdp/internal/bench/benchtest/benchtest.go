@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package benchtest is what the tests of the measurements have in common: the test binary as the children of a run, and what
-// each configuration and each document is judged by.
+// Package benchtest is what the tests of the measurements have in common: the test binary as the children of a run, and
+// what each configuration and each document is judged by.
 package benchtest
 
 import (
@@ -66,7 +66,8 @@ func Interrupted(t *testing.T, after time.Duration, run func(context.Context) er
 	NothingRuns(t)
 }
 
-// Refused checks that a good configuration passes and that each spoiled copy of it is refused with the text that is the key.
+// Refused checks that a good configuration passes and that each spoiled copy of it is refused with the text that is the
+// key.
 func Refused[C any](t *testing.T, good C, check func(*C) error, spoil map[string]func(*C)) {
 	t.Helper()
 	if err := check(&good); err != nil {
@@ -81,8 +82,8 @@ func Refused[C any](t *testing.T, good C, check func(*C) error, spoil map[string
 	}
 }
 
-// Document holds a JSON document to what was published: its schema, the number of its results, and the keys of the first,
-// sorted. It returns the results.
+// Document holds a JSON document to what was published: its schema, the number of its results, and the keys of the
+// first, sorted. It returns the results.
 func Document(t *testing.T, report any, schema, results string, n int, keys string) []map[string]any {
 	t.Helper()
 	raw, err := json.Marshal(report)

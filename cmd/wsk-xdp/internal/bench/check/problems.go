@@ -38,7 +38,8 @@ func (p *Problems) Names(kind string, given, known []string) {
 	}
 }
 
-// Size takes the size of a frame with FCS that is one Ethernet frame and has room for the eight bytes that number a datagram.
+// Size takes the size of a frame with FCS that is one Ethernet frame and has room for the eight bytes that number a
+// datagram.
 func (p *Problems) Size(frame int) {
 	if n, err := blast.PayloadOfFrame(true, frame); err != nil {
 		p.Addf("size %d: %w", frame, err)

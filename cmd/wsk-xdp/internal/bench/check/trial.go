@@ -13,7 +13,8 @@ const (
 	DefaultBusyPoll = 50 * time.Microsecond
 )
 
-// Trial is what the configurations share of the measurements that record for a while with frames of one size. They embed it.
+// Trial is what the configurations share of the measurements that record for a while with frames of one size. They
+// embed it.
 type Trial struct {
 	// Size is the frame size in bytes with FCS.
 	Size int

@@ -45,7 +45,8 @@ func many(kind string) bool { return kind == kindSend || kind == kindReceive }
 
 // opened is what a child has done and holds.
 type opened struct {
-	// Open is how long the datapath took to open, Bind its socket, First the first datagram from the send to its completion.
+	// Open is how long the datapath took to open, Bind its socket, First the first datagram from the send to its
+	// completion.
 	Open, Bind, First time.Duration
 	// At is CLOCK_MONOTONIC when the first datagram had completed.
 	At int64

@@ -29,16 +29,16 @@ type Report struct {
 type Result struct {
 	Kind   string `json:"kind"`
 	Queues int    `json:"queues"`
-	// OpenNs is the time to open the datapath with its AF_XDP sockets, BindNs to make a socket and bind it, SendNs the first send to
-	// its completion, FirstNs all of it from the start of the process.
+	// OpenNs is the time to open the datapath with its AF_XDP sockets, BindNs to make a socket and bind it, SendNs the
+	// first send to its completion, FirstNs all of it from the start of the process.
 	OpenNs     int64 `json:"open_ns"`
 	BindNs     int64 `json:"bind_ns"`
 	SendNs     int64 `json:"first_send_ns"`
 	FirstNs    int64 `json:"first_datagram_ns"`
 	FirstMinNs int64 `json:"first_datagram_min_ns"`
 	FirstMaxNs int64 `json:"first_datagram_max_ns"`
-	// RSSBytes is resident memory at rest. UMEMBytes of it are chunks, which count against RLIMIT_MEMLOCK of a user without
-	// CAP_IPC_LOCK.
+	// RSSBytes is resident memory at rest. UMEMBytes of it are chunks, which count against RLIMIT_MEMLOCK of a user
+	// without CAP_IPC_LOCK.
 	RSSBytes  uint64 `json:"rss_bytes"`
 	UMEMBytes uint64 `json:"umem_bytes"`
 	// IdleCPU is CPU time per time at rest, 1 being one processor; null when it was not measured.

@@ -97,7 +97,8 @@ func newLab(queues int) (*testenv.Lab, error) {
 	})
 }
 
-// starts starts every kind in turn, and leaves the last of each resting. The error is that of the caller's context only.
+// starts starts every kind in turn, and leaves the last of each resting. The only error is that of the caller's
+// context.
 func (c *Config) starts(ctx context.Context, all []*contestant) error {
 	for round := range c.Runs {
 		for _, i := range stats.Order(len(all), round) {

@@ -44,7 +44,7 @@ const stampLen = 8
 
 func stamp(b []byte, seq uint64) { binary.LittleEndian.PutUint64(b, seq) }
 
-// sequence is 0, which is nobody's, for a payload that is too short.
+// sequence is the number in a payload, and 0, which no datagram has, for one that is too short.
 func sequence(b []byte) uint64 {
 	if len(b) < stampLen {
 		return 0

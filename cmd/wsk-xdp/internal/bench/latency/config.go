@@ -26,8 +26,9 @@ type Config struct {
 	Progress func(Progress)
 }
 
-// Placements are where the two ends of a round trip run: on a CPU each, so that each wake-up is that of an idle processor; both on the
-// same, so that none is; or where the scheduler has them, which may be either and changes between runs.
+// Placements are where the two ends of a round trip run: on a CPU each, so that each wake-up is that of an idle
+// processor; both on the same, so that none is; or where the scheduler has them, which may be either and changes
+// between runs.
 func Placements() []string { return []string{apart, together, free} }
 
 const (

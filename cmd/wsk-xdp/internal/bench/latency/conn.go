@@ -101,7 +101,8 @@ func (g *connPing) run(t *task, m *meter) error {
 	b, reply := make([]byte, t.Payload), make([]byte, 2048)
 	for number := uint64(1); !t.stopped(); number++ {
 		stamp(b, number)
-		// Not per datagram: it costs, and nobody would. A lost one shows when it passes.
+		// Not for every datagram: that costs time, and no program does it. A lost one is noticed when the deadline
+		// passes.
 		if number%64 == 1 {
 			if err := g.conn.SetReadDeadline(time.Now().Add(giveUp)); err != nil {
 				return err

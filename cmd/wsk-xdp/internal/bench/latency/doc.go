@@ -8,7 +8,8 @@
 //	tail         from the return of the last WskSendTo of such a stream, which ends abruptly, to the last completion; the
 //	             kick that sends up to a burst of datagrams is in it
 //
-// The children take the times (raw.go, conn.go, wsk.go, sends.go) into histograms (meter.go); the parent starts them in turn and puts
-// the runs together (rounds.go, report.go). Kernel sockets are measured likewise, in the ways in which programs use them. Every
-// other round goes in reverse order; a percentile is the median of that percentile over the runs, the maximum that of all runs.
+// The children take the times (raw.go, conn.go, wsk.go, sends.go) into histograms (meter.go); the parent starts them in
+// turn and puts the runs together (rounds.go, report.go). Kernel sockets are measured likewise, in the ways in which
+// programs use them. Every other round goes in reverse order; a percentile is the median of that percentile over the
+// runs, the maximum that of all runs.
 package latency

@@ -12,7 +12,7 @@ import (
 // meter records times between the end of the warm-up and the end of the run. It may be used concurrently.
 type meter struct {
 	from, until time.Time
-	// hopeless is when a run without a single sample ends, too.
+	// hopeless is when even a run without a single sample ends.
 	hopeless time.Time
 
 	mu   sync.Mutex
@@ -20,8 +20,8 @@ type meter struct {
 	lost uint64
 }
 
-// samplePatience is how much longer than its time a run may take to get its first sample. A process that shares its processor can
-// miss all of a short run, and a reply that comes too late is a lost one.
+// samplePatience is how much longer than its time a run may take to get its first sample. A process that shares its
+// processor can miss all of a short run, and a reply that comes too late is a lost one.
 const samplePatience = 10 * time.Second
 
 func newMeter(warmup, duration, patience time.Duration) *meter {
@@ -51,7 +51,7 @@ func (m *meter) lose() {
 	m.mu.Unlock()
 }
 
-// over reports whether the run is: its time is over and something was measured, or nothing will be.
+// over reports whether the run has ended: its time is up and something was measured, or nothing will be.
 func (m *meter) over(now time.Time) bool {
 	return now.After(m.until) && (now.After(m.hopeless) || m.sampled())
 }
@@ -62,7 +62,7 @@ func (m *meter) sampled() bool {
 	return m.hist.TotalCount() > 0
 }
 
-// percentiles are what a run is told by, in nanoseconds.
+// percentiles are what is reported of a run, in nanoseconds.
 type percentiles struct {
 	Samples uint64 `json:"samples"`
 	Lost    uint64 `json:"lost"`

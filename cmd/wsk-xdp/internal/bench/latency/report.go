@@ -24,8 +24,8 @@ type Report struct {
 	Granted Granted   `json:"granted"`
 }
 
-// Result is one engine under one measure. P50 to P999 are medians over the runs, P50Min and P50Max the ends of P50; Max is the
-// largest of all runs.
+// Result is one engine under one measure. P50 to P999 are medians over the runs, P50Min and P50Max the ends of P50; Max
+// is the largest of all runs.
 type Result struct {
 	Measure    string `json:"measure"`
 	Engine     string `json:"engine"`
@@ -37,8 +37,8 @@ type Result struct {
 	P99        int64  `json:"p99_ns"`
 	P999       int64  `json:"p999_ns"`
 	Max        int64  `json:"max_ns"`
-	// RatioP50 and RatioP99 are medians, over the rounds, of the percentile to that of [Reference] in the same round; null without
-	// it.
+	// RatioP50 and RatioP99 are medians, over the rounds, of the percentile to that of [Reference] in the same round;
+	// null without it.
 	RatioP50 *float64 `json:"ratio_p50"`
 	RatioP99 *float64 `json:"ratio_p99"`
 	// Cores is CPU time per time, of the processes at both ends.

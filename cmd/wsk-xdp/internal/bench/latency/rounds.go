@@ -50,8 +50,8 @@ type figures struct {
 	cores float64 // CPU time per time, of both ends
 }
 
-// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is,
-// and is nil when that is nothing.
+// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there
+// is, and is nil when that is nothing.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (c *Config) rounds(ctx context.Context, measure string, some []*contestant)
 	})
 }
 
-// newLab is a veth pair with the kernel's defaults. Measures of sending have it drop in XDP what arrives, as the comparison of
-// rates does.
+// newLab is a veth pair with the kernel's defaults. Measures of sending have it drop in XDP what arrives, as the
+// comparison of rates does.
 func newLab(measure string) (*testenv.Lab, error) {
 	t := testenv.Topology{
 		A: testenv.End{MAC: net.HardwareAddr{0x02, 0, 0, 0, 0x0a, 0x01}}, B: testenv.End{MAC: net.HardwareAddr{0x02, 0, 0, 0, 0x0b, 0x01}},

@@ -19,9 +19,9 @@ const (
 	idleInterval = time.Millisecond
 	// loadSlots is how many datagrams a stream may have under way.
 	loadSlots = 1024
-	// sampled: every so many datagrams of a stream is timed. It shares no factor with the size of a burst.
+	// sampled says that one in so many datagrams of a stream is timed. It shares no factor with the size of a burst.
 	sampled = 61
-	// streamLength is how long a stream is before it ends for a tail to be seen.
+	// streamLength is how long a stream goes on before it ends, so that its tail can be seen.
 	streamLength = 5 * time.Millisecond
 )
 
@@ -95,7 +95,7 @@ func wskTail(t *task, m *meter) error {
 	})
 }
 
-// later: all may have completed before the last call returned.
+// later is the later of two times: all datagrams may have completed before the last call returned.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

@@ -10,8 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// slots are a fixed number of datagrams, each with its IRP and its memory, which are the provider's until completion. Its methods
-// may be called concurrently.
+// slots are a fixed number of datagrams, each with its IRP and its memory, which are the provider's until completion.
+// Its methods may be called concurrently.
 type slots struct {
 	mu    sync.Mutex
 	idle  *slot
@@ -43,7 +43,7 @@ func newSlots(n, payload int, completed func(*slot, time.Time)) *slots {
 	return p
 }
 
-// take is nil when all are under way.
+// take returns an idle slot, nil when all are under way.
 func (p *slots) take() *slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,7 +96,7 @@ func (p *slots) count() int {
 	return p.busy
 }
 
-// failure is that of a send.
+// failure is the error of a send that failed, nil if none did.
 func (p *slots) failure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

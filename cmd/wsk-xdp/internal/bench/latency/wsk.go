@@ -75,7 +75,8 @@ func copyFrom(b []byte, from *wsk.Buf) (n int) {
 
 func (e *wskEcho) close() error { return e.p.Close() }
 
-// wskPing sends the next datagram from within the callback that brought the reply, unless there is a pause between them.
+// wskPing sends the next datagram from within the callback that brought the reply, unless there is a pause between
+// them.
 type wskPing struct {
 	p      *provider.Provider
 	socket *wsk.Socket
@@ -135,7 +136,7 @@ func (g *wskPing) event(_ any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTA
 func (g *wskPing) send() {
 	s := g.slots.take()
 	if s == nil {
-		return // the reply of none of them came: run finds out
+		return // no reply came to any of them, which run notices
 	}
 	g.mu.Lock()
 	stamp(s.data, g.number)
@@ -144,7 +145,7 @@ func (g *wskPing) send() {
 	g.socket.SendTo(&s.buf, 0, g.remote, nil, &s.irp)
 }
 
-// giveUp is the time after which a reply is not waited for any longer.
+// giveUp is how long to wait for a reply.
 const giveUp = 200 * time.Millisecond
 
 func (g *wskPing) run(t *task, m *meter) error {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Counter is a number that a child counts up and its parent looks at, in memory that both have.
+// Counter is a number that a child counts up and its parent looks at, in memory that both share.
 type Counter struct {
 	file *os.File
 	mem  []byte
@@ -35,7 +35,7 @@ func NewCounter() (*Counter, error) {
 	return mapCounter(file)
 }
 
-// OpenCounter is the counter of a parent, in the child.
+// OpenCounter opens, in the child, the counter of its parent.
 func OpenCounter() (*Counter, error) { return mapCounter(os.NewFile(ChildCounter, "count")) }
 
 func mapCounter(file *os.File) (*Counter, error) {

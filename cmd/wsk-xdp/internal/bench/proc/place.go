@@ -28,7 +28,8 @@ func CPUs() []int {
 	return out
 }
 
-// On makes processes start on one CPU: they inherit the affinity of the thread that starts them. A negative CPU changes nothing.
+// On makes processes start on one CPU: they inherit the affinity of the thread that starts them. A negative CPU changes
+// nothing.
 func On(cpu int, in In) In {
 	if cpu < 0 {
 		return in

@@ -36,7 +36,8 @@ type Process struct {
 	read   int           // events that Next has returned
 }
 
-// StopTime is how long a child may take to end after it was asked to. Ours drain for up to three seconds, and a machine may be busy.
+// StopTime is how long a child may take to end after it was asked to. Ours drain for up to three seconds, and a machine
+// may be busy.
 const StopTime = 30 * time.Second
 
 // lingerTime is how long what another program leaves behind may keep its output open, before it is killed.
@@ -45,8 +46,8 @@ const lingerTime = time.Second
 // In runs a function on a thread of the namespace where a process shall be.
 type In func(func() error) error
 
-// StartChild starts this binary again, in a namespace, with a task. Files become descriptors 3 and so on of the child; they stay
-// the caller's.
+// StartChild starts this binary again, in a namespace, with a task. Files become descriptors 3 and so on of the child;
+// they stay the caller's.
 func StartChild(in In, argv []string, task any, files ...*os.File) (*Process, error) {
 	spec, err := json.Marshal(task)
 	if err != nil {
@@ -163,7 +164,7 @@ func (p *Process) Next(ctx context.Context, into any) error {
 		select {
 		case <-more:
 		case <-p.ended:
-			// All it wrote has been read before it counts as ended.
+			// A process counts as ended only when all that it wrote has been read.
 			if p.mu.Lock(); len(p.events) > p.read {
 				p.mu.Unlock()
 				continue
@@ -204,8 +205,8 @@ func (p *Process) Pause(ctx context.Context, d time.Duration) error {
 // ErrEnded says that a process ended too early.
 var ErrEnded = errors.New("the process ended before the measurement was over")
 
-// Stop asks the process to end, waits for it, and kills it if it does not. Nothing of its group is left afterwards. It returns how
-// a child of ours failed.
+// Stop asks the process to end, waits for it, and kills it if it does not. Nothing of its group is left afterwards. It
+// returns how a child of ours failed.
 func (p *Process) Stop(patience time.Duration) error {
 	if !p.stopped {
 		p.stopped = true
@@ -234,7 +235,7 @@ func (p *Process) Stop(patience time.Duration) error {
 	return nil
 }
 
-// Failure is why a process ended, with what it said last. It has ended.
+// Failure is why a process that has ended did so, with the last line that it wrote.
 func (p *Process) Failure() error {
 	why := "exit status 0"
 	if p.err != nil {
@@ -246,8 +247,8 @@ func (p *Process) Failure() error {
 	return fmt.Errorf("ended with %s", why)
 }
 
-// AdoptOrphans makes this process the parent of what the shells of other programs leave behind, until the end it
-// returns, so that it can be waited for: not every init does that.
+// AdoptOrphans makes this process the parent of what the shells of other programs leave behind, until end is called, so
+// that it can be waited for: not every init does that.
 func AdoptOrphans() (end func()) {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	return func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }

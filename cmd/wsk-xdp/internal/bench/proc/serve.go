@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// Serve is the child's side: it reads the task, and returns where to write objects and a channel that is closed when the parent wants
-// the child to end.
+// Serve is the child's side: it reads the task, and returns an encoder for its objects and a channel that is closed
+// when the parent wants the child to end.
 func Serve(stdin io.Reader, stdout io.Writer, task any) (out *json.Encoder, end <-chan struct{}, err error) {
 	in := json.NewDecoder(stdin)
 	if err := in.Decode(task); err != nil {

@@ -14,8 +14,8 @@ import (
 
 // Usage is what a process and its children have used, as getrusage(2) would tell them, seen from outside.
 type Usage struct {
-	// total is the exact CPU time. user and ticked are what the scheduler's tick saw of user time and of all time: their
-	// ratio divides total.
+	// total is the exact CPU time. user and ticked are what the scheduler's tick saw of user time and of all time:
+	// their ratio divides total.
 	total, user, ticked time.Duration
 }
 
@@ -83,8 +83,8 @@ func Tree(pid int) []int {
 	return out
 }
 
-// PeakRSS is the most memory that the processes have had resident, in bytes. ru_maxrss would count what was there before
-// exec, too.
+// PeakRSS is the most memory that the processes have had resident, in bytes. ru_maxrss would count what was there
+// before exec, too.
 func PeakRSS(pids []int) uint64 { return statusBytes(pids, "VmHWM:") }
 
 // RSS is the memory that the processes have resident now.

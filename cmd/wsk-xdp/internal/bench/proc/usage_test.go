@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUsageAgreesWithGetrusage looks at this process from outside and from inside. The inside look lies between two outside ones,
-// and so does what it tells.
+// TestUsageAgreesWithGetrusage looks at this process from outside and from inside. The inside look lies between two
+// outside ones, and so does what it tells.
 func TestUsageAgreesWithGetrusage(t *testing.T) {
 	self := []int{os.Getpid()}
 	before := UsageOf(self)
@@ -50,8 +50,8 @@ func compute() {
 
 var sink atomic.Uint64
 
-// TestUsageTellsUserFromSystem works on one side until ticks have seen it there, then on the other. The ticks decide how long that takes,
-// so that neither the speed of the machine nor what else it does matters.
+// TestUsageTellsUserFromSystem works on one side until ticks have seen it there, then on the other. The ticks decide
+// how long that takes, so that neither the speed of the machine nor what else it does matters.
 func TestUsageTellsUserFromSystem(t *testing.T) {
 	const ticks = 100 * time.Millisecond // 10 at the least, with 100 of them a second
 	self := []int{os.Getpid()}

@@ -38,8 +38,8 @@ const (
 // wrong counts datagrams that are not what was sent.
 var wrong atomic.Uint64
 
-// look is what each engine does with a payload: it reads what an application would have to read first. It reports whether the
-// datagram is one of ours.
+// look is what each engine does with a payload: it reads what an application would have to read first. It reports
+// whether the datagram is one of ours.
 func look(payload []byte, size int) bool {
 	if len(payload) != size || payload[0] != 0 || payload[7] != 7 {
 		wrong.Add(1)

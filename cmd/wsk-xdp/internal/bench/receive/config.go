@@ -16,7 +16,8 @@ type Config struct {
 	Engines []string
 	// Sender is xdp or wsk-batch.
 	Sender string
-	// Rates are datagrams per second to offer, one comparison each; 0 is as many as the sender can. Only xdp keeps to others.
+	// Rates are datagrams per second to offer, one comparison each; 0 is as many as the sender can. Only xdp keeps to a
+	// rate.
 	Rates []int
 	// Unpinned lets the scheduler choose the CPUs.
 	Unpinned bool

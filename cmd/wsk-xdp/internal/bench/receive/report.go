@@ -32,12 +32,12 @@ type Result struct {
 	RateLimit int    `json:"rate_limit_pps"`
 	Offered   uint64 `json:"offered_pps"`
 	stats.Rate
-	// Ratio is the median, over the rounds, of this engine's rate to that of [Reference] in the same round, RatioCPU the
-	// same for datagrams per CPU time of all that takes part; null without it.
+	// Ratio is the median, over the rounds, of this engine's rate to that of [Reference] in the same round, RatioCPU
+	// the same for datagrams per CPU time of all that takes part; null without it.
 	Ratio    *float64 `json:"ratio"`
 	RatioCPU *float64 `json:"ratio_per_cpu"`
-	// ReceiverNs is CPU time of the receiving process per datagram, UserNs of it in user space; CPUNs includes the sending
-	// process, in which most of the kernel's work happens on veth.
+	// ReceiverNs is CPU time of the receiving process per datagram, UserNs of it in user space; CPUNs includes the
+	// sending process, in which most of the kernel's work happens on veth.
 	ReceiverNs float64 `json:"receiver_cpu_ns_per_packet"`
 	UserNs     float64 `json:"receiver_user_ns_per_packet"`
 	CPUNs      float64 `json:"cpu_ns_per_packet"`

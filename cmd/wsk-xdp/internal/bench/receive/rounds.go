@@ -50,8 +50,8 @@ type contestant struct {
 	engine *engine
 }
 
-// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there is,
-// and is nil when that is nothing.
+// Run measures. Engines that fail are left out of the further rounds and named in the error; the report has what there
+// is, and is nil when that is nothing.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err

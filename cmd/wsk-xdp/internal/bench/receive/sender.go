@@ -25,14 +25,15 @@ type offer struct {
 	Rate int
 }
 
-// perRun is how many copies of the frame one system call makes: many, since the call takes some 30 ms to end. perBatch is how many
-// the kernel hands over at once; the receiving kernel works them off then.
+// perRun is how many copies of the frame one system call makes: many, since the call takes some 30 ms to end. perBatch
+// is how many the kernel hands over at once; the receiving kernel then works through them.
 const (
 	perRun   = 1 << 20
 	perBatch = 64
 )
 
-// pace is what the program shares with this process: whether to stop, when the next datagram is due, and the time between two.
+// pace is what the program shares with this process: whether to stop, when the next datagram is due, and the time
+// between two.
 type pace struct{ Stop, Next, Interval uint64 }
 
 // Offsets in it, and how far the program may fall behind its schedule and still catch up.
@@ -42,8 +43,8 @@ const (
 	xdpDrop                          = 1
 )
 
-// Send is the program of the child that sends live frames: the kernel runs an XDP program on copies of a frame, and the program has
-// them sent through the interface (Linux 5.18), or drops them when none is due.
+// Send is the program of the child that sends live frames: the kernel runs an XDP program on copies of a frame, and the
+// program has them sent through the interface (Linux 5.18), or drops them when none is due.
 func Send(stdin io.Reader, stdout io.Writer) error {
 	var o offer
 	out, end, err := proc.Serve(stdin, stdout, &o)

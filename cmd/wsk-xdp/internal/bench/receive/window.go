@@ -17,8 +17,8 @@ type figures struct {
 	pps float64
 	// offered is packets per second that arrived at the far interface.
 	offered float64
-	// receiverNs and receiverUserNs are CPU time of the receiving process per datagram it got; cpuNs is that of both and of the kernel's
-	// softirq threads.
+	// receiverNs and receiverUserNs are CPU time of the receiving process per datagram it got; cpuNs is that of both
+	// and of the kernel's softirq threads.
 	receiverNs, receiverUserNs, cpuNs float64
 	rss                               uint64
 }
@@ -30,7 +30,8 @@ type moment struct {
 	receiver, sender, irq proc.Usage
 }
 
-// lookTries and lookSlack: a look is good when the clock moved little while it was taken; on a busy machine it is taken again.
+// lookTries and lookSlack: a look counts if the clock moved little while it was taken; otherwise, as on a busy machine,
+// it is taken again.
 const (
 	lookTries = 10
 	lookSlack = 500 * time.Microsecond
@@ -82,7 +83,7 @@ func (c *Config) window(ctx context.Context, lab *testenv.Lab, s, r *proc.Proces
 		return nil, err
 	}
 	shut := open
-	// On a machine with other work nobody may have had the processor for all of a short window: it stays open.
+	// On a busy machine neither process may have run during all of a short window: then it stays open.
 	for shut.delivered == open.delivered && shut.at.Sub(open.at) < max(c.Duration, startTime) {
 		if err := r.Pause(ctx, c.Duration); err != nil {
 			return nil, err

@@ -48,15 +48,16 @@ func (r Runs[F]) Ratio(base Runs[F], figure func(*F) float64) *float64 {
 
 // Contestant is one of several that run in turn.
 type Contestant[F any] struct {
-	// What says of what Err is.
+	// What says what Err is about.
 	What string
 	Runs Runs[F]
 	Err  error // the first failure, with What in front
 }
 
-// Rounds lets each of them run once a round, every other round in reverse. Who has failed runs no more: the figures of these
-// rounds are nil. once runs the one with that index; done is told of every run, after it was noted. The error is that of the
-// caller's context, at once, or else those of all.
+// Rounds lets each of them run once a round, every other round in reverse. A contestant that has failed runs no more,
+// and its figures of those rounds are nil. once runs the contestant with that index; done is called after every run,
+// when the figures have been noted. The error is that of the caller's context, at once, or else the errors of all
+// contestants.
 func Rounds[F any](
 	ctx context.Context, rounds int, all []*Contestant[F], once func(i int) (*F, error), done func(round, i int, f *F, err error),
 ) error {

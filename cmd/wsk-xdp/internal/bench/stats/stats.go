@@ -51,7 +51,7 @@ func Round(v float64, digits int) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// Order is who of n runs when in a round: every other round goes in reverse.
+// Order is the order in which n contestants run in a round: every other round goes in reverse.
 func Order(n, round int) []int {
 	out := make([]int, n)
 	for i := range out {
