@@ -56,21 +56,29 @@ func (d *device) open(slot int) (*queue, error) {
 		return q, err
 	}
 	q, half, err := d.openQueue(slot)
+	if err != nil {
+		d.set.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
+			"interface", d.name, "queue", slot, "err", err)
+	}
+	// The poller of a queue asks under its kickMu whether the device is gone, so d.mu must not be held over shutdown.
+	if d.keep(slot, q, half, err) {
+		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+		return nil, errDeviceGone
+	}
+	return q, err
+}
+
+// keep notes how the opening of a queue went. It reports that the device has gone while it was opened.
+func (d *device) keep(slot int, q *queue, half *rxQueue, err error) (gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
 		d.failed, d.retryAt = err, time.Now().Add(openRetry)
-		d.set.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
-			"interface", d.name, "queue", slot, "err", err)
-		return nil, err
+		return false
 	}
 	d.failed = nil
 	d.queues[slot], d.halves[slot] = q, half
-	if d.gone {
-		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-		return nil, errDeviceGone
-	}
-	return q, nil
+	return d.gone
 }
 
 // openQueue opens a queue, with its receiving half where the interface has one for it.

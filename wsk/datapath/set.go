@@ -114,19 +114,27 @@ func (set *deviceSet) newDevice(rd route.Device, slots int, p *program) *device 
 // newReceivingDevice makes the device of an interface that is to receive, before anything is sent through it. Its opening is held:
 // the caller lets go of it when the program is there, or has retired the device.
 func (set *deviceSet) newReceivingDevice(rd route.Device, p *program) (*device, error) {
-	queues := set.sendingQueues(rd)
+	d := set.newDevice(rd, set.sendingQueues(rd), p)
+	d.opening.Lock() // before set.mu, as everywhere; nobody else knows it yet
+	if err := set.enter(d); err != nil {
+		d.opening.Unlock()
+		return nil, err
+	}
+	return d, nil
+}
+
+// enter makes a device known that nothing has been sent through yet.
+func (set *deviceSet) enter(d *device) error {
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	switch {
 	case set.closed:
-		return nil, ErrClosed
-	case set.devices[rd.Index] != nil:
-		return nil, errReceivesTwice
+		return ErrClosed
+	case set.devices[d.index] != nil:
+		return errReceivesTwice
 	}
-	d := set.newDevice(rd, queues, p)
-	d.opening.Lock()
-	set.devices[rd.Index] = d
-	return d, nil
+	set.devices[d.index] = d
+	return nil
 }
 
 // queueFor returns the queue that a source sends through on a device, opening it on first use. It may block while
