@@ -60,6 +60,7 @@ var Circles = []CircleLimit{
 	{"wsk/datapath", 58, 8},
 	{"wsk/datapath/internal/companion", 8, 8},
 	{"wsk/datapath/internal/device", 8, 8},
+	{"wsk/datapath/internal/locks", 0, 0},
 	{"wsk/datapath/internal/offload", 8, 8},
 	{"wsk/datapath/internal/ops", 8, 8},
 	{"wsk/datapath/internal/receive", 8, 8},

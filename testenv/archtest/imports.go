@@ -182,6 +182,7 @@ var Imports = []ImportRow{
 		May:     slices.Concat(lower, room("offload", "receive", "send"), []string{netlink, sys}),
 		Tests:   []string{"xdp/xdptest", ebpf, ethtool},
 	},
+	{Package: "wsk/datapath/internal/locks", May: []string{"internal/lockrank"}, Why: "a table"},
 	{
 		Package: "wsk/datapath/internal/offload",
 		May:     slices.Concat(lower, []string{sys}),
@@ -189,7 +190,7 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/datapath/internal/ops",
-		May:     []string{"internal/inflight", "internal/lockrank", "wsk"},
+		May:     []string{"internal/inflight", "internal/lockrank", "wsk", "wsk/datapath/internal/locks"},
 		Why:     "no other room, no goroutine and no system call",
 	},
 	{
@@ -241,6 +242,7 @@ var Imports = []ImportRow{
 
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
 var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
+	"wsk/datapath/internal/locks",
 	"wsk/route", "xdp", "xdp/nic"}
 
 // cmdBase is what verbs that make a laboratory of their own start from.

@@ -7,10 +7,11 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -21,7 +22,7 @@ var _ wsk.AddressSource = (*Datapath)(nil)
 type watchers struct {
 	token chan struct{}
 
-	mu   sync.Mutex
+	mu   lockrank.Mutex[locks.WatchersMu]
 	list []*watcher
 }
 

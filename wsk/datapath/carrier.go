@@ -5,16 +5,19 @@ package datapath
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // linkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
 // a second. A question that gets no answer counts as a link that is fine: whoever asks has better evidence then.
 func (d *device) linkNow() linkState {
+	lockrank.AssertMay(locks.Ask, "to ask for the state of a link")
 	if d.link != nil {
 		return d.link()
 	}
@@ -51,7 +54,7 @@ const (
 
 // linkWaits is what was waited for carrier on one device.
 type linkWaits struct {
-	mu    sync.Mutex
+	mu    lockrank.Mutex[locks.WaitsMu]
 	drops int
 	time  time.Duration
 	late  bool // the last wait ended without carrier

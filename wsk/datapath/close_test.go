@@ -19,14 +19,14 @@ func TestCloseWhileBinding(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
 	open, status := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 	mustSucceed(t, "open endpoint", status)
-	dp.companions.bindMu.Lock()
+	unlock := lockElsewhere(&dp.companions.bindMu)
 	bound := make(chan wsk.NTSTATUS, 1)
 	open.Bind(anyAddress, func(_ netip.AddrPort, status wsk.NTSTATUS) { bound <- status })
 	open.Abort()
 	closed := make(chan error, 1)
 	go func() { closed <- dp.Close() }()
 	eventually(t, "the close to begin", dp.endpoints.isClosed)
-	dp.companions.bindMu.Unlock()
+	unlock()
 	if status := <-bound; status != wsk.STATUS_FILE_FORCED_CLOSED {
 		t.Errorf("bind beside a close: %v", status)
 	}

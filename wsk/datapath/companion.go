@@ -5,11 +5,12 @@ package datapath
 import (
 	"errors"
 	"net/netip"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // companion is the kernel UDP socket that every bound endpoint holds on its address and port. It keeps the port
@@ -17,7 +18,7 @@ import (
 type companion struct {
 	kernelSocket
 
-	mu      sync.Mutex
+	mu      lockrank.Mutex[locks.CompanionMu]
 	waiting opList
 	sending bool
 	closed  bool

@@ -6,9 +6,10 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -27,7 +28,7 @@ type companionHost struct {
 	stats   companionStats
 
 	// bindMu makes each bind one step for all others.
-	bindMu sync.Mutex
+	bindMu lockrank.Mutex[locks.BindMu]
 	held   bindTable
 }
 

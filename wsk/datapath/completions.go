@@ -3,9 +3,9 @@
 package datapath
 
 import (
-	"sync"
-
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // routineBudget bounds the completion routines that one caller runs before the rest goes to the poller: a SendTo
@@ -16,7 +16,7 @@ const routineBudget = 256
 // completion routines. At most one goroutine runs them at a time, so a routine that sends (and thereby finishes further
 // operations) appends to the list and returns, and the stack does not grow. The order is that of add.
 type completions struct {
-	mu      sync.Mutex
+	mu      lockrank.Mutex[locks.CompletionsMu]
 	list    opList
 	running bool
 }
@@ -50,6 +50,7 @@ func (c *completions) run(budget int) (more bool) {
 				break
 			}
 			status := op.Transport.Status
+			lockrank.AssertMay(locks.Routine, "a completion routine")
 			completer.Complete(op, status)
 			budget--
 		}

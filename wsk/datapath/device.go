@@ -5,12 +5,13 @@ package datapath
 import (
 	"errors"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -24,9 +25,9 @@ type device struct {
 	program *program
 	sending int
 
-	opening sync.Mutex // one queue is opened at a time; held while the kernel takes its time
+	opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
 
-	mu      sync.Mutex
+	mu      lockrank.Mutex[locks.DeviceMu]
 	queues  []*queue   // by slot, nil until used
 	halves  []*rxQueue // their receiving halves, nil where there is none
 	gone    bool
@@ -35,8 +36,8 @@ type device struct {
 
 	carrier    carrierCache
 	fragmentID atomic.Uint32
-	proof      sync.Mutex  // held by a proof that runs
-	noMetadata atomic.Bool // the kernel refused a frame for its TX metadata
+	proof      lockrank.Mutex[locks.Proof] // held by a proof that runs
+	noMetadata atomic.Bool                 // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
 	link   func() linkState // if set, answers for netlink: for tests without a kernel
@@ -83,6 +84,7 @@ func (d *device) keep(slot int, q *queue, half *rxQueue, err error) (gone bool) 
 
 // openQueue opens a queue, with its receiving half where the interface has one for it.
 func (d *device) openQueue(slot int) (*queue, *rxQueue, error) {
+	lockrank.AssertMay(locks.Ask, "to open a queue")
 	open := func() (xdp.Queue, error) { return d.set.open(d, slot) }
 	if d.program == nil || slot >= d.program.queues {
 		q, err := openQueue(d.set.senders, d, slot, nil, open)
@@ -192,7 +194,7 @@ const bigChunks = 1024
 
 // carrierCache remembers for a moment whether a device has a carrier: the question is asked for each dropped frame.
 type carrierCache struct {
-	mu    sync.Mutex
+	mu    lockrank.Mutex[locks.CarrierMu]
 	until time.Time
 	up    bool
 }
@@ -219,7 +221,7 @@ func (d *device) ifname() string { return d.name }
 
 func (d *device) refuseMetadata() { d.noMetadata.Store(true) }
 
-func (d *device) proving() *sync.Mutex { return &d.proof }
+func (d *device) proving() *lockrank.Mutex[locks.Proof] { return &d.proof }
 
 func (d *device) isGone() bool {
 	d.mu.Lock()

@@ -2,11 +2,14 @@
 
 package datapath
 
-import "sync"
+import (
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+)
 
 // deviceUse is the set of devices that an endpoint has sent through.
 type deviceUse struct {
-	mu  sync.Mutex
+	mu  lockrank.Mutex[locks.DeviceUseMu]
 	set map[int]struct{}
 }
 

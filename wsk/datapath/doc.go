@@ -77,11 +77,7 @@
 //
 // # Locks
 //
-// In the order in which they may be taken: a queue's kickMu, a queue's mu, a flow's mu; and on their own: a device's, a
-// companion's, a completions' and a prover's mu. None is held over a completion routine or a system call, except kickMu over
-// the kick. A device's proving comes before all of them and is held as long as a proof takes, by goroutines that do nothing else.
-//
-// Receiving: any of the above before an rxQueue's mu, then an rxSocket's ringMu, then its fillMu. An endpoint's rxMu or the mu of its
-// memberships before Datapath.bindMu or portsMu, which are not taken together; they are held over the short system calls that
-// bind, join and write the program's maps. None is held over a delivery.
+// What each lock guards, after which others it is taken and over what it is held is a table, internal/locks/locks.go, and
+// every test that runs with -race is held to it (package lockrank). No lock is held over a delivery, and none over a
+// completion routine but the one that says that a proof runs on a device, by the goroutine of that proof.
 package datapath

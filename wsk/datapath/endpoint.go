@@ -4,9 +4,10 @@ package datapath
 
 import (
 	"net/netip"
-	"sync"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // endpoint is the datapath's half of a WSK socket. Sending, receiving and the sockets in the kernel know nothing of each
@@ -22,7 +23,7 @@ type endpoint struct {
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
 
-	rxMu sync.Mutex // held over the change between not receiving, receiving and ended
+	rxMu lockrank.Mutex[locks.RxMu] // held over the change between not receiving, receiving and ended
 }
 
 var _ wsk.ReceivingEndpoint = (*endpoint)(nil)

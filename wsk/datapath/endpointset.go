@@ -2,11 +2,14 @@
 
 package datapath
 
-import "sync"
+import (
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+)
 
 // endpointSet is the endpoints of a datapath that are open.
 type endpointSet struct {
-	mu     sync.Mutex
+	mu     lockrank.Mutex[locks.EndpointsMu]
 	closed bool
 	all    map[*endpoint]struct{}
 }

@@ -3,12 +3,13 @@
 package datapath
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -41,7 +42,7 @@ type flow struct {
 	// new operations queue up behind, so that the order of the calls is kept.
 	waiters atomic.Int32
 
-	mu        sync.Mutex
+	mu        lockrank.Mutex[locks.FlowMu]
 	waiting   opList
 	resolving bool
 }
@@ -167,7 +168,7 @@ type flowTable struct {
 	last  atomic.Pointer[flow]
 	cache [flowCacheSize]atomic.Pointer[flow]
 
-	mu  sync.Mutex
+	mu  lockrank.Mutex[locks.FlowsMu]
 	all map[wsk.Destination]*flow
 }
 

@@ -9,7 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // groupSockets are the further kernel sockets of an endpoint that is bound to one unicast address and has joined groups.
@@ -112,6 +114,7 @@ func groupOption(change wsk.MembershipChange) int {
 
 // changeGroup sets one of those options: struct group_req, or struct group_source_req when there is a source.
 func (k *kernelSocket) changeGroup(option int, key groupKey, source netip.Addr) error {
+	lockrank.AssertMay(locks.Ask, "to change a group")
 	const storage = 128 // struct sockaddr_storage, behind the interface index and padding
 	req := make([]byte, 8+storage, 8+2*storage)
 	binary.NativeEndian.PutUint32(req, key.ifindex)

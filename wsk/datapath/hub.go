@@ -5,10 +5,11 @@ package datapath
 import (
 	"log/slog"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -29,7 +30,7 @@ type hub struct {
 	late   atomic.Uint64 // datagrams for an endpoint that was being closed
 
 	// portsMu guards changes of demux, and what the XDP programs hold.
-	portsMu sync.Mutex
+	portsMu lockrank.Mutex[locks.PortsMu]
 	intakes []*intake
 	sinks   map[*sink]struct{} // those that have entries
 }

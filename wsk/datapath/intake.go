@@ -5,10 +5,11 @@ package datapath
 import (
 	"errors"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -21,7 +22,7 @@ type intake struct {
 	// prog is set before the hub adopts the intake and queues of the interface are opened.
 	prog redirector
 
-	refreshing sync.Mutex // held while arrivals and what the program knows of addresses are made anew
+	refreshing lockrank.Mutex[locks.Refreshing] // held while arrivals and what the program knows of addresses are made anew
 	arrivals   atomic.Pointer[arrivals]
 
 	// refs counts the port entries by key. Guarded by hub.portsMu.

@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // kernelSocket is a UDP socket of the kernel's that belongs to an endpoint: its companion, or one on a group.
@@ -27,6 +29,7 @@ type kernelSocket struct {
 // open makes an unbound one, in the datapath's namespace. setUp gets the descriptor, on that thread, and
 // binds it; the socket is closed when it fails.
 func (k *kernelSocket) open(own *owner, six bool, options []sockopt, setUp func(fd int) error) error {
+	lockrank.AssertMay(locks.Ask, "to open a kernel socket")
 	k.own, k.six = own, six
 	k.recv.k = k
 	return own.host.inNetNS(func() error {
@@ -107,6 +110,7 @@ func (k *kernelSocket) setReuse(on bool) {
 }
 
 func (k *kernelSocket) bindTo(fd int, ap netip.AddrPort) error {
+	lockrank.AssertMay(locks.Ask, "to bind a kernel socket")
 	sa, err := k.sockaddr(ap)
 	if err != nil {
 		return err

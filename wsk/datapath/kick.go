@@ -5,7 +5,9 @@ package datapath
 import (
 	"syscall"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -114,6 +116,7 @@ func (q *queue) kick() (moved bool) {
 	if published == before || q.out {
 		return false
 	}
+	lockrank.AssertMay(locks.Kick, "a kick")
 	errno, kicked := q.sock.KickIfNeeded()
 	if !kicked {
 		return false
@@ -179,6 +182,7 @@ func (q *queue) consumed() uint32 {
 // else. kickMu is held.
 func (q *queue) refused() uint32 {
 	_, before := q.cq.Peek(uint32(q.cq.Size()))
+	lockrank.AssertMay(locks.Kick, "a kick")
 	q.sock.Kick()
 	first, after := q.cq.Peek(uint32(q.cq.Size()))
 	if after == before {
@@ -228,6 +232,7 @@ func (q *queue) dropStatus() wsk.NTSTATUS {
 // checkInvalid is called when a kick ended without an error before the ring was empty, which a descriptor that the
 // kernel finds invalid does. That would be our bug; its completion must not pass for a datagram sent.
 func (q *queue) checkInvalid(after uint32) {
+	lockrank.AssertMay(locks.Ask, "to read what the kernel counts")
 	st, err := q.sock.Statistics()
 	if err != nil || st.TxInvalidDescs == q.invalid {
 		return

@@ -3,7 +3,9 @@
 package datapath
 
 import (
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -81,6 +83,7 @@ func (q *queue) probeLink() {
 		return
 	}
 	published, before := q.tx.Producer(), q.tx.Consumer()
+	lockrank.AssertMay(locks.Kick, "a kick")
 	errno := q.sock.Kick() // also of an empty ring: behind a cancellation everything waits on the list
 	if xdp.ClassifyKick(errno) == xdp.KickLinkDown {
 		return

@@ -6,18 +6,19 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // memberships are the groups of an owner.
 type memberships struct {
-	mu  sync.Mutex
+	mu  lockrank.Mutex[locks.MembersMu]
 	all map[groupKey]*membership
 }
 

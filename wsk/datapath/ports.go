@@ -7,6 +7,8 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // portEntry is an entry of the XDP programs that a sink holds. Sinks that share an address share the key.
@@ -76,6 +78,7 @@ func (e *portEntry) addLocked(in *intake) {
 		return
 	}
 	if in.refs[e.key] == 0 {
+		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
 		if err := in.prog.AddPort(e.key, e.flags); err != nil {
 			in.hub.log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.name,
 				"port", e.key, "err", err)
@@ -109,6 +112,7 @@ func (h *hub) removeKeyLocked(e portEntry) {
 			continue
 		}
 		delete(in.refs, e.key)
+		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
 		if err := in.prog.RemovePort(e.key); err != nil {
 			h.log.Debug("take a port out of the XDP program", "interface", in.name, "port", e.key, "err", err)
 		}

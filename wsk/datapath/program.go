@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
@@ -23,7 +25,7 @@ type program struct {
 
 	closing sync.Once
 	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes first then.
-	lifeMu   sync.Mutex
+	lifeMu   lockrank.Mutex[locks.LifeMu]
 	closed   bool
 	spreads  []spread
 	hasher   flowHasher

@@ -4,9 +4,10 @@ package datapath
 
 import (
 	"errors"
-	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -39,7 +40,7 @@ type verdict struct {
 
 // prover keeps the verdicts about a queue's socket, and makes sure that each proof runs once.
 type prover struct {
-	mu       sync.Mutex
+	mu       lockrank.Mutex[locks.ProverMu]
 	mode     xdp.Mode
 	offload  xdp.Offload
 	grant    uint32 // counts the grants that differ; 0: nothing is granted

@@ -5,25 +5,24 @@ package datapath
 import (
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // queue is one queue of a device: an AF_XDP socket, the chunks in it, and the operations they carry. Where the device receives,
 // rx is the other half of the same socket.
 //
-// Two locks, always taken in this order:
+// Two locks (internal/locks), always taken in this order, and neither held over a completion routine:
 //
 //	kickMu  whoever holds it kicks the kernel and reads the completion ring. It is only ever tried on the send path: who
 //	        finds it taken leaves a note (again) and goes, and the holder does the work for both. Kick and
 //	        harvest are under one lock so that EBUSY can be pinned on the right descriptor.
 //	mu      the chunk pool, the slot table, the producer side of the TX ring and the waiting list. Held for the
-//	        building of a frame, never over a system call.
-//
-// Completion routines run with neither held.
+//	        building of a frame, and over a system call only where a repair begins to receive.
 type queue struct {
 	host   *sendHost
 	dev    sendDevice
@@ -37,7 +36,7 @@ type queue struct {
 
 	_ [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
 
-	mu          sync.Mutex
+	mu          lockrank.Mutex[locks.QueueMu]
 	sock        xdp.Queue // replaced only with kickMu held as well
 	tx          *xdp.TxRing
 	umem        *xdp.UMEM
@@ -57,7 +56,7 @@ type queue struct {
 
 	_ [64]byte
 
-	kickMu    sync.Mutex
+	kickMu    lockrank.Mutex[locks.KickMu]
 	again     atomic.Bool
 	driving   atomic.Bool // somebody is in turn, for the poller to see
 	cq        *xdp.CompletionRing

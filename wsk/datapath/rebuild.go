@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // rebuildRetry is the pause between attempts to replace a broken socket.
@@ -48,6 +50,7 @@ func (q *queue) repair() {
 	if !broken {
 		return
 	}
+	lockrank.AssertMay(locks.Ask, "to open the socket of a queue")
 	sock, err := q.reopen()
 	q.kickMu.Lock()
 	defer q.kickMu.Unlock()

@@ -4,8 +4,9 @@ package datapath
 
 import (
 	"errors"
-	"sync"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -17,10 +18,10 @@ type rxQueue struct {
 
 	// ringMu guards the RX ring of the current socket, and stats. A goroutine holds it from Peek to Release of a batch, never
 	// over a delivery, so that stop waits for no client.
-	ringMu sync.Mutex
+	ringMu lockrank.Mutex[locks.RingMu]
 	stats  rxStats
 
-	mu   sync.Mutex
+	mu   lockrank.Mutex[locks.ReceiverMu]
 	cur  *rxSocket // the newest
 	live bool      // it is not closed
 }
@@ -36,6 +37,7 @@ var errNoRX = errors.New("the socket has no RX ring")
 // start takes a fresh socket, whose fill ring is full: its goroutine begins, then the program redirects to it. When this
 // fails the frames of the queue pass to the kernel, and so to the companion sockets.
 func (r *rxQueue) start(sock xdp.Queue) error {
+	lockrank.AssertMay(locks.Ask, "to begin to receive")
 	if sock.RX() == nil {
 		return errNoRX
 	}
@@ -55,6 +57,7 @@ func (r *rxQueue) start(sock xdp.Queue) error {
 // close gives a socket of the queue back in the order of I8: out of the program's map, goroutine off the rings, then the socket.
 // Its chunks stay mapped while some of them are lent. It waits for no client; any lock of the queue may be held.
 func (r *rxQueue) close(sock xdp.Queue) error {
+	lockrank.AssertMay(locks.Ask, "to close a receiving socket")
 	r.mu.Lock()
 	s := r.cur
 	mine := r.live && s.sock == sock

@@ -4,10 +4,11 @@ package datapath
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -34,7 +35,7 @@ type rxSocket struct {
 
 	_ [64]byte
 
-	fillMu sync.Mutex
+	fillMu lockrank.Mutex[locks.FillMu]
 	fill   *xdp.FillRing
 	back   []uint64
 	lent   int

@@ -6,11 +6,12 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -67,7 +68,7 @@ type sendDevice interface {
 	// refuseMetadata notes that the kernel takes no frames with TX metadata on this interface.
 	refuseMetadata()
 	// proving is held by the proof of checksum offload that runs on this interface.
-	proving() *sync.Mutex
+	proving() *lockrank.Mutex[locks.Proof]
 }
 
 // linkState is what rtnetlink says of a device now.

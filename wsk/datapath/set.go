@@ -10,10 +10,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
@@ -32,7 +33,7 @@ type deviceSet struct {
 	open    func(d *device, id int) (xdp.Queue, error)
 	changed func() // called when what is known of devices may have changed
 
-	mu      sync.Mutex
+	mu      lockrank.Mutex[locks.DevicesMu]
 	closed  bool
 	devices map[int]*device
 	missing revivals

@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // sink is the receiving half of an endpoint: where its datagrams go, and the entries of the XDP programs that bring them.
@@ -37,6 +39,7 @@ func (s *sink) deliver(list *wsk.Datagram, n int) {
 		}
 		return
 	}
+	lockrank.AssertMay(locks.Routine, "a delivery")
 	s.receiver.Receive(list)
 	s.deliveries.End()
 }

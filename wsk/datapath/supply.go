@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
@@ -17,7 +19,7 @@ import (
 type supply struct {
 	on atomic.Bool // a program is attached; to be read while the driver works
 
-	mu       sync.Mutex // held while the driver works
+	mu       lockrank.Mutex[locks.SupplyMu] // held while the driver works
 	closed   bool
 	program  *bpf.Program
 	attached *bpf.Attachment

@@ -5,9 +5,11 @@ package datapath
 import (
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 const (
@@ -31,7 +33,7 @@ type tailWatcher struct {
 	token  chan struct{}
 	_      [64]byte
 
-	mu      sync.Mutex
+	mu      lockrank.Mutex[locks.TailMu]
 	queues  []*queue
 	running bool
 }

@@ -6,7 +6,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -54,6 +56,7 @@ func (q *queue) nudge(w *stallWatch) {
 	if !q.zeroCopy || q.out || w.since.IsZero() || time.Since(w.since) < nudgeAfter || q.consumedOutstanding() <= 0 {
 		return
 	}
+	lockrank.AssertMay(locks.Kick, "a kick")
 	if errno, kicked := q.sock.KickIfNeeded(); kicked {
 		q.kickedZeroCopy(errno)
 	}

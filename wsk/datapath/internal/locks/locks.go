@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package locks
+
+import "github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+
+const (
+	// Kick is the system call that makes the kernel transmit.
+	Kick lockrank.Act = 1 << iota
+	// Ask is any other system call: it opens, closes, binds, joins, asks the kernel or writes a map of a program.
+	Ask
+	// Routine is the code of a client: a completion routine, or a receiver's.
+	Routine
+)
+
+// Each lock after those under which it is taken: its name, what it may be held over, what it may be taken after, and
+// above it what it guards.
+var (
+	// One proof at a time on a device; held as long as it takes, by a goroutine that does nothing else.
+	proof = lockrank.New("device.proof", lockrank.Anything)
+	// One queue of a device is opened at a time, or its program attached.
+	opening = lockrank.New("device.opening", Ask)
+	// The program of a device that only sends; held while the driver works.
+	supplyMu = lockrank.New("supply.mu", Ask, opening)
+	// The groups of an endpoint, and its companion while Bind runs.
+	membersMu = lockrank.New("memberships.mu", Ask)
+	// The change of an endpoint between not receiving, receiving and ended.
+	rxMu = lockrank.New("endpoint.rxMu", Ask)
+	// Ports and who shares them; makes each bind one step for all others.
+	bindMu = lockrank.New("companionHost.bindMu", Ask, membersMu)
+	// Changes of demux, and what the XDP programs hold.
+	portsMu = lockrank.New("hub.portsMu", Ask, membersMu, rxMu, opening)
+	// Whether an interface's program is attached and closed, and how the NIC spread flows before.
+	lifeMu = lockrank.New("program.lifeMu", Ask, portsMu)
+	// What is accepted on an interface is made anew by one at a time.
+	refreshing = lockrank.New("intake.refreshing", Ask, opening)
+	// The devices by index.
+	devicesMu = lockrank.New("deviceSet.mu", lockrank.Nothing, portsMu)
+	// The endpoints that are open.
+	endpointsMu = lockrank.New("endpointSet.mu", lockrank.Nothing, portsMu)
+	// The sockets of a companion.
+	companionMu = lockrank.New("companion.mu", lockrank.Nothing, bindMu)
+	// The consumer's side of a queue: kick, completion ring, link, and with mu the socket; on the way of a
+	// send it is only tried.
+	kickMu = lockrank.New("queue.kickMu", Kick|Ask, opening, proof)
+	// The queues of a device, and whether it is gone.
+	deviceMu = lockrank.New("device.mu", lockrank.Nothing, kickMu)
+	// Whether there is a carrier, for a moment.
+	carrierMu = lockrank.New("carrierCache.mu", Ask, kickMu)
+	// What was waited for carrier on a device.
+	waitsMu = lockrank.New("linkWaits.mu", lockrank.Nothing, kickMu)
+	// The queues that are watched for a burst that does not fill.
+	tailMu = lockrank.New("tailWatcher.mu", lockrank.Nothing, kickMu)
+	// Pool, slots and producer of a queue; held over system calls only where a repair starts the receiving
+	// half.
+	queueMu = lockrank.New("queue.mu", Ask, tailMu)
+	// The path of a flow, and the operations that wait for it.
+	flowMu = lockrank.New("flow.mu", lockrank.Nothing, queueMu)
+	// The verdicts on a queue's socket.
+	proverMu = lockrank.New("prover.mu", lockrank.Nothing, queueMu)
+	// Operations whose completion routines are to run.
+	completionsMu = lockrank.New("completions.mu", lockrank.Nothing, queueMu)
+	// The newest receiving socket of a queue.
+	receiverMu = lockrank.New("rxQueue.mu", Ask, queueMu)
+	// The RX ring of the current socket, and what is counted.
+	ringMu = lockrank.New("rxQueue.ringMu", Ask, receiverMu)
+	// The fill ring and the chunks that are lent.
+	fillMu = lockrank.New("rxSocket.fillMu", lockrank.Nothing, ringMu)
+	// The flows of an endpoint by destination.
+	flowsMu = lockrank.New("flowTable.mu", lockrank.Nothing)
+	// The devices that an endpoint has sent through.
+	deviceUseMu = lockrank.New("deviceUse.mu", lockrank.Nothing)
+	// Those to be told of changes of addresses.
+	watchersMu = lockrank.New("watchers.mu", lockrank.Nothing)
+)
+
+type (
+	Proof         struct{}
+	Opening       struct{}
+	SupplyMu      struct{}
+	MembersMu     struct{}
+	RxMu          struct{}
+	BindMu        struct{}
+	PortsMu       struct{}
+	LifeMu        struct{}
+	Refreshing    struct{}
+	DevicesMu     struct{}
+	EndpointsMu   struct{}
+	CompanionMu   struct{}
+	KickMu        struct{}
+	DeviceMu      struct{}
+	CarrierMu     struct{}
+	WaitsMu       struct{}
+	TailMu        struct{}
+	QueueMu       struct{}
+	FlowMu        struct{}
+	ProverMu      struct{}
+	CompletionsMu struct{}
+	ReceiverMu    struct{}
+	RingMu        struct{}
+	FillMu        struct{}
+	FlowsMu       struct{}
+	DeviceUseMu   struct{}
+	WatchersMu    struct{}
+)
+
+func (Proof) Rank() *lockrank.Rank         { return proof }
+func (Opening) Rank() *lockrank.Rank       { return opening }
+func (SupplyMu) Rank() *lockrank.Rank      { return supplyMu }
+func (MembersMu) Rank() *lockrank.Rank     { return membersMu }
+func (RxMu) Rank() *lockrank.Rank          { return rxMu }
+func (BindMu) Rank() *lockrank.Rank        { return bindMu }
+func (PortsMu) Rank() *lockrank.Rank       { return portsMu }
+func (LifeMu) Rank() *lockrank.Rank        { return lifeMu }
+func (Refreshing) Rank() *lockrank.Rank    { return refreshing }
+func (DevicesMu) Rank() *lockrank.Rank     { return devicesMu }
+func (EndpointsMu) Rank() *lockrank.Rank   { return endpointsMu }
+func (CompanionMu) Rank() *lockrank.Rank   { return companionMu }
+func (KickMu) Rank() *lockrank.Rank        { return kickMu }
+func (DeviceMu) Rank() *lockrank.Rank      { return deviceMu }
+func (CarrierMu) Rank() *lockrank.Rank     { return carrierMu }
+func (WaitsMu) Rank() *lockrank.Rank       { return waitsMu }
+func (TailMu) Rank() *lockrank.Rank        { return tailMu }
+func (QueueMu) Rank() *lockrank.Rank       { return queueMu }
+func (FlowMu) Rank() *lockrank.Rank        { return flowMu }
+func (ProverMu) Rank() *lockrank.Rank      { return proverMu }
+func (CompletionsMu) Rank() *lockrank.Rank { return completionsMu }
+func (ReceiverMu) Rank() *lockrank.Rank    { return receiverMu }
+func (RingMu) Rank() *lockrank.Rank        { return ringMu }
+func (FillMu) Rank() *lockrank.Rank        { return fillMu }
+func (FlowsMu) Rank() *lockrank.Rank       { return flowsMu }
+func (DeviceUseMu) Rank() *lockrank.Rank   { return deviceUseMu }
+func (WatchersMu) Rank() *lockrank.Rank    { return watchersMu }
