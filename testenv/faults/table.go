@@ -10,7 +10,7 @@ import (
 
 // All are the faults there are, in the order in which they are run.
 func All() []*Fault {
-	return slices.Concat(linkFaults(), deviceFaults(), mtuFaults(), addressFaults(), routeFaults(), failoverFaults(), neighbourFaults(),
+	return slices.Concat(linkFaults(), deviceFaults(), mtuFaults(), frameFaults(), addressFaults(), routeFaults(), failoverFaults(), neighbourFaults(),
 		queueFaults(), processFaults(), resourceFaults(), clientFaults(), sixFaults())
 }
 

@@ -39,6 +39,8 @@ var (
 		"::ffff:10.77.0.1", "2001:db8::1")
 )
 
+var none4 = netip.IPv4Unspecified()
+
 func addrs(list ...string) []netip.Addr {
 	out := make([]netip.Addr, len(list))
 	for i, s := range list {
@@ -72,6 +74,9 @@ func (g *generator) next() *Case {
 	}
 	for range 1 + g.r.IntN(3) {
 		say(g.strange(&p))
+	}
+	if p.dst.Addr() == none4 && p.src == netip.AddrPortFrom(none4, 0) {
+		p.payload, c.Excuse = number(c.Number, max(8, len(p.payload))), NoAddresses
 	}
 	c.Frames = p.frames()
 	switch {
