@@ -72,7 +72,7 @@ func TestDecodeSeesEveryChangedByte(t *testing.T) {
 			}
 			bad := slices.Clone(good)
 			bad[at] ^= 0x40
-			// With another next header it is another protocol, which nobody can judge.
+			// With another next header it is another protocol, which can't be judged.
 			if p, err := Decode(bad); !errors.Is(err, ErrBadChecksum) && !errors.Is(err, ErrMalformed) && p.Protocol == 17 {
 				t.Errorf("six %v: byte %d changed: %v", six, at, err)
 			}
@@ -235,7 +235,7 @@ func FuzzDecode(f *testing.F) {
 		var r Reassembler
 		_, _ = r.Add(frame)
 		_, _ = r.Add(frame)
-		// Exchanged twice is unchanged, whatever it is.
+		// A frame that is exchanged twice is unchanged, whatever it is.
 		twice := slices.Clone(frame)
 		if reflectFrame(twice) && (!reflectFrame(twice) || !bytes.Equal(twice, frame)) {
 			t.Error("reflecting twice changes the frame")

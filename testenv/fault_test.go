@@ -36,8 +36,8 @@ func TestLinkDownAndUp(t *testing.T) {
 	exchangeUDP(t, lab.A, lab.B, lab.A.IPv4(), lab.B.IPv4(), 0, 10)
 }
 
-// Subscribers hear of a lost carrier at once. With equal indices at both ends of a veth the kernel takes the event
-// for one that is not urgent and tells it up to a second later (net/core/link_watch.c).
+// Subscribers hear of a lost carrier at once. With equal indices at both ends of a veth the kernel takes the event for
+// one that is not urgent and reports it up to a second later (net/core/link_watch.c).
 func TestCarrierEventsComeAtOnce(t *testing.T) {
 	Require(t, NetNS)
 	for name, shape := range map[string]Shape{"direct": Direct, "routed": Routed} {
@@ -56,8 +56,8 @@ func TestCarrierEventsComeAtOnce(t *testing.T) {
 				for range events {
 				}
 			}()
-			// The first event is never held back, so several; the second that the others are held back is the kernel's
-			// own, so that the fastest of them tells, whatever else the machine does.
+			// The first event is never held back, so there are several. The others are held back for a second by the
+			// kernel's own clock, so that the fastest of them decides, whatever else the machine does.
 			fastest := time.Hour
 			for round := range 6 {
 				up := round%2 == 1
@@ -118,7 +118,7 @@ func TestChangeOfMACAndMTU(t *testing.T) {
 	if err != nil || attrs.HardwareAddr.String() != mac.String() || lab.B.If.MAC().String() != mac.String() {
 		t.Errorf("MAC %v, cached %v (%v), want %v", attrs.HardwareAddr, lab.B.If.MAC(), err, mac)
 	}
-	// A still has the old address and its datagrams are for nobody, until it asks again.
+	// A still has the old address, and its datagrams reach no host until it asks again.
 	if n, ok, err := lab.A.If.Neighbour(lab.B.IPv4()); !ok || err != nil ||
 		n.HardwareAddr.String() != defaultMACs["B"].String() {
 		t.Errorf("A's neighbour: %v %v %v", n, ok, err)
@@ -148,7 +148,7 @@ func TestSilentNeighbour(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab := NewLabT(t, Topology{})
-			// The capture is before the filter, so it sees the question; an answer it must not see.
+			// The capture comes before the filter, so it sees the question; it must not see an answer.
 			c2 := NewCaptureT(t, lab.B.If, CaptureOptions{})
 			if err := lab.B.If.Silence(); err != nil {
 				t.Fatal(err)

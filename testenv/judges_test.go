@@ -61,7 +61,8 @@ func TestReceiverCountsFast(t *testing.T) {
 		if err := s.Send(r.Local(), pattern(77)); err != nil {
 			t.Fatal(err)
 		}
-		// Never more on the way than the buffer of an ordinary user's socket holds, where the receiver is slower.
+		// There is never more on the way than the buffer of an ordinary user's socket holds: the receiver may be
+		// slower.
 		if k%128 == 127 {
 			if err := r.WaitCount(Context(t, soon), uint64(k+1)); err != nil {
 				t.Fatal(err)

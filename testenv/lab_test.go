@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exchangeUDP sends one datagram from a to b and checks all that the kernel tells of it.
+// exchangeUDP sends one datagram from a to b and checks all that the kernel says about it.
 func exchangeUDP(t *testing.T, a, b *Host, from, to netip.Addr, hops, size int) {
 	t.Helper()
 	r := NewUDPReceiverT(t, b.NS, port(to, 0), UDPReceiverOptions{})
@@ -134,7 +134,7 @@ func TestLabIsReadyAtOnce(t *testing.T) {
 	Require(t, NetNS)
 	for range 5 {
 		lab := NewLabT(t, Topology{Shape: Routed})
-		// Nothing is detected, so nothing was waited for.
+		// There is no duplicate address detection, so nothing had to be waited for.
 		err := lab.B.NS.Do(func() error {
 			got, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + lab.B.If.Name() + "/accept_dad")
 			if string(got) != "0\n" {

@@ -68,7 +68,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			watch := NewNamespaceT(t)
 			cmd := childCommand(t, name)
-			cmd.Stderr = nil // the panic's stack is not news
+			cmd.Stderr = nil // the stack of the panic is expected
 			cmd.ExtraFiles = []*os.File{dupFile(t, watch)}
 			ends := map[string]*Iface{}
 			if kill != nil {

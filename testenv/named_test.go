@@ -24,8 +24,8 @@ func init() {
 	}
 }
 
-// TestNamedLab runs the life of a named lab in a mount namespace with a /run of its own, so that nothing of it can
-// stay behind or meet a lab that somebody uses.
+// TestNamedLab runs the life of a named lab in a mount namespace with a /run of its own, so that nothing of it can stay
+// behind or meet a lab that is in use.
 func TestNamedLab(t *testing.T) {
 	Require(t, NetNS)
 	cmd := childCommand(t, "named")
@@ -39,7 +39,7 @@ func privateRun() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	// Where somebody has used ip netns, its directory is a mount, which would still be listed below the new /run.
+	// Where ip netns has been used, its directory is a mount, which would still be listed below the new /run.
 	for range mostLayers {
 		if unix.Unmount(namespaceDir, unix.MNT_DETACH) != nil {
 			break
@@ -108,7 +108,7 @@ func upStatusDown() error {
 	if err != nil {
 		return err
 	}
-	// iproute2's, that is: busybox has another.
+	// Only the ip of iproute2 counts: busybox has another.
 	if version, err := exec.Command("ip", "-V").CombinedOutput(); err == nil && strings.Contains(string(version), "iproute2") {
 		out, err := exec.Command("ip", "-n", "wsk-b", "link", "show", "wsk1").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "mtu 1400") {

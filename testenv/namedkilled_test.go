@@ -45,7 +45,7 @@ func killedHalfWay() error {
 	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
 }
 
-// upAfterKill: files that a killed up left without a namespace are in nobody's way, least of all in that of the next
+// upAfterKill: files that a killed up left without a namespace are in no one's way, least of all in that of the next
 // up, which would forget that they are recorded.
 func upAfterKill() error {
 	lab, err := UpNamed("cut", Topology{})

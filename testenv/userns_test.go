@@ -118,7 +118,7 @@ func TestUserNamespaceDiesWithItsStarter(t *testing.T) {
 	_ = cmd.Wait()
 	Eventually(t, soon, "the command to be killed", func() bool {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", grandchild))
-		// A zombie waits for whoever adopted it; it holds nothing any more.
+		// A zombie waits for the process that adopted it; it holds nothing any more.
 		return errors.Is(err, os.ErrNotExist) || bytes.Contains(raw, []byte(") Z ")) || err != nil
 	})
 }

@@ -35,7 +35,7 @@ func TestXDPPeerRecordsFramesAndLetsNeighboursResolve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The queues run beside each other, so put together whatever the order.
+			// The queues run beside each other, so the datagrams are put together in whatever order they came.
 			got, err := DecodeAll(frames)
 			if err != nil || len(got) != n {
 				t.Fatalf("%d datagrams, want %d (%v)", len(got), n, err)
@@ -70,7 +70,7 @@ func TestXDPPeerReflects(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			// Never more on the way than a veth holds for a program that is slower.
+			// There is never more on the way than a veth holds for a program that is slower.
 			if k%128 == 127 {
 				if err := r.WaitCount(Context(t, soon), uint64(k+1)); err != nil {
 					t.Fatal(err)

@@ -26,7 +26,7 @@ func TestBenchKeepsTheReport(t *testing.T) {
 	}
 }
 
-// An interrupt before anything was measured is one as any other.
+// An interrupt before anything was measured is treated as any other.
 func TestBenchInterruptedAtOnce(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	ctx, cancel := context.WithCancel(t.Context())

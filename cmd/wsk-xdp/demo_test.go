@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// ordinaryUser prepares the program to be run by a user without privilege, in a directory that he may be in.
+// ordinaryUser prepares the program to be run by a user without privilege, in a directory that such a user may enter.
 func ordinaryUser(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(timeout(t), binary(t), args...)

@@ -76,7 +76,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// Every flag that help texts show is stored in something that is read elsewhere, too: none is there for nothing.
+// Every flag that help texts show is stored in a variable that is also read elsewhere: none is without effect.
 func TestEveryFlagIsRead(t *testing.T) {
 	source := &flagSource{stored: map[string][]string{}, reads: map[string]int{}}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -101,7 +101,7 @@ func TestSendReportsFailure(t *testing.T) {
 	cli(timeout(t), "send", netns, b, "--timeout", "100ms").want(t, 1, "STATUS_", "ip ")
 }
 
-// Where AF_XDP is not to be had, that is said aloud, and --require refuses.
+// Where AF_XDP is not available, a warning says so, and --require refuses.
 func TestSlowPathIsLoud(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	own := netip.AddrPortFrom(l.A.IPv4(), testPort)
@@ -170,7 +170,8 @@ func TestSendWithoutPrivilege(t *testing.T) {
 	r.want(t, 3, "root", "wsk-xdp demo")
 }
 
-// TestChecksumFlag: what is granted and proved is in the document, and what a user asked for in vain on the screen.
+// TestChecksumFlag: what is granted and proved is in the document, and what a user asked for and did not get is on the
+// screen.
 func TestChecksumFlag(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	if err := l.A.If.SetFeature("tx-checksum-ip-generic", true); err != nil {
@@ -201,7 +202,8 @@ func TestChecksumFlag(t *testing.T) {
 	}
 }
 
-// A namespace that this user may not enter, or not even see, is nothing that went wrong while it ran.
+// A namespace that this user may not enter, or not even see, is not an error of the run: it has the exit code for what
+// is not possible here.
 func TestNamespaceNotForThisUser(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS)
 	name := labName() + "u"

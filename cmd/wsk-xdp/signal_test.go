@@ -44,7 +44,7 @@ func TestHangup(t *testing.T) {
 			}
 			var sent uint64
 			for _, signal := range c.signals {
-				// It lives: after a signal that it ignores, too.
+				// It is alive, even after a signal that it ignores.
 				sent = rx.Count() + 100
 				if err := rx.WaitCount(ctx, sent); err != nil {
 					t.Fatalf("before %v: %v: %s", signal, err, &stderr)
@@ -63,8 +63,8 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// What another program's command has started does not outlive the comparison when the terminal is closed: it would send
-// on.
+// What another program's command has started does not outlive the comparison when the terminal is closed: it would go
+// on sending.
 func TestHangupEndsOtherPrograms(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
 	ctx := timeout(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
-// A link without carrier is said before anybody waits for it.
+// That a link has no carrier is reported before the wait for it begins.
 func TestNoCarrierIsLoud(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
@@ -23,7 +23,8 @@ func TestNoCarrierIsLoud(t *testing.T) {
 	cli(timeout(t), "send", netns, to, "--timeout", "50ms").want(t, 1, "wsk0 has no carrier", "ip link show wsk0")
 }
 
-// Fewer queues than asked for are told, flows that are too few for them too, and what holds for several queues once.
+// A warning says that there are fewer queues than were asked for, or too few flows for them; what holds for several
+// queues is said once.
 func TestQueuesAskedFor(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
@@ -42,7 +43,8 @@ func TestQueuesAskedFor(t *testing.T) {
 	}
 }
 
-// The next hop of a datagram that the kernel sends is not said to need no neighbour: nobody has asked.
+// The next hop of a datagram that the kernel sends is not reported as one that needs no neighbour: that has not been
+// looked up.
 func TestNextHopOfTheSlowPath(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{MTU: 9000})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
@@ -53,8 +55,8 @@ func TestNextHopOfTheSlowPath(t *testing.T) {
 	}
 }
 
-// A namespace that a user may not enter, and a laboratory that he may not build, are told once and with the code for
-// that.
+// A namespace that a user may not enter, and a laboratory that the user may not build, are each reported once, with the
+// exit code for that.
 func TestNamespaceNotAllowed(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS)
 	outcome(t, ordinaryUser(t, "doctor", "--netns=/proc/self/ns/net"), run1).want(t, 3, "enter network namespace", "sudo")
@@ -66,7 +68,7 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	}
 }
 
-// A laboratory whose packets AF_XDP can't carry is built, and said to be one.
+// A laboratory whose packets AF_XDP can't carry is built, and its description says so.
 func TestLabOfJumboFrames(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS)
 	name := "--name=" + labName() + "j"

@@ -137,7 +137,8 @@ func TestHelpFitsOneScreen(t *testing.T) {
 	visit(root, nil)
 }
 
-// A file that can't be written is told before a measurement of minutes, and one that was there before stays as it is.
+// That a file can't be written is reported before a measurement of minutes, and a file that was there before stays as
+// it is.
 func TestOutputIsTriedFirst(t *testing.T) {
 	for _, command := range []string{"bench", "bench latency", "bench receive", "bench footprint"} {
 		r := cli(t.Context(), append(strings.Fields(command), "-o", filepath.Join(t.TempDir(), "no", "such", "directory"))...)
@@ -179,8 +180,8 @@ func TestNamespaceThatIsNotThere(t *testing.T) {
 	cli(t.Context(), "send", "10.0.0.1:9", "--netns", "no-such-namespace").want(t, 1, "no-such-namespace", "ip netns list")
 }
 
-// A value that is given is the one that is meant, also where a flag that is left out has such a value inside: -n
-// "$unset_sum" that comes to 0 is no ten seconds of packets.
+// A value that is given is taken as it is, even where it is the value that stands for a missing flag: -n "$unset_sum"
+// that comes to 0 does not mean ten seconds of packets.
 func TestGivenValuesAreNotTakenForMissingOnes(t *testing.T) {
 	for _, c := range []struct {
 		args string

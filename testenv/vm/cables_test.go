@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// fakeQEMU answers set_link at the far end of a monitor, with events in between, and sends what it was told.
+// fakeQEMU answers set_link at the far end of a monitor, with events in between, and passes on what it was told.
 func fakeQEMU(t *testing.T, far io.ReadWriter, told chan<- string) {
 	fmt.Fprintln(far, `{"QMP": {"version": {}, "capabilities": []}}`)
 	lines := bufio.NewScanner(far)
@@ -78,7 +78,7 @@ func TestCables(t *testing.T) {
 			t.Errorf("%s: QEMU was told %s, want %s", a.ask, got, a.told)
 		}
 	}
-	// A guest that is in the middle of a request does not keep the host.
+	// A guest that is in the middle of a request does not hold up the host.
 	fmt.Fprint(port, "f A do")
 	closed := make(chan struct{})
 	go func() { c.close(); close(closed) }()
@@ -91,7 +91,7 @@ func TestCables(t *testing.T) {
 	port.Close()
 }
 
-// TestQEMUDies: whoever asks a QEMU that is no more hears that.
+// TestQEMUDies: a process that asks a QEMU that has ended gets an error that says so.
 func TestQEMUDies(t *testing.T) {
 	ours, theirs, err := pair()
 	if err != nil {

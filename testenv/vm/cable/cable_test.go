@@ -49,7 +49,7 @@ func TestAskAndServe(t *testing.T) {
 	}{
 		{request{"one", 0, false}, ""}, {request{"two", 0, true}, ""}, {request{"three", 1, false}, "no such; card"}, {request{"four", 1, true}, ""},
 	} {
-		// What somebody before left behind: half a request, and an answer that nobody waited for.
+		// What an earlier process left behind: half a request, and an answer that no one waited for.
 		if _, err := io.WriteString(guest, "left A dow"); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestAskAndServe(t *testing.T) {
 	}
 }
 
-// TestNobodyAnswers: whoever asks is not kept for longer than he wants.
+// TestNobodyAnswers: a process that asks is not kept waiting for longer than it wants.
 func TestNobodyAnswers(t *testing.T) {
 	guest, host := channel(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)

@@ -56,7 +56,7 @@ func TestSameDatagrams(t *testing.T) {
 			}
 		}
 		for _, want := range j.Targets {
-			// The receiver may lose some, though hardly only those of one.
+			// The receiver may lose some datagrams, but hardly those to one destination alone.
 			if n := to[want.To.Addr()]; n < len(got)/destinations/2 || n > len(got)/destinations*2 {
 				t.Errorf("%s: %d of %d datagrams to %v (%v)", name, n, len(got), want.To, to)
 			}

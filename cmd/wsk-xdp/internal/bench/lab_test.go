@@ -91,7 +91,7 @@ func TestManyDestinationsAndQueues(t *testing.T) {
 	}
 }
 
-// TestPin sees the sending thread where it was put.
+// TestPin checks that the sending thread runs where it was put.
 func TestPin(t *testing.T) {
 	var stop atomic.Bool
 	var where unix.CPUSet

@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// rival sends 18 bytes to where the laboratory counts until it is told to end, and says what it did as the C yardstick
-// does.
+// rival sends 18 bytes to where the laboratory counts until it is told to end, and reports what it did in the form that
+// the C yardstick uses.
 func rival(to string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)

@@ -9,7 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
 )
 
-// withRates is a contestant with such runs, 0 for one that failed.
+// withRates is a contestant with runs of these rates, 0 for a run that failed.
 func withRates(name string, rates ...float64) *contestant {
 	who := &contestant{name: name}
 	for _, pps := range rates {

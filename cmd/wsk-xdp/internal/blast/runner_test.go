@@ -121,7 +121,7 @@ func TestRunBoundsWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// What can't be cancelled is reported, not waited for without end.
+// What can't be cancelled is reported, and the wait for it has an end.
 func TestRunReportsWhatNeverCompletes(t *testing.T) {
 	transport, sockets := openSockets(t, 1)
 	transport.SetMode(wsktest.Post)

@@ -49,7 +49,7 @@ func TestOnWire(t *testing.T) {
 	}
 }
 
-// The number of frames is that which package frame plans.
+// The number of frames is the one that package frame plans.
 func TestOnWireAgreesWithTheDatapath(t *testing.T) {
 	flow4 := frame.Flow{Src: addrPort("10.0.0.1:1"), Dst: addrPort("10.0.0.2:2"), TTL: 1}
 	flow6 := frame.Flow{Src: addrPort("[fd00::1]:1"), Dst: addrPort("[fd00::2]:2"), TTL: 1}

@@ -68,7 +68,7 @@ func TestHealthyMachine(t *testing.T) {
 	}
 }
 
-// TestFindings changes one fact at a time and looks for the finding that tells, and for its remedy.
+// TestFindings changes one fact at a time and looks for the finding that reports it, and for its remedy.
 func TestFindings(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -184,7 +184,7 @@ func (f *InterfaceFacts) hold(err error, queues ...uint32) {
 	}
 }
 
-// Which queues are taken is known if netdev-genl is one that tells, or if sock_diag has told all.
+// Which queues are taken is known if the kernel's netdev-genl reports it, or if sock_diag has listed all sockets.
 func TestSettleTaken(t *testing.T) {
 	for _, c := range []struct {
 		listed  bool // by netdev-genl

@@ -48,7 +48,8 @@ func terminal(t *testing.T, columns uint16) (slave, master *os.File) {
 	return slave, master
 }
 
-// A line that is longer than the terminal is wide would wrap, and the next one not replace it but stand below.
+// A line longer than the width of the terminal would wrap, and the next one would stand below it instead of replacing
+// it.
 func TestLiveStaysOnOneLine(t *testing.T) {
 	long := strings.Repeat("µ·x", 50)
 	for _, c := range []struct {

@@ -58,8 +58,8 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// A size cuts what is larger than a datagram, too; without one it is refused, by what it is and not by how much of it
-// was read.
+// A size also cuts what is larger than a datagram. Without a size that is refused, with the reason and not with the
+// number of bytes that were read.
 func TestMakeCutsWhatIsTooLarge(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 10_000)
 	file := filepath.Join(t.TempDir(), "data")

@@ -74,7 +74,7 @@ func TestSurvey(t *testing.T) {
 }
 
 // The bound on the MTU is that of the datapath: at it frames leave over AF_XDP, above it they do not, and that is known
-// before.
+// beforehand.
 func TestLargestMTU(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	for _, mtu := range []int{LargestMTU, LargestMTU + 1} {

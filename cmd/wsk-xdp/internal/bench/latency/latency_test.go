@@ -33,7 +33,7 @@ func quick(t *testing.T) Config {
 	}
 }
 
-// TestEveryMeasure runs every engine for a tenth of a second, in two rounds, and looks whether what must be ordered is.
+// TestEveryMeasure runs every engine for a tenth of a second, in two rounds, and checks that what must be in order is.
 func TestEveryMeasure(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)

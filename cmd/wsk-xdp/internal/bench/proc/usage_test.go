@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUsageAgreesWithGetrusage looks at this process from outside and from inside. The inside look lies between two
-// outside ones, and so does what it tells.
+// TestUsageAgreesWithGetrusage looks at this process from outside and from inside. The look from inside lies between
+// two from outside, and so must its figures.
 func TestUsageAgreesWithGetrusage(t *testing.T) {
 	self := []int{os.Getpid()}
 	before := UsageOf(self)

@@ -56,7 +56,7 @@ func TestEveryEngineReceives(t *testing.T) {
 				if res.Engine != engines[i].Name() || res.FrameBytes != size || res.Runs != 1 || res.PPSMedian == 0 || res.RSSBytes == 0 {
 					t.Errorf("%+v", res)
 				}
-				// Window and counters are not looked at in one moment, and there is a queue in between.
+				// Window and counters are not read at the same moment, and there is a queue in between.
 				if res.PPSMedian > res.Offered*3/2+100_000 {
 					t.Errorf("%s from %s: %d of %d offered", res.Engine, sender, res.PPSMedian, res.Offered)
 				}
@@ -86,7 +86,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestOfferedFrame lets the receiving kernel judge what the sender makes copies of.
+// TestOfferedFrame lets the receiving kernel judge the frame that the sender copies.
 func TestOfferedFrame(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{Neighbours: testenv.Static, NoIPv6: true, GRO: true})

@@ -74,7 +74,7 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// A run that ends because the caller gave up is not noted as a failure; one after which he gives up is noted.
+// A run that ends because the caller gave up is not noted as a failure; one after which the caller gives up is noted.
 func TestRoundsEndAtOnce(t *testing.T) {
 	for _, inside := range []bool{true, false} {
 		ctx, cancel := context.WithCancel(t.Context())
