@@ -69,6 +69,7 @@ var Circles = []CircleLimit{
 	{"wsk/netconn/pctest", 9, 9},
 	{"wsk/replay", 0, 0},
 	{"wsk/route", 19, 13},
+	{"wsk/route/ipsec", 0, 0},
 	{"wsk/wsktest", 5, 5},
 	{"xdp", 7, 7},
 	{"xdp/internal/hook", 0, 0},

@@ -219,9 +219,11 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/route",
-		May:     []string{"internal/ipaddr", "internal/netns", netlink, nsfd, sys},
+		May:     []string{"internal/ipaddr", "internal/netns", "wsk/route/ipsec", netlink, nsfd, sys},
+		Tests:   []string{"frame", "xdp"},
 		Why:     "what the kernel says of routes; nothing of frames and rings",
 	},
+	{Package: "wsk/route/ipsec", May: []string{netlink, nsfd, sys}, Why: "what the kernel says of IPsec policies"},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 
 	{

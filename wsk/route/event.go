@@ -33,11 +33,14 @@ const (
 	// Resynced: events were lost and the whole table was read again. What differs was reported before this one, but
 	// something may have changed and changed back unseen (a link down and up).
 	Resynced
+	// PoliciesChanged: other IPsec policies apply than before (Table.Policies).
+	PoliciesChanged
 )
 
 var eventNames = [...]string{
 	LinkAdded: "link added", LinkUp: "link up", LinkDown: "link down", Carrier: "carrier", LinkDeleted: "link deleted",
 	LinkChanged: "link changed", AddressesChanged: "addresses changed", NeighbourChanged: "neighbour changed", Resynced: "resynced",
+	PoliciesChanged: "policies changed",
 }
 
 func (k EventKind) String() string {
@@ -50,7 +53,7 @@ func (k EventKind) String() string {
 // Event is one change. The snapshot and the generation already include it when a subscriber hears of it.
 type Event struct {
 	Kind      EventKind
-	Interface int        // index of the device; 0 for Resynced
+	Interface int        // index of the device; 0 for Resynced and PoliciesChanged
 	Name      string     // its name, for the link events
 	Carrier   bool       // Carrier only
 	Neighbour netip.Addr // NeighbourChanged only

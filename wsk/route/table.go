@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/ipsec"
 )
 
 // Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent use;
@@ -34,6 +35,8 @@ type Table struct {
 	prober   *prober
 	oracle   *oracle
 	sysctls  *sysctls
+	ipsec    *ipsec.Watcher
+	policed  chan struct{} // other IPsec policies apply
 	labelKey maphash.Seed
 	incoming chan batch
 	repair   repair // of the table's goroutine
@@ -56,7 +59,7 @@ func Open(o Options) (*Table, error) {
 	o = o.withDefaults()
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
-		labelKey: maphash.MakeSeed(),
+		labelKey: maphash.MakeSeed(), policed: make(chan struct{}, 1),
 	}
 	if err := netns.Do(o.NetNS, t.openSockets); err != nil {
 		t.closeSockets()
@@ -93,6 +96,9 @@ func (t *Table) openSockets() (err error) {
 		return err
 	}
 	t.sysctls = openSysctls()
+	if t.ipsec, err = ipsec.Watch(t.log, t.policiesChanged); err != nil {
+		return err
+	}
 	t.oracle, err = newOracle()
 	return err
 }
@@ -108,6 +114,9 @@ func (t *Table) closeSockets() {
 	}
 	if t.prober != nil {
 		t.prober.close()
+	}
+	if t.ipsec != nil {
+		t.ipsec.Close()
 	}
 	if t.oracle != nil {
 		t.oracle.close()
@@ -129,8 +138,19 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, the
-// MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and
+// Policies are the IPsec policies that apply now, nil when none can change anything; see package ipsec. One atomic load. When
+// others apply the generation grows, and subscribers get PoliciesChanged.
+func (t *Table) Policies() *ipsec.Policies { return t.ipsec.Policies() }
+
+func (t *Table) policiesChanged() {
+	select {
+	case t.policed <- struct{}{}:
+	default:
+	}
+}
+
+// Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, IPsec
+// policies, the MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and
 // Neighbour, never after.
 func (t *Table) Generation() uint64 { return t.gen.Load() }
 
@@ -168,6 +188,9 @@ func (t *Table) run(m *model) {
 				t.take(m, <-t.incoming, c)
 			}
 			t.publish(m, c)
+		case <-t.policed:
+			t.gen.Add(1)
+			t.subs.deliver([]Event{{Kind: PoliciesChanged}})
 		case <-t.repair.due:
 			c := newChanges()
 			t.resync(m, c)
