@@ -25,6 +25,8 @@ type Config struct {
 	Most int
 	// Ignore are parts of what cases are: those are not made. It is for looking beyond what is known.
 	Ignore []string
+	// Sysctls are set in both hosts, as in ipv4/conf/all/rp_filter=1.
+	Sysctls []string
 	// Log gets the datapath's log, nil discards.
 	Log *slog.Logger
 	// Progress, if set, is called now and then.
@@ -69,7 +71,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	r.gen = &generator{r: rand.New(rand.NewPCG(c.Seed, 1)), w: &setting{
 		macA: lab.A.If.MAC(), macB: lab.B.If.MAC(), a4: lab.A.IPv4(), b4: lab.B.IPv4(), a6: lab.A.IPv6(), b6: lab.B.IPv6(),
 	}}
-	if err := r.awaitPorts(ctx); err != nil {
+	if err := errors.Join(r.wsk.set(c.Sysctls), r.kernel.set(c.Sysctls), r.awaitPorts(ctx)); err != nil {
 		return report, err
 	}
 	for r.report.Frames < c.Frames && len(r.report.Found) < max(c.Most, 1) && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +81,20 @@ func newSide(name string) (*side, error) {
 	}
 	s.to = unix.SockaddrLinklayer{Ifindex: lab.B.If.Index(), Halen: 6}
 	return s, nil
+}
+
+// set sets sysctls at the host.
+func (s *side) set(list []string) error {
+	for _, c := range list {
+		key, value, ok := strings.Cut(c, "=")
+		if !ok {
+			return fmt.Errorf("sysctl %q: want key=value", c)
+		}
+		if err := s.lab.A.NS.Sysctl(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *side) close() error {

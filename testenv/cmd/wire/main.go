@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	seed := flags.Uint64("seed", rand.Uint64(), "of the frames")
 	most := flags.Int("most", 1, "after how many differences to give up")
 	ignore := flags.String("ignore", "", "make no cases that are one of these, separated by commas: to look beyond what is known")
+	sysctls := flags.String("sysctl", "", "of both hosts, separated by commas: ipv4/conf/all/rp_filter=1")
 	verbose := flags.Bool("v", false, "print the datapath's log")
 	list := flags.Bool("list", false, "print what may differ, and why")
 	if err := flags.Parse(args); err != nil {
@@ -56,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c := wire.Config{Seed: *seed, Frames: *n, Most: *most}
 	if *ignore != "" {
 		c.Ignore = strings.Split(*ignore, ",")
+	}
+	if *sysctls != "" {
+		c.Sysctls = strings.Split(*sysctls, ",")
 	}
 	if *verbose {
 		c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
