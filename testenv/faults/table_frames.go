@@ -14,16 +14,6 @@ import (
 // frameFaults are about how frames travel: in pieces, held up, through a peer that changes how it takes them.
 func frameFaults() []*Fault {
 	large := func(p *account.Plan) { p.MaxSize, p.Rate = 6000, 1500 }
-	hold := func(d time.Duration) func(*world) error {
-		return func(w *world) error {
-			h, err := w.lab.B.If.HoldReceive(w.lab.A.If)
-			if err != nil {
-				return err
-			}
-			wait(d)
-			return errors.Join(h.Release(), h.Drop())
-		}
-	}
 	var out []*Fault
 	for _, f := range []Fault{
 		{Name: "carrier flaps, fragments", plan: large, About: "Datagrams of up to 6000 bytes; the other end goes down and up five times.",
@@ -69,22 +59,37 @@ func frameFaults() []*Fault {
 	} {
 		out = append(out, both(f)...)
 	}
-	return append(out,
-		&Fault{Name: "completions held", Dir: Send, harmless: true, do: hold(500 * time.Millisecond),
+	return append(out, heldFaults()...)
+}
+
+// heldFaults hold up what is sent, or let it meet a smaller MTU on its way.
+func heldFaults() []*Fault {
+	hold := func(d time.Duration) func(*world) error {
+		return func(w *world) error {
+			h, err := w.lab.B.If.HoldReceive(w.lab.A.If)
+			if err != nil {
+				return err
+			}
+			wait(d)
+			return errors.Join(h.Release(), h.Drop())
+		}
+	}
+	return []*Fault{
+		{Name: "completions held", Dir: Send, harmless: true, do: hold(500 * time.Millisecond),
 			About: "What the other end receives waits for 0.5 s, and so do the completions."},
-		&Fault{Name: "completions held, given up", Dir: Send, do: hold(1500 * time.Millisecond),
+		{Name: "completions held, given up", Dir: Send, do: hold(1500 * time.Millisecond),
 			options: func(o *datapath.Options) { o.StallTimeout = 200 * time.Millisecond },
 			About:   "Completions stay out for 1.5 s, where 0.2 s are taken for lost."},
-		&Fault{Name: "peer's XDP comes and goes", Dir: Send, harmless: true, do: peerProgram,
+		{Name: "peer's XDP comes and goes", Dir: Send, harmless: true, do: peerProgram,
 			About: "The other end attaches an XDP program and takes it off, ten times."},
-		&Fault{Name: "path MTU down", Dir: Send, topology: routed, About: "The link behind the router gets an MTU of 600 and 1500 again.",
+		{Name: "path MTU down", Dir: Send, topology: routed, About: "The link behind the router gets an MTU of 600 and 1500 again.",
 			do: func(w *world) error {
 				set := func(mtu int) func() error {
 					return func() error { return errors.Join(w.lab.Router.B.SetMTU(mtu), w.lab.B.If.SetMTU(mtu)) }
 				}
 				return steps(set(600), lasting(200*time.Millisecond), set(1500))
 			}},
-	)
+	}
 }
 
 func twoQueues(t *testenv.Topology) { t.A.TX, t.A.RX, t.B.TX, t.B.RX = 2, 2, 2, 2 }
