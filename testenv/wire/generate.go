@@ -9,16 +9,6 @@ import (
 	"net/netip"
 )
 
-// Case is what is sent in one go: the frames of one or two packets.
-type Case struct {
-	Number uint64
-	// What says of what kind it is.
-	What   []string
-	Frames [][]byte
-	// Excuse names an entry of Differences that allows it to be delivered differently.
-	Excuse string
-}
-
 // generator makes cases by chance.
 type generator struct {
 	r      *rand.Rand
@@ -81,10 +71,10 @@ func (g *generator) next() *Case {
 	c.Frames = p.frames()
 	switch {
 	case g.one(3):
-		g.mutate(c)
+		mutate(g.r, c)
 		say("mutated")
 	case g.one(20):
-		g.shuffle(c)
+		shuffle(g.r, c)
 		say("shuffled")
 	}
 	return c

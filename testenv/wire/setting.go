@@ -43,3 +43,13 @@ const (
 	longestFrame = 1600
 	farMTU       = 1700
 )
+
+// Case is what is sent in one go: the frames of one or two packets.
+type Case struct {
+	Number uint64
+	// What says of what kind it is.
+	What   []string
+	Frames [][]byte
+	// Excuse names an entry of Differences that allows it to be delivered differently.
+	Excuse string
+}
