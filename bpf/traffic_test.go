@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-const wait = 10 * time.Second
+const wait = time.Minute
 
 // receiver is an AF_XDP socket that receives, of one queue.
 type receiver struct{ s *xdp.Socket }

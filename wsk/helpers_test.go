@@ -100,7 +100,7 @@ func (c *call) end(what string, returned wsk.NTSTATUS) wsk.NTSTATUS {
 	}
 	select {
 	case <-c.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatalf("%s: IRP never completed", what)
 	}
 	if c.PendingReturned != (returned == wsk.STATUS_PENDING) {

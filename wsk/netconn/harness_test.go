@@ -14,7 +14,7 @@ import (
 )
 
 // waitLimit is how long something may take that should take no time at all.
-const waitLimit = 20 * time.Second
+const waitLimit = time.Minute
 
 // capture attaches a transport to a subsystem of its own and captures it until the end of the test.
 func capture(t testing.TB, transport wsk.Transport) *wsk.ProviderNPI {

@@ -125,8 +125,8 @@ func TestWriteWaitsForTheKernel(t *testing.T) {
 		{wsk.STATUS_SUCCESS, 1, nil},
 		{wsk.STATUS_HOST_UNREACHABLE, 0, wsk.STATUS_HOST_UNREACHABLE.Err()},
 	} {
-		c.SetWriteDeadline(time.Now().Add(time.Millisecond))
 		done := writing(t, transport, func() (int, error) { return c.WriteToUDPAddrPort([]byte("x"), somewhere) })
+		c.SetWriteDeadline(time.Now().Add(time.Millisecond)) // now that the datagram is with the kernel
 		stays(t, "a write past its deadline", done)
 		transport.Complete(0, tc.status)
 		if r := wait(t, done); r.n != tc.n || !errors.Is(r.err, tc.want) {

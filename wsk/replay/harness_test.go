@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // waitLimit is how long a test waits for what should take milliseconds.
-const waitLimit = 30 * time.Second
+const waitLimit = time.Minute
 
 // rig is a laboratory with a datapath in A, under a subsystem of its own.
 type rig struct {

@@ -83,7 +83,7 @@ func Kernel(addr netip.Addr, in func(func() error) error) Host {
 }
 
 // waitLimit is how long something may take that should take no time. Only what is broken gets there.
-const waitLimit = 20 * time.Second
+const waitLimit = time.Minute
 
 // is4 reports which version of IP the hosts speak.
 func (h *Hosts) is4() bool { return h.A.Addr.Is4() }
