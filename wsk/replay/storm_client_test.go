@@ -41,7 +41,6 @@ type stormSocket struct {
 	client *stormClient
 	socket *wsk.Socket
 	six    bool
-	calls  atomic.Uint32
 }
 
 // runClient registers a client, lets it work for the given time and deregisters it.

@@ -36,6 +36,7 @@ type storm struct {
 	sent    [outcomes]atomic.Int64
 	got     [outcomes]atomic.Int64
 	callbs  [outcomes]atomic.Int64
+	turns   atomic.Int64 // of callbacks, over all sockets, so that each outcome comes in every 16 of them
 	options atomic.Int64
 	closes  atomic.Int64
 	clients atomic.Int64

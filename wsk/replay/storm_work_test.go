@@ -176,7 +176,7 @@ func stormReceive(context any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTA
 			c.storm.t.Errorf("indicated %d bytes that nobody sent", node.Buffer.Length)
 		}
 	}
-	switch turn := s.calls.Add(1) % 16; {
+	switch turn := c.storm.turns.Add(1) % 16; {
 	case turn < 8:
 		c.storm.callbs[outcomeSuccess].Add(1)
 		return wsk.STATUS_SUCCESS
