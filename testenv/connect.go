@@ -3,6 +3,8 @@
 package testenv
 
 import (
+	"time"
+
 	"github.com/vishvananda/netlink"
 )
 
@@ -79,5 +81,5 @@ type Inventory struct{ inv inventory }
 // TakeInventory counts descriptors, socket mappings and goroutines.
 func TakeInventory() *Inventory { return &Inventory{takeInventory()} }
 
-// Leaks returns what is there now and was not then, giving it a moment to go.
-func (v *Inventory) Leaks() []string { return v.inv.leaks(settleTime) }
+// Leaks returns what is there now and was not then, giving it some time to go (see Patience).
+func (v *Inventory) Leaks(settle time.Duration) []string { return v.inv.leaks(settle) }

@@ -62,6 +62,7 @@ func TestShort(t *testing.T) {
 // TestSeesTheft: what a thief takes that nobody counts is unexplained, what is left open is a leak.
 func TestSeesTheft(t *testing.T) {
 	r := newRunner(t)
+	r.closing = 300 * time.Millisecond // what is left here does not go
 	leaked := -1
 	f := &Fault{Name: "theft", Dir: Send, do: func(w *world) (err error) {
 		peer, err := testenv.NewXDPPeer(w.lab.B.If, testenv.XDPPeerOptions{CountOnly: true})

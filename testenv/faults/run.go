@@ -20,6 +20,7 @@ const (
 	backLimit    = 12 * time.Second
 	pendingLimit = 8 * time.Second
 	settleLimit  = 3 * time.Second
+	closingLimit = 5 * time.Second
 	// behindKernel is how much later than the kernel's own datagrams may arrive again.
 	behindKernel = 1500 * time.Millisecond
 	warmUp       = 100
@@ -32,14 +33,15 @@ type Runner struct {
 	// Log gets the datapath's log.
 	Log *slog.Logger
 
-	trace *account.Trace
-	run   uint64
-	flows uint32
+	closing time.Duration // how long what is being closed may take to go
+	trace   *account.Trace
+	run     uint64
+	flows   uint32
 }
 
 // NewRunner makes a runner. Where the kernel tells of dropped packets, it listens.
 func NewRunner(seed uint64, log *slog.Logger) (*Runner, error) {
-	r := &Runner{Seed: seed, Log: log, run: rand.Uint64() | 1}
+	r := &Runner{Seed: seed, Log: log, closing: closingLimit, run: rand.Uint64() | 1}
 	if account.TraceAvailable() {
 		var err error
 		if r.trace, err = account.NewTrace(r.run); err != nil {
@@ -83,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, f *Fault) (res Result, err error) {
 	if err := w.close(); err != nil {
 		res.Wrong = append(res.Wrong, err.Error())
 	}
-	res.Leaks = append(res.Leaks, held.Leaks()...)
+	res.Leaks = append(res.Leaks, held.Leaks(r.closing)...)
 	res.Took = time.Since(start)
 	return res, nil
 }
