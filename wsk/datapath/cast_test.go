@@ -40,13 +40,13 @@ func TestMulticastAndBroadcast(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			to := wsk.NewSockaddr(netip.MustParseAddrPort(tc.to))
 			if tc.ttl != 1 {
-				if status := send(t, tc.s, whole([]byte("x")), to, nil); status != wsk.STATUS_ACCESS_DENIED {
+				if status := sendOne(t, tc.s, whole([]byte("x")), to, nil); status != wsk.STATUS_ACCESS_DENIED {
 					t.Errorf("without SO_BROADCAST: %v", status)
 				}
 				option(t, tc.s, wsk.SOL_SOCKET, wsk.SO_BROADCAST, uint32(1))
 				defer option(t, tc.s, wsk.SOL_SOCKET, wsk.SO_BROADCAST, uint32(0))
 			}
-			mustSucceed(t, "SendTo", send(t, tc.s, whole([]byte(tc.name)), to, nil))
+			mustSucceed(t, "SendTo", sendOne(t, tc.s, whole([]byte(tc.name)), to, nil))
 			var got *testenv.Packet
 			_, err := capture.Wait(testenv.Context(t, waitLimit), func(f testenv.Frame) bool {
 				p, err := testenv.Decode(f.Data)
@@ -84,10 +84,10 @@ func TestSlowPath(t *testing.T) {
 			control = wsk.AppendTTL(control, to.Addr().Is4(), 33)
 			sizes := []int{0, 1, 1472, 1473, 60000}
 			for _, n := range sizes {
-				mustSucceed(t, "SendTo", send(t, s, mdl(pattern(n), 3, 1001), wsk.NewSockaddr(to), control))
+				mustSucceed(t, "SendTo", sendOne(t, s, mdl(pattern(n), 3, 1001), wsk.NewSockaddr(to), control))
 			}
 			segments := wsk.AppendSendMsgSize(control, 100)
-			mustSucceed(t, "SendTo in segments", send(t, s, whole(pattern(250)), wsk.NewSockaddr(to), segments))
+			mustSucceed(t, "SendTo in segments", sendOne(t, s, whole(pattern(250)), wsk.NewSockaddr(to), segments))
 			got, err := receiver.Wait(testenv.Context(t, waitLimit), len(sizes)+3)
 			if err != nil {
 				t.Fatal(err)
@@ -122,7 +122,7 @@ func TestSegments(t *testing.T) {
 		capture.Reset()
 		payload := pattern(tc.total)
 		control := wsk.AppendSendMsgSize(nil, uint32(tc.size))
-		mustSucceed(t, "SendTo", send(t, s, mdl(payload, 1, 999, 1001), to, control))
+		mustSucceed(t, "SendTo", sendOne(t, s, mdl(payload, 1, 999, 1001), to, control))
 		var got []byte
 		var ids []uint32
 		_, err := capture.Wait(testenv.Context(t, waitLimit), func(f testenv.Frame) bool {
@@ -144,7 +144,7 @@ func TestSegments(t *testing.T) {
 			}
 		}
 	}
-	if status := send(t, s, whole(pattern(3000)), to, wsk.AppendSendMsgSize(nil, 1473)); status != wsk.STATUS_INVALID_BUFFER_SIZE {
+	if status := sendOne(t, s, whole(pattern(3000)), to, wsk.AppendSendMsgSize(nil, 1473)); status != wsk.STATUS_INVALID_BUFFER_SIZE {
 		t.Errorf("segments above the MTU: %v", status)
 	}
 }

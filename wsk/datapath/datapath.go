@@ -4,7 +4,6 @@ package datapath
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -44,7 +43,7 @@ type Datapath struct {
 var _ wsk.Transport = (*Datapath)(nil)
 
 // ErrClosed is returned by calls on a closed datapath.
-var ErrClosed = errors.New("datapath is closed")
+var ErrClosed = errSetClosed
 
 // Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
 func Open(opts Options) (*Datapath, error) {

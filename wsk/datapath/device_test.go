@@ -30,22 +30,22 @@ func TestPeerDown(t *testing.T) {
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7010), testenv.UDPReceiverOptions{})
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7010)
-	mustSucceed(t, "peer up", send(t, s, whole([]byte("1")), to, nil))
+	mustSucceed(t, "peer up", sendOne(t, s, whole([]byte("1")), to, nil))
 	if err := lab.B.If.SetDown(); err != nil {
 		t.Fatal(err)
 	}
-	if status := send(t, s, whole([]byte("2")), to, nil); status != wsk.STATUS_NETWORK_UNREACHABLE {
+	if status := sendOne(t, s, whole([]byte("2")), to, nil); status != wsk.STATUS_NETWORK_UNREACHABLE {
 		t.Errorf("peer down: %v, want STATUS_NETWORK_UNREACHABLE", status)
 	}
 	// Fragments: one operation, many drops, one failure.
-	if status := send(t, s, whole(pattern(20000)), to, nil); status != wsk.STATUS_NETWORK_UNREACHABLE {
+	if status := sendOne(t, s, whole(pattern(20000)), to, nil); status != wsk.STATUS_NETWORK_UNREACHABLE {
 		t.Errorf("peer down, fragments: %v", status)
 	}
 	if err := lab.B.If.SetUp(); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.known(lab.A.If.Index()).hasCarrier() })
-	mustSucceed(t, "peer up again", send(t, s, whole([]byte("3")), to, nil))
+	mustSucceed(t, "peer up again", sendOne(t, s, whole([]byte("3")), to, nil))
 	got, err := receiver.Wait(testenv.Context(t, waitLimit), 2)
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestLinkDownAndUp(t *testing.T) {
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7013), testenv.UDPReceiverOptions{})
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7013)
-	mustSucceed(t, "link up", send(t, s, whole([]byte{0}), to, nil))
+	mustSucceed(t, "link up", sendOne(t, s, whole([]byte{0}), to, nil))
 	if err := lab.A.If.SetDown(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,8 +193,8 @@ func TestCloseWhileLinkDown(t *testing.T) {
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7014), testenv.UDPReceiverOptions{})
 	s, other := c.socket("10.77.0.1:0"), c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7014)
-	mustSucceed(t, "link up", send(t, s, whole([]byte("s")), to, nil))
-	mustSucceed(t, "link up", send(t, other, whole([]byte("o")), to, nil))
+	mustSucceed(t, "link up", sendOne(t, s, whole([]byte("s")), to, nil))
+	mustSucceed(t, "link up", sendOne(t, other, whole([]byte("o")), to, nil))
 	if err := lab.A.If.SetDown(); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestDeviceDeleted(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{Socket: xdp.Options{TxChunks: 16, TxRing: 32}})
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 9)
-	mustSucceed(t, "device there", send(t, s, whole([]byte("1")), to, nil))
+	mustSucceed(t, "device there", sendOne(t, s, whole([]byte("1")), to, nil))
 	hold, err := lab.B.If.HoldReceive(lab.A.If) // goes with the device
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestDeviceDeleted(t *testing.T) {
 		}
 	}
 	testenv.Eventually(t, waitLimit, "the socket to be dead", func() bool {
-		return send(t, s, whole([]byte("4")), to, nil) == wsk.STATUS_FILE_FORCED_CLOSED
+		return sendOne(t, s, whole([]byte("4")), to, nil) == wsk.STATUS_FILE_FORCED_CLOSED
 	})
 	closeSocket(t, s)
 }
@@ -269,7 +269,7 @@ func TestRenamedInterface(t *testing.T) {
 	p := bind(t, dp, "0.0.0.0:7985")
 	s := newClientOver(t, dp, dp).socket("0.0.0.0:0")
 	to := sockaddr(lab.B.IPv4(), 7985)
-	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
 	h, err := lab.A.NS.Netlink()
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func TestRenamedInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(1)
-	mustSucceed(t, "last", send(t, s, whole([]byte("last")), to, nil))
+	mustSucceed(t, "last", sendOne(t, s, whole([]byte("last")), to, nil))
 	if info := dp.Info().Queues[0]; info.State != "up" || info.Receive.Delivered != 1 {
 		t.Errorf("%s, %+v", info.State, info.Receive)
 	}

@@ -124,7 +124,7 @@ const fakeTo = "10.0.0.2:9"
 func warm(t *testing.T, s *wsk.Socket) wsk.SOCKADDR {
 	t.Helper()
 	to := wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
-	mustSucceed(t, "first send", send(t, s, whole([]byte("first")), to, nil))
+	mustSucceed(t, "first send", sendOne(t, s, whole([]byte("first")), to, nil))
 	return to
 }
 
@@ -180,7 +180,7 @@ func TestMisbehavingKernel(t *testing.T) {
 					t.Errorf("datagram %d: %v, want %v", i, got, want)
 				}
 			}
-			mustSucceed(t, "afterwards", send(t, s, whole([]byte("x")), to, nil))
+			mustSucceed(t, "afterwards", sendOne(t, s, whole([]byte("x")), to, nil))
 			if q := dp.Info().Queues[0]; !tc.info(q) {
 				t.Errorf("%+v", q)
 			}
@@ -210,7 +210,7 @@ func TestForeignCompletions(t *testing.T) {
 	}
 	mustSucceed(t, "one more, completed with the foreign ones", func() wsk.NTSTATUS {
 		k.HoldCompletions(false)
-		return send(t, s, whole([]byte("x")), to, nil)
+		return sendOne(t, s, whole([]byte("x")), to, nil)
 	}())
 	for i, irp := range irps {
 		if !pending(irp) {
@@ -297,7 +297,7 @@ func TestTransientErrnos(t *testing.T) {
 		s := c.socket("0.0.0.0:0")
 		to := warm(t, s)
 		kernels.newest().FailKicks(errno, errno, errno)
-		mustSucceed(t, errno.Error(), send(t, s, whole([]byte("x")), to, nil))
+		mustSucceed(t, errno.Error(), sendOne(t, s, whole([]byte("x")), to, nil))
 	}
 }
 

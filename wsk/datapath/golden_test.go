@@ -38,7 +38,7 @@ func TestGoldenFrames(t *testing.T) {
 						}
 						option(t, s, level, name, uint32(1))
 					}
-					mustSucceed(t, "SendTo", send(t, s, whole(payload), sockaddr(family.to, 7020), sendControl(family.from, 0x2c, 61)))
+					mustSucceed(t, "SendTo", sendOne(t, s, whole(payload), sockaddr(family.to, 7020), sendControl(family.from, 0x2c, 61)))
 					ours := udpFrames(t, capture, n)
 					closeSocket(t, s)
 

@@ -233,8 +233,8 @@ func sockaddr(a netip.Addr, port uint16) wsk.SOCKADDR {
 	return wsk.NewSockaddr(netip.AddrPortFrom(a, port))
 }
 
-// send sends one datagram and waits for its IRP.
-func send(t *testing.T, s *wsk.Socket, buf *wsk.Buf, to wsk.SOCKADDR, control []byte) wsk.NTSTATUS {
+// sendOne sends one datagram and waits for its IRP.
+func sendOne(t *testing.T, s *wsk.Socket, buf *wsk.Buf, to wsk.SOCKADDR, control []byte) wsk.NTSTATUS {
 	t.Helper()
 	irp := wsk.AllocateIRP()
 	returned := s.SendTo(buf, 0, to, control, irp)

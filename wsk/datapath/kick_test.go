@@ -69,7 +69,7 @@ func TestEndOfQueueInHighGear(t *testing.T) {
 	freeze(c)
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7012)
-	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
 	q := c.dp.devices.known(lab.A.If.Index()).opened()[0]
 	testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
 	q.poll.high.Store(true) // with no watcher to kick

@@ -17,7 +17,7 @@ import (
 // is all that will do; the reason is that of the first.
 func TestZeroCopyIsAskedOnce(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}}, Options{})
-	mustSucceed(t, "first", send(t, c.socket("0.0.0.0:0"), whole([]byte("first")), sockaddr(lab.B.IPv4(), 7), nil))
+	mustSucceed(t, "first", sendOne(t, c.socket("0.0.0.0:0"), whole([]byte("first")), sockaddr(lab.B.IPv4(), 7), nil))
 	d := c.dp.devices.known(lab.A.If.Index())
 	if f := d.inspected(); f.DeviceErr != nil {
 		t.Logf("this kernel does not tell what drivers can: %v", f.DeviceErr)

@@ -50,7 +50,7 @@ func TestHighGearIsLeft(t *testing.T) {
 	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.poll.highGear() })
 	highGear(t, dp)
 	testenv.Eventually(t, waitLimit, "a queue whose client waits to leave the high gear", func() bool {
-		mustSucceed(t, "one at a time", send(t, s, whole([]byte("x")), to, nil))
+		mustSucceed(t, "one at a time", sendOne(t, s, whole([]byte("x")), to, nil))
 		return !q.poll.highGear()
 	})
 }

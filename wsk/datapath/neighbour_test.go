@@ -64,7 +64,7 @@ func TestNeighbourSilent(t *testing.T) {
 	for try := range byte(tries) {
 		irp = wsk.AllocateIRP()
 		s.SendTo(whole([]byte("x")), 0, sockaddr(netip.AddrFrom4([4]byte{10, 77, 0, 90 + try}), 9), nil, irp)
-		mustSucceed(t, "SendTo another", send(t, s, whole([]byte("y")), sockaddr(lab.B.IPv4(), 9), nil))
+		mustSucceed(t, "SendTo another", sendOne(t, s, whole([]byte("y")), sockaddr(lab.B.IPv4(), 9), nil))
 		if pending(irp) {
 			break // the other was not held up
 		}
@@ -116,7 +116,7 @@ func TestNoRoute(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			to := netip.MustParseAddrPort(tc.to)
-			if got := send(t, tc.s, whole(pattern(tc.size)), wsk.NewSockaddr(to), tc.control); got != tc.want {
+			if got := sendOne(t, tc.s, whole(pattern(tc.size)), wsk.NewSockaddr(to), tc.control); got != tc.want {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
@@ -135,7 +135,7 @@ func TestGateway(t *testing.T) {
 		}
 		receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(to, 7005), testenv.UDPReceiverOptions{})
 		s := c.socket(bind)
-		mustSucceed(t, "SendTo", send(t, s, whole(pattern(100)), sockaddr(to, 7005), nil))
+		mustSucceed(t, "SendTo", sendOne(t, s, whole(pattern(100)), sockaddr(to, 7005), nil))
 		if _, err := receiver.Wait(testenv.Context(t, waitLimit), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestGateway(t *testing.T) {
 		}
 		option(t, df, level, name, uint32(1))
 		testenv.Eventually(t, waitLimit, "a path MTU of 1400", func() bool {
-			return send(t, df, whole(pattern(1440)), sockaddr(to, 7005), nil) == wsk.STATUS_INVALID_BUFFER_SIZE
+			return sendOne(t, df, whole(pattern(1440)), sockaddr(to, 7005), nil) == wsk.STATUS_INVALID_BUFFER_SIZE
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestNeighbourMovesAway(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7006), testenv.UDPReceiverOptions{})
 	s := c.socket("0.0.0.0:0")
-	mustSucceed(t, "SendTo", send(t, s, whole([]byte("before")), sockaddr(lab.B.IPv4(), 7006), nil))
+	mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("before")), sockaddr(lab.B.IPv4(), 7006), nil))
 	if _, err := receiver.Wait(testenv.Context(t, waitLimit), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestNeighbourMovesAway(t *testing.T) {
 	}
 	// Sooner than a path is looked up again without any event.
 	testenv.Eventually(t, pathLifetime/2, "a datagram at the new MAC", func() bool {
-		mustSucceed(t, "SendTo", send(t, s, whole([]byte("after")), sockaddr(lab.B.IPv4(), 7006), nil))
+		mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("after")), sockaddr(lab.B.IPv4(), 7006), nil))
 		return receiver.Count() > 1
 	})
 }

@@ -77,7 +77,7 @@ func TestNICRestore(t *testing.T) {
 		}
 		lab.waitCarrier()
 		c := newClient(t, dp)
-		mustSucceed(t, tc.what, send(t, c.socket("10.77.0.1:0"), whole([]byte("x")), sockaddr(lab.B.IPv4(), 9), nil))
+		mustSucceed(t, tc.what, sendOne(t, c.socket("10.77.0.1:0"), whole([]byte("x")), sockaddr(lab.B.IPv4(), 9), nil))
 		if err := dp.Close(); err != nil {
 			t.Errorf("%s: close: %v", tc.what, err)
 		}

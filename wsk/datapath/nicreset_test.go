@@ -28,7 +28,7 @@ func underLoad(t *testing.T, lab *nicLab, dp *Datapath, disturb func()) map[wsk.
 		sockets[i] = c.socket("10.77.0.1:0")
 	}
 	to := sockaddr(lab.B.IPv4(), 7801)
-	mustSucceed(t, "before", send(t, sockets[0], whole([]byte("before")), to, nil))
+	mustSucceed(t, "before", sendOne(t, sockets[0], whole([]byte("before")), to, nil))
 	ledger := newLedger(t, 256)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -322,7 +322,7 @@ func TestNICUnbind(t *testing.T) {
 	c := newClient(t, dp)
 	// The first may go by the kernel's stack: the routing table hears of the device a moment later than the kernel has it.
 	testenv.Eventually(t, nicPatience, "a new socket to send through AF_XDP", func() bool {
-		status := send(t, c.socket("10.77.0.1:0"), whole([]byte("again")), sockaddr(lab.B.IPv4(), 7801), nil)
+		status := sendOne(t, c.socket("10.77.0.1:0"), whole([]byte("again")), sockaddr(lab.B.IPv4(), 7801), nil)
 		return status == wsk.STATUS_SUCCESS && sentFrames(dp) > 0
 	})
 	info := dp.Info()

@@ -59,7 +59,7 @@ func TestChecksumByKernel(t *testing.T) {
 	}{{lab.A.IPv4(), lab.B.IPv4(), wsk.MaxPayload4}, {lab.A.IPv6(), lab.B.IPv6(), wsk.MaxPayload6}} {
 		s := c.socket(netip.AddrPortFrom(family.from, 0).String())
 		to := sockaddr(family.to, 7101)
-		mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+		mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
 		if !granted(t, c.dp) {
 			return
 		}
@@ -71,7 +71,7 @@ func TestChecksumByKernel(t *testing.T) {
 				receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(family.to, 7101), testenv.UDPReceiverOptions{})
 				capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 				payload, before := pattern(n), offloaded(c.dp)
-				mustSucceed(t, "SendTo", send(t, s, mdl(payload, 1, 2, 9, 700, 1471), to, nil))
+				mustSucceed(t, "SendTo", sendOne(t, s, mdl(payload, 1, 2, 9, 700, 1471), to, nil))
 				got, err := receiver.Wait(testenv.Context(t, waitLimit), 1)
 				if err != nil || !bytes.Equal(got[0].Payload, payload) {
 					t.Errorf("received %d datagrams, %v", len(got), err)
@@ -96,7 +96,7 @@ func segmentsByKernel(t *testing.T, c *client, lab *testenv.Lab, s *wsk.Socket, 
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 	payload, before := pattern(1033), offloaded(c.dp)
 	control := wsk.AppendSendMsgSize(nil, 100)
-	mustSucceed(t, "SendTo", send(t, s, mdl(payload, 99, 101, 555), sockaddr(to, 7102), control))
+	mustSucceed(t, "SendTo", sendOne(t, s, mdl(payload, 99, 101, 555), sockaddr(to, 7102), control))
 	got, err := receiver.Wait(testenv.Context(t, waitLimit), 11)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestChecksumZero(t *testing.T) {
 		s := c.socket(netip.AddrPortFrom(map[bool]netip.Addr{false: lab.A.IPv4(), true: lab.A.IPv6()}[to.Is6()], 0).String())
 		dst := sockaddr(to, 7103)
 		capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
-		mustSucceed(t, "first", send(t, s, whole([]byte{0, 0}), dst, nil))
+		mustSucceed(t, "first", sendOne(t, s, whole([]byte{0, 0}), dst, nil))
 		if !granted(t, c.dp) {
 			return
 		}
@@ -140,7 +140,7 @@ func TestChecksumZero(t *testing.T) {
 		// The checksum of two zero bytes, put into them, makes the sum come out as zero.
 		check := captured(t, capture, 7103).UDPChecksum
 		capture.Reset()
-		mustSucceed(t, "crafted", send(t, s, whole([]byte{byte(check >> 8), byte(check)}), dst, nil))
+		mustSucceed(t, "crafted", sendOne(t, s, whole([]byte{byte(check >> 8), byte(check)}), dst, nil))
 		if got := captured(t, capture, 7103).UDPChecksum; got != 0xffff {
 			t.Errorf("%v: checksum %#x, want 0xffff", to, got)
 		}
@@ -150,7 +150,7 @@ func TestChecksumZero(t *testing.T) {
 		option(t, s, wsk.IPPROTO_UDP, wsk.UDP_NOCHECKSUM, uint32(1))
 		capture.Reset()
 		before := offloaded(c.dp)
-		mustSucceed(t, "none", send(t, s, whole([]byte("no checksum")), dst, nil))
+		mustSucceed(t, "none", sendOne(t, s, whole([]byte("no checksum")), dst, nil))
 		if got := captured(t, capture, 7103).UDPChecksum; got != 0 || offloaded(c.dp) != before {
 			t.Errorf("checksum %#x of a flow without, offloaded %v", got, offloaded(c.dp) != before)
 		}
@@ -189,7 +189,7 @@ func TestPartialChecksum(t *testing.T) {
 			}
 			for _, to := range []netip.Addr{lab.B.IPv4(), lab.B.IPv6()} {
 				s := c.socket(netip.AddrPortFrom(map[bool]netip.Addr{false: lab.A.IPv4(), true: lab.A.IPv6()}[to.Is6()], 0).String())
-				mustSucceed(t, "first", send(t, s, whole([]byte("first")), sockaddr(to, 7104), nil))
+				mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), sockaddr(to, 7104), nil))
 				if !granted(t, c.dp) {
 					return
 				}
@@ -204,7 +204,7 @@ func TestPartialChecksum(t *testing.T) {
 				before := offloaded(c.dp)
 				capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 				for range 3 {
-					mustSucceed(t, "SendTo", send(t, s, whole(pattern(200)), sockaddr(to, 7104), nil))
+					mustSucceed(t, "SendTo", sendOne(t, s, whole(pattern(200)), sockaddr(to, 7104), nil))
 				}
 				frames, err := capture.WaitN(testenv.Context(t, waitLimit), 3, func(f testenv.Frame) bool {
 					p, err := testenv.Decode(f.Data)
@@ -229,7 +229,7 @@ func TestChecksumAuto(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 	s := c.socket("10.77.0.1:0")
-	mustSucceed(t, "SendTo", send(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), 7105), nil))
+	mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), 7105), nil))
 	q := c.dp.Info().Queues[0]
 	if q.Granted.Offload != xdp.OffloadNone || q.Granted.OffloadRefused == nil || q.Offload != nil || q.Offloaded != 0 {
 		t.Errorf("granted %v, refused because %v, %+v, %d offloaded", q.Granted.Offload, q.Granted.OffloadRefused, q.Offload, q.Offloaded)
@@ -254,7 +254,7 @@ func TestNoProof(t *testing.T) {
 		if err := lab.A.If.SetNeighbour(dst, lab.B.If.MAC()); err != nil {
 			t.Fatal(err)
 		}
-		mustSucceed(t, "SendTo", send(t, s, whole([]byte("x")), sockaddr(dst, 7106), nil))
+		mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("x")), sockaddr(dst, 7106), nil))
 		if !granted(t, c.dp) {
 			return
 		}
@@ -307,7 +307,7 @@ func TestProofOfEachQueue(t *testing.T) {
 	}
 	for range queues {
 		s := c.socket("10.77.0.1:0")
-		mustSucceed(t, "first", send(t, s, whole([]byte("first")), sockaddr(lab.B.IPv4(), 7107), nil))
+		mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), sockaddr(lab.B.IPv4(), 7107), nil))
 	}
 	if !granted(t, c.dp) {
 		return
@@ -335,7 +335,7 @@ func TestMetadataRefusedByKernel(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Checksum: ChecksumKernel, Socket: xdp.Options{Mode: xdp.ModeCopy}})
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7108)
-	mustSucceed(t, "first", send(t, s, whole([]byte("first")), to, nil))
+	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
 	if !granted(t, c.dp) {
 		return
 	}

@@ -113,7 +113,7 @@ func TestMetadataRefused(t *testing.T) {
 			t.Errorf("datagram %d is % x", i, p)
 		}
 	}
-	mustSucceed(t, "later", send(t, s, whole([]byte("later")), to, nil))
+	mustSucceed(t, "later", sendOne(t, s, whole([]byte("later")), to, nil))
 	if after := q.info(); after.Offloaded != info.Offloaded || after.Offload != nil {
 		t.Errorf("the new socket still offloads: %+v", after)
 	}

@@ -106,7 +106,7 @@ func TestSendWhileInterfaceComesBack(t *testing.T) {
 						return
 					default:
 						// Each destination is a flow that is looked up anew.
-						send(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), port), nil)
+						sendOne(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), port), nil)
 					}
 				}
 			})
@@ -189,7 +189,7 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	p := bind(t, dp, "0.0.0.0:7952")
 	s := newClientOver(t, dp, dp).socket("0.0.0.0:0")
 	to := sockaddr(lab.B.IPv4(), 7953)
-	mustSucceed(t, "before", send(t, s, whole([]byte("x")), to, nil))
+	mustSucceed(t, "before", sendOne(t, s, whole([]byte("x")), to, nil))
 	name, peer := lab.A.If.Name(), lab.B.If.Name()
 	again := func() { // as after reviveRetry
 		dp.devices.mu.Lock()
@@ -228,7 +228,7 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	// The socket has died with the last device that it had sent through; another is what a client makes.
 	s = newClientOver(t, dp, dp).socket("0.0.0.0:0")
 	slow := dp.Info().SlowSent
-	mustSucceed(t, "meanwhile", send(t, s, whole([]byte("x")), to, nil))
+	mustSucceed(t, "meanwhile", sendOne(t, s, whole([]byte("x")), to, nil))
 	if n := dp.Info().SlowSent; n != slow+1 {
 		t.Error("it did not go through the kernel's stack")
 	}
@@ -246,7 +246,7 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	eventually(t, "the flow to be found a queue", func() bool {
-		send(t, s, whole([]byte("x")), to, nil) // the kernel's stack tells of the port that nobody has there
+		sendOne(t, s, whole([]byte("x")), to, nil) // the kernel's stack tells of the port that nobody has there
 		for _, q := range dp.Info().Queues {
 			if q.Submitted > 0 {
 				return true

@@ -53,6 +53,9 @@ type deviceRoutes interface {
 	DeviceByName(name string) (route.Device, bool)
 }
 
+// errSetClosed is what a datapath says that has been closed.
+var errSetClosed = errors.New("datapath is closed")
+
 var errReceivesTwice = errors.New("the interface is named twice")
 
 func (set *deviceSet) known(ifindex int) *device {
@@ -72,7 +75,7 @@ func (set *deviceSet) deviceFor(rd route.Device) (*device, error) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	if set.closed {
-		return nil, ErrClosed
+		return nil, errSetClosed
 	}
 	d := set.devices[rd.Index]
 	if d == nil {
@@ -130,7 +133,7 @@ func (set *deviceSet) enter(d *device) error {
 	defer set.mu.Unlock()
 	switch {
 	case set.closed:
-		return ErrClosed
+		return errSetClosed
 	case set.devices[d.index] != nil:
 		return errReceivesTwice
 	}

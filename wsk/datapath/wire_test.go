@@ -42,7 +42,7 @@ func TestWireFormat(t *testing.T) {
 				receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(v.to, port), testenv.UDPReceiverOptions{})
 				capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{})
 				payload := pattern(n)
-				mustSucceed(t, "SendTo", send(t, s, mdl(payload, 1, 2, 9, 700, 1471, 1473, 40001), sockaddr(v.to, port), control))
+				mustSucceed(t, "SendTo", sendOne(t, s, mdl(payload, 1, 2, 9, 700, 1471, 1473, 40001), sockaddr(v.to, port), control))
 				got, err := receiver.Wait(testenv.Context(t, waitLimit), 1)
 				if err != nil {
 					t.Fatal(err)

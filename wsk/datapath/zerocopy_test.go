@@ -47,7 +47,7 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	go d.interrupts()
 	d.socket = d.client.socket("0.0.0.0:0")
 	d.to = sockaddr(fakeAddr, 9)
-	mustSucceed(t, "first send", send(t, d.socket, whole([]byte("first")), d.to, nil))
+	mustSucceed(t, "first send", sendOne(t, d.socket, whole([]byte("first")), d.to, nil))
 	return d
 }
 
@@ -253,7 +253,7 @@ func TestZeroCopyStall(t *testing.T) {
 	if k.Woken() == woken {
 		t.Error("given up without a try")
 	}
-	mustSucceed(t, "afterwards", send(t, d.socket, whole([]byte("x")), d.to, nil))
+	mustSucceed(t, "afterwards", sendOne(t, d.socket, whole([]byte("x")), d.to, nil))
 }
 
 // TestInsists: a queue that had zero-copy is not content with copy mode at the first refusal.
