@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
 // companion is the kernel UDP socket that every bound endpoint holds on its address and port. It keeps the port
@@ -19,7 +20,7 @@ type companion struct {
 	kernelSocket
 
 	mu      lockrank.Mutex[locks.CompanionMu]
-	waiting opList
+	waiting ops.List
 	sending bool
 	closed  bool
 	aborted bool

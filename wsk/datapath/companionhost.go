@@ -10,13 +10,14 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // companionHost is what all sockets in the kernel of one datapath share. What is not guarded is filled in before the
 // first of them is opened.
 type companionHost struct {
-	*finisher // of operations that go through the kernel's stack
+	*ops.Finisher // of operations that go through the kernel's stack
 
 	log     *slog.Logger
 	ctx     context.Context // done when the datapath closes

@@ -23,7 +23,7 @@ type reader struct {
 
 // start begins to read. The goroutine ends when the socket is closed.
 func (k *kernelSocket) start() {
-	k.own.host.goRun(func() {
+	k.own.host.GoRun(func() {
 		attempt := k.recv.attempt // one closure for all rounds
 		for k.read(attempt) {
 			k.recv.dispatch()

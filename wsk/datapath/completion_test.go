@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -198,8 +199,8 @@ func TestResendFromRoutine(t *testing.T) {
 	}
 	irp.SetCompletionRoutine(routine, nil, true, true, true)
 	s.SendTo(buf, 0, to, nil, irp)
-	if n := inCall.Load(); n > routineBudget {
-		t.Errorf("the first SendTo ran %d completion routines before it returned, want at most %d", n, routineBudget)
+	if n := inCall.Load(); n > ops.RoutineBudget {
+		t.Errorf("the first SendTo ran %d completion routines before it returned, want at most %d", n, ops.RoutineBudget)
 	}
 	select {
 	case <-done:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -96,9 +97,9 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.cancel = cancel
 	dp.watchers.init()
 	processors := runtime.GOMAXPROCS(0)
-	finish := &finisher{goRun: dp.goRun}
+	finish := &ops.Finisher{GoRun: dp.goRun}
 	dp.senders = &sendHost{
-		finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, sources: dp.endpoints.sources,
+		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, sources: dp.endpoints.sources,
 		stallTimeout: opts.StallTimeout, proofWait: proofWait, processors: processors, lowGear: opts.LowGear,
 	}
 	dp.senders.tails.init()
@@ -108,7 +109,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	}
 	dp.hub.newWaiter = dp.hub.pollWaiter
 	dp.companions = &companionHost{
-		finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub,
+		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub,
 	}
 	dp.devices = &deviceSet{
 		log: opts.Logger, ctx: ctx, goRun: dp.goRun, inNetNS: dp.ns.Do, senders: dp.senders, hub: dp.hub, changed: dp.watchers.wake,

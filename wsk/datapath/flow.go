@@ -10,6 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -43,7 +44,7 @@ type flow struct {
 	waiters atomic.Int32
 
 	mu        lockrank.Mutex[locks.FlowMu]
-	waiting   opList
+	waiting   ops.List
 	resolving bool
 }
 
@@ -70,7 +71,7 @@ func (f *flow) forward(op *wsk.SendOp, p *path) {
 // enqueue makes op wait for a resolution, and starts one unless it runs.
 func (f *flow) enqueue(op *wsk.SendOp) {
 	if !f.admit(op) {
-		f.src.host.finish(op, wsk.STATUS_CANCELLED)
+		f.src.host.Finish(op, wsk.STATUS_CANCELLED)
 	}
 }
 
@@ -82,11 +83,11 @@ func (f *flow) admit(op *wsk.SendOp) bool {
 		return false
 	}
 	op.Transport.Via = f
-	f.waiting.pushBack(op)
+	f.waiting.PushBack(op)
 	f.waiters.Add(1)
 	if !f.resolving {
 		f.resolving = true
-		f.src.host.goRun(f.resolve)
+		f.src.host.GoRun(f.resolve)
 	}
 	return true
 }
@@ -96,12 +97,12 @@ func (f *flow) CancelSend(op *wsk.SendOp) {
 	f.mu.Lock()
 	f.unlinkLocked(op)
 	f.mu.Unlock()
-	f.src.host.finish(op, wsk.STATUS_CANCELLED)
+	f.src.host.Finish(op, wsk.STATUS_CANCELLED)
 }
 
 func (f *flow) unlinkLocked(op *wsk.SendOp) {
 	if op.Transport.Linked {
-		f.waiting.remove(op)
+		f.waiting.Remove(op)
 		f.waiters.Add(-1)
 	}
 }
@@ -111,17 +112,17 @@ func (f *flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
 
 // fail ends everything that waits here.
 func (f *flow) fail(status wsk.NTSTATUS) {
-	var failed opList
+	var failed ops.List
 	f.mu.Lock()
-	for op := f.waiting.head; op != nil; op = f.waiting.head {
+	for op := f.waiting.Head; op != nil; op = f.waiting.Head {
 		f.unlinkLocked(op)
 		if op.DisarmCancel() {
 			op.Transport.Status = status
-			failed.pushBack(op)
+			failed.PushBack(op)
 		}
 	}
 	f.mu.Unlock()
-	f.src.host.finishAll(&failed)
+	f.src.host.FinishAll(&failed)
 }
 
 // release sends everything that waits, in order, over p. It reports false when the resolver must go round again
@@ -130,7 +131,7 @@ func (f *flow) fail(status wsk.NTSTATUS) {
 func (f *flow) release(p *path) bool {
 	for {
 		f.mu.Lock()
-		if f.waiting.head == nil {
+		if f.waiting.Head == nil {
 			f.resolving = false
 			f.mu.Unlock()
 			return true
@@ -142,15 +143,15 @@ func (f *flow) release(p *path) bool {
 		if better := f.path.Load(); better != nil && better.generation == p.generation {
 			p = better // a proof has ended meanwhile
 		}
-		taken := int32(f.waiting.n)
-		var ready opList
-		for op := f.waiting.popFront(); op != nil; op = f.waiting.popFront() {
+		taken := int32(f.waiting.N)
+		var ready ops.List
+		for op := f.waiting.PopFront(); op != nil; op = f.waiting.PopFront() {
 			if op.DisarmCancel() {
-				ready.pushBack(op)
+				ready.PushBack(op)
 			}
 		}
 		f.mu.Unlock()
-		for op := ready.popFront(); op != nil; op = ready.popFront() {
+		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
 			f.forward(op, p)
 		}
 		f.waiters.Add(-taken)

@@ -93,9 +93,9 @@ func audit(t *testing.T, dp *Datapath) {
 			seen[idx] = true
 		}
 		want := min(q.umem.TxChunks(), q.tx.Size()-1)
-		if len(q.free) != want || q.inflight != 0 || q.waiting.n != 0 {
+		if len(q.free) != want || q.inflight != 0 || q.waiting.N != 0 {
 			t.Errorf("queue %d: %d of %d chunks in the pool, %d with the kernel, %d operations waiting",
-				q.id, len(q.free), want, q.inflight, q.waiting.n)
+				q.id, len(q.free), want, q.inflight, q.waiting.N)
 		}
 		for i := range q.slots {
 			if q.slots[i].op != nil {

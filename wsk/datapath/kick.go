@@ -8,6 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -50,7 +51,7 @@ func (q *queue) unlockKick() {
 	switch {
 	case !q.again.Load():
 	case q.poll.ended.Load():
-		q.host.goRun(q.drive)
+		q.host.GoRun(q.drive)
 	default:
 		q.poll.wake()
 	}
@@ -69,11 +70,11 @@ func (q *queue) leave() {
 
 // runDone runs completion routines, within a budget; the poller gets the rest. No lock is held.
 func (q *queue) runDone() {
-	if !q.done.run(routineBudget) {
+	if !q.done.Run(ops.RoutineBudget) {
 		return
 	}
 	if q.poll.ended.Load() {
-		q.host.goRun(q.drainDone)
+		q.host.GoRun(q.drainDone)
 		return
 	}
 	q.poll.wake()
@@ -106,7 +107,7 @@ func (q *queue) publishAll() {
 func (q *queue) outstanding() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.inflight != 0 || q.waiting.head != nil || q.state == queueBroken
+	return q.inflight != 0 || q.waiting.Head != nil || q.state == queueBroken
 }
 
 // kick makes the kernel transmit and deals with what it says. It reports whether the kernel consumed descriptors. kickMu is
@@ -253,7 +254,7 @@ func (q *queue) harvest() int {
 	if n == 0 {
 		return 0
 	}
-	var done opList
+	var done ops.List
 	q.mu.Lock()
 	for i := range n {
 		q.complete(q.cq.At(first+i), &done)
@@ -262,7 +263,7 @@ func (q *queue) harvest() int {
 	q.tx.Completed(q.newest) // before refill: some kernels do not tell that there is room
 	q.refill()
 	q.mu.Unlock()
-	q.done.add(&done)
+	q.done.Add(&done)
 	return int(n)
 }
 
@@ -277,7 +278,7 @@ func (q *queue) harvestAll() {
 }
 
 // complete takes one completion. What does not name a frame that was posted and has not come back is counted, never trusted. mu is held.
-func (q *queue) complete(addr uint64, done *opList) {
+func (q *queue) complete(addr uint64, done *ops.List) {
 	chunk, ok := q.umem.Index(addr)
 	if !ok || chunk >= len(q.slots) || q.slots[chunk].op == nil || q.slots[chunk].addr != addr {
 		q.stats.foreign++
@@ -301,6 +302,6 @@ func (q *queue) complete(addr uint64, done *opList) {
 		q.unarm(op)
 	}
 	if pr.frames == 0 && pr.built {
-		done.pushBack(op)
+		done.PushBack(op)
 	}
 }

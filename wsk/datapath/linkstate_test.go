@@ -82,7 +82,7 @@ func TestLateCanceller(t *testing.T) {
 			late := &lateCanceller{q, make(chan struct{}), make(chan struct{})}
 			q.kickMu.Lock()
 			q.mu.Lock()
-			op := q.waiting.head
+			op := q.waiting.Head
 			if !op.DisarmCancel() || !op.ArmCancel(late) {
 				t.Fatal("the operation can't be cancelled")
 			}
@@ -226,7 +226,7 @@ func TestCancelledAndSentAgain(t *testing.T) {
 	s.SendTo(buf, 0, to, nil, irp)
 	for over.Load() == 0 {
 		q.mu.Lock()
-		op := q.waiting.head // not by the IRP, which must not be cancelled while it is reused
+		op := q.waiting.Head // not by the IRP, which must not be cancelled while it is reused
 		for op != nil && !op.DisarmCancel() {
 			op = op.Transport.Next
 		}

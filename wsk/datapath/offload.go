@@ -23,7 +23,7 @@ func (q *queue) offer(p *path, fl *frame.Flow, provable bool) {
 	}
 	if begin {
 		probe := *fl
-		q.host.goRun(func() { q.prove(probe, p.proof, p.request, grant) })
+		q.host.GoRun(func() { q.prove(probe, p.proof, p.request, grant) })
 	}
 }
 

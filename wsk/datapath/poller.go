@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
 // poller looks after what a send left behind: completions that come later than the kick, a ring that the kernel would
@@ -122,7 +123,7 @@ func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
 
 // drainDone runs all completion routines that are due.
 func (q *queue) drainDone() {
-	for q.done.run(routineBudget) {
+	for q.done.Run(ops.RoutineBudget) {
 	}
 }
 

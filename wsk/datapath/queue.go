@@ -10,6 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -42,7 +43,7 @@ type queue struct {
 	umem        *xdp.UMEM
 	slots       []slot   // by chunk
 	free        []uint32 // LIFO, so that a hot chunk is used again first
-	waiting     opList   // accepted, not yet (or not wholly) in the ring
+	waiting     ops.List // accepted, not yet (or not wholly) in the ring
 	inflight    int      // chunks with the kernel, or about to be
 	newest      uint32   // the last descriptor, in the order of the ring, that came back
 	unpublished uint32   // descriptors in the ring that the kernel has not been told of
@@ -69,7 +70,7 @@ type queue struct {
 
 	_ [64]byte
 
-	done completions
+	done ops.Completions
 
 	_ [64]byte
 
@@ -118,7 +119,7 @@ func openQueue(h *sendHost, dev sendDevice, id int, rx receiveHalf, open func() 
 	q.kickMu.Lock()
 	q.noticeLink()
 	q.kickMu.Unlock() // nobody has left a note yet
-	h.goRun(q.pollLoop)
+	h.GoRun(q.pollLoop)
 	return q, nil
 }
 
@@ -167,7 +168,7 @@ func (q *queue) capacity() int {
 func (q *queue) send(op *wsk.SendOp, f *flow, p *path) {
 	q.mu.Lock()
 	due := true
-	if q.state != queueUp || q.waiting.head != nil || !q.post(op, f, p) {
+	if q.state != queueUp || q.waiting.Head != nil || !q.post(op, f, p) {
 		q.park(op, f)
 	} else if q.poll.highGear() {
 		due = q.unpublished >= loadBurst
@@ -195,7 +196,7 @@ func (q *queue) park(op *wsk.SendOp, f *flow) {
 		return
 	}
 	t.Via = f
-	q.waiting.pushBack(op)
+	q.waiting.PushBack(op)
 	q.stats.parked++
 }
 
@@ -214,21 +215,21 @@ func (q *queue) abandon(op *wsk.SendOp, status wsk.NTSTATUS) {
 
 // finish hands an operation to the trampoline. Any lock may be held; whoever holds one calls runDone after letting go.
 func (q *queue) finish(op *wsk.SendOp) {
-	var one opList
-	one.pushBack(op)
-	q.done.add(&one)
+	var one ops.List
+	one.PushBack(op)
+	q.done.Add(&one)
 }
 
 // refill posts what waits, in order, as far as chunks reach. mu is held.
 func (q *queue) refill() {
 	for q.state == queueUp {
-		op := q.waiting.head
+		op := q.waiting.Head
 		if op == nil {
 			return
 		}
 		if !op.DisarmCancel() {
 			// Its canceller is on the way to take this lock and owns it; unlinked, it holds nobody up.
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			q.expect(op)
 			continue
 		}
@@ -236,21 +237,21 @@ func (q *queue) refill() {
 		p := f.path.Load()
 		if p == nil || p.queue != q {
 			// The way changed while it waited. What was not begun starts again; what was goes on failing.
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			q.reroute(op, f)
 			continue
 		}
 		if q.post(op, f, p) {
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			continue
 		}
 		if op.Transport.Status != wsk.STATUS_SUCCESS {
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			q.abandon(op, op.Transport.Status)
 			continue
 		}
 		if !op.ArmCancel(q) {
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			q.abandon(op, wsk.STATUS_CANCELLED)
 			continue
 		}
@@ -275,7 +276,7 @@ func (q *queue) CancelSend(op *wsk.SendOp) {
 	q.mu.Lock()
 	t, pr := &op.Transport, progressOf(op)
 	if t.Linked {
-		q.waiting.remove(op)
+		q.waiting.Remove(op)
 	}
 	if pr.hold == holdExpected {
 		pr.frames--
@@ -293,10 +294,10 @@ func (q *queue) CancelSend(op *wsk.SendOp) {
 // abort cancels what waits here for a source. Its aborted flag is set already.
 func (q *queue) abort(src *source) {
 	q.mu.Lock()
-	for op := q.waiting.head; op != nil; {
+	for op := q.waiting.Head; op != nil; {
 		next := op.Transport.Next
 		if op.Transport.Via.(*flow).src == src && op.DisarmCancel() {
-			q.waiting.remove(op)
+			q.waiting.Remove(op)
 			q.abandon(op, wsk.STATUS_CANCELLED)
 		}
 		op = next

@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
 // rebuildRetry is the pause between attempts to replace a broken socket.
@@ -126,22 +127,22 @@ func (q *queue) evacuate(lost wsk.NTSTATUS) {
 		}
 	}
 	q.inflight = 0
-	var again opList
+	var again ops.List
 	for _, op := range under {
 		q.evacuated(op, &again)
 	}
-	again.appendList(&q.waiting)
+	again.Append(&q.waiting)
 	q.waiting = again
 }
 
 // evacuated decides about one operation that has no frame with the kernel any more.
-func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
+func (q *queue) evacuated(op *wsk.SendOp, again *ops.List) {
 	t, pr := &op.Transport, progressOf(op)
 	if t.Linked { // begun but not wholly built: at the head of the waiting list, and armed there
 		if !op.DisarmCancel() {
 			return
 		}
-		q.waiting.remove(op)
+		q.waiting.Remove(op)
 	} else if q.unarm(op); pr.hold == holdExpected {
 		return
 	}
@@ -156,7 +157,7 @@ func (q *queue) evacuated(op *wsk.SendOp, again *opList) {
 		q.abandon(op, wsk.STATUS_CANCELLED)
 		return
 	}
-	again.pushBack(op)
+	again.PushBack(op)
 }
 
 // giveUp ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. kickMu is
@@ -170,8 +171,8 @@ func (q *queue) giveUp(status wsk.NTSTATUS) {
 	}
 	q.state, q.gone = queueGone, status
 	q.failSlots(status)
-	for op := q.waiting.head; op != nil; op = q.waiting.head {
-		q.waiting.remove(op)
+	for op := q.waiting.Head; op != nil; op = q.waiting.Head {
+		q.waiting.Remove(op)
 		if op.DisarmCancel() {
 			q.abandon(op, status)
 		}

@@ -42,7 +42,7 @@ func (f *flow) failAll(status wsk.NTSTATUS) {
 	for {
 		f.fail(status)
 		f.mu.Lock()
-		if f.waiting.head == nil {
+		if f.waiting.Head == nil {
 			f.resolving = false
 			f.mu.Unlock()
 			return
@@ -58,7 +58,7 @@ func (f *flow) prefetch() {
 	f.resolving = true
 	f.mu.Unlock()
 	if start {
-		f.src.host.goRun(f.resolve)
+		f.src.host.GoRun(f.resolve)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -19,7 +20,7 @@ import (
 // sendHost is what all that sends in one datapath shares. It is filled in before the first source is made, and only what
 // says so changes afterwards.
 type sendHost struct {
-	*finisher // of operations that no queue holds
+	*ops.Finisher // of operations that no queue holds
 
 	log     *slog.Logger
 	ctx     context.Context // done when the datapath closes

@@ -45,7 +45,7 @@ func (q *queue) info() sendInfo {
 	return sendInfo{
 		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
-		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.n, Free: len(q.free),
+		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.N, Free: len(q.free),
 		Counters: q.sock.Counters(), Offload: q.prover.info(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
 // The slow path: operations to the host itself, to loopback, and over interfaces on which AF_XDP is not to be had
@@ -32,18 +33,18 @@ func (c *companion) send(op *wsk.SendOp) {
 	switch {
 	case c.closed:
 		c.mu.Unlock()
-		c.own.host.finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
+		c.own.host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		return
 	case c.aborted || !op.ArmCancel(c):
 		c.mu.Unlock()
-		c.own.host.finish(op, wsk.STATUS_CANCELLED)
+		c.own.host.Finish(op, wsk.STATUS_CANCELLED)
 		return
 	}
-	c.waiting.pushBack(op)
+	c.waiting.PushBack(op)
 	if !c.sending {
 		c.sending = true
 		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is counted.
-		c.own.host.goRun(c.sendLoop)
+		c.own.host.GoRun(c.sendLoop)
 	}
 	c.mu.Unlock()
 }
@@ -52,39 +53,39 @@ func (c *companion) send(op *wsk.SendOp) {
 func (c *companion) CancelSend(op *wsk.SendOp) {
 	c.mu.Lock()
 	if op.Transport.Linked {
-		c.waiting.remove(op)
+		c.waiting.Remove(op)
 	}
 	c.mu.Unlock()
-	c.own.host.finish(op, wsk.STATUS_CANCELLED)
+	c.own.host.Finish(op, wsk.STATUS_CANCELLED)
 }
 
 // abort cancels what waits, and refuses what comes; a sendmsg that waits for buffer space is interrupted.
 func (c *companion) abort() {
-	var cancelled opList
+	var cancelled ops.List
 	c.mu.Lock()
 	c.aborted = true
-	for op := c.waiting.head; op != nil; op = c.waiting.head {
-		c.waiting.remove(op)
+	for op := c.waiting.Head; op != nil; op = c.waiting.Head {
+		c.waiting.Remove(op)
 		if op.DisarmCancel() {
 			op.Transport.Status = wsk.STATUS_CANCELLED
-			cancelled.pushBack(op)
+			cancelled.PushBack(op)
 		}
 	}
 	c.mu.Unlock()
 	c.file.SetWriteDeadline(time.Unix(1, 0))
-	c.own.host.finishAll(&cancelled)
+	c.own.host.FinishAll(&cancelled)
 }
 
 func (c *companion) sendLoop() {
 	for {
 		c.mu.Lock()
-		op := c.waiting.head
+		op := c.waiting.Head
 		if op == nil {
 			c.sending = false
 			c.mu.Unlock()
 			return
 		}
-		c.waiting.remove(op)
+		c.waiting.Remove(op)
 		mine := op.DisarmCancel()
 		c.mu.Unlock()
 		if !mine {
@@ -97,7 +98,7 @@ func (c *companion) sendLoop() {
 		} else {
 			stats.slowFailed.Add(1)
 		}
-		c.own.host.finish(op, status)
+		c.own.host.Finish(op, status)
 	}
 }
 

@@ -52,7 +52,7 @@ func (w *tailWatcher) add(q *queue) {
 	w.queues = append(slices.Clone(w.queues), q)
 	if !w.running {
 		w.running = true
-		q.host.goRun(w.run)
+		q.host.GoRun(w.run)
 	}
 	w.wake()
 }
