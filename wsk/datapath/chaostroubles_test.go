@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -140,9 +141,9 @@ func (w *world) trouble(r *rand.Rand) {
 	case 2, 3:
 		w.shiftUp(q)
 	case 4:
-		if grant, _, _ := q.prover.ask(proofKey{}, false); grant != 0 {
-			q.prover.conclude(proofKey{}, grant, nil)
-			q.promote(proofKey{}, grant)
+		if grant, _, _ := q.prover.Ask(offload.Key{}, false); grant != 0 {
+			q.prover.Conclude(offload.Key{}, grant, nil)
+			q.promote(offload.Key{}, grant)
 		}
 	case 5:
 		w.rig.dp.Info()

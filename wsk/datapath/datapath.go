@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -100,7 +101,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	finish := &ops.Finisher{GoRun: dp.goRun}
 	dp.senders = &sendHost{
 		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, sources: dp.endpoints.sources,
-		stallTimeout: opts.StallTimeout, proofWait: proofWait, processors: processors, lowGear: opts.LowGear,
+		stallTimeout: opts.StallTimeout, proofWait: offload.Wait, processors: processors, lowGear: opts.LowGear,
 	}
 	dp.senders.tails.init()
 	dp.hub = &hub{

@@ -10,6 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -24,7 +25,7 @@ type path struct {
 	room       int // largest payload that leaves in one frame
 	refuse     bool
 	offload    uint32 // the grant under which the socket completes checksums; 0: they are computed here
-	proof      proofKey
+	proof      offload.Key
 	request    xdp.ChecksumRequest
 	resolved   time.Time
 

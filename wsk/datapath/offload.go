@@ -5,6 +5,7 @@ package datapath
 import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -15,9 +16,9 @@ func (q *queue) offer(p *path, fl *frame.Flow, provable bool) {
 	if !ok {
 		return // the flow sends none
 	}
-	p.proof = keyOf(fl)
+	p.proof = offload.KeyOf(fl)
 	p.request = xdp.NewChecksumRequest(start, offset)
-	grant, proved, begin := q.prover.ask(p.proof, provable)
+	grant, proved, begin := q.prover.Ask(p.proof, provable)
 	if proved {
 		p.offload = grant
 	}
@@ -28,7 +29,7 @@ func (q *queue) offer(p *path, fl *frame.Flow, provable bool) {
 }
 
 // promote lets the paths that exist already use what has just been proved.
-func (q *queue) promote(key proofKey, grant uint32) {
+func (q *queue) promote(key offload.Key, grant uint32) {
 	for _, src := range q.host.sources() {
 		src.flows.each(func(f *flow) {
 			p := f.path.Load()
@@ -47,7 +48,7 @@ func (q *queue) catchUp(f *flow, p *path) {
 	if p.offload != 0 || p.request == (xdp.ChecksumRequest{}) {
 		return
 	}
-	if grant, proved, _ := q.prover.ask(p.proof, false); proved {
+	if grant, proved, _ := q.prover.Ask(p.proof, false); proved {
 		better := *p
 		better.offload = grant
 		f.path.CompareAndSwap(p, &better)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -34,7 +35,7 @@ func conclusion(t *testing.T, dp *Datapath, six bool) OffloadInfo {
 			for _, ep := range dp.endpoints.list() {
 				ep.source.flows.each(func(f *flow) {
 					p := f.path.Load()
-					uses = uses || p != nil && p.offload != 0 && p.proof.six == six
+					uses = uses || p != nil && p.offload != 0 && p.proof.IPv6 == six
 				})
 			}
 			return uses
@@ -194,9 +195,9 @@ func TestPartialChecksum(t *testing.T) {
 					return
 				}
 				got := conclusion(t, c.dp, to.Is6())
-				var refuted *refutedError
+				var refuted *offload.RefutedError
 				switch {
-				case hardware && (got.Proved || !errors.As(got.Why, &refuted) || refuted.by != to):
+				case hardware && (got.Proved || !errors.As(got.Why, &refuted) || refuted.By != to):
 					t.Errorf("%v: proved %v, %v; want it refuted by the peer", to, got.Proved, got.Why)
 				case !hardware && !got.Proved:
 					t.Errorf("%v: %v", to, got.Why)
@@ -236,7 +237,7 @@ func TestChecksumAuto(t *testing.T) {
 	}
 	captured(t, capture, 7105)
 	for _, f := range capture.Frames() {
-		if p, _ := testenv.Decode(f.Data); p != nil && p.DestinationPort == proofPort {
+		if p, _ := testenv.Decode(f.Data); p != nil && p.DestinationPort == offload.ProofPort {
 			t.Error("a probe was sent")
 		}
 	}
@@ -249,7 +250,7 @@ func TestNoProof(t *testing.T) {
 	c.dp.senders.proofWait = 20 * time.Millisecond
 	s := c.socket("10.77.0.1:0")
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
-	for i := range proofTries + 2 {
+	for i := range offload.Tries + 2 {
 		dst := netip.AddrFrom4([4]byte{10, 77, 0, byte(100 + i)}) // nobody's address, with B's link-layer address
 		if err := lab.A.If.SetNeighbour(dst, lab.B.If.MAC()); err != nil {
 			t.Fatal(err)
@@ -258,7 +259,7 @@ func TestNoProof(t *testing.T) {
 		if !granted(t, c.dp) {
 			return
 		}
-		if got := conclusion(t, c.dp, false); got.Proved || !errors.Is(got.Why, errNoQuote) {
+		if got := conclusion(t, c.dp, false); got.Proved || !errors.Is(got.Why, offload.ErrNoQuote) {
 			t.Errorf("%v: proved %v, %v", dst, got.Proved, got.Why)
 		}
 	}
@@ -268,15 +269,15 @@ func TestNoProof(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if p.UDP && p.DestinationPort == proofPort {
+		if p.UDP && p.DestinationPort == offload.ProofPort {
 			asked[p.Destination] = true
-			if p.TTL != proofTTL {
+			if p.TTL != offload.ProofTTL {
 				t.Errorf("a probe with TTL %d", p.TTL)
 			}
 		}
 	}
-	if len(asked) != proofTries {
-		t.Errorf("%d destinations were asked, want %d", len(asked), proofTries)
+	if len(asked) != offload.Tries {
+		t.Errorf("%d destinations were asked, want %d", len(asked), offload.Tries)
 	}
 }
 
@@ -301,7 +302,7 @@ func TestProofOfEachQueue(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
 		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy, TxChunks: 64, TxRing: 128}})
 	// Half of the kernel's default, which laboratories lift, and half the time that a proof has.
-	c.dp.senders.proofWait = proofWait / 2
+	c.dp.senders.proofWait = offload.Wait / 2
 	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "500"); err != nil {
 		t.Fatal(err)
 	}

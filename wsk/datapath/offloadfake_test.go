@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -61,13 +62,13 @@ func prove4(t testing.TB, dp *Datapath) *queue {
 	t.Helper()
 	q := onlyQueue(dp)
 	testenv.Eventually(t, waitLimit, "the end of the real proof", func() bool {
-		info := q.prover.info()
+		info := q.prover.Info()
 		return len(info) == 1 && (info[0].Why != nil || info[0].Proved)
 	})
-	if !q.prover.conclude(proofKey{}, q.offload, nil) {
+	if !q.prover.Conclude(offload.Key{}, q.offload, nil) {
 		t.Fatal("the grant has changed")
 	}
-	q.promote(proofKey{}, q.offload)
+	q.promote(offload.Key{}, q.offload)
 	return q
 }
 
@@ -183,60 +184,60 @@ func anyPath(dp *Datapath) (found *path) {
 
 // TestProver goes through the life of a verdict.
 func TestProver(t *testing.T) {
-	var v prover
-	key := proofKey{six: true}
-	if grant, proved, begin := v.ask(key, true); grant != 0 || proved || begin {
+	var v offload.Prover
+	key := offload.Key{IPv6: true}
+	if grant, proved, begin := v.Ask(key, true); grant != 0 || proved || begin {
 		t.Error("something is granted before anything was")
 	}
 	copyMode := xdp.Granted{Mode: xdp.ModeCopy, Offload: xdp.OffloadKernel}
-	first := v.adopt(copyMode)
+	first := v.Adopt(copyMode)
 	if first == 0 {
 		t.Fatal("no grant")
 	}
-	if _, proved, begin := v.ask(key, false); proved || begin {
+	if _, proved, begin := v.Ask(key, false); proved || begin {
 		t.Error("a destination that can't answer begins a proof")
 	}
-	if _, proved, begin := v.ask(key, true); proved || !begin {
+	if _, proved, begin := v.Ask(key, true); proved || !begin {
 		t.Error("no proof begins")
 	}
-	if _, _, begin := v.ask(key, true); begin {
+	if _, _, begin := v.Ask(key, true); begin {
 		t.Error("two proofs at once")
 	}
-	if !v.conclude(key, first, nil) {
+	if !v.Conclude(key, first, nil) {
 		t.Error("the conclusion does not count")
 	}
-	if grant, proved, begin := v.ask(key, true); grant != first || !proved || begin {
+	if grant, proved, begin := v.Ask(key, true); grant != first || !proved || begin {
 		t.Errorf("proved: %d %v %v", grant, proved, begin)
 	}
-	if _, proved, _ := v.ask(proofKey{}, false); proved {
+	if _, proved, _ := v.Ask(offload.Key{}, false); proved {
 		t.Error("the other family is proved too")
 	}
-	if v.adopt(copyMode) != first {
+	if v.Adopt(copyMode) != first {
 		t.Error("a new socket with the same grant must prove again")
 	}
-	second := v.adopt(xdp.Granted{Mode: xdp.ModeZeroCopy, Offload: xdp.OffloadDriver})
+	second := v.Adopt(xdp.Granted{Mode: xdp.ModeZeroCopy, Offload: xdp.OffloadDriver})
 	if second == 0 || second == first {
 		t.Errorf("grants %d and %d", first, second)
 	}
-	if _, proved, begin := v.ask(key, true); proved || !begin {
+	if _, proved, begin := v.Ask(key, true); proved || !begin {
 		t.Error("what copy mode proved counts for zero-copy")
 	}
-	if v.conclude(key, first, nil) {
+	if v.Conclude(key, first, nil) {
 		t.Error("a conclusion about the last grant counts")
 	}
-	for range 2 * proofTries { // a link that is down uses up no tries
-		v.conclude(key, second, errProbe)
-		if _, _, begin := v.ask(key, true); !begin {
+	for range 2 * offload.Tries { // a link that is down uses up no tries
+		v.Conclude(key, second, offload.ErrProbe)
+		if _, _, begin := v.Ask(key, true); !begin {
 			t.Fatal("no further try after one that asked nobody")
 		}
 	}
-	if !v.conclude(key, second, &refutedError{}) {
+	if !v.Conclude(key, second, &offload.RefutedError{}) {
 		t.Error("the conclusion does not count")
 	}
-	if _, proved, begin := v.ask(key, true); proved || begin {
+	if _, proved, begin := v.Ask(key, true); proved || begin {
 		t.Error("what is refuted is tried again")
 	}
-	if v.adopt(xdp.Granted{}) != 0 || v.info() != nil {
+	if v.Adopt(xdp.Granted{}) != 0 || v.Info() != nil {
 		t.Error("nothing is granted, and still something is known")
 	}
 }
@@ -244,12 +245,12 @@ func TestProver(t *testing.T) {
 // TestProofPayload: the value that a field is preset with must not pass for the checksum.
 func TestProofPayload(t *testing.T) {
 	template, err := frame.NewTemplate(frame.Flow{SrcMAC: frame.MAC{2, 1}, DstMAC: frame.MAC{2, 2},
-		Src: netip.MustParseAddrPort("10.0.0.1:50000"), Dst: netip.MustParseAddrPort("10.0.0.2:33434"), TTL: proofTTL})
+		Src: netip.MustParseAddrPort("10.0.0.1:50000"), Dst: netip.MustParseAddrPort("10.0.0.2:33434"), TTL: offload.ProofTTL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range proofLengths {
-		payload, want := proofPayload(&template, n)
+	for _, n := range offload.ProofLengths {
+		payload, want := offload.ProofPayload(&template, n)
 		b := make([]byte, template.HeaderLen()+n)
 		copy(b[template.HeaderLen():], payload)
 		template.PutHeadersPartial(b, n, 0)

@@ -8,24 +8,25 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // prove runs one proof and draws the conclusion.
-func (q *queue) prove(fl frame.Flow, key proofKey, r xdp.ChecksumRequest, grant uint32) {
+func (q *queue) prove(fl frame.Flow, key offload.Key, r xdp.ChecksumRequest, grant uint32) {
 	q.dev.proving().Lock()
-	err := proof{
-		ctx: q.host.ctx, within: q.host.inNetNS, wait: q.host.proofWait,
-		send: func(t *frame.Template, payload []byte) bool { return q.sendProbe(t, payload, r, grant) },
-	}.try(fl)
+	err := offload.Proof{
+		Ctx: q.host.ctx, Within: q.host.inNetNS, Wait: q.host.proofWait,
+		Send: func(t *frame.Template, payload []byte) bool { return q.sendProbe(t, payload, r, grant) },
+	}.Try(fl)
 	q.dev.proving().Unlock()
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	if !q.prover.conclude(key, grant, err) {
+	if !q.prover.Conclude(key, grant, err) {
 		return
 	}
-	log := q.log.With("interface", q.dev.ifname(), "queue", q.id, "ipv6", key.six, "vlan_tags", key.tags, "asked", fl.Dst.Addr())
+	log := q.log.With("interface", q.dev.ifname(), "queue", q.id, "ipv6", key.IPv6, "vlan_tags", key.Tags, "asked", fl.Dst.Addr())
 	if err != nil {
 		log.Warn("checksum offload is granted but not proved; checksums are computed in software", "why", err)
 		return

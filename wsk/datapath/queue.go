@@ -10,6 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -31,7 +32,7 @@ type queue struct {
 	log    *slog.Logger
 	rx     receiveHalf // nil on a queue that only sends
 	reopen func() (xdp.Queue, error)
-	prover prover
+	prover offload.Prover
 	poll   poller // read by every send, written when the gear changes
 	tails  *tailWatcher
 
@@ -151,7 +152,7 @@ func (q *queue) adopt(sock xdp.Queue) {
 	}
 	q.inflight, q.unpublished, q.invalid, q.withdraw = 0, 0, 0, false
 	q.newest = q.tx.Producer() - 1
-	q.offload = q.prover.adopt(sock.Granted())
+	q.offload = q.prover.Adopt(sock.Granted())
 	q.state, q.out = queueUp, false
 	q.zeroCopy = sock.Granted().Mode == xdp.ModeZeroCopy
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 )
 
 func unhex(tb testing.TB, s string) []byte {
@@ -31,24 +33,24 @@ const (
 func TestParseQuote(t *testing.T) {
 	src, dst := netip.MustParseAddrPort("10.77.0.1:50000"), netip.MustParseAddrPort("10.77.0.2:33434")
 	good := unhex(t, ipFromPeer+unreachable+ipQuoted+udpQuoted)
-	want := quote{by: dst.Addr(), src: src, dst: dst, length: 40, checksum: 0x45b6}
-	if got, ok := parseQuote(good); !ok || got != want {
+	want := offload.Quote{By: dst.Addr(), Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
+	if got, ok := offload.ParseQuote(good); !ok || got != want {
 		t.Errorf("%+v, %v; want %+v", got, ok, want)
 	}
-	if got, ok := parseQuote(append(good, 1, 2, 3)); !ok || got != want {
+	if got, ok := offload.ParseQuote(append(good, 1, 2, 3)); !ok || got != want {
 		t.Errorf("with payload: %+v, %v", got, ok)
 	}
 	withOptions := slices.Concat(unhex(t, "46"+ipFromPeer[2:]+"94040000"+unreachable+"46"+ipQuoted[2:]+"94040000"+udpQuoted))
-	if got, ok := parseQuote(withOptions); !ok || got != want {
+	if got, ok := offload.ParseQuote(withOptions); !ok || got != want {
 		t.Errorf("with IP options: %+v, %v", got, ok)
 	}
 	exceeded := slices.Clone(good)
-	exceeded[20] = icmpTimeExceed
-	if got, ok := parseQuote(exceeded); !ok || got != want {
+	exceeded[20] = offload.IcmpTimeExceed
+	if got, ok := offload.ParseQuote(exceeded); !ok || got != want {
 		t.Errorf("time exceeded: %+v, %v", got, ok)
 	}
 	for n := range good {
-		if got, ok := parseQuote(good[:n]); ok {
+		if got, ok := offload.ParseQuote(good[:n]); ok {
 			t.Errorf("cut to %d bytes: %+v", n, got)
 		}
 	}
@@ -70,7 +72,7 @@ func TestParseQuote(t *testing.T) {
 	} {
 		bad := slices.Clone(good)
 		bad[at.offset] = at.value
-		if got, ok := parseQuote(bad); ok {
+		if got, ok := offload.ParseQuote(bad); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -80,12 +82,12 @@ func TestParseQuote6(t *testing.T) {
 	by := netip.MustParseAddr("fd77::2")
 	src, dst := netip.MustParseAddrPort("[fd77::1]:50000"), netip.MustParseAddrPort("[fd77::2]:33434")
 	good := unhex(t, unreachable6[:16]+ip6Quoted+udpQuoted)
-	want := quote{by: by, src: src, dst: dst, length: 40, checksum: 0x45b6}
-	if got, ok := parseQuote6(good, by); !ok || got != want {
+	want := offload.Quote{By: by, Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
+	if got, ok := offload.ParseQuote6(good, by); !ok || got != want {
 		t.Errorf("%+v, %v; want %+v", got, ok, want)
 	}
 	for n := range good {
-		if got, ok := parseQuote6(good[:n], by); ok {
+		if got, ok := offload.ParseQuote6(good[:n], by); ok {
 			t.Errorf("cut to %d bytes: %+v", n, got)
 		}
 	}
@@ -95,7 +97,7 @@ func TestParseQuote6(t *testing.T) {
 	}{"an echo": {0, 128}, "version": {8, 0x45}, "quotes TCP": {14, 6}, "quotes a fragment": {14, 44}} {
 		bad := slices.Clone(good)
 		bad[at.offset] = at.value
-		if got, ok := parseQuote6(bad, by); ok {
+		if got, ok := offload.ParseQuote6(bad, by); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -106,24 +108,24 @@ func FuzzParseQuote(f *testing.F) {
 	f.Add(unhex(f, ipFromPeer+unreachable+ipQuoted+udpQuoted), false)
 	f.Add(unhex(f, unreachable6[:16]+ip6Quoted+udpQuoted), true)
 	f.Fuzz(func(t *testing.T, b []byte, six bool) {
-		var q quote
+		var q offload.Quote
 		var ok bool
 		if six {
-			q, ok = parseQuote6(b, netip.Addr{})
+			q, ok = offload.ParseQuote6(b, netip.Addr{})
 		} else {
-			q, ok = parseQuote(b)
+			q, ok = offload.ParseQuote(b)
 		}
 		if !ok {
 			return
 		}
-		if q.src.Addr().Is6() != six || q.dst.Addr().Is6() != six {
+		if q.Src.Addr().Is6() != six || q.Dst.Addr().Is6() != six {
 			t.Errorf("families of %+v", q)
 		}
 		var header [8]byte
-		binary.BigEndian.PutUint16(header[0:], q.src.Port())
-		binary.BigEndian.PutUint16(header[2:], q.dst.Port())
-		binary.BigEndian.PutUint16(header[4:], uint16(q.length))
-		binary.BigEndian.PutUint16(header[6:], q.checksum)
+		binary.BigEndian.PutUint16(header[0:], q.Src.Port())
+		binary.BigEndian.PutUint16(header[2:], q.Dst.Port())
+		binary.BigEndian.PutUint16(header[4:], uint16(q.Length))
+		binary.BigEndian.PutUint16(header[6:], q.Checksum)
 		found := false
 		for i := 0; i+8 <= len(b); i++ {
 			found = found || [8]byte(b[i:]) == header

@@ -2,7 +2,10 @@
 
 package datapath
 
-import "github.com/wsk-xdp/wsk-xdp/xdp"
+import (
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
 
 // queueStats are counted under a queue's mu.
 type queueStats struct {
@@ -33,7 +36,7 @@ type sendInfo struct {
 	Counters xdp.Counters
 
 	// Offload is what is known about leaving checksums to others, kind by kind of frame.
-	Offload []offloadInfo
+	Offload []offload.Info
 }
 
 var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
@@ -46,6 +49,6 @@ func (q *queue) info() sendInfo {
 		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
 		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.N, Free: len(q.free),
-		Counters: q.sock.Counters(), Offload: q.prover.info(),
+		Counters: q.sock.Counters(), Offload: q.prover.Info(),
 	}
 }

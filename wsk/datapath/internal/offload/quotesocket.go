@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package offload
 
 import (
 	"context"
@@ -76,7 +76,7 @@ func (s *quotes) open() error {
 		err = unix.SetsockoptICMPv6Filter(fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &filter)
 	} else {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h
-		err = unix.SetsockoptInt(fd, unix.SOL_RAW, icmpFilter, ^(1<<icmpUnreachable | 1<<icmpTimeExceed))
+		err = unix.SetsockoptInt(fd, unix.SOL_RAW, icmpFilter, ^(1<<icmpUnreachable | 1<<IcmpTimeExceed))
 	}
 	return os.NewSyscallError("setsockopt", err)
 }
@@ -92,22 +92,22 @@ func (s *quotes) close() {
 
 // next waits for the next quote, whoever it is meant for. The error wraps os.ErrDeadlineExceeded when there was none in
 // time, and context.Canceled when ctx is done.
-func (s *quotes) next(ctx context.Context, deadline time.Time) (quote, error) {
+func (s *quotes) next(ctx context.Context, deadline time.Time) (Quote, error) {
 	stop := context.AfterFunc(ctx, func() { s.icmp.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
 		if err := s.icmp.SetReadDeadline(deadline); err != nil {
-			return quote{}, err
+			return Quote{}, err
 		}
 		if ctx.Err() != nil {
-			return quote{}, context.Canceled
+			return Quote{}, context.Canceled
 		}
 		n, from, err := s.read()
 		if ctx.Err() != nil {
-			return quote{}, context.Canceled
+			return Quote{}, context.Canceled
 		}
 		if err != nil {
-			return quote{}, err
+			return Quote{}, err
 		}
 		if q, ok := s.parse(s.buf[:n], from); ok {
 			return q, nil
@@ -126,13 +126,13 @@ func (s *quotes) read() (n int, from unix.Sockaddr, err error) {
 	return n, from, os.NewSyscallError("recvfrom", err)
 }
 
-func (s *quotes) parse(b []byte, from unix.Sockaddr) (quote, bool) {
+func (s *quotes) parse(b []byte, from unix.Sockaddr) (Quote, bool) {
 	if !s.six {
-		return parseQuote(b)
+		return ParseQuote(b)
 	}
 	var by netip.Addr
 	if sa, ok := from.(*unix.SockaddrInet6); ok {
 		by = netip.AddrFrom16(sa.Addr)
 	}
-	return parseQuote6(b, by)
+	return ParseQuote6(b, by)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package offload
 
 import (
 	"errors"
@@ -11,18 +11,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// proofKey tells apart what is proved on its own: a driver may well find the checksum of one kind of frame and not of another.
-type proofKey struct {
-	six  bool
-	tags uint8 // VLAN tags that are in the frame
+// Key tells apart what is proved on its own: a driver may well find the checksum of one kind of frame and not of another.
+type Key struct {
+	IPv6 bool
+	Tags uint8 // VLAN tags that are in the frame
 }
 
-func keyOf(fl *frame.Flow) proofKey {
-	return proofKey{six: fl.Dst.Addr().Unmap().Is6(), tags: uint8(len(fl.VLANs))}
+func KeyOf(fl *frame.Flow) Key {
+	return Key{IPv6: fl.Dst.Addr().Unmap().Is6(), Tags: uint8(len(fl.VLANs))}
 }
 
-// offloadInfo is what is known about one kind of frame on a queue whose socket may complete checksums.
-type offloadInfo struct {
+// Info is what is known about one kind of frame on a queue whose socket may complete checksums.
+type Info struct {
 	IPv6 bool
 	Tags int // VLAN tags in the frame
 	// Proved is whether the checksums of such frames are left to the other side.
@@ -38,23 +38,23 @@ type verdict struct {
 	why                      error
 }
 
-// prover keeps the verdicts about a queue's socket, and makes sure that each proof runs once.
-type prover struct {
+// Prover keeps the verdicts about a queue's socket, and makes sure that each proof runs once.
+type Prover struct {
 	mu       lockrank.Mutex[locks.ProverMu]
 	mode     xdp.Mode
 	offload  xdp.Offload
 	grant    uint32 // counts the grants that differ; 0: nothing is granted
 	serial   uint32
-	verdicts map[proofKey]*verdict
+	verdicts map[Key]*verdict
 }
 
-// proofTries bounds the destinations that are asked for a proof: where several in turn say nothing, a firewall does not
+// Tries bounds the destinations that are asked for a proof: where several in turn say nothing, a firewall does not
 // let them.
-const proofTries = 4
+const Tries = 4
 
-// adopt takes over what a new socket was granted and returns the number of that grant, 0 when there is none. Verdicts stay
+// Adopt takes over what a new socket was granted and returns the number of that grant, 0 when there is none. Verdicts stay
 // valid as long as the same is granted.
-func (v *prover) adopt(g xdp.Granted) uint32 {
+func (v *Prover) Adopt(g xdp.Granted) uint32 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
@@ -62,15 +62,15 @@ func (v *prover) adopt(g xdp.Granted) uint32 {
 		v.grant = 0
 	case v.grant == 0 || g.Mode != v.mode || g.Offload != v.offload:
 		v.serial++
-		v.grant, v.verdicts = v.serial, make(map[proofKey]*verdict)
+		v.grant, v.verdicts = v.serial, make(map[Key]*verdict)
 	}
 	v.mode, v.offload = g.Mode, g.Offload
 	return v.grant
 }
 
-// ask reports whether something is proved under the present grant. With provable it may answer that the caller is to begin the
+// Ask reports whether something is proved under the present grant. With provable it may answer that the caller is to begin the
 // proof, which ends with a call of conclude.
-func (v *prover) ask(key proofKey, provable bool) (grant uint32, proved, begin bool) {
+func (v *Prover) Ask(key Key, provable bool) (grant uint32, proved, begin bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.grant == 0 {
@@ -81,17 +81,17 @@ func (v *prover) ask(key proofKey, provable bool) (grant uint32, proved, begin b
 		w = &verdict{}
 		v.verdicts[key] = w
 	}
-	if provable && !w.proved && !w.refuted && !w.running && w.tries < proofTries {
+	if provable && !w.proved && !w.refuted && !w.running && w.tries < Tries {
 		w.running, w.why, begin = true, nil, true
 		w.tries++
 	}
 	return v.grant, w.proved, begin
 }
 
-// conclude ends a proof and reports whether its result counts still. err is nil for success; a [refutedError] says that it
+// Conclude ends a proof and reports whether its result counts still. err is nil for success; a [RefutedError] says that it
 // was shown to be wrong rather than not shown.
-func (v *prover) conclude(key proofKey, grant uint32, err error) bool {
-	var wrong *refutedError
+func (v *Prover) Conclude(key Key, grant uint32, err error) bool {
+	var wrong *RefutedError
 	refuted := errors.As(err, &wrong)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -100,21 +100,21 @@ func (v *prover) conclude(key proofKey, grant uint32, err error) bool {
 		return false
 	}
 	w.running, w.proved, w.refuted, w.why = false, err == nil, refuted, err
-	if errors.Is(err, errProbe) {
+	if errors.Is(err, ErrProbe) {
 		w.tries-- // nobody was asked
 	}
 	return true
 }
 
-func (v *prover) info() []offloadInfo {
+func (v *Prover) Info() []Info {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.grant == 0 {
 		return nil
 	}
-	var list []offloadInfo
+	var list []Info
 	for key, w := range v.verdicts {
-		list = append(list, offloadInfo{IPv6: key.six, Tags: int(key.tags), Proved: w.proved, Why: w.why})
+		list = append(list, Info{IPv6: key.IPv6, Tags: int(key.Tags), Proved: w.proved, Why: w.why})
 	}
 	return list
 }

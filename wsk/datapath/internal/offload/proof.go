@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package offload
 
 import (
 	"context"
@@ -25,48 +25,48 @@ import (
 // and odd length, as far as the first hop. What it does not show: anything about a device that errs now and then, or that
 // is reconfigured later. Where nobody answers nothing is proved, and this side goes on summing.
 const (
-	proofPort = 33434 // the first port of traceroute
-	proofTTL  = 1
+	ProofPort = 33434 // the first port of traceroute
+	ProofTTL  = 1
 
 	// Linux answers one host with a burst of six ICMP errors and then one a second (net.ipv4.icmp_ratelimit): the waits grow
 	// to more than that second, there are rounds enough for two answers, and the queues of a device take turns.
 	proofRounds  = 6
-	proofWait    = 250 * time.Millisecond
+	Wait         = 250 * time.Millisecond
 	proofLongest = 5 // times the first wait
 )
 
-// proofLengths are the payloads of the two probes, told apart by their length.
-var proofLengths = [2]int{32, 33}
+// ProofLengths are the payloads of the two probes, told apart by their length.
+var ProofLengths = [2]int{32, 33}
 
 var (
-	errNoQuote = errors.New("no ICMP error came back that quotes the probe")
-	errProbe   = errors.New("the probe could not be sent")
+	ErrNoQuote = errors.New("no ICMP error came back that quotes the probe")
+	ErrProbe   = errors.New("the probe could not be sent")
 )
 
-// refutedError says that a checksum arrived wrong.
-type refutedError struct {
-	by        netip.Addr
+// RefutedError says that a checksum arrived wrong.
+type RefutedError struct {
+	By        netip.Addr
 	got, want uint16
 }
 
-func (e *refutedError) Error() string {
-	return fmt.Sprintf("the UDP checksum arrived at %v as %#04x instead of %#04x", e.by, e.got, e.want)
+func (e *RefutedError) Error() string {
+	return fmt.Sprintf("the UDP checksum arrived at %v as %#04x instead of %#04x", e.By, e.got, e.want)
 }
 
-// proof is what one proof needs.
-type proof struct {
-	ctx    context.Context
-	within func(func() error) error // runs a function in the network namespace of the datapath
-	wait   time.Duration            // the first wait for an answer; proofWait, but for tests
-	// send sends a datagram whose checksum is left to the other side, and reports false where that cannot be done.
-	send func(t *frame.Template, payload []byte) bool
+// Proof is what one proof needs.
+type Proof struct {
+	Ctx    context.Context
+	Within func(func() error) error // runs a function in the network namespace of the datapath
+	Wait   time.Duration            // the first wait for an answer; proofWait, but for tests
+	// Send sends a datagram whose checksum is left to the other side, and reports false where that cannot be done.
+	Send func(t *frame.Template, payload []byte) bool
 }
 
-// try sends the probes, again where an answer is missing, and compares what is quoted.
-func (p proof) try(fl frame.Flow) error {
-	fl.TTL, fl.TOS, fl.NoChecksum = proofTTL, 0, false
-	fl.Dst = netip.AddrPortFrom(fl.Dst.Addr(), proofPort)
-	quotes, err := openQuotes(p.within, fl.Dst.Addr().Is6())
+// Try sends the probes, again where an answer is missing, and compares what is quoted.
+func (p Proof) Try(fl frame.Flow) error {
+	fl.TTL, fl.TOS, fl.NoChecksum = ProofTTL, 0, false
+	fl.Dst = netip.AddrPortFrom(fl.Dst.Addr(), ProofPort)
+	quotes, err := openQuotes(p.Within, fl.Dst.Addr().Is6())
 	if err != nil {
 		return fmt.Errorf("listen for ICMP errors: %w", err)
 	}
@@ -76,33 +76,33 @@ func (p proof) try(fl frame.Flow) error {
 	if err != nil {
 		return err
 	}
-	var payloads [len(proofLengths)][]byte
-	var want [len(proofLengths)]uint16
-	for i, n := range proofLengths {
-		payloads[i], want[i] = proofPayload(&template, n)
+	var payloads [len(ProofLengths)][]byte
+	var want [len(ProofLengths)]uint16
+	for i, n := range ProofLengths {
+		payloads[i], want[i] = ProofPayload(&template, n)
 	}
-	seen := [len(proofLengths)]bool{}
+	seen := [len(ProofLengths)]bool{}
 	for round := range proofRounds {
 		for i := range payloads {
-			if !seen[i] && !p.send(&template, payloads[i]) {
-				return errProbe
+			if !seen[i] && !p.Send(&template, payloads[i]) {
+				return ErrProbe
 			}
 		}
-		deadline := time.Now().Add(min(p.wait<<round, p.wait*proofLongest))
+		deadline := time.Now().Add(min(p.Wait<<round, p.Wait*proofLongest))
 		for !(seen[0] && seen[1]) {
-			quote, err := quotes.next(p.ctx, deadline)
+			quote, err := quotes.next(p.Ctx, deadline)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}
 			if err != nil {
 				return err
 			}
-			i := quote.length - frame.UDPLen - proofLengths[0]
-			if quote.src != fl.Src || quote.dst != fl.Dst || i < 0 || i >= len(seen) {
+			i := quote.Length - frame.UDPLen - ProofLengths[0]
+			if quote.Src != fl.Src || quote.Dst != fl.Dst || i < 0 || i >= len(seen) {
 				continue
 			}
-			if quote.checksum != want[i] {
-				return &refutedError{by: quote.by, got: quote.checksum, want: want[i]}
+			if quote.Checksum != want[i] {
+				return &RefutedError{By: quote.By, got: quote.Checksum, want: want[i]}
 			}
 			seen[i] = true
 		}
@@ -110,12 +110,12 @@ func (p proof) try(fl frame.Flow) error {
 			return nil
 		}
 	}
-	return errNoQuote
+	return ErrNoQuote
 }
 
-// proofPayload is a payload and the checksum of its datagram, computed here, which is another number than the one that
+// ProofPayload is a payload and the checksum of its datagram, computed here, which is another number than the one that
 // the field is preset with: a device that does nothing must not pass.
-func proofPayload(t *frame.Template, n int) (payload []byte, checksum uint16) {
+func ProofPayload(t *frame.Template, n int) (payload []byte, checksum uint16) {
 	b := make([]byte, t.HeaderLen()+n)
 	udp := frame.UDP(b[t.HeaderLen()-frame.UDPLen:])
 	payload = b[t.HeaderLen():]

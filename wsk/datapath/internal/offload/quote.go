@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package offload
 
 import (
 	"encoding/binary"
@@ -9,18 +9,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 )
 
-// quote is the UDP header that an ICMP error quotes, as it arrived at the one who sent the error.
-type quote struct {
-	by       netip.Addr // who sent the error, invalid where the packet does not say
-	src, dst netip.AddrPort
-	length   int // of the UDP header and data
-	checksum uint16
+// Quote is the UDP header that an ICMP error quotes, as it arrived at the one who sent the error.
+type Quote struct {
+	By       netip.Addr // who sent the error, invalid where the packet does not say
+	Src, Dst netip.AddrPort
+	Length   int // of the UDP header and data
+	Checksum uint16
 }
 
-// ICMP types that quote the datagram they are about, in the place where parseQuote looks (RFC 792; RFC 4443 section 3).
+// ICMP types that quote the datagram they are about, in the place where ParseQuote looks (RFC 792; RFC 4443 section 3).
 const (
 	icmpUnreachable = 3
-	icmpTimeExceed  = 11
+	IcmpTimeExceed  = 11
 
 	icmp6Unreachable = 1
 	icmp6TimeExceed  = 3
@@ -28,30 +28,30 @@ const (
 	icmpHeaderLen = 8 // of these types
 )
 
-// parseQuote reads a packet from a raw ICMP socket, with the IPv4 header in front. It comes from a stranger (I10). Only a first
+// ParseQuote reads a packet from a raw ICMP socket, with the IPv4 header in front. It comes from a stranger (I10). Only a first
 // fragment, or a datagram in one piece, quotes a UDP header.
-func parseQuote(b []byte) (quote, bool) {
+func ParseQuote(b []byte) (Quote, bool) {
 	ip, rest, ok := cutIPv4(b)
 	if !ok || ip.Protocol() != protocolICMP || len(rest) < icmpHeaderLen ||
-		rest[0] != icmpUnreachable && rest[0] != icmpTimeExceed {
-		return quote{}, false
+		rest[0] != icmpUnreachable && rest[0] != IcmpTimeExceed {
+		return Quote{}, false
 	}
 	inner, udp, ok := cutIPv4(rest[icmpHeaderLen:])
 	if !ok || inner.Protocol() != frame.ProtocolUDP || binary.BigEndian.Uint16(inner[6:])&0x1fff != 0 {
-		return quote{}, false
+		return Quote{}, false
 	}
 	return quoteOf(ip.Src(), inner.Src(), inner.Dst(), udp)
 }
 
-// parseQuote6 reads a packet from a raw ICMPv6 socket, which comes without its IPv6 header (RFC 3542 section 3). A quoted
+// ParseQuote6 reads a packet from a raw ICMPv6 socket, which comes without its IPv6 header (RFC 3542 section 3). A quoted
 // extension header is not looked behind: the probes have none.
-func parseQuote6(b []byte, by netip.Addr) (quote, bool) {
+func ParseQuote6(b []byte, by netip.Addr) (Quote, bool) {
 	if len(b) < icmpHeaderLen+frame.IPv6Len || b[0] != icmp6Unreachable && b[0] != icmp6TimeExceed {
-		return quote{}, false
+		return Quote{}, false
 	}
 	inner := frame.IPv6(b[icmpHeaderLen:])
 	if inner[0]>>4 != 6 || inner[6] != frame.ProtocolUDP {
-		return quote{}, false
+		return Quote{}, false
 	}
 	return quoteOf(by, inner.Src(), inner.Dst(), inner[frame.IPv6Len:])
 }
@@ -70,11 +70,11 @@ func cutIPv4(b []byte) (frame.IPv4, []byte, bool) {
 	return frame.IPv4(b[:n:n]), b[n:], true
 }
 
-func quoteOf(by, src, dst netip.Addr, udp []byte) (quote, bool) {
+func quoteOf(by, src, dst netip.Addr, udp []byte) (Quote, bool) {
 	if len(udp) < frame.UDPLen {
-		return quote{}, false
+		return Quote{}, false
 	}
 	u := frame.UDP(udp)
-	return quote{by: by, src: netip.AddrPortFrom(src, u.SrcPort()), dst: netip.AddrPortFrom(dst, u.DstPort()),
-		length: u.Len(), checksum: u.Checksum()}, true
+	return Quote{By: by, Src: netip.AddrPortFrom(src, u.SrcPort()), Dst: netip.AddrPortFrom(dst, u.DstPort()),
+		Length: u.Len(), Checksum: u.Checksum()}, true
 }
