@@ -41,13 +41,13 @@ func (w *watchers) wake() {
 func (dp *Datapath) watch() {
 	for {
 		select {
-		case <-dp.senders.ctx.Done():
+		case <-dp.senders.Ctx.Done():
 			return
 		case <-dp.watchers.token:
 		}
 		if dp.devices.revive() {
 			for _, ep := range dp.endpoints.list() {
-				ep.source.hasten()
+				ep.source.Hasten()
 			}
 		}
 		dp.hub.refresh()
@@ -95,7 +95,7 @@ func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
 	if to.Scope != 0 {
 		q.Dst = q.Dst.WithZone(strconv.FormatUint(uint64(to.Scope), 10))
 	}
-	hop, err := dp.routes.Resolve(dp.senders.ctx, q)
+	hop, err := dp.routes.Resolve(dp.senders.Ctx, q)
 	switch {
 	case errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope):
 		return wsk.Address{}, wsk.STATUS_INVALID_ADDRESS_COMPONENT

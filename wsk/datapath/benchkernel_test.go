@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -73,7 +74,7 @@ func BenchmarkSendToLoaded(b *testing.B) {
 			buf, to := whole(pattern(size)), wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
 			// A client that keeps no books: routines run on this goroutine, and an IRP is used again after two bursts, when it
 			// is back. Reuse would panic if it were not.
-			irps := make([]wsk.IRP, 2*loadBurst)
+			irps := make([]wsk.IRP, 2*send.LoadBurst)
 			sent, back := 0, 0
 			routine := func(_ *wsk.IRP, context any) wsk.NTSTATUS {
 				*context.(*int)++
@@ -88,7 +89,7 @@ func BenchmarkSendToLoaded(b *testing.B) {
 				irp.SetCompletionRoutine(routine, &back, true, true, true)
 				s.SendTo(buf, 0, to, nil, irp)
 			}
-			q.drive()
+			q.Drive()
 			if back != sent {
 				b.Errorf("%d sent, %d back", sent, back)
 			}
@@ -97,13 +98,13 @@ func BenchmarkSendToLoaded(b *testing.B) {
 }
 
 // loadedQueue is a socket and its only queue, in the high gear for good, with nobody but the benchmark to kick.
-func loadedQueue(b *testing.B) (*wsk.Socket, *queue) {
+func loadedQueue(b *testing.B) (*wsk.Socket, *send.Queue) {
 	b.Helper()
 	s := benchSocketOver(b, 1, 1, openIdeal)
-	var q *queue
-	s.dp.devices.eachQueue(func(only *queue) { q = only })
-	testenv.Eventually(b, waitLimit, "the poller to sleep", q.poll.idle.Load)
-	q.poll.high.Store(true)
-	b.Cleanup(func() { q.poll.high.Store(false) })
+	var q *send.Queue
+	s.dp.devices.eachQueue(func(only *send.Queue) { q = only })
+	testenv.Eventually(b, waitLimit, "the poller to sleep", q.Poll.Idle.Load)
+	q.Poll.High.Store(true)
+	b.Cleanup(func() { q.Poll.High.Store(false) })
 	return s.sockets[0], q
 }

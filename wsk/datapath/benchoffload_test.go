@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -56,17 +57,17 @@ func BenchmarkChecksum(b *testing.B) {
 					prove4(b, s.dp)
 				}
 				q := onlyQueue(s.dp)
-				testenv.Eventually(b, waitLimit, "the poller to sleep", q.poll.idle.Load)
-				q.poll.high.Store(true)
-				defer q.poll.high.Store(false)
-				p := newPump(s.sockets[0], size, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 2*loadBurst)
+				testenv.Eventually(b, waitLimit, "the poller to sleep", q.Poll.Idle.Load)
+				q.Poll.High.Store(true)
+				defer q.Poll.High.Store(false)
+				p := newPump(s.sockets[0], size, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 2*send.LoadBurst)
 				b.ReportAllocs()
 				before := cpuTime(b)
 				for b.Loop() {
 					p.send()
 				}
 				b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
-				q.drive()
+				q.Drive()
 				p.drain()
 			})
 		}
@@ -89,7 +90,7 @@ func BenchmarkChecksumVeth(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				dp.senders.proofWait = time.Millisecond
+				dp.senders.ProofWait = time.Millisecond
 				to := sockaddr(lab.B.IPv4(), 9)
 				s := benchSockets(b, dp, to, 1).sockets[0]
 				if mode != ChecksumSoftware {

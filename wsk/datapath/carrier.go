@@ -12,28 +12,29 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
-// linkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
+// LinkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
 // a second. A question that gets no answer counts as a link that is fine: whoever asks has better evidence then.
-func (d *device) linkNow() linkState {
+func (d *device) LinkNow() send.LinkState {
 	lockrank.AssertMay(locks.Ask, "to ask for the state of a link")
 	if d.link != nil {
 		return d.link()
 	}
-	s := linkState{true, true, true}
+	s := send.LinkState{Exists: true, Up: true, Carrier: true}
 	err := d.set.inNetNS(func() error {
 		l, err := netlink.LinkByIndex(d.index)
 		var missing netlink.LinkNotFoundError
 		switch {
 		case errors.As(err, &missing), errors.Is(err, unix.ENODEV):
-			s = linkState{}
+			s = send.LinkState{}
 			return nil
 		case err != nil:
 			return err
 		}
 		flags := l.Attrs().RawFlags
-		s.up, s.carrier = flags&unix.IFF_UP != 0, flags&unix.IFF_LOWER_UP != 0
+		s.Up, s.Carrier = flags&unix.IFF_UP != 0, flags&unix.IFF_LOWER_UP != 0
 		return nil
 	})
 	if err != nil {
@@ -68,18 +69,18 @@ func (w *linkWaits) snapshot() (drops int, waited time.Duration, late bool) {
 
 // awaitCarrier waits until a link that had a carrier before has one again, after something that makes many drivers reset:
 // attaching an XDP program in native mode, or a zero-copy bind.
-func (d *device) awaitCarrier(ctx context.Context, before linkState, after string) {
-	if !before.up || !before.carrier {
+func (d *device) awaitCarrier(ctx context.Context, before send.LinkState, after string) {
+	if !before.Up || !before.Carrier {
 		return
 	}
 	start, lost := time.Now(), false
 	for {
-		now := d.linkNow()
+		now := d.LinkNow()
 		since := time.Since(start)
 		switch {
-		case !now.up, ctx.Err() != nil:
+		case !now.Up, ctx.Err() != nil:
 			return
-		case !now.carrier:
+		case !now.Carrier:
 			lost = true
 		case lost:
 			d.noteCarrier(since, false)

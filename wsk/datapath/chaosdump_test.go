@@ -11,16 +11,17 @@ import (
 	"sync"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // dump is everything that tells why something does not go on. It waits for no lock.
 func (rig *chaos) dump() string {
 	var b strings.Builder
-	rig.dp.devices.eachQueue(func(q *queue) { q.dump(&b) })
+	rig.dp.devices.eachQueue(func(q *send.Queue) { q.Dump(&b) })
 	for _, ep := range rig.dp.endpoints.list() {
-		ep.source.flows.each(func(f *flow) {
-			if n := f.waiters.Load(); n != 0 {
-				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.to.IP(), n, ep.source.aborted.Load())
+		ep.source.Flows.Each(func(f *send.Flow) {
+			if n := f.Waiters.Load(); n != 0 {
+				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.To.IP(), n, ep.source.Aborted.Load())
 			}
 		})
 	}

@@ -6,24 +6,26 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // nag has the one queue of a sender that waits for each of its operations visited by everybody who takes its locks, none of whom
 // has anything to do there. In a storm whoever comes next makes up for what the last one forgot. Here nobody comes until the
 // operation has ended.
 func (w *world) nag(r *rand.Rand) {
-	stranger := &source{host: w.rig.dp.senders}
-	visits := []func(*queue){
-		(*queue).carrierLost,
-		(*queue).programTaken,
-		(*queue).drive,
-		(*queue).runDone,
-		(*queue).linkUp,
-		func(q *queue) { q.poll.wake() },
-		func(q *queue) { q.abort(stranger) },
+	stranger := &send.Source{Host: w.rig.dp.senders}
+	visits := []func(*send.Queue){
+		(*send.Queue).CarrierLost,
+		(*send.Queue).ProgramTaken,
+		(*send.Queue).Drive,
+		(*send.Queue).RunDone,
+		(*send.Queue).LinkUp,
+		func(q *send.Queue) { q.Poll.Wake() },
+		func(q *send.Queue) { q.Abort(stranger) },
 	}
-	if w.rig.dp.senders.lowGear {
-		visits = append(visits, func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) })
+	if w.rig.dp.senders.LowGear {
+		visits = append(visits, func(q *send.Queue) { q.Tail = send.TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) })
 	} else {
 		visits = append(visits, w.shiftUp, w.shiftUp, w.shiftUp)
 	}
@@ -39,12 +41,12 @@ func (w *world) nag(r *rand.Rand) {
 }
 
 // shiftUp puts a queue into the high gear, as load does.
-func (w *world) shiftUp(q *queue) {
-	q.kickMu.Lock()
-	if !q.out {
-		w.rig.dp.senders.tails.add(q)
+func (w *world) shiftUp(q *send.Queue) {
+	q.KickMu.Lock()
+	if !q.Out {
+		w.rig.dp.senders.Tails.Add(q)
 	}
-	q.unlockKick()
+	q.UnlockKick()
 }
 
 // awaitProgress waits for the end of an operation.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -118,32 +119,32 @@ func (w *world) troubles(r *rand.Rand) {
 
 // trouble does what others than senders do with a queue.
 func (w *world) trouble(r *rand.Rand) {
-	var queues []*queue
-	w.rig.dp.devices.eachQueue(func(q *queue) { queues = append(queues, q) })
+	var queues []*send.Queue
+	w.rig.dp.devices.eachQueue(func(q *send.Queue) { queues = append(queues, q) })
 	if len(queues) == 0 {
 		return
 	}
 	q := queues[r.IntN(len(queues))]
 	switch r.IntN(6) {
 	case 0:
-		q.programTaken()
+		q.ProgramTaken()
 	case 1:
-		q.kickMu.Lock()
-		if !q.out && r.IntN(2) == 0 {
-			q.mu.Lock() // cancellers that have won their operations queue up
+		q.KickMu.Lock()
+		if !q.Out && r.IntN(2) == 0 {
+			q.Mu.Lock() // cancellers that have won their operations queue up
 			w.rig.pause(r, 2*time.Millisecond)
-			q.refill()
-			q.mu.Unlock()
+			q.Refill()
+			q.Mu.Unlock()
 		}
-		q.breakdown("chaos", wsk.STATUS_IO_TIMEOUT)
-		q.unlockKick()
-		q.runDone()
+		q.Breakdown("chaos", wsk.STATUS_IO_TIMEOUT)
+		q.UnlockKick()
+		q.RunDone()
 	case 2, 3:
 		w.shiftUp(q)
 	case 4:
-		if grant, _, _ := q.prover.Ask(offload.Key{}, false); grant != 0 {
-			q.prover.Conclude(offload.Key{}, grant, nil)
-			q.promote(offload.Key{}, grant)
+		if grant, _, _ := q.Prover.Ask(offload.Key{}, false); grant != 0 {
+			q.Prover.Conclude(offload.Key{}, grant, nil)
+			q.Promote(offload.Key{}, grant)
 		}
 	case 5:
 		w.rig.dp.Info()

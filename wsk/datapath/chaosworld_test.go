@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -159,8 +160,8 @@ func (w *world) appear(index int) {
 	dp := w.rig.dp
 	d := dp.devices.newDevice(w.device(), dp.devices.opts.Queues, nil)
 	d.index = index
-	d.link = func() linkState {
-		return linkState{int(w.index.Load()) == index, w.up.Load(), w.up.Load() && w.carrier.Load()}
+	d.link = func() send.LinkState {
+		return send.LinkState{Exists: int(w.index.Load()) == index, Up: w.up.Load(), Carrier: w.up.Load() && w.carrier.Load()}
 	}
 	d.carrier.up, d.carrier.until = true, time.Now().Add(time.Hour)
 	dp.devices.mu.Lock()

@@ -12,12 +12,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // routing is what the datapath needs of [route.Table].
 type routing interface {
-	sendRoutes
+	send.Routes
 	receiveRoutes
 	companionRoutes
 	deviceRoutes
@@ -34,7 +35,7 @@ type Datapath struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	senders    *sendHost
+	senders    *send.Host
 	hub        *hub
 	companions *companionHost
 	devices    *deviceSet
@@ -99,11 +100,11 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.watchers.init()
 	processors := runtime.GOMAXPROCS(0)
 	finish := &ops.Finisher{GoRun: dp.goRun}
-	dp.senders = &sendHost{
-		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, sources: dp.endpoints.sources,
-		stallTimeout: opts.StallTimeout, proofWait: offload.Wait, processors: processors, lowGear: opts.LowGear,
+	dp.senders = &send.Host{
+		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Sources: dp.endpoints.sources,
+		StallTimeout: opts.StallTimeout, ProofWait: offload.Wait, Processors: processors, LowGear: opts.LowGear,
 	}
-	dp.senders.tails.init()
+	dp.senders.Tails.Init()
 	dp.hub = &hub{
 		log: opts.Logger, goRun: dp.goRun, busyPoll: opts.BusyPoll, cpus: opts.ReceiveCPUs, processors: processors,
 		sinks: make(map[*sink]struct{}),
@@ -121,12 +122,12 @@ func (dp *Datapath) furnish(opts *Options) {
 		},
 	}
 	dp.devices.open = dp.devices.openSocket
-	dp.senders.queueFor = dp.devices.queueFor
+	dp.senders.QueueFor = dp.devices.queueFor
 }
 
 func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
-	dp.senders.routes, dp.hub.routes, dp.companions.routes, dp.devices.routes = routes, routes, routes, routes
+	dp.senders.Routes, dp.hub.routes, dp.companions.routes, dp.devices.routes = routes, routes, routes, routes
 }
 
 // OpenEndpoint implements wsk.Transport.

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -28,8 +29,8 @@ type device struct {
 	opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
 
 	mu      lockrank.Mutex[locks.DeviceMu]
-	queues  []*queue   // by slot, nil until used
-	halves  []*rxQueue // their receiving halves, nil where there is none
+	queues  []*send.Queue // by slot, nil until used
+	halves  []*rxQueue    // their receiving halves, nil where there is none
 	gone    bool
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
@@ -40,7 +41,7 @@ type device struct {
 	noMetadata atomic.Bool                 // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
-	link   func() linkState // if set, answers for netlink: for tests without a kernel
+	link   func() send.LinkState // if set, answers for netlink: for tests without a kernel
 	supply supply
 	waits  linkWaits
 }
@@ -50,7 +51,7 @@ const openRetry = 10 * time.Second
 
 var errDeviceGone = errors.New("device is gone")
 
-func (d *device) open(slot int) (*queue, error) {
+func (d *device) open(slot int) (*send.Queue, error) {
 	d.opening.Lock()
 	defer d.opening.Unlock()
 	if q, err := d.ready(slot); q != nil || err != nil {
@@ -61,16 +62,16 @@ func (d *device) open(slot int) (*queue, error) {
 		d.set.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
 			"interface", d.name, "queue", slot, "err", err)
 	}
-	// The poller of a queue asks under its kickMu whether the device is gone, so d.mu must not be held over shutdown.
+	// The poller of a queue asks under its KickMu whether the device is gone, so d.mu must not be held over shutdown.
 	if d.keep(slot, q, half, err) {
-		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 		return nil, errDeviceGone
 	}
 	return q, err
 }
 
 // keep notes how the opening of a queue went. It reports that the device has gone while it was opened.
-func (d *device) keep(slot int, q *queue, half *rxQueue, err error) (gone bool) {
+func (d *device) keep(slot int, q *send.Queue, half *rxQueue, err error) (gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -83,20 +84,20 @@ func (d *device) keep(slot int, q *queue, half *rxQueue, err error) (gone bool) 
 }
 
 // openQueue opens a queue, with its receiving half where the interface has one for it.
-func (d *device) openQueue(slot int) (*queue, *rxQueue, error) {
+func (d *device) openQueue(slot int) (*send.Queue, *rxQueue, error) {
 	lockrank.AssertMay(locks.Ask, "to open a queue")
 	open := func() (xdp.Queue, error) { return d.set.open(d, slot) }
 	if d.program == nil || slot >= d.program.queues {
-		q, err := openQueue(d.set.senders, d, slot, nil, open)
+		q, err := send.OpenQueue(d.set.senders, d, slot, nil, open)
 		return q, nil, err
 	}
 	half := &rxQueue{in: d.program.intake, id: slot}
-	q, err := openQueue(d.set.senders, d, slot, half, open)
+	q, err := send.OpenQueue(d.set.senders, d, slot, half, open)
 	return q, half, err
 }
 
 // ready is the queue of a slot if it is open, or the reason why it should not be opened now.
-func (d *device) ready(slot int) (*queue, error) {
+func (d *device) ready(slot int) (*send.Queue, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -110,10 +111,10 @@ func (d *device) ready(slot int) (*queue, error) {
 	return nil, nil
 }
 
-func (d *device) opened() []*queue {
+func (d *device) opened() []*send.Queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	list := make([]*queue, 0, len(d.queues))
+	list := make([]*send.Queue, 0, len(d.queues))
 	for _, q := range d.queues {
 		if q != nil {
 			list = append(list, q)
@@ -138,13 +139,13 @@ func (d *device) received() []*rxQueue {
 
 func (d *device) linkUp() {
 	for _, q := range d.opened() {
-		q.linkUp()
+		q.LinkUp()
 	}
 }
 
 func (d *device) carrierLost() {
 	for _, q := range d.opened() {
-		q.carrierLost()
+		q.CarrierLost()
 	}
 }
 
@@ -152,7 +153,7 @@ func (d *device) carrierLost() {
 func (d *device) dismantle() {
 	d.retire()
 	for _, q := range d.opened() {
-		q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	}
 	d.closeSupply()
 	if d.program != nil {
@@ -187,7 +188,7 @@ func (d *device) socketOptions(id int) xdp.Options {
 }
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes together with the headers in front.
-const smallChunkMTU = 2048 - generationRoom - xdp.TxMetadataLen - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen
+const smallChunkMTU = 2048 - send.GenerationRoom - xdp.TxMetadataLen - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen
 
 // bigChunks keeps a UMEM of large chunks at 4 MiB, inside the usual RLIMIT_MEMLOCK.
 const bigChunks = 1024
@@ -201,9 +202,9 @@ type carrierCache struct {
 
 const carrierCacheTime = 5 * time.Millisecond
 
-// hasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up. A device
+// HasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up. A device
 // that is gone is another matter.
-func (d *device) hasCarrier() bool {
+func (d *device) HasCarrier() bool {
 	c := &d.carrier
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,24 +212,24 @@ func (d *device) hasCarrier() bool {
 	if now.Before(c.until) {
 		return c.up
 	}
-	link := d.linkNow()
-	c.up = link.carrier || !link.exists
+	link := d.LinkNow()
+	c.up = link.Carrier || !link.Exists
 	c.until = now.Add(carrierCacheTime)
 	return c.up
 }
 
-func (d *device) ifname() string { return d.name }
+func (d *device) Name() string { return d.name }
 
-func (d *device) refuseMetadata() { d.noMetadata.Store(true) }
+func (d *device) RefuseMetadata() { d.noMetadata.Store(true) }
 
-func (d *device) proving() *lockrank.Mutex[locks.Proof] { return &d.proof }
+func (d *device) Proving() *lockrank.Mutex[locks.Proof] { return &d.proof }
 
-func (d *device) isGone() bool {
+func (d *device) IsGone() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.gone
 }
 
-// nextFragmentID is the identification of a fragmented datagram. All queues of a device share one counter, so that two
+// NextFragmentID is the identification of a fragmented datagram. All queues of a device share one counter, so that two
 // datagrams between the same hosts are not put together from each other's fragments (RFC 791 section 3.2).
-func (d *device) nextFragmentID() uint32 { return d.fragmentID.Add(1) }
+func (d *device) NextFragmentID() uint32 { return d.fragmentID.Add(1) }

@@ -44,7 +44,7 @@ func TestPeerDown(t *testing.T) {
 	if err := lab.B.If.SetUp(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.known(lab.A.If.Index()).hasCarrier() })
+	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.known(lab.A.If.Index()).HasCarrier() })
 	mustSucceed(t, "peer up again", sendOne(t, s, whole([]byte("3")), to, nil))
 	got, err := receiver.Wait(testenv.Context(t, waitLimit), 2)
 	if err != nil {
@@ -286,9 +286,9 @@ func TestRenamedInterface(t *testing.T) {
 		}
 	}
 	q := dp.devices.known(lab.A.If.Index()).opened()[0]
-	q.kickMu.Lock()
-	q.breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
-	q.unlockKick()
+	q.KickMu.Lock()
+	q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
+	q.UnlockKick()
 	eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State != "rebuilding" })
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	if err := sender.Send(netip.AddrPortFrom(lab.A.IPv4(), 7985), []byte("x")); err != nil {

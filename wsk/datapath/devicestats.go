@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // deviceInfo is an interface that frames leave through.
@@ -33,7 +34,7 @@ type programInfo struct {
 
 // openedQueue is a queue that is open, with its receiving half, nil where there is none.
 type openedQueue struct {
-	queue *queue
+	queue *send.Queue
 	half  *rxQueue
 }
 

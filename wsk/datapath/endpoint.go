@@ -8,6 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // endpoint is the datapath's half of a WSK socket. Sending, receiving and the sockets in the kernel know nothing of each
@@ -16,9 +17,9 @@ type endpoint struct {
 	dp     *Datapath
 	events wsk.EndpointEvents
 
-	source source // what it sends
-	sink   sink   // what it receives
-	kernel owner  // its sockets in the kernel
+	source send.Source // what it sends
+	sink   sink        // what it receives
+	kernel owner       // its sockets in the kernel
 
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
@@ -30,11 +31,11 @@ var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 
 func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoint {
 	ep := &endpoint{dp: dp, events: events}
-	ep.source.host, ep.source.serial = dp.senders, dp.senders.serial.Add(1)-1
+	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
 	ep.sink.hub = dp.hub
 	ep.sink.receiver, _ = events.(wsk.Receiver)
 	ep.kernel.host, ep.kernel.sink, ep.kernel.family = dp.companions, &ep.sink, family
-	ep.kernel.pathNarrowed = ep.source.pathNarrowed
+	ep.kernel.pathNarrowed = ep.source.PathNarrowed
 	ep.kernel.options.Store(new(wsk.ReceiveOptions))
 	return ep
 }
@@ -68,7 +69,7 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) bool {
 	ok := ep.kernel.adopt(c, local, dual, func() bool { return !ep.dp.endpoints.isClosed() })
 	if ok {
-		ep.source.local, ep.source.slow = local, c
+		ep.source.Local, ep.source.Slow = local, c
 		ep.sink.local, ep.sink.dual = local, dual
 	}
 	return ok
@@ -94,16 +95,16 @@ func (ep *endpoint) Configure(o wsk.ReceiveOptions) { ep.kernel.configure(o) }
 func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS { return ep.kernel.change(m) }
 
 // Send implements wsk.Endpoint.
-func (ep *endpoint) Send(op *wsk.SendOp) { ep.source.send(op) }
+func (ep *endpoint) Send(op *wsk.SendOp) { ep.source.Send(op) }
 
 // MTU implements wsk.Endpoint. It answers from what is known; an unknown path is looked up for the next question.
-func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) { return ep.source.mtu(to) }
+func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) { return ep.source.Mtu(to) }
 
 // Abort implements wsk.Endpoint.
 func (ep *endpoint) Abort() {
-	ep.source.abort()
+	ep.source.Abort()
 	ep.kernel.abort()
-	ep.dp.devices.eachQueue(func(q *queue) { q.abort(&ep.source) })
+	ep.dp.devices.eachQueue(func(q *send.Queue) { q.Abort(&ep.source) })
 }
 
 // Close implements wsk.Endpoint. No delivery begins once it has returned; those under way have ended when done is called. The
@@ -134,12 +135,12 @@ func (ep *endpoint) Close(done func()) {
 // deviceGone is called when a device has been deleted. A socket dies with the device that carries its bound address, or with
 // the last device that it has sent through: then there is nothing left that it was made for. Another one goes on.
 func (ep *endpoint) deviceGone(ifindex int) {
-	if !ep.source.devices.remove(ifindex) && ep.boundIf != ifindex {
+	if !ep.source.Devices.Remove(ifindex) && ep.boundIf != ifindex {
 		return
 	}
-	if ep.source.kill() {
+	if ep.source.Kill() {
 		ep.events.Dead()
-		ep.source.failFlows()
+		ep.source.FailFlows()
 	}
 }
 

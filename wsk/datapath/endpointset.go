@@ -5,6 +5,7 @@ package datapath
 import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // endpointSet is the endpoints of a datapath that are open.
@@ -60,9 +61,9 @@ func (s *endpointSet) list() []*endpoint {
 }
 
 // sources lists the sending halves.
-func (s *endpointSet) sources() []*source {
+func (s *endpointSet) sources() []*send.Source {
 	endpoints := s.list()
-	list := make([]*source, len(endpoints))
+	list := make([]*send.Source, len(endpoints))
 	for i, ep := range endpoints {
 		list[i] = &ep.source
 	}

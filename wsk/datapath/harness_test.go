@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -79,27 +80,27 @@ func newClientOver(t *testing.T, dp *Datapath, transport wsk.Transport) *client 
 // audit is invariant I1: with nothing under way every chunk is in the pool.
 func audit(t *testing.T, dp *Datapath) {
 	t.Helper()
-	dp.devices.eachQueue(func(q *queue) {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.state == queueGone || q.state == queueBroken {
+	dp.devices.eachQueue(func(q *send.Queue) {
+		q.Mu.Lock()
+		defer q.Mu.Unlock()
+		if q.State == send.QueueGone || q.State == send.QueueBroken {
 			return
 		}
 		seen := make(map[uint32]bool)
-		for _, idx := range q.free {
+		for _, idx := range q.Free {
 			if seen[idx] {
 				t.Errorf("chunk %d is in the pool twice", idx)
 			}
 			seen[idx] = true
 		}
-		want := min(q.umem.TxChunks(), q.tx.Size()-1)
-		if len(q.free) != want || q.inflight != 0 || q.waiting.N != 0 {
+		want := min(q.Umem.TxChunks(), q.Tx.Size()-1)
+		if len(q.Free) != want || q.Inflight != 0 || q.Waiting.N != 0 {
 			t.Errorf("queue %d: %d of %d chunks in the pool, %d with the kernel, %d operations waiting",
-				q.id, len(q.free), want, q.inflight, q.waiting.N)
+				q.Id, len(q.Free), want, q.Inflight, q.Waiting.N)
 		}
-		for i := range q.slots {
-			if q.slots[i].op != nil {
-				t.Errorf("queue %d: slot %d still names an operation", q.id, i)
+		for i := range q.Slots {
+			if q.Slots[i].Op != nil {
+				t.Errorf("queue %d: slot %d still names an operation", q.Id, i)
 			}
 		}
 	})

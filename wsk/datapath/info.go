@@ -109,7 +109,7 @@ type DeviceInfo struct {
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
 func (dp *Datapath) Info() Info {
 	info := Info{
-		ResolveFailed: dp.senders.stats.resolveFailed.Load(), SlowPaths: dp.senders.stats.slowPaths.Load(),
+		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), SlowPaths: dp.senders.Stats.SlowPaths.Load(),
 		Late: dp.hub.late.Load(),
 	}
 	kernel := &dp.companions.stats
@@ -128,7 +128,7 @@ func (dp *Datapath) Info() Info {
 }
 
 func queueInfo(open openedQueue) QueueInfo {
-	q := open.queue.info()
+	q := open.queue.Info()
 	info := QueueInfo{
 		Interface: q.Interface, Queue: q.Queue, Granted: q.Granted, State: q.State,
 		Submitted: q.Submitted, Offloaded: q.Offloaded, Completed: q.Completed, Dropped: q.Dropped, Foreign: q.Foreign,

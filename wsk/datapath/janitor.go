@@ -5,6 +5,7 @@ package datapath
 import (
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -31,7 +32,7 @@ func (dp *Datapath) onEvent(ev route.Event) {
 		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })
 	case route.Resynced:
 		// A link may have gone down and come back unseen; a kick tells.
-		dp.devices.eachQueue(func(q *queue) { q.linkUp() })
+		dp.devices.eachQueue(func(q *send.Queue) { q.LinkUp() })
 	}
 }
 
@@ -44,11 +45,11 @@ func (dp *Datapath) janitor() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-dp.senders.ctx.Done():
+		case <-dp.senders.Ctx.Done():
 			return
 		case now := <-tick.C:
 			for _, ep := range dp.endpoints.list() {
-				ep.source.tend(now)
+				ep.source.Tend(now)
 			}
 			dp.devices.nudge()
 			dp.devices.each((*device).guardSupply)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -17,24 +18,24 @@ import (
 //
 // Invariant I1.
 func TestKickTakenByOthers(t *testing.T) {
-	for name, holder := range map[string]func(*queue){
-		"carrier lost":  (*queue).carrierLost,
-		"link up":       (*queue).linkUp,
-		"program taken": (*queue).programTaken,
-		"load over":     func(q *queue) { q.tail = tailState{tails: 1 << 32}; q.stillLoaded(q.look()) },
+	for name, holder := range map[string]func(*send.Queue){
+		"carrier lost":  (*send.Queue).CarrierLost,
+		"link up":       (*send.Queue).LinkUp,
+		"program taken": (*send.Queue).ProgramTaken,
+		"load over":     func(q *send.Queue) { q.Tail = send.TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
 			q := dp.devices.known(1).opened()[0]
-			q.poll.wake()
-			testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
+			q.Poll.Wake()
+			testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
 			irp := sendBeside(t, q, s, to, holder)
 			mustSucceed(t, "datagram", await(t, irp))
 
-			q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-			testenv.Eventually(t, waitLimit, "the end of the poller", q.poll.ended.Load)
+			q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+			testenv.Eventually(t, waitLimit, "the end of the poller", q.Poll.Ended.Load)
 			irp = sendBeside(t, q, s, to, holder)
 			if status := await(t, irp); status != wsk.STATUS_FILE_FORCED_CLOSED {
 				t.Errorf("datagram for a queue that has ended: %v", status)
@@ -44,16 +45,16 @@ func TestKickTakenByOthers(t *testing.T) {
 }
 
 // sendBeside sends one datagram while the right to kick is taken, and lets go of it to holder.
-func sendBeside(t *testing.T, q *queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*queue)) *wsk.IRP {
+func sendBeside(t *testing.T, q *send.Queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*send.Queue)) *wsk.IRP {
 	t.Helper()
-	q.kickMu.Lock()
+	q.KickMu.Lock()
 	held := make(chan struct{})
 	go func() {
 		defer close(held)
 		holder(q)
 	}()
 	irp := sendAll(s, to, 1)[0]
-	q.kickMu.Unlock()
+	q.KickMu.Unlock()
 	select {
 	case <-held:
 	case <-time.After(waitLimit):
@@ -71,10 +72,10 @@ func TestEndOfQueueInHighGear(t *testing.T) {
 	to := sockaddr(lab.B.IPv4(), 7012)
 	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
 	q := c.dp.devices.known(lab.A.If.Index()).opened()[0]
-	testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
-	q.poll.high.Store(true) // with no watcher to kick
+	testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
+	q.Poll.High.Store(true) // with no watcher to kick
 	waits := sendAll(s, to, 3)
-	q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+	q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	for _, irp := range append(waits, sendAll(s, to, 1)...) {
 		if status := await(t, irp); status != wsk.STATUS_FILE_FORCED_CLOSED {
 			t.Errorf("%v", status)

@@ -68,7 +68,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	o.Mode = xdp.ModeZeroCopy
 	d.sizeForZeroCopy(&o)
-	before, fresh := d.linkNow(), false
+	before, fresh := d.LinkNow(), false
 	if d.wantsProgram() {
 		var err error
 		if fresh, err = d.attachProgram(); err != nil && !heldNatively(err) {

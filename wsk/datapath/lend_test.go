@@ -236,14 +236,14 @@ func TestCloseWhileLent(t *testing.T) {
 			p.setHook(h.take)
 			sendNumbered(t, sender, p.addr(), 0, 20, h.count)
 			q := dp.devices.known(lab.A.If.Index()).opened()[0]
-			old := q.rx.(*rxQueue).current()
+			old := q.Rx.(*rxQueue).current()
 			switch what {
 			case "endpoint":
 				p.close()
 			case "rebuild":
-				q.kickMu.Lock()
-				q.breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
-				q.kickMu.Unlock()
+				q.KickMu.Lock()
+				q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
+				q.KickMu.Unlock()
 				eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
 				h.check(t)
 				sendNumbered(t, sender, p.addr(), 20, 100, h.count)
@@ -292,9 +292,9 @@ func TestStopInsideCallback(t *testing.T) {
 	q := dp.devices.known(lab.A.If.Index()).opened()[0]
 	p.setHook(func(list *wsk.Datagram) {
 		p.setHook(nil)
-		q.kickMu.Lock()
-		q.breakdown("the callback wants it", wsk.STATUS_IO_TIMEOUT)
-		q.kickMu.Unlock()
+		q.KickMu.Lock()
+		q.Breakdown("the callback wants it", wsk.STATUS_IO_TIMEOUT)
+		q.KickMu.Unlock()
 		p.record(list)
 	})
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -25,7 +26,7 @@ func TestCompletedWhileHeld(t *testing.T) {
 		d.running.Store(false)
 		irps := sendAll(d.socket, d.to, 3)
 		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return d.queue().InFlight == 3 })
-		d.setLink(linkState{exists: true, up: true})
+		d.setLink(send.LinkState{Exists: true, Up: true})
 		d.dp.devices.known(1).carrierLost()
 		d.awaitState("down")
 		k.HoldCompletions(resumed)
@@ -45,7 +46,7 @@ func TestCompletedWhileHeld(t *testing.T) {
 
 // lateCanceller is a canceller that has won an operation and is slow to come for it.
 type lateCanceller struct {
-	q         *queue
+	q         *send.Queue
 	won, come chan struct{}
 }
 
@@ -60,10 +61,10 @@ func (c *lateCanceller) CancelSend(op *wsk.SendOp) {
 //
 // Invariant I4.
 func TestLateCanceller(t *testing.T) {
-	for name, end := range map[string]func(*queue){
-		"goes on":   func(q *queue) { q.harvest() },
-		"breakdown": func(q *queue) { q.breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	for name, end := range map[string]func(*send.Queue){
+		"goes on":   func(q *send.Queue) { q.Harvest() },
+		"breakdown": func(q *send.Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *send.Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1}, Options{Logger: testLogger(t)})
@@ -80,21 +81,21 @@ func TestLateCanceller(t *testing.T) {
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == 4 })
 
 			late := &lateCanceller{q, make(chan struct{}), make(chan struct{})}
-			q.kickMu.Lock()
-			q.mu.Lock()
-			op := q.waiting.Head
+			q.KickMu.Lock()
+			q.Mu.Lock()
+			op := q.Waiting.Head
 			if !op.DisarmCancel() || !op.ArmCancel(late) {
 				t.Fatal("the operation can't be cancelled")
 			}
 			cancelled := make(chan bool)
 			go func() { cancelled <- irp.Cancel() }()
 			<-late.won
-			q.refill()
-			q.mu.Unlock()
+			q.Refill()
+			q.Mu.Unlock()
 			k.CompleteHeld(1, xdptest.InOrder, 0)
 			end(q)
-			q.unlockKick()
-			q.runDone()
+			q.UnlockKick()
+			q.RunDone()
 			if !pending(irp) {
 				t.Errorf("completed with %v under the hands of its canceller", irp.IoStatus.Status)
 			}
@@ -113,17 +114,17 @@ func TestLateCanceller(t *testing.T) {
 // TestLinkDownAfterClose: a socket is closed while its frames lie in the ring, and then they must wait after all, for a link
 // or for a new AF_XDP socket. The close does not.
 func TestLinkDownAfterClose(t *testing.T) {
-	for name, stop := range map[string]func(*queue, *xdptest.Kernel){
-		"link down": func(_ *queue, k *xdptest.Kernel) {
+	for name, stop := range map[string]func(*send.Queue, *xdptest.Kernel){
+		"link down": func(_ *send.Queue, k *xdptest.Kernel) {
 			k.SetUp(false)
 			k.SetNeedWakeup(true)
 		},
-		"no new socket": func(q *queue, _ *xdptest.Kernel) {
-			q.kickMu.Lock()
-			q.reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
-			q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
-			q.unlockKick()
-			q.runDone()
+		"no new socket": func(q *send.Queue, _ *xdptest.Kernel) {
+			q.KickMu.Lock()
+			q.Reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
+			q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
+			q.UnlockKick()
+			q.RunDone()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,19 +219,19 @@ func TestCancelledAndSentAgain(t *testing.T) {
 	var runner sync.WaitGroup
 	runner.Go(func() {
 		for over.Load() == 0 {
-			q.runDone()
+			q.RunDone()
 		}
 	})
 	irp := wsk.AllocateIRP()
 	irp.SetCompletionRoutine(routine, nil, true, true, true)
 	s.SendTo(buf, 0, to, nil, irp)
 	for over.Load() == 0 {
-		q.mu.Lock()
-		op := q.waiting.Head // not by the IRP, which must not be cancelled while it is reused
+		q.Mu.Lock()
+		op := q.Waiting.Head // not by the IRP, which must not be cancelled while it is reused
 		for op != nil && !op.DisarmCancel() {
 			op = op.Transport.Next
 		}
-		q.mu.Unlock()
+		q.Mu.Unlock()
 		if op != nil {
 			q.CancelSend(op)
 		}
@@ -252,16 +253,16 @@ func TestWithdrawalOvertaken(t *testing.T) {
 		return irp
 	}
 	irp := down()
-	q.kickMu.Lock()
+	q.KickMu.Lock()
 	if !irp.Cancel() {
 		t.Fatal("can't be cancelled")
 	}
 	k.SetUp(true)
-	q.mu.Lock()
-	q.resume()
-	q.mu.Unlock()
-	q.unlockKick()
-	q.poll.wake()
+	q.Mu.Lock()
+	q.Resume()
+	q.Mu.Unlock()
+	q.UnlockKick()
+	q.Poll.Wake()
 	if status := await(t, irp); status != wsk.STATUS_CANCELLED {
 		t.Errorf("cancelled: %v", status)
 	}

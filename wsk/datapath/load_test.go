@@ -7,15 +7,16 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
 // highGear puts the only queue of a datapath into the high gear, as load would.
-func highGear(t *testing.T, dp *Datapath) *queue {
+func highGear(t *testing.T, dp *Datapath) *send.Queue {
 	t.Helper()
-	var q *queue
-	dp.devices.eachQueue(func(only *queue) { q = only })
-	dp.senders.tails.add(q)
+	var q *send.Queue
+	dp.devices.eachQueue(func(only *send.Queue) { q = only })
+	dp.senders.Tails.Add(q)
 	return q
 }
 
@@ -26,12 +27,12 @@ func TestTailLeaves(t *testing.T) {
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
 	q := highGear(t, dp)
-	for _, irp := range sendAll(s, to, loadBurst/2) {
+	for _, irp := range sendAll(s, to, send.LoadBurst/2) {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	// Full bursts leave nothing behind, so the poller dozes; a tail then wakes it.
-	for q.poll.highGear() && !dp.senders.tails.dozing.Load() {
-		for _, irp := range sendAll(s, to, loadBurst) {
+	for q.Poll.HighGear() && !dp.senders.Tails.Dozing.Load() {
+		for _, irp := range sendAll(s, to, send.LoadBurst) {
 			mustSucceed(t, "a frame of a burst", await(t, irp))
 		}
 	}
@@ -47,11 +48,11 @@ func TestHighGearIsLeft(t *testing.T) {
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
 	q := highGear(t, dp)
-	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.poll.highGear() })
+	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.Poll.HighGear() })
 	highGear(t, dp)
 	testenv.Eventually(t, waitLimit, "a queue whose client waits to leave the high gear", func() bool {
 		mustSucceed(t, "one at a time", sendOne(t, s, whole([]byte("x")), to, nil))
-		return !q.poll.highGear()
+		return !q.Poll.HighGear()
 	})
 }
 
@@ -85,28 +86,28 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		to = warm(t, s)
 	}
 	queues := 0
-	dp.devices.eachQueue(func(q *queue) {
+	dp.devices.eachQueue(func(q *send.Queue) {
 		queues++
-		dp.senders.tails.add(q)
-		dp.senders.tails.add(q) // in the high gear already
+		dp.senders.Tails.Add(q)
+		dp.senders.Tails.Add(q) // in the high gear already
 	})
 	if queues != 2 {
 		t.Fatalf("%d queues, want 2", queues)
 	}
 	for _, s := range sockets {
-		irps = append(irps, sendAll(s, to, loadBurst/2)...)
+		irps = append(irps, sendAll(s, to, send.LoadBurst/2)...)
 	}
 	for _, irp := range irps {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	testenv.Eventually(t, waitLimit, "the watcher to end", func() bool {
-		dp.senders.tails.mu.Lock()
-		defer dp.senders.tails.mu.Unlock()
-		return len(dp.senders.tails.queues) == 0 && !dp.senders.tails.running
+		dp.senders.Tails.Mu.Lock()
+		defer dp.senders.Tails.Mu.Unlock()
+		return len(dp.senders.Tails.Queues) == 0 && !dp.senders.Tails.Running
 	})
-	dp.devices.eachQueue(func(q *queue) {
-		if q.poll.highGear() {
-			t.Errorf("queue %d is left in the high gear", q.id)
+	dp.devices.eachQueue(func(q *send.Queue) {
+		if q.Poll.HighGear() {
+			t.Errorf("queue %d is left in the high gear", q.Id)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // TestNeighbourUnknown sends several datagrams to a neighbour that nobody knows yet: the first one waits until it
@@ -177,7 +178,7 @@ func TestNeighbourMovesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Sooner than a path is looked up again without any event.
-	testenv.Eventually(t, pathLifetime/2, "a datagram at the new MAC", func() bool {
+	testenv.Eventually(t, send.PathLifetime/2, "a datagram at the new MAC", func() bool {
 		mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("after")), sockaddr(lab.B.IPv4(), 7006), nil))
 		return receiver.Count() > 1
 	})

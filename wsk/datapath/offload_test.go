@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -33,9 +34,9 @@ func conclusion(t *testing.T, dp *Datapath, six bool) OffloadInfo {
 		testenv.Eventually(t, waitLimit, "a path that uses it", func() bool {
 			uses := false
 			for _, ep := range dp.endpoints.list() {
-				ep.source.flows.each(func(f *flow) {
-					p := f.path.Load()
-					uses = uses || p != nil && p.offload != 0 && p.proof.IPv6 == six
+				ep.source.Flows.Each(func(f *send.Flow) {
+					p := f.Path.Load()
+					uses = uses || p != nil && p.Offload != 0 && p.Proof.IPv6 == six
 				})
 			}
 			return uses
@@ -247,7 +248,7 @@ func TestChecksumAuto(t *testing.T) {
 // few destinations are asked.
 func TestNoProof(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Checksum: ChecksumKernel, Socket: xdp.Options{Mode: xdp.ModeCopy}})
-	c.dp.senders.proofWait = 20 * time.Millisecond
+	c.dp.senders.ProofWait = 20 * time.Millisecond
 	s := c.socket("10.77.0.1:0")
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
 	for i := range offload.Tries + 2 {
@@ -302,7 +303,7 @@ func TestProofOfEachQueue(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: queues}},
 		Options{Checksum: ChecksumKernel, Queues: queues, Socket: xdp.Options{Mode: xdp.ModeCopy, TxChunks: 64, TxRing: 128}})
 	// Half of the kernel's default, which laboratories lift, and half the time that a proof has.
-	c.dp.senders.proofWait = offload.Wait / 2
+	c.dp.senders.ProofWait = offload.Wait / 2
 	if err := lab.B.NS.Sysctl("ipv4/icmp_ratelimit", "500"); err != nil {
 		t.Fatal(err)
 	}
@@ -344,10 +345,10 @@ func TestMetadataRefusedByKernel(t *testing.T) {
 		t.Fatal(got.Why)
 	}
 	for _, ep := range c.dp.endpoints.list() {
-		ep.source.flows.each(func(f *flow) {
-			spoilt := *f.path.Load()
-			spoilt.request = xdp.NewChecksumRequest(1500, 6)
-			f.path.Store(&spoilt)
+		ep.source.Flows.Each(func(f *send.Flow) {
+			spoilt := *f.Path.Load()
+			spoilt.Request = xdp.NewChecksumRequest(1500, 6)
+			f.Path.Store(&spoilt)
 		})
 	}
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7108), testenv.UDPReceiverOptions{})

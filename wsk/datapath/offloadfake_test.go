@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -46,8 +47,8 @@ func (w *wire) datagrams(t *testing.T, port uint16) (list [][]byte) {
 	return list
 }
 
-func onlyQueue(dp *Datapath) (only *queue) {
-	dp.devices.eachQueue(func(q *queue) { only = q })
+func onlyQueue(dp *Datapath) (only *send.Queue) {
+	dp.devices.eachQueue(func(q *send.Queue) { only = q })
 	return only
 }
 
@@ -58,17 +59,17 @@ func onlyHalf(dp *Datapath) (only *rxQueue) {
 }
 
 // prove4 makes a queue believe that a proof for IPv4 has succeeded, whatever the real one said.
-func prove4(t testing.TB, dp *Datapath) *queue {
+func prove4(t testing.TB, dp *Datapath) *send.Queue {
 	t.Helper()
 	q := onlyQueue(dp)
 	testenv.Eventually(t, waitLimit, "the end of the real proof", func() bool {
-		info := q.prover.Info()
+		info := q.Prover.Info()
 		return len(info) == 1 && (info[0].Why != nil || info[0].Proved)
 	})
-	if !q.prover.Conclude(offload.Key{}, q.offload, nil) {
+	if !q.Prover.Conclude(offload.Key{}, q.Offload, nil) {
 		t.Fatal("the grant has changed")
 	}
-	q.promote(offload.Key{}, q.offload)
+	q.Promote(offload.Key{}, q.Offload)
 	return q
 }
 
@@ -79,7 +80,7 @@ func TestMetadataRefused(t *testing.T) {
 	const n, at = 20, 7
 	var sent wire
 	dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel, OnSend: sent.add}, Options{Checksum: ChecksumKernel})
-	dp.senders.proofWait = time.Millisecond
+	dp.senders.ProofWait = time.Millisecond
 	c := newClient(t, dp)
 	s := c.socket("0.0.0.0:0")
 	to := warm(t, s)
@@ -89,17 +90,17 @@ func TestMetadataRefused(t *testing.T) {
 	kernels.mu.Unlock()
 	old := kernels.newest()
 	old.Plan(old.Consumed()+at, xdptest.Wedge)
-	before := q.info().Offloaded
+	before := q.Info().Offloaded
 	for i, irp := range sendAll(s, to, n) {
 		if status := await(t, irp); status != wsk.STATUS_SUCCESS {
 			t.Errorf("datagram %d: %v", i, status)
 		}
 	}
-	info := q.info()
+	info := q.Info()
 	if kernels.count() != 2 || info.Rebuilds != 1 {
 		t.Errorf("%d sockets, %d rebuilds", kernels.count(), info.Rebuilds)
 	}
-	if o := q.dev.(*device).socketOptions(0); o.Offload != xdp.OffloadNone {
+	if o := q.Dev.(*device).socketOptions(0); o.Offload != xdp.OffloadNone {
 		t.Errorf("the device still asks for %v", o.Offload)
 	}
 	if did := info.Offloaded - before; did < at || did > n {
@@ -115,27 +116,27 @@ func TestMetadataRefused(t *testing.T) {
 		}
 	}
 	mustSucceed(t, "later", sendOne(t, s, whole([]byte("later")), to, nil))
-	if after := q.info(); after.Offloaded != info.Offloaded || after.Offload != nil {
+	if after := q.Info(); after.Offloaded != info.Offloaded || after.Offload != nil {
 		t.Errorf("the new socket still offloads: %+v", after)
 	}
 }
 
 // TestProbeBelongsToNobody: the frame of a proof may be under way when its queue stops, breaks or goes; no list takes it up.
 func TestProbeBelongsToNobody(t *testing.T) {
-	for name, strike := range map[string]func(*xdptest.Kernel, *queue){
-		"comes back": func(k *xdptest.Kernel, _ *queue) { k.CompleteHeld(-1, xdptest.InOrder, 0) },
-		"dropped":    func(k *xdptest.Kernel, q *queue) { k.SetCarrier(false); q.drive(); k.SetCarrier(true) },
-		"link down":  func(k *xdptest.Kernel, q *queue) { k.SetUp(false); q.drive(); k.SetUp(true); q.linkUp() },
-		"rebuilt": func(_ *xdptest.Kernel, q *queue) {
-			q.kickMu.Lock()
-			q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
-			q.kickMu.Unlock()
+	for name, strike := range map[string]func(*xdptest.Kernel, *send.Queue){
+		"comes back": func(k *xdptest.Kernel, _ *send.Queue) { k.CompleteHeld(-1, xdptest.InOrder, 0) },
+		"dropped":    func(k *xdptest.Kernel, q *send.Queue) { k.SetCarrier(false); q.Drive(); k.SetCarrier(true) },
+		"link down":  func(k *xdptest.Kernel, q *send.Queue) { k.SetUp(false); q.Drive(); k.SetUp(true); q.LinkUp() },
+		"rebuilt": func(_ *xdptest.Kernel, q *send.Queue) {
+			q.KickMu.Lock()
+			q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
+			q.KickMu.Unlock()
 		},
-		"gone": func(_ *xdptest.Kernel, q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) },
+		"gone": func(_ *xdptest.Kernel, q *send.Queue) { q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{Offload: xdp.OffloadKernel}, Options{Checksum: ChecksumKernel})
-			dp.senders.proofWait = time.Millisecond
+			dp.senders.ProofWait = time.Millisecond
 			c := newClient(t, dp)
 			s := c.socket("0.0.0.0:0")
 			warm(t, s)
@@ -144,7 +145,7 @@ func TestProbeBelongsToNobody(t *testing.T) {
 			k := kernels.newest()
 			p := anyPath(dp)
 			post := func() {
-				if !q.sendProbe(&p.template, []byte("probe"), p.request, q.offload) {
+				if !q.SendProbe(&p.Template, []byte("probe"), p.Request, q.Offload) {
 					t.Fatal("no probe was sent")
 				}
 			}
@@ -162,8 +163,8 @@ func TestProbeBelongsToNobody(t *testing.T) {
 				return
 			}
 			testenv.Eventually(t, waitLimit, "all chunks to come back", func() bool {
-				q.drive()
-				i := q.info()
+				q.Drive()
+				i := q.Info()
 				return i.State == "up" && i.InFlight == 0
 			})
 		})
@@ -171,10 +172,10 @@ func TestProbeBelongsToNobody(t *testing.T) {
 }
 
 // anyPath is a path in use.
-func anyPath(dp *Datapath) (found *path) {
+func anyPath(dp *Datapath) (found *send.Path) {
 	for _, ep := range dp.endpoints.list() {
-		ep.source.flows.each(func(f *flow) {
-			if p := f.path.Load(); p != nil && p.queue != nil {
+		ep.source.Flows.Each(func(f *send.Flow) {
+			if p := f.Path.Load(); p != nil && p.Queue != nil {
 				found = p
 			}
 		})

@@ -102,7 +102,7 @@ func (p *program) load(d *device, queues int) error {
 		chunk = int(xdp.DefaultOptions(p.name, 0).ChunkSize)
 	}
 	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
-	before := d.linkNow()
+	before := d.LinkNow()
 	return p.set.inNetNS(func() error {
 		prog, err := bpf.Load(bpf.Options{Queues: max(queues, p.queues), MaxFrame: p.maxFrame})
 		if err != nil {

@@ -36,7 +36,7 @@ func (set *deviceSet) guardPrograms(now time.Time) {
 		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.guarding.Load() {
 			continue
 		}
-		if on, err := a.Attached(); on || err != nil || !d.linkNow().exists {
+		if on, err := a.Attached(); on || err != nil || !d.LinkNow().Exists {
 			continue
 		}
 		p.retryAt = now.Add(attachRetry)
@@ -55,7 +55,7 @@ func (p *program) reattach(d *device, old *bpf.Attachment) {
 	if !ok {
 		return
 	}
-	before := d.linkNow()
+	before := d.LinkNow()
 	var a *bpf.Attachment
 	err := p.set.inNetNS(func() (err error) {
 		_ = old.Close()
@@ -78,6 +78,6 @@ func (p *program) reattach(d *device, old *bpf.Attachment) {
 		d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
 	}
 	for _, q := range d.opened() {
-		q.programTaken()
+		q.ProgramTaken()
 	}
 }

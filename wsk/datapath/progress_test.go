@@ -5,11 +5,13 @@ package datapath
 import (
 	"reflect"
 	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // What the collector takes for numbers must not hold a pointer.
 func TestProgressHoldsNoPointer(t *testing.T) {
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[progress]()) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[send.Progress]()) {
 		switch f.Type.Kind() {
 		case reflect.Bool, reflect.Int, reflect.Int32, reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		default:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -20,12 +21,12 @@ import (
 //
 // design.md §3, row "address on the completion ring".
 func TestNothingBehindInTheRing(t *testing.T) {
-	for name, end := range map[string]func(*queue){
-		"breakdown": func(q *queue) { q.breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	for name, end := range map[string]func(*send.Queue){
+		"breakdown": func(q *send.Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *send.Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 3 * harvestBatch
+			const n = 3 * send.HarvestBatch
 			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
@@ -33,11 +34,11 @@ func TestNothingBehindInTheRing(t *testing.T) {
 			k.HoldCompletions(true)
 			irps := sendAll(s, to, n)
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == n })
-			q.kickMu.Lock()
+			q.KickMu.Lock()
 			k.CompleteHeld(-1, xdptest.InOrder, 0)
 			end(q)
-			q.unlockKick()
-			q.runDone()
+			q.UnlockKick()
+			q.RunDone()
 			for i, irp := range irps {
 				if status := await(t, irp); status != wsk.STATUS_SUCCESS {
 					t.Fatalf("IRP %d, which was completed: %v", i, status)
@@ -64,10 +65,10 @@ func TestLookupWhileRebuilt(t *testing.T) {
 		}
 	})
 	for range 20 {
-		q.kickMu.Lock()
-		q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
-		q.unlockKick()
-		q.runDone()
+		q.KickMu.Lock()
+		q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
+		q.UnlockKick()
+		q.RunDone()
 		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
 	}
 	stop.Store(true)
@@ -81,17 +82,17 @@ func TestRebuildTakesItsTime(t *testing.T) {
 	to := warm(t, s)
 	q := dp.devices.known(1).opened()[0]
 	var attempts atomic.Int64
-	q.kickMu.Lock()
-	reopen := q.reopen
-	q.reopen = func() (xdp.Queue, error) {
+	q.KickMu.Lock()
+	reopen := q.Reopen
+	q.Reopen = func() (xdp.Queue, error) {
 		if attempts.Add(1) <= 3 {
 			return nil, errors.New("not now")
 		}
 		return reopen()
 	}
 	began := time.Now() // before the first attempt, so that whatever else the machine does only adds to the time
-	q.breakdown("test", wsk.STATUS_IO_TIMEOUT)
-	q.unlockKick()
+	q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
+	q.UnlockKick()
 	for irps := []*wsk.IRP(nil); ; {
 		irps = append(irps, sendAll(s, to, 10)...)
 		if attempts.Load() > 3 {
@@ -102,7 +103,7 @@ func TestRebuildTakesItsTime(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
-	if took := time.Since(began); took < 2*rebuildRetry {
+	if took := time.Since(began); took < 2*send.RebuildRetry {
 		t.Errorf("asked four times in %v", took)
 	}
 }

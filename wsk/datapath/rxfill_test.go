@@ -110,7 +110,7 @@ func TestFillWakesDriver(t *testing.T) {
 		t.Error("a driver that looks by itself was woken")
 	}
 	nic().SetNeedWakeup(true)
-	onlyQueue(dp).shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
+	onlyQueue(dp).Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	onlyHalf(dp).nudge()
 	if n := nic().Counters().RxWakeups; n != before {
 		t.Error("a socket that was closed was woken")
@@ -173,9 +173,9 @@ func TestEndOfReceivingSocket(t *testing.T) {
 		}
 	}
 	q := onlyQueue(dp)
-	q.kickMu.Lock()
-	q.breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
-	q.unlockKick()
+	q.KickMu.Lock()
+	q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
+	q.UnlockKick()
 	close(leave)
 	eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
 	if r := received(t, dp); r.Abandoned != n || r.Frames != 1 || cleared != 1 {

@@ -141,7 +141,7 @@ type port struct {
 	*catcher
 }
 
-func (p *port) addr() netip.AddrPort { return p.source.local }
+func (p *port) addr() netip.AddrPort { return p.source.Local }
 
 // tryBind opens and binds an endpoint and returns the status of the bind.
 func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTATUS) {

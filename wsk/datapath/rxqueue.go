@@ -34,9 +34,9 @@ type detachable interface{ Detach() error }
 
 var errNoRX = errors.New("the socket has no RX ring")
 
-// start takes a fresh socket, whose fill ring is full: its goroutine begins, then the program redirects to it. When this
+// Start takes a fresh socket, whose fill ring is full: its goroutine begins, then the program redirects to it. When this
 // fails the frames of the queue pass to the kernel, and so to the companion sockets.
-func (r *rxQueue) start(sock xdp.Queue) error {
+func (r *rxQueue) Start(sock xdp.Queue) error {
 	lockrank.AssertMay(locks.Ask, "to begin to receive")
 	if sock.RX() == nil {
 		return errNoRX
@@ -54,9 +54,9 @@ func (r *rxQueue) start(sock xdp.Queue) error {
 	return r.in.setSocket(r.id, sock)
 }
 
-// close gives a socket of the queue back in the order of I8: out of the program's map, goroutine off the rings, then the socket.
+// Close gives a socket of the queue back in the order of I8: out of the program's map, goroutine off the rings, then the socket.
 // Its chunks stay mapped while some of them are lent. It waits for no client; any lock of the queue may be held.
-func (r *rxQueue) close(sock xdp.Queue) error {
+func (r *rxQueue) Close(sock xdp.Queue) error {
 	lockrank.AssertMay(locks.Ask, "to close a receiving socket")
 	r.mu.Lock()
 	s := r.cur

@@ -139,9 +139,9 @@ func TestReceiveStorm(t *testing.T) {
 			for _, q := range dp.devices.known(lab.A.If.Index()).opened() {
 				timer := time.NewTimer(150 * time.Millisecond)
 				<-timer.C
-				q.kickMu.Lock()
-				q.breakdown("the storm wants it", wsk.STATUS_IO_TIMEOUT)
-				q.kickMu.Unlock()
+				q.KickMu.Lock()
+				q.Breakdown("the storm wants it", wsk.STATUS_IO_TIMEOUT)
+				q.KickMu.Unlock()
 				dp.Info()
 			}
 		}
@@ -233,9 +233,9 @@ func TestIdleReceiverSleeps(t *testing.T) {
 		return waiter, err
 	}
 	q := dp.devices.known(lab.A.If.Index()).opened()[0]
-	q.kickMu.Lock()
-	q.breakdown("the next socket has the waiter that counts", wsk.STATUS_IO_TIMEOUT)
-	q.kickMu.Unlock()
+	q.KickMu.Lock()
+	q.Breakdown("the next socket has the waiter that counts", wsk.STATUS_IO_TIMEOUT)
+	q.KickMu.Unlock()
 	eventually(t, "the new socket's receiver to wait", func() bool { return waiter.waits.Load() > 0 })
 	p := bind(t, dp, "10.77.0.1:8011")
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
@@ -243,11 +243,11 @@ func TestIdleReceiverSleeps(t *testing.T) {
 		before := waiter.waits.Load()
 		sendNumbered(t, sender, p.addr(), i, 1, func() int { return i + len(p.take()) })
 		eventually(t, "the receiver to wait again", func() bool { return waiter.waits.Load() > before })
-		eventually(t, "the sender's half to sleep", q.poll.idle.Load)
+		eventually(t, "the sender's half to sleep", q.Poll.Idle.Load)
 	}
 	waits, looks := waiter.waits.Load(), waiter.looks.Load()
 	<-time.After(300 * time.Millisecond) // one that does not sleep would look many thousand times
-	if w, l := waiter.waits.Load()-waits, waiter.looks.Load()-looks; w > 0 || l > 2 || !q.poll.idle.Load() {
-		t.Errorf("with nothing to do the receiver waited %d times anew and looked %d times; its queue's poller sleeps: %v", w, l, q.poll.idle.Load())
+	if w, l := waiter.waits.Load()-waits, waiter.looks.Load()-looks; w > 0 || l > 2 || !q.Poll.Idle.Load() {
+		t.Errorf("with nothing to do the receiver waited %d times anew and looked %d times; its queue's poller sleeps: %v", w, l, q.Poll.Idle.Load())
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
@@ -28,7 +29,7 @@ type deviceSet struct {
 	inNetNS func(func() error) error
 	routes  deviceRoutes
 	opts    deviceOptions
-	senders *sendHost
+	senders *send.Host
 	hub     *hub
 	open    func(d *device, id int) (xdp.Queue, error)
 	changed func() // called when what is known of devices may have changed
@@ -110,7 +111,7 @@ func (set *deviceSet) newDevice(rd route.Device, slots int, p *program) *device 
 	if p != nil {
 		slots = max(slots, p.queues)
 	}
-	d.queues, d.halves = make([]*queue, slots), make([]*rxQueue, slots)
+	d.queues, d.halves = make([]*send.Queue, slots), make([]*rxQueue, slots)
 	d.fragmentID.Store(rand.Uint32())
 	return d
 }
@@ -143,7 +144,7 @@ func (set *deviceSet) enter(d *device) error {
 
 // queueFor returns the queue that a source sends through on a device, opening it on first use. It may block while
 // the kernel releases the queue from an earlier owner.
-func (set *deviceSet) queueFor(rd route.Device, serial uint32) (*queue, error) {
+func (set *deviceSet) queueFor(rd route.Device, serial uint32) (*send.Queue, error) {
 	d, err := set.deviceFor(rd)
 	if err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func (set *deviceSet) each(do func(*device)) {
 	}
 }
 
-func (set *deviceSet) eachQueue(do func(*queue)) {
+func (set *deviceSet) eachQueue(do func(*send.Queue)) {
 	set.each(func(d *device) {
 		for _, q := range d.opened() {
 			do(q)
@@ -231,7 +232,7 @@ func (set *deviceSet) close() {
 	set.each((*device).retire)
 	// Each queue leaves the program before its socket goes, so that no frame is lost; the program goes last, since a zero-copy
 	// driver resets the device for it and should not have our memory in its rings then.
-	set.eachQueue(func(q *queue) { q.shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
+	set.eachQueue(func(q *send.Queue) { q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
 	set.each(func(d *device) {
 		if d.program != nil {
 			d.program.close()

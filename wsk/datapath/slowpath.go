@@ -27,8 +27,8 @@ type slowScratch struct {
 	control []byte
 }
 
-// send takes an operation for the slow path.
-func (c *companion) send(op *wsk.SendOp) {
+// Send takes an operation for the slow path.
+func (c *companion) Send(op *wsk.SendOp) {
 	c.mu.Lock()
 	switch {
 	case c.closed:

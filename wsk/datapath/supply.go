@@ -192,6 +192,6 @@ func (d *device) guardSupply() {
 		return
 	}
 	for _, q := range d.opened() {
-		q.programTaken()
+		q.ProgramTaken()
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -24,7 +25,7 @@ type fakeDriver struct {
 	client  *client
 	socket  *wsk.Socket
 	to      wsk.SOCKADDR
-	state   atomic.Pointer[linkState]
+	state   atomic.Pointer[send.LinkState]
 	stop    chan struct{}
 	running atomic.Bool
 }
@@ -35,10 +36,10 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	opts.Logger = testLogger(t)
 	d := &fakeDriver{t: t, stop: make(chan struct{})}
 	d.dp, d.kernels = newFakeDatapath(t, config, opts)
-	d.setLink(linkState{true, true, true})
+	d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 	open := d.dp.devices.open
 	d.dp.devices.open = func(dev *device, id int) (xdp.Queue, error) {
-		dev.link = func() linkState { return *d.state.Load() }
+		dev.link = func() send.LinkState { return *d.state.Load() }
 		return open(dev, id)
 	}
 	d.client = newClient(t, d.dp)
@@ -53,7 +54,7 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 
 var fakeAddr = netip.MustParseAddr("10.0.0.2")
 
-func (d *fakeDriver) setLink(s linkState) { d.state.Store(&s) }
+func (d *fakeDriver) setLink(s send.LinkState) { d.state.Store(&s) }
 
 // interrupts polls the newest socket as NAPI would.
 func (d *fakeDriver) interrupts() {
@@ -180,7 +181,7 @@ func TestZeroCopyGone(t *testing.T) {
 	k.HoldCompletions(true)
 	taken := sendAll(d.socket, d.to, 20)
 	testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() == 20 })
-	d.setLink(linkState{})
+	d.setLink(send.LinkState{})
 	k.Remove()
 	d.awaitAll(append(taken, sendAll(d.socket, d.to, 5)...), wsk.STATUS_FILE_FORCED_CLOSED)
 	if d.kernels.count() != 1 || !k.Closed() {
@@ -196,7 +197,7 @@ func TestZeroCopyCarrier(t *testing.T) {
 		k := d.kernels.newest()
 		dev := d.dp.devices.known(1)
 		k.SetCarrier(false)
-		d.setLink(linkState{exists: true, up: true})
+		d.setLink(send.LinkState{Exists: true, Up: true})
 		irps := sendAll(d.socket, d.to, 80)
 		if announced {
 			dev.carrierLost()
@@ -218,7 +219,7 @@ func TestZeroCopyCarrier(t *testing.T) {
 			k.SetCarrier(true)
 		}
 		d.kernels.mu.Unlock()
-		d.setLink(linkState{true, true, true})
+		d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 		if announced {
 			dev.linkUp()
 		}
@@ -297,17 +298,17 @@ func TestRefusedMeansCopy(t *testing.T) {
 
 // TestComplaint: a rebuild that fails ten times a second is reported once, and again when it lasts or changes.
 func TestComplaint(t *testing.T) {
-	var c complaint
+	var c send.Complaint
 	now := time.Now()
 	for i, tc := range []struct {
 		err   error
 		after time.Duration
 		want  bool
 	}{
-		{errDeviceGone, 0, true}, {errDeviceGone, rebuildRetry, false}, {errAwaitsReceiving, 2 * rebuildRetry, true},
-		{errAwaitsReceiving, 3 * rebuildRetry, false}, {errAwaitsReceiving, complaintInterval + 3*rebuildRetry, true},
+		{errDeviceGone, 0, true}, {errDeviceGone, send.RebuildRetry, false}, {errAwaitsReceiving, 2 * send.RebuildRetry, true},
+		{errAwaitsReceiving, 3 * send.RebuildRetry, false}, {errAwaitsReceiving, send.ComplaintInterval + 3*send.RebuildRetry, true},
 	} {
-		if got := c.isNews(tc.err, now.Add(tc.after)); got != tc.want {
+		if got := c.IsNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
 		}
 	}
@@ -324,10 +325,10 @@ func TestProgramInVain(t *testing.T) {
 	if d.supply.inVain(1, errDeviceGone, now) {
 		t.Error("the program of a queue that had zero-copy is taken off")
 	}
-	if !d.supply.inVain(0, errFamily, now) {
+	if !d.supply.inVain(0, send.ErrFamily, now) {
 		t.Error("a program that did not help stays")
 	}
-	if fresh, err := d.attachProgram(); fresh || !errors.Is(err, errFamily) {
+	if fresh, err := d.attachProgram(); fresh || !errors.Is(err, send.ErrFamily) {
 		t.Errorf("the next one, at once: %v, %v", fresh, err)
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
 // noCarrier is a link that is set up, without a cable.
-var noCarrier = linkState{exists: true, up: true}
+var noCarrier = send.LinkState{Exists: true, Up: true}
 
 // allPending checks that none has ended.
 func allPending(t *testing.T, irps []*wsk.IRP) {
@@ -31,9 +32,9 @@ func (d *fakeDriver) loseSocket(meanwhile func(dev *device)) {
 	dev := d.dp.devices.known(1)
 	q := dev.opened()[0]
 	refused, allowed := make(chan struct{}), make(chan struct{})
-	reopen, first := q.reopen, true
-	q.kickMu.Lock()
-	q.reopen = func() (xdp.Queue, error) {
+	reopen, first := q.Reopen, true
+	q.KickMu.Lock()
+	q.Reopen = func() (xdp.Queue, error) {
 		if first {
 			first = false
 			close(refused)
@@ -42,8 +43,8 @@ func (d *fakeDriver) loseSocket(meanwhile func(dev *device)) {
 		}
 		return reopen()
 	}
-	q.breakdown("a test", wsk.STATUS_IO_TIMEOUT)
-	q.unlockKick()
+	q.Breakdown("a test", wsk.STATUS_IO_TIMEOUT)
+	q.UnlockKick()
 	<-refused
 	meanwhile(dev)
 	close(allowed)
@@ -78,7 +79,7 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 				t.Error("can't be cancelled")
 			}
 			d.awaitAll(irps[3:4], wsk.STATUS_CANCELLED)
-			d.setLink(linkState{true, true, true})
+			d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 			d.dp.devices.known(1).linkUp()
 			d.awaitAll(append(irps[:3:3], irps[4:]...), wsk.STATUS_SUCCESS)
 			d.awaitState("up")
@@ -93,7 +94,7 @@ func TestZeroCopyBackWhileReplaced(t *testing.T) {
 	d.dp.devices.known(1).carrierLost()
 	d.awaitState("down")
 	d.loseSocket(func(dev *device) {
-		d.setLink(linkState{true, true, true})
+		d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 		dev.linkUp()
 	})
 	d.awaitAll(sendAll(d.socket, d.to, 20), wsk.STATUS_SUCCESS)
@@ -110,12 +111,12 @@ func TestZeroCopySetUpWithoutCarrier(t *testing.T) {
 	irps := sendAll(d.socket, d.to, 20)
 	dev.linkUp()
 	q := dev.opened()[0]
-	q.pollOnce(new(stallWatch)) // what the poller was woken for, at the latest now
+	q.PollOnce(new(send.StallWatch)) // what the poller was woken for, at the latest now
 	allPending(t, irps)
 	if state := d.queue().State; state != "down" {
 		t.Errorf("state %s", state)
 	}
-	d.setLink(linkState{true, true, true})
+	d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 	dev.linkUp()
 	d.awaitAll(irps, wsk.STATUS_SUCCESS)
 }

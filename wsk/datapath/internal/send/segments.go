@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import "github.com/wsk-xdp/wsk-xdp/wsk"
 
 // postSegments cuts a buffer into datagrams of UDP_SEND_MSG_SIZE bytes, whose identifications run on by one. All of them
 // have their headers from the flow's template, where everything is summed but lengths, identification and payload; the
 // chain is walked once.
-func (q *queue) postSegments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
+func (q *Queue) postSegments(op *wsk.SendOp, p *Path, n int, built *uint32) bool {
 	t, pr := &op.Transport, progressOf(op)
-	plan, err := p.template.PlanSegments(n, int(op.Segment), p.mtu)
+	plan, err := p.Template.PlanSegments(n, int(op.Segment), p.mtu)
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 // post builds the frames of an operation straight from the client's MDL chains into chunks, as many as there
 // are. Whoever drives the queue publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
 // failure status or goes on where it stopped when chunks have come back. mu is held and the queue is up.
-func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
+func (q *Queue) post(op *wsk.SendOp, f *Flow, p *Path) bool {
 	t, pr := &op.Transport, progressOf(op)
 	t.Via = f
 	if len(op.Bufs) == 1 && op.Segment == 0 && pr.piece == 0 && int(op.Bufs[0].Length) <= p.room {
@@ -35,7 +35,7 @@ func (q *queue) post(op *wsk.SendOp, f *flow, p *path) bool {
 }
 
 // postBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
-func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
+func (q *Queue) postBuf(op *wsk.SendOp, p *Path, built *uint32) bool {
 	n := int(op.Bufs[progressOf(op).buf].Length)
 	switch {
 	case op.Segment != 0:
@@ -52,22 +52,22 @@ func (q *queue) postBuf(op *wsk.SendOp, p *path, built *uint32) bool {
 
 // postFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
 // summed once before the first frame is built.
-func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) bool {
+func (q *Queue) postFragments(op *wsk.SendOp, p *Path, n int, built *uint32) bool {
 	t, pr := &op.Transport, progressOf(op)
 	buf := &op.Bufs[pr.buf]
 	if pr.piece == 0 {
 		pr.mtu = p.mtu
 	}
-	plan, err := p.template.PlanFragments(n, pr.mtu)
+	plan, err := p.Template.PlanFragments(n, pr.mtu)
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false
 	}
-	if len(q.free) == 0 {
+	if len(q.Free) == 0 {
 		return false
 	}
 	if pr.piece == 0 {
-		pr.id = q.dev.nextFragmentID()
+		pr.id = q.Dev.NextFragmentID()
 		sum, ok := payloadSum(buf, n)
 		if !ok {
 			t.Status = wsk.STATUS_INVALID_PARAMETER
@@ -87,17 +87,17 @@ func (q *queue) postFragments(op *wsk.SendOp, p *path, n int, built *uint32) boo
 			t.Status = wsk.STATUS_INVALID_PARAMETER
 			return false
 		}
-		q.publish(op, idx, p.template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
+		q.publish(op, idx, p.Template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
 		*built++
 	}
 	return true
 }
 
 // putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
-func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) bool {
+func (q *Queue) putDatagram(op *wsk.SendOp, p *Path, offset, n int, id uint16) bool {
 	buf := &op.Bufs[progressOf(op).buf]
 	piece := buf.Piece(offset, n)
-	if piece == nil || p.offload != 0 {
+	if piece == nil || p.Offload != 0 {
 		c := buf.Cursor(offset)
 		return q.putFrom(op, p, &c, n, id)
 	}
@@ -107,20 +107,20 @@ func (q *queue) putDatagram(op *wsk.SendOp, p *path, offset, n int, id uint16) b
 	}
 	var sum frame.Sum
 	sum.CopyAdd(mem[p.header:p.header+n], piece)
-	q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
+	q.publish(op, idx, p.Template.PutHeaders(mem, n, id, sum))
 	return true
 }
 
 // putFrom builds one unfragmented datagram from the next n payload bytes of a cursor, which stands still when there is no
 // chunk.
-func (q *queue) putFrom(op *wsk.SendOp, p *path, c *wsk.Cursor, n int, id uint16) bool {
+func (q *Queue) putFrom(op *wsk.SendOp, p *Path, c *wsk.Cursor, n int, id uint16) bool {
 	idx, mem, ok := q.takeChunk()
 	if !ok {
 		return false
 	}
 	var sum frame.Sum
 	dst := mem[p.header : p.header+n]
-	offload := p.offload != 0 && p.offload == q.offload
+	offload := p.Offload != 0 && p.Offload == q.Offload
 	if offload {
 		ok = gather(dst, c)
 	} else {
@@ -131,50 +131,50 @@ func (q *queue) putFrom(op *wsk.SendOp, p *path, c *wsk.Cursor, n int, id uint16
 		q.untakeChunk(idx)
 		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
 	case offload:
-		q.publishRequest(op, idx, p.template.PutHeadersPartial(mem, n, id), p.request)
+		q.publishRequest(op, idx, p.Template.PutHeadersPartial(mem, n, id), p.Request)
 	default:
-		q.publish(op, idx, p.template.PutHeaders(mem, n, id, sum))
+		q.publish(op, idx, p.Template.PutHeaders(mem, n, id, sum))
 	}
 	return ok
 }
 
 // takeChunk takes a chunk off the pool, at its next address.
-func (q *queue) takeChunk() (idx uint32, mem []byte, ok bool) {
-	last := len(q.free) - 1
+func (q *Queue) takeChunk() (idx uint32, mem []byte, ok bool) {
+	last := len(q.Free) - 1
 	if last < 0 {
 		return 0, nil, false
 	}
-	idx = q.free[last]
-	q.free = q.free[:last]
-	s := &q.slots[idx]
-	s.addr = s.base + (s.addr-s.base+generationStep)%generationRoom
-	return idx, q.umem.Chunk(s.addr), true
+	idx = q.Free[last]
+	q.Free = q.Free[:last]
+	s := &q.Slots[idx]
+	s.addr = s.base + (s.addr-s.base+generationStep)%GenerationRoom
+	return idx, q.Umem.Chunk(s.addr), true
 }
 
 // untakeChunk returns a chunk that was not used after all.
-func (q *queue) untakeChunk(idx uint32) { q.free = append(q.free, idx) }
+func (q *Queue) untakeChunk(idx uint32) { q.Free = append(q.Free, idx) }
 
 // publish puts a finished frame into the ring; publishLocked makes it visible. The ring has more entries than there are chunks,
 // so there is room whenever there was a chunk. It returns the slot of the ring.
-func (q *queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
-	s := &q.slots[idx]
-	at, _ := q.tx.Put(xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
-	s.op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
+func (q *Queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
+	s := &q.Slots[idx]
+	at, _ := q.Tx.Put(xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
+	s.Op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
 	progressOf(op).frames++
-	q.inflight++
+	q.Inflight++
 	q.stats.submitted++
 	return at
 }
 
 // publishLocked tells the kernel of everything in the ring. mu is held.
-func (q *queue) publishLocked() {
+func (q *Queue) publishLocked() {
 	if q.unpublished != 0 {
-		q.tx.Submit(q.unpublished)
+		q.Tx.Submit(q.unpublished)
 		q.unpublished = 0
 	}
 }
 
-func (q *queue) nextID() uint16 {
+func (q *Queue) nextID() uint16 {
 	q.ipID++
 	return q.ipID
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
@@ -19,24 +19,24 @@ const (
 )
 
 // eachPosted visits the operations of the descriptors that the kernel has not consumed, once per descriptor. mu is held.
-func (q *queue) eachPosted(do func(*wsk.SendOp)) {
+func (q *Queue) eachPosted(do func(*wsk.SendOp)) {
 	q.publishLocked()
-	for i, end := q.tx.Consumer(), q.tx.Producer(); i != end; i++ {
-		if idx, ok := q.umem.Index(q.tx.At(i).Addr); ok && q.slots[idx].op != nil {
-			do(q.slots[idx].op)
+	for i, end := q.Tx.Consumer(), q.Tx.Producer(); i != end; i++ {
+		if idx, ok := q.Umem.Index(q.Tx.At(i).Addr); ok && q.Slots[idx].Op != nil {
+			do(q.Slots[idx].Op)
 		}
 	}
 }
 
-// hold stops the queue because the link is down. kickMu is held.
-func (q *queue) hold() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.state != queueUp {
+// hold stops the queue because the link is down. KickMu is held.
+func (q *Queue) hold() {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
+	if q.State != queueUp {
 		return
 	}
-	q.state = queueDown
-	q.log.Info("link is down, datagrams wait", "interface", q.dev.ifname(), "queue", q.id, "waiting", q.inflight)
+	q.State = queueDown
+	q.log.Info("link is down, datagrams wait", "interface", q.Dev.Name(), "queue", q.Id, "waiting", q.Inflight)
 	q.eachPosted(func(op *wsk.SendOp) {
 		t, pr := &op.Transport, progressOf(op)
 		if t.Linked || pr.hold != holdNone {
@@ -51,75 +51,75 @@ func (q *queue) hold() {
 		}
 		q.withdraw = true
 	})
-	q.poll.wake()
+	q.Poll.Wake()
 }
 
 // mayWait arms an operation that has to wait, unless it is cancelled, or its source was aborted when it did not wait yet. mu
 // is held.
-func (q *queue) mayWait(op *wsk.SendOp) bool {
-	return !op.Transport.Via.(*flow).src.aborted.Load() && op.ArmCancel(q)
+func (q *Queue) mayWait(op *wsk.SendOp) bool {
+	return !op.Transport.Via.(*Flow).src.Aborted.Load() && op.ArmCancel(q)
 }
 
-// linkUp goes on where hold stopped. The poller does the rest; in zero-copy mode all of it, since a link that is up may have
+// LinkUp goes on where hold stopped. The poller does the rest; in zero-copy mode all of it, since a link that is up may have
 // no carrier, of which the kernel must be asked.
-func (q *queue) linkUp() {
-	q.kickMu.Lock()
-	q.mu.Lock()
+func (q *Queue) LinkUp() {
+	q.KickMu.Lock()
+	q.Mu.Lock()
 	q.wasDown = false
 	if !q.zeroCopy {
-		q.resume()
+		q.Resume()
 	}
-	q.mu.Unlock()
-	q.unlockKick()
-	q.poll.wake()
+	q.Mu.Unlock()
+	q.UnlockKick()
+	q.Poll.Wake()
 }
 
 // probeLink kicks a queue whose link is down, in case the event that it is up again was missed, and collects what the
-// device still gives back. kickMu is held.
-func (q *queue) probeLink() {
-	q.harvest()
+// device still gives back. KickMu is held.
+func (q *Queue) probeLink() {
+	q.Harvest()
 	if q.zeroCopy {
 		q.probeZeroCopy()
 		return
 	}
-	published, before := q.tx.Producer(), q.tx.Consumer()
+	published, before := q.Tx.Producer(), q.Tx.Consumer()
 	lockrank.AssertMay(locks.Kick, "a kick")
 	errno := q.sock.Kick() // also of an empty ring: behind a cancellation everything waits on the list
 	if xdp.ClassifyKick(errno) == xdp.KickLinkDown {
 		return
 	}
-	q.mu.Lock()
-	q.resume()
-	q.mu.Unlock()
+	q.Mu.Lock()
+	q.Resume()
+	q.Mu.Unlock()
 	q.kicked(errno, published, before) // what it says of a frame holds
 	q.turn()
 }
 
-// resume lets a queue go on whose link is up. mu is held.
-func (q *queue) resume() {
+// Resume lets a queue go on whose link is up. mu is held.
+func (q *Queue) Resume() {
 	q.wasDown = false
-	if q.state != queueDown {
+	if q.State != queueDown {
 		return
 	}
-	q.state, q.withdraw = queueUp, false // what was cancelled leaves with the rest
-	for i := range q.slots {
+	q.State, q.withdraw = queueUp, false // what was cancelled leaves with the rest
+	for i := range q.Slots {
 		// Not only what is in the ring: the kernel may have consumed some meanwhile.
-		if op := q.slots[i].op; op != nil {
+		if op := q.Slots[i].Op; op != nil {
 			q.unarm(op)
 		}
 	}
-	q.refill()
+	q.Refill()
 }
 
 // consumedOutstanding is the number of frames that the kernel has taken out of the ring and not given back.
-func (q *queue) consumedOutstanding() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.inflight - int(q.tx.Pending())
+func (q *Queue) consumedOutstanding() int {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
+	return q.Inflight - int(q.Tx.Pending())
 }
 
 // unarm ends the cancellability of a posted operation. mu is held.
-func (q *queue) unarm(op *wsk.SendOp) {
+func (q *Queue) unarm(op *wsk.SendOp) {
 	pr := progressOf(op)
 	if pr.hold != holdArmed {
 		return
@@ -132,7 +132,7 @@ func (q *queue) unarm(op *wsk.SendOp) {
 
 // expect keeps an operation that is on no list for the canceller that has won it: whatever becomes of its frames and of the
 // queue meanwhile, it ends when that has come. mu is held.
-func (q *queue) expect(op *wsk.SendOp) {
+func (q *Queue) expect(op *wsk.SendOp) {
 	progressOf(op).hold = holdExpected
 	progressOf(op).frames++
 }

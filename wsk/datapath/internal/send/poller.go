@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"sync/atomic"
@@ -15,23 +15,23 @@ import (
 // while frames are under way it looks again and again, at growing intervals; otherwise it sleeps for good.
 type poller struct {
 	token chan struct{}
-	high  atomic.Bool // set and cleared by the tail watcher
-	idle  atomic.Bool // asleep until the next wake
-	ended atomic.Bool
+	High  atomic.Bool // set and cleared by the tail watcher
+	Idle  atomic.Bool // asleep until the next wake
+	Ended atomic.Bool
 }
 
 func (p *poller) init() { p.token = make(chan struct{}, 1) }
 
-// wake makes the poller look. It never blocks.
-func (p *poller) wake() {
+// Wake makes the poller look. It never blocks.
+func (p *poller) Wake() {
 	select {
 	case p.token <- struct{}{}:
 	default:
 	}
 }
 
-// highGear reports whether the tail watcher looks after the queue, so that a frame may wait for a burst.
-func (p *poller) highGear() bool { return p.high.Load() }
+// HighGear reports whether the tail watcher looks after the queue, so that a frame may wait for a burst.
+func (p *poller) HighGear() bool { return p.High.Load() }
 
 // Intervals between looks while frames are under way. The first is what a device that completes by interrupt needs; the
 // last bounds the cost of a peer that holds completions back for long.
@@ -43,33 +43,33 @@ const (
 )
 
 // pollLoop is the poller's goroutine. It ends when the queue is gone.
-func (q *queue) pollLoop() {
+func (q *Queue) pollLoop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var watch stallWatch
+	var watch StallWatch
 	interval := pollFirst
 	for {
 		before := q.completedCount()
-		state, left := q.pollOnce(&watch)
+		state, left := q.PollOnce(&watch)
 		q.drainDone()
 		switch {
-		case state == queueGone:
-			q.poll.ended.Store(true)
+		case state == QueueGone:
+			q.Poll.Ended.Store(true)
 			q.drainDone()
 			return
-		case q.again.Load() && state != queueBroken: // there the note asks for nothing but drainDone
+		case q.again.Load() && state != QueueBroken: // there the note asks for nothing but drainDone
 			continue
-		case !left, state == queueUp && q.poll.highGear():
+		case !left, state == queueUp && q.Poll.HighGear():
 			watch.reset()
-			q.poll.idle.Store(true)
-			<-q.poll.token
-			q.poll.idle.Store(false)
+			q.Poll.Idle.Store(true)
+			<-q.Poll.token
+			q.Poll.Idle.Store(false)
 			interval = pollFirst
 			continue
 		case state == queueDown:
 			interval = min(interval*2, downPoll)
-		case state == queueBroken:
-			interval = rebuildRetry
+		case state == QueueBroken:
+			interval = RebuildRetry
 		case q.completedCount() != before:
 			interval = pollFirst
 		default:
@@ -78,7 +78,7 @@ func (q *queue) pollLoop() {
 		timer.Reset(interval)
 		select {
 		case <-timer.C:
-		case <-q.poll.token:
+		case <-q.Poll.token:
 			if state == queueDown {
 				interval = pollFirst
 			}
@@ -86,25 +86,25 @@ func (q *queue) pollLoop() {
 	}
 }
 
-// pollOnce does one look: kick, harvest, and whatever repair is due.
-func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
+// PollOnce does one look: kick, harvest, and whatever repair is due.
+func (q *Queue) PollOnce(watch *StallWatch) (state queueState, left bool) {
 	q.repair()
-	q.kickMu.Lock()
-	defer q.kickMu.Unlock()
+	q.KickMu.Lock()
+	defer q.KickMu.Unlock()
 	q.again.Store(false)
-	q.mu.Lock()
-	state = q.state
+	q.Mu.Lock()
+	state = q.State
 	withdraw := q.withdraw
-	q.mu.Unlock()
+	q.Mu.Unlock()
 	switch {
-	case state == queueGone:
+	case state == QueueGone:
 		return state, false
-	case state == queueBroken:
+	case state == QueueBroken:
 	case state == queueDown && withdraw:
 		if q.consumedOutstanding() == 0 || watch.expired(q, q.stallTimeout()) {
-			q.breakdown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
+			q.Breakdown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
 		} else {
-			q.harvest()
+			q.Harvest()
 		}
 	case state == queueDown:
 		q.probeLink()
@@ -115,36 +115,36 @@ func (q *queue) pollOnce(watch *stallWatch) (state queueState, left bool) {
 			q.stalled(watch)
 		}
 	}
-	q.mu.Lock()
-	state = q.state
-	q.mu.Unlock()
+	q.Mu.Lock()
+	state = q.State
+	q.Mu.Unlock()
 	return state, q.outstanding()
 }
 
 // drainDone runs all completion routines that are due.
-func (q *queue) drainDone() {
+func (q *Queue) drainDone() {
 	for q.done.Run(ops.RoutineBudget) {
 	}
 }
 
-func (q *queue) stallTimeout() time.Duration { return q.host.stallTimeout }
+func (q *Queue) stallTimeout() time.Duration { return q.host.StallTimeout }
 
-func (q *queue) completedCount() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (q *Queue) completedCount() uint64 {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
 	return q.stats.completed
 }
 
-// stallWatch measures how long frames have been under way without a single completion.
-type stallWatch struct {
+// StallWatch measures how long frames have been under way without a single completion.
+type StallWatch struct {
 	since     time.Time
 	completed uint64
 	warned    bool
 }
 
-func (w *stallWatch) reset() { *w = stallWatch{} }
+func (w *StallWatch) reset() { *w = StallWatch{} }
 
-func (w *stallWatch) expired(q *queue, limit time.Duration) bool {
+func (w *StallWatch) expired(q *Queue, limit time.Duration) bool {
 	now := time.Now()
 	completed := q.completedCount()
 	if w.since.IsZero() || completed != w.completed {
@@ -159,8 +159,8 @@ func (w *stallWatch) expired(q *queue, limit time.Duration) bool {
 }
 
 // stalled is called when nothing came back for a stall timeout: the first time it only kicks, which turn has
-// done; the second time the frames are lost. kickMu is held.
-func (q *queue) stalled(w *stallWatch) {
+// done; the second time the frames are lost. KickMu is held.
+func (q *Queue) stalled(w *StallWatch) {
 	if q.inflightCount() == 0 {
 		return
 	}
@@ -170,16 +170,16 @@ func (q *queue) stalled(w *stallWatch) {
 	}
 	if !w.warned {
 		w.warned = true
-		q.log.Warn("no completion from the kernel", "interface", q.dev.ifname(), "queue", q.id,
+		q.log.Warn("no completion from the kernel", "interface", q.Dev.Name(), "queue", q.Id,
 			"frames", q.inflightCount(), "for", q.stallTimeout())
 		return
 	}
 	w.warned = false
-	q.breakdown("no completion for twice the stall timeout", wsk.STATUS_IO_TIMEOUT)
+	q.Breakdown("no completion for twice the stall timeout", wsk.STATUS_IO_TIMEOUT)
 }
 
-func (q *queue) inflightCount() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.inflight
+func (q *Queue) inflightCount() int {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
+	return q.Inflight
 }

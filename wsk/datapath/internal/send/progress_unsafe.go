@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"unsafe"
@@ -8,10 +8,10 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// progress is how far an operation has come at the queue that sends it. It lies in the room that an operation has for its
+// Progress is how far an operation has come at the queue that sends it. It lies in the room that an operation has for its
 // transport, so that a send allocates nothing, and holds no pointer: the collector takes that room for numbers. The queue's
 // mu guards it.
-type progress struct {
+type Progress struct {
 	sum    uint64 // the checksum of the payload of buf, for its fragments
 	buf    int    // next buffer to build
 	piece  int    // next fragment or segment of that buffer
@@ -23,9 +23,9 @@ type progress struct {
 }
 
 // A progress that outgrows its room does not compile.
-const _ = unsafe.Sizeof(wsk.SendState{}.Room) - unsafe.Sizeof(progress{})
+const _ = unsafe.Sizeof(wsk.SendState{}.Room) - unsafe.Sizeof(Progress{})
 
 // progressOf is the progress of an operation that the datapath has. It is zero when the operation comes.
-func progressOf(op *wsk.SendOp) *progress {
-	return (*progress)(unsafe.Pointer(&op.Transport.Room))
+func progressOf(op *wsk.SendOp) *Progress {
+	return (*Progress)(unsafe.Pointer(&op.Transport.Room))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"runtime"
@@ -29,29 +29,29 @@ const (
 // start and stop for each look, which costs the senders more than the look.
 type tailWatcher struct {
 	_      [64]byte
-	dozing atomic.Bool // read by every send that leaves a frame to a burst
+	Dozing atomic.Bool // read by every send that leaves a frame to a burst
 	token  chan struct{}
 	_      [64]byte
 
-	mu      lockrank.Mutex[locks.TailMu]
-	queues  []*queue
-	running bool
+	Mu      lockrank.Mutex[locks.TailMu]
+	Queues  []*Queue
+	Running bool
 }
 
-func (w *tailWatcher) init() { w.token = make(chan struct{}, 1) }
+func (w *tailWatcher) Init() { w.token = make(chan struct{}, 1) }
 
-// add puts a queue into the high gear.
-func (w *tailWatcher) add(q *queue) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if slices.Contains(w.queues, q) {
+// Add puts a queue into the high gear.
+func (w *tailWatcher) Add(q *Queue) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if slices.Contains(w.Queues, q) {
 		return
 	}
-	q.tail = tailState{began: time.Now(), mark: q.look().submitted}
-	q.poll.high.Store(true)
-	w.queues = append(slices.Clone(w.queues), q)
-	if !w.running {
-		w.running = true
+	q.Tail = TailState{began: time.Now(), mark: q.Look().submitted}
+	q.Poll.High.Store(true)
+	w.Queues = append(slices.Clone(w.Queues), q)
+	if !w.Running {
+		w.Running = true
 		q.host.GoRun(w.run)
 	}
 	w.wake()
@@ -59,12 +59,12 @@ func (w *tailWatcher) add(q *queue) {
 
 // remove puts a queue back into the low gear. Its poller serves whoever left a frame to a burst before, and who comes
 // later kicks.
-func (w *tailWatcher) remove(q *queue) {
-	w.mu.Lock()
-	w.queues = slices.DeleteFunc(slices.Clone(w.queues), func(other *queue) bool { return other == q })
-	q.poll.high.Store(false)
-	w.mu.Unlock()
-	q.poll.wake()
+func (w *tailWatcher) remove(q *Queue) {
+	w.Mu.Lock()
+	w.Queues = slices.DeleteFunc(slices.Clone(w.Queues), func(other *Queue) bool { return other == q })
+	q.Poll.High.Store(false)
+	w.Mu.Unlock()
+	q.Poll.Wake()
 }
 
 // wake ends a doze. It never blocks.
@@ -76,11 +76,11 @@ func (w *tailWatcher) wake() {
 }
 
 // watched returns the queues in the high gear; with none the watcher has ended.
-func (w *tailWatcher) watched() []*queue {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.running = len(w.queues) != 0
-	return w.queues
+func (w *tailWatcher) watched() []*Queue {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Running = len(w.Queues) != 0
+	return w.Queues
 }
 
 func (w *tailWatcher) run() {
@@ -97,7 +97,7 @@ func (w *tailWatcher) run() {
 				w.remove(q) // whoever adds it again has its state, too
 				continue
 			}
-			quiet = quiet && q.tail.empty >= dozeAfter
+			quiet = quiet && q.Tail.empty >= dozeAfter
 		}
 		if quiet {
 			w.doze(queues, doze)
@@ -110,12 +110,12 @@ func (w *tailWatcher) run() {
 
 // doze sleeps until a sender leaves a frame to a burst or a completion to somebody else, or for dozeLook. The sender either
 // sees dozing set or has left its frame before the look here.
-func (w *tailWatcher) doze(queues []*queue, timer *time.Timer) {
-	w.dozing.Store(true)
-	defer w.dozing.Store(false)
+func (w *tailWatcher) doze(queues []*Queue, timer *time.Timer) {
+	w.Dozing.Store(true)
+	defer w.Dozing.Store(false)
 	for _, q := range queues {
 		// A drive in progress that leaves something to harvest sees dozing when it ends.
-		if now := q.look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
+		if now := q.Look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
 			return
 		}
 	}
@@ -134,14 +134,14 @@ type tailLooks struct {
 	up                   bool
 }
 
-func (q *queue) look() tailLooks {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (q *Queue) Look() tailLooks {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
 	return q.lookLocked()
 }
 
-func (q *queue) lookLocked() tailLooks {
-	return tailLooks{q.stats.submitted, q.stats.completed, q.unpublished, q.inflight, q.state == queueUp}
+func (q *Queue) lookLocked() tailLooks {
+	return tailLooks{q.stats.submitted, q.stats.completed, q.unpublished, q.Inflight, q.State == queueUp}
 }
 
 // stuck reports whether, since the last look, nothing has moved although something should.
@@ -150,8 +150,8 @@ func (l tailLooks) stuck(last tailLooks) bool {
 		(l.unpublished > 0 || l.inflight > int(l.unpublished))
 }
 
-// tailState is the watcher's memory of a queue in the high gear. It is the watcher's alone.
-type tailState struct {
+// TailState is the watcher's memory of a queue in the high gear. It is the watcher's alone.
+type TailState struct {
 	last  tailLooks
 	moved bool // something went on at the last look
 	empty int  // looks in a row at which nothing was there to be left behind
@@ -159,14 +159,14 @@ type tailState struct {
 	// Since began: the frames submitted then, and the tails kicked.
 	began time.Time
 	mark  uint64
-	tails uint64
+	Tails uint64
 }
 
 // lookForTail is one look at a queue in the high gear. It kicks a tail, and reports false when the load is over.
 //
 // It keeps away from what a sender writes as long as it can: each look at a line of its takes that line from it.
-func (q *queue) lookForTail() (loaded bool) {
-	t := &q.tail
+func (q *Queue) lookForTail() (loaded bool) {
+	t := &q.Tail
 	due := time.Since(t.began) > 2*loadWindow
 	if q.driving.Load() && !due {
 		// Whoever kicks now does it for everything that is there.
@@ -188,47 +188,47 @@ func (q *queue) lookForTail() (loaded bool) {
 	case !t.moved && now.stuck(t.last), now.unpublished > 0 && q.settled(now):
 		t.empty = 0
 		if now.unpublished > 0 {
-			t.tails++ // otherwise only completions are late, as a device that saves interrupts brings them
+			t.Tails++ // otherwise only completions are late, as a device that saves interrupts brings them
 		}
-		q.drive()
+		q.Drive()
 	case now.unpublished > 0 || now.inflight > 0:
 		t.empty = 0
 	default:
 		t.empty++
 	}
 	t.last, t.moved = now, false
-	return !due || q.stillLoaded(now)
+	return !due || q.StillLoaded(now)
 }
 
 // tryLook is look unless somebody is building: to wait would make the sender wake this thread.
-func (q *queue) tryLook() (tailLooks, bool) {
-	if !q.mu.TryLock() {
+func (q *Queue) tryLook() (tailLooks, bool) {
+	if !q.Mu.TryLock() {
 		return tailLooks{}, false
 	}
-	defer q.mu.Unlock()
+	defer q.Mu.Unlock()
 	return q.lookLocked(), true
 }
 
 // settled reports whether a burst in the making is none any more.
-func (q *queue) settled(before tailLooks) bool {
+func (q *Queue) settled(before tailLooks) bool {
 	for began := time.Now(); time.Since(began) < tailSettle; {
 	}
 	now, ok := q.tryLook()
 	return ok && !q.driving.Load() && now.submitted == before.submitted && now.unpublished > 0
 }
 
-// stillLoaded is the balance over some milliseconds.
-func (q *queue) stillLoaded(now tailLooks) bool {
-	t := &q.tail
+// StillLoaded is the balance over some milliseconds.
+func (q *Queue) StillLoaded(now tailLooks) bool {
+	t := &q.Tail
 	frames := now.submitted - t.mark
-	if t.tails*loadTails <= frames && frames >= loadFrames {
-		t.began, t.mark, t.tails = time.Now(), now.submitted, 0
+	if t.Tails*loadTails <= frames && frames >= loadFrames {
+		t.began, t.mark, t.Tails = time.Now(), now.submitted, 0
 		return true
 	}
-	if t.tails*loadTails > frames {
-		q.kickMu.Lock()
+	if t.Tails*loadTails > frames {
+		q.KickMu.Lock()
 		q.meter.holdoff = time.Now().Add(loadHoldoff)
-		q.unlockKick()
+		q.UnlockKick()
 	}
 	return false
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
@@ -22,8 +22,8 @@ func (u *deviceUse) add(ifindex int) {
 	u.mu.Unlock()
 }
 
-// remove takes a device out and reports whether that emptied the set.
-func (u *deviceUse) remove(ifindex int) bool {
+// Remove takes a device out and reports whether that emptied the set.
+func (u *deviceUse) Remove(ifindex int) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if _, ok := u.set[ifindex]; !ok {

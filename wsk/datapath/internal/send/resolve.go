@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"context"
@@ -17,19 +17,19 @@ type neighbourAddr = netip.Addr
 
 // resolve finds the way of a flow and then sends or fails everything that waits for it. It runs on a
 // goroutine of its own, because a neighbour may take seconds to answer and must not hold up another flow.
-func (f *flow) resolve() {
+func (f *Flow) resolve() {
 	for {
 		p, err := f.lookup()
 		if err != nil {
-			f.path.Store(nil)
-			f.src.host.stats.resolveFailed.Add(1)
-			f.src.host.log.Debug("no way to destination", "to", f.to.IP(), "err", err)
+			f.Path.Store(nil)
+			f.src.Host.Stats.ResolveFailed.Add(1)
+			f.src.Host.Log.Debug("no way to destination", "to", f.To.IP(), "err", err)
 			f.failAll(f.resolveStatus(err))
 			return
 		}
-		f.path.Store(p)
-		if p.queue != nil {
-			p.queue.catchUp(f, p)
+		f.Path.Store(p)
+		if p.Queue != nil {
+			p.Queue.catchUp(f, p)
 		}
 		if f.release(p) {
 			return
@@ -38,7 +38,7 @@ func (f *flow) resolve() {
 }
 
 // failAll ends what waits and what arrives until the list is seen empty.
-func (f *flow) failAll(status wsk.NTSTATUS) {
+func (f *Flow) failAll(status wsk.NTSTATUS) {
 	for {
 		f.fail(status)
 		f.mu.Lock()
@@ -52,25 +52,25 @@ func (f *flow) failAll(status wsk.NTSTATUS) {
 }
 
 // prefetch resolves in the background when nobody waits.
-func (f *flow) prefetch() {
+func (f *Flow) prefetch() {
 	f.mu.Lock()
 	start := !f.resolving
 	f.resolving = true
 	f.mu.Unlock()
 	if start {
-		f.src.host.GoRun(f.resolve)
+		f.src.Host.GoRun(f.resolve)
 	}
 }
 
 var (
 	errBroadcastDenied = errors.New("destination is a broadcast address and SO_BROADCAST is off")
-	errFamily          = errors.New("the bound address is of the other family")
+	ErrFamily          = errors.New("the bound address is of the other family")
 )
 
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
-func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
+func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
 	switch {
-	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.src.dead.Load():
+	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.To.IfIndex == 0, f.src.dead.Load():
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
 	case errors.Is(err, errBroadcastDenied), errors.Is(err, route.ErrProhibited):
@@ -78,7 +78,7 @@ func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 	case errors.Is(err, route.ErrBlackhole):
 		return wsk.STATUS_INVALID_PARAMETER
 	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),
-		errors.Is(err, errFamily), errors.Is(err, frame.ErrInvalidFlow):
+		errors.Is(err, ErrFamily), errors.Is(err, frame.ErrInvalidFlow):
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	case errors.Is(err, route.ErrUnreachable), errors.Is(err, route.ErrHostUnreachable):
 		return wsk.STATUS_HOST_UNREACHABLE
@@ -90,56 +90,56 @@ func (f *flow) resolveStatus(err error) wsk.NTSTATUS {
 }
 
 // source is the address that the socket or the call prescribes; the zero Addr leaves the choice to the route.
-func (f *flow) source() (netip.Addr, error) {
-	if a := f.to.SourceIP(); a.IsValid() {
+func (f *Flow) source() (netip.Addr, error) {
+	if a := f.To.SourceIP(); a.IsValid() {
 		return a, nil
 	}
-	a := f.src.local.Addr().Unmap().WithZone("")
+	a := f.src.Local.Addr().Unmap().WithZone("")
 	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return netip.Addr{}, nil
 	}
-	if a.Is4() != f.to.Is4() {
-		return netip.Addr{}, errFamily
+	if a.Is4() != f.To.Is4() {
+		return netip.Addr{}, ErrFamily
 	}
 	return a, nil
 }
 
 // lookup asks the routing table and the neighbour table for the way of the flow as it is now.
-func (f *flow) lookup() (*path, error) {
-	host := f.src.host
-	ctx := host.ctx
-	generation := host.routes.Generation()
+func (f *Flow) lookup() (*Path, error) {
+	host := f.src.Host
+	ctx := host.Ctx
+	generation := host.Routes.Generation()
 	source, err := f.source()
 	if err != nil {
 		return nil, err
 	}
-	dst := f.to.IP()
-	hop, err := host.routes.Resolve(ctx, route.Query{
-		Dst: dst, Src: source, SrcPort: f.src.local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
+	dst := f.To.IP()
+	hop, err := host.Routes.Resolve(ctx, route.Query{
+		Dst: dst, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.To.Port, Interface: int(f.To.IfIndex), TOS: f.To.TOS,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if hop.Kind == route.Broadcast && f.to.Flags&wsk.AllowBroadcast == 0 {
+	if hop.Kind == route.Broadcast && f.To.Flags&wsk.AllowBroadcast == 0 {
 		return nil, errBroadcastDenied
 	}
 	if !source.IsValid() {
 		source = hop.Source
 	}
-	p := &path{generation: generation, mtu: hop.MTU, resolved: time.Now()}
-	p.refuse = f.to.Fragment == wsk.IP_PMTUDISC_DO || f.to.Fragment == wsk.IP_PMTUDISC_PROBE
-	if f.to.Fragment == wsk.IP_PMTUDISC_PROBE {
+	p := &Path{generation: generation, mtu: hop.MTU, resolved: time.Now()}
+	p.refuse = f.To.Fragment == wsk.IP_PMTUDISC_DO || f.To.Fragment == wsk.IP_PMTUDISC_PROBE
+	if f.To.Fragment == wsk.IP_PMTUDISC_PROBE {
 		p.mtu = hop.Device.MTU
 	}
 	if hop.Kind == route.Local {
 		return p.slow(f), nil
 	}
-	egress, obstacle := host.routes.Transmit(hop, f.to.TOS)
+	egress, obstacle := host.Routes.Transmit(hop, f.To.TOS)
 	if obstacle.ID != route.NoObstacle {
-		host.log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
+		host.Log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
 		return p.slow(f), nil
 	}
-	q, err := host.queueFor(egress.Device, f.src.serial)
+	q, err := host.QueueFor(egress.Device, f.src.Serial)
 	if err != nil {
 		return p.slow(f), nil
 	}
@@ -156,40 +156,40 @@ func (f *flow) lookup() (*path, error) {
 	}
 	headers := frame.Flow{
 		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: frame.MAC(mac), VLANs: tags,
-		Src: netip.AddrPortFrom(source, f.src.local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.to.Port),
-		TTL: f.to.TTL, TOS: f.to.TOS, DF: p.refuse, NoChecksum: f.to.Flags&wsk.NoChecksum != 0,
+		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.To.Port),
+		TTL: f.To.TTL, TOS: f.To.TOS, DF: p.refuse, NoChecksum: f.To.Flags&wsk.NoChecksum != 0,
 	}
-	if p.template, err = frame.NewTemplate(headers); err != nil {
+	if p.Template, err = frame.NewTemplate(headers); err != nil {
 		return nil, err
 	}
-	p.header = p.template.HeaderLen()
-	p.room = p.template.MaxPayload(p.mtu)
+	p.header = p.Template.HeaderLen()
+	p.room = p.Template.MaxPayload(p.mtu)
 	if p.mtu+frame.EthernetLen+frame.MaxVLANTags*frame.VLANTagLen > q.capacity() {
 		// A packet of this device does not fit a chunk: the kernel's own stack sends what AF_XDP here can't.
 		return p.slow(f), nil
 	}
-	p.queue = q
+	p.Queue = q
 	q.offer(p, &headers, hop.Kind == route.Unicast)
-	f.src.devices.add(egress.Device.Index)
+	f.src.Devices.add(egress.Device.Index)
 	return p, nil
 }
 
 // slow turns p into the way through the companion socket.
-func (p *path) slow(f *flow) *path {
-	f.src.host.stats.slowPaths.Add(1)
-	p.queue = nil
+func (p *Path) slow(f *Flow) *Path {
+	f.src.Host.Stats.SlowPaths.Add(1)
+	p.Queue = nil
 	return p
 }
 
 // nextHop is the link-layer address to send to.
-func (f *flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
+func (f *Flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
 	switch hop.Kind {
 	case route.Broadcast:
 		return frame.BroadcastMAC(), nil
 	case route.Multicast:
-		mac, _ := frame.MulticastMAC(f.to.IP())
+		mac, _ := frame.MulticastMAC(f.To.IP())
 		return mac, nil
 	}
-	mac, err := f.src.host.routes.Neighbour(ctx, hop.Interface, hop.Gateway)
+	mac, err := f.src.Host.Routes.Neighbour(ctx, hop.Interface, hop.Gateway)
 	return frame.MAC(mac), err
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// queueStats are counted under a queue's mu.
-type queueStats struct {
+// counts are counted under a queue's mu.
+type counts struct {
 	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
 }
 
-// sendInfo is what a queue is and has done, as far as sending goes.
-type sendInfo struct {
+// Info is what a queue is and has done, as far as sending goes.
+type Info struct {
 	Interface string
 	Queue     int
 	// Granted is what the kernel gave: copy or zero-copy, sizes, budget.
@@ -39,16 +39,16 @@ type sendInfo struct {
 	Offload []offload.Info
 }
 
-var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
+var stateNames = [...]string{queueUp: "up", queueDown: "down", QueueBroken: "rebuilding", QueueGone: "gone"}
 
-func (q *queue) info() sendInfo {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (q *Queue) Info() Info {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
 	s := &q.stats
-	return sendInfo{
-		Interface: q.dev.ifname(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
+	return Info{
+		Interface: q.Dev.Name(), Queue: q.Id, Granted: q.sock.Granted(), State: stateNames[q.State],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
-		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.inflight, Waiting: q.waiting.N, Free: len(q.free),
-		Counters: q.sock.Counters(), Offload: q.prover.Info(),
+		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.Inflight, Waiting: q.Waiting.N, Free: len(q.Free),
+		Counters: q.sock.Counters(), Offload: q.Prover.Info(),
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"sync/atomic"
@@ -15,104 +15,104 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
-type path struct {
+// Path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
+type Path struct {
 	generation uint64
-	queue      *queue // nil: through the companion socket
-	template   frame.Template
+	Queue      *Queue // nil: through the companion socket
+	Template   frame.Template
 	header     int // bytes in front of the payload of an unfragmented datagram
 	mtu        int // largest IP packet
 	room       int // largest payload that leaves in one frame
 	refuse     bool
-	offload    uint32 // the grant under which the socket completes checksums; 0: they are computed here
-	proof      offload.Key
-	request    xdp.ChecksumRequest
+	Offload    uint32 // the grant under which the socket completes checksums; 0: they are computed here
+	Proof      offload.Key
+	Request    xdp.ChecksumRequest
 	resolved   time.Time
 
 	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path
 	neighbour   neighbourAddr
 }
 
-// flow is one destination of a source: the way there, or the operations that wait for it to be found.
-type flow struct {
-	to   wsk.Destination
-	src  *source
-	path atomic.Pointer[path]
+// Flow is one destination of a source: the way there, or the operations that wait for it to be found.
+type Flow struct {
+	To   wsk.Destination
+	src  *Source
+	Path atomic.Pointer[Path]
 	used atomic.Bool // since the janitor last looked
 
-	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
+	// Waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
 	// new operations queue up behind, so that the order of the calls is kept.
-	waiters atomic.Int32
+	Waiters atomic.Int32
 
 	mu        lockrank.Mutex[locks.FlowMu]
 	waiting   ops.List
 	resolving bool
 }
 
-// send passes op on when the way is known and nothing waits before it; otherwise op waits here.
-func (f *flow) send(op *wsk.SendOp) {
-	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.src.host.routes.Generation() {
+// Send passes op on when the way is known and nothing waits before it; otherwise op waits here.
+func (f *Flow) Send(op *wsk.SendOp) {
+	if p := f.Path.Load(); p != nil && f.Waiters.Load() == 0 && p.generation == f.src.Host.Routes.Generation() {
 		f.forward(op, p)
 		return
 	}
 	f.enqueue(op)
 }
 
-func (f *flow) forward(op *wsk.SendOp, p *path) {
+func (f *Flow) forward(op *wsk.SendOp, p *Path) {
 	if !f.used.Load() {
 		f.used.Store(true)
 	}
-	if p.queue == nil {
-		f.src.slow.send(op)
+	if p.Queue == nil {
+		f.src.Slow.Send(op)
 		return
 	}
-	p.queue.send(op, f, p)
+	p.Queue.send(op, f, p)
 }
 
 // enqueue makes op wait for a resolution, and starts one unless it runs.
-func (f *flow) enqueue(op *wsk.SendOp) {
+func (f *Flow) enqueue(op *wsk.SendOp) {
 	if !f.admit(op) {
-		f.src.host.Finish(op, wsk.STATUS_CANCELLED)
+		f.src.Host.Finish(op, wsk.STATUS_CANCELLED)
 	}
 }
 
 // admit is enqueue for a caller that may hold a queue's lock; it reports false when the operation has been cancelled.
-func (f *flow) admit(op *wsk.SendOp) bool {
+func (f *Flow) admit(op *wsk.SendOp) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.src.aborted.Load() || !op.ArmCancel(f) {
+	if f.src.Aborted.Load() || !op.ArmCancel(f) {
 		return false
 	}
 	op.Transport.Via = f
 	f.waiting.PushBack(op)
-	f.waiters.Add(1)
+	f.Waiters.Add(1)
 	if !f.resolving {
 		f.resolving = true
-		f.src.host.GoRun(f.resolve)
+		f.src.Host.GoRun(f.resolve)
 	}
 	return true
 }
 
 // CancelSend implements wsk.Canceller for an operation that waits for its way.
-func (f *flow) CancelSend(op *wsk.SendOp) {
+func (f *Flow) CancelSend(op *wsk.SendOp) {
 	f.mu.Lock()
 	f.unlinkLocked(op)
 	f.mu.Unlock()
-	f.src.host.Finish(op, wsk.STATUS_CANCELLED)
+	f.src.Host.Finish(op, wsk.STATUS_CANCELLED)
 }
 
-func (f *flow) unlinkLocked(op *wsk.SendOp) {
+func (f *Flow) unlinkLocked(op *wsk.SendOp) {
 	if op.Transport.Linked {
 		f.waiting.Remove(op)
-		f.waiters.Add(-1)
+		f.Waiters.Add(-1)
 	}
 }
 
 // abort cancels everything that waits here. The source's aborted flag is set already.
-func (f *flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
+func (f *Flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
 
 // fail ends everything that waits here.
-func (f *flow) fail(status wsk.NTSTATUS) {
+func (f *Flow) fail(status wsk.NTSTATUS) {
 	var failed ops.List
 	f.mu.Lock()
 	for op := f.waiting.Head; op != nil; op = f.waiting.Head {
@@ -123,13 +123,13 @@ func (f *flow) fail(status wsk.NTSTATUS) {
 		}
 	}
 	f.mu.Unlock()
-	f.src.host.FinishAll(&failed)
+	f.src.Host.FinishAll(&failed)
 }
 
 // release sends everything that waits, in order, over p. It reports false when the resolver must go round again
 // because operations arrived for which p is too old. It takes all that waits at once, so that it gains on a sender that keeps
 // adding to the end.
-func (f *flow) release(p *path) bool {
+func (f *Flow) release(p *Path) bool {
 	for {
 		f.mu.Lock()
 		if f.waiting.Head == nil {
@@ -137,11 +137,11 @@ func (f *flow) release(p *path) bool {
 			f.mu.Unlock()
 			return true
 		}
-		if p.generation != f.src.host.routes.Generation() {
+		if p.generation != f.src.Host.Routes.Generation() {
 			f.mu.Unlock()
 			return false
 		}
-		if better := f.path.Load(); better != nil && better.generation == p.generation {
+		if better := f.Path.Load(); better != nil && better.generation == p.generation {
 			p = better // a proof has ended meanwhile
 		}
 		taken := int32(f.waiting.N)
@@ -155,7 +155,7 @@ func (f *flow) release(p *path) bool {
 		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
 			f.forward(op, p)
 		}
-		f.waiters.Add(-taken)
+		f.Waiters.Add(-taken)
 	}
 }
 
@@ -167,11 +167,11 @@ const maxFlows = 4096
 
 // flowTable is the set of a source's flows.
 type flowTable struct {
-	last  atomic.Pointer[flow]
-	cache [flowCacheSize]atomic.Pointer[flow]
+	last  atomic.Pointer[Flow]
+	cache [flowCacheSize]atomic.Pointer[Flow]
 
 	mu  lockrank.Mutex[locks.FlowsMu]
-	all map[wsk.Destination]*flow
+	all map[wsk.Destination]*Flow
 }
 
 func cacheSlot(to *wsk.Destination) uint32 {
@@ -183,13 +183,13 @@ func cacheSlot(to *wsk.Destination) uint32 {
 }
 
 // find returns the flow of a destination, making it on first use.
-func (t *flowTable) find(src *source, to *wsk.Destination) *flow {
-	if f := t.last.Load(); f != nil && f.to == *to {
+func (t *flowTable) find(src *Source, to *wsk.Destination) *Flow {
+	if f := t.last.Load(); f != nil && f.To == *to {
 		return f
 	}
 	slot := &t.cache[cacheSlot(to)]
 	f := slot.Load()
-	if f == nil || f.to != *to {
+	if f == nil || f.To != *to {
 		f = t.insert(src, to)
 		slot.Store(f)
 	}
@@ -197,19 +197,19 @@ func (t *flowTable) find(src *source, to *wsk.Destination) *flow {
 	return f
 }
 
-func (t *flowTable) insert(src *source, to *wsk.Destination) *flow {
+func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f := t.all[*to]; f != nil {
 		return f
 	}
 	if t.all == nil {
-		t.all = make(map[wsk.Destination]*flow)
+		t.all = make(map[wsk.Destination]*Flow)
 	}
 	if len(t.all) >= maxFlows {
 		t.evictLocked()
 	}
-	f := &flow{to: *to, src: src}
+	f := &Flow{To: *to, src: src}
 	t.all[*to] = f
 	return f
 }
@@ -219,7 +219,7 @@ func (t *flowTable) insert(src *source, to *wsk.Destination) *flow {
 func (t *flowTable) evictLocked() {
 	for _, idleOnly := range []bool{true, false} {
 		for to, f := range t.all {
-			if f.waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
+			if f.Waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
 				t.forgetLocked(to, f)
 			}
 			if len(t.all) < maxFlows*3/4 {
@@ -229,15 +229,15 @@ func (t *flowTable) evictLocked() {
 	}
 }
 
-func (t *flowTable) forgetLocked(to wsk.Destination, f *flow) {
+func (t *flowTable) forgetLocked(to wsk.Destination, f *Flow) {
 	delete(t.all, to)
 	t.cache[cacheSlot(&to)].CompareAndSwap(f, nil)
 	t.last.CompareAndSwap(f, nil)
 }
 
-func (t *flowTable) each(do func(*flow)) {
+func (t *flowTable) Each(do func(*Flow)) {
 	t.mu.Lock()
-	flows := make([]*flow, 0, len(t.all))
+	flows := make([]*Flow, 0, len(t.all))
 	for _, f := range t.all {
 		flows = append(flows, f)
 	}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package send
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Host is what all that sends in one datapath shares. It is filled in before the first source is made, and only what
+// says so changes afterwards.
+type Host struct {
+	*ops.Finisher // of operations that no queue holds
+
+	Log     *slog.Logger
+	Ctx     context.Context // done when the datapath closes
+	InNetNS func(func() error) error
+	Routes  Routes
+
+	// QueueFor is the queue that a source sends through on a device; sources with different serials are spread over the
+	// queues. It may block while the queue is being opened.
+	QueueFor func(rd route.Device, serial uint32) (*Queue, error)
+	// Sources lists the sources that exist now.
+	Sources func() []*Source
+
+	StallTimeout time.Duration // see Options.StallTimeout
+	ProofWait    time.Duration // the first wait for an answer to a probe
+	Processors   int           // GOMAXPROCS at Open: with a single one a poller can't work beside a sender
+	LowGear      bool          // see Options.LowGear
+
+	Serial atomic.Uint32 // of the next source
+	Tails  tailWatcher
+	Stats  stats
+}
+
+// stats counts what happens before an operation reaches a queue.
+type stats struct{ ResolveFailed, SlowPaths atomic.Uint64 }
+
+// Routes is what sending needs of the routing table, [route.Table].
+type Routes interface {
+	Generation() uint64
+	Resolve(ctx context.Context, q route.Query) (route.Hop, error)
+	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
+	Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]byte, error)
+	KeepAlive(ifindex int, ip netip.Addr)
+	Flush(dst netip.Addr)
+}
+
+// Device is the interface that a queue belongs to.
+type Device interface {
+	Name() string
+	// LinkNow asks the kernel, which takes a system call.
+	LinkNow() LinkState
+	// HasCarrier answers from memory where it was asked a moment ago.
+	HasCarrier() bool
+	IsGone() bool
+	// NextFragmentID is the identification of a datagram in fragments.
+	NextFragmentID() uint32
+	// RefuseMetadata notes that the kernel takes no frames with TX metadata on this interface.
+	RefuseMetadata()
+	// Proving is held by the proof of checksum offload that runs on this interface.
+	Proving() *lockrank.Mutex[locks.Proof]
+}
+
+// LinkState is what rtnetlink says of a device now.
+type LinkState struct {
+	Exists, Up, Carrier bool
+}
+
+// ReceiveHalf is the receiving half of a queue's socket.
+type ReceiveHalf interface {
+	// Start begins to receive on a fresh socket. Where it fails the frames of the queue pass to the kernel.
+	Start(sock xdp.Queue) error
+	// Close gives the socket back. It waits for no client; any lock of the queue may be held.
+	Close(sock xdp.Queue) error
+}
+
+// SlowPath sends through the kernel's stack what AF_XDP does not reach. It takes ownership of the operation.
+type SlowPath interface{ Send(op *wsk.SendOp) }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package send
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Source is the sending half of an endpoint: its destinations, and what they have in common.
+type Source struct {
+	Host   *Host
+	Serial uint32 // spreads sources over queues
+
+	// Set when the endpoint is bound, which happens before the first send.
+	Local netip.AddrPort
+	Slow  SlowPath
+
+	Aborted atomic.Bool
+	dead    atomic.Bool
+	Flows   flowTable
+	Devices deviceUse
+}
+
+// Send takes ownership of an operation until it completes. See [wsk.Endpoint].
+func (s *Source) Send(op *wsk.SendOp) { s.Flows.find(s, &op.To).Send(op) }
+
+// Mtu answers from what is known; an unknown path is looked up for the next question.
+func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
+	f := s.Flows.find(s, to)
+	if p := f.Path.Load(); p != nil && p.generation == s.Host.Routes.Generation() {
+		return p.mtu, wsk.STATUS_SUCCESS
+	}
+	f.prefetch()
+	return 0, wsk.STATUS_NETWORK_UNREACHABLE
+}
+
+// Abort cancels what waits for a way, and refuses what comes. What waits in a queue is cancelled by [queue.abort], later.
+func (s *Source) Abort() {
+	s.Aborted.Store(true)
+	s.Flows.Each((*Flow).abort)
+}
+
+// Kill ends what waits for a way after the last device that the source could use was deleted. It reports false when it
+// has done so before.
+func (s *Source) Kill() bool { return s.dead.CompareAndSwap(false, true) }
+
+// FailFlows is the second part of kill, after the socket above knows.
+func (s *Source) FailFlows() {
+	s.Flows.Each(func(f *Flow) { f.fail(wsk.STATUS_FILE_FORCED_CLOSED) })
+}
+
+// Tend keeps the neighbours of used flows alive and refreshes old paths.
+func (s *Source) Tend(now time.Time) { s.Flows.Each(func(f *Flow) { f.tend(now) }) }
+
+// Hasten looks anew for the way of flows that go through the kernel's stack.
+func (s *Source) Hasten() {
+	s.Flows.Each(func(f *Flow) {
+		if p := f.Path.Load(); p != nil && p.Queue == nil {
+			f.prefetch()
+		}
+	})
+}
+
+// PathNarrowed makes every flow to an address learn its path MTU anew.
+func (s *Source) PathNarrowed(a netip.Addr) {
+	s.Host.Routes.Flush(a)
+	s.Flows.Each(func(f *Flow) {
+		if f.To.IP().WithZone("") == a {
+			if p := f.Path.Load(); p != nil {
+				f.Path.CompareAndSwap(p, nil)
+			}
+		}
+	})
+}
+
+// PathLifetime is the age at which a path is looked up again although nothing was announced: path MTU exceptions
+// and multipath weights change silently (design.md §5).
+const PathLifetime = 30 * time.Second
+
+// tend keeps the neighbour of a used flow alive, since frames sent past the stack do not, and refreshes an old path.
+func (f *Flow) tend(now time.Time) {
+	if !f.used.Load() {
+		return
+	}
+	f.used.Store(false)
+	p := f.Path.Load()
+	if p == nil {
+		return
+	}
+	if p.neighbourIf != 0 {
+		f.src.Host.Routes.KeepAlive(p.neighbourIf, p.neighbour)
+	}
+	if now.Sub(p.resolved) > PathLifetime {
+		f.prefetch()
+	}
+}
