@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -50,7 +51,7 @@ func (dp *Datapath) watch() {
 				ep.source.Hasten()
 			}
 		}
-		dp.hub.refresh()
+		dp.hub.Refresh()
 		dp.watchers.mu.Lock()
 		list := slices.Clone(dp.watchers.list)
 		dp.watchers.mu.Unlock()
@@ -83,7 +84,7 @@ func (dp *Datapath) Addresses(family uint16) []wsk.Address {
 	var list []wsk.Address
 	for _, a := range dp.routes.Addresses(version) {
 		if !a.Tentative && !a.IP.IsLoopback() {
-			list = append(list, wireAddress(netip.AddrPortFrom(a.IP, 0), uint32(a.Interface)))
+			list = append(list, receive.WireAddress(netip.AddrPortFrom(a.IP, 0), uint32(a.Interface)))
 		}
 	}
 	return list
@@ -107,5 +108,5 @@ func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
 	if !hop.Source.IsValid() {
 		return wsk.Address{}, wsk.STATUS_NETWORK_UNREACHABLE
 	}
-	return wireAddress(netip.AddrPortFrom(hop.Source.WithZone(""), 0), uint32(hop.Interface)), wsk.STATUS_SUCCESS
+	return receive.WireAddress(netip.AddrPortFrom(hop.Source.WithZone(""), 0), uint32(hop.Interface)), wsk.STATUS_SUCCESS
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -151,10 +152,10 @@ func TestInterfaceChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := dp.hub.intakeList()[0]
+		in := dp.hub.IntakeList()[0]
 		counts := func(as *testenv.Iface) {
 			t.Helper()
-			eventually(t, "frames to count as those of "+as.Name(), func() bool { return int(in.arrivals.Load().index) == as.Index() })
+			eventually(t, "frames to count as those of "+as.Name(), func() bool { return int(in.Arrivals.Load().Index) == as.Index() })
 		}
 		counts(br)
 		arrivesOn(t, lab, dp, "10.77.0.1", br.Index())
@@ -189,13 +190,13 @@ func (r *lateRoutes) Addresses(int) []route.Address {
 // come last.
 func TestRefreshesAtOnce(t *testing.T) {
 	routes := &lateRoutes{goOn: make(chan struct{})}
-	in := &intake{hub: &hub{routes: routes}, ifindex: fakeDevice.Index, prog: &fakeProgram{}}
+	in := &receive.Intake{Hub: &receive.Hub{Routes: routes}, IfIndex: fakeDevice.Index, Prog: &fakeProgram{}}
 	var both sync.WaitGroup
-	both.Go(in.refresh)
+	both.Go(in.Refresh)
 	eventually(t, "the first look", func() bool { return routes.asked.Load() == 1 })
 	second := make(chan struct{})
 	both.Go(func() {
-		in.refresh()
+		in.Refresh()
 		close(second)
 	})
 	select {
@@ -204,7 +205,7 @@ func TestRefreshesAtOnce(t *testing.T) {
 	}
 	close(routes.goOn)
 	both.Wait()
-	if mac := in.arrivals.Load().mac; int32(mac[5]) != routes.looks.Load() {
+	if mac := in.Arrivals.Load().MAC; int32(mac[5]) != routes.looks.Load() {
 		t.Errorf("MAC address %v after %d looks", mac, routes.looks.Load())
 	}
 }

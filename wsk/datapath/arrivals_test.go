@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -49,8 +50,8 @@ func TestArrivals(t *testing.T) {
 		},
 	}
 	program := &fakeProgram{}
-	in := &intake{hub: &hub{routes: routes}, ifindex: 1, prog: program}
-	in.refresh()
+	in := &receive.Intake{Hub: &receive.Hub{Routes: routes}, IfIndex: 1, Prog: program}
+	in.Refresh()
 	list := func(what string, got []netip.Addr, want ...string) {
 		t.Helper()
 		var text []string
@@ -69,7 +70,7 @@ func TestArrivals(t *testing.T) {
 	if !slices.Equal(program.vlans, []uint16{5}) {
 		t.Errorf("VLANs %v", program.vlans)
 	}
-	a := in.arrivals.Load()
+	a := in.Arrivals.Load()
 	for _, tc := range []struct {
 		name    string
 		mac     [6]byte
@@ -101,16 +102,16 @@ func TestArrivals(t *testing.T) {
 		if tc.service {
 			p.VLANs[0].TPID = frame.EtherTypeQinQ
 		}
-		if got, mine := a.arrivedOn(&p); mine != (tc.ifindex != 0) || mine && got != tc.ifindex {
+		if got, mine := a.ArrivedOn(&p); mine != (tc.ifindex != 0) || mine && got != tc.ifindex {
 			t.Errorf("%s: on %d, mine %v", tc.name, got, mine)
 		}
 	}
 	for ifindex, want := range map[uint32]bool{0: true, 1: true, 2: true, 3: false, 4: false, 5: true, 6: false, 7: false, 9: false} {
-		if got := a.serves(ifindex); got != want {
+		if got := a.Serves(ifindex); got != want {
 			t.Errorf("serves %d: %v", ifindex, got)
 		}
 	}
-	if a.partial || !slices.Equal(a.flooded, []uint32{5}) {
-		t.Errorf("partial %v, flooded %v", a.partial, a.flooded)
+	if a.Partial || !slices.Equal(a.Flooded, []uint32{5}) {
+		t.Errorf("partial %v, flooded %v", a.Partial, a.Flooded)
 	}
 }

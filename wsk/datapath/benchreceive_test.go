@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -16,8 +17,8 @@ import (
 // sleeper is a waiter whose goroutine only wakes for the end, so that the benchmark does its work.
 type sleeper struct{ gone chan struct{} }
 
-func (w *sleeper) wait(func() bool) bool { <-w.gone; return false }
-func (w *sleeper) close()                { close(w.gone) }
+func (w *sleeper) Wait(func() bool) bool { <-w.gone; return false }
+func (w *sleeper) End()                  { close(w.gone) }
 
 // BenchmarkReceiveEvent is the user-space cost of a datagram from the RX ring to the event callback and back to the fill ring, in
 // batches of 64 over rings in plain memory. What the fake kernel takes, a copy of the frame above all, is in it.
@@ -37,14 +38,14 @@ func benchmarkReceive(b *testing.B, size int) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { dp.Close() })
-	dp.hub.newWaiter = func(xdp.Queue) (rxWaiter, error) { return &sleeper{make(chan struct{})}, nil }
+	dp.hub.NewWaiter = func(xdp.Queue) (receive.Waiter, error) { return &sleeper{make(chan struct{})}, nil }
 	s := fakeReceiver(b, dp)
 	socket, got := benchReceiver(b, dp)
 	frame := fakeFrame(b, socket, make([]byte, size))
 	testenv.Eventually(b, waitLimit, "the goroutine to sleep", func() bool {
-		s.fillMu.Lock()
-		defer s.fillMu.Unlock()
-		return s.idle
+		s.FillMu.Lock()
+		defer s.FillMu.Unlock()
+		return s.Idle
 	})
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
@@ -53,14 +54,14 @@ func benchmarkReceive(b *testing.B, size int) {
 		if !k.Receive(frame) {
 			b.Fatal("no room")
 		}
-		if n++; n%rxBatch == 0 {
-			s.step()
-			s.out.flush()
-			s.settle(false)
+		if n++; n%receive.BatchFrames == 0 {
+			s.Step()
+			s.Out.Flush()
+			s.Settle(false)
 		}
 	}
-	s.step()
-	s.out.flush()
+	s.Step()
+	s.Out.Flush()
 	if *got != n {
 		b.Errorf("%d of %d delivered", *got, n)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -23,7 +24,7 @@ type companionHost struct {
 	ctx     context.Context // done when the datapath closes
 	inNetNS func(func() error) error
 	routes  companionRoutes
-	hub     *hub
+	hub     *receive.Hub
 
 	batches recvPool
 	stats   companionStats

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
 // reader reads a kernel socket: what the XDP program passed (reassembled fragments, options, loopback, other interfaces), all that
@@ -16,7 +17,7 @@ import (
 // the kernel's receive buffer and the socket's above.
 type reader struct {
 	k     *kernelSocket
-	out   delivery
+	out   receive.Delivery
 	batch *recvBatch // while there is something to read
 	n     int
 }
@@ -27,7 +28,7 @@ func (k *kernelSocket) start() {
 		attempt := k.recv.attempt // one closure for all rounds
 		for k.read(attempt) {
 			k.recv.dispatch()
-			k.recv.out.flush()
+			k.recv.out.Flush()
 		}
 	})
 }
@@ -58,7 +59,7 @@ func (k *kernelSocket) read(attempt func(fd uintptr) bool) bool {
 func (r *reader) attempt(fd uintptr) bool {
 	host := r.k.own.host
 	if r.batch == nil {
-		r.batch = host.batches.get(&host.hub.copies)
+		r.batch = host.batches.get(&host.hub.Copies)
 	}
 	n, errno := r.batch.receive(int(fd))
 	r.n = n
@@ -93,11 +94,11 @@ func (r *reader) takeError(fd int) bool {
 	if !own.options.Load().Errors {
 		return true
 	}
-	c := own.host.hub.copies.take(0)
-	c.err = a.err
-	d := c.fill(0)
-	d.Err, d.Source, d.Destination, d.IfIndex = &c.err, from, a.destination, a.ifindex
-	r.out.add(own.sink, d)
+	c := own.host.hub.Copies.Take(0)
+	c.Err = a.err
+	d := c.Fill(0)
+	d.Err, d.Source, d.Destination, d.IfIndex = &c.Err, from, a.destination, a.ifindex
+	r.out.Add(own.sink, d)
 	return true
 }
 
@@ -108,7 +109,7 @@ func (r *reader) dispatch() {
 		var a arrival
 		a.parse(r.batch.controlOf(i))
 		from, ok := kernelAddress(r.batch.name(i))
-		if !ok || own.sink.receiver == nil {
+		if !ok || own.sink.Receiver == nil {
 			own.host.stats.discarded.Add(1)
 			continue
 		}
@@ -122,7 +123,7 @@ func (r *reader) dispatch() {
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.
-			if owner := own.host.hub.demux.find(own.local.Port()).unicast(&a.destination, a.ifindex); owner != nil {
+			if owner := own.host.hub.Demux.Find(own.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
 				to = owner
 			}
 		}
@@ -131,33 +132,33 @@ func (r *reader) dispatch() {
 			r.coalesced(to, d, int(a.segment))
 			continue
 		}
-		r.out.add(to, d)
+		r.out.Add(to, d)
 	}
 	r.n = 0
 }
 
 // lend takes the payload of message i out of the batch.
 func (r *reader) lend(i int) *wsk.Datagram {
-	b, copies := r.batch, &r.k.own.host.hub.copies
+	b, copies := r.batch, &r.k.own.host.hub.Copies
 	n := b.length(i)
 	head := b.bufs[i]
-	if n <= len(head.buf) {
-		b.arm(i, copies.take(0))
-		return head.fill(n)
+	if n <= len(head.Buf) {
+		b.arm(i, copies.Take(0))
+		return head.Fill(n)
 	}
-	c := copies.take(n)
-	at := copy(c.buf, head.buf)
-	copy(c.buf[at:], b.tail(i, n-at))
-	return c.fill(n)
+	c := copies.Take(n)
+	at := copy(c.Buf, head.Buf)
+	copy(c.Buf[at:], b.tail(i, n-at))
+	return c.Fill(n)
 }
 
 // coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked for:
 // one that did not ask, or no longer does, gets them one by one.
-func (r *reader) coalesced(to *sink, d *wsk.Datagram, segment int) {
+func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
 	most := int(r.k.own.options.Load().MaxCoalesced)
 	if segment <= 0xffff && len(d.Payload) <= most {
 		d.Segment = uint16(segment)
-		r.out.add(to, d)
+		r.out.Add(to, d)
 		return
 	}
 	step := max(most/segment, 1) * segment
@@ -167,7 +168,7 @@ func (r *reader) coalesced(to *sink, d *wsk.Datagram, segment int) {
 		if d.Segment = 0; len(d.Payload) > segment {
 			d.Segment = uint16(segment)
 		}
-		r.out.add(to, r.k.own.host.hub.copies.copyOf(d))
+		r.out.Add(to, r.k.own.host.hub.Copies.CopyOf(d))
 	}
 	d.Release()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -19,7 +20,7 @@ import (
 // routing is what the datapath needs of [route.Table].
 type routing interface {
 	send.Routes
-	receiveRoutes
+	receive.Routes
 	companionRoutes
 	deviceRoutes
 	Subscribe(func(route.Event)) (cancel func())
@@ -36,7 +37,7 @@ type Datapath struct {
 	work   sync.WaitGroup
 
 	senders    *send.Host
-	hub        *hub
+	hub        *receive.Hub
 	companions *companionHost
 	devices    *deviceSet
 	endpoints  endpointSet
@@ -58,7 +59,7 @@ func Open(opts Options) (*Datapath, error) {
 // openWith is Open with the routing table that below makes. below may put something else in the place of AF_XDP sockets.
 func openWith(opts Options, below func(*Datapath) (routing, error)) (_ *Datapath, err error) {
 	opts.setDefaults()
-	if err := checkCPUs(opts.ReceiveCPUs); err != nil {
+	if err := receive.CheckCPUs(opts.ReceiveCPUs); err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
 	ns, err := netns.Keep(opts.NetNS)
@@ -105,11 +106,11 @@ func (dp *Datapath) furnish(opts *Options) {
 		StallTimeout: opts.StallTimeout, ProofWait: offload.Wait, Processors: processors, LowGear: opts.LowGear,
 	}
 	dp.senders.Tails.Init()
-	dp.hub = &hub{
-		log: opts.Logger, goRun: dp.goRun, busyPoll: opts.BusyPoll, cpus: opts.ReceiveCPUs, processors: processors,
-		sinks: make(map[*sink]struct{}),
+	dp.hub = &receive.Hub{
+		Log: opts.Logger, GoRun: dp.goRun, BusyPoll: opts.BusyPoll, CPUs: opts.ReceiveCPUs, Processors: processors,
+		Sinks: make(map[*receive.Sink]struct{}),
 	}
-	dp.hub.newWaiter = dp.hub.pollWaiter
+	dp.hub.NewWaiter = dp.hub.NewPollWaiter
 	dp.companions = &companionHost{
 		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub,
 	}
@@ -127,7 +128,7 @@ func (dp *Datapath) furnish(opts *Options) {
 
 func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
-	dp.senders.Routes, dp.hub.routes, dp.companions.routes, dp.devices.routes = routes, routes, routes, routes
+	dp.senders.Routes, dp.hub.Routes, dp.companions.routes, dp.devices.routes = routes, routes, routes, routes
 }
 
 // OpenEndpoint implements wsk.Transport.

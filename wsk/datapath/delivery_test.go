@@ -6,19 +6,20 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
 // TestDelivery: each endpoint gets its datagrams in the order of arrival, in lists of one cast, whatever is mixed in between.
 //
 // wsk.md §8.1: the flags describe the whole list.
 func TestDelivery(t *testing.T) {
-	h := new(hub)
+	h := new(receive.Hub)
 	type seen struct {
 		cast    wsk.Cast
 		payload string
 	}
 	var lists [2][]seen
-	var sinks [2]*sink
+	var sinks [2]*receive.Sink
 	for i := range sinks {
 		s := newCatcher(t)
 		s.hook = func(list *wsk.Datagram) {
@@ -34,10 +35,10 @@ func TestDelivery(t *testing.T) {
 			}
 			lists[i] = append(lists[i], one)
 		}
-		sinks[i] = &sink{hub: h, receiver: s}
-		sinks[i].receiving.Store(true)
+		sinks[i] = &receive.Sink{Hub: h, Receiver: s}
+		sinks[i].Receiving.Store(true)
 	}
-	var out delivery
+	var out receive.Delivery
 	for round := range 2 {
 		for _, step := range []struct {
 			ep      int
@@ -47,13 +48,13 @@ func TestDelivery(t *testing.T) {
 			{0, wsk.Unicast, "a"}, {1, wsk.Unicast, "A"}, {0, wsk.Unicast, "b"}, {0, wsk.Multicast, "c"}, {1, wsk.Unicast, "B"},
 			{0, wsk.Multicast, "d"}, {0, wsk.Unicast, "e"}, {1, wsk.Broadcast, "C"},
 		} {
-			c := h.copies.take(1)
-			c.buf[0] = step.payload[0]
-			d := c.fill(1)
+			c := h.Copies.Take(1)
+			c.Buf[0] = step.payload[0]
+			d := c.Fill(1)
 			d.Cast = step.cast
-			out.add(sinks[step.ep], d)
+			out.Add(sinks[step.ep], d)
 		}
-		out.flush()
+		out.Flush()
 		want := [2][]seen{
 			{{wsk.Unicast, "ab"}, {wsk.Multicast, "cd"}, {wsk.Unicast, "e"}},
 			{{wsk.Unicast, "AB"}, {wsk.Broadcast, "C"}},
@@ -71,15 +72,15 @@ func TestDelivery(t *testing.T) {
 		lists = [2][]seen{}
 	}
 	// A sink that is closed or does not receive yet gets nothing, and the datagrams go home.
-	sinks[0].deliveries.Close()
-	sinks[0].deliveries.Wait()
-	sinks[1].receiving.Store(false) // as before the success of Bind
+	sinks[0].Deliveries.Close()
+	sinks[0].Deliveries.Wait()
+	sinks[1].Receiving.Store(false) // as before the success of Bind
 	for i, s := range sinks {
-		c := h.copies.take(1)
-		out.add(s, c.fill(1))
-		out.flush()
-		if len(lists[i]) != 0 || c.lent.Load() || h.late.Load() != uint64(i+1) {
-			t.Errorf("sink %d: %v delivered, lent %v, %d late", i, lists[i], c.lent.Load(), h.late.Load())
+		c := h.Copies.Take(1)
+		out.Add(s, c.Fill(1))
+		out.Flush()
+		if len(lists[i]) != 0 || c.Lent.Load() || h.Late.Load() != uint64(i+1) {
+			t.Errorf("sink %d: %v delivered, lent %v, %d late", i, lists[i], c.Lent.Load(), h.Late.Load())
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -29,8 +30,8 @@ type device struct {
 	opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
 
 	mu      lockrank.Mutex[locks.DeviceMu]
-	queues  []*send.Queue // by slot, nil until used
-	halves  []*rxQueue    // their receiving halves, nil where there is none
+	queues  []*send.Queue    // by slot, nil until used
+	halves  []*receive.Queue // their receiving halves, nil where there is none
 	gone    bool
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
@@ -71,7 +72,7 @@ func (d *device) open(slot int) (*send.Queue, error) {
 }
 
 // keep notes how the opening of a queue went. It reports that the device has gone while it was opened.
-func (d *device) keep(slot int, q *send.Queue, half *rxQueue, err error) (gone bool) {
+func (d *device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -84,14 +85,14 @@ func (d *device) keep(slot int, q *send.Queue, half *rxQueue, err error) (gone b
 }
 
 // openQueue opens a queue, with its receiving half where the interface has one for it.
-func (d *device) openQueue(slot int) (*send.Queue, *rxQueue, error) {
+func (d *device) openQueue(slot int) (*send.Queue, *receive.Queue, error) {
 	lockrank.AssertMay(locks.Ask, "to open a queue")
 	open := func() (xdp.Queue, error) { return d.set.open(d, slot) }
 	if d.program == nil || slot >= d.program.queues {
 		q, err := send.OpenQueue(d.set.senders, d, slot, nil, open)
 		return q, nil, err
 	}
-	half := &rxQueue{in: d.program.intake, id: slot}
+	half := &receive.Queue{Intake: d.program.Intake, ID: slot}
 	q, err := send.OpenQueue(d.set.senders, d, slot, half, open)
 	return q, half, err
 }
@@ -131,10 +132,10 @@ func (d *device) retire() {
 }
 
 // received lists the receiving halves of the open queues.
-func (d *device) received() []*rxQueue {
+func (d *device) received() []*receive.Queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(d.halves), func(r *rxQueue) bool { return r == nil })
+	return slices.DeleteFunc(slices.Clone(d.halves), func(r *receive.Queue) bool { return r == nil })
 }
 
 func (d *device) linkUp() {

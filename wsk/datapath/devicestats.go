@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
@@ -35,7 +36,7 @@ type programInfo struct {
 // openedQueue is a queue that is open, with its receiving half, nil where there is none.
 type openedQueue struct {
 	queue *send.Queue
-	half  *rxQueue
+	half  *receive.Queue
 }
 
 // openQueues lists the queues that are open.

@@ -8,6 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
@@ -17,9 +18,9 @@ type endpoint struct {
 	dp     *Datapath
 	events wsk.EndpointEvents
 
-	source send.Source // what it sends
-	sink   sink        // what it receives
-	kernel owner       // its sockets in the kernel
+	source send.Source  // what it sends
+	sink   receive.Sink // what it receives
+	kernel owner        // its sockets in the kernel
 
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
@@ -32,8 +33,8 @@ var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoint {
 	ep := &endpoint{dp: dp, events: events}
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
-	ep.sink.hub = dp.hub
-	ep.sink.receiver, _ = events.(wsk.Receiver)
+	ep.sink.Hub = dp.hub
+	ep.sink.Receiver, _ = events.(wsk.Receiver)
 	ep.kernel.host, ep.kernel.sink, ep.kernel.family = dp.companions, &ep.sink, family
 	ep.kernel.pathNarrowed = ep.source.PathNarrowed
 	ep.kernel.options.Store(new(wsk.ReceiveOptions))
@@ -70,7 +71,7 @@ func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) bool {
 	ok := ep.kernel.adopt(c, local, dual, func() bool { return !ep.dp.endpoints.isClosed() })
 	if ok {
 		ep.source.Local, ep.source.Slow = local, c
-		ep.sink.local, ep.sink.dual = local, dual
+		ep.sink.Local, ep.sink.Dual = local, dual
 	}
 	return ok
 }
@@ -83,8 +84,8 @@ func (ep *endpoint) receive() {
 	if ep.kernel.ended.Load() {
 		return
 	}
-	ep.sink.receiving.Store(true)
-	ep.dp.hub.register(&ep.sink)
+	ep.sink.Receiving.Store(true)
+	ep.dp.hub.Register(&ep.sink)
 	ep.kernel.start()
 }
 
@@ -111,20 +112,20 @@ func (ep *endpoint) Abort() {
 // port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
-	receiving := ep.sink.receiving.Load() && !ep.kernel.ended.Load()
+	receiving := ep.sink.Receiving.Load() && !ep.kernel.ended.Load()
 	ep.kernel.end()
 	if receiving {
-		ep.sink.deliveries.Close()
+		ep.sink.Deliveries.Close()
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
 		if ep.kernel.bound() != nil {
 			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
 			ep.kernel.leaveAll()
-			ep.dp.hub.unregister(&ep.sink)
+			ep.dp.hub.Unregister(&ep.sink)
 		}
 		if receiving {
-			ep.sink.deliveries.Wait()
+			ep.sink.Deliveries.Wait()
 		}
 		ep.kernel.release()
 		ep.dp.endpoints.remove(ep)

@@ -110,7 +110,7 @@ type DeviceInfo struct {
 func (dp *Datapath) Info() Info {
 	info := Info{
 		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), SlowPaths: dp.senders.Stats.SlowPaths.Load(),
-		Late: dp.hub.late.Load(),
+		Late: dp.hub.Late.Load(),
 	}
 	kernel := &dp.companions.stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.slowSent.Load(), kernel.slowFailed.Load(), kernel.icmpErrors.Load()
@@ -133,7 +133,7 @@ func queueInfo(open openedQueue) QueueInfo {
 		Interface: q.Interface, Queue: q.Queue, Granted: q.Granted, State: q.State,
 		Submitted: q.Submitted, Offloaded: q.Offloaded, Completed: q.Completed, Dropped: q.Dropped, Foreign: q.Foreign,
 		Unpinned: q.Unpinned, Parked: q.Parked, Rebuilds: q.Rebuilds, InFlight: q.InFlight, Waiting: q.Waiting, Free: q.Free,
-		Counters: q.Counters, Receive: (*ReceiveInfo)(open.half.info()),
+		Counters: q.Counters, Receive: (*ReceiveInfo)(open.half.Info()),
 	}
 	for _, o := range q.Offload {
 		info.Offload = append(info.Offload, OffloadInfo(o))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -119,14 +120,14 @@ func TestRetainFewChunks(t *testing.T) {
 			p := bind(t, dp, "10.77.0.1:7807")
 			h := &hoard{tell: tell}
 			p.setHook(h.take)
-			r := dp.devices.known(lab.A.If.Index()).halves[0].current()
+			r := dp.devices.known(lab.A.If.Index()).halves[0].Current()
 			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 			for i := range 20 {
 				// What is copied goes back to the kernel a moment after it was delivered.
 				eventually(t, "a chunk with the kernel", func() bool {
-					r.fillMu.Lock()
-					defer r.fillMu.Unlock()
-					return r.fill.Pending() > 0
+					r.FillMu.Lock()
+					defer r.FillMu.Unlock()
+					return r.Fill.Pending() > 0
 				})
 				sendNumbered(t, sender, p.addr(), i, 1, h.count)
 			}
@@ -173,20 +174,20 @@ func TestReleaseWhileAsleep(t *testing.T) {
 	p := bind(t, dp, "10.77.0.1:7806")
 	h := new(hoard)
 	p.setHook(h.take)
-	s := dp.devices.known(lab.A.If.Index()).halves[0].current()
+	s := dp.devices.known(lab.A.If.Index()).halves[0].Current()
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	for i := range chunks / 2 {
 		sendNumbered(t, sender, p.addr(), i, 1, h.count)
 	}
 	eventually(t, "the receiver to sleep", func() bool {
-		s.fillMu.Lock()
-		defer s.fillMu.Unlock()
-		return s.idle && s.lent == chunks/2
+		s.FillMu.Lock()
+		defer s.FillMu.Unlock()
+		return s.Idle && s.Lent == chunks/2
 	})
 	h.release()
-	s.fillMu.Lock()
-	defer s.fillMu.Unlock()
-	if n := s.fill.Pending(); n != chunks {
+	s.FillMu.Lock()
+	defer s.FillMu.Unlock()
+	if n := s.Fill.Pending(); n != chunks {
 		t.Errorf("%d of %d chunks are in the fill ring", n, chunks)
 	}
 }
@@ -236,7 +237,7 @@ func TestCloseWhileLent(t *testing.T) {
 			p.setHook(h.take)
 			sendNumbered(t, sender, p.addr(), 0, 20, h.count)
 			q := dp.devices.known(lab.A.If.Index()).opened()[0]
-			old := q.Rx.(*rxQueue).current()
+			old := q.Rx.(*receive.Queue).Current()
 			switch what {
 			case "endpoint":
 				p.close()
@@ -264,7 +265,7 @@ func TestCloseWhileLent(t *testing.T) {
 					defer p.catcher.mu.Unlock()
 					return p.catcher.dead
 				})
-				eventually(t, "the end of the queue", func() bool { return len(dp.hub.intakeList()) == 0 })
+				eventually(t, "the end of the queue", func() bool { return len(dp.hub.IntakeList()) == 0 })
 			}
 			h.check(t)
 			// Keep moves what still lies in a UMEM that waits to be unmapped.
@@ -273,13 +274,13 @@ func TestCloseWhileLent(t *testing.T) {
 			}
 			h.check(t)
 			h.release()
-			old.fillMu.Lock()
-			defer old.fillMu.Unlock()
-			if old.lent != 0 || old.closed && old.sock.(*xdp.Socket).UMEM().Chunk(0) != nil {
-				t.Errorf("%d lent, closed %v", old.lent, old.closed)
+			old.FillMu.Lock()
+			defer old.FillMu.Unlock()
+			if old.Lent != 0 || old.Closed && old.Sock.(*xdp.Socket).UMEM().Chunk(0) != nil {
+				t.Errorf("%d lent, closed %v", old.Lent, old.Closed)
 			}
-			if what == "endpoint" != !old.closed {
-				t.Errorf("closed %v", old.closed)
+			if what == "endpoint" != !old.Closed {
+				t.Errorf("closed %v", old.Closed)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -29,8 +30,8 @@ type groupKey struct {
 
 // membership is one group on one interface: what the kernel was told, and what the receive queues go by.
 type membership struct {
-	filter sourceFilter
-	entry  portEntry
+	filter receive.SourceFilter
+	entry  receive.PortEntry
 	socket *kernelSocket // that has joined, and receives what does not come through AF_XDP
 }
 
@@ -67,47 +68,47 @@ func (own *owner) change(m wsk.Membership) wsk.NTSTATUS {
 		return memberStatus(err)
 	}
 	old.filter = *next
-	own.host.hub.setMember(own.sink, key.group, key.ifindex, next)
+	own.host.hub.SetMember(own.sink, key.group, key.ifindex, next)
 	return wsk.STATUS_SUCCESS
 }
 
 // changed is the filter after a change, nil for none, or the status that refuses the change (RFC 3678 section 4.1).
-func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*sourceFilter, wsk.NTSTATUS) {
+func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*receive.SourceFilter, wsk.NTSTATUS) {
 	if old == nil {
 		switch change {
 		case wsk.JoinGroup:
-			return &sourceFilter{}, wsk.STATUS_SUCCESS
+			return &receive.SourceFilter{}, wsk.STATUS_SUCCESS
 		case wsk.JoinSource:
-			return &sourceFilter{include: true, sources: [][16]byte{source}}, wsk.STATUS_SUCCESS
+			return &receive.SourceFilter{Include: true, Sources: [][16]byte{source}}, wsk.STATUS_SUCCESS
 		}
 		return nil, wsk.STATUS_NOT_FOUND
 	}
-	f := sourceFilter{old.filter.include, slices.Clone(old.filter.sources)}
-	at := slices.Index(f.sources, source)
+	f := receive.SourceFilter{Include: old.filter.Include, Sources: slices.Clone(old.filter.Sources)}
+	at := slices.Index(f.Sources, source)
 	adds := change == wsk.JoinSource || change == wsk.BlockSource
 	switch {
 	case change == wsk.JoinGroup:
 		return nil, wsk.STATUS_ADDRESS_ALREADY_EXISTS
 	case change == wsk.LeaveGroup:
 		return nil, wsk.STATUS_SUCCESS
-	case f.include != (change == wsk.JoinSource || change == wsk.LeaveSource):
+	case f.Include != (change == wsk.JoinSource || change == wsk.LeaveSource):
 		return nil, wsk.STATUS_INVALID_PARAMETER // the other sort of membership
 	case adds && at >= 0:
 		return nil, wsk.STATUS_ADDRESS_ALREADY_EXISTS
 	case !adds && at < 0:
 		return nil, wsk.STATUS_NOT_FOUND
 	case adds:
-		f.sources = append(f.sources, source)
+		f.Sources = append(f.Sources, source)
 	default:
-		f.sources = slices.Delete(f.sources, at, at+1)
+		f.Sources = slices.Delete(f.Sources, at, at+1)
 	}
-	if f.include && len(f.sources) == 0 {
+	if f.Include && len(f.Sources) == 0 {
 		return nil, wsk.STATUS_SUCCESS // the last source takes the membership along
 	}
 	return &f, wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *sourceFilter) wsk.NTSTATUS {
+func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *receive.SourceFilter) wsk.NTSTATUS {
 	k, err := own.companion.socketFor(key)
 	if err == nil {
 		if err = k.changeGroup(groupOption(change), key, source); err != nil {
@@ -123,15 +124,15 @@ func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChang
 		ms.all = make(map[groupKey]*membership)
 	}
 	ms.all[key] = m
-	own.host.hub.setMember(own.sink, key.group, key.ifindex, f)
-	m.entry = own.host.hub.addGroup(own.sink, key.group, key.ifindex)
+	own.host.hub.SetMember(own.sink, key.group, key.ifindex, f)
+	m.entry = own.host.hub.AddGroup(own.sink, key.group, key.ifindex)
 	return wsk.STATUS_SUCCESS
 }
 
 func (ms *memberships) leave(own *owner, key groupKey, m *membership) {
 	delete(ms.all, key)
-	own.host.hub.removeGroup(m.entry)
-	own.host.hub.setMember(own.sink, key.group, key.ifindex, nil)
+	own.host.hub.RemoveGroup(m.entry)
+	own.host.hub.SetMember(own.sink, key.group, key.ifindex, nil)
 	if err := m.socket.changeGroup(unix.MCAST_LEAVE_GROUP, key, netip.Addr{}); err != nil {
 		own.host.log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
 	}

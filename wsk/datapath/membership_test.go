@@ -104,7 +104,7 @@ func TestMemberships(t *testing.T) {
 						t.Errorf("second join: %v", status)
 					}
 					before := uint64(0)
-					if len(dp.hub.intakes) > 0 {
+					if len(dp.hub.Intakes) > 0 {
 						before = received(t, dp).Delivered
 					}
 					if err := sender.Send(to, []byte("member")); err != nil {
@@ -114,7 +114,7 @@ func TestMemberships(t *testing.T) {
 					if d.Cast != wsk.Multicast || netip.AddrFrom16(d.Destination).Unmap() != group || int(d.IfIndex) != lab.A.If.Index() {
 						t.Errorf("round %d: %s", round, describe(&d))
 					}
-					if len(dp.hub.intakes) > 0 && received(t, dp).Delivered != before+1 {
+					if len(dp.hub.Intakes) > 0 && received(t, dp).Delivered != before+1 {
 						t.Error("it did not come through AF_XDP")
 					}
 					leave := join
@@ -136,14 +136,14 @@ func TestMemberships(t *testing.T) {
 				if joinedInKernel(t, lab, group) {
 					t.Error("the kernel is still a member after close")
 				}
-				if len(dp.hub.intakes) > 0 {
-					dp.hub.portsMu.Lock()
-					for key := range dp.hub.intakes[0].refs {
+				if len(dp.hub.Intakes) > 0 {
+					dp.hub.PortsMu.Lock()
+					for key := range dp.hub.Intakes[0].Refs {
 						if key.Port == p.addr().Port() {
 							t.Errorf("%v is still in the program", key)
 						}
 					}
-					dp.hub.portsMu.Unlock()
+					dp.hub.PortsMu.Unlock()
 				}
 				marker.close()
 			})
@@ -340,9 +340,9 @@ func TestCloseInsideBind(t *testing.T) {
 		})
 		<-done
 	}
-	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.hub.demux.find(7730) != nil || len(dp.companions.held) != 0 {
+	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.hub.Demux.Find(7730) != nil || len(dp.companions.held) != 0 {
 		t.Errorf("joined %v, %d ports in the program, table %v, %d held", joinedInKernel(t, lab, group), dp.Info().Programs[0].Ports,
-			dp.hub.demux.find(7730), len(dp.companions.held))
+			dp.hub.Demux.Find(7730), len(dp.companions.held))
 	}
 }
 
@@ -354,8 +354,8 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, in := range dp.hub.intakeList() {
-			eventually(t, "the macvlan to be known", func() bool { return len(in.arrivals.Load().flooded) == 1 })
+		for _, in := range dp.hub.IntakeList() {
+			eventually(t, "the macvlan to be known", func() bool { return len(in.Arrivals.Load().Flooded) == 1 })
 		}
 		interfaces := []int{lab.A.If.Index(), upper.Index()}
 		for _, tc := range []struct{ bind, group, from string }{

@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -53,7 +54,7 @@ func onlyQueue(dp *Datapath) (only *send.Queue) {
 }
 
 // onlyHalf is the receiving half of the only queue.
-func onlyHalf(dp *Datapath) (only *rxQueue) {
+func onlyHalf(dp *Datapath) (only *receive.Queue) {
 	dp.devices.each(func(d *device) { only = d.halves[0] })
 	return only
 }

@@ -7,12 +7,13 @@ import (
 	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
 // owner is the half of an endpoint that lives in the kernel: its companion socket, and the groups it has joined.
 type owner struct {
 	host    *companionHost
-	sink    *sink
+	sink    *receive.Sink
 	family  uint16
 	options atomic.Pointer[wsk.ReceiveOptions]
 	// pathNarrowed is told of each destination whose path MTU an ICMP error has lowered.

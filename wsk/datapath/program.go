@@ -12,13 +12,14 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // program is the life of the XDP program on an interface of Options.Receive, which an intake is fed by.
 type program struct {
-	*intake
+	*receive.Intake
 	set      *deviceSet
 	queues   int // receive queues with an AF_XDP socket
 	maxFrame int
@@ -39,8 +40,8 @@ type program struct {
 const defaultRxChunks = 2048
 
 func (set *deviceSet) newProgram(ifindex int, name string) *program {
-	in := &intake{hub: set.hub, ifindex: ifindex, name: name, refs: make(map[bpf.Key]int)}
-	return &program{intake: in, set: set, hasher: kernelHasher{}}
+	in := &receive.Intake{Hub: set.hub, IfIndex: ifindex, Name: name, Refs: make(map[bpf.Key]int)}
+	return &program{Intake: in, set: set, hasher: kernelHasher{}}
 }
 
 // openReceiving attaches the program to an interface and opens a socket on each of its receive queues.
@@ -86,11 +87,11 @@ func (p *program) begin(d *device, queues int) error {
 	if err := p.load(d, queues); err != nil {
 		return err
 	}
-	p.refresh()
-	if !p.hub.adopt(p.intake, p.isClosed) {
+	p.Refresh()
+	if !p.Hub.Adopt(p.Intake, p.isClosed) {
 		return errDeviceGone
 	}
-	p.refresh() // an address may have come before it was known
+	p.Refresh() // an address may have come before it was known
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (p *program) load(d *device, queues int) error {
 	o := d.socketOptions(0)
 	chunk := int(o.ChunkSize)
 	if chunk == 0 {
-		chunk = int(xdp.DefaultOptions(p.name, 0).ChunkSize)
+		chunk = int(xdp.DefaultOptions(p.Name, 0).ChunkSize)
 	}
 	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
@@ -108,7 +109,7 @@ func (p *program) load(d *device, queues int) error {
 		if err != nil {
 			return err
 		}
-		a, err := prog.Attach(p.ifindex, p.set.opts.ReceiveMode)
+		a, err := prog.Attach(p.IfIndex, p.set.opts.ReceiveMode)
 		if err != nil {
 			return errors.Join(err, prog.Close())
 		}
@@ -116,7 +117,7 @@ func (p *program) load(d *device, queues int) error {
 			return errors.Join(errDeviceGone, prog.Close())
 		}
 		if why := a.Fallback(); why != nil {
-			p.set.log.Info("the XDP program runs in generic mode", "interface", p.name, "why", why)
+			p.set.log.Info("the XDP program runs in generic mode", "interface", p.Name, "why", why)
 		}
 		if a.Mode() == bpf.Native {
 			d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
@@ -129,11 +130,11 @@ func (p *program) load(d *device, queues int) error {
 }
 
 // hold keeps what was attached for close, or reports that there has been one already.
-func (p *program) hold(prog redirector, a *bpf.Attachment) bool {
+func (p *program) hold(prog receive.Program, a *bpf.Attachment) bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	if !p.closed {
-		p.prog, p.attached = prog, a
+		p.Prog, p.attached = prog, a
 	}
 	return !p.closed
 }
@@ -141,7 +142,7 @@ func (p *program) hold(prog redirector, a *bpf.Attachment) bool {
 func (p *program) isLoaded() bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
-	return p.prog != nil
+	return p.Prog != nil
 }
 
 func (p *program) isClosed() bool {
@@ -155,12 +156,12 @@ func (p *program) isClosed() bool {
 func (p *program) warnOfBareQueues() {
 	var facts nic.Interface
 	err := p.set.inNetNS(func() (err error) {
-		facts, err = nic.Inspect(p.name)
+		facts, err = nic.Inspect(p.Name)
 		return err
 	})
 	if err == nil && facts.RxQueues.N > p.queues {
 		p.set.log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
-			"interface", p.name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
+			"interface", p.Name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
 	}
 }
 
@@ -171,25 +172,25 @@ func (p *program) close() {
 	p.closing.Do(func() {
 		p.lifeMu.Lock()
 		p.closed = true
-		prog := p.prog
+		prog := p.Prog
 		p.lifeMu.Unlock()
-		p.hub.forget(p.intake)
+		p.Hub.Forget(p.Intake)
 		p.restoreFlows()
 		if prog == nil {
 			return
 		}
 		if err := prog.Close(); err != nil {
-			p.set.log.Debug("close XDP program", "interface", p.name, "err", err)
+			p.set.log.Debug("close XDP program", "interface", p.Name, "err", err)
 		}
 	})
 }
 
 func (p *program) info() programInfo {
-	out := programInfo{Interface: p.name, MaxFrame: p.maxFrame}
+	out := programInfo{Interface: p.Name, MaxFrame: p.maxFrame}
 	if a := p.attachment(); a != nil {
 		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}
-	out.Ports = p.ports()
-	out.Counters, _ = p.prog.Counters()
+	out.Ports = p.Ports()
+	out.Counters, _ = p.Prog.Counters()
 	return out
 }

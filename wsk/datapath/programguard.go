@@ -31,7 +31,7 @@ func (p *program) attachment() *bpf.Attachment {
 // guardPrograms looks whether the programs are still on their interfaces. Only the janitor calls it.
 func (set *deviceSet) guardPrograms(now time.Time) {
 	for _, p := range set.programs() {
-		d := set.known(p.ifindex)
+		d := set.known(p.IfIndex)
 		a := p.attachment()
 		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.guarding.Load() {
 			continue
@@ -51,7 +51,7 @@ func (set *deviceSet) guardPrograms(now time.Time) {
 
 // reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with it.
 func (p *program) reattach(d *device, old *bpf.Attachment) {
-	prog, ok := p.prog.(reattachable)
+	prog, ok := p.Prog.(reattachable)
 	if !ok {
 		return
 	}
@@ -59,7 +59,7 @@ func (p *program) reattach(d *device, old *bpf.Attachment) {
 	var a *bpf.Attachment
 	err := p.set.inNetNS(func() (err error) {
 		_ = old.Close()
-		a, err = prog.Attach(p.ifindex, p.set.opts.ReceiveMode)
+		a, err = prog.Attach(p.IfIndex, p.set.opts.ReceiveMode)
 		return err
 	})
 	if errors.Is(err, bpf.ErrClosed) {
@@ -67,13 +67,13 @@ func (p *program) reattach(d *device, old *bpf.Attachment) {
 	}
 	if err != nil {
 		p.set.log.Error("somebody has taken the XDP program off the interface, and it can't be put back; datagrams go through the kernel's stack",
-			"interface", p.name, "err", err, "next try in", attachRetry)
+			"interface", p.Name, "err", err, "next try in", attachRetry)
 		return
 	}
 	p.lifeMu.Lock()
 	p.attached = a
 	p.lifeMu.Unlock()
-	p.set.log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.name, "mode", a.Mode().String())
+	p.set.log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.Name, "mode", a.Mode().String())
 	if a.Mode() == bpf.Native {
 		d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
 	}

@@ -16,7 +16,7 @@ import (
 func TestProgramIsPutBack(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
 	p := dp.devices.programs()[0]
-	own := p.prog.(*bpf.Program).ID()
+	own := p.Prog.(*bpf.Program).ID()
 	holders := func() (list []bpf.Holder) {
 		err := lab.A.NS.Do(func() (err error) {
 			list, err = bpf.Holders(lab.A.If.Index())
@@ -45,7 +45,7 @@ func TestProgramIsPutBack(t *testing.T) {
 	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(lab.A.If.Index(), bpf.Native); return err }); err != nil {
 		t.Fatal(err)
 	}
-	p.reattach(dp.devices.known(p.ifindex), p.attachment())
+	p.reattach(dp.devices.known(p.IfIndex), p.attachment())
 	if list := holders(); len(list) != 1 || list[0].ID != foreign.ID() {
 		t.Errorf("the interface has %v, want program %d", list, foreign.ID())
 	}

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
 const (
@@ -34,7 +36,7 @@ type recvBatch struct {
 	names   []unix.RawSockaddrInet6
 	control []byte
 	tails   []byte
-	bufs    [recvMessages]*copied
+	bufs    [recvMessages]*receive.Copied
 }
 
 const recvTail = recvMax - 2048
@@ -58,10 +60,10 @@ func newRecvBatch() *recvBatch {
 }
 
 // arm gives message i a buffer and room for everything that comes with a datagram.
-func (b *recvBatch) arm(i int, buf *copied) {
+func (b *recvBatch) arm(i int, buf *receive.Copied) {
 	b.bufs[i] = buf
-	b.iovecs[2*i].Base = &buf.buf[0]
-	b.iovecs[2*i].SetLen(len(buf.buf))
+	b.iovecs[2*i].Base = &buf.Buf[0]
+	b.iovecs[2*i].SetLen(len(buf.Buf))
 }
 
 // receive takes what is there, at most the batch, and returns how many.

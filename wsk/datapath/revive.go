@@ -34,7 +34,7 @@ func (set *deviceSet) miss(ifindex int) {
 	if set.missing == nil {
 		set.missing = make(revivals)
 	}
-	set.missing[d.program.name] = &revival{}
+	set.missing[d.program.Name] = &revival{}
 }
 
 // awaits reports whether an interface is to be received on and is not yet.

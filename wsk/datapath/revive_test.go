@@ -145,7 +145,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 			err = p.begin(d, 1)
 		} else if err = p.load(d, 1); err == nil {
 			dp.deviceDeleted(rd.Index)
-			if dp.hub.adopt(p.intake, p.isClosed) {
+			if dp.hub.Adopt(p.Intake, p.isClosed) {
 				t.Error("the intake of a program that was closed is adopted")
 			}
 			err = errDeviceGone
@@ -167,7 +167,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if len(dp.hub.intakeList()) != 0 {
+		if len(dp.hub.IntakeList()) != 0 {
 			t.Errorf("%s: the intake is still known", at)
 		}
 	}

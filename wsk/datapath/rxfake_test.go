@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -89,8 +90,8 @@ func (f *fakeRX) post(d xdp.Desc) {
 // drained reports whether everything posted has been looked at.
 func (f *fakeRX) drained() bool { return f.words.Consumer.Load() == f.words.Producer.Load() }
 
-// wait and close make it its own waiter.
-func (f *fakeRX) wait(ready func() bool) bool {
+// Wait and close make it its own waiter.
+func (f *fakeRX) Wait(ready func() bool) bool {
 	for !ready() {
 		select {
 		case <-f.wake:
@@ -101,7 +102,7 @@ func (f *fakeRX) wait(ready func() bool) bool {
 	return true
 }
 
-func (f *fakeRX) close() { f.once.Do(func() { close(f.gone) }) }
+func (f *fakeRX) End() { f.once.Do(func() { close(f.gone) }) }
 
 // newFakeIntake is a datapath with one receiving queue over plain memory.
 func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakeProgram) {
@@ -114,7 +115,7 @@ func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakePro
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dp.hub.newWaiter = func(xdp.Queue) (rxWaiter, error) { return rx, nil }
+	dp.hub.NewWaiter = func(xdp.Queue) (receive.Waiter, error) { return rx, nil }
 	program := fakeIntake(tb, dp)
 	tb.Cleanup(func() { dp.Close() })
 	return dp, rx, program
@@ -125,13 +126,13 @@ func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 	tb.Helper()
 	program := &fakeProgram{ports: make(map[bpf.Key]bpf.Flags)}
 	p := dp.devices.newProgram(fakeDevice.Index, fakeDevice.Name)
-	p.queues, p.prog = 1, program
+	p.queues, p.Prog = 1, program
 	d, err := dp.devices.newReceivingDevice(fakeDevice, p)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.refresh()
-	dp.hub.adopt(p.intake, p.isClosed)
+	p.Refresh()
+	dp.hub.Adopt(p.Intake, p.isClosed)
 	d.opening.Unlock()
 	if _, err := d.open(0); err != nil {
 		tb.Fatal(err)
@@ -140,10 +141,10 @@ func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 }
 
 // fakeReceiver is the same, and its receiving half.
-func fakeReceiver(tb testing.TB, dp *Datapath) *rxSocket {
+func fakeReceiver(tb testing.TB, dp *Datapath) *receive.Socket {
 	tb.Helper()
 	fakeIntake(tb, dp)
-	return onlyHalf(dp).current()
+	return onlyHalf(dp).Current()
 }
 
 // fakeFrame is a frame for a wildcard socket of a fake intake.
@@ -254,9 +255,9 @@ func FuzzReceivedFrame(f *testing.F) {
 		f.Fatal(st)
 	}
 	ep := open.(*endpoint)
-	dp.hub.portsMu.Lock() // the port of the seeds too, whichever was free
-	dp.hub.demux.update(7972, func(p *portTable) { p.insert(bound{sink: &ep.sink, any4: true, any6: true}) })
-	dp.hub.portsMu.Unlock()
+	dp.hub.PortsMu.Lock() // the port of the seeds too, whichever was free
+	dp.hub.Demux.Update(7972, func(p *receive.PortTable) { p.Insert(receive.Binding{Sink: &ep.sink, Any4: true, Any6: true}) })
+	dp.hub.PortsMu.Unlock()
 	u := rx.UMEM()
 	chunk := 0
 	f.Fuzz(func(t *testing.T, b []byte) {

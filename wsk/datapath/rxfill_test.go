@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -18,7 +19,7 @@ type nicRX struct {
 	once       sync.Once
 }
 
-func (n *nicRX) wait(ready func() bool) bool {
+func (n *nicRX) Wait(ready func() bool) bool {
 	for !ready() {
 		select {
 		case <-n.wake:
@@ -29,7 +30,7 @@ func (n *nicRX) wait(ready func() bool) bool {
 	return true
 }
 
-func (n *nicRX) close() { n.once.Do(func() { close(n.gone) }) }
+func (n *nicRX) End() { n.once.Do(func() { close(n.gone) }) }
 
 // arrive receives a frame, and reports false when there is no chunk for it.
 func (n *nicRX) arrive(frame []byte) bool {
@@ -56,7 +57,7 @@ func newNICIntake(t *testing.T, rxChunks uint32) (dp *Datapath, nic func() *nicR
 	if err != nil {
 		t.Fatal(err)
 	}
-	dp.hub.newWaiter = func(sock xdp.Queue) (rxWaiter, error) { return sock.(*nicRX), nil }
+	dp.hub.NewWaiter = func(sock xdp.Queue) (receive.Waiter, error) { return sock.(*nicRX), nil }
 	program = fakeIntake(t, dp)
 	t.Cleanup(func() { dp.Close() })
 	return dp, func() *nicRX {
@@ -69,14 +70,14 @@ func newNICIntake(t *testing.T, rxChunks uint32) (dp *Datapath, nic func() *nicR
 // asleep waits until the receiver sleeps.
 func asleep(t *testing.T, dp *Datapath) {
 	t.Helper()
-	s := onlyHalf(dp).current()
+	s := onlyHalf(dp).Current()
 	eventually(t, "the receiver to sleep", func() bool {
-		s.r.ringMu.Lock()
-		_, frames := s.ring.Peek(1)
-		s.r.ringMu.Unlock()
-		s.fillMu.Lock()
-		defer s.fillMu.Unlock()
-		return s.idle && frames == 0
+		s.Queue.RingMu.Lock()
+		_, frames := s.Ring.Peek(1)
+		s.Queue.RingMu.Unlock()
+		s.FillMu.Lock()
+		defer s.FillMu.Unlock()
+		return s.Idle && frames == 0
 	})
 }
 
@@ -102,16 +103,16 @@ func TestFillWakesDriver(t *testing.T) {
 	eventually(t, "the datagram", func() bool { return h.count() == 1 })
 	asleep(t, dp)
 	woken("who releases", h.release)
-	woken("the janitor", onlyHalf(dp).nudge)
+	woken("the janitor", onlyHalf(dp).Nudge)
 	nic().SetNeedWakeup(false)
 	before := nic().Counters().RxWakeups
-	onlyHalf(dp).nudge()
+	onlyHalf(dp).Nudge()
 	if n := nic().Counters().RxWakeups; n != before {
 		t.Error("a driver that looks by itself was woken")
 	}
 	nic().SetNeedWakeup(true)
 	onlyQueue(dp).Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-	onlyHalf(dp).nudge()
+	onlyHalf(dp).Nudge()
 	if n := nic().Counters().RxWakeups; n != before {
 		t.Error("a socket that was closed was woken")
 	}
@@ -119,7 +120,7 @@ func TestFillWakesDriver(t *testing.T) {
 
 // TestReleaseBesideCallback: while the receiver is in a client's callback, others who release fill the ring.
 func TestReleaseBesideCallback(t *testing.T) {
-	const n = fillBatch + 8
+	const n = receive.FillBatch + 8
 	dp, nic, _ := newNICIntake(t, 64)
 	p := bind(t, dp, "0.0.0.0:0")
 	h := new(hoard)
@@ -141,7 +142,7 @@ func TestReleaseBesideCallback(t *testing.T) {
 	<-inside
 	before := nic().Fill().Pending()
 	h.release()
-	if after := nic().Fill().Pending(); after < before+fillBatch {
+	if after := nic().Fill().Pending(); after < before+receive.FillBatch {
 		t.Errorf("%d chunks in the fill ring before %d came back, %d after", before, n, after)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
 // catcher is a socket above an endpoint, as far as receiving goes.
@@ -166,7 +167,7 @@ func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTAT
 	testenv.Eventually(t, waitLimit, "the endpoint to receive", func() bool {
 		ep.rxMu.Lock()
 		defer ep.rxMu.Unlock()
-		return ep.sink.receiving.Load()
+		return ep.sink.Receiving.Load()
 	})
 	t.Cleanup(p.close)
 	return p, status
@@ -227,27 +228,27 @@ func openDatapath(t *testing.T, lab *testenv.Lab, opts Options) *Datapath {
 // auditReceive is I1 for the receiving side: with nothing lent, every chunk is in the fill ring or on its way back.
 func auditReceive(t *testing.T, dp *Datapath) {
 	t.Helper()
-	audit := func(r *rxQueue) {
-		if !r.live {
+	audit := func(r *receive.Queue) {
+		if !r.Live {
 			return
 		}
-		s := r.current()
+		s := r.Current()
 		settled := func() bool {
-			s.r.ringMu.Lock()
-			defer s.r.ringMu.Unlock()
-			s.fillMu.Lock()
-			defer s.fillMu.Unlock()
-			return s.closed || s.lent == 0 && int(s.fill.Pending())+len(s.back) == len(s.slots)
+			s.Queue.RingMu.Lock()
+			defer s.Queue.RingMu.Unlock()
+			s.FillMu.Lock()
+			defer s.FillMu.Unlock()
+			return s.Closed || s.Lent == 0 && int(s.Fill.Pending())+len(s.Back) == len(s.Slots)
 		}
 		// Frames that arrived late may just be being looked at.
 		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(waitLimit))
 		defer cancel()
 		_ = testenv.Poll(ctx, "the receiver to settle", func() (bool, error) { return settled(), nil })
-		s.fillMu.Lock()
-		defer s.fillMu.Unlock()
-		if !s.closed && (s.lent != 0 || int(s.fill.Pending())+len(s.back) != len(s.slots)) {
-			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", r.id, s.lent,
-				s.fill.Pending(), len(s.back), len(s.slots))
+		s.FillMu.Lock()
+		defer s.FillMu.Unlock()
+		if !s.Closed && (s.Lent != 0 || int(s.Fill.Pending())+len(s.Back) != len(s.Slots)) {
+			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", r.ID, s.Lent,
+				s.Fill.Pending(), len(s.Back), len(s.Slots))
 		}
 	}
 	dp.devices.each(func(d *device) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -20,21 +21,21 @@ func TestLingerMeter(t *testing.T) {
 		before bool
 		want   bool
 	}{
-		{"fast", lingerFrames, lingerWindow / 4, false, true},
-		{"slow", lingerFrames, 4 * lingerWindow, true, false},
-		{"many, fast", 10 * lingerFrames, 5 * lingerWindow, false, true},
-		{"many, slow", 10 * lingerFrames, 40 * lingerWindow, true, false},
-		{"too few to tell, after fast ones", lingerFrames - 1, time.Hour, true, true},
-		{"too few to tell, after slow ones", lingerFrames - 1, 1, false, false},
+		{"fast", receive.LingerFrames, receive.LingerWindow / 4, false, true},
+		{"slow", receive.LingerFrames, 4 * receive.LingerWindow, true, false},
+		{"many, fast", 10 * receive.LingerFrames, 5 * receive.LingerWindow, false, true},
+		{"many, slow", 10 * receive.LingerFrames, 40 * receive.LingerWindow, true, false},
+		{"too few to tell, after fast ones", receive.LingerFrames - 1, time.Hour, true, true},
+		{"too few to tell, after slow ones", receive.LingerFrames - 1, 1, false, false},
 	} {
-		m := lingerMeter{frames: 1000 + tc.frames, mark: 1000, at: begin, on: tc.before}
-		if got := m.worthwhile(func() time.Time { return begin.Add(tc.in) }); got != tc.want {
+		m := receive.LingerMeter{Frames: 1000 + tc.frames, Mark: 1000, At: begin, On: tc.before}
+		if got := m.Worthwhile(func() time.Time { return begin.Add(tc.in) }); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
-	m := lingerMeter{frames: lingerFrames, at: begin}
-	if m.worthwhile(func() time.Time { return begin.Add(time.Hour) }); m.mark != lingerFrames || !m.at.Equal(begin.Add(time.Hour)) {
-		t.Errorf("measured anew from %d, %v", m.mark, m.at)
+	m := receive.LingerMeter{Frames: receive.LingerFrames, At: begin}
+	if m.Worthwhile(func() time.Time { return begin.Add(time.Hour) }); m.Mark != receive.LingerFrames || !m.At.Equal(begin.Add(time.Hour)) {
+		t.Errorf("measured anew from %d, %v", m.Mark, m.At)
 	}
 }
 
@@ -43,21 +44,21 @@ func TestLinger(t *testing.T) {
 	ring := func() *fakeRX { return newFakeRX(t, xdptest.Config{RxChunks: 16, TxChunks: 8, TxRing: 8}) }
 	for _, processors := range []int{1, 2} {
 		rx := ring()
-		s := &rxSocket{r: &rxQueue{in: &intake{hub: &hub{processors: processors}}}, ring: rx.rx}
-		s.meter.on = true
-		if s.linger() {
+		s := &receive.Socket{Queue: &receive.Queue{Intake: &receive.Intake{Hub: &receive.Hub{Processors: processors}}}, Ring: rx.rx}
+		s.Meter.On = true
+		if s.Linger() {
 			t.Error("frames in an empty ring")
 		}
 		rx.post(xdp.Desc{})
-		if !s.linger() {
+		if !s.Linger() {
 			t.Error("a frame was not seen")
 		}
-		s.meter.on = false
-		if s.linger() {
+		s.Meter.On = false
+		if s.Linger() {
 			t.Error("lingered without a reason")
 		}
-		s.meter.on, s.stopped, s.ring = true, true, ring().rx
-		if !s.linger() {
+		s.Meter.On, s.Stopped, s.Ring = true, true, ring().rx
+		if !s.Linger() {
 			t.Error("the end was not seen")
 		}
 	}

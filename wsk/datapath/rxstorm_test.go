@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -211,13 +212,13 @@ func TestBusyPoll(t *testing.T) {
 
 // countingWaiter counts how often a receiver begins to wait, and how often it looks into its ring meanwhile.
 type countingWaiter struct {
-	rxWaiter
+	receive.Waiter
 	waits, looks atomic.Int64
 }
 
-func (w *countingWaiter) wait(ready func() bool) bool {
+func (w *countingWaiter) Wait(ready func() bool) bool {
 	w.waits.Add(1)
-	return w.rxWaiter.wait(func() bool {
+	return w.Waiter.Wait(func() bool {
 		w.looks.Add(1)
 		return ready()
 	})
@@ -226,10 +227,10 @@ func (w *countingWaiter) wait(ready func() bool) bool {
 // TestIdleReceiverSleeps: a receiver without work waits, and does not look again until there is some.
 func TestIdleReceiverSleeps(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{NoIPv6: true, Neighbours: testenv.Static}, Options{})
-	real := dp.hub.newWaiter
+	real := dp.hub.NewWaiter
 	waiter := new(countingWaiter)
-	dp.hub.newWaiter = func(sock xdp.Queue) (_ rxWaiter, err error) {
-		waiter.rxWaiter, err = real(sock)
+	dp.hub.NewWaiter = func(sock xdp.Queue) (_ receive.Waiter, err error) {
+		waiter.Waiter, err = real(sock)
 		return waiter, err
 	}
 	q := dp.devices.known(lab.A.If.Index()).opened()[0]

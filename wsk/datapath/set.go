@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -30,7 +31,7 @@ type deviceSet struct {
 	routes  deviceRoutes
 	opts    deviceOptions
 	senders *send.Host
-	hub     *hub
+	hub     *receive.Hub
 	open    func(d *device, id int) (xdp.Queue, error)
 	changed func() // called when what is known of devices may have changed
 
@@ -111,7 +112,7 @@ func (set *deviceSet) newDevice(rd route.Device, slots int, p *program) *device 
 	if p != nil {
 		slots = max(slots, p.queues)
 	}
-	d.queues, d.halves = make([]*send.Queue, slots), make([]*rxQueue, slots)
+	d.queues, d.halves = make([]*send.Queue, slots), make([]*receive.Queue, slots)
 	d.fragmentID.Store(rand.Uint32())
 	return d
 }
@@ -219,7 +220,7 @@ func (set *deviceSet) programs() (list []*program) {
 func (set *deviceSet) nudge() {
 	set.each(func(d *device) {
 		for _, r := range d.received() {
-			r.nudge()
+			r.Nudge()
 		}
 	})
 }

@@ -57,16 +57,16 @@ func (p *program) spreadFlows() {
 		return
 	}
 	for _, ipv6 := range []bool{false, true} {
-		before, err := p.hasher.get(p.name, ipv6)
+		before, err := p.hasher.get(p.Name, ipv6)
 		if err == nil && !before.Ports() {
-			if err = p.hasher.set(p.name, ipv6, nic.HashFlow); err == nil {
+			if err = p.hasher.set(p.Name, ipv6, nic.HashFlow); err == nil {
 				p.spreads = append(p.spreads, spread{ipv6, before})
-				p.set.log.Info("UDP is spread over the receive queues by port", "interface", p.name, "ipv6", ipv6,
+				p.set.log.Info("UDP is spread over the receive queues by port", "interface", p.Name, "ipv6", ipv6,
 					"before", before.String(), "now", nic.HashFlow.String())
 			}
 		}
 		if err != nil {
-			p.set.log.Info("UDP is not spread over the receive queues by port", "interface", p.name, "ipv6", ipv6, "why", err)
+			p.set.log.Info("UDP is not spread over the receive queues by port", "interface", p.Name, "ipv6", ipv6, "why", err)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (p *program) restoreFlows() {
 	p.lifeMu.Unlock()
 	for _, s := range spreads {
 		err := p.set.inNetNS(func() error {
-			name, err := p.hasher.nameOf(p.ifindex)
+			name, err := p.hasher.nameOf(p.IfIndex)
 			if err != nil || name == "" {
 				return err
 			}
@@ -91,7 +91,7 @@ func (p *program) restoreFlows() {
 			return p.hasher.set(name, s.ipv6, s.before)
 		})
 		if err != nil && !errors.Is(err, xdp.ErrNotSupported) {
-			p.set.log.Warn("restore the UDP flow hash", "interface", p.name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
+			p.set.log.Warn("restore the UDP flow hash", "interface", p.Name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
 		}
 	}
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import "github.com/wsk-xdp/wsk-xdp/wsk"
 
-// delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list of
+// Delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list of
 // one cast. It belongs to one goroutine.
-type delivery struct{ lists []deliveryList }
+type Delivery struct{ lists []deliveryList }
 
 type deliveryList struct {
-	to         *sink
+	to         *Sink
 	head, tail *wsk.Datagram
 	n          int
 }
 
-// add appends a datagram to what an endpoint gets.
-func (o *delivery) add(to *sink, d *wsk.Datagram) {
+// Add appends a datagram to what an endpoint gets.
+func (o *Delivery) Add(to *Sink, d *wsk.Datagram) {
 	d.Next = nil
 	// The endpoint of the last datagram is nearly always that of the next; a list of another cast is followed by a new one.
 	for i := len(o.lists) - 1; i >= 0; i-- {
@@ -34,8 +34,8 @@ func (o *delivery) add(to *sink, d *wsk.Datagram) {
 	o.lists = append(o.lists, deliveryList{to, d, d, 1})
 }
 
-// flush hands every list over. No lock is held.
-func (o *delivery) flush() {
+// Flush hands every list over. No lock is held.
+func (o *Delivery) Flush() {
 	for i := range o.lists {
 		l := &o.lists[i]
 		l.to.deliver(l.head, l.n)

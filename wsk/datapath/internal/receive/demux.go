@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"net/netip"
@@ -12,64 +12,64 @@ import (
 )
 
 // demux finds the endpoints of a datagram by its port: two levels of pages, so that a look-up is two loads and a bind
-// replaces one small table. Tables are immutable; changes are made under hub.portsMu.
+// replaces one small table. Tables are immutable; changes are made under hub.PortsMu.
 type demux struct {
 	pages [256]atomic.Pointer[demuxPage]
 }
 
-type demuxPage [256]atomic.Pointer[portTable]
+type demuxPage [256]atomic.Pointer[PortTable]
 
-// portTable is who receives on one port.
-type portTable struct {
+// PortTable is who receives on one port.
+type PortTable struct {
 	// sockets are the bound endpoints: those of a specific address before those of any, later ones before earlier
 	// ones. The first that matches owns a unicast datagram (wsk.md §2.5, Appendix B 9).
-	sockets []bound
+	sockets []Binding
 	members []member
 }
 
-// bound is what an endpoint is bound to.
-type bound struct {
-	sink       *sink
+// Binding is what an endpoint is bound to.
+type Binding struct {
+	Sink       *Sink
 	addr       [16]byte // v4-mapped
 	scope      uint32   // of a link-local address, else 0
-	any4, any6 bool     // instead of addr
+	Any4, Any6 bool     // instead of addr
 }
 
 // member is an endpoint in a multicast group on an interface.
 type member struct {
-	sink    *sink
+	sink    *Sink
 	group   [16]byte
 	ifindex uint32
-	filter  sourceFilter
+	filter  SourceFilter
 }
 
-func boundAs(to *sink, local netip.Addr, dual bool) bound {
-	b := bound{sink: to}
+func BindingOf(to *Sink, local netip.Addr, dual bool) Binding {
+	b := Binding{Sink: to}
 	switch a := local.Unmap().WithZone(""); {
 	case !a.IsUnspecified():
 		b.addr, b.scope = a.As16(), scopeOf(local)
 	case a.Is4():
-		b.any4 = true
+		b.Any4 = true
 	default:
-		b.any6, b.any4 = true, dual
+		b.Any6, b.Any4 = true, dual
 	}
 	return b
 }
 
-func (b *bound) specific() bool { return !b.any4 && !b.any6 }
+func (b *Binding) specific() bool { return !b.Any4 && !b.Any6 }
 
 // matches reports whether a datagram to dst, arrived on ifindex, is for this socket.
-func (b *bound) matches(dst *[16]byte, ifindex uint32) bool {
+func (b *Binding) matches(dst *[16]byte, ifindex uint32) bool {
 	switch {
 	case b.specific():
 		return b.addr == *dst && (b.scope == 0 || b.scope == ifindex)
 	case ipaddr.Is4(dst):
-		return b.any4
+		return b.Any4
 	}
-	return b.any6
+	return b.Any6
 }
 
-func (x *demux) slot(port uint16) *atomic.Pointer[portTable] {
+func (x *demux) slot(port uint16) *atomic.Pointer[PortTable] {
 	page := &x.pages[port>>8]
 	p := page.Load()
 	if p == nil {
@@ -81,33 +81,33 @@ func (x *demux) slot(port uint16) *atomic.Pointer[portTable] {
 	return &p[port&0xff]
 }
 
-// find is the table of a port, or nil.
-func (x *demux) find(port uint16) *portTable {
+// Find is the table of a port, or nil.
+func (x *demux) Find(port uint16) *PortTable {
 	if p := x.pages[port>>8].Load(); p != nil {
 		return p[port&0xff].Load()
 	}
 	return nil
 }
 
-// unicast is the endpoint that owns a unicast datagram, or nil.
-func (t *portTable) unicast(dst *[16]byte, ifindex uint32) *sink {
+// Unicast is the endpoint that owns a unicast datagram, or nil.
+func (t *PortTable) Unicast(dst *[16]byte, ifindex uint32) *Sink {
 	if t == nil {
 		return nil
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, ifindex) {
-			return b.sink
+			return b.Sink
 		}
 	}
 	return nil
 }
 
-// update replaces the table of a port by what change makes of a copy. hub.portsMu is held.
-func (x *demux) update(port uint16, change func(*portTable)) {
+// Update replaces the table of a port by what change makes of a copy. hub.PortsMu is held.
+func (x *demux) Update(port uint16, change func(*PortTable)) {
 	slot := x.slot(port)
-	var t portTable
+	var t PortTable
 	if old := slot.Load(); old != nil {
-		t = portTable{slices.Clone(old.sockets), slices.Clone(old.members)}
+		t = PortTable{slices.Clone(old.sockets), slices.Clone(old.members)}
 	}
 	change(&t)
 	if len(t.sockets) == 0 && len(t.members) == 0 {
@@ -117,8 +117,8 @@ func (x *demux) update(port uint16, change func(*portTable)) {
 	slot.Store(&t)
 }
 
-// insert enters a socket before all that are not more specific.
-func (t *portTable) insert(b bound) {
+// Insert enters a socket before all that are not more specific.
+func (t *PortTable) Insert(b Binding) {
 	at := 0
 	if !b.specific() {
 		for at < len(t.sockets) && t.sockets[at].specific() {
@@ -129,13 +129,13 @@ func (t *portTable) insert(b bound) {
 }
 
 // remove takes everything of an endpoint out.
-func (t *portTable) remove(s *sink) {
-	t.sockets = slices.DeleteFunc(t.sockets, func(b bound) bool { return b.sink == s })
+func (t *PortTable) remove(s *Sink) {
+	t.sockets = slices.DeleteFunc(t.sockets, func(b Binding) bool { return b.Sink == s })
 	t.members = slices.DeleteFunc(t.members, func(m member) bool { return m.sink == s })
 }
 
 // setMember enters a membership, replaces its filter, or removes it when filter is nil.
-func (t *portTable) setMember(s *sink, group [16]byte, ifindex uint32, filter *sourceFilter) {
+func (t *PortTable) setMember(s *Sink, group [16]byte, ifindex uint32, filter *SourceFilter) {
 	t.members = slices.DeleteFunc(t.members, func(m member) bool {
 		return m.sink == s && m.group == group && m.ifindex == ifindex
 	})
@@ -144,14 +144,14 @@ func (t *portTable) setMember(s *sink, group [16]byte, ifindex uint32, filter *s
 	}
 }
 
-// sourceFilter is which sources of a group are wanted: those named, or all but those named. Immutable.
-type sourceFilter struct {
-	include bool
-	sources [][16]byte
+// SourceFilter is which sources of a group are wanted: those named, or all but those named. Immutable.
+type SourceFilter struct {
+	Include bool
+	Sources [][16]byte
 }
 
-func (f *sourceFilter) allows(source *[16]byte) bool {
-	return slices.Contains(f.sources, *source) == f.include
+func (f *SourceFilter) allows(source *[16]byte) bool {
+	return slices.Contains(f.Sources, *source) == f.Include
 }
 
 // scopeOf is the interface index that the zone of an address names in decimal, 0 without one.
@@ -165,8 +165,8 @@ func scopeOf(a netip.Addr) (scope uint32) {
 	return scope
 }
 
-// wireAddress is a source address as the socket above gets it.
-func wireAddress(a netip.AddrPort, ifindex uint32) wsk.Address {
+// WireAddress is a source address as the socket above gets it.
+func WireAddress(a netip.AddrPort, ifindex uint32) wsk.Address {
 	out := wsk.Address{Addr: a.Addr().As16(), Port: a.Port()}
 	if ipaddr.Load(&out.Addr).IsLinkLocal6() {
 		out.Scope = ifindex

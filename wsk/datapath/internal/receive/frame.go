@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
@@ -9,28 +9,28 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// rxBatchState is what stays the same for a batch of frames. ringMu is held.
-type rxBatchState struct {
-	s        *rxSocket
+// batch is what stays the same for a batch of frames. RingMu is held.
+type batch struct {
+	s        *Socket
 	arrivals *arrivals
-	stats    *rxCounters
+	stats    *counters
 	copy     bool // chunks are scarce: deliver copies
 	foreign  int
 }
 
 // take sorts one frame. Everything the program checked is checked again: the frame lies in memory of our own now, but
 // it came from a stranger, and bindings may have changed since it was redirected (I10, I12).
-func (b *rxBatchState) take(desc xdp.Desc) {
+func (b *batch) take(desc xdp.Desc) {
 	s := b.s
 	b.stats.frames++
 	chunk, ok := s.umem.Index(desc.Addr)
 	i := chunk - s.base
-	if !ok || i < 0 || i >= len(s.slots) || !s.slots[i].lent.CompareAndSwap(false, true) {
+	if !ok || i < 0 || i >= len(s.Slots) || !s.Slots[i].lent.CompareAndSwap(false, true) {
 		b.stats.foreign++
 		b.foreign++
 		return
 	}
-	d := s.slots[i].d
+	d := s.Slots[i].d
 	bytes := s.umem.Frame(desc)
 	if bytes == nil {
 		b.stats.foreign++
@@ -43,40 +43,40 @@ func (b *rxBatchState) take(desc xdp.Desc) {
 	}
 	switch {
 	case reason == frame.ReasonOK:
-	case reason == frame.ReasonUDPPartialChecksum && b.arrivals.partial:
+	case reason == frame.ReasonUDPPartialChecksum && b.arrivals.Partial:
 		b.stats.partial++
 	default:
 		b.stats.reasons[reason]++
 		b.drop(i)
 		return
 	}
-	ifindex, mine := b.arrivals.arrivedOn(&p)
+	ifindex, mine := b.arrivals.ArrivedOn(&p)
 	if !mine {
 		b.stats.otherHost++
 		b.drop(i)
 		return
 	}
 	*d = wsk.Datagram{
-		Payload: p.Payload(bytes), Source: wireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
+		Payload: p.Payload(bytes), Source: WireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
 		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: s, Slot: uint64(i),
 	}
 	b.dispatch(d, i, p.Dst.Port(), p.DstMAC.IsBroadcast())
 }
 
 // dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
-func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
+func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
 	s := b.s
-	t := s.r.in.hub.demux.find(port)
+	t := s.Queue.Intake.Hub.Demux.Find(port)
 	used, on := false, d.IfIndex
-	give := func(to *sink) {
+	give := func(to *Sink) {
 		b.stats.delivered++
 		given := d
 		switch {
 		case used:
-			given = s.r.in.hub.copies.copyOf(d)
+			given = s.Queue.Intake.Hub.Copies.CopyOf(d)
 		case b.copy:
 			b.stats.scarce++
-			given = s.r.in.hub.copies.copyOf(d)
+			given = s.Queue.Intake.Hub.Copies.CopyOf(d)
 		default:
 			used = true
 		}
@@ -86,7 +86,7 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 				given.Source.Scope = on
 			}
 		}
-		s.out.add(to, given)
+		s.Out.Add(to, given)
 	}
 	d.Cast = b.arrivals.castOf(&d.Destination)
 	switch d.Cast {
@@ -94,7 +94,7 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 		if linkBroadcast {
 			d.Cast = wsk.Broadcast
 		}
-		if to := t.unicast(&d.Destination, d.IfIndex); to != nil {
+		if to := t.Unicast(&d.Destination, d.IfIndex); to != nil {
 			give(to)
 		} else {
 			b.stats.unowned++
@@ -105,8 +105,8 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 		}
 	case wsk.Multicast:
 		n := t.multicast(d, on, give)
-		if on == b.arrivals.index {
-			for _, on = range b.arrivals.flooded {
+		if on == b.arrivals.Index {
+			for _, on = range b.arrivals.Flooded {
 				n += t.multicast(d, on, give)
 			}
 		}
@@ -120,8 +120,8 @@ func (b *rxBatchState) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadca
 }
 
 // drop ends the look at a chunk that nobody gets.
-func (b *rxBatchState) drop(i int) {
-	slot := &b.s.slots[i]
+func (b *batch) drop(i int) {
+	slot := &b.s.Slots[i]
 	slot.d.Payload = nil
 	slot.lent.Store(false)
 	b.s.dropped = append(b.s.dropped, slot.addr)
@@ -129,13 +129,13 @@ func (b *rxBatchState) drop(i int) {
 
 // broadcast calls give for each sink that a broadcast is for: those bound to any address and those bound to the
 // broadcast address itself, as in the kernel. It returns how many there were.
-func (t *portTable) broadcast(dst *[16]byte, give func(*sink)) (n int) {
+func (t *PortTable) broadcast(dst *[16]byte, give func(*Sink)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, 0) {
-			give(b.sink)
+			give(b.Sink)
 			n++
 		}
 	}
@@ -143,7 +143,7 @@ func (t *portTable) broadcast(dst *[16]byte, give func(*sink)) (n int) {
 }
 
 // multicast calls give for each sink that has joined the group on an interface and wants the source.
-func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*sink)) (n int) {
+func (t *PortTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*Sink)) (n int) {
 	if t == nil {
 		return 0
 	}

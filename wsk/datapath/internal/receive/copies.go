@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"sync"
@@ -12,49 +12,49 @@ import (
 // copySizes are the classes of buffers outside the UMEM: a frame of an ordinary link, one of a jumbo link, anything.
 var copySizes = [...]int{2048, 9216, 65536}
 
-// copies are the pools of those buffers.
-type copies struct {
+// Copies are the pools of those buffers.
+type Copies struct {
 	pools [len(copySizes)]sync.Pool
 }
 
-// copied is a datagram in ordinary memory: one from the companion socket, a further copy of a multicast, or one that
+// Copied is a datagram in ordinary memory: one from the companion socket, a further copy of a multicast, or one that
 // had to leave the UMEM. It is its own lender, so that a release finds buffer and structure without a look-up.
-type copied struct {
+type Copied struct {
 	home *sync.Pool
-	buf  []byte
-	err  wsk.ReceiveError
+	Buf  []byte
+	Err  wsk.ReceiveError
 	// spare is the structure for the datagram while the buffer is not lent. It is not always the one it was made with: a
 	// datagram that leaves the UMEM takes its structure along and leaves this one for the chunk.
 	spare *wsk.Datagram
-	lent  atomic.Bool
+	Lent  atomic.Bool
 }
 
-// take returns a buffer of at least n bytes, which are at most the largest class.
-func (c *copies) take(n int) *copied {
+// Take returns a buffer of at least n bytes, which are at most the largest class.
+func (c *Copies) Take(n int) *Copied {
 	class := 0
 	for n > copySizes[class] {
 		class++
 	}
-	if v, _ := c.pools[class].Get().(*copied); v != nil {
+	if v, _ := c.pools[class].Get().(*Copied); v != nil {
 		return v
 	}
-	return &copied{home: &c.pools[class], buf: make([]byte, copySizes[class]), spare: new(wsk.Datagram)}
+	return &Copied{home: &c.pools[class], Buf: make([]byte, copySizes[class]), spare: new(wsk.Datagram)}
 }
 
-// fill makes a datagram of the buffer with the first n bytes as its payload; the caller fills in the rest.
-func (c *copied) fill(n int) *wsk.Datagram {
+// Fill makes a datagram of the buffer with the first n bytes as its payload; the caller fills in the rest.
+func (c *Copied) Fill(n int) *wsk.Datagram {
 	d := c.spare
 	c.spare = nil
-	*d = wsk.Datagram{Payload: c.buf[:n:n], Lender: c}
-	c.lent.Store(true)
+	*d = wsk.Datagram{Payload: c.Buf[:n:n], Lender: c}
+	c.Lent.Store(true)
 	return d
 }
 
-// copyOf is a datagram like d in memory of its own.
-func (c *copies) copyOf(d *wsk.Datagram) *wsk.Datagram {
-	b := c.take(len(d.Payload))
-	n := copy(b.buf, d.Payload)
-	e := b.fill(n)
+// CopyOf is a datagram like d in memory of its own.
+func (c *Copies) CopyOf(d *wsk.Datagram) *wsk.Datagram {
+	b := c.Take(len(d.Payload))
+	n := copy(b.Buf, d.Payload)
+	e := b.Fill(n)
 	payload := e.Payload
 	*e = *d
 	e.Payload, e.Lender, e.Slot, e.Next = payload, b, 0, nil
@@ -62,17 +62,17 @@ func (c *copies) copyOf(d *wsk.Datagram) *wsk.Datagram {
 }
 
 // adopt moves the payload of d, which leaves its chunk, into the buffer, and returns the structure that the chunk uses from now on.
-func (c *copied) adopt(d *wsk.Datagram) (fresh *wsk.Datagram) {
-	n := copy(c.buf, d.Payload)
+func (c *Copied) adopt(d *wsk.Datagram) (fresh *wsk.Datagram) {
+	n := copy(c.Buf, d.Payload)
 	fresh, c.spare = c.spare, nil
-	d.Payload, d.Lender, d.Slot = c.buf[:n:n], c, 0
-	c.lent.Store(true)
+	d.Payload, d.Lender, d.Slot = c.Buf[:n:n], c, 0
+	c.Lent.Store(true)
 	return fresh
 }
 
 // Release implements wsk.Lender.
-func (c *copied) Release(d *wsk.Datagram) {
-	if !c.lent.CompareAndSwap(true, false) {
+func (c *Copied) Release(d *wsk.Datagram) {
+	if !c.Lent.CompareAndSwap(true, false) {
 		panic("datapath: a datagram was released twice")
 	}
 	*d = wsk.Datagram{}
@@ -81,4 +81,4 @@ func (c *copied) Release(d *wsk.Datagram) {
 }
 
 // Keep implements wsk.Lender: nothing runs dry for these.
-func (c *copied) Keep(*wsk.Datagram) {}
+func (c *Copied) Keep(*wsk.Datagram) {}

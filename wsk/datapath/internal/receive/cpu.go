@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkCPUs refuses processors that this process may not use.
-func checkCPUs(cpus []int) error {
+// CheckCPUs refuses processors that this process may not use.
+func CheckCPUs(cpus []int) error {
 	if len(cpus) == 0 {
 		return nil
 	}
@@ -28,8 +28,8 @@ func checkCPUs(cpus []int) error {
 
 // keepTo binds the goroutine of a queue to its processor until release is called. Where its thread can't be given back as it was, it
 // stays locked and ends with the goroutine.
-func (h *hub) keepTo(queue int) (release func()) {
-	cpus := h.cpus
+func (h *Hub) keepTo(queue int) (release func()) {
+	cpus := h.CPUs
 	if len(cpus) == 0 {
 		return func() {}
 	}
@@ -42,7 +42,7 @@ func (h *hub) keepTo(queue int) (release func()) {
 		err = unix.SchedSetaffinity(0, &one)
 	}
 	if err != nil {
-		h.log.Warn("bind the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
+		h.Log.Warn("bind the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
 	}
 	return func() {
 		if err == nil && unix.SchedSetaffinity(0, &before) == nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"fmt"
@@ -13,12 +13,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// rxWaiter lets a goroutine sleep until a socket has frames.
-type rxWaiter interface {
-	// wait returns true once ready does, which it asks first and after each wake-up, or false after close.
-	wait(ready func() bool) bool
-	// close ends wait, and gives back what refers to the socket.
-	close()
+// Waiter lets a goroutine sleep until a socket has frames.
+type Waiter interface {
+	// Wait returns true once ready does, which it asks first and after each wake-up, or false after close.
+	Wait(ready func() bool) bool
+	// End ends wait, and gives back what refers to the socket.
+	End()
 }
 
 // pollWaiter waits in the runtime's poller, on a duplicate of the RX socket's descriptor. That socket has no TX ring, so the
@@ -28,7 +28,7 @@ type pollWaiter struct {
 	raw  syscall.RawConn
 }
 
-func (h *hub) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
+func (h *Hub) NewPollWaiter(sock xdp.Queue) (Waiter, error) {
 	split, ok := sock.(splitSocket)
 	if !ok {
 		return nil, errNoRX
@@ -41,7 +41,7 @@ func (h *hub) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make RX socket non-blocking: %w", err)
 	}
-	if err := setBusyPoll(fd, h.busyPoll); err != nil {
+	if err := setBusyPoll(fd, h.BusyPoll); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -53,11 +53,11 @@ func (h *hub) pollWaiter(sock xdp.Queue) (rxWaiter, error) {
 	return w, nil
 }
 
-func (w *pollWaiter) wait(ready func() bool) bool {
+func (w *pollWaiter) Wait(ready func() bool) bool {
 	return w.raw.Read(func(uintptr) bool { return ready() }) == nil
 }
 
-func (w *pollWaiter) close() { w.file.Close() }
+func (w *pollWaiter) End() { w.file.Close() }
 
 // setBusyPoll makes a system call on the socket run the driver's poll for up to d, and tells the driver to leave its
 // interrupts off meanwhile (Linux 6.1; without it, on 5.10, the first option alone still helps).
@@ -66,7 +66,7 @@ func setBusyPoll(fd int, d time.Duration) error {
 		return nil
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, rxBatch)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, BatchFrames)
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL, int(d.Microseconds())); err != nil {
 		return fmt.Errorf("set busy polling of %v: %w", d, err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"sync/atomic"
@@ -9,22 +9,22 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// rxStats is what a queue has counted over all its sockets.
-type rxStats struct {
-	counters  rxCounters // under ringMu
-	abandoned uint64     // likewise
+// stats is what a queue has counted over all its sockets.
+type stats struct {
+	counters  counters // under RingMu
+	abandoned uint64   // likewise
 	moved     atomic.Uint64
 }
 
-type rxCounters struct {
+type counters struct {
 	frames, delivered, partial, scarce     uint64
 	otherHost, unowned, notJoined, foreign uint64
 	reasons                                [frame.NumReasons]uint64
 }
 
-// rxInfo is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
+// Info is what the receiving half of a queue has done. Frames is the sum of what became of them, where a
 // datagram that went to several sockets counts once for each.
-type rxInfo struct {
+type Info struct {
 	Frames    uint64 // frames taken off the RX ring
 	Delivered uint64 // datagrams handed to sockets
 	// Partial of them had a checksum that a local sender left to its device; see doc.go.
@@ -47,20 +47,20 @@ type rxInfo struct {
 	Kernel xdp.Statistics
 }
 
-// info is nil for a queue that does not receive.
-func (r *rxQueue) info() *rxInfo {
+// Info is nil for a queue that does not receive.
+func (r *Queue) Info() *Info {
 	if r == nil {
 		return nil
 	}
-	var out rxInfo
-	s := r.current()
-	r.ringMu.Lock()
-	defer r.ringMu.Unlock()
+	var out Info
+	s := r.Current()
+	r.RingMu.Lock()
+	defer r.RingMu.Unlock()
 	if s != nil {
-		s.fillMu.Lock()
-		out.Lent, out.Free = s.lent, len(s.slots)-s.lent
-		s.fillMu.Unlock()
-		if st, err := s.sock.Statistics(); err == nil {
+		s.FillMu.Lock()
+		out.Lent, out.Free = s.Lent, len(s.Slots)-s.Lent
+		s.FillMu.Unlock()
+		if st, err := s.Sock.Statistics(); err == nil {
 			out.Kernel = st
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"errors"
@@ -16,18 +16,18 @@ import (
 // arrivals is what an intake must know to judge a frame: which stations and VLANs are this host's, which destinations are
 // broadcasts. Immutable; made anew when devices or addresses change.
 type arrivals struct {
-	index      uint32               // the interface that untagged frames count as arrived on
-	mac        frame.MAC            // its address
+	Index      uint32               // the interface that untagged frames count as arrived on
+	MAC        frame.MAC            // its address
 	stations   map[frame.MAC]uint32 // further own addresses, of devices on top, and those devices
 	vlans      map[uint16]uint32    // VLAN devices on top
-	flooded    []uint32             // devices on top that get every untagged group frame too, if they have joined the group
+	Flooded    []uint32             // devices on top that get every untagged group frame too, if they have joined the group
 	broadcasts map[[16]byte]struct{}
-	partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
+	Partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
 }
 
-// arrivedOn is the interface that the host's own stack would say a frame came in on, and whether it is for this host.
-func (a *arrivals) arrivedOn(p *frame.Packet) (ifindex uint32, mine bool) {
-	ifindex = a.index
+// ArrivedOn is the interface that the host's own stack would say a frame came in on, and whether it is for this host.
+func (a *arrivals) ArrivedOn(p *frame.Packet) (ifindex uint32, mine bool) {
+	ifindex = a.Index
 	if p.NumVLANs > 1 || p.NumVLANs == 1 && p.VLANs[0].TPID != frame.EtherTypeVLAN {
 		return 0, false // the program passes these
 	}
@@ -36,19 +36,19 @@ func (a *arrivals) arrivedOn(p *frame.Packet) (ifindex uint32, mine bool) {
 			return 0, false
 		}
 	}
-	if p.DstMAC == a.mac || p.DstMAC.IsGroup() {
+	if p.DstMAC == a.MAC || p.DstMAC.IsGroup() {
 		return ifindex, true
 	}
 	upper, mine := a.stations[p.DstMAC]
-	if mine && ifindex == a.index {
+	if mine && ifindex == a.Index {
 		ifindex = upper
 	}
 	return ifindex, mine
 }
 
-// serves reports whether frames of an interface come in here; 0 is any interface.
-func (a *arrivals) serves(ifindex uint32) bool {
-	if ifindex == 0 || ifindex == a.index {
+// Serves reports whether frames of an interface come in here; 0 is any interface.
+func (a *arrivals) Serves(ifindex uint32) bool {
+	if ifindex == 0 || ifindex == a.Index {
 		return true
 	}
 	for _, index := range a.vlans {
@@ -80,15 +80,15 @@ func (a *arrivals) castOf(dst *[16]byte) wsk.Cast {
 	return wsk.Unicast
 }
 
-// refresh brings the program and the arrivals up to date with the routing table.
-func (in *intake) refresh() {
+// Refresh brings the program and the arrivals up to date with the routing table.
+func (in *Intake) Refresh() {
 	in.refreshing.Lock()
 	defer in.refreshing.Unlock()
-	devices := in.hub.routes.Devices()
+	devices := in.Hub.Routes.Devices()
 	tops, vlans := in.above(devices)
 	next := in.newArrivals(devices, tops, vlans)
 	var local, broadcasts []netip.Addr
-	for _, a := range in.hub.routes.Addresses(0) {
+	for _, a := range in.Hub.Routes.Addresses(0) {
 		_, on := tops[a.Interface]
 		if a.Tentative || a.IP.IsLoopback() || a.IP.IsLinkLocalUnicast() && a.IP.Is6() && !on {
 			continue // a link-local address means something on its own link only
@@ -112,22 +112,22 @@ func (in *intake) refresh() {
 		ids = append(ids, id)
 	}
 	// What a frame is judged by comes before the frame.
-	in.arrivals.Store(next)
-	err := errors.Join(in.prog.SetVLANs(ids), in.prog.SetBroadcastAddresses(broadcasts), in.prog.SetLocalAddresses(local))
+	in.Arrivals.Store(next)
+	err := errors.Join(in.Prog.SetVLANs(ids), in.Prog.SetBroadcastAddresses(broadcasts), in.Prog.SetLocalAddresses(local))
 	if err != nil && !errors.Is(err, bpf.ErrClosed) {
-		in.hub.log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
-			"interface", in.name, "err", err)
+		in.Hub.Log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
+			"interface", in.Name, "err", err)
 	}
 }
 
 // above finds the devices that receive through the interface, itself included, and the VLANs among them.
-func (in *intake) above(devices []route.Device) (tops map[int]route.Device, vlans map[uint16]uint32) {
+func (in *Intake) above(devices []route.Device) (tops map[int]route.Device, vlans map[uint16]uint32) {
 	tops, vlans = make(map[int]route.Device), make(map[uint16]uint32)
 	for _, d := range devices {
 		switch {
-		case d.Index == in.ifindex:
+		case d.Index == in.IfIndex:
 			tops[d.Index] = d
-		case d.Parent != in.ifindex || !d.Up:
+		case d.Parent != in.IfIndex || !d.Up:
 		case d.Type == route.TypeVLAN && d.VLAN.Proto == frame.EtherTypeVLAN:
 			tops[d.Index] = d
 			vlans[d.VLAN.ID] = uint32(d.Index)
@@ -135,7 +135,7 @@ func (in *intake) above(devices []route.Device) (tops map[int]route.Device, vlan
 			tops[d.Index] = d
 		}
 	}
-	own := tops[in.ifindex]
+	own := tops[in.IfIndex]
 	for _, d := range devices {
 		if d.Index == own.Master && (d.Type == route.TypeBridge || d.Type == route.TypeBond) {
 			tops[d.Index] = d
@@ -144,20 +144,20 @@ func (in *intake) above(devices []route.Device) (tops map[int]route.Device, vlan
 	return tops, vlans
 }
 
-func (in *intake) newArrivals(devices []route.Device, tops map[int]route.Device, vlans map[uint16]uint32) *arrivals {
-	own := tops[in.ifindex]
+func (in *Intake) newArrivals(devices []route.Device, tops map[int]route.Device, vlans map[uint16]uint32) *arrivals {
+	own := tops[in.IfIndex]
 	next := &arrivals{
-		index: uint32(in.ifindex), mac: frame.MAC(own.MAC), vlans: vlans,
+		Index: uint32(in.IfIndex), MAC: frame.MAC(own.MAC), vlans: vlans,
 		stations: make(map[frame.MAC]uint32), broadcasts: make(map[[16]byte]struct{}),
 	}
 	for index, d := range tops {
 		if index == own.Master {
-			next.index = uint32(index) // the stack sees frames of a port as the bond's or the bridge's
+			next.Index = uint32(index) // the stack sees frames of a port as the bond's or the bridge's
 		}
-		if d.Type == route.TypeMACVLAN && d.Parent == in.ifindex {
-			next.flooded = append(next.flooded, uint32(index))
+		if d.Type == route.TypeMACVLAN && d.Parent == in.IfIndex {
+			next.Flooded = append(next.Flooded, uint32(index))
 		}
-		if index != in.ifindex {
+		if index != in.IfIndex {
 			next.stations[frame.MAC(d.MAC)] = uint32(index)
 		}
 	}
@@ -170,7 +170,7 @@ func (in *intake) newArrivals(devices []route.Device, tops map[int]route.Device,
 	}
 	switch own.Type {
 	case route.TypeVeth, route.TypeBridge, route.TypeMACVLAN, route.TypeTun, route.TypeDummy:
-		next.partial = true
+		next.Partial = true
 	}
 	return next
 }
