@@ -73,7 +73,7 @@ func (c *Copied) adopt(d *wsk.Datagram) (fresh *wsk.Datagram) {
 // Release implements wsk.Lender.
 func (c *Copied) Release(d *wsk.Datagram) {
 	if !c.Lent.CompareAndSwap(true, false) {
-		panic("datapath: a datagram was released twice")
+		panic("receive: a datagram was released twice")
 	}
 	*d = wsk.Datagram{}
 	c.spare = d

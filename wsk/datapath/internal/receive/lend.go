@@ -9,7 +9,7 @@ import "github.com/wsk-xdp/wsk-xdp/wsk"
 func (s *Socket) Release(d *wsk.Datagram) {
 	i := d.Slot
 	if s.Slots[i].d != d {
-		panic("datapath: a datagram was released that is not lent")
+		panic("receive: a datagram was released that is not lent")
 	}
 	d.Payload, d.Next = nil, nil
 	s.giveBack(i)
@@ -19,7 +19,7 @@ func (s *Socket) Release(d *wsk.Datagram) {
 func (s *Socket) giveBack(i uint64) {
 	slot := &s.Slots[i]
 	if !slot.lent.CompareAndSwap(true, false) {
-		panic("datapath: a datagram was released twice")
+		panic("receive: a datagram was released twice")
 	}
 	s.FillMu.Lock()
 	s.Lent--
