@@ -118,7 +118,7 @@ func (rig *chaos) sendOne(s *wsk.Socket, flow uint32, r *rand.Rand, free chan *c
 	defer c.mu.Unlock()
 	c.irp.Reuse(wsk.STATUS_SUCCESS)
 	c.irp.SetCompletionRoutine(c.complete, nil, true, true, true)
-	c.id, c.want, c.slow = rig.lastID.Add(1), 1, rig.dp.companions.stats.slowSent.Load()
+	c.id, c.want, c.slow = rig.lastID.Add(1), 1, rig.dp.companions.Stats.SlowSent.Load()
 	rig.expect(c.id)
 	var list *wsk.BufList
 	var control []byte
@@ -201,7 +201,7 @@ func (rig *chaos) judge(c *chaosIRP, end wsk.IOStatusBlock) {
 	rig.outcomes.add(end.Status)
 	switch end.Status {
 	case wsk.STATUS_SUCCESS:
-		if seen != c.want && rig.dp.companions.stats.slowSent.Load() == c.slow {
+		if seen != c.want && rig.dp.companions.Stats.SlowSent.Load() == c.slow {
 			rig.fail("operation %d succeeded with %d of %d datagrams sent", c.id, seen, c.want)
 		}
 	case wsk.STATUS_CANCELLED, wsk.STATUS_IO_TIMEOUT, wsk.STATUS_NETWORK_BUSY, wsk.STATUS_NETWORK_UNREACHABLE, wsk.STATUS_INTERNAL_ERROR,

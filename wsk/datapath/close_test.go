@@ -19,7 +19,7 @@ func TestCloseWhileBinding(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
 	open, status := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 	mustSucceed(t, "open endpoint", status)
-	unlock := lockElsewhere(&dp.companions.bindMu)
+	unlock := lockElsewhere(&dp.companions.BindMu)
 	bound := make(chan wsk.NTSTATUS, 1)
 	open.Bind(anyAddress, func(_ netip.AddrPort, status wsk.NTSTATUS) { bound <- status })
 	open.Abort()
@@ -31,8 +31,8 @@ func TestCloseWhileBinding(t *testing.T) {
 		t.Errorf("bind beside a close: %v", status)
 	}
 	awaitClose(t, closed)
-	if len(dp.companions.held) != 0 {
-		t.Errorf("ports are held: %v", dp.companions.held)
+	if len(dp.companions.Held) != 0 {
+		t.Errorf("ports are held: %v", dp.companions.Held)
 	}
 	open.Close(func() {})
 }
@@ -56,8 +56,8 @@ func TestUseAfterClose(t *testing.T) {
 		status = p.Change(wsk.Membership{Group: netip.MustParseAddr("239.7.7.90").As16(), IfIndex: uint32(lab.A.If.Index())})
 		return nil
 	})
-	if err != nil || status == wsk.STATUS_SUCCESS || len(p.kernel.companion.groups) != 0 {
-		t.Errorf("join: %v, %v, %d sockets", err, status, len(p.kernel.companion.groups))
+	if err != nil || status == wsk.STATUS_SUCCESS || len(p.kernel.Companion.Groups) != 0 {
+		t.Errorf("join: %v, %v, %d sockets", err, status, len(p.kernel.Companion.Groups))
 	}
 	p.close()
 	late.Close(func() {})

@@ -156,11 +156,11 @@ func TestErrorDelivery(t *testing.T) {
 // provoke sends from the companion socket itself, to a port where nobody listens.
 func provoke(t *testing.T, p *port, to netip.AddrPort) {
 	t.Helper()
-	sa, err := p.kernel.companion.sockaddr(mappedFor(p.kernel.companion.six, to))
+	sa, err := p.kernel.Companion.Sockaddr(mappedFor(p.kernel.Companion.Six, to))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.kernel.companion.control(func(fd int) error { return unix.Sendto(fd, []byte("?"), 0, sa) })
+	err = p.kernel.Companion.Control(func(fd int) error { return unix.Sendto(fd, []byte("?"), 0, sa) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestErrorWhileNotWritable(t *testing.T) {
 		ap := netip.MustParseAddrPort(s)
 		return &unix.SockaddrInet4{Addr: ap.Addr().As4(), Port: int(ap.Port())}
 	}
-	err := p.kernel.companion.control(func(fd int) error {
+	err := p.kernel.Companion.Control(func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 20_000); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
@@ -21,7 +22,7 @@ import (
 type routing interface {
 	send.Routes
 	receive.Routes
-	companionRoutes
+	companion.Routes
 	deviceRoutes
 	Subscribe(func(route.Event)) (cancel func())
 	Close() error
@@ -38,7 +39,7 @@ type Datapath struct {
 
 	senders    *send.Host
 	hub        *receive.Hub
-	companions *companionHost
+	companions *companion.Host
 	devices    *deviceSet
 	endpoints  endpointSet
 	watchers   watchers
@@ -111,8 +112,8 @@ func (dp *Datapath) furnish(opts *Options) {
 		Sinks: make(map[*receive.Sink]struct{}),
 	}
 	dp.hub.NewWaiter = dp.hub.NewPollWaiter
-	dp.companions = &companionHost{
-		Finisher: finish, log: opts.Logger, ctx: ctx, inNetNS: dp.ns.Do, hub: dp.hub,
+	dp.companions = &companion.Host{
+		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub,
 	}
 	dp.devices = &deviceSet{
 		log: opts.Logger, ctx: ctx, goRun: dp.goRun, inNetNS: dp.ns.Do, senders: dp.senders, hub: dp.hub, changed: dp.watchers.wake,
@@ -128,7 +129,7 @@ func (dp *Datapath) furnish(opts *Options) {
 
 func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
-	dp.senders.Routes, dp.hub.Routes, dp.companions.routes, dp.devices.routes = routes, routes, routes, routes
+	dp.senders.Routes, dp.hub.Routes, dp.companions.Routes, dp.devices.routes = routes, routes, routes, routes
 }
 
 // OpenEndpoint implements wsk.Transport.
@@ -156,7 +157,7 @@ func (dp *Datapath) Close() error {
 	dp.cancel()
 	dp.devices.close()
 	for _, ep := range endpoints {
-		ep.kernel.release()
+		ep.kernel.Release()
 	}
 	var err error
 	if dp.routes != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
@@ -18,9 +19,9 @@ type endpoint struct {
 	dp     *Datapath
 	events wsk.EndpointEvents
 
-	source send.Source  // what it sends
-	sink   receive.Sink // what it receives
-	kernel owner        // its sockets in the kernel
+	source send.Source     // what it sends
+	sink   receive.Sink    // what it receives
+	kernel companion.Owner // its sockets in the kernel
 
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
@@ -35,9 +36,9 @@ func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoi
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
 	ep.sink.Hub = dp.hub
 	ep.sink.Receiver, _ = events.(wsk.Receiver)
-	ep.kernel.host, ep.kernel.sink, ep.kernel.family = dp.companions, &ep.sink, family
-	ep.kernel.pathNarrowed = ep.source.PathNarrowed
-	ep.kernel.options.Store(new(wsk.ReceiveOptions))
+	ep.kernel.Host, ep.kernel.Sink, ep.kernel.Family = dp.companions, &ep.sink, family
+	ep.kernel.PathNarrowed = ep.source.PathNarrowed
+	ep.kernel.Options.Store(new(wsk.ReceiveOptions))
 	return ep
 }
 
@@ -48,9 +49,9 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 			done(netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED)
 			return
 		}
-		c, local, status := openCompanion(&ep.kernel, req)
+		c, local, status := companion.Open(&ep.kernel, req)
 		if status == wsk.STATUS_SUCCESS && !ep.adopt(c, local, req.DualStack) {
-			ep.dp.companions.release(c, local.Port())
+			ep.dp.companions.Release(c, local.Port())
 			local, status = netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED
 		}
 		if status == wsk.STATUS_SUCCESS {
@@ -67,8 +68,8 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 
 // adopt takes the companion socket. It reports false when the datapath is being closed, whose Close either finds the socket
 // here or has it refused.
-func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) bool {
-	ok := ep.kernel.adopt(c, local, dual, func() bool { return !ep.dp.endpoints.isClosed() })
+func (ep *endpoint) adopt(c *companion.Companion, local netip.AddrPort, dual bool) bool {
+	ok := ep.kernel.Adopt(c, local, dual, func() bool { return !ep.dp.endpoints.isClosed() })
 	if ok {
 		ep.source.Local, ep.source.Slow = local, c
 		ep.sink.Local, ep.sink.Dual = local, dual
@@ -81,19 +82,19 @@ func (ep *endpoint) adopt(c *companion, local netip.AddrPort, dual bool) bool {
 func (ep *endpoint) receive() {
 	ep.rxMu.Lock()
 	defer ep.rxMu.Unlock()
-	if ep.kernel.ended.Load() {
+	if ep.kernel.Ended.Load() {
 		return
 	}
 	ep.sink.Receiving.Store(true)
 	ep.dp.hub.Register(&ep.sink)
-	ep.kernel.start()
+	ep.kernel.Start()
 }
 
 // Configure implements wsk.ReceivingEndpoint.
-func (ep *endpoint) Configure(o wsk.ReceiveOptions) { ep.kernel.configure(o) }
+func (ep *endpoint) Configure(o wsk.ReceiveOptions) { ep.kernel.Configure(o) }
 
 // Change implements wsk.ReceivingEndpoint.
-func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS { return ep.kernel.change(m) }
+func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS { return ep.kernel.Change(m) }
 
 // Send implements wsk.Endpoint.
 func (ep *endpoint) Send(op *wsk.SendOp) { ep.source.Send(op) }
@@ -104,7 +105,7 @@ func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) { return ep.sou
 // Abort implements wsk.Endpoint.
 func (ep *endpoint) Abort() {
 	ep.source.Abort()
-	ep.kernel.abort()
+	ep.kernel.Abort()
 	ep.dp.devices.eachQueue(func(q *send.Queue) { q.Abort(&ep.source) })
 }
 
@@ -112,22 +113,22 @@ func (ep *endpoint) Abort() {
 // port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
-	receiving := ep.sink.Receiving.Load() && !ep.kernel.ended.Load()
-	ep.kernel.end()
+	receiving := ep.sink.Receiving.Load() && !ep.kernel.Ended.Load()
+	ep.kernel.End()
 	if receiving {
 		ep.sink.Deliveries.Close()
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
-		if ep.kernel.bound() != nil {
+		if ep.kernel.Bound() != nil {
 			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
-			ep.kernel.leaveAll()
+			ep.kernel.LeaveAll()
 			ep.dp.hub.Unregister(&ep.sink)
 		}
 		if receiving {
 			ep.sink.Deliveries.Wait()
 		}
-		ep.kernel.release()
+		ep.kernel.Release()
 		ep.dp.endpoints.remove(ep)
 		done()
 	})

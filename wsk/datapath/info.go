@@ -112,9 +112,9 @@ func (dp *Datapath) Info() Info {
 		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), SlowPaths: dp.senders.Stats.SlowPaths.Load(),
 		Late: dp.hub.Late.Load(),
 	}
-	kernel := &dp.companions.stats
-	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.slowSent.Load(), kernel.slowFailed.Load(), kernel.icmpErrors.Load()
-	info.CompanionReceived, info.CompanionDiscarded = kernel.received.Load(), kernel.discarded.Load()
+	kernel := &dp.companions.Stats
+	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
+	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()
 	dp.devices.each(func(d *device) {
 		for _, open := range d.openQueues() {
 			info.Queues = append(info.Queues, queueInfo(open))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 )
 
 // joinedInKernel reports whether the kernel of A is in a group on wsk0: what its IGMP and MLD reports say.
@@ -126,7 +127,7 @@ func TestMemberships(t *testing.T) {
 					if status := p.Change(leave); status != wsk.STATUS_NOT_FOUND {
 						t.Errorf("second leave: %v", status)
 					}
-					if n := len(p.kernel.companion.groups); n != 0 {
+					if n := len(p.kernel.Companion.Groups); n != 0 {
 						t.Errorf("%d sockets are left on the group", n)
 					}
 					silent("after leaving")
@@ -340,9 +341,9 @@ func TestCloseInsideBind(t *testing.T) {
 		})
 		<-done
 	}
-	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.hub.Demux.Find(7730) != nil || len(dp.companions.held) != 0 {
+	if joinedInKernel(t, lab, group) || dp.Info().Programs[0].Ports != 0 || dp.hub.Demux.Find(7730) != nil || len(dp.companions.Held) != 0 {
 		t.Errorf("joined %v, %d ports in the program, table %v, %d held", joinedInKernel(t, lab, group), dp.Info().Programs[0].Ports,
-			dp.hub.Demux.Find(7730), len(dp.companions.held))
+			dp.hub.Demux.Find(7730), len(dp.companions.Held))
 	}
 }
 
@@ -360,7 +361,7 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 		interfaces := []int{lab.A.If.Index(), upper.Index()}
 		for _, tc := range []struct{ bind, group, from string }{
 			{"[fd77::1]:7740", "ff02::7740", "[fd77::2]:0"},
-			{"[ff02::7743%" + zoneOf(uint32(interfaces[0])) + "]:7743", "ff02::7743", "[fd77::2]:0"},
+			{"[ff02::7743%" + companion.ZoneOf(uint32(interfaces[0])) + "]:7743", "ff02::7743", "[fd77::2]:0"},
 			{"[fd77::1]:7741", "ff15::7741", "[fd77::2]:0"},
 			{"10.77.0.1:7742", "239.7.7.42", "10.77.0.2:0"},
 		} {
@@ -414,7 +415,7 @@ func TestGroupOnTwoInterfaces(t *testing.T) {
 				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[0])}))
 				on(interfaces[1])
 				mustSucceed(t, "leave", p.Change(wsk.Membership{Change: wsk.LeaveGroup, Group: group.As16(), IfIndex: uint32(interfaces[1])}))
-				if n := len(p.kernel.companion.groups); n != 0 {
+				if n := len(p.kernel.Companion.Groups); n != 0 {
 					t.Errorf("%d sockets are left on the group", n)
 				}
 			})

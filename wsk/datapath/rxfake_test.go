@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -286,12 +287,12 @@ func FuzzReceivedFrame(f *testing.F) {
 
 // FuzzControlMessages: the parser of control messages stays inside what it gets.
 func FuzzControlMessages(f *testing.F) {
-	f.Add(appendInt(appendCmsg(nil, 0, 8, make([]byte, 12)), 41, 52, 3))
-	f.Add(appendCmsg(nil, 0, 11, make([]byte, 32)))
+	f.Add(companion.AppendInt(companion.AppendCmsg(nil, 0, 8, make([]byte, 12)), 41, 52, 3))
+	f.Add(companion.AppendCmsg(nil, 0, 11, make([]byte, 32)))
 	f.Add([]byte{16, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var a arrival
-		a.parse(b[:len(b):len(b)])
-		kernelAddress(b[:len(b):len(b)])
+		var a companion.Arrival
+		a.Parse(b[:len(b):len(b)])
+		companion.KernelAddress(b[:len(b):len(b)])
 	})
 }

@@ -182,7 +182,7 @@ func bind(t *testing.T, dp *Datapath, local string) *port {
 
 // close closes the endpoint and waits for it. A second call does nothing.
 func (p *port) close() {
-	if p.kernel.ended.Load() {
+	if p.kernel.Ended.Load() {
 		return
 	}
 	done := make(chan struct{})

@@ -176,8 +176,8 @@ func TestReceiveStorm(t *testing.T) {
 	if delivered == 0 || info.CompanionReceived == 0 || kept.Load() == 0 || rebuilds == 0 {
 		t.Error("the storm missed something")
 	}
-	if info.Programs[0].Ports != 0 || len(dp.companions.held) != 0 {
-		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, len(dp.companions.held))
+	if info.Programs[0].Ports != 0 || len(dp.companions.Held) != 0 {
+		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, len(dp.companions.Held))
 	}
 	for _, port := range []string{"0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:8002"} {
 		fd, err := bindForeign(t, lab, port, false)

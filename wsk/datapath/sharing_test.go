@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 )
 
 // matrix is wsk.md §2.5, copied as it stands there: rows are the second socket, columns the first.
@@ -135,7 +136,7 @@ func bindForeign(t *testing.T, lab *testenv.Lab, local string, reuse bool) (fd i
 		t.Fatal(err)
 	}
 	if reuse {
-		setReuse(fd, true)
+		companion.SetReuse(fd, true)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
 	if err := unix.Bind(fd, sa); err != nil {

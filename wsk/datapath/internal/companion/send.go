@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"errors"
@@ -28,39 +28,39 @@ type slowScratch struct {
 }
 
 // Send takes an operation for the slow path.
-func (c *companion) Send(op *wsk.SendOp) {
+func (c *Companion) Send(op *wsk.SendOp) {
 	c.mu.Lock()
 	switch {
 	case c.closed:
 		c.mu.Unlock()
-		c.own.host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
+		c.own.Host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		return
 	case c.aborted || !op.ArmCancel(c):
 		c.mu.Unlock()
-		c.own.host.Finish(op, wsk.STATUS_CANCELLED)
+		c.own.Host.Finish(op, wsk.STATUS_CANCELLED)
 		return
 	}
 	c.waiting.PushBack(op)
 	if !c.sending {
 		c.sending = true
 		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is counted.
-		c.own.host.GoRun(c.sendLoop)
+		c.own.Host.GoRun(c.sendLoop)
 	}
 	c.mu.Unlock()
 }
 
 // CancelSend implements wsk.Canceller.
-func (c *companion) CancelSend(op *wsk.SendOp) {
+func (c *Companion) CancelSend(op *wsk.SendOp) {
 	c.mu.Lock()
 	if op.Transport.Linked {
 		c.waiting.Remove(op)
 	}
 	c.mu.Unlock()
-	c.own.host.Finish(op, wsk.STATUS_CANCELLED)
+	c.own.Host.Finish(op, wsk.STATUS_CANCELLED)
 }
 
 // abort cancels what waits, and refuses what comes; a sendmsg that waits for buffer space is interrupted.
-func (c *companion) abort() {
+func (c *Companion) abort() {
 	var cancelled ops.List
 	c.mu.Lock()
 	c.aborted = true
@@ -73,10 +73,10 @@ func (c *companion) abort() {
 	}
 	c.mu.Unlock()
 	c.file.SetWriteDeadline(time.Unix(1, 0))
-	c.own.host.FinishAll(&cancelled)
+	c.own.Host.FinishAll(&cancelled)
 }
 
-func (c *companion) sendLoop() {
+func (c *Companion) sendLoop() {
 	for {
 		c.mu.Lock()
 		op := c.waiting.Head
@@ -92,22 +92,22 @@ func (c *companion) sendLoop() {
 			continue
 		}
 		status := c.sendOp(op)
-		stats := &c.own.host.stats
+		stats := &c.own.Host.Stats
 		if status == wsk.STATUS_SUCCESS {
-			stats.slowSent.Add(1)
+			stats.SlowSent.Add(1)
 		} else {
-			stats.slowFailed.Add(1)
+			stats.SlowFailed.Add(1)
 		}
-		c.own.host.Finish(op, status)
+		c.own.Host.Finish(op, status)
 	}
 }
 
 // sendOp sends every datagram of an operation.
-func (c *companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
+func (c *Companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 	if err := c.configure(op); err != nil {
 		return errnoStatus(err)
 	}
-	to, err := c.sockaddr(netip.AddrPortFrom(c.destination(op), op.To.Port))
+	to, err := c.Sockaddr(netip.AddrPortFrom(c.destination(op), op.To.Port))
 	if err != nil {
 		return errnoStatus(err)
 	}
@@ -133,17 +133,17 @@ func (c *companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 }
 
 // destination is the remote address, with the interface as the scope of a link-local one.
-func (c *companion) destination(op *wsk.SendOp) netip.Addr {
+func (c *Companion) destination(op *wsk.SendOp) netip.Addr {
 	a := op.To.IP()
 	if op.To.IfIndex != 0 && a.Is6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) {
-		a = a.WithZone(zoneOf(op.To.IfIndex))
+		a = a.WithZone(ZoneOf(op.To.IfIndex))
 	}
 	return a
 }
 
 var errShort = os.NewSyscallError("gather", unix.EFAULT)
 
-func (c *companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
+func (c *Companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
 	s := &c.scratch
 	s.pieces = s.pieces[:0]
 	for cur := buf.Cursor(offset); n > 0; {
@@ -180,10 +180,10 @@ func (c *companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error
 const maxIovecs = 1024
 
 // configure sets what no control message can: fragmentation and the checksum.
-func (c *companion) configure(op *wsk.SendOp) error {
-	return c.control(func(fd int) error {
+func (c *Companion) configure(op *wsk.SendOp) error {
+	return c.Control(func(fd int) error {
 		if c.policy != op.To.Fragment {
-			if err := setFragmentPolicy(fd, c.six, op.To.Fragment); err != nil {
+			if err := setFragmentPolicy(fd, c.Six, op.To.Fragment); err != nil {
 				return err
 			}
 			c.policy = op.To.Fragment

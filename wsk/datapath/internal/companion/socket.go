@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"fmt"
@@ -16,23 +16,23 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
-// kernelSocket is a UDP socket of the kernel's that belongs to an endpoint: its companion, or one on a group.
-type kernelSocket struct {
-	own  *owner
+// Socket is a UDP socket of the kernel's that belongs to an endpoint: its companion, or one on a group.
+type Socket struct {
+	own  *Owner
 	file *os.File
 	raw  syscall.RawConn
-	six  bool
+	Six  bool
 	id   socketID
 	recv reader
 }
 
 // open makes an unbound one, in the datapath's namespace. setUp gets the descriptor, on that thread, and
 // binds it; the socket is closed when it fails.
-func (k *kernelSocket) open(own *owner, six bool, options []sockopt, setUp func(fd int) error) error {
+func (k *Socket) open(own *Owner, six bool, options []sockopt, setUp func(fd int) error) error {
 	lockrank.AssertMay(locks.Ask, "to open a kernel socket")
-	k.own, k.six = own, six
+	k.own, k.Six = own, six
 	k.recv.k = k
-	return own.host.inNetNS(func() error {
+	return own.Host.InNetNS(func() error {
 		domain := unix.AF_INET
 		if six {
 			domain = unix.AF_INET6
@@ -94,34 +94,34 @@ func receiveOptions(six bool) []sockopt {
 	return options
 }
 
-// control calls f with the descriptor, unless the socket is closed.
-func (k *kernelSocket) control(f func(fd int) error) (err error) {
+// Control calls f with the descriptor, unless the socket is closed.
+func (k *Socket) Control(f func(fd int) error) (err error) {
 	if e := k.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
 		return unix.ECANCELED
 	}
 	return err
 }
 
-func (k *kernelSocket) setReuse(on bool) {
-	_ = k.control(func(fd int) error {
-		setReuse(fd, on)
+func (k *Socket) setReuse(on bool) {
+	_ = k.Control(func(fd int) error {
+		SetReuse(fd, on)
 		return nil
 	})
 }
 
-func (k *kernelSocket) bindTo(fd int, ap netip.AddrPort) error {
+func (k *Socket) bindTo(fd int, ap netip.AddrPort) error {
 	lockrank.AssertMay(locks.Ask, "to bind a kernel socket")
-	sa, err := k.sockaddr(ap)
+	sa, err := k.Sockaddr(ap)
 	if err != nil {
 		return err
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sa))
 }
 
-// sockaddr is an address in the form of this socket's family: IPv4 is v4-mapped for an IPv6 socket.
-func (k *kernelSocket) sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
+// Sockaddr is an address in the form of this socket's family: IPv4 is v4-mapped for an IPv6 socket.
+func (k *Socket) Sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
 	a := ap.Addr()
-	if !k.six {
+	if !k.Six {
 		if a = a.Unmap(); !a.Is4() {
 			return nil, fmt.Errorf("address %v on an IPv4 socket: %w", ap, unix.EAFNOSUPPORT)
 		}
@@ -139,8 +139,8 @@ func (k *kernelSocket) sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
 }
 
 // setReceive sets what the socket above wants. Failure leaves the default, which is no loss of datagrams.
-func (k *kernelSocket) setReceive(o wsk.ReceiveOptions) {
-	err := k.control(func(fd int) error {
+func (k *Socket) setReceive(o wsk.ReceiveOptions) {
+	err := k.Control(func(fd int) error {
 		options := []sockopt{{unix.IPPROTO_UDP, unix.UDP_GRO, boolInt(o.MaxCoalesced > 0)}}
 		if o.BufferBytes != 0 {
 			options = append(options, sockopt{unix.SOL_SOCKET, unix.SO_RCVBUF, int(min(o.BufferBytes, 1<<30))})
@@ -148,6 +148,6 @@ func (k *kernelSocket) setReceive(o wsk.ReceiveOptions) {
 		return setOptions(fd, options)
 	})
 	if err != nil {
-		k.own.host.log.Debug("configure receiving socket", "err", err)
+		k.own.Host.Log.Debug("configure receiving socket", "err", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"encoding/binary"
@@ -21,20 +21,20 @@ import (
 type groupSockets map[netip.Addr]*groupSocket
 
 type groupSocket struct {
-	kernelSocket
+	Socket
 	joined int
 }
 
 // socketFor is the kernel socket that joins a group: the companion where it can receive the group, else one bound to the
 // group. Guarded by the endpoint's memberships.mu, as leaveSocket.
-func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
+func (c *Companion) socketFor(key groupKey) (*Socket, error) {
 	group, local := key.scoped(), c.own.local.Addr().Unmap()
 	if local.IsUnspecified() || local == group || local.WithZone("") == group {
-		return &c.kernelSocket, nil
+		return &c.Socket, nil
 	}
-	if g := c.groups[group]; g != nil {
+	if g := c.Groups[group]; g != nil {
 		g.joined++
-		return &g.kernelSocket, nil
+		return &g.Socket, nil
 	}
 	g := &groupSocket{joined: 1}
 	six := key.group.Is6()
@@ -43,62 +43,62 @@ func (c *companion) socketFor(key groupKey) (*kernelSocket, error) {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}
 	at := netip.AddrPortFrom(group, c.own.local.Port())
-	err := g.open(c.own, six, options, func(fd int) error { return c.own.host.holdGroup(c, g, fd, at) })
+	err := g.open(c.own, six, options, func(fd int) error { return c.own.Host.holdGroup(c, g, fd, at) })
 	if err != nil {
 		return nil, err
 	}
-	g.setReceive(*c.own.options.Load())
+	g.setReceive(*c.own.Options.Load())
 	g.start()
-	return &g.kernelSocket, nil
+	return &g.Socket, nil
 }
 
 // leaveSocket closes a group's socket after its last membership.
-func (c *companion) leaveSocket(k *kernelSocket, key groupKey) {
-	g := c.groups[key.scoped()]
-	if g == nil || k != &g.kernelSocket {
+func (c *Companion) leaveSocket(k *Socket, key groupKey) {
+	g := c.Groups[key.scoped()]
+	if g == nil || k != &g.Socket {
 		return
 	}
 	if g.joined--; g.joined > 0 {
 		return
 	}
-	host := c.own.host
-	host.bindMu.Lock()
-	defer host.bindMu.Unlock()
-	delete(c.groups, key.scoped())
+	host := c.own.Host
+	host.BindMu.Lock()
+	defer host.BindMu.Unlock()
+	delete(c.Groups, key.scoped())
 	g.file.Close()
 }
 
 // holdGroup binds a group's socket beside whatever sockets of this datapath are on the port.
-func (h *companionHost) holdGroup(c *companion, g *groupSocket, fd int, at netip.AddrPort) error {
-	h.bindMu.Lock()
-	defer h.bindMu.Unlock()
+func (h *Host) holdGroup(c *Companion, g *groupSocket, fd int, at netip.AddrPort) error {
+	h.BindMu.Lock()
+	defer h.BindMu.Unlock()
 	if c.isClosed() {
 		return unix.ECANCELED // with the datapath: nobody would ever close this one
 	}
 	held := &holding{companion: c, req: wsk.BindRequest{Local: at}}
-	if err := h.bindShared(held, &g.kernelSocket, fd, at, len(h.held[at.Port()]) > 1); err != nil {
+	if err := h.bindShared(held, &g.Socket, fd, at, len(h.Held[at.Port()]) > 1); err != nil {
 		return err
 	}
-	if c.groups == nil {
-		c.groups = make(groupSockets)
+	if c.Groups == nil {
+		c.Groups = make(groupSockets)
 	}
-	c.groups[at.Addr()] = g
+	c.Groups[at.Addr()] = g
 	return nil
 }
 
 // scoped is the group, with the interface as its zone where the group means something there only.
 func (k groupKey) scoped() netip.Addr {
 	if k.group.Is6() && (k.group.IsLinkLocalMulticast() || k.group.IsInterfaceLocalMulticast()) {
-		return k.group.WithZone(zoneOf(k.ifindex))
+		return k.group.WithZone(ZoneOf(k.ifindex))
 	}
 	return k.group
 }
 
-// sockets are all kernel sockets of the endpoint. companionHost.bindMu is held.
-func (c *companion) sockets() []*kernelSocket {
-	list := []*kernelSocket{&c.kernelSocket}
-	for _, g := range c.groups {
-		list = append(list, &g.kernelSocket)
+// sockets are all kernel sockets of the endpoint. Host.BindMu is held.
+func (c *Companion) sockets() []*Socket {
+	list := []*Socket{&c.Socket}
+	for _, g := range c.Groups {
+		list = append(list, &g.Socket)
 	}
 	return list
 }
@@ -113,7 +113,7 @@ func groupOption(change wsk.MembershipChange) int {
 }
 
 // changeGroup sets one of those options: struct group_req, or struct group_source_req when there is a source.
-func (k *kernelSocket) changeGroup(option int, key groupKey, source netip.Addr) error {
+func (k *Socket) changeGroup(option int, key groupKey, source netip.Addr) error {
 	lockrank.AssertMay(locks.Ask, "to change a group")
 	const storage = 128 // struct sockaddr_storage, behind the interface index and padding
 	req := make([]byte, 8+storage, 8+2*storage)
@@ -129,7 +129,7 @@ func (k *kernelSocket) changeGroup(option int, key groupKey, source netip.Addr) 
 	if key.group.Is4() {
 		level = unix.IPPROTO_IP
 	}
-	return k.control(func(fd int) error {
+	return k.Control(func(fd int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptString(fd, level, option, string(req)))
 	})
 }

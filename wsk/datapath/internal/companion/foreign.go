@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"encoding/binary"
@@ -26,17 +26,17 @@ func socketOf(fd int) socketID {
 	return socketID(st.Ino)
 }
 
-func setReuse(fd int, on bool) {
+func SetReuse(fd int, on bool) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, boolInt(on))
 }
 
 // checkForeign refuses a shared bind when a socket that is none of ours holds the address: it had set SO_REUSEADDR, and
 // so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
-func (h *companionHost) checkForeign(held *holding, port uint16, own []socketID) error {
+func (h *Host) checkForeign(held *holding, port uint16, own []socketID) error {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		found, err := diagnose(family, port)
 		if err != nil {
-			h.log.Debug("look for other sockets on a shared port", "port", port, "err", err)
+			h.Log.Debug("look for other sockets on a shared port", "port", port, "err", err)
 			continue
 		}
 		for _, s := range found {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"errors"
@@ -14,10 +14,10 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
-// companion is the kernel UDP socket that every bound endpoint holds on its address and port. It keeps the port
+// Companion is the kernel UDP socket that every bound endpoint holds on its address and port. It keeps the port
 // from everybody else, brings ICMP errors and path MTUs, and sends to destinations that AF_XDP does not reach.
-type companion struct {
-	kernelSocket
+type Companion struct {
+	Socket
 
 	mu      lockrank.Mutex[locks.CompanionMu]
 	waiting ops.List
@@ -28,7 +28,7 @@ type companion struct {
 	noCheck bool
 	scratch slowScratch
 
-	groups groupSockets
+	Groups groupSockets
 }
 
 // The dynamic port range of Windows (wsk.md §4.5).
@@ -37,21 +37,21 @@ const (
 	lastDynamicPort  = 65535
 )
 
-// openCompanion binds a kernel socket to the wanted address, choosing a free dynamic port where none is asked for.
-func openCompanion(own *owner, req wsk.BindRequest) (*companion, netip.AddrPort, wsk.NTSTATUS) {
-	c := &companion{policy: unsetPolicy}
-	six := own.family == wsk.AF_INET6
+// Open binds a kernel socket to the wanted address, choosing a free dynamic port where none is asked for.
+func Open(own *Owner, req wsk.BindRequest) (*Companion, netip.AddrPort, wsk.NTSTATUS) {
+	c := &Companion{policy: unsetPolicy}
+	six := own.Family == wsk.AF_INET6
 	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}} // the permission is the WSK socket's, checked before
 	if six {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(!req.DualStack)})
 	}
 	var local netip.AddrPort
 	err := c.open(own, six, options, func(fd int) (err error) {
-		local, err = own.host.hold(c, fd, req)
+		local, err = own.Host.hold(c, fd, req)
 		return err
 	})
 	if err != nil {
-		own.host.log.Debug("bind", "address", req.Local, "err", err)
+		own.Host.Log.Debug("bind", "address", req.Local, "err", err)
 		return nil, netip.AddrPort{}, bindStatus(err)
 	}
 	return c, local, wsk.STATUS_SUCCESS
@@ -107,8 +107,8 @@ func errnoStatus(err error) wsk.NTSTATUS {
 	}
 }
 
-// close gives the port back. Nothing is waiting any more. companionHost.bindMu is held.
-func (c *companion) close() {
+// close gives the port back. Nothing is waiting any more. Host.BindMu is held.
+func (c *Companion) close() {
 	c.mu.Lock()
 	was := c.closed
 	c.closed = true
@@ -121,7 +121,7 @@ func (c *companion) close() {
 	}
 }
 
-func (c *companion) isClosed() bool {
+func (c *Companion) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed

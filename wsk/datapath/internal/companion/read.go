@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"time"
@@ -16,15 +16,15 @@ import (
 // arrives where there is no program, and ICMP errors. It hands everything on at once, so the bound on what waits is
 // the kernel's receive buffer and the socket's above.
 type reader struct {
-	k     *kernelSocket
+	k     *Socket
 	out   receive.Delivery
 	batch *recvBatch // while there is something to read
 	n     int
 }
 
 // start begins to read. The goroutine ends when the socket is closed.
-func (k *kernelSocket) start() {
-	k.own.host.GoRun(func() {
+func (k *Socket) start() {
+	k.own.Host.GoRun(func() {
 		attempt := k.recv.attempt // one closure for all rounds
 		for k.read(attempt) {
 			k.recv.dispatch()
@@ -41,7 +41,7 @@ const unpollablePause = time.Millisecond
 //
 // An ICMP error that comes while the send buffer is full is an event with nothing but EPOLLERR, which the runtime takes for a
 // descriptor that can't be polled (src/runtime/netpoll_epoll.go): it refuses to wait until there is another event.
-func (k *kernelSocket) read(attempt func(fd uintptr) bool) bool {
+func (k *Socket) read(attempt func(fd uintptr) bool) bool {
 	for k.raw.Read(attempt) != nil {
 		took := false
 		if k.raw.Control(func(fd uintptr) { took = attempt(fd) }) != nil {
@@ -57,9 +57,9 @@ func (k *kernelSocket) read(attempt func(fd uintptr) bool) bool {
 
 // attempt takes a batch off the socket, or reports false when there is nothing.
 func (r *reader) attempt(fd uintptr) bool {
-	host := r.k.own.host
+	host := r.k.own.Host
 	if r.batch == nil {
-		r.batch = host.batches.get(&host.hub.Copies)
+		r.batch = host.batches.get(&host.Hub.Copies)
 	}
 	n, errno := r.batch.receive(int(fd))
 	r.n = n
@@ -78,27 +78,27 @@ func (r *reader) takeError(fd int) bool {
 		return false
 	}
 	own := r.k.own
-	var a arrival
-	a.parse(r.batch.controlOf(0))
-	from, ok := kernelAddress(r.batch.name(0))
+	var a Arrival
+	a.Parse(r.batch.controlOf(0))
+	from, ok := KernelAddress(r.batch.name(0))
 	if !ok || !a.failed {
 		return true
 	}
 	if a.errno == uint32(unix.EMSGSIZE) {
-		own.pathNarrowed(ipaddr.Addr(from.Addr))
+		own.PathNarrowed(ipaddr.Addr(from.Addr))
 	}
 	if !a.fromICMP() {
 		return true
 	}
-	own.host.stats.icmpErrors.Add(1)
-	if !own.options.Load().Errors {
+	own.Host.Stats.ICMPErrors.Add(1)
+	if !own.Options.Load().Errors {
 		return true
 	}
-	c := own.host.hub.Copies.Take(0)
+	c := own.Host.Hub.Copies.Take(0)
 	c.Err = a.err
 	d := c.Fill(0)
 	d.Err, d.Source, d.Destination, d.IfIndex = &c.Err, from, a.destination, a.ifindex
-	r.out.Add(own.sink, d)
+	r.out.Add(own.Sink, d)
 	return true
 }
 
@@ -106,28 +106,28 @@ func (r *reader) takeError(fd int) bool {
 func (r *reader) dispatch() {
 	own := r.k.own
 	for i := range r.n {
-		var a arrival
-		a.parse(r.batch.controlOf(i))
-		from, ok := kernelAddress(r.batch.name(i))
-		if !ok || own.sink.Receiver == nil {
-			own.host.stats.discarded.Add(1)
+		var a Arrival
+		a.Parse(r.batch.controlOf(i))
+		from, ok := KernelAddress(r.batch.name(i))
+		if !ok || own.Sink.Receiver == nil {
+			own.Host.Stats.Discarded.Add(1)
 			continue
 		}
 		d := r.lend(i)
 		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
-		to := own.sink
+		to := own.Sink
 		switch {
 		case ipaddr.Load(&a.destination).IsMulticast():
 			d.Cast = wsk.Multicast
-		case own.host.routes.IsBroadcast(ipaddr.Addr(a.destination)):
+		case own.Host.Routes.IsBroadcast(ipaddr.Addr(a.destination)):
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.
-			if owner := own.host.hub.Demux.Find(own.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
+			if owner := own.Host.Hub.Demux.Find(own.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
 				to = owner
 			}
 		}
-		own.host.stats.received.Add(1)
+		own.Host.Stats.Received.Add(1)
 		if int(a.segment) > 0 && len(d.Payload) > int(a.segment) {
 			r.coalesced(to, d, int(a.segment))
 			continue
@@ -139,7 +139,7 @@ func (r *reader) dispatch() {
 
 // lend takes the payload of message i out of the batch.
 func (r *reader) lend(i int) *wsk.Datagram {
-	b, copies := r.batch, &r.k.own.host.hub.Copies
+	b, copies := r.batch, &r.k.own.Host.Hub.Copies
 	n := b.length(i)
 	head := b.bufs[i]
 	if n <= len(head.Buf) {
@@ -155,7 +155,7 @@ func (r *reader) lend(i int) *wsk.Datagram {
 // coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked for:
 // one that did not ask, or no longer does, gets them one by one.
 func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
-	most := int(r.k.own.options.Load().MaxCoalesced)
+	most := int(r.k.own.Options.Load().MaxCoalesced)
 	if segment <= 0xffff && len(d.Payload) <= most {
 		d.Segment = uint16(segment)
 		r.out.Add(to, d)
@@ -168,7 +168,7 @@ func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
 		if d.Segment = 0; len(d.Payload) > segment {
 			d.Segment = uint16(segment)
 		}
-		r.out.Add(to, r.k.own.host.hub.Copies.CopyOf(d))
+		r.out.Add(to, r.k.own.Host.Hub.Copies.CopyOf(d))
 	}
 	d.Release()
 }

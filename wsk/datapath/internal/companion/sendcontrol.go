@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"encoding/binary"
@@ -21,8 +21,8 @@ func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
 		source = bound
 	}
 	if to.Is4() {
-		b = appendInt(b, unix.IPPROTO_IP, unix.IP_TTL, int(to.TTL))
-		b = appendInt(b, unix.IPPROTO_IP, unix.IP_TOS, int(to.TOS))
+		b = AppendInt(b, unix.IPPROTO_IP, unix.IP_TTL, int(to.TTL))
+		b = AppendInt(b, unix.IPPROTO_IP, unix.IP_TOS, int(to.TOS))
 		if source.IsValid() || to.IfIndex != 0 {
 			var info [unix.SizeofInet4Pktinfo]byte // ifindex, spec_dst, addr
 			binary.NativeEndian.PutUint32(info[0:], to.IfIndex)
@@ -30,12 +30,12 @@ func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
 				a := source.As4()
 				copy(info[4:], a[:])
 			}
-			b = appendCmsg(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info[:])
+			b = AppendCmsg(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info[:])
 		}
 		return b
 	}
-	b = appendInt(b, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, int(to.TTL))
-	b = appendInt(b, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(to.TOS))
+	b = AppendInt(b, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, int(to.TTL))
+	b = AppendInt(b, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(to.TOS))
 	if source.IsValid() || to.IfIndex != 0 {
 		var info [unix.SizeofInet6Pktinfo]byte // addr, ifindex
 		if source.IsValid() {
@@ -43,19 +43,19 @@ func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
 			copy(info[:], a[:])
 		}
 		binary.NativeEndian.PutUint32(info[16:], to.IfIndex)
-		b = appendCmsg(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info[:])
+		b = AppendCmsg(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info[:])
 	}
 	return b
 }
 
-func appendInt(b []byte, level, typ, value int) []byte {
+func AppendInt(b []byte, level, typ, value int) []byte {
 	var v [4]byte
 	binary.NativeEndian.PutUint32(v[:], uint32(value))
-	return appendCmsg(b, level, typ, v[:])
+	return AppendCmsg(b, level, typ, v[:])
 }
 
-// appendCmsg appends one struct cmsghdr (socket(7), cmsg(3)) with its padding.
-func appendCmsg(b []byte, level, typ int, data []byte) []byte {
+// AppendCmsg appends one struct cmsghdr (socket(7), cmsg(3)) with its padding.
+func AppendCmsg(b []byte, level, typ int, data []byte) []byte {
 	start := len(b)
 	b = append(b, make([]byte, unix.CmsgSpace(len(data)))...)
 	h := b[start:]
@@ -66,4 +66,4 @@ func appendCmsg(b []byte, level, typ int, data []byte) []byte {
 	return b
 }
 
-func zoneOf(ifindex uint32) string { return strconv.FormatUint(uint64(ifindex), 10) }
+func ZoneOf(ifindex uint32) string { return strconv.FormatUint(uint64(ifindex), 10) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"errors"
@@ -32,12 +32,12 @@ type groupKey struct {
 type membership struct {
 	filter receive.SourceFilter
 	entry  receive.PortEntry
-	socket *kernelSocket // that has joined, and receives what does not come through AF_XDP
+	socket *Socket // that has joined, and receives what does not come through AF_XDP
 }
 
-// change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when frames are redirected, and
+// Change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when frames are redirected, and
 // leaves last.
-func (own *owner) change(m wsk.Membership) wsk.NTSTATUS {
+func (own *Owner) Change(m wsk.Membership) wsk.NTSTATUS {
 	key, status := own.groupOf(&m)
 	if status != wsk.STATUS_SUCCESS {
 		return status
@@ -49,7 +49,7 @@ func (own *owner) change(m wsk.Membership) wsk.NTSTATUS {
 	ms := &own.members
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if own.companion == nil || own.ended.Load() {
+	if own.Companion == nil || own.Ended.Load() {
 		return wsk.STATUS_INVALID_DEVICE_STATE
 	}
 	old := ms.all[key]
@@ -68,7 +68,7 @@ func (own *owner) change(m wsk.Membership) wsk.NTSTATUS {
 		return memberStatus(err)
 	}
 	old.filter = *next
-	own.host.hub.SetMember(own.sink, key.group, key.ifindex, next)
+	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, next)
 	return wsk.STATUS_SUCCESS
 }
 
@@ -108,15 +108,15 @@ func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*re
 	return &f, wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *receive.SourceFilter) wsk.NTSTATUS {
-	k, err := own.companion.socketFor(key)
+func (ms *memberships) join(own *Owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *receive.SourceFilter) wsk.NTSTATUS {
+	k, err := own.Companion.socketFor(key)
 	if err == nil {
 		if err = k.changeGroup(groupOption(change), key, source); err != nil {
-			own.companion.leaveSocket(k, key)
+			own.Companion.leaveSocket(k, key)
 		}
 	}
 	if err != nil {
-		own.host.log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
+		own.Host.Log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
 		return memberStatus(err)
 	}
 	m := &membership{filter: *f, socket: k}
@@ -124,22 +124,22 @@ func (ms *memberships) join(own *owner, key groupKey, change wsk.MembershipChang
 		ms.all = make(map[groupKey]*membership)
 	}
 	ms.all[key] = m
-	own.host.hub.SetMember(own.sink, key.group, key.ifindex, f)
-	m.entry = own.host.hub.AddGroup(own.sink, key.group, key.ifindex)
+	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, f)
+	m.entry = own.Host.Hub.AddGroup(own.Sink, key.group, key.ifindex)
 	return wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) leave(own *owner, key groupKey, m *membership) {
+func (ms *memberships) leave(own *Owner, key groupKey, m *membership) {
 	delete(ms.all, key)
-	own.host.hub.RemoveGroup(m.entry)
-	own.host.hub.SetMember(own.sink, key.group, key.ifindex, nil)
+	own.Host.Hub.RemoveGroup(m.entry)
+	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, nil)
 	if err := m.socket.changeGroup(unix.MCAST_LEAVE_GROUP, key, netip.Addr{}); err != nil {
-		own.host.log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
+		own.Host.Log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
 	}
-	own.companion.leaveSocket(m.socket, key)
+	own.Companion.leaveSocket(m.socket, key)
 }
 
-func (ms *memberships) leaveAll(own *owner) {
+func (ms *memberships) leaveAll(own *Owner) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	for key, m := range ms.all {
@@ -148,17 +148,17 @@ func (ms *memberships) leaveAll(own *owner) {
 }
 
 // groupOf checks a membership's group and finds its interface.
-func (own *owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
+func (own *Owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 	key := groupKey{group: ipaddr.Addr(m.Group), ifindex: m.IfIndex}
 	local := ipaddr.Addr(m.Local)
 	switch {
-	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && own.family == wsk.AF_INET6 && !own.dual,
-		key.group.Is6() && own.family == wsk.AF_INET:
+	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && own.Family == wsk.AF_INET6 && !own.dual,
+		key.group.Is6() && own.Family == wsk.AF_INET:
 		return key, wsk.STATUS_INVALID_PARAMETER
 	case key.ifindex != 0:
 		return key, wsk.STATUS_SUCCESS
 	case !local.IsUnspecified():
-		index, ok := own.host.routes.AddressDevice(local)
+		index, ok := own.Host.Routes.AddressDevice(local)
 		if !ok {
 			return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 		}
@@ -176,7 +176,7 @@ func (own *owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 		}
 		return key, wsk.STATUS_NOT_FOUND
 	}
-	hop, err := own.host.routes.Resolve(own.host.ctx, route.Query{Dst: key.group})
+	hop, err := own.Host.Routes.Resolve(own.Host.Ctx, route.Query{Dst: key.group})
 	if err != nil {
 		return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"errors"
@@ -14,12 +14,12 @@ import (
 )
 
 // bindTable is who of this datapath holds which port, for the sharing rules of Winsock, which are not those of Linux. The
-// kernel sees the companion sockets and keeps everybody else away. Guarded by companionHost.bindMu.
+// kernel sees the companion sockets and keeps everybody else away. Guarded by Host.BindMu.
 type bindTable map[uint16][]*holding
 
 // holding is one bound companion socket and what it asked for.
 type holding struct {
-	companion *companion
+	companion *Companion
 	req       wsk.BindRequest
 }
 
@@ -46,18 +46,18 @@ func (e errShared) Error() string {
 }
 
 // hold binds a companion socket to the wanted address if the sharing rules and the kernel allow it, and enters it.
-func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
+func (h *Host) hold(c *Companion, fd int, req wsk.BindRequest) (netip.AddrPort, error) {
 	held := &holding{companion: c, req: req}
-	h.bindMu.Lock()
-	defer h.bindMu.Unlock()
+	h.BindMu.Lock()
+	defer h.BindMu.Unlock()
 	if port := req.Local.Port(); port != 0 {
-		share, status := h.held.judge(port, held)
+		share, status := h.Held.judge(port, held)
 		if status != wsk.STATUS_SUCCESS {
 			return netip.AddrPort{}, errShared(status)
 		}
 		// A group's socket of another endpoint is no holding of its own.
-		share = share || slices.ContainsFunc(h.held[port], func(o *holding) bool { return len(o.companion.groups) > 0 })
-		if err := h.bindShared(held, &c.kernelSocket, fd, req.Local, share); err != nil {
+		share = share || slices.ContainsFunc(h.Held[port], func(o *holding) bool { return len(o.companion.Groups) > 0 })
+		if err := h.bindShared(held, &c.Socket, fd, req.Local, share); err != nil {
 			return netip.AddrPort{}, err
 		}
 		h.enter(port, held)
@@ -67,7 +67,7 @@ func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.A
 	start := rand.N(ports)
 	for i := range ports {
 		port := uint16(firstDynamicPort + (start+i)%ports)
-		if slices.ContainsFunc(h.held[port], func(o *holding) bool { return held.req.Overlaps(&o.req) }) {
+		if slices.ContainsFunc(h.Held[port], func(o *holding) bool { return held.req.Overlaps(&o.req) }) {
 			continue // a free port is one that nobody shares
 		}
 		ap := netip.AddrPortFrom(req.Local.Addr(), port)
@@ -83,44 +83,44 @@ func (h *companionHost) hold(c *companion, fd int, req wsk.BindRequest) (netip.A
 	return netip.AddrPort{}, errNoPort
 }
 
-func (h *companionHost) enter(port uint16, held *holding) {
-	if h.held == nil {
-		h.held = make(bindTable)
+func (h *Host) enter(port uint16, held *holding) {
+	if h.Held == nil {
+		h.Held = make(bindTable)
 	}
-	h.held[port] = append(h.held[port], held)
+	h.Held[port] = append(h.Held[port], held)
 }
 
-// release closes a companion socket and takes it out of the table, in one: the port is either held in both or in none.
-func (h *companionHost) release(c *companion, port uint16) {
-	h.bindMu.Lock()
-	defer h.bindMu.Unlock()
+// Release closes a companion socket and takes it out of the table, in one: the port is either held in both or in none.
+func (h *Host) Release(c *Companion, port uint16) {
+	h.BindMu.Lock()
+	defer h.BindMu.Unlock()
 	c.close()
-	rest := slices.DeleteFunc(h.held[port], func(o *holding) bool { return o.companion == c })
+	rest := slices.DeleteFunc(h.Held[port], func(o *holding) bool { return o.companion == c })
 	if len(rest) == 0 {
-		delete(h.held, port)
+		delete(h.Held, port)
 		return
 	}
-	h.held[port] = rest
+	h.Held[port] = rest
 }
 
 // bindShared binds beside the sockets of this datapath that hold the address. Linux wants SO_REUSEADDR on both sides at
 // the moment of the bind, and would then let every process in that sets it too; so it is on for that moment only, and
-// who has come in meanwhile, or was there before, is looked for. bindMu is held.
-func (h *companionHost) bindShared(held *holding, k *kernelSocket, fd int, ap netip.AddrPort, share bool) error {
+// who has come in meanwhile, or was there before, is looked for. BindMu is held.
+func (h *Host) bindShared(held *holding, k *Socket, fd int, ap netip.AddrPort, share bool) error {
 	if !share {
 		return k.bindTo(fd, ap)
 	}
 	own := []socketID{k.id}
-	for _, first := range h.held[ap.Port()] {
+	for _, first := range h.Held[ap.Port()] {
 		for _, other := range first.companion.sockets() {
 			own = append(own, other.id)
 			other.setReuse(true)
 			defer other.setReuse(false)
 		}
 	}
-	setReuse(fd, true)
+	SetReuse(fd, true)
 	err := k.bindTo(fd, ap)
-	setReuse(fd, false)
+	SetReuse(fd, false)
 	if err != nil {
 		return err
 	}
