@@ -46,7 +46,7 @@ func (dp *Datapath) watch() {
 			return
 		case <-dp.watchers.token:
 		}
-		if dp.devices.revive() {
+		if dp.devices.Revive() {
 			for _, ep := range dp.endpoints.list() {
 				ep.source.Hasten()
 			}

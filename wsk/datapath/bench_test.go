@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -79,7 +80,7 @@ type benchClient struct {
 	sockets []*wsk.Socket
 }
 
-func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device, int) (xdp.Queue, error)) benchClient {
+func benchSocketOver(tb testing.TB, queues int, sockets int, open func(*device.Device, int) (xdp.Queue, error)) benchClient {
 	tb.Helper()
 	dp, err := openFake(Options{Queues: queues}, fakeRoutes{}, open)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -39,7 +40,7 @@ func newIdealKernel(chunks uint32) (*idealKernel, error) {
 	return k, err
 }
 
-func openIdeal(*device, int) (xdp.Queue, error) { return newIdealKernel(512) }
+func openIdeal(*device.Device, int) (xdp.Queue, error) { return newIdealKernel(512) }
 
 func (k *idealKernel) Kick() syscall.Errno {
 	mask := uint32(len(k.descs) - 1)
@@ -102,7 +103,7 @@ func loadedQueue(b *testing.B) (*wsk.Socket, *send.Queue) {
 	b.Helper()
 	s := benchSocketOver(b, 1, 1, openIdeal)
 	var q *send.Queue
-	s.dp.devices.eachQueue(func(only *send.Queue) { q = only })
+	s.dp.devices.EachQueue(func(only *send.Queue) { q = only })
 	testenv.Eventually(b, waitLimit, "the poller to sleep", q.Poll.Idle.Load)
 	q.Poll.High.Store(true)
 	b.Cleanup(func() { q.Poll.High.Store(false) })

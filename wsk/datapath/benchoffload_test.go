@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -47,7 +48,7 @@ func BenchmarkChecksum(b *testing.B) {
 	for _, size := range []int{18, 256, 1472} {
 		for _, by := range []string{"software", "offload"} {
 			b.Run("size="+strconv.Itoa(size)+"/by="+by, func(b *testing.B) {
-				s := benchSocketOver(b, 1, 1, func(*device, int) (xdp.Queue, error) {
+				s := benchSocketOver(b, 1, 1, func(*device.Device, int) (xdp.Queue, error) {
 					if by == "offload" {
 						return newOffloadKernel(512)
 					}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -30,7 +31,7 @@ func BenchmarkReceiveEvent(b *testing.B) {
 
 func benchmarkReceive(b *testing.B, size int) {
 	var k *xdptest.Kernel
-	dp, err := openFake(Options{}, fakeRoutes{}, func(*device, int) (_ xdp.Queue, err error) {
+	dp, err := openFake(Options{}, fakeRoutes{}, func(*device.Device, int) (_ xdp.Queue, err error) {
 		k, err = xdptest.New(xdptest.Config{RxChunks: 512, TxChunks: 8, TxRing: 8})
 		return k, err
 	})

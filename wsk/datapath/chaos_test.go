@@ -259,7 +259,7 @@ func (rig *chaos) closeSocket(s *wsk.Socket) {
 
 // plainSends: every queue is as good as new. What was planned for a frame may still hit one.
 func (rig *chaos) plainSends() {
-	for range rig.dp.devices.opts.Queues {
+	for range rig.dp.devices.Opts.Queues {
 		s := rig.openSocket()
 		for tries := 0; s != nil; tries++ {
 			irp := wsk.AllocateIRP()

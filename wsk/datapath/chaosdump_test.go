@@ -17,7 +17,7 @@ import (
 // dump is everything that tells why something does not go on. It waits for no lock.
 func (rig *chaos) dump() string {
 	var b strings.Builder
-	rig.dp.devices.eachQueue(func(q *send.Queue) { q.Dump(&b) })
+	rig.dp.devices.EachQueue(func(q *send.Queue) { q.Dump(&b) })
 	for _, ep := range rig.dp.endpoints.list() {
 		ep.source.Flows.Each(func(f *send.Flow) {
 			if n := f.Waiters.Load(); n != 0 {

@@ -31,7 +31,7 @@ func (w *world) nag(r *rand.Rand) {
 	}
 	for !w.rig.stop.Load() {
 		visit, many := visits[r.IntN(len(visits))], 1+r.IntN(100)
-		for _, q := range w.rig.dp.devices.known(1).opened() {
+		for _, q := range w.rig.dp.devices.Known(1).Opened() {
 			for range many {
 				visit(q)
 			}

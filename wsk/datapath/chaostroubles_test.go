@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -120,7 +121,7 @@ func (w *world) troubles(r *rand.Rand) {
 // trouble does what others than senders do with a queue.
 func (w *world) trouble(r *rand.Rand) {
 	var queues []*send.Queue
-	w.rig.dp.devices.eachQueue(func(q *send.Queue) { queues = append(queues, q) })
+	w.rig.dp.devices.EachQueue(func(q *send.Queue) { queues = append(queues, q) })
 	if len(queues) == 0 {
 		return
 	}
@@ -148,6 +149,6 @@ func (w *world) trouble(r *rand.Rand) {
 		}
 	case 5:
 		w.rig.dp.Info()
-		w.rig.dp.devices.each((*device).guardSupply)
+		w.rig.dp.devices.Each((*device.Device).GuardSupply)
 	}
 }

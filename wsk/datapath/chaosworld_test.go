@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -32,13 +33,13 @@ type world struct {
 
 	mu     sync.Mutex
 	r      *rand.Rand
-	had    map[*device]uint64 // queues that have had a socket, by bit
+	had    map[*device.Device]uint64 // queues that have had a socket, by bit
 	live   []*xdptest.Kernel
 	closed int
 }
 
 func newWorld(rig *chaos, seed uint64) *world {
-	w := &world{rig: rig, r: rand.New(rand.NewPCG(seed, 1)), had: make(map[*device]uint64)}
+	w := &world{rig: rig, r: rand.New(rand.NewPCG(seed, 1)), had: make(map[*device.Device]uint64)}
 	w.index.Store(1)
 	w.up.Store(true)
 	w.carrier.Store(true)
@@ -71,19 +72,19 @@ func (w *world) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) 
 }
 
 // open makes a socket in one of the modes of the test, in the state that the interface is in.
-func (w *world) open(d *device, id int) (xdp.Queue, error) {
+func (w *world) open(d *device.Device, id int) (xdp.Queue, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	again := w.had[d]&(1<<id) != 0
 	switch {
-	case int(w.index.Load()) != d.index:
+	case int(w.index.Load()) != d.Index:
 		return nil, unix.ENODEV
 	case again && w.refusing.Load():
 		return nil, unix.EBUSY
 	}
 	w.had[d] |= 1 << id
 	config := w.rig.mode.sockets[w.r.IntN(len(w.rig.mode.sockets))]
-	config.OnSend = func(frame []byte) { w.rig.onWire(d.index, frame) }
+	config.OnSend = func(frame []byte) { w.rig.onWire(d.Index, frame) }
 	k, err := xdptest.New(config)
 	if err != nil {
 		return nil, err
@@ -158,15 +159,15 @@ func (w *world) tell(e route.Event) {
 // appear makes the interface known, with what answers for netlink.
 func (w *world) appear(index int) {
 	dp := w.rig.dp
-	d := dp.devices.newDevice(w.device(), dp.devices.opts.Queues, nil)
-	d.index = index
-	d.link = func() send.LinkState {
+	d := dp.devices.NewDevice(w.device(), dp.devices.Opts.Queues, nil)
+	d.Index = index
+	d.Link = func() send.LinkState {
 		return send.LinkState{Exists: int(w.index.Load()) == index, Up: w.up.Load(), Carrier: w.up.Load() && w.carrier.Load()}
 	}
-	d.carrier.up, d.carrier.until = true, time.Now().Add(time.Hour)
-	dp.devices.mu.Lock()
-	dp.devices.devices[index] = d
-	dp.devices.mu.Unlock()
+	d.Carrier.Up, d.Carrier.Until = true, time.Now().Add(time.Hour)
+	dp.devices.Mu.Lock()
+	dp.devices.Devices[index] = d
+	dp.devices.Mu.Unlock()
 	w.born.Store(w.rig.lastID.Load())
 	w.index.Store(int32(index))
 	w.generation.Add(1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -85,20 +86,20 @@ func awaitClose(t *testing.T, closed <-chan error) {
 // TestDeviceGoesWhileOpening: a queue that is open at last when its device has gone is closed again.
 func TestDeviceGoesWhileOpening(t *testing.T) {
 	var k *xdptest.Kernel
-	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(d *device, _ int) (_ xdp.Queue, err error) {
+	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(d *device.Device, _ int) (_ xdp.Queue, err error) {
 		k, err = xdptest.New(xdptest.Config{})
-		d.retire()
+		d.Retire()
 		return k, err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dp.Close()
-	d, err := dp.devices.deviceFor(fakeDevice)
+	d, err := dp.devices.DeviceFor(fakeDevice)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.open(0); !errors.Is(err, errDeviceGone) {
+	if _, err := d.Open(0); !errors.Is(err, device.ErrDeviceGone) {
 		t.Errorf("open: %v", err)
 	}
 	if !k.Closed() {

@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
@@ -23,7 +24,7 @@ type routing interface {
 	send.Routes
 	receive.Routes
 	companion.Routes
-	deviceRoutes
+	device.Routes
 	Subscribe(func(route.Event)) (cancel func())
 	Close() error
 }
@@ -40,7 +41,7 @@ type Datapath struct {
 	senders    *send.Host
 	hub        *receive.Hub
 	companions *companion.Host
-	devices    *deviceSet
+	devices    *device.Set
 	endpoints  endpointSet
 	watchers   watchers
 }
@@ -48,7 +49,7 @@ type Datapath struct {
 var _ wsk.Transport = (*Datapath)(nil)
 
 // ErrClosed is returned by calls on a closed datapath.
-var ErrClosed = errSetClosed
+var ErrClosed = device.ErrClosed
 
 // Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
 func Open(opts Options) (*Datapath, error) {
@@ -82,12 +83,12 @@ func openWith(opts Options, below func(*Datapath) (routing, error)) (_ *Datapath
 	dp.unsub = dp.routes.Subscribe(dp.onEvent)
 	dp.goRun(dp.watch)
 	for _, name := range opts.Receive {
-		if err := dp.devices.openReceiving(name); err != nil {
+		if err := dp.devices.OpenReceiving(name); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range opts.Interfaces {
-		if err := dp.devices.openInterface(name); err != nil {
+		if err := dp.devices.OpenInterface(name); err != nil {
 			return nil, err
 		}
 	}
@@ -115,21 +116,21 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.companions = &companion.Host{
 		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub,
 	}
-	dp.devices = &deviceSet{
-		log: opts.Logger, ctx: ctx, goRun: dp.goRun, inNetNS: dp.ns.Do, senders: dp.senders, hub: dp.hub, changed: dp.watchers.wake,
-		devices: make(map[int]*device),
-		opts: deviceOptions{
+	dp.devices = &device.Set{
+		Log: opts.Logger, Ctx: ctx, GoRun: dp.goRun, InNetNS: dp.ns.Do, Senders: dp.senders, Hub: dp.hub, Changed: dp.watchers.wake,
+		Devices: make(map[int]*device.Device),
+		Opts: device.Options{
 			Queues: opts.Queues, Socket: opts.Socket, Offload: opts.Checksum.offload(), ReceiveMode: opts.ReceiveMode,
 			SpreadReceive: opts.SpreadReceive,
 		},
 	}
-	dp.devices.open = dp.devices.openSocket
-	dp.senders.QueueFor = dp.devices.queueFor
+	dp.devices.Open = dp.devices.OpenSocket
+	dp.senders.QueueFor = dp.devices.QueueFor
 }
 
 func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
-	dp.senders.Routes, dp.hub.Routes, dp.companions.Routes, dp.devices.routes = routes, routes, routes, routes
+	dp.senders.Routes, dp.hub.Routes, dp.companions.Routes, dp.devices.Routes = routes, routes, routes, routes
 }
 
 // OpenEndpoint implements wsk.Transport.
@@ -155,7 +156,7 @@ func (dp *Datapath) Close() error {
 		dp.unsub()
 	}
 	dp.cancel()
-	dp.devices.close()
+	dp.devices.Close()
 	for _, ep := range endpoints {
 		ep.kernel.Release()
 	}

@@ -44,7 +44,7 @@ func TestPeerDown(t *testing.T) {
 	if err := lab.B.If.SetUp(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.known(lab.A.If.Index()).HasCarrier() })
+	testenv.Eventually(t, waitLimit, "a carrier", func() bool { return c.dp.devices.Known(lab.A.If.Index()).HasCarrier() })
 	mustSucceed(t, "peer up again", sendOne(t, s, whole([]byte("3")), to, nil))
 	got, err := receiver.Wait(testenv.Context(t, waitLimit), 2)
 	if err != nil {
@@ -285,7 +285,7 @@ func TestRenamedInterface(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q := dp.devices.known(lab.A.If.Index()).opened()[0]
+	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
 	q.KickMu.Lock()
 	q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
 	q.UnlockKick()

@@ -106,7 +106,7 @@ func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) { return ep.sou
 func (ep *endpoint) Abort() {
 	ep.source.Abort()
 	ep.kernel.Abort()
-	ep.dp.devices.eachQueue(func(q *send.Queue) { q.Abort(&ep.source) })
+	ep.dp.devices.EachQueue(func(q *send.Queue) { q.Abort(&ep.source) })
 }
 
 // Close implements wsk.Endpoint. No delivery begins once it has returned; those under way have ended when done is called. The

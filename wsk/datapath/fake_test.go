@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -63,7 +64,7 @@ type fakeKernels struct {
 	setup func(*xdptest.Kernel)
 }
 
-func (f *fakeKernels) open(*device, int) (xdp.Queue, error) {
+func (f *fakeKernels) open(*device.Device, int) (xdp.Queue, error) {
 	k, err := xdptest.New(f.config)
 	if err != nil {
 		return nil, err
@@ -91,9 +92,9 @@ func (f *fakeKernels) count() int {
 }
 
 // openFake is Open over a fake network and fake sockets.
-func openFake(opts Options, routes routing, open func(*device, int) (xdp.Queue, error)) (*Datapath, error) {
+func openFake(opts Options, routes routing, open func(*device.Device, int) (xdp.Queue, error)) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
-		dp.devices.open = open
+		dp.devices.Open = open
 		return routes, nil
 	})
 }
@@ -112,10 +113,10 @@ func newFakeDatapath(tb testing.TB, config xdptest.Config, opts Options) (*Datap
 
 // carrierOn makes the fake device have a carrier: there is no driver to ask.
 func carrierOn(dp *Datapath) {
-	d := dp.devices.known(1)
-	d.carrier.mu.Lock()
-	d.carrier.up, d.carrier.until = true, time.Now().Add(time.Hour)
-	d.carrier.mu.Unlock()
+	d := dp.devices.Known(1)
+	d.Carrier.Mu.Lock()
+	d.Carrier.Up, d.Carrier.Until = true, time.Now().Add(time.Hour)
+	d.Carrier.Mu.Unlock()
 }
 
 const fakeTo = "10.0.0.2:9"
@@ -262,7 +263,7 @@ func TestLinkDownFake(t *testing.T) {
 	irps := sendAll(s, to, 100) // more than chunks
 	testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
 	k.SetUp(true)
-	dp.devices.known(1).linkUp()
+	dp.devices.Known(1).LinkUp()
 	for _, irp := range irps {
 		mustSucceed(t, "after the link is up", await(t, irp))
 	}

@@ -80,7 +80,7 @@ func newClientOver(t *testing.T, dp *Datapath, transport wsk.Transport) *client 
 // audit is invariant I1: with nothing under way every chunk is in the pool.
 func audit(t *testing.T, dp *Datapath) {
 	t.Helper()
-	dp.devices.eachQueue(func(q *send.Queue) {
+	dp.devices.EachQueue(func(q *send.Queue) {
 		q.Mu.Lock()
 		defer q.Mu.Unlock()
 		if q.State == send.QueueGone || q.State == send.QueueBroken {

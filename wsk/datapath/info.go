@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/frame"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -115,25 +116,25 @@ func (dp *Datapath) Info() Info {
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()
-	dp.devices.each(func(d *device) {
-		for _, open := range d.openQueues() {
+	dp.devices.Each(func(d *device.Device) {
+		for _, open := range d.OpenQueues() {
 			info.Queues = append(info.Queues, queueInfo(open))
 		}
-		info.Devices = append(info.Devices, DeviceInfo(d.info()))
+		info.Devices = append(info.Devices, DeviceInfo(d.Info()))
 	})
-	for _, p := range dp.devices.programs() {
-		info.Programs = append(info.Programs, ProgramInfo(p.info()))
+	for _, p := range dp.devices.Programs() {
+		info.Programs = append(info.Programs, ProgramInfo(p.Info()))
 	}
 	return info
 }
 
-func queueInfo(open openedQueue) QueueInfo {
-	q := open.queue.Info()
+func queueInfo(open device.OpenQueue) QueueInfo {
+	q := open.Queue.Info()
 	info := QueueInfo{
 		Interface: q.Interface, Queue: q.Queue, Granted: q.Granted, State: q.State,
 		Submitted: q.Submitted, Offloaded: q.Offloaded, Completed: q.Completed, Dropped: q.Dropped, Foreign: q.Foreign,
 		Unpinned: q.Unpinned, Parked: q.Parked, Rebuilds: q.Rebuilds, InFlight: q.InFlight, Waiting: q.Waiting, Free: q.Free,
-		Counters: q.Counters, Receive: (*ReceiveInfo)(open.half.Info()),
+		Counters: q.Counters, Receive: (*ReceiveInfo)(open.Half.Info()),
 	}
 	for _, o := range q.Offload {
 		info.Offload = append(info.Offload, OffloadInfo(o))

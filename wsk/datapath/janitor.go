@@ -5,6 +5,7 @@ package datapath
 import (
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
@@ -16,23 +17,23 @@ func (dp *Datapath) onEvent(ev route.Event) {
 	}
 	switch ev.Kind {
 	case route.LinkUp:
-		if d := dp.devices.known(ev.Interface); d != nil {
-			d.linkUp()
+		if d := dp.devices.Known(ev.Interface); d != nil {
+			d.LinkUp()
 		}
 	case route.Carrier:
-		switch d := dp.devices.known(ev.Interface); {
+		switch d := dp.devices.Known(ev.Interface); {
 		case d == nil:
 		case ev.Carrier:
-			d.linkUp()
+			d.LinkUp()
 		default:
-			d.carrierLost()
+			d.CarrierLost()
 		}
 	case route.LinkDeleted:
-		dp.devices.miss(ev.Interface) // at once: another of its name may be in the next event
+		dp.devices.Miss(ev.Interface) // at once: another of its name may be in the next event
 		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })
 	case route.Resynced:
 		// A link may have gone down and come back unseen; a kick tells.
-		dp.devices.eachQueue(func(q *send.Queue) { q.LinkUp() })
+		dp.devices.EachQueue(func(q *send.Queue) { q.LinkUp() })
 	}
 }
 
@@ -51,16 +52,16 @@ func (dp *Datapath) janitor() {
 			for _, ep := range dp.endpoints.list() {
 				ep.source.Tend(now)
 			}
-			dp.devices.nudge()
-			dp.devices.each((*device).guardSupply)
-			dp.devices.guardPrograms(now)
+			dp.devices.Nudge()
+			dp.devices.Each((*device.Device).GuardSupply)
+			dp.devices.GuardPrograms(now)
 		}
 	}
 }
 
 // deviceDeleted fails everything that was to leave through a device and tells the sockets that lived on it.
 func (dp *Datapath) deviceDeleted(ifindex int) {
-	if dp.devices.deleted(ifindex) {
+	if dp.devices.Deleted(ifindex) {
 		dp.watchers.wake() // another of its name may be there already
 	}
 	for _, ep := range dp.endpoints.list() {

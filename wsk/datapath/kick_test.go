@@ -28,7 +28,7 @@ func TestKickTakenByOthers(t *testing.T) {
 			dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
-			q := dp.devices.known(1).opened()[0]
+			q := dp.devices.Known(1).Opened()[0]
 			q.Poll.Wake()
 			testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
 			irp := sendBeside(t, q, s, to, holder)
@@ -71,7 +71,7 @@ func TestEndOfQueueInHighGear(t *testing.T) {
 	s := c.socket("10.77.0.1:0")
 	to := sockaddr(lab.B.IPv4(), 7012)
 	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
-	q := c.dp.devices.known(lab.A.If.Index()).opened()[0]
+	q := c.dp.devices.Known(lab.A.If.Index()).Opened()[0]
 	testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
 	q.Poll.High.Store(true) // with no watcher to kick
 	waits := sendAll(s, to, 3)

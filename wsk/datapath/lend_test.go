@@ -120,7 +120,7 @@ func TestRetainFewChunks(t *testing.T) {
 			p := bind(t, dp, "10.77.0.1:7807")
 			h := &hoard{tell: tell}
 			p.setHook(h.take)
-			r := dp.devices.known(lab.A.If.Index()).halves[0].Current()
+			r := dp.devices.Known(lab.A.If.Index()).Halves[0].Current()
 			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 			for i := range 20 {
 				// What is copied goes back to the kernel a moment after it was delivered.
@@ -174,7 +174,7 @@ func TestReleaseWhileAsleep(t *testing.T) {
 	p := bind(t, dp, "10.77.0.1:7806")
 	h := new(hoard)
 	p.setHook(h.take)
-	s := dp.devices.known(lab.A.If.Index()).halves[0].Current()
+	s := dp.devices.Known(lab.A.If.Index()).Halves[0].Current()
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	for i := range chunks / 2 {
 		sendNumbered(t, sender, p.addr(), i, 1, h.count)
@@ -236,7 +236,7 @@ func TestCloseWhileLent(t *testing.T) {
 			h := new(hoard)
 			p.setHook(h.take)
 			sendNumbered(t, sender, p.addr(), 0, 20, h.count)
-			q := dp.devices.known(lab.A.If.Index()).opened()[0]
+			q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
 			old := q.Rx.(*receive.Queue).Current()
 			switch what {
 			case "endpoint":
@@ -290,7 +290,7 @@ func TestCloseWhileLent(t *testing.T) {
 func TestStopInsideCallback(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	p := bind(t, dp, "10.77.0.1:7805")
-	q := dp.devices.known(lab.A.If.Index()).opened()[0]
+	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
 	p.setHook(func(list *wsk.Datagram) {
 		p.setHook(nil)
 		q.KickMu.Lock()

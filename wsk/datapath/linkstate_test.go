@@ -27,12 +27,12 @@ func TestCompletedWhileHeld(t *testing.T) {
 		irps := sendAll(d.socket, d.to, 3)
 		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return d.queue().InFlight == 3 })
 		d.setLink(send.LinkState{Exists: true, Up: true})
-		d.dp.devices.known(1).carrierLost()
+		d.dp.devices.Known(1).CarrierLost()
 		d.awaitState("down")
 		k.HoldCompletions(resumed)
 		k.Poll()
 		if resumed {
-			d.dp.devices.known(1).linkUp()
+			d.dp.devices.Known(1).LinkUp()
 			k.CompleteHeld(-1, xdptest.InOrder, 0)
 		}
 		d.awaitAll(irps, wsk.STATUS_SUCCESS)
@@ -70,7 +70,7 @@ func TestLateCanceller(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.known(1).opened()[0]
+			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
 			k.HoldCompletions(true)
 			var list *wsk.BufList
 			for range 6 {
@@ -131,7 +131,7 @@ func TestLinkDownAfterClose(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.known(1).opened()[0]
+			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
 			before := k.Consumed()
 			k.SetNeedWakeup(false) // so that nobody kicks
 			irps := sendAll(s, to, 3)
@@ -198,7 +198,7 @@ func TestCancelledAndSentAgain(t *testing.T) {
 	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	s := newClient(t, dp).socket("0.0.0.0:0")
 	to := warm(t, s)
-	q := dp.devices.known(1).opened()[0]
+	q := dp.devices.Known(1).Opened()[0]
 	kernels.newest().SetUp(false)
 	sendAll(s, to, 1)
 	testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
@@ -245,7 +245,7 @@ func TestWithdrawalOvertaken(t *testing.T) {
 	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	s := newClient(t, dp).socket("0.0.0.0:0")
 	to := warm(t, s)
-	k, q := kernels.newest(), dp.devices.known(1).opened()[0]
+	k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
 	down := func() *wsk.IRP {
 		k.SetUp(false)
 		irp := sendAll(s, to, 1)[0]
@@ -272,7 +272,7 @@ func TestWithdrawalOvertaken(t *testing.T) {
 		return k.Counters().Kicks > kicks+2 || dp.Info().Queues[0].Rebuilds != 0
 	})
 	kernels.newest().SetUp(true)
-	dp.devices.known(1).linkUp()
+	dp.devices.Known(1).LinkUp()
 	mustSucceed(t, "the next", await(t, irp))
 	if n := dp.Info().Queues[0].Rebuilds; n != 0 {
 		t.Errorf("%d sockets were replaced", n)

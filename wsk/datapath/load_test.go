@@ -15,7 +15,7 @@ import (
 func highGear(t *testing.T, dp *Datapath) *send.Queue {
 	t.Helper()
 	var q *send.Queue
-	dp.devices.eachQueue(func(only *send.Queue) { q = only })
+	dp.devices.EachQueue(func(only *send.Queue) { q = only })
 	dp.senders.Tails.Add(q)
 	return q
 }
@@ -86,7 +86,7 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		to = warm(t, s)
 	}
 	queues := 0
-	dp.devices.eachQueue(func(q *send.Queue) {
+	dp.devices.EachQueue(func(q *send.Queue) {
 		queues++
 		dp.senders.Tails.Add(q)
 		dp.senders.Tails.Add(q) // in the high gear already
@@ -105,7 +105,7 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		defer dp.senders.Tails.Mu.Unlock()
 		return len(dp.senders.Tails.Queues) == 0 && !dp.senders.Tails.Running
 	})
-	dp.devices.eachQueue(func(q *send.Queue) {
+	dp.devices.EachQueue(func(q *send.Queue) {
 		if q.Poll.HighGear() {
 			t.Errorf("queue %d is left in the high gear", q.Id)
 		}

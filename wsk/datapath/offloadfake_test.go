@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
@@ -49,13 +50,13 @@ func (w *wire) datagrams(t *testing.T, port uint16) (list [][]byte) {
 }
 
 func onlyQueue(dp *Datapath) (only *send.Queue) {
-	dp.devices.eachQueue(func(q *send.Queue) { only = q })
+	dp.devices.EachQueue(func(q *send.Queue) { only = q })
 	return only
 }
 
 // onlyHalf is the receiving half of the only queue.
 func onlyHalf(dp *Datapath) (only *receive.Queue) {
-	dp.devices.each(func(d *device) { only = d.halves[0] })
+	dp.devices.Each(func(d *device.Device) { only = d.Halves[0] })
 	return only
 }
 
@@ -101,7 +102,7 @@ func TestMetadataRefused(t *testing.T) {
 	if kernels.count() != 2 || info.Rebuilds != 1 {
 		t.Errorf("%d sockets, %d rebuilds", kernels.count(), info.Rebuilds)
 	}
-	if o := q.Dev.(*device).socketOptions(0); o.Offload != xdp.OffloadNone {
+	if o := q.Dev.(*device.Device).SocketOptions(0); o.Offload != xdp.OffloadNone {
 		t.Errorf("the device still asks for %v", o.Offload)
 	}
 	if did := info.Offloaded - before; did < at || did > n {

@@ -15,7 +15,7 @@ import (
 // stack until it is back, which it is without anybody's help. Somebody else's program that came meanwhile stays.
 func TestProgramIsPutBack(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{}, Options{})
-	p := dp.devices.programs()[0]
+	p := dp.devices.Programs()[0]
 	own := p.Prog.(*bpf.Program).ID()
 	holders := func() (list []bpf.Holder) {
 		err := lab.A.NS.Do(func() (err error) {
@@ -39,13 +39,13 @@ func TestProgramIsPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	eventually(t, "the end of the attempt", func() bool { return !p.guarding.Load() })
-	p.guarding.Store(true) // nobody is to be faster
+	eventually(t, "the end of the attempt", func() bool { return !p.Guarding.Load() })
+	p.Guarding.Store(true) // nobody is to be faster
 	detach(t, own)
 	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(lab.A.If.Index(), bpf.Native); return err }); err != nil {
 		t.Fatal(err)
 	}
-	p.reattach(dp.devices.known(p.IfIndex), p.attachment())
+	p.Reattach(dp.devices.Known(p.IfIndex), p.Attachment())
 	if list := holders(); len(list) != 1 || list[0].ID != foreign.ID() {
 		t.Errorf("the interface has %v, want program %d", list, foreign.ID())
 	}

@@ -30,7 +30,7 @@ func TestNothingBehindInTheRing(t *testing.T) {
 			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1}, Options{Logger: testLogger(t)})
 			s := newClient(t, dp).socket("0.0.0.0:0")
 			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.known(1).opened()[0]
+			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
 			k.HoldCompletions(true)
 			irps := sendAll(s, to, n)
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == n })
@@ -54,7 +54,7 @@ func TestLookupWhileRebuilt(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	s := newClient(t, dp).socket("0.0.0.0:0")
 	warm(t, s)
-	q := dp.devices.known(1).opened()[0]
+	q := dp.devices.Known(1).Opened()[0]
 	var stop atomic.Bool
 	var lookups sync.WaitGroup
 	lookups.Go(func() {
@@ -80,7 +80,7 @@ func TestRebuildTakesItsTime(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
 	s := newClient(t, dp).socket("0.0.0.0:0")
 	to := warm(t, s)
-	q := dp.devices.known(1).opened()[0]
+	q := dp.devices.Known(1).Opened()[0]
 	var attempts atomic.Int64
 	q.KickMu.Lock()
 	reopen := q.Reopen

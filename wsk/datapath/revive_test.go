@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 )
 
 // TestInterfaceComesBack deletes an interface that is received on and makes another of its name: a socket on any address, which
@@ -25,7 +26,7 @@ func TestInterfaceComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the deletion to be known", func() bool { return len(dp.Info().Programs) == 0 })
-	if !dp.devices.awaits(name) {
+	if !dp.devices.Awaits(name) {
 		t.Error("nobody waits for the interface to come back")
 	}
 	comeBack(t, lab, name, peer)
@@ -44,7 +45,7 @@ func TestInterfaceComesBack(t *testing.T) {
 	if n := received(t, dp).Frames - before; n != 1 {
 		t.Errorf("%d frames came through AF_XDP, want 1", n)
 	}
-	if dp.devices.awaits(name) {
+	if dp.devices.Awaits(name) {
 		t.Error("the interface is still waited for")
 	}
 }
@@ -112,7 +113,7 @@ func TestSendWhileInterfaceComesBack(t *testing.T) {
 			})
 		}
 		comeBack(t, lab, name, peer)
-		eventually(t, "the interface to be received on", func() bool { return len(dp.Info().Programs) == 1 && !dp.devices.awaits(name) })
+		eventually(t, "the interface to be received on", func() bool { return len(dp.Info().Programs) == 1 && !dp.devices.Awaits(name) })
 		close(stop)
 		senders.Wait()
 		if q := dp.Info().Queues[0]; q.Receive == nil {
@@ -129,32 +130,32 @@ func TestDeletedWhileOpening(t *testing.T) {
 	dp := openDatapath(t, lab, Options{})
 	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
 	for _, at := range []string{"load", "adopt"} {
-		p := dp.devices.newProgram(rd.Index, rd.Name)
-		p.queues = 1
-		d, err := dp.devices.newReceivingDevice(rd, p)
+		p := dp.devices.NewProgram(rd.Index, rd.Name)
+		p.Queues = 1
+		d, err := dp.devices.NewReceivingDevice(rd, p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		opened := make(chan error)
 		go func() {
-			_, err := d.open(0)
+			_, err := d.Open(0)
 			opened <- err
 		}()
 		if at == "load" {
 			dp.deviceDeleted(rd.Index)
-			err = p.begin(d, 1)
-		} else if err = p.load(d, 1); err == nil {
+			err = p.Begin(d, 1)
+		} else if err = p.Load(d, 1); err == nil {
 			dp.deviceDeleted(rd.Index)
-			if dp.hub.Adopt(p.Intake, p.isClosed) {
+			if dp.hub.Adopt(p.Intake, p.IsClosed) {
 				t.Error("the intake of a program that was closed is adopted")
 			}
-			err = errDeviceGone
+			err = device.ErrDeviceGone
 		}
-		if !errors.Is(err, errDeviceGone) {
+		if !errors.Is(err, device.ErrDeviceGone) {
 			t.Fatalf("%s: %v", at, err)
 		}
-		d.opening.Unlock()
-		if err := <-opened; !errors.Is(err, errDeviceGone) {
+		d.Opening.Unlock()
+		if err := <-opened; !errors.Is(err, device.ErrDeviceGone) {
 			t.Errorf("%s: a queue was opened: %v", at, err)
 		}
 		err = lab.A.NS.Do(func() error {
@@ -191,12 +192,12 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	to := sockaddr(lab.B.IPv4(), 7953)
 	mustSucceed(t, "before", sendOne(t, s, whole([]byte("x")), to, nil))
 	name, peer := lab.A.If.Name(), lab.B.If.Name()
-	again := func() { // as after reviveRetry
-		dp.devices.mu.Lock()
-		if r := dp.devices.missing[name]; r != nil {
-			r.notBefore = time.Time{}
+	again := func() { // as after device.reviveRetry
+		dp.devices.Mu.Lock()
+		if r := dp.devices.Missing[name]; r != nil {
+			r.NotBefore = time.Time{}
 		}
-		dp.devices.mu.Unlock()
+		dp.devices.Mu.Unlock()
 		dp.watchers.wake()
 	}
 	if err := lab.A.If.Delete(); err != nil {
@@ -208,9 +209,9 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	dp.devices.mu.Lock()
-	dp.devices.missing[name].notBefore = time.Now().Add(time.Hour)
-	dp.devices.mu.Unlock()
+	dp.devices.Mu.Lock()
+	dp.devices.Missing[name].NotBefore = time.Now().Add(time.Hour)
+	dp.devices.Mu.Unlock()
 	comeBack(t, lab, name, peer)
 	index := lab.A.If.Index()
 	if err := lab.A.NS.Do(func() error { _, err := foreign.Attach(index, bpf.Generic); return err }); err != nil {
@@ -219,11 +220,11 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 	for range 2 {
 		again()
 		eventually(t, "an attempt that fails", func() bool {
-			dp.devices.mu.Lock()
-			defer dp.devices.mu.Unlock()
-			return dp.devices.missing[name] != nil && !dp.devices.missing[name].notBefore.IsZero()
+			dp.devices.Mu.Lock()
+			defer dp.devices.Mu.Unlock()
+			return dp.devices.Missing[name] != nil && !dp.devices.Missing[name].NotBefore.IsZero()
 		})
-		eventually(t, "nothing of it to be left", func() bool { return dp.devices.known(index) == nil })
+		eventually(t, "nothing of it to be left", func() bool { return dp.devices.Known(index) == nil })
 	}
 	// The socket has died with the last device that it had sent through; another is what a client makes.
 	s = newClientOver(t, dp, dp).socket("0.0.0.0:0")
@@ -236,7 +237,7 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
-	eventually(t, "the interface to be received on", func() bool { return !dp.devices.awaits(name) })
+	eventually(t, "the interface to be received on", func() bool { return !dp.devices.Awaits(name) })
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	if err := sender.Send(netip.MustParseAddrPort("10.77.0.1:7952"), []byte("again")); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -109,7 +110,7 @@ func (f *fakeRX) End() { f.once.Do(func() { close(f.gone) }) }
 func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakeProgram) {
 	tb.Helper()
 	var rx *fakeRX
-	dp, err := openFake(Options{}, fakeRoutes{}, func(*device, int) (xdp.Queue, error) {
+	dp, err := openFake(Options{}, fakeRoutes{}, func(*device.Device, int) (xdp.Queue, error) {
 		rx = newFakeRX(tb, xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
 		return rx, nil
 	})
@@ -126,16 +127,16 @@ func newFakeIntake(tb testing.TB, rxChunks uint32) (*Datapath, *fakeRX, *fakePro
 func fakeIntake(tb testing.TB, dp *Datapath) *fakeProgram {
 	tb.Helper()
 	program := &fakeProgram{ports: make(map[bpf.Key]bpf.Flags)}
-	p := dp.devices.newProgram(fakeDevice.Index, fakeDevice.Name)
-	p.queues, p.Prog = 1, program
-	d, err := dp.devices.newReceivingDevice(fakeDevice, p)
+	p := dp.devices.NewProgram(fakeDevice.Index, fakeDevice.Name)
+	p.Queues, p.Prog = 1, program
+	d, err := dp.devices.NewReceivingDevice(fakeDevice, p)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	p.Refresh()
-	dp.hub.Adopt(p.Intake, p.isClosed)
-	d.opening.Unlock()
-	if _, err := d.open(0); err != nil {
+	dp.hub.Adopt(p.Intake, p.IsClosed)
+	d.Opening.Unlock()
+	if _, err := d.Open(0); err != nil {
 		tb.Fatal(err)
 	}
 	return program

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -47,7 +48,7 @@ func newNICIntake(t *testing.T, rxChunks uint32) (dp *Datapath, nic func() *nicR
 	t.Helper()
 	var mu sync.Mutex
 	var newest *nicRX
-	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(*device, int) (xdp.Queue, error) {
+	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(*device.Device, int) (xdp.Queue, error) {
 		k, err := xdptest.New(xdptest.Config{RxChunks: rxChunks, TxChunks: 8, TxRing: 8})
 		mu.Lock()
 		defer mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
@@ -251,8 +252,8 @@ func auditReceive(t *testing.T, dp *Datapath) {
 				s.Fill.Pending(), len(s.Back), len(s.Slots))
 		}
 	}
-	dp.devices.each(func(d *device) {
-		for _, r := range d.received() {
+	dp.devices.Each(func(d *device.Device) {
+		for _, r := range d.Received() {
 			audit(r)
 		}
 	})

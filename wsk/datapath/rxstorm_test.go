@@ -137,7 +137,7 @@ func TestReceiveStorm(t *testing.T) {
 	// Queues that break, and people who look.
 	all.Go(func() {
 		for running() {
-			for _, q := range dp.devices.known(lab.A.If.Index()).opened() {
+			for _, q := range dp.devices.Known(lab.A.If.Index()).Opened() {
 				timer := time.NewTimer(150 * time.Millisecond)
 				<-timer.C
 				q.KickMu.Lock()
@@ -233,7 +233,7 @@ func TestIdleReceiverSleeps(t *testing.T) {
 		waiter.Waiter, err = real(sock)
 		return waiter, err
 	}
-	q := dp.devices.known(lab.A.If.Index()).opened()[0]
+	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
 	q.KickMu.Lock()
 	q.Breakdown("the next socket has the waiter that counts", wsk.STATUS_IO_TIMEOUT)
 	q.KickMu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -24,14 +25,14 @@ type hashKey struct {
 	ipv6 bool
 }
 
-func (n *nics) get(name string, ipv6 bool) (nic.FlowHash, error) {
+func (n *nics) Get(name string, ipv6 bool) (nic.FlowHash, error) {
 	if h, ok := n.hash[hashKey{name, ipv6}]; ok {
 		return h, nil
 	}
 	return 0, xdp.ErrNotSupported
 }
 
-func (n *nics) set(name string, ipv6 bool, h nic.FlowHash) error {
+func (n *nics) Set(name string, ipv6 bool, h nic.FlowHash) error {
 	if _, ok := n.hash[hashKey{name, ipv6}]; !ok || n.fixed {
 		return xdp.ErrNotSupported
 	}
@@ -39,7 +40,7 @@ func (n *nics) set(name string, ipv6 bool, h nic.FlowHash) error {
 	return nil
 }
 
-func (n *nics) nameOf(ifindex int) (string, error) { return n.names[ifindex], nil }
+func (n *nics) NameOf(ifindex int) (string, error) { return n.names[ifindex], nil }
 
 // TestSpreadIsUndone: what Options.SpreadReceive has set is as it was before when the intake is closed, and nothing else is touched:
 // not what somebody set meanwhile, not what needed no change, not another interface of the same name.
@@ -81,20 +82,20 @@ func TestSpreadIsUndone(t *testing.T) {
 			defer dp.Close()
 			n := &tc.nics
 			n.names = map[int]string{7: "nic0"}
-			p := dp.devices.newProgram(7, "nic0")
-			p.hasher = n
-			p.spreadFlows()
+			p := dp.devices.NewProgram(7, "nic0")
+			p.Hasher = n
+			p.SpreadFlows()
 			if !maps.Equal(n.hash, tc.during) {
 				t.Errorf("spread: %v, want %v", n.hash, tc.during)
 			}
 			if tc.between != nil {
 				tc.between(n)
 			}
-			p.close()
+			p.Close()
 			if !maps.Equal(n.hash, tc.after) {
 				t.Errorf("closed: %v, want %v", n.hash, tc.after)
 			}
-			p.spreadFlows()
+			p.SpreadFlows()
 			if !maps.Equal(n.hash, tc.after) {
 				t.Errorf("a program that was closed spreads flows: %v", n.hash)
 			}
@@ -108,7 +109,7 @@ func TestNameOfInterface(t *testing.T) {
 	index, want := lab.A.If.Index(), lab.A.If.Name()
 	for range 2 {
 		err := dp.ns.Do(func() error {
-			name, err := kernelHasher{}.nameOf(index)
+			name, err := device.KernelHasher{}.NameOf(index)
 			if name != want {
 				t.Errorf("%q, want %q", name, want)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 )
 
 // TestSupplyIsTakenOff: the program for zero-copy's sake is attached once, attached anew where somebody has taken it off, gone with the
@@ -16,13 +17,13 @@ func TestSupplyIsTakenOff(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.XDPProgram)
 	lab, dp := companionLab(t, testenv.Topology{})
 	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
-	d, err := dp.devices.deviceFor(rd)
+	d, err := dp.devices.DeviceFor(rd)
 	if err != nil {
 		t.Fatal(err)
 	}
 	attach := func() (fresh bool, err error) {
 		err = dp.ns.Do(func() error {
-			fresh, err = d.attachProgram()
+			fresh, err = d.AttachProgram()
 			return err
 		})
 		return fresh, err
@@ -31,8 +32,8 @@ func TestSupplyIsTakenOff(t *testing.T) {
 		t.Helper()
 		err := lab.A.NS.Do(func() error {
 			holders, err := bpf.Holders(rd.Index)
-			if len(holders) != want || d.supplied() != (want != 0) {
-				t.Errorf("the interface has %v, supplied %v, want %d programs", holders, d.supplied(), want)
+			if len(holders) != want || d.Supplied() != (want != 0) {
+				t.Errorf("the interface has %v, supplied %v, want %d programs", holders, d.Supplied(), want)
 			}
 			return err
 		})
@@ -41,7 +42,7 @@ func TestSupplyIsTakenOff(t *testing.T) {
 		}
 	}
 	for i, wantFresh := range []bool{true, false, true} {
-		old := d.supply.program
+		old := d.Supply.Program
 		if i == 2 {
 			detach(t, old.ID())
 		}
@@ -55,9 +56,9 @@ func TestSupplyIsTakenOff(t *testing.T) {
 		}
 		has(1)
 	}
-	d.closeSupply()
+	d.CloseSupply()
 	has(0)
-	if _, err := attach(); !errors.Is(err, errDeviceClosing) {
+	if _, err := attach(); !errors.Is(err, device.ErrDeviceClosing) {
 		t.Errorf("on a device that has gone: %v", err)
 	}
 	has(0)

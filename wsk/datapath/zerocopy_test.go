@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -37,9 +38,9 @@ func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDrive
 	d := &fakeDriver{t: t, stop: make(chan struct{})}
 	d.dp, d.kernels = newFakeDatapath(t, config, opts)
 	d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
-	open := d.dp.devices.open
-	d.dp.devices.open = func(dev *device, id int) (xdp.Queue, error) {
-		dev.link = func() send.LinkState { return *d.state.Load() }
+	open := d.dp.devices.Open
+	d.dp.devices.Open = func(dev *device.Device, id int) (xdp.Queue, error) {
+		dev.Link = func() send.LinkState { return *d.state.Load() }
 		return open(dev, id)
 	}
 	d.client = newClient(t, d.dp)
@@ -195,12 +196,12 @@ func TestZeroCopyCarrier(t *testing.T) {
 	for _, announced := range []bool{true, false} {
 		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: stallTime})
 		k := d.kernels.newest()
-		dev := d.dp.devices.known(1)
+		dev := d.dp.devices.Known(1)
 		k.SetCarrier(false)
 		d.setLink(send.LinkState{Exists: true, Up: true})
 		irps := sendAll(d.socket, d.to, 80)
 		if announced {
-			dev.carrierLost()
+			dev.CarrierLost()
 		}
 		d.awaitState("down")
 		for i, irp := range irps {
@@ -221,7 +222,7 @@ func TestZeroCopyCarrier(t *testing.T) {
 		d.kernels.mu.Unlock()
 		d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
 		if announced {
-			dev.linkUp()
+			dev.LinkUp()
 		}
 		d.awaitAll(irps[1:79], wsk.STATUS_SUCCESS)
 		d.awaitState("up")
@@ -259,25 +260,25 @@ func TestZeroCopyStall(t *testing.T) {
 
 // TestInsists: a queue that had zero-copy is not content with copy mode at the first refusal.
 func TestInsists(t *testing.T) {
-	var s supply
+	var s device.Supply
 	now := time.Now()
-	if s.insists(0, now) {
+	if s.Insists(0, now) {
 		t.Error("insists on what it never had")
 	}
-	s.granted(0)
+	s.Granted(0)
 	for _, c := range []struct {
 		after time.Duration
 		want  bool
-	}{{0, true}, {insistTime / 2, true}, {insistTime, false}, {insistTime + 1, false}} {
-		if got := s.insists(0, now.Add(c.after)); got != c.want {
+	}{{0, true}, {device.InsistTime / 2, true}, {device.InsistTime, false}, {device.InsistTime + 1, false}} {
+		if got := s.Insists(0, now.Add(c.after)); got != c.want {
 			t.Errorf("%v after the first refusal: %v, want %v", c.after, got, c.want)
 		}
 	}
-	if s.insists(1, now) {
+	if s.Insists(1, now) {
 		t.Error("queue 1 insists on what queue 0 had")
 	}
-	s.granted(0)
-	if !s.insists(0, now.Add(time.Hour)) {
+	s.Granted(0)
+	if !s.Insists(0, now.Add(time.Hour)) {
 		t.Error("what was granted again is not insisted on")
 	}
 }
@@ -288,7 +289,7 @@ func TestRefusedMeansCopy(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{&xdp.FeatureError{Name: "x"}, true}, {errDeviceGone, false}, {errAwaitsReceiving, false},
+		{&xdp.FeatureError{Name: "x"}, true}, {device.ErrDeviceGone, false}, {device.ErrAwaitsReceiving, false},
 	} {
 		if _, got := xdp.CopyAfter(t.Context(), xdp.Options{}, c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
@@ -305,8 +306,8 @@ func TestComplaint(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{errDeviceGone, 0, true}, {errDeviceGone, send.RebuildRetry, false}, {errAwaitsReceiving, 2 * send.RebuildRetry, true},
-		{errAwaitsReceiving, 3 * send.RebuildRetry, false}, {errAwaitsReceiving, send.ComplaintInterval + 3*send.RebuildRetry, true},
+		{device.ErrDeviceGone, 0, true}, {device.ErrDeviceGone, send.RebuildRetry, false}, {device.ErrAwaitsReceiving, 2 * send.RebuildRetry, true},
+		{device.ErrAwaitsReceiving, 3 * send.RebuildRetry, false}, {device.ErrAwaitsReceiving, send.ComplaintInterval + 3*send.RebuildRetry, true},
 	} {
 		if got := c.IsNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
@@ -319,16 +320,16 @@ func TestComplaint(t *testing.T) {
 func TestProgramInVain(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})
 	t.Cleanup(func() { dp.Close() })
-	d := dp.devices.newDevice(fakeDevice, 2, nil)
+	d := dp.devices.NewDevice(fakeDevice, 2, nil)
 	now := time.Now()
-	d.supply.granted(1)
-	if d.supply.inVain(1, errDeviceGone, now) {
+	d.Supply.Granted(1)
+	if d.Supply.InVain(1, device.ErrDeviceGone, now) {
 		t.Error("the program of a queue that had zero-copy is taken off")
 	}
-	if !d.supply.inVain(0, send.ErrFamily, now) {
+	if !d.Supply.InVain(0, send.ErrFamily, now) {
 		t.Error("a program that did not help stays")
 	}
-	if fresh, err := d.attachProgram(); fresh || !errors.Is(err, send.ErrFamily) {
+	if fresh, err := d.AttachProgram(); fresh || !errors.Is(err, send.ErrFamily) {
 		t.Errorf("the next one, at once: %v, %v", fresh, err)
 	}
 }

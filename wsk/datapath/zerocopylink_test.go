@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
@@ -27,10 +28,10 @@ func allPending(t *testing.T, irps []*wsk.IRP) {
 }
 
 // loseSocket has the queue's socket replaced, after meanwhile was done with no socket there.
-func (d *fakeDriver) loseSocket(meanwhile func(dev *device)) {
+func (d *fakeDriver) loseSocket(meanwhile func(dev *device.Device)) {
 	d.t.Helper()
-	dev := d.dp.devices.known(1)
-	q := dev.opened()[0]
+	dev := d.dp.devices.Known(1)
+	q := dev.Opened()[0]
 	refused, allowed := make(chan struct{}), make(chan struct{})
 	reopen, first := q.Reopen, true
 	q.KickMu.Lock()
@@ -60,9 +61,9 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 			d.socket = d.client.socket("0.0.0.0:0")
 		},
 		"lost while the socket is replaced": func(d *fakeDriver) {
-			d.loseSocket(func(dev *device) {
+			d.loseSocket(func(dev *device.Device) {
 				d.setLink(noCarrier)
-				dev.carrierLost()
+				dev.CarrierLost()
 			})
 			d.awaitState("down")
 		},
@@ -80,7 +81,7 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 			}
 			d.awaitAll(irps[3:4], wsk.STATUS_CANCELLED)
 			d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
-			d.dp.devices.known(1).linkUp()
+			d.dp.devices.Known(1).LinkUp()
 			d.awaitAll(append(irps[:3:3], irps[4:]...), wsk.STATUS_SUCCESS)
 			d.awaitState("up")
 		})
@@ -91,11 +92,11 @@ func TestZeroCopyOpenedWithoutCarrier(t *testing.T) {
 func TestZeroCopyBackWhileReplaced(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{}, Options{})
 	d.setLink(noCarrier)
-	d.dp.devices.known(1).carrierLost()
+	d.dp.devices.Known(1).CarrierLost()
 	d.awaitState("down")
-	d.loseSocket(func(dev *device) {
+	d.loseSocket(func(dev *device.Device) {
 		d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
-		dev.linkUp()
+		dev.LinkUp()
 	})
 	d.awaitAll(sendAll(d.socket, d.to, 20), wsk.STATUS_SUCCESS)
 	d.awaitState("up")
@@ -104,19 +105,19 @@ func TestZeroCopyBackWhileReplaced(t *testing.T) {
 // TestZeroCopySetUpWithoutCarrier: a link that is set up by the administrator has no carrier for that.
 func TestZeroCopySetUpWithoutCarrier(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{}, Options{})
-	dev := d.dp.devices.known(1)
+	dev := d.dp.devices.Known(1)
 	d.setLink(noCarrier)
-	dev.carrierLost()
+	dev.CarrierLost()
 	d.awaitState("down")
 	irps := sendAll(d.socket, d.to, 20)
-	dev.linkUp()
-	q := dev.opened()[0]
+	dev.LinkUp()
+	q := dev.Opened()[0]
 	q.PollOnce(new(send.StallWatch)) // what the poller was woken for, at the latest now
 	allPending(t, irps)
 	if state := d.queue().State; state != "down" {
 		t.Errorf("state %s", state)
 	}
 	d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
-	dev.linkUp()
+	dev.LinkUp()
 	d.awaitAll(irps, wsk.STATUS_SUCCESS)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"errors"
@@ -15,13 +15,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// supply is what a device that only sends has on its interface for zero-copy's sake, and which queues had zero-copy.
-type supply struct {
+// Supply is what a device that only sends has on its interface for zero-copy's sake, and which queues had zero-copy.
+type Supply struct {
 	on atomic.Bool // a program is attached; to be read while the driver works
 
 	mu       lockrank.Mutex[locks.SupplyMu] // held while the driver works
 	closed   bool
-	program  *bpf.Program
+	Program  *bpf.Program
 	attached *bpf.Attachment
 
 	rungs   map[int]*rung
@@ -38,9 +38,9 @@ type rung struct {
 	lost    time.Time // when a rebuild was first refused what had been granted
 }
 
-// insistTime is how long the rebuild of a zero-copy queue is repeated before copy mode will do: a driver in the middle of a
+// InsistTime is how long the rebuild of a zero-copy queue is repeated before copy mode will do: a driver in the middle of a
 // reset refuses what it grants a moment later.
-const insistTime = 5 * time.Second
+const InsistTime = 5 * time.Second
 
 // deviceFacts are asked for when the first queue is opened.
 type deviceFacts struct {
@@ -48,7 +48,7 @@ type deviceFacts struct {
 	known nic.Interface
 }
 
-func (s *supply) rungOf(id int) *rung {
+func (s *Supply) rungOf(id int) *rung {
 	if s.rungs == nil {
 		s.rungs = make(map[int]*rung)
 	}
@@ -58,29 +58,29 @@ func (s *supply) rungOf(id int) *rung {
 	return s.rungs[id]
 }
 
-// despair notes that a driver has no zero-copy, by its own word and by the bind that it refused: the other queues need not be
+// Despair notes that a driver has no zero-copy, by its own word and by the bind that it refused: the other queues need not be
 // tried, which would cost each of them some milliseconds.
-func (s *supply) despair(err error) {
+func (s *Supply) Despair(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusal = err
 }
 
-// hopeless is the reason not to try zero-copy.
-func (s *supply) hopeless() error {
+// Hopeless is the reason not to try zero-copy.
+func (s *Supply) Hopeless() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refusal
 }
 
-func (s *supply) granted(id int) {
+func (s *Supply) Granted(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*s.rungOf(id) = rung{granted: true}
 }
 
-// insists reports whether a queue that was refused zero-copy should be tried again rather than be opened in copy mode.
-func (s *supply) insists(id int, now time.Time) bool {
+// Insists reports whether a queue that was refused zero-copy should be tried again rather than be opened in copy mode.
+func (s *Supply) Insists(id int, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rungOf(id)
@@ -90,7 +90,7 @@ func (s *supply) insists(id int, now time.Time) bool {
 	case r.lost.IsZero():
 		r.lost = now
 		return true
-	case now.Sub(r.lost) < insistTime:
+	case now.Sub(r.lost) < InsistTime:
 		return true
 	}
 	*r = rung{}
@@ -101,9 +101,9 @@ func (s *supply) insists(id int, now time.Time) bool {
 // asks every openRetry, and would take its link down as often.
 const vainPause = 10 * time.Minute
 
-// inVain notes that a program was attached and a queue refused all the same, and reports whether to take it off again. It
+// InVain notes that a program was attached and a queue refused all the same, and reports whether to take it off again. It
 // stays where the queue had zero-copy before: a driver that resets grants it a moment later.
-func (s *supply) inVain(id int, why error, now time.Time) bool {
+func (s *Supply) InVain(id int, why error, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rungOf(id).granted {
@@ -113,16 +113,16 @@ func (s *supply) inVain(id int, why error, now time.Time) bool {
 	return true
 }
 
-var errDeviceClosing = errors.New("the datapath or its device is being closed")
+var ErrDeviceClosing = errors.New("the datapath or its device is being closed")
 
-// attachProgram puts a program that passes everything on the interface. fresh is false when it is there already. The
+// AttachProgram puts a program that passes everything on the interface. fresh is false when it is there already. The
 // caller is in the datapath's namespace.
-func (d *device) attachProgram() (fresh bool, err error) {
-	s := &d.supply
+func (d *Device) AttachProgram() (fresh bool, err error) {
+	s := &d.Supply
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false, errDeviceClosing
+		return false, ErrDeviceClosing
 	}
 	if s.attached != nil {
 		if on, err := s.attached.Attached(); on || err != nil {
@@ -138,60 +138,60 @@ func (d *device) attachProgram() (fresh bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	a, err := p.Attach(d.index, bpf.Native)
+	a, err := p.Attach(d.Index, bpf.Native)
 	if err != nil {
 		return false, errors.Join(err, p.Close())
 	}
-	s.program, s.attached = p, a
+	s.Program, s.attached = p, a
 	s.on.Store(true)
 	return true, nil
 }
 
 // detachProgram takes the program off again, for who found that it does not help.
-func (d *device) detachProgram() {
-	d.supply.mu.Lock()
-	defer d.supply.mu.Unlock()
-	if err := d.supply.closeLocked(); err != nil {
-		d.set.log.Warn("detach the XDP program for zero-copy", "interface", d.name, "err", err)
+func (d *Device) detachProgram() {
+	d.Supply.mu.Lock()
+	defer d.Supply.mu.Unlock()
+	if err := d.Supply.closeLocked(); err != nil {
+		d.Set.Log.Warn("detach the XDP program for zero-copy", "interface", d.name, "err", err)
 	}
 }
 
-func (s *supply) closeLocked() error {
-	if s.program == nil {
+func (s *Supply) closeLocked() error {
+	if s.Program == nil {
 		return nil
 	}
-	err := s.program.Close()
-	s.program, s.attached = nil, nil
+	err := s.Program.Close()
+	s.Program, s.attached = nil, nil
 	s.on.Store(false)
 	return err
 }
 
-// closeSupply restores the interface. The sockets are closed by then.
-func (d *device) closeSupply() {
-	d.supply.mu.Lock()
-	d.supply.closed = true
-	d.supply.mu.Unlock()
+// CloseSupply restores the interface. The sockets are closed by then.
+func (d *Device) CloseSupply() {
+	d.Supply.mu.Lock()
+	d.Supply.closed = true
+	d.Supply.mu.Unlock()
 	d.detachProgram()
 }
 
-// supplied reports whether a program is attached for zero-copy's sake.
-func (d *device) supplied() bool { return d.supply.on.Load() }
+// Supplied reports whether a program is attached for zero-copy's sake.
+func (d *Device) Supplied() bool { return d.Supply.on.Load() }
 
-// guardSupply looks whether the program is still on the interface. Without it some drivers serve the queues no more, and
+// GuardSupply looks whether the program is still on the interface. Without it some drivers serve the queues no more, and
 // others take the host's traffic down in silence; the rebuild attaches another.
-func (d *device) guardSupply() {
-	if !d.supplied() || !d.supply.mu.TryLock() {
+func (d *Device) GuardSupply() {
+	if !d.Supplied() || !d.Supply.mu.TryLock() {
 		return // or somebody is at it
 	}
-	a := d.supply.attached
-	d.supply.mu.Unlock()
+	a := d.Supply.attached
+	d.Supply.mu.Unlock()
 	if a == nil {
 		return
 	}
 	if on, err := a.Attached(); on || err != nil {
 		return
 	}
-	for _, q := range d.opened() {
+	for _, q := range d.Opened() {
 		q.ProgramTaken()
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"errors"
@@ -17,11 +17,11 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// program is the life of the XDP program on an interface of Options.Receive, which an intake is fed by.
-type program struct {
+// Program is the life of the XDP program on an interface of Options.Receive, which an intake is fed by.
+type Program struct {
 	*receive.Intake
-	set      *deviceSet
-	queues   int // receive queues with an AF_XDP socket
+	set      *Set
+	Queues   int // receive queues with an AF_XDP socket
 	maxFrame int
 
 	closing sync.Once
@@ -29,108 +29,108 @@ type program struct {
 	lifeMu   lockrank.Mutex[locks.LifeMu]
 	closed   bool
 	spreads  []spread
-	hasher   flowHasher
+	Hasher   flowHasher
 	attached *bpf.Attachment // nil in tests without a kernel
 
-	guarding atomic.Bool // the program is being put back
+	Guarding atomic.Bool // the program is being put back
 	retryAt  time.Time   // the janitor's
 }
 
 // defaultRxChunks holds what arrives in a few milliseconds at full speed, while the receiver's goroutine is being woken.
 const defaultRxChunks = 2048
 
-func (set *deviceSet) newProgram(ifindex int, name string) *program {
-	in := &receive.Intake{Hub: set.hub, IfIndex: ifindex, Name: name, Refs: make(map[bpf.Key]int)}
-	return &program{Intake: in, set: set, hasher: kernelHasher{}}
+func (set *Set) NewProgram(ifindex int, name string) *Program {
+	in := &receive.Intake{Hub: set.Hub, IfIndex: ifindex, Name: name, Refs: make(map[bpf.Key]int)}
+	return &Program{Intake: in, set: set, Hasher: KernelHasher{}}
 }
 
-// openReceiving attaches the program to an interface and opens a socket on each of its receive queues.
-func (set *deviceSet) openReceiving(name string) error {
-	rd, ok := set.routes.DeviceByName(name)
+// OpenReceiving attaches the program to an interface and opens a socket on each of its receive queues.
+func (set *Set) OpenReceiving(name string) error {
+	rd, ok := set.Routes.DeviceByName(name)
 	if !ok {
 		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
 	}
 	var facts nic.Interface
-	err := set.inNetNS(func() (err error) {
+	err := set.InNetNS(func() (err error) {
 		facts, err = nic.Inspect(name)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
-	p := set.newProgram(rd.Index, name)
+	p := set.NewProgram(rd.Index, name)
 	// A queue without a TX side can't have a socket of ours; its frames pass to the kernel.
-	p.queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
-	d, err := set.newReceivingDevice(rd, p)
+	p.Queues = max(min(facts.RxQueues.N, facts.TxQueues.N), 1)
+	d, err := set.NewReceivingDevice(rd, p)
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
 	// The program first: some drivers give zero-copy only then. Whoever wants to send meanwhile waits for it too.
-	if err = p.begin(d, facts.RxQueues.N); err != nil {
-		d.retire()
+	if err = p.Begin(d, facts.RxQueues.N); err != nil {
+		d.Retire()
 	}
-	d.opening.Unlock()
+	d.Opening.Unlock()
 	if err != nil {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
 	p.warnOfBareQueues()
-	for slot := range p.queues {
-		if _, err := d.open(slot); err != nil {
+	for slot := range p.Queues {
+		if _, err := d.Open(slot); err != nil {
 			return fmt.Errorf("receive on %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// begin makes the program one that the queues of its device can be opened on. The device's opening is held.
-func (p *program) begin(d *device, queues int) error {
-	if err := p.load(d, queues); err != nil {
+// Begin makes the program one that the queues of its device can be opened on. The device's opening is held.
+func (p *Program) Begin(d *Device, queues int) error {
+	if err := p.Load(d, queues); err != nil {
 		return err
 	}
 	p.Refresh()
-	if !p.Hub.Adopt(p.Intake, p.isClosed) {
-		return errDeviceGone
+	if !p.Hub.Adopt(p.Intake, p.IsClosed) {
+		return ErrDeviceGone
 	}
 	p.Refresh() // an address may have come before it was known
 	return nil
 }
 
-// load puts the program into the kernel and on the interface.
-func (p *program) load(d *device, queues int) error {
-	o := d.socketOptions(0)
+// Load puts the program into the kernel and on the interface.
+func (p *Program) Load(d *Device, queues int) error {
+	o := d.SocketOptions(0)
 	chunk := int(o.ChunkSize)
 	if chunk == 0 {
 		chunk = int(xdp.DefaultOptions(p.Name, 0).ChunkSize)
 	}
 	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
-	return p.set.inNetNS(func() error {
-		prog, err := bpf.Load(bpf.Options{Queues: max(queues, p.queues), MaxFrame: p.maxFrame})
+	return p.set.InNetNS(func() error {
+		prog, err := bpf.Load(bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame})
 		if err != nil {
 			return err
 		}
-		a, err := prog.Attach(p.IfIndex, p.set.opts.ReceiveMode)
+		a, err := prog.Attach(p.IfIndex, p.set.Opts.ReceiveMode)
 		if err != nil {
 			return errors.Join(err, prog.Close())
 		}
 		if !p.hold(prog, a) {
-			return errors.Join(errDeviceGone, prog.Close())
+			return errors.Join(ErrDeviceGone, prog.Close())
 		}
 		if why := a.Fallback(); why != nil {
-			p.set.log.Info("the XDP program runs in generic mode", "interface", p.Name, "why", why)
+			p.set.Log.Info("the XDP program runs in generic mode", "interface", p.Name, "why", why)
 		}
 		if a.Mode() == bpf.Native {
-			d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
+			d.awaitCarrier(p.set.Ctx, before, "attaching the XDP program")
 		}
-		if p.set.opts.SpreadReceive && p.queues > 1 {
-			p.spreadFlows()
+		if p.set.Opts.SpreadReceive && p.Queues > 1 {
+			p.SpreadFlows()
 		}
 		return nil
 	})
 }
 
 // hold keeps what was attached for close, or reports that there has been one already.
-func (p *program) hold(prog receive.Program, a *bpf.Attachment) bool {
+func (p *Program) hold(prog receive.Program, a *bpf.Attachment) bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	if !p.closed {
@@ -139,13 +139,13 @@ func (p *program) hold(prog receive.Program, a *bpf.Attachment) bool {
 	return !p.closed
 }
 
-func (p *program) isLoaded() bool {
+func (p *Program) isLoaded() bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	return p.Prog != nil
 }
 
-func (p *program) isClosed() bool {
+func (p *Program) IsClosed() bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	return p.closed
@@ -153,14 +153,14 @@ func (p *program) isClosed() bool {
 
 // warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
 // passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
-func (p *program) warnOfBareQueues() {
+func (p *Program) warnOfBareQueues() {
 	var facts nic.Interface
-	err := p.set.inNetNS(func() (err error) {
+	err := p.set.InNetNS(func() (err error) {
 		facts, err = nic.Inspect(p.Name)
 		return err
 	})
-	if err == nil && facts.RxQueues.N > p.queues {
-		p.set.log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
+	if err == nil && facts.RxQueues.N > p.Queues {
+		p.set.Log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
 			"interface", p.Name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
 	}
 }
@@ -168,7 +168,7 @@ func (p *program) warnOfBareQueues() {
 // kernelHeadroom is XDP_PACKET_HEADROOM, which the kernel leaves in front of each received frame.
 const kernelHeadroom = 256
 
-func (p *program) close() {
+func (p *Program) Close() {
 	p.closing.Do(func() {
 		p.lifeMu.Lock()
 		p.closed = true
@@ -180,14 +180,14 @@ func (p *program) close() {
 			return
 		}
 		if err := prog.Close(); err != nil {
-			p.set.log.Debug("close XDP program", "interface", p.Name, "err", err)
+			p.set.Log.Debug("close XDP program", "interface", p.Name, "err", err)
 		}
 	})
 }
 
-func (p *program) info() programInfo {
-	out := programInfo{Interface: p.Name, MaxFrame: p.maxFrame}
-	if a := p.attachment(); a != nil {
+func (p *Program) Info() ProgramInfo {
+	out := ProgramInfo{Interface: p.Name, MaxFrame: p.maxFrame}
+	if a := p.Attachment(); a != nil {
 		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}
 	out.Ports = p.Ports()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"errors"
@@ -21,63 +21,63 @@ type reattachable interface {
 	Attach(ifindex int, mode bpf.Mode) (*bpf.Attachment, error)
 }
 
-// attachment is where the program is attached now.
-func (p *program) attachment() *bpf.Attachment {
+// Attachment is where the program is attached now.
+func (p *Program) Attachment() *bpf.Attachment {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	return p.attached
 }
 
-// guardPrograms looks whether the programs are still on their interfaces. Only the janitor calls it.
-func (set *deviceSet) guardPrograms(now time.Time) {
-	for _, p := range set.programs() {
-		d := set.known(p.IfIndex)
-		a := p.attachment()
-		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.guarding.Load() {
+// GuardPrograms looks whether the programs are still on their interfaces. Only the janitor calls it.
+func (set *Set) GuardPrograms(now time.Time) {
+	for _, p := range set.Programs() {
+		d := set.Known(p.IfIndex)
+		a := p.Attachment()
+		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.Guarding.Load() {
 			continue
 		}
 		if on, err := a.Attached(); on || err != nil || !d.LinkNow().Exists {
 			continue
 		}
 		p.retryAt = now.Add(attachRetry)
-		p.guarding.Store(true)
+		p.Guarding.Store(true)
 		// Drivers may take seconds.
-		set.goRun(func() {
-			p.reattach(d, a)
-			p.guarding.Store(false)
+		set.GoRun(func() {
+			p.Reattach(d, a)
+			p.Guarding.Store(false)
 		})
 	}
 }
 
-// reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with it.
-func (p *program) reattach(d *device, old *bpf.Attachment) {
+// Reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with it.
+func (p *Program) Reattach(d *Device, old *bpf.Attachment) {
 	prog, ok := p.Prog.(reattachable)
 	if !ok {
 		return
 	}
 	before := d.LinkNow()
 	var a *bpf.Attachment
-	err := p.set.inNetNS(func() (err error) {
+	err := p.set.InNetNS(func() (err error) {
 		_ = old.Close()
-		a, err = prog.Attach(p.IfIndex, p.set.opts.ReceiveMode)
+		a, err = prog.Attach(p.IfIndex, p.set.Opts.ReceiveMode)
 		return err
 	})
 	if errors.Is(err, bpf.ErrClosed) {
 		return
 	}
 	if err != nil {
-		p.set.log.Error("somebody has taken the XDP program off the interface, and it can't be put back; datagrams go through the kernel's stack",
+		p.set.Log.Error("somebody has taken the XDP program off the interface, and it can't be put back; datagrams go through the kernel's stack",
 			"interface", p.Name, "err", err, "next try in", attachRetry)
 		return
 	}
 	p.lifeMu.Lock()
 	p.attached = a
 	p.lifeMu.Unlock()
-	p.set.log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.Name, "mode", a.Mode().String())
+	p.set.Log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.Name, "mode", a.Mode().String())
 	if a.Mode() == bpf.Native {
-		d.awaitCarrier(p.set.ctx, before, "attaching the XDP program")
+		d.awaitCarrier(p.set.Ctx, before, "attaching the XDP program")
 	}
-	for _, q := range d.opened() {
+	for _, q := range d.Opened() {
 		q.ProgramTaken()
 	}
 }

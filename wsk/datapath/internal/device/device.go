@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"errors"
@@ -17,62 +17,62 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// device is one interface that frames leave through, with the queues opened on it so far.
-type device struct {
-	set   *deviceSet
-	index int
+// Device is one interface that frames leave through, with the queues opened on it so far.
+type Device struct {
+	Set   *Set
+	Index int
 	name  string
 	mtu   int
 	// program is set on an interface that receives; its queues come first, and all of queues may be more than those for sending.
-	program *program
+	program *Program
 	sending int
 
-	opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
+	Opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
 
 	mu      lockrank.Mutex[locks.DeviceMu]
 	queues  []*send.Queue    // by slot, nil until used
-	halves  []*receive.Queue // their receiving halves, nil where there is none
+	Halves  []*receive.Queue // their receiving halves, nil where there is none
 	gone    bool
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
 
-	carrier    carrierCache
+	Carrier    carrierCache
 	fragmentID atomic.Uint32
 	proof      lockrank.Mutex[locks.Proof] // held by a proof that runs
 	noMetadata atomic.Bool                 // the kernel refused a frame for its TX metadata
 
 	facts  deviceFacts
-	link   func() send.LinkState // if set, answers for netlink: for tests without a kernel
-	supply supply
+	Link   func() send.LinkState // if set, answers for netlink: for tests without a kernel
+	Supply Supply
 	waits  linkWaits
 }
 
 // openRetry is how long a device on which AF_XDP failed is served by the kernel's stack before it is tried again.
 const openRetry = 10 * time.Second
 
-var errDeviceGone = errors.New("device is gone")
+var ErrDeviceGone = errors.New("device is gone")
 
-func (d *device) open(slot int) (*send.Queue, error) {
-	d.opening.Lock()
-	defer d.opening.Unlock()
+func (d *Device) Open(slot int) (*send.Queue, error) {
+	d.Opening.Lock()
+	defer d.Opening.Unlock()
 	if q, err := d.ready(slot); q != nil || err != nil {
 		return q, err
 	}
 	q, half, err := d.openQueue(slot)
 	if err != nil {
-		d.set.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
+		d.Set.Log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
 			"interface", d.name, "queue", slot, "err", err)
 	}
 	// The poller of a queue asks under its KickMu whether the device is gone, so d.mu must not be held over shutdown.
 	if d.keep(slot, q, half, err) {
 		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-		return nil, errDeviceGone
+		return nil, ErrDeviceGone
 	}
 	return q, err
 }
 
 // keep notes how the opening of a queue went. It reports that the device has gone while it was opened.
-func (d *device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (gone bool) {
+func (d *Device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -80,30 +80,30 @@ func (d *device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (
 		return false
 	}
 	d.failed = nil
-	d.queues[slot], d.halves[slot] = q, half
+	d.queues[slot], d.Halves[slot] = q, half
 	return d.gone
 }
 
 // openQueue opens a queue, with its receiving half where the interface has one for it.
-func (d *device) openQueue(slot int) (*send.Queue, *receive.Queue, error) {
+func (d *Device) openQueue(slot int) (*send.Queue, *receive.Queue, error) {
 	lockrank.AssertMay(locks.Ask, "to open a queue")
-	open := func() (xdp.Queue, error) { return d.set.open(d, slot) }
-	if d.program == nil || slot >= d.program.queues {
-		q, err := send.OpenQueue(d.set.senders, d, slot, nil, open)
+	open := func() (xdp.Queue, error) { return d.Set.Open(d, slot) }
+	if d.program == nil || slot >= d.program.Queues {
+		q, err := send.OpenQueue(d.Set.Senders, d, slot, nil, open)
 		return q, nil, err
 	}
 	half := &receive.Queue{Intake: d.program.Intake, ID: slot}
-	q, err := send.OpenQueue(d.set.senders, d, slot, half, open)
+	q, err := send.OpenQueue(d.Set.Senders, d, slot, half, open)
 	return q, half, err
 }
 
 // ready is the queue of a slot if it is open, or the reason why it should not be opened now.
-func (d *device) ready(slot int) (*send.Queue, error) {
+func (d *Device) ready(slot int) (*send.Queue, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.gone:
-		return nil, errDeviceGone
+		return nil, ErrDeviceGone
 	case d.queues[slot] != nil:
 		return d.queues[slot], nil
 	case d.failed != nil && time.Now().Before(d.retryAt):
@@ -112,7 +112,7 @@ func (d *device) ready(slot int) (*send.Queue, error) {
 	return nil, nil
 }
 
-func (d *device) opened() []*send.Queue {
+func (d *Device) Opened() []*send.Queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := make([]*send.Queue, 0, len(d.queues))
@@ -124,54 +124,54 @@ func (d *device) opened() []*send.Queue {
 	return list
 }
 
-// retire lets no further queue be opened.
-func (d *device) retire() {
+// Retire lets no further queue be opened.
+func (d *Device) Retire() {
 	d.mu.Lock()
 	d.gone = true
 	d.mu.Unlock()
 }
 
-// received lists the receiving halves of the open queues.
-func (d *device) received() []*receive.Queue {
+// Received lists the receiving halves of the open queues.
+func (d *Device) Received() []*receive.Queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(d.halves), func(r *receive.Queue) bool { return r == nil })
+	return slices.DeleteFunc(slices.Clone(d.Halves), func(r *receive.Queue) bool { return r == nil })
 }
 
-func (d *device) linkUp() {
-	for _, q := range d.opened() {
+func (d *Device) LinkUp() {
+	for _, q := range d.Opened() {
 		q.LinkUp()
 	}
 }
 
-func (d *device) carrierLost() {
-	for _, q := range d.opened() {
+func (d *Device) CarrierLost() {
+	for _, q := range d.Opened() {
 		q.CarrierLost()
 	}
 }
 
 // dismantle fails everything that was to leave through a device and gives back what is open on it.
-func (d *device) dismantle() {
-	d.retire()
-	for _, q := range d.opened() {
+func (d *Device) dismantle() {
+	d.Retire()
+	for _, q := range d.Opened() {
 		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	}
-	d.closeSupply()
+	d.CloseSupply()
 	if d.program != nil {
-		d.program.close()
+		d.program.Close()
 	}
 }
 
-// socketOptions is the form of a queue's AF_XDP socket.
-func (d *device) socketOptions(id int) xdp.Options {
-	o := d.set.opts.Socket
-	o.IfIndex, o.Ifname, o.Queue = d.index, "", uint32(id) // the name may be another by now
-	o.Offload = d.set.opts.Offload
+// SocketOptions is the form of a queue's AF_XDP socket.
+func (d *Device) SocketOptions(id int) xdp.Options {
+	o := d.Set.Opts.Socket
+	o.IfIndex, o.Ifname, o.Queue = d.Index, "", uint32(id) // the name may be another by now
+	o.Offload = d.Set.Opts.Offload
 	if d.noMetadata.Load() {
 		o.Offload = xdp.OffloadNone
 	}
 	switch {
-	case d.program == nil || id >= d.program.queues:
+	case d.program == nil || id >= d.program.Queues:
 		o.RxChunks, o.RxRing, o.FillRing, o.SplitRX = 0, 0, 0, false
 	default:
 		o.SplitRX = true
@@ -196,36 +196,36 @@ const bigChunks = 1024
 
 // carrierCache remembers for a moment whether a device has a carrier: the question is asked for each dropped frame.
 type carrierCache struct {
-	mu    lockrank.Mutex[locks.CarrierMu]
-	until time.Time
-	up    bool
+	Mu    lockrank.Mutex[locks.CarrierMu]
+	Until time.Time
+	Up    bool
 }
 
 const carrierCacheTime = 5 * time.Millisecond
 
 // HasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up. A device
 // that is gone is another matter.
-func (d *device) HasCarrier() bool {
-	c := &d.carrier
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (d *Device) HasCarrier() bool {
+	c := &d.Carrier
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	now := time.Now()
-	if now.Before(c.until) {
-		return c.up
+	if now.Before(c.Until) {
+		return c.Up
 	}
 	link := d.LinkNow()
-	c.up = link.Carrier || !link.Exists
-	c.until = now.Add(carrierCacheTime)
-	return c.up
+	c.Up = link.Carrier || !link.Exists
+	c.Until = now.Add(carrierCacheTime)
+	return c.Up
 }
 
-func (d *device) Name() string { return d.name }
+func (d *Device) Name() string { return d.name }
 
-func (d *device) RefuseMetadata() { d.noMetadata.Store(true) }
+func (d *Device) RefuseMetadata() { d.noMetadata.Store(true) }
 
-func (d *device) Proving() *lockrank.Mutex[locks.Proof] { return &d.proof }
+func (d *Device) Proving() *lockrank.Mutex[locks.Proof] { return &d.proof }
 
-func (d *device) IsGone() bool {
+func (d *Device) IsGone() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.gone
@@ -233,4 +233,4 @@ func (d *device) IsGone() bool {
 
 // NextFragmentID is the identification of a fragmented datagram. All queues of a device share one counter, so that two
 // datagrams between the same hosts are not put together from each other's fragments (RFC 791 section 3.2).
-func (d *device) NextFragmentID() uint32 { return d.fragmentID.Add(1) }
+func (d *Device) NextFragmentID() uint32 { return d.fragmentID.Add(1) }

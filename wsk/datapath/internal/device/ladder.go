@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"context"
@@ -24,11 +24,11 @@ import (
 // What makes a queue take the lower rung is for xdp.CopyAfter to say. Attaching a program takes the link down for seconds on many NICs, so that a
 // device that only sends gets one for zero-copy alone, and where the driver announces that.
 
-// openSocket opens the AF_XDP socket of a queue in the datapath's namespace.
-func (set *deviceSet) openSocket(d *device, id int) (xdp.Queue, error) {
+// OpenSocket opens the AF_XDP socket of a queue in the datapath's namespace.
+func (set *Set) OpenSocket(d *Device, id int) (xdp.Queue, error) {
 	var sock *xdp.Socket
-	err := set.inNetNS(func() (err error) {
-		sock, err = d.climb(set.ctx, id)
+	err := set.InNetNS(func() (err error) {
+		sock, err = d.climb(set.Ctx, id)
 		return err
 	})
 	if err != nil {
@@ -38,31 +38,31 @@ func (set *deviceSet) openSocket(d *device, id int) (xdp.Queue, error) {
 }
 
 // climb opens a queue on the highest rung that options, program and driver allow.
-func (d *device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
-	o := d.socketOptions(id)
+func (d *Device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
+	o := d.SocketOptions(id)
 	if o.Mode == xdp.ModeCopy {
 		return xdp.OpenContext(ctx, o)
 	}
-	err := d.supply.hopeless()
+	err := d.Supply.Hopeless()
 	if err == nil || o.Mode == xdp.ModeZeroCopy {
 		var sock *xdp.Socket
 		if sock, err = d.openZeroCopy(ctx, o); err == nil {
-			d.supply.granted(id)
+			d.Supply.Granted(id)
 			return sock, nil
 		}
 	}
 	o, ok := xdp.CopyAfter(ctx, o, err)
-	if !ok || d.supply.insists(id, time.Now()) {
+	if !ok || d.Supply.Insists(id, time.Now()) {
 		return nil, err
 	}
-	if f := d.inspected(); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
-		d.supply.despair(err)
+	if f := d.Inspected(); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
+		d.Supply.Despair(err)
 	}
 	return xdp.OpenContext(ctx, o)
 }
 
 // openZeroCopy tries zero-copy, on a device that only sends with a program of its own.
-func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
+func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if err := d.genericProgram(); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	before, fresh := d.LinkNow(), false
 	if d.wantsProgram() {
 		var err error
-		if fresh, err = d.attachProgram(); err != nil && !heldNatively(err) {
+		if fresh, err = d.AttachProgram(); err != nil && !heldNatively(err) {
 			return nil, fmt.Errorf("zero-copy on %s: %w without an XDP program on the interface, which is not to be had: %w",
 				d.name, xdp.ErrNotSupported, err)
 		}
@@ -81,7 +81,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	sock, err := xdp.OpenContext(ctx, o)
 	if err != nil {
-		if fresh && d.supply.inVain(int(o.Queue), err, time.Now()) {
+		if fresh && d.Supply.InVain(int(o.Queue), err, time.Now()) {
 			d.detachProgram()
 			d.awaitCarrier(ctx, before, "detaching the XDP program")
 		}
@@ -89,7 +89,7 @@ func (d *device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	d.awaitCarrier(ctx, before, "a zero-copy bind")
 	if fresh {
-		d.set.log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
+		d.Set.Log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
 	}
 	return sock, nil
 }
@@ -102,11 +102,11 @@ func heldNatively(err error) bool {
 
 // genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
 // drivers grant the bind all the same, and then serve nothing.
-func (d *device) genericProgram() error {
+func (d *Device) genericProgram() error {
 	if d.program == nil {
 		return nil
 	}
-	a := d.program.attachment()
+	a := d.program.Attachment()
 	if a == nil || a.Mode() == bpf.Native {
 		return nil
 	}
@@ -122,11 +122,11 @@ var errGenericWanted = errors.New("it was asked for so; leave the choice of its 
 // wantsProgram reports whether a driver with zero-copy should have a program on a device that only sends. All should: igb, igc,
 // ixgbe, i40e and ice serve no queue without one, mlx5 refuses the bind, and virtio-net, which serves it, then drops what the
 // host receives on it, since only a program turns off the offloads whose frames its zero-copy path can't take (Linux 7.3).
-func (d *device) wantsProgram() bool {
+func (d *Device) wantsProgram() bool {
 	if d.program != nil {
 		return false // there is one
 	}
-	f := d.inspected()
+	f := d.Inspected()
 	if f.DeviceErr == nil {
 		return f.Device.XDP.ZeroCopy()
 	}
@@ -140,12 +140,12 @@ var zeroCopyDrivers = map[string]bool{
 
 // sizeForZeroCopy gives the driver as much memory to receive into as its own ring holds, and as much again for what is on
 // its way. A queue that only sends needs it as well: see xdp.Options.NoRX.
-func (d *device) sizeForZeroCopy(o *xdp.Options) {
-	want := 2 * d.inspected().HardwareRings.RX
+func (d *Device) sizeForZeroCopy(o *xdp.Options) {
+	want := 2 * d.Inspected().HardwareRings.RX
 	switch {
 	case o.RxChunks == 0:
 		o.NoRX, o.RxChunks = true, min(max(want, leastHostChunks), mostHostChunks)
-	case d.set.opts.Socket.RxChunks == 0:
+	case d.Set.Opts.Socket.RxChunks == 0:
 		o.RxChunks = min(max(want, o.RxChunks), mostHostChunks)
 	}
 }
@@ -155,13 +155,13 @@ const (
 	mostHostChunks  = 16384
 )
 
-// inspected is what is known of the device, asked for once. The caller is in the datapath's namespace.
-func (d *device) inspected() nic.Interface {
+// Inspected is what is known of the device, asked for once. The caller is in the datapath's namespace.
+func (d *Device) Inspected() nic.Interface {
 	d.facts.once.Do(func() {
 		f, err := nic.Inspect(d.name)
 		if err != nil {
 			f.DeviceErr = err
-			d.set.log.Debug("inspect interface", "interface", d.name, "err", err)
+			d.Set.Log.Debug("inspect interface", "interface", d.name, "err", err)
 		}
 		d.facts.known = f
 	})

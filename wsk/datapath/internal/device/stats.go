@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"time"
@@ -10,8 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
-// deviceInfo is an interface that frames leave through.
-type deviceInfo struct {
+// Info is an interface that frames leave through.
+type Info struct {
 	Interface string
 	// PassProgram is whether an XDP program that passes everything is attached, because the driver wants one for zero-copy.
 	PassProgram bool
@@ -22,8 +22,8 @@ type deviceInfo struct {
 	LinkLate bool
 }
 
-// programInfo is an XDP program of Options.Receive and what it has done.
-type programInfo struct {
+// ProgramInfo is an XDP program of Options.Receive and what it has done.
+type ProgramInfo struct {
 	Interface string
 	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
 	Mode     bpf.Mode
@@ -33,26 +33,26 @@ type programInfo struct {
 	Counters bpf.Counters // frames by bpf.Reason
 }
 
-// openedQueue is a queue that is open, with its receiving half, nil where there is none.
-type openedQueue struct {
-	queue *send.Queue
-	half  *receive.Queue
+// OpenQueue is a queue that is open, with its receiving half, nil where there is none.
+type OpenQueue struct {
+	Queue *send.Queue
+	Half  *receive.Queue
 }
 
-// openQueues lists the queues that are open.
-func (d *device) openQueues() (list []openedQueue) {
+// OpenQueues lists the queues that are open.
+func (d *Device) OpenQueues() (list []OpenQueue) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for slot, q := range d.queues {
 		if q != nil {
-			list = append(list, openedQueue{q, d.halves[slot]})
+			list = append(list, OpenQueue{q, d.Halves[slot]})
 		}
 	}
 	return list
 }
 
-func (d *device) info() deviceInfo {
-	out := deviceInfo{Interface: d.name, PassProgram: d.supplied()}
+func (d *Device) Info() Info {
+	out := Info{Interface: d.name, PassProgram: d.Supplied()}
 	out.LinkDrops, out.LinkWait, out.LinkLate = d.waits.snapshot()
 	return out
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"context"
@@ -17,14 +17,14 @@ import (
 
 // LinkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
 // a second. A question that gets no answer counts as a link that is fine: whoever asks has better evidence then.
-func (d *device) LinkNow() send.LinkState {
+func (d *Device) LinkNow() send.LinkState {
 	lockrank.AssertMay(locks.Ask, "to ask for the state of a link")
-	if d.link != nil {
-		return d.link()
+	if d.Link != nil {
+		return d.Link()
 	}
 	s := send.LinkState{Exists: true, Up: true, Carrier: true}
-	err := d.set.inNetNS(func() error {
-		l, err := netlink.LinkByIndex(d.index)
+	err := d.Set.InNetNS(func() error {
+		l, err := netlink.LinkByIndex(d.Index)
 		var missing netlink.LinkNotFoundError
 		switch {
 		case errors.As(err, &missing), errors.Is(err, unix.ENODEV):
@@ -38,7 +38,7 @@ func (d *device) LinkNow() send.LinkState {
 		return nil
 	})
 	if err != nil {
-		d.set.log.Debug("ask for the state of a link", "interface", d.name, "err", err)
+		d.Set.Log.Debug("ask for the state of a link", "interface", d.name, "err", err)
 	}
 	return s
 }
@@ -69,7 +69,7 @@ func (w *linkWaits) snapshot() (drops int, waited time.Duration, late bool) {
 
 // awaitCarrier waits until a link that had a carrier before has one again, after something that makes many drivers reset:
 // attaching an XDP program in native mode, or a zero-copy bind.
-func (d *device) awaitCarrier(ctx context.Context, before send.LinkState, after string) {
+func (d *Device) awaitCarrier(ctx context.Context, before send.LinkState, after string) {
 	if !before.Up || !before.Carrier {
 		return
 	}
@@ -84,14 +84,14 @@ func (d *device) awaitCarrier(ctx context.Context, before send.LinkState, after 
 			lost = true
 		case lost:
 			d.noteCarrier(since, false)
-			d.set.log.Info("the link went down and is back", "interface", d.name, "after", after, "took", since.Round(time.Millisecond))
+			d.Set.Log.Info("the link went down and is back", "interface", d.name, "after", after, "took", since.Round(time.Millisecond))
 			return
 		case since >= carrierSettle:
 			return
 		}
 		if since >= carrierLimit {
 			d.noteCarrier(since, true)
-			d.set.log.Warn("the link went down and is not back; datagrams wait for it", "interface", d.name, "after", after,
+			d.Set.Log.Warn("the link went down and is not back; datagrams wait for it", "interface", d.name, "after", after,
 				"waited", since.Round(time.Millisecond))
 			return
 		}
@@ -104,7 +104,7 @@ func (d *device) awaitCarrier(ctx context.Context, before send.LinkState, after 
 	}
 }
 
-func (d *device) noteCarrier(waited time.Duration, late bool) {
+func (d *Device) noteCarrier(waited time.Duration, late bool) {
 	d.waits.mu.Lock()
 	defer d.waits.mu.Unlock()
 	d.waits.drops++
