@@ -50,7 +50,7 @@ type Options struct {
 	StallTimeout time.Duration
 	// NeighbourTimeout bounds the wait for an ARP or ND answer. 0 means the routing table's default.
 	NeighbourTimeout time.Duration
-	// LowGear keeps every queue in the gear in which each send kicks for itself (see load.go): lowest latency, no second
+	// LowGear keeps every queue in the gear in which each send kicks for itself (see internal/send/load.go): lowest latency, no second
 	// processor, about half the rate.
 	LowGear bool
 	// Logger receives what an operator should know, never anything per datagram. nil discards.
