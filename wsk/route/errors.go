@@ -39,6 +39,13 @@ var (
 	// ErrUnreachable says that a neighbour did not answer.
 	ErrUnreachable = errors.New("neighbour does not answer")
 
+	// ErrNeighbourTableFull says that the kernel takes no more neighbours (ENOBUFS): see net.ipv4.neigh.default.gc_thresh3 and
+	// net.ipv6.neigh.default.gc_thresh3. STATUS_INSUFFICIENT_RESOURCES.
+	ErrNeighbourTableFull = errors.New("the kernel's neighbour table is full (sysctl net.ipv4.neigh.default.gc_thresh3, net.ipv6…)")
+
+	// ErrTooManyWaiting says that Options.MaxWaiting wait for neighbours already. STATUS_INSUFFICIENT_RESOURCES.
+	ErrTooManyWaiting = errors.New("too many wait for neighbours")
+
 	// ErrClosed says that the table has been closed.
 	ErrClosed = net.ErrClosed
 )

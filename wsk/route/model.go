@@ -47,6 +47,7 @@ type changes struct {
 	touched    map[neighbourKey]transition // neighbours whose MAC or usability changed
 	failed     map[neighbourKey]struct{}   // neighbours reported as FAILED
 	stale      map[neighbourKey]struct{}   // neighbours that have gone STALE
+	deleted    map[neighbourKey]struct{}   // neighbours whose entries were deleted, and did not come back
 	rereadMTU6 map[int]struct{}            // devices whose IPv6 MTU follows their MTU unannounced
 
 	rereadRules bool // a policy rule has changed
@@ -65,7 +66,7 @@ type transition struct {
 func newChanges() *changes {
 	return &changes{
 		addressed: map[int]struct{}{}, touched: map[neighbourKey]transition{}, failed: map[neighbourKey]struct{}{},
-		stale: map[neighbourKey]struct{}{}, rereadMTU6: map[int]struct{}{},
+		stale: map[neighbourKey]struct{}{}, deleted: map[neighbourKey]struct{}{}, rereadMTU6: map[int]struct{}{},
 	}
 }
 
@@ -198,6 +199,11 @@ func (m *model) setAddress(a Address, present bool, c *changes) {
 // setNeighbour takes the state of an entry; state 0 says that it is gone.
 func (m *model) setNeighbour(n neighbour, c *changes) {
 	old, had := m.neighbours[n.key]
+	if n.state == 0 {
+		c.deleted[n.key] = struct{}{}
+	} else {
+		delete(c.deleted, n.key)
+	}
 	now := entry{state: n.state, mac: old.mac, hasMAC: old.hasMAC}
 	if n.state&nudUsable != 0 {
 		now.mac, now.hasMAC = n.mac, !n.noMAC

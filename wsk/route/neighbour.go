@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,8 +30,9 @@ func (t *Table) NeighbourNow(ifindex int, ip netip.Addr) (mac [6]byte, ok bool) 
 
 // Neighbour is the MAC of a neighbour, given by an interface and an address on its link (Hop.Gateway). What is known is
 // answered at once. Otherwise the kernel is made to resolve it, whatever it found out before, and Neighbour waits until it
-// has: ErrUnreachable when it gives up or after Options.NeighbourTimeout; ErrNoDevice; ErrClosed; or the context's
-// error. Any number of callers may wait for the same neighbour: it is asked for once.
+// has: ErrUnreachable when it gives up or after Options.NeighbourTimeout; ErrNeighbourTableFull; ErrTooManyWaiting; ErrNoDevice;
+// ErrClosed; or the context's error. Any number of callers may wait for the same neighbour: it is asked for once, and again
+// when the entry is deleted meanwhile or the link comes back.
 //
 // Addresses that need no asking are mapped: IPv4 groups as in RFC 1112 section 6.4, IPv6 groups as in RFC 2464
 // section 7, broadcast, and devices without neighbours as the kernel does.
@@ -44,34 +43,53 @@ func (t *Table) Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]b
 	if err := ctx.Err(); err != nil {
 		return [6]byte{}, err
 	}
-	if t.closed() {
-		return [6]byte{}, ErrClosed
+	type result struct {
+		mac [6]byte
+		err error
+	}
+	told := make(chan result, 1)
+	cancel := t.AwaitNeighbour(ifindex, ip, func(mac [6]byte, err error) { told <- result{mac, err} })
+	select {
+	case r := <-told:
+		return r.mac, r.err
+	case <-ctx.Done():
+		cancel()
+		return [6]byte{}, ctx.Err()
+	}
+}
+
+// AwaitNeighbour is Neighbour without a goroutine that waits: done is called once, with the same answers, by the caller before
+// AwaitNeighbour returns or later by the table's goroutine, with no lock held. done must return soon, and may call all that a
+// subscriber may (see Subscribe). cancel gives the wait up: done is not called any more, unless it is being called just then. At most
+// Options.MaxWaiting are kept waiting; the next one gets ErrTooManyWaiting.
+func (t *Table) AwaitNeighbour(ifindex int, ip netip.Addr, done func(mac [6]byte, err error)) (cancel func()) {
+	nothing := func() {}
+	if mac, ok := t.NeighbourNow(ifindex, ip); ok {
+		done(mac, nil)
+		return nothing
 	}
 	k := neighbourKey{ifindex, ip.Unmap().WithZone("")}
 	if !k.ip.IsValid() || k.ip.IsUnspecified() {
-		return [6]byte{}, fmt.Errorf("neighbour %v: %w: not an address of a host", ip, ErrUnreachable)
+		done([6]byte{}, fmt.Errorf("neighbour %v: %w: not an address of a host", ip, ErrUnreachable))
+		return nothing
 	}
-	r, first := t.waiting.join(k)
-	defer t.waiting.leave(k, r)
+	w := &waiter{done: done}
+	first, err := t.waiting.join(k, w)
+	if err != nil {
+		done([6]byte{}, err)
+		return nothing
+	}
 	// The answer may have come between the look and the joining; nobody would report it again.
 	if mac, ok := t.snap.Load().macs[k]; ok {
-		return mac, nil
+		if t.waiting.leave(w) {
+			done(mac, nil)
+		}
+		return nothing
 	}
-	if first {
-		t.solicit(k, r)
+	if first != nil {
+		t.solicit(first)
 	}
-	timer := time.NewTimer(t.opts.NeighbourTimeout)
-	defer timer.Stop()
-	select {
-	case <-r.done:
-		return r.mac, r.err
-	case <-timer.C:
-		return [6]byte{}, t.unreachable(k, fmt.Sprintf("no answer within %v", t.opts.NeighbourTimeout))
-	case <-ctx.Done():
-		return [6]byte{}, ctx.Err()
-	case <-t.done:
-		return [6]byte{}, ErrClosed
-	}
+	return func() { t.waiting.leave(w) }
 }
 
 func (t *Table) unreachable(k neighbourKey, why string) error {
@@ -82,29 +100,51 @@ func (t *Table) unreachable(k neighbourKey, why string) error {
 	return fmt.Errorf("neighbour %v on %s: %w: %s", k.ip, name, ErrUnreachable, why)
 }
 
-// solicit makes the kernel resolve k and settles r at once when it has or can't.
-func (t *Table) solicit(k neighbourKey, r *resolution) {
+// solicit makes the kernel resolve what is wanted and ends the wait at once when it has or can't.
+func (t *Table) solicit(r *resolution) {
+	k := r.key
 	n, err := t.prober.solicit(t.asker, k)
 	r.solicited.Store(true)
 	switch {
 	case err == nil && n.usable():
-		t.waiting.finish(k, r, n.mac, nil)
+		t.waiting.finish(r, n.mac, nil)
 	case err == nil:
 	case t.closed():
-		t.waiting.finish(k, r, [6]byte{}, ErrClosed)
+		t.waiting.finish(r, [6]byte{}, ErrClosed)
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		t.waiting.finish(k, r, [6]byte{},
-			fmt.Errorf("neighbour %v on interface %d: %w: %w", k.ip, k.index, ErrNoDevice, err))
+		t.waiting.finish(r, [6]byte{}, fmt.Errorf("neighbour %v on interface %d: %w: %w", k.ip, k.index, ErrNoDevice, err))
+	case errors.Is(err, unix.ENOBUFS):
+		t.waiting.finish(r, [6]byte{}, fmt.Errorf("neighbour %v on interface %d: %w: %w", k.ip, k.index, ErrNeighbourTableFull, err))
 	default:
-		t.waiting.finish(k, r, [6]byte{}, fmt.Errorf("%w: %w", t.unreachable(k, "the kernel doesn't ask"), err))
+		t.waiting.finish(r, [6]byte{}, fmt.Errorf("%w: %w", t.unreachable(k, "the kernel doesn't ask"), err))
 	}
 }
 
-// wakeWaiters settles the resolutions that a batch of events decided.
+// maxAsks bounds how often a neighbour is asked for again while it is waited for.
+const maxAsks = 16
+
+// solicitAgain asks once more: the entry was deleted, or nothing could leave. Without a link it waits for that: the kernel's question
+// would be lost, and an entry that is there already is asked for again only when its own time has come. An error is no
+// answer now; the wait has its end.
+func (t *Table) solicitAgain(m *model, r *resolution) {
+	if r == nil || !r.solicited.Load() || r.asks >= maxAsks {
+		return
+	}
+	if d := m.devices[r.key.index]; d == nil || !d.Up || !d.Carrier {
+		return
+	}
+	r.asks++ // of the table's goroutine
+	n, err := t.prober.solicit(t.dumper, r.key)
+	if err == nil && n.usable() {
+		t.waiting.finish(r, n.mac, nil)
+	}
+}
+
+// wakeWaiters ends the waits that a batch of events decided, and asks again for what the events took away.
 func (t *Table) wakeWaiters(m *model, c *changes) {
 	for k, tr := range c.touched {
 		if tr.usable {
-			t.waiting.settle(k, tr.mac, nil)
+			t.waiting.finish(t.waiting.find(k), tr.mac, nil)
 		}
 	}
 	for k := range c.failed {
@@ -114,15 +154,39 @@ func (t *Table) wakeWaiters(m *model, c *changes) {
 		if r == nil || !r.solicited.Load() {
 			continue
 		}
-		if n, err := t.dumper.neighbour(k); err == nil && n.state&unix.NUD_FAILED == 0 {
+		n, err := t.dumper.neighbour(k)
+		switch {
+		case err == nil && n.state&unix.NUD_FAILED == 0:
+			continue
+		case errors.Is(err, unix.ENOENT):
+			// An entry that is deleted fails first.
+			c.deleted[k] = struct{}{}
 			continue
 		}
-		t.waiting.finish(k, r, [6]byte{}, t.unreachable(k, "the kernel has given up asking"))
+		t.waiting.finish(r, [6]byte{}, t.unreachable(k, "the kernel has given up asking"))
 	}
 	for _, e := range c.events {
-		if e.Kind == LinkDeleted && m.devices[e.Interface] == nil {
-			t.waiting.deviceGone(e.Interface, fmt.Errorf("neighbours on %s: %w: deleted", e.Name, ErrNoDevice))
+		switch {
+		case e.Kind == LinkDeleted && m.devices[e.Interface] == nil:
+			err := fmt.Errorf("neighbours on %s: %w: deleted", e.Name, ErrNoDevice)
+			for _, r := range t.waiting.on(e.Interface) {
+				t.waiting.finish(r, [6]byte{}, err)
+			}
+		case e.Kind == LinkUp, e.Kind == Carrier && e.Carrier:
+			for _, r := range t.waiting.on(e.Interface) {
+				t.solicitAgain(m, r)
+			}
 		}
+	}
+	for k := range c.deleted {
+		t.solicitAgain(m, t.waiting.find(k))
+	}
+}
+
+// endWaits ends the waits that have lasted long enough.
+func (t *Table) endWaits() {
+	for _, w := range t.waiting.expired(time.Now()) {
+		w.done([6]byte{}, t.unreachable(w.key, fmt.Sprintf("no answer within %v", t.opts.NeighbourTimeout)))
 	}
 }
 
@@ -154,80 +218,4 @@ func groupMAC(ip netip.Addr) [6]byte {
 	}
 	b := ip.As16()
 	return [6]byte{0x33, 0x33, b[12], b[13], b[14], b[15]}
-}
-
-// resolutions are the neighbours being waited for.
-type resolutions struct {
-	mu     sync.Mutex
-	wanted map[neighbourKey]*resolution
-}
-
-// resolution is one of them. mac and err are written before done is closed and read after.
-type resolution struct {
-	done chan struct{}
-	mac  [6]byte
-	err  error
-	refs int // guarded by resolutions.mu
-	// solicited: the kernel has been asked on behalf of this resolution.
-	solicited atomic.Bool
-}
-
-// join enters a waiter; the first one has to ask.
-func (w *resolutions) join(k neighbourKey) (r *resolution, first bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.wanted == nil {
-		w.wanted = map[neighbourKey]*resolution{}
-	}
-	if r = w.wanted[k]; r == nil {
-		r, first = &resolution{done: make(chan struct{})}, true
-		w.wanted[k] = r
-	}
-	r.refs++
-	return r, first
-}
-
-// leave takes a waiter out; the last one takes the resolution along, so that the next call asks again.
-func (w *resolutions) leave(k neighbourKey, r *resolution) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if r.refs--; r.refs == 0 && w.wanted[k] == r {
-		delete(w.wanted, k)
-	}
-}
-
-func (w *resolutions) find(k neighbourKey) *resolution {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.wanted[k]
-}
-
-// settle ends the resolution of k, if there is one.
-func (w *resolutions) settle(k neighbourKey, mac [6]byte, err error) {
-	if r := w.find(k); r != nil {
-		w.finish(k, r, mac, err)
-	}
-}
-
-// finish ends r, unless it has ended.
-func (w *resolutions) finish(k neighbourKey, r *resolution, mac [6]byte, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.wanted[k] == r {
-		delete(w.wanted, k)
-		r.mac, r.err = mac, err
-		close(r.done)
-	}
-}
-
-func (w *resolutions) deviceGone(index int, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for k, r := range w.wanted {
-		if k.index == index {
-			delete(w.wanted, k)
-			r.err = err
-			close(r.done)
-		}
-	}
 }

@@ -162,7 +162,7 @@ func TestNeighbourWaiters(t *testing.T) {
 		table.waiting.mu.Lock()
 		defer table.waiting.mu.Unlock()
 		r := table.waiting.wanted[k]
-		return r != nil && r.refs == waiters
+		return r != nil && len(r.waiters) == waiters
 	})
 	if got, err := table.Neighbour(t.Context(), index, other.Addr()); err != nil || got != mac {
 		t.Errorf("the other neighbour: %x, %v", got, err)

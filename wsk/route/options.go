@@ -23,6 +23,9 @@ type Options struct {
 	// NeighbourTimeout bounds the wait for a neighbour. 0: 3 s, about what the kernel itself takes to give up.
 	NeighbourTimeout time.Duration
 
+	// MaxWaiting is how many may wait for neighbours at once, each for about 250 bytes. 0: 65536.
+	MaxWaiting int
+
 	// CacheTTL bounds the life of a route answer when nothing was announced: learned path MTUs are not.
 	// 0: 30 s. Sensible values lie between 10 and 60 s.
 	CacheTTL time.Duration
@@ -59,6 +62,9 @@ func (o Options) withDefaults() Options {
 	if o.ReceiveBuffer == 0 {
 		o.ReceiveBuffer = 4 << 20
 	}
+	if o.MaxWaiting == 0 {
+		o.MaxWaiting = 1 << 16
+	}
 	return o
 }
 
@@ -70,6 +76,9 @@ func (o Options) validate() error {
 	}
 	if o.ReceiveBuffer < 0 {
 		errs = append(errs, fmt.Errorf("options: ReceiveBuffer %d is negative", o.ReceiveBuffer))
+	}
+	if o.MaxWaiting < 0 {
+		errs = append(errs, fmt.Errorf("options: MaxWaiting %d is negative", o.MaxWaiting))
 	}
 	for _, d := range []struct {
 		name  string

@@ -61,6 +61,8 @@ func Open(o Options) (*Table, error) {
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
 		labelKey: maphash.MakeSeed(), policed: make(chan struct{}, 1),
 	}
+	t.waiting.timeout, t.waiting.limit = o.NeighbourTimeout, o.MaxWaiting
+	t.waiting.timer = time.NewTimer(o.NeighbourTimeout)
 	if err := netns.Do(o.NetNS, t.openSockets); err != nil {
 		t.closeSockets()
 		return nil, fmt.Errorf("open route table: %w", err)
@@ -133,6 +135,7 @@ func (t *Table) Close() error {
 		close(t.done)
 		t.events.Close() // wakes the reader
 		t.running.Wait()
+		t.waiting.close(ErrClosed)
 		t.closeSockets()
 	})
 	return nil
@@ -191,6 +194,8 @@ func (t *Table) run(m *model) {
 		case <-t.policed:
 			t.gen.Add(1)
 			t.subs.deliver([]Event{{Kind: PoliciesChanged}})
+		case <-t.waiting.timer.C:
+			t.endWaits()
 		case <-t.repair.due:
 			c := newChanges()
 			t.resync(m, c)
