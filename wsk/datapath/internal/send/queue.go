@@ -35,8 +35,7 @@ type Queue struct {
 	Prover offload.Prover
 	Poll   poller // read by every send, written when the gear changes
 	tails  *tailWatcher
-
-	_ [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
+	_      [64]byte // what senders write, what the kicker writes and what completions write lies on lines of their own
 
 	Mu          lockrank.Mutex[locks.QueueMu]
 	sock        xdp.Queue // replaced only with KickMu held as well
