@@ -171,6 +171,8 @@ func TestCaptureInCall(t *testing.T) {
 func TestResendFromRoutine(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	s := c.socket("10.77.0.1:0")
+	// The first datagram of a flow leaves from another goroutine, once there is a path.
+	mustSucceed(t, "first", sendOne(t, s, whole(pattern(18)), sockaddr(lab.B.IPv4(), 9), nil))
 	const n = 200_000
 	var left, inCall atomic.Int64
 	left.Store(n)
