@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // traceBuffer holds what the reader has not yet read, in bytes: some 50,000 drops.
@@ -51,7 +51,8 @@ type Trace struct {
 // dropped is the first drop that was told of a datagram.
 type dropped struct{ reason, location uint64 }
 
-// NewTrace starts to listen. It needs CAP_BPF and CAP_PERFMON, and a kernel with type information.
+// NewTrace starts to listen. It needs CAP_BPF and CAP_PERFMON. The error wraps [testenv.ErrNotSupported] where the kernel tells no
+// reasons, or has no type information.
 func NewTrace(run uint64) (t *Trace, err error) {
 	t = &Trace{run: run, done: make(chan struct{}), drops: make(map[Key]dropped), symbols: sync.OnceValue(readSymbols)}
 	defer func() {
@@ -62,7 +63,7 @@ func NewTrace(run uint64) (t *Trace, err error) {
 	}()
 	spec, err := btf.LoadKernelSpec()
 	if err != nil {
-		return t, err
+		return t, fmt.Errorf("read the kernel's types (CONFIG_DEBUG_INFO_BTF): %w: %v", testenv.ErrNotSupported, err)
 	}
 	layout, err := readLayout(spec)
 	if err != nil {
@@ -191,10 +192,4 @@ func (t *Trace) Close() error {
 	}
 	t.link, t.reader, t.prog, t.ring, t.lost = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
-}
-
-// TraceAvailable is whether the kernel has the tracepoint and its types.
-func TraceAvailable() bool {
-	_, err := os.Stat("/sys/kernel/btf/vmlinux")
-	return err == nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // skbLayout are offsets in struct sk_buff, in bytes.
@@ -63,7 +65,7 @@ func memberOffset(members []btf.Member, name string) (bytes uint32, ok bool) {
 func readReasons(spec *btf.Spec) (map[uint64]string, error) {
 	var enum *btf.Enum
 	if err := spec.TypeByName("skb_drop_reason", &enum); err != nil {
-		return nil, fmt.Errorf("this kernel tells no reasons (Linux 5.17 does): %w", err)
+		return nil, fmt.Errorf("tell reasons of drops (Linux 5.17 does): %w: %v", testenv.ErrNotSupported, err)
 	}
 	out := make(map[uint64]string)
 	for _, v := range enum.Values {
