@@ -182,7 +182,8 @@ func readVeth(ns *testenv.Namespace, name string, out Counters) error {
 			return err
 		}
 		defer e.Close()
-		stats, err := e.Stats(name)
+		// With buffers out of the library's pool counters are missing at times.
+		stats, err := e.StatsWithBuffer(name, new(ethtool.EthtoolGStrings), new(ethtool.EthtoolStats))
 		if errors.Is(err, unix.ENODEV) {
 			return nil // it has gone meanwhile
 		}

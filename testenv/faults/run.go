@@ -90,6 +90,9 @@ func (r *Runner) Run(ctx context.Context, f *Fault) (res Result, err error) {
 }
 
 func (r *Runner) evidence(w *world) (*account.Evidence, error) {
+	if w.fragmenting() {
+		wait(1500 * time.Millisecond) // until the kernel has given up what lost a piece
+	}
 	if err := w.counters.note(w); err != nil {
 		return nil, err
 	}

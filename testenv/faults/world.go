@@ -92,6 +92,14 @@ func (w *world) build() error {
 	}
 	w.lab = lab
 	w.closeLater(lab.Close)
+	if w.fragmenting() {
+		// The kernel tells of a datagram that lost a piece when it gives it up.
+		for _, ns := range []*testenv.Namespace{lab.A.NS, lab.B.NS} {
+			if err := ns.Sysctl("ipv4/ipfrag_time", "1"); err != nil {
+				return err
+			}
+		}
+	}
 	w.to = lab.B.IPv4()
 	if w.fault.Dir == Receive {
 		w.to = lab.A.IPv4()
@@ -125,6 +133,9 @@ func (w *world) build() error {
 	}
 	return w.counters.start(w)
 }
+
+// fragmenting is whether datagrams do not fit a frame.
+func (w *world) fragmenting() bool { return w.plan.MaxSize > 1472 }
 
 func (w *world) addSecond() (err error) {
 	if w.second[0], w.second[1], err = testenv.Connect(w.lab.A.NS, secondA, secondIndex, w.lab.B.NS, secondB, w.lab.Topology.MTU); err != nil {
