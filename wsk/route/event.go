@@ -35,12 +35,14 @@ const (
 	Resynced
 	// PoliciesChanged: other IPsec policies apply than before (Table.Policies).
 	PoliciesChanged
+	// ReversePathChanged: rp_filter of Event.Interface is another one, or of all devices when that is 0.
+	ReversePathChanged
 )
 
 var eventNames = [...]string{
 	LinkAdded: "link added", LinkUp: "link up", LinkDown: "link down", Carrier: "carrier", LinkDeleted: "link deleted",
 	LinkChanged: "link changed", AddressesChanged: "addresses changed", NeighbourChanged: "neighbour changed", Resynced: "resynced",
-	PoliciesChanged: "policies changed",
+	PoliciesChanged: "policies changed", ReversePathChanged: "reverse path changed",
 }
 
 func (k EventKind) String() string {

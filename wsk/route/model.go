@@ -17,6 +17,7 @@ type model struct {
 	addresses  map[addressKey]Address
 	neighbours map[neighbourKey]entry
 	rules      rules
+	filters    map[int]ReversePath // by device; those that are off are left out
 }
 
 // entry is a neighbour. An entry that the kernel has deleted stays, with state 0, so that its return with another MAC is
@@ -32,12 +33,13 @@ func (e entry) usable() bool { return e.state&nudUsable != 0 && e.hasMAC }
 func newModel() *model {
 	return &model{
 		devices: map[int]*Device{}, addresses: map[addressKey]Address{}, neighbours: map[neighbourKey]entry{},
+		filters: map[int]ReversePath{},
 	}
 }
 
 // changes collects what a batch of messages did, for publishing.
 type changes struct {
-	devices, addresses, neighbours, rules bool // these parts of the snapshot must be made anew
+	devices, addresses, neighbours, rules, filters bool // these parts of the snapshot must be made anew
 
 	bump       bool // some path may have changed
 	revalidate bool // flags changed: ask the kernel whether a known path has
@@ -102,6 +104,9 @@ func (m *model) apply(typ uint16, b []byte, c *changes) {
 		c.bump = true
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		c.revalidate = true // ignore_routes_with_linkdown, forwarding
+		if index, filter, ok := parseNetconf(b); ok && (filter >= 0 || typ == unix.RTM_DELNETCONF) {
+			m.setFilter(index, ReversePath(max(filter, 0)), c)
+		}
 	}
 }
 
@@ -179,6 +184,7 @@ func (m *model) deleteDevice(index int, c *changes) {
 		}
 	}
 	c.events = append(c.events, Event{Kind: LinkDeleted, Interface: index, Name: d.Name})
+	m.setFilter(index, ReversePathOff, c)
 }
 
 func (m *model) setAddress(a Address, present bool, c *changes) {
@@ -237,6 +243,18 @@ func (m *model) setNeighbour(n neighbour, c *changes) {
 	}
 }
 
+func (m *model) setFilter(index int, r ReversePath, c *changes) {
+	if m.filters[index] == r {
+		return
+	}
+	m.filters[index] = r
+	if r == ReversePathOff {
+		delete(m.filters, index)
+	}
+	c.filters, c.bump = true, true
+	c.events = append(c.events, Event{Kind: ReversePathChanged, Interface: max(index, 0)})
+}
+
 func (m *model) setRules(r rules, c *changes) {
 	if m.rules != r {
 		m.rules = r
@@ -271,6 +289,12 @@ func (m *model) replace(fresh *model, c *changes) {
 		m.setNeighbour(neighbour{key: k, state: e.state, mac: e.mac, noMAC: !e.hasMAC}, c)
 	}
 	m.setRules(fresh.rules, c)
+	for index := range m.filters {
+		m.setFilter(index, fresh.filters[index], c)
+	}
+	for index, r := range fresh.filters {
+		m.setFilter(index, r, c)
+	}
 	// Routes are not mirrored; any may have changed.
 	c.bump = true
 }
@@ -282,6 +306,9 @@ func (m *model) snapshot(prev *snapshot, c *changes) *snapshot {
 		*s = *prev
 	}
 	s.rules = m.rules
+	if prev == nil || c.filters {
+		s.filters = maps.Clone(m.filters)
+	}
 	if prev == nil || c.devices {
 		s.devices = maps.Clone(m.devices)
 		s.names = make(map[string]int, len(m.devices))

@@ -305,6 +305,8 @@ func FuzzApply(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWNEIGH), []byte(neighbourMessage(7, addr("10.0.0.9"), unix.NUD_REACHABLE, mac...)))
 	f.Add(uint16(unix.RTM_DELNEIGH), []byte(neighbourMessage(7, addr("fe80::9"), 0)))
 	f.Add(uint16(unix.RTM_NEWROUTE), []byte{2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0})
+	f.Add(uint16(unix.RTM_NEWNETCONF), []byte(message{unix.AF_INET, 0, 0, 0}.attr32(netconfIndex, 7).attr32(netconfRPFilter, 2)))
+	f.Add(uint16(unix.RTM_NEWRULE), []byte(append(message{unix.AF_INET}, make(message, fibRuleLen-1)...).attr32(unix.FRA_DPORT_RANGE, 1)))
 	f.Fuzz(func(t *testing.T, typ uint16, b []byte) {
 		m, c := newModel(), newChanges()
 		m.apply(unix.RTM_NEWLINK, linkMessage(0, unix.ARPHRD_ETHER, 7, 0).name("base").mtu(1500), c)
@@ -325,7 +327,13 @@ func FuzzApply(f *testing.F) {
 		for index := range s.devices {
 			table.Transmit(Hop{Kind: Multicast, Interface: index}, 0)
 		}
+		for index, r := range s.filters {
+			if (index <= 0 && index != netconfAll) || r == ReversePathOff || r > ReversePathLoose {
+				t.Errorf("filter %v of %d", r, index)
+			}
+		}
 		parseRoute(b)
+		m.rules.add(b)
 		// A dump of the same must change nothing more.
 		again := newChanges()
 		m.replace(m, again)

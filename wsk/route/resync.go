@@ -68,6 +68,7 @@ func (t *Table) read() (m *model, complete bool, err error) {
 			func() { clear(m.devices) }},
 		{unix.RTM_GETADDR, unix.RTM_NEWADDR, make(message, ifaddrLen), func() { clear(m.addresses) }},
 		{unix.RTM_GETNEIGH, unix.RTM_NEWNEIGH, make(message, ndLen), func() { clear(m.neighbours) }},
+		{unix.RTM_GETNETCONF, unix.RTM_NEWNETCONF, message{unix.AF_INET, 0, 0, 0}, func() { clear(m.filters) }},
 	} {
 		c := newChanges()
 		consistent, err := t.dumper.dump(table.request, table.body, table.reset, func(b []byte) { m.apply(table.typ, b, c) })

@@ -77,15 +77,15 @@ func TestOverrunWhileTablesCannotBeRead(t *testing.T) {
 func TestInterruptedDumpIsRepaired(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	var interrupted atomic.Int32
-	table := open(t, lab, Options{interrupt: func() bool { return interrupted.Add(1) <= 2*3 }}) // two readings of three tables
-	if _, ok := table.Device(lab.A.If.Index()); ok || interrupted.Load() != 3 {
+	table := open(t, lab, Options{interrupt: func() bool { return interrupted.Add(1) <= 2*4 }}) // two readings of four tables
+	if _, ok := table.Device(lab.A.If.Index()); ok || interrupted.Load() != 4 {
 		t.Fatal("the test does not test")
 	}
 	testenv.Eventually(t, patience, "the tables", func() bool {
 		_, ok := table.Device(lab.A.If.Index())
 		return ok && table.IsLocal(lab.A.IPv4())
 	})
-	if n := interrupted.Load(); n != 9 {
+	if n := interrupted.Load(); n != 12 {
 		t.Errorf("%d tables were read", n)
 	}
 }

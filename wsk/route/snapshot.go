@@ -21,6 +21,8 @@ type snapshot struct {
 	// macs are the usable neighbours.
 	macs  map[neighbourKey][6]byte
 	rules rules
+	// filters are the rp_filter settings that are not off, by device, and of all devices under netconfAll.
+	filters map[int]ReversePath
 }
 
 // addressBook is everything derived from the addresses of the host.

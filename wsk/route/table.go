@@ -41,10 +41,11 @@ type Table struct {
 	incoming chan batch
 	repair   repair // of the table's goroutine
 
-	cache   routeCache
-	uses    uses
-	waiting resolutions
-	subs    subscribers
+	cache    routeCache
+	arrivals arrivalCache
+	uses     uses
+	waiting  resolutions
+	subs     subscribers
 
 	done    chan struct{}
 	closing sync.Once
@@ -224,7 +225,7 @@ func (t *Table) take(m *model, b batch, c *changes) {
 
 // publish makes the changes visible, in this order: the snapshot, the generation, the waiters, the subscribers.
 func (t *Table) publish(m *model, c *changes) {
-	if c.devices || c.addresses || c.neighbours || c.rules {
+	if c.devices || c.addresses || c.neighbours || c.rules || c.filters {
 		t.snap.Store(m.snapshot(t.snap.Load(), c))
 	}
 	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new snapshot.

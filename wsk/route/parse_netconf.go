@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import "golang.org/x/sys/unix"
+
+// Of linux/netconf.h.
+const (
+	netconfIndex    = 1 // NETCONFA_IFINDEX
+	netconfRPFilter = 3 // NETCONFA_RP_FILTER
+	netconfAll      = -1
+	netconfLen      = 4 // struct netconfmsg, padded
+)
+
+// parseNetconf reads an RTM_NEWNETCONF or RTM_DELNETCONF of IPv4: the device, or netconfAll, and its rp_filter, −1 when the message
+// is about something else.
+func parseNetconf(b []byte) (index, filter int, ok bool) {
+	if len(b) < netconfLen || b[0] != unix.AF_INET {
+		return 0, 0, false
+	}
+	filter = -1
+	each(b[netconfLen:], func(a attr) {
+		switch a.typ {
+		case netconfIndex:
+			index = int(int32(a.u32()))
+		case netconfRPFilter:
+			if v := a.u32(); v <= uint32(ReversePathLoose) {
+				filter = int(v)
+			}
+		}
+	})
+	return index, filter, index > 0 || index == netconfAll
+}
