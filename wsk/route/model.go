@@ -243,25 +243,6 @@ func (m *model) setNeighbour(n neighbour, c *changes) {
 	}
 }
 
-func (m *model) setFilter(index int, r ReversePath, c *changes) {
-	if m.filters[index] == r {
-		return
-	}
-	m.filters[index] = r
-	if r == ReversePathOff {
-		delete(m.filters, index)
-	}
-	c.filters, c.bump = true, true
-	c.events = append(c.events, Event{Kind: ReversePathChanged, Interface: max(index, 0)})
-}
-
-func (m *model) setRules(r rules, c *changes) {
-	if m.rules != r {
-		m.rules = r
-		c.rules, c.bump = true, true
-	}
-}
-
 // replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced.
 func (m *model) replace(fresh *model, c *changes) {
 	for _, index := range slices.Sorted(maps.Keys(m.devices)) {

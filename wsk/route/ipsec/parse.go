@@ -31,7 +31,8 @@ const (
 // parsePolicy reads an XFRM_MSG_NEWPOLICY of a dump. ok is false for what decides nothing here: another direction, a socket's own
 // policy, one of xfrm interfaces; and for what is malformed.
 func parsePolicy(b []byte) (p policy, ok bool) {
-	if len(b) < policyLen || b[directionAt] > uint8(Out) {
+	// The kernel pads its messages; the library relies on it.
+	if len(b) < policyLen || len(b)%4 != 0 || b[directionAt] > uint8(Out) {
 		return policy{}, false
 	}
 	p.direction = Direction(b[directionAt])
