@@ -59,7 +59,7 @@ var Circles = []CircleLimit{
 	{"wsk", 27, 27},
 	{"wsk/datapath", 8, 8},
 	{"wsk/datapath/internal/companion", 10, 8},
-	{"wsk/datapath/internal/device", 9, 8},
+	{"wsk/datapath/internal/device", 4, 4},
 	{"wsk/datapath/internal/locks", 0, 0},
 	{"wsk/datapath/internal/offload", 8, 8},
 	{"wsk/datapath/internal/ops", 8, 8},

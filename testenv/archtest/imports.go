@@ -180,7 +180,7 @@ var Imports = []ImportRow{
 	{
 		Package: "wsk/datapath/internal/device",
 		May:     slices.Concat(lower, room("offload", "receive", "send"), []string{netlink, sys}),
-		Tests:   []string{"xdp/xdptest", ebpf, ethtool},
+		Tests:   slices.Concat(room("ops"), []string{"xdp/xdptest"}),
 	},
 	{Package: "wsk/datapath/internal/locks", May: []string{"internal/lockrank"}, Why: "a table"},
 	{

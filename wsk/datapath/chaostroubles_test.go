@@ -149,6 +149,6 @@ func (w *world) trouble(r *rand.Rand) {
 		}
 	case 5:
 		w.rig.dp.Info()
-		w.rig.dp.devices.Each((*device.Device).GuardSupply)
+		w.rig.dp.devices.Each((*device.Device).GuardPassProgram)
 	}
 }

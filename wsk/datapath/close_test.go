@@ -3,14 +3,11 @@
 package datapath
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -80,29 +77,5 @@ func awaitClose(t *testing.T, closed <-chan error) {
 	})
 	if err != nil {
 		t.Error(err)
-	}
-}
-
-// TestDeviceGoesWhileOpening: a queue that is open at last when its device has gone is closed again.
-func TestDeviceGoesWhileOpening(t *testing.T) {
-	var k *xdptest.Kernel
-	dp, err := openFake(Options{Logger: testLogger(t)}, fakeRoutes{}, func(d *device.Device, _ int) (_ xdp.Queue, err error) {
-		k, err = xdptest.New(xdptest.Config{})
-		d.Retire()
-		return k, err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dp.Close()
-	d, err := dp.devices.DeviceFor(fakeDevice)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Open(0); !errors.Is(err, device.ErrDeviceGone) {
-		t.Errorf("open: %v", err)
-	}
-	if !k.Closed() {
-		t.Error("its socket is open")
 	}
 }

@@ -53,7 +53,7 @@ func (dp *Datapath) janitor() {
 				ep.source.Tend(now)
 			}
 			dp.devices.Nudge()
-			dp.devices.Each((*device.Device).GuardSupply)
+			dp.devices.Each((*device.Device).GuardPassProgram)
 			dp.devices.GuardPrograms(now)
 		}
 	}

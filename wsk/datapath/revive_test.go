@@ -3,7 +3,6 @@
 package datapath
 
 import (
-	"errors"
 	"net/netip"
 	"sync"
 	"testing"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 )
 
 // TestInterfaceComesBack deletes an interface that is received on and makes another of its name: a socket on any address, which
@@ -118,58 +116,6 @@ func TestSendWhileInterfaceComesBack(t *testing.T) {
 		senders.Wait()
 		if q := dp.Info().Queues[0]; q.Receive == nil {
 			t.Errorf("the queue does not receive: %+v", q)
-		}
-	}
-}
-
-// TestDeletedWhileOpening: an interface that is deleted while it is made ready to be received on keeps nothing of it, wherever that
-// was, and no queue is opened on it.
-func TestDeletedWhileOpening(t *testing.T) {
-	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
-	lab := testenv.NewLabT(t, testenv.Topology{})
-	dp := openDatapath(t, lab, Options{})
-	rd, _ := dp.routes.DeviceByName(lab.A.If.Name())
-	for _, at := range []string{"load", "adopt"} {
-		p := dp.devices.NewProgram(rd.Index, rd.Name)
-		p.Queues = 1
-		d, err := dp.devices.NewReceivingDevice(rd, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		opened := make(chan error)
-		go func() {
-			_, err := d.Open(0)
-			opened <- err
-		}()
-		if at == "load" {
-			dp.deviceDeleted(rd.Index)
-			err = p.Begin(d, 1)
-		} else if err = p.Load(d, 1); err == nil {
-			dp.deviceDeleted(rd.Index)
-			if dp.hub.Adopt(p.Intake, p.IsClosed) {
-				t.Error("the intake of a program that was closed is adopted")
-			}
-			err = device.ErrDeviceGone
-		}
-		if !errors.Is(err, device.ErrDeviceGone) {
-			t.Fatalf("%s: %v", at, err)
-		}
-		d.Opening.Unlock()
-		if err := <-opened; !errors.Is(err, device.ErrDeviceGone) {
-			t.Errorf("%s: a queue was opened: %v", at, err)
-		}
-		err = lab.A.NS.Do(func() error {
-			holders, err := bpf.Holders(rd.Index)
-			if len(holders) != 0 {
-				t.Errorf("%s: the interface has %v", at, holders)
-			}
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		if len(dp.hub.IntakeList()) != 0 {
-			t.Errorf("%s: the intake is still known", at)
 		}
 	}
 }

@@ -258,78 +258,21 @@ func TestZeroCopyStall(t *testing.T) {
 	mustSucceed(t, "afterwards", sendOne(t, d.socket, whole([]byte("x")), d.to, nil))
 }
 
-// TestInsists: a queue that had zero-copy is not content with copy mode at the first refusal.
-func TestInsists(t *testing.T) {
-	var s device.Supply
-	now := time.Now()
-	if s.Insists(0, now) {
-		t.Error("insists on what it never had")
-	}
-	s.Granted(0)
-	for _, c := range []struct {
-		after time.Duration
-		want  bool
-	}{{0, true}, {device.InsistTime / 2, true}, {device.InsistTime, false}, {device.InsistTime + 1, false}} {
-		if got := s.Insists(0, now.Add(c.after)); got != c.want {
-			t.Errorf("%v after the first refusal: %v, want %v", c.after, got, c.want)
-		}
-	}
-	if s.Insists(1, now) {
-		t.Error("queue 1 insists on what queue 0 had")
-	}
-	s.Granted(0)
-	if !s.Insists(0, now.Add(time.Hour)) {
-		t.Error("what was granted again is not insisted on")
-	}
-}
-
-// TestRefusedMeansCopy: copy mode follows a lack of zero-copy, not a lack of the device.
-func TestRefusedMeansCopy(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want bool
-	}{
-		{&xdp.FeatureError{Name: "x"}, true}, {device.ErrDeviceGone, false}, {device.ErrAwaitsReceiving, false},
-	} {
-		if _, got := xdp.CopyAfter(t.Context(), xdp.Options{}, c.err); got != c.want {
-			t.Errorf("%v: %v, want %v", c.err, got, c.want)
-		}
-	}
-}
-
 // TestComplaint: a rebuild that fails ten times a second is reported once, and again when it lasts or changes.
 func TestComplaint(t *testing.T) {
 	var c send.Complaint
+	one, other := errors.New("one"), errors.New("other")
 	now := time.Now()
 	for i, tc := range []struct {
 		err   error
 		after time.Duration
 		want  bool
 	}{
-		{device.ErrDeviceGone, 0, true}, {device.ErrDeviceGone, send.RebuildRetry, false}, {device.ErrAwaitsReceiving, 2 * send.RebuildRetry, true},
-		{device.ErrAwaitsReceiving, 3 * send.RebuildRetry, false}, {device.ErrAwaitsReceiving, send.ComplaintInterval + 3*send.RebuildRetry, true},
+		{one, 0, true}, {one, send.RebuildRetry, false}, {other, 2 * send.RebuildRetry, true},
+		{other, 3 * send.RebuildRetry, false}, {other, send.ComplaintInterval + 3*send.RebuildRetry, true},
 	} {
 		if got := c.IsNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
 		}
-	}
-}
-
-// TestProgramInVain: a device that refuses zero-copy with a program is not reset again for every sender, and one that had it keeps
-// its program over a reset.
-func TestProgramInVain(t *testing.T) {
-	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})
-	t.Cleanup(func() { dp.Close() })
-	d := dp.devices.NewDevice(fakeDevice, 2, nil)
-	now := time.Now()
-	d.Supply.Granted(1)
-	if d.Supply.InVain(1, device.ErrDeviceGone, now) {
-		t.Error("the program of a queue that had zero-copy is taken off")
-	}
-	if !d.Supply.InVain(0, send.ErrFamily, now) {
-		t.Error("a program that did not help stays")
-	}
-	if fresh, err := d.AttachProgram(); fresh || !errors.Is(err, send.ErrFamily) {
-		t.Errorf("the next one, at once: %v, %v", fresh, err)
 	}
 }

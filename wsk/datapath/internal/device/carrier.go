@@ -5,6 +5,7 @@ package device
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -15,16 +16,28 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
-// LinkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up to
-// a second. A question that gets no answer counts as a link that is fine: whoever asks has better evidence then.
-func (d *Device) LinkNow() send.LinkState {
+// link is what the kernel says of the link of one interface.
+type link struct {
+	log     *slog.Logger
+	inNetNS func(func() error) error
+	Index   int
+	ifname  string
+
+	Link    func() send.LinkState // if set, answers for netlink: for tests without a kernel
+	Carrier carrierCache
+	waits   linkWaits
+}
+
+// LinkNow asks the kernel. IFF_LOWER_UP is what drivers look at themselves, while the events of netlink are late by up
+// to a second. A question that gets no answer counts as a link that is fine: the caller has better evidence then.
+func (k *link) LinkNow() send.LinkState {
 	lockrank.AssertMay(locks.Ask, "to ask for the state of a link")
-	if d.Link != nil {
-		return d.Link()
+	if k.Link != nil {
+		return k.Link()
 	}
 	s := send.LinkState{Exists: true, Up: true, Carrier: true}
-	err := d.Set.InNetNS(func() error {
-		l, err := netlink.LinkByIndex(d.Index)
+	err := k.inNetNS(func() error {
+		l, err := netlink.LinkByIndex(k.Index)
 		var missing netlink.LinkNotFoundError
 		switch {
 		case errors.As(err, &missing), errors.Is(err, unix.ENODEV):
@@ -38,17 +51,42 @@ func (d *Device) LinkNow() send.LinkState {
 		return nil
 	})
 	if err != nil {
-		d.Set.Log.Debug("ask for the state of a link", "interface", d.name, "err", err)
+		k.log.Debug("ask for the state of a link", "interface", k.ifname, "err", err)
 	}
 	return s
 }
 
+// carrierCache remembers for a moment whether a device has a carrier: the question is asked for each dropped frame.
+type carrierCache struct {
+	Mu    lockrank.Mutex[locks.CarrierMu]
+	Until time.Time
+	Up    bool
+}
+
+const carrierCacheTime = 5 * time.Millisecond
+
+// HasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up.
+// A device that is gone is another matter.
+func (k *link) HasCarrier() bool {
+	c := &k.Carrier
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	now := time.Now()
+	if now.Before(c.Until) {
+		return c.Up
+	}
+	link := k.LinkNow()
+	c.Up = link.Carrier || !link.Exists
+	c.Until = now.Add(carrierCacheTime)
+	return c.Up
+}
+
 const (
-	// carrierLimit bounds the wait for a link that went down because of what was done to it: ixgbe and igb take two to four
-	// seconds, a switch with spanning tree longer than anybody wants to wait.
+	// carrierLimit bounds the wait for a link that went down because of what was done to it: ixgbe and igb take two to
+	// four seconds, a switch with spanning tree longer than anybody wants to wait.
 	carrierLimit = 10 * time.Second
-	// carrierSettle is how long a link must have stayed up to count as one that did not go down: some drivers begin their
-	// reset a moment after they have answered.
+	// carrierSettle is how long a link must have stayed up to count as one that did not go down: some drivers begin
+	// their reset a moment after they have answered.
 	carrierSettle = 50 * time.Millisecond
 	carrierLook   = 10 * time.Millisecond
 )
@@ -67,15 +105,15 @@ func (w *linkWaits) snapshot() (drops int, waited time.Duration, late bool) {
 	return w.drops, w.time, w.late
 }
 
-// awaitCarrier waits until a link that had a carrier before has one again, after something that makes many drivers reset:
-// attaching an XDP program in native mode, or a zero-copy bind.
-func (d *Device) awaitCarrier(ctx context.Context, before send.LinkState, after string) {
+// awaitCarrier waits until a link that had a carrier before has one again, after something that makes many drivers
+// reset: attaching an XDP program in native mode, or a zero-copy bind.
+func (k *link) awaitCarrier(ctx context.Context, before send.LinkState, after string) {
 	if !before.Up || !before.Carrier {
 		return
 	}
 	start, lost := time.Now(), false
 	for {
-		now := d.LinkNow()
+		now := k.LinkNow()
 		since := time.Since(start)
 		switch {
 		case !now.Up, ctx.Err() != nil:
@@ -83,15 +121,16 @@ func (d *Device) awaitCarrier(ctx context.Context, before send.LinkState, after 
 		case !now.Carrier:
 			lost = true
 		case lost:
-			d.noteCarrier(since, false)
-			d.Set.Log.Info("the link went down and is back", "interface", d.name, "after", after, "took", since.Round(time.Millisecond))
+			k.noteCarrier(since, false)
+			k.log.Info("the link went down and is back", "interface", k.ifname, "after", after,
+				"took", since.Round(time.Millisecond))
 			return
 		case since >= carrierSettle:
 			return
 		}
 		if since >= carrierLimit {
-			d.noteCarrier(since, true)
-			d.Set.Log.Warn("the link went down and is not back; datagrams wait for it", "interface", d.name, "after", after,
+			k.noteCarrier(since, true)
+			k.log.Warn("the link went down and is not back; datagrams wait for it", "interface", k.ifname, "after", after,
 				"waited", since.Round(time.Millisecond))
 			return
 		}
@@ -104,10 +143,10 @@ func (d *Device) awaitCarrier(ctx context.Context, before send.LinkState, after 
 	}
 }
 
-func (d *Device) noteCarrier(waited time.Duration, late bool) {
-	d.waits.mu.Lock()
-	defer d.waits.mu.Unlock()
-	d.waits.drops++
-	d.waits.time += waited
-	d.waits.late = late
+func (k *link) noteCarrier(waited time.Duration, late bool) {
+	k.waits.mu.Lock()
+	defer k.waits.mu.Unlock()
+	k.waits.drops++
+	k.waits.time += waited
+	k.waits.late = late
 }

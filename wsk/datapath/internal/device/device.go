@@ -19,11 +19,11 @@ import (
 
 // Device is one interface that frames leave through, with the queues opened on it so far.
 type Device struct {
-	Set   *Set
-	Index int
-	name  string
-	mtu   int
-	// program is set on an interface that receives; its queues come first, and all of queues may be more than those for sending.
+	link
+	set *Set
+	mtu int
+	// program is set on an interface that receives; its queues come first, and all of queues may be more than those
+	// for sending.
 	program *Program
 	sending int
 
@@ -36,21 +36,19 @@ type Device struct {
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
 
-	Carrier    carrierCache
 	fragmentID atomic.Uint32
 	proof      lockrank.Mutex[locks.Proof] // held by a proof that runs
 	noMetadata atomic.Bool                 // the kernel refused a frame for its TX metadata
 
-	facts  deviceFacts
-	Link   func() send.LinkState // if set, answers for netlink: for tests without a kernel
-	Supply Supply
-	waits  linkWaits
+	facts       facts
+	zeroCopy    zeroCopy
+	passProgram passProgram
 }
 
 // openRetry is how long a device on which AF_XDP failed is served by the kernel's stack before it is tried again.
 const openRetry = 10 * time.Second
 
-var ErrDeviceGone = errors.New("device is gone")
+var errDeviceGone = errors.New("device is gone")
 
 func (d *Device) Open(slot int) (*send.Queue, error) {
 	d.Opening.Lock()
@@ -60,13 +58,13 @@ func (d *Device) Open(slot int) (*send.Queue, error) {
 	}
 	q, half, err := d.openQueue(slot)
 	if err != nil {
-		d.Set.Log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
-			"interface", d.name, "queue", slot, "err", err)
+		d.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
+			"interface", d.ifname, "queue", slot, "err", err)
 	}
 	// The poller of a queue asks under its KickMu whether the device is gone, so d.mu must not be held over shutdown.
 	if d.keep(slot, q, half, err) {
 		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-		return nil, ErrDeviceGone
+		return nil, errDeviceGone
 	}
 	return q, err
 }
@@ -87,13 +85,13 @@ func (d *Device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (
 // openQueue opens a queue, with its receiving half where the interface has one for it.
 func (d *Device) openQueue(slot int) (*send.Queue, *receive.Queue, error) {
 	lockrank.AssertMay(locks.Ask, "to open a queue")
-	open := func() (xdp.Queue, error) { return d.Set.Open(d, slot) }
+	open := func() (xdp.Queue, error) { return d.set.Open(d, slot) }
 	if d.program == nil || slot >= d.program.Queues {
-		q, err := send.OpenQueue(d.Set.Senders, d, slot, nil, open)
+		q, err := send.OpenQueue(d.set.Senders, d, slot, nil, open)
 		return q, nil, err
 	}
 	half := &receive.Queue{Intake: d.program.Intake, ID: slot}
-	q, err := send.OpenQueue(d.Set.Senders, d, slot, half, open)
+	q, err := send.OpenQueue(d.set.Senders, d, slot, half, open)
 	return q, half, err
 }
 
@@ -103,7 +101,7 @@ func (d *Device) ready(slot int) (*send.Queue, error) {
 	defer d.mu.Unlock()
 	switch {
 	case d.gone:
-		return nil, ErrDeviceGone
+		return nil, errDeviceGone
 	case d.queues[slot] != nil:
 		return d.queues[slot], nil
 	case d.failed != nil && time.Now().Before(d.retryAt):
@@ -124,8 +122,8 @@ func (d *Device) Opened() []*send.Queue {
 	return list
 }
 
-// Retire lets no further queue be opened.
-func (d *Device) Retire() {
+// retire lets no further queue be opened.
+func (d *Device) retire() {
 	d.mu.Lock()
 	d.gone = true
 	d.mu.Unlock()
@@ -152,11 +150,11 @@ func (d *Device) CarrierLost() {
 
 // dismantle fails everything that was to leave through a device and gives back what is open on it.
 func (d *Device) dismantle() {
-	d.Retire()
+	d.retire()
 	for _, q := range d.Opened() {
 		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	}
-	d.CloseSupply()
+	d.closePassProgram()
 	if d.program != nil {
 		d.program.Close()
 	}
@@ -164,9 +162,9 @@ func (d *Device) dismantle() {
 
 // SocketOptions is the form of a queue's AF_XDP socket.
 func (d *Device) SocketOptions(id int) xdp.Options {
-	o := d.Set.Opts.Socket
+	o := d.set.Opts.Socket
 	o.IfIndex, o.Ifname, o.Queue = d.Index, "", uint32(id) // the name may be another by now
-	o.Offload = d.Set.Opts.Offload
+	o.Offload = d.set.Opts.Offload
 	if d.noMetadata.Load() {
 		o.Offload = xdp.OffloadNone
 	}
@@ -194,32 +192,7 @@ const smallChunkMTU = 2048 - send.GenerationRoom - xdp.TxMetadataLen - frame.Eth
 // bigChunks keeps a UMEM of large chunks at 4 MiB, inside the usual RLIMIT_MEMLOCK.
 const bigChunks = 1024
 
-// carrierCache remembers for a moment whether a device has a carrier: the question is asked for each dropped frame.
-type carrierCache struct {
-	Mu    lockrank.Mutex[locks.CarrierMu]
-	Until time.Time
-	Up    bool
-}
-
-const carrierCacheTime = 5 * time.Millisecond
-
-// HasCarrier asks for what the kernel drops by: a driver's own word (ethtool) runs ahead of it while a link comes up. A device
-// that is gone is another matter.
-func (d *Device) HasCarrier() bool {
-	c := &d.Carrier
-	c.Mu.Lock()
-	defer c.Mu.Unlock()
-	now := time.Now()
-	if now.Before(c.Until) {
-		return c.Up
-	}
-	link := d.LinkNow()
-	c.Up = link.Carrier || !link.Exists
-	c.Until = now.Add(carrierCacheTime)
-	return c.Up
-}
-
-func (d *Device) Name() string { return d.name }
+func (d *Device) Name() string { return d.ifname }
 
 func (d *Device) RefuseMetadata() { d.noMetadata.Store(true) }
 
@@ -234,3 +207,21 @@ func (d *Device) IsGone() bool {
 // NextFragmentID is the identification of a fragmented datagram. All queues of a device share one counter, so that two
 // datagrams between the same hosts are not put together from each other's fragments (RFC 791 section 3.2).
 func (d *Device) NextFragmentID() uint32 { return d.fragmentID.Add(1) }
+
+// GuardPassProgram looks whether the program for zero-copy's sake is still on the interface. Without it some drivers
+// serve the queues no more, and others take the host's traffic down in silence; the rebuild attaches another.
+func (d *Device) GuardPassProgram() {
+	if !d.passProgram.takenOff() {
+		return
+	}
+	for _, q := range d.Opened() {
+		q.ProgramTaken()
+	}
+}
+
+// closePassProgram restores the interface. The sockets are closed by then.
+func (d *Device) closePassProgram() {
+	if err := d.passProgram.close(); err != nil {
+		d.log.Warn("detach the XDP program for zero-copy", "interface", d.ifname, "err", err)
+	}
+}

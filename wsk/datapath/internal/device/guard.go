@@ -9,9 +9,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 )
 
-// The program that receivers are fed by can be taken off its interface by force (bpftool link detach). Everything then goes through the kernel's
-// stack, and a zero-copy queue is worse off: some drivers serve it no more, others drop what the host receives on it. So
-// somebody looks, and puts it back.
+// The program that receivers are fed by can be taken off its interface by force (bpftool link detach). Everything then
+// goes through the kernel's stack, and a zero-copy queue is worse off: some drivers serve it no more, others drop what
+// the host receives on it. So the janitor looks, and it is put back.
 
 // attachRetry is the pause after an attempt that failed: somebody else's program may be there now, which stays.
 const attachRetry = 10 * time.Second
@@ -21,36 +21,30 @@ type reattachable interface {
 	Attach(ifindex int, mode bpf.Mode) (*bpf.Attachment, error)
 }
 
-// Attachment is where the program is attached now.
-func (p *Program) Attachment() *bpf.Attachment {
-	p.lifeMu.Lock()
-	defer p.lifeMu.Unlock()
-	return p.attached
-}
-
 // GuardPrograms looks whether the programs are still on their interfaces. Only the janitor calls it.
 func (set *Set) GuardPrograms(now time.Time) {
 	for _, p := range set.Programs() {
 		d := set.Known(p.IfIndex)
-		a := p.Attachment()
-		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.Guarding.Load() {
+		a := p.attachment()
+		if d == nil || d.program != p || a == nil || now.Before(p.retryAt) || p.guarding.Load() {
 			continue
 		}
 		if on, err := a.Attached(); on || err != nil || !d.LinkNow().Exists {
 			continue
 		}
 		p.retryAt = now.Add(attachRetry)
-		p.Guarding.Store(true)
+		p.guarding.Store(true)
 		// Drivers may take seconds.
 		set.GoRun(func() {
-			p.Reattach(d, a)
-			p.Guarding.Store(false)
+			p.reattach(d, a)
+			p.guarding.Store(false)
 		})
 	}
 }
 
-// Reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with it.
-func (p *Program) Reattach(d *Device, old *bpf.Attachment) {
+// reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with
+// it.
+func (p *Program) reattach(d *Device, old *bpf.Attachment) {
 	prog, ok := p.Prog.(reattachable)
 	if !ok {
 		return
@@ -66,14 +60,15 @@ func (p *Program) Reattach(d *Device, old *bpf.Attachment) {
 		return
 	}
 	if err != nil {
-		p.set.Log.Error("somebody has taken the XDP program off the interface, and it can't be put back; datagrams go through the kernel's stack",
-			"interface", p.Name, "err", err, "next try in", attachRetry)
+		p.set.Log.Error("somebody has taken the XDP program off the interface, and it can't be put back; "+
+			"datagrams go through the kernel's stack", "interface", p.Name, "err", err, "next try in", attachRetry)
 		return
 	}
 	p.lifeMu.Lock()
 	p.attached = a
 	p.lifeMu.Unlock()
-	p.set.Log.Warn("somebody has taken the XDP program off the interface; it is back", "interface", p.Name, "mode", a.Mode().String())
+	p.set.Log.Warn("somebody has taken the XDP program off the interface; it is back",
+		"interface", p.Name, "mode", a.Mode().String())
 	if a.Mode() == bpf.Native {
 		d.awaitCarrier(p.set.Ctx, before, "attaching the XDP program")
 	}

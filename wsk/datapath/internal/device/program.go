@@ -25,23 +25,25 @@ type Program struct {
 	maxFrame int
 
 	closing sync.Once
-	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes first then.
+	// lifeMu guards what load leaves on the interface against a device that is deleted meanwhile, whose close comes
+	// first then.
 	lifeMu   lockrank.Mutex[locks.LifeMu]
 	closed   bool
 	spreads  []spread
-	Hasher   flowHasher
+	hasher   flowHasher
 	attached *bpf.Attachment // nil in tests without a kernel
 
-	Guarding atomic.Bool // the program is being put back
+	guarding atomic.Bool // the program is being put back
 	retryAt  time.Time   // the janitor's
 }
 
-// defaultRxChunks holds what arrives in a few milliseconds at full speed, while the receiver's goroutine is being woken.
+// defaultRxChunks holds what arrives in a few milliseconds at full speed, while the receiver's goroutine is being
+// woken.
 const defaultRxChunks = 2048
 
 func (set *Set) NewProgram(ifindex int, name string) *Program {
 	in := &receive.Intake{Hub: set.Hub, IfIndex: ifindex, Name: name, Refs: make(map[bpf.Key]int)}
-	return &Program{Intake: in, set: set, Hasher: KernelHasher{}}
+	return &Program{Intake: in, set: set, hasher: kernelHasher{}}
 }
 
 // OpenReceiving attaches the program to an interface and opens a socket on each of its receive queues.
@@ -66,8 +68,8 @@ func (set *Set) OpenReceiving(name string) error {
 		return fmt.Errorf("receive on %s: %w", name, err)
 	}
 	// The program first: some drivers give zero-copy only then. Whoever wants to send meanwhile waits for it too.
-	if err = p.Begin(d, facts.RxQueues.N); err != nil {
-		d.Retire()
+	if err = p.begin(d, facts.RxQueues.N); err != nil {
+		d.retire()
 	}
 	d.Opening.Unlock()
 	if err != nil {
@@ -82,21 +84,21 @@ func (set *Set) OpenReceiving(name string) error {
 	return nil
 }
 
-// Begin makes the program one that the queues of its device can be opened on. The device's opening is held.
-func (p *Program) Begin(d *Device, queues int) error {
-	if err := p.Load(d, queues); err != nil {
+// begin makes the program one that the queues of its device can be opened on. The device's opening is held.
+func (p *Program) begin(d *Device, queues int) error {
+	if err := p.load(d, queues); err != nil {
 		return err
 	}
 	p.Refresh()
 	if !p.Hub.Adopt(p.Intake, p.IsClosed) {
-		return ErrDeviceGone
+		return errDeviceGone
 	}
 	p.Refresh() // an address may have come before it was known
 	return nil
 }
 
-// Load puts the program into the kernel and on the interface.
-func (p *Program) Load(d *Device, queues int) error {
+// load puts the program into the kernel and on the interface.
+func (p *Program) load(d *Device, queues int) error {
 	o := d.SocketOptions(0)
 	chunk := int(o.ChunkSize)
 	if chunk == 0 {
@@ -113,8 +115,8 @@ func (p *Program) Load(d *Device, queues int) error {
 		if err != nil {
 			return errors.Join(err, prog.Close())
 		}
-		if !p.hold(prog, a) {
-			return errors.Join(ErrDeviceGone, prog.Close())
+		if !p.keep(prog, a) {
+			return errors.Join(errDeviceGone, prog.Close())
 		}
 		if why := a.Fallback(); why != nil {
 			p.set.Log.Info("the XDP program runs in generic mode", "interface", p.Name, "why", why)
@@ -123,20 +125,27 @@ func (p *Program) Load(d *Device, queues int) error {
 			d.awaitCarrier(p.set.Ctx, before, "attaching the XDP program")
 		}
 		if p.set.Opts.SpreadReceive && p.Queues > 1 {
-			p.SpreadFlows()
+			p.spreadFlows()
 		}
 		return nil
 	})
 }
 
-// hold keeps what was attached for close, or reports that there has been one already.
-func (p *Program) hold(prog receive.Program, a *bpf.Attachment) bool {
+// keep notes what was attached for close, or reports that there has been one already.
+func (p *Program) keep(prog receive.Program, a *bpf.Attachment) bool {
 	p.lifeMu.Lock()
 	defer p.lifeMu.Unlock()
 	if !p.closed {
 		p.Prog, p.attached = prog, a
 	}
 	return !p.closed
+}
+
+// Attachment is where the program is attached now.
+func (p *Program) attachment() *bpf.Attachment {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	return p.attached
 }
 
 func (p *Program) isLoaded() bool {
@@ -151,8 +160,9 @@ func (p *Program) IsClosed() bool {
 	return p.closed
 }
 
-// warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in there
-// passes to the kernel and the companion sockets. They are counted with the program attached, for which virtio-net adds some.
+// warnOfBareQueues tells of receive queues that have no AF_XDP socket for want of a transmit queue. What comes in
+// there passes to the kernel and the companion sockets. They are counted with the program attached, for which
+// virtio-net adds some.
 func (p *Program) warnOfBareQueues() {
 	var facts nic.Interface
 	err := p.set.InNetNS(func() (err error) {
@@ -160,8 +170,31 @@ func (p *Program) warnOfBareQueues() {
 		return err
 	})
 	if err == nil && facts.RxQueues.N > p.Queues {
-		p.set.Log.Warn("receive queues without a transmit queue have no AF_XDP socket; their frames go through the kernel's stack",
+		p.set.Log.Warn("receive queues without a transmit queue have no AF_XDP socket; "+
+			"their frames go through the kernel's stack",
 			"interface", p.Name, "receive", facts.RxQueues.String(), "transmit", facts.TxQueues.String())
+	}
+}
+
+func (p *Program) spreadFlows() {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	if !p.closed {
+		p.spreads = spreadFlows(p.set.Log, p.hasher, p.Name)
+	}
+}
+
+func (p *Program) restoreFlows() {
+	p.lifeMu.Lock()
+	spreads := p.spreads
+	p.spreads = nil
+	p.lifeMu.Unlock()
+	for _, s := range spreads {
+		err := p.set.InNetNS(func() error { return s.restore(p.hasher, p.IfIndex) })
+		if err != nil && !errors.Is(err, xdp.ErrNotSupported) {
+			p.set.Log.Warn("restore the UDP flow hash", "interface", p.Name, "ipv6", s.ipv6,
+				"before", s.before.String(), "err", err)
+		}
 	}
 }
 
@@ -185,9 +218,20 @@ func (p *Program) Close() {
 	})
 }
 
+// ProgramInfo is an XDP program of Options.Receive and what it has done.
+type ProgramInfo struct {
+	Interface string
+	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
+	Mode     bpf.Mode
+	Fallback error
+	Ports    int          // entries
+	MaxFrame int          // longer frames go through the kernel's stack
+	Counters bpf.Counters // frames by bpf.Reason
+}
+
 func (p *Program) Info() ProgramInfo {
 	out := ProgramInfo{Interface: p.Name, MaxFrame: p.maxFrame}
-	if a := p.Attachment(); a != nil {
+	if a := p.attachment(); a != nil {
 		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}
 	out.Ports = p.Ports()

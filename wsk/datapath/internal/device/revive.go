@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// An interface of Options.Receive may go and come back: its driver is unbound and bound, its module is loaded anew. It is
-// then another device, and received on as soon as it is up. Until then what is sent through it goes by the kernel's stack,
-// so that no queue of it is opened that does not receive.
+// An interface of Options.Receive may go and come back: its driver is unbound and bound, its module is loaded anew. It
+// is then another device, and received on as soon as it is up. Until then what is sent through it goes by the kernel's
+// stack, so that no queue of it is opened that does not receive.
 
 // reviveRetry is the pause after an attempt that failed.
 const reviveRetry = 10 * time.Second
 
-var ErrAwaitsReceiving = errors.New("the interface has come back and is about to be received on")
+var errAwaitsReceiving = errors.New("the interface has come back and is about to be received on")
 
 // revivals are the interfaces of Options.Receive that have gone, by name. Guarded by Set.mu.
 type revivals map[string]*revival
@@ -73,8 +73,8 @@ func (set *Set) Revive() (back bool) {
 			return back
 		}
 		if err != nil {
-			set.Log.Error("the interface is back and can't be received on through AF_XDP; its datagrams go through the kernel's stack",
-				"interface", name, "err", err, "next try in", reviveRetry)
+			set.Log.Error("the interface is back and can't be received on through AF_XDP; "+
+				"its datagrams go through the kernel's stack", "interface", name, "err", err, "next try in", reviveRetry)
 			set.abandon(rd.Index)
 			time.AfterFunc(reviveRetry, set.Changed)
 			continue

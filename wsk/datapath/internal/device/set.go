@@ -66,12 +66,12 @@ func (set *Set) Known(ifindex int) *Device {
 	return set.Devices[ifindex]
 }
 
-func (set *Set) DeviceFor(rd route.Device) (*Device, error) {
+func (set *Set) deviceFor(rd route.Device) (*Device, error) {
 	if d := set.Known(rd.Index); d != nil {
 		return d, nil
 	}
 	if set.Awaits(rd.Name) {
-		return nil, ErrAwaitsReceiving
+		return nil, errAwaitsReceiving
 	}
 	queues := set.sendingQueues(rd)
 	set.Mu.Lock()
@@ -87,8 +87,8 @@ func (set *Set) DeviceFor(rd route.Device) (*Device, error) {
 	return d, nil
 }
 
-// sendingQueues is the number of queues to send through: no more than are in use, of which routing tables know nothing. A
-// socket on another would be granted, and nothing ever sent.
+// sendingQueues is the number of queues to send through: no more than are in use, of which routing tables know
+// nothing. A socket on another would be granted, and nothing ever sent.
 func (set *Set) sendingQueues(rd route.Device) int {
 	n := min(set.Opts.Queues, max(rd.TxQueues, 1))
 	if n == 1 {
@@ -108,7 +108,10 @@ func (set *Set) sendingQueues(rd route.Device) int {
 }
 
 func (set *Set) NewDevice(rd route.Device, slots int, p *Program) *Device {
-	d := &Device{Set: set, Index: rd.Index, name: rd.Name, mtu: rd.MTU, program: p, sending: slots}
+	d := &Device{
+		link: link{log: set.Log, inNetNS: set.InNetNS, Index: rd.Index, ifname: rd.Name},
+		set:  set, mtu: rd.MTU, program: p, sending: slots,
+	}
 	if p != nil {
 		slots = max(slots, p.Queues)
 	}
@@ -117,8 +120,8 @@ func (set *Set) NewDevice(rd route.Device, slots int, p *Program) *Device {
 	return d
 }
 
-// NewReceivingDevice makes the device of an interface that is to receive, before anything is sent through it. Its opening is held:
-// the caller lets go of it when the program is there, or has retired the device.
+// NewReceivingDevice makes the device of an interface that is to receive, before anything is sent through it. Its
+// opening is held: the caller lets go of it when the program is there, or has retired the device.
 func (set *Set) NewReceivingDevice(rd route.Device, p *Program) (*Device, error) {
 	d := set.NewDevice(rd, set.sendingQueues(rd), p)
 	d.Opening.Lock() // before set.mu, as everywhere; nobody else knows it yet
@@ -146,7 +149,7 @@ func (set *Set) enter(d *Device) error {
 // QueueFor returns the queue that a source sends through on a device, opening it on first use. It may block while
 // the kernel releases the queue from an earlier owner.
 func (set *Set) QueueFor(rd route.Device, serial uint32) (*send.Queue, error) {
-	d, err := set.DeviceFor(rd)
+	d, err := set.deviceFor(rd)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +162,7 @@ func (set *Set) OpenInterface(name string) error {
 	if !ok {
 		return fmt.Errorf("open interface %s: no such interface in this network namespace", name)
 	}
-	d, err := set.DeviceFor(rd)
+	d, err := set.deviceFor(rd)
 	if err != nil {
 		return err
 	}
@@ -202,7 +205,7 @@ func (set *Set) Deleted(ifindex int) bool {
 		return false
 	}
 	d.dismantle()
-	set.Log.Warn("interface deleted", "interface", d.name)
+	set.Log.Warn("interface deleted", "interface", d.ifname)
 	return true
 }
 
@@ -230,14 +233,14 @@ func (set *Set) Close() {
 	set.Mu.Lock()
 	set.closed = true
 	set.Mu.Unlock()
-	set.Each((*Device).Retire)
-	// Each queue leaves the program before its socket goes, so that no frame is lost; the program goes last, since a zero-copy
-	// driver resets the device for it and should not have our memory in its rings then.
+	set.Each((*Device).retire)
+	// Each queue leaves the program before its socket goes, so that no frame is lost; the program goes last, since a
+	// zero-copy driver resets the device for it and should not have our memory in its rings then.
 	set.EachQueue(func(q *send.Queue) { q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED) })
 	set.Each(func(d *Device) {
 		if d.program != nil {
 			d.program.Close()
 		}
 	})
-	set.Each((*Device).CloseSupply)
+	set.Each((*Device).closePassProgram)
 }

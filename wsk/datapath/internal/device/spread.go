@@ -4,11 +4,11 @@ package device
 
 import (
 	"errors"
+	"log/slog"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
@@ -18,25 +18,26 @@ type spread struct {
 	before nic.FlowHash
 }
 
-// flowHasher is what knows and sets by what NICs spread UDP. Its methods are called on a thread of the datapath's namespace.
+// flowHasher is what knows and sets by what NICs spread UDP. Its methods are called on a thread of the datapath's
+// namespace.
 type flowHasher interface {
-	Get(ifname string, ipv6 bool) (nic.FlowHash, error)
-	Set(ifname string, ipv6 bool, h nic.FlowHash) error
-	// NameOf is the name that an interface has now, "" when it is gone.
-	NameOf(ifindex int) (string, error)
+	get(ifname string, ipv6 bool) (nic.FlowHash, error)
+	set(ifname string, ipv6 bool, h nic.FlowHash) error
+	// nameOf is the name that an interface has now, "" when it is gone.
+	nameOf(ifindex int) (string, error)
 }
 
-type KernelHasher struct{}
+type kernelHasher struct{}
 
-func (KernelHasher) Get(ifname string, ipv6 bool) (nic.FlowHash, error) {
+func (kernelHasher) get(ifname string, ipv6 bool) (nic.FlowHash, error) {
 	return nic.UDPFlowHash(ifname, ipv6)
 }
 
-func (KernelHasher) Set(ifname string, ipv6 bool, h nic.FlowHash) error {
+func (kernelHasher) set(ifname string, ipv6 bool, h nic.FlowHash) error {
 	return nic.SetUDPFlowHash(ifname, ipv6, h)
 }
 
-func (KernelHasher) NameOf(ifindex int) (string, error) {
+func (kernelHasher) nameOf(ifindex int) (string, error) {
 	l, err := netlink.LinkByIndex(ifindex)
 	var missing netlink.LinkNotFoundError
 	if errors.As(err, &missing) || errors.Is(err, unix.ENODEV) {
@@ -48,50 +49,37 @@ func (KernelHasher) NameOf(ifindex int) (string, error) {
 	return l.Attrs().Name, nil
 }
 
-// SpreadFlows makes the NIC put the flows between two hosts on all its queues. Where that is not to be had, as with one
-// queue or on software devices, everything works as before. The caller is in the datapath's namespace.
-func (p *Program) SpreadFlows() {
-	p.lifeMu.Lock()
-	defer p.lifeMu.Unlock()
-	if p.closed {
-		return
-	}
+// spreadFlows makes a NIC put the flows between two hosts on all its queues, and returns what to restore. Where that
+// is not to be had, as with one queue or on software devices, everything works as before. The caller is in the
+// datapath's namespace.
+func spreadFlows(log *slog.Logger, h flowHasher, ifname string) (done []spread) {
 	for _, ipv6 := range []bool{false, true} {
-		before, err := p.Hasher.Get(p.Name, ipv6)
+		before, err := h.get(ifname, ipv6)
 		if err == nil && !before.Ports() {
-			if err = p.Hasher.Set(p.Name, ipv6, nic.HashFlow); err == nil {
-				p.spreads = append(p.spreads, spread{ipv6, before})
-				p.set.Log.Info("UDP is spread over the receive queues by port", "interface", p.Name, "ipv6", ipv6,
+			if err = h.set(ifname, ipv6, nic.HashFlow); err == nil {
+				done = append(done, spread{ipv6, before})
+				log.Info("UDP is spread over the receive queues by port", "interface", ifname, "ipv6", ipv6,
 					"before", before.String(), "now", nic.HashFlow.String())
 			}
 		}
 		if err != nil {
-			p.set.Log.Info("UDP is not spread over the receive queues by port", "interface", p.Name, "ipv6", ipv6, "why", err)
+			log.Info("UDP is not spread over the receive queues by port", "interface", ifname, "ipv6", ipv6, "why", err)
 		}
 	}
+	return done
 }
 
-// restoreFlows undoes SpreadFlows, unless somebody has set something else meanwhile or the interface is gone: another may have its
-// name by then, and have been spread as well.
-func (p *Program) restoreFlows() {
-	p.lifeMu.Lock()
-	spreads := p.spreads
-	p.spreads = nil
-	p.lifeMu.Unlock()
-	for _, s := range spreads {
-		err := p.set.InNetNS(func() error {
-			name, err := p.Hasher.NameOf(p.IfIndex)
-			if err != nil || name == "" {
-				return err
-			}
-			now, err := p.Hasher.Get(name, s.ipv6)
-			if err != nil || now != nic.HashFlow {
-				return err
-			}
-			return p.Hasher.Set(name, s.ipv6, s.before)
-		})
-		if err != nil && !errors.Is(err, xdp.ErrNotSupported) {
-			p.set.Log.Warn("restore the UDP flow hash", "interface", p.Name, "ipv6", s.ipv6, "before", s.before.String(), "err", err)
-		}
+// restore undoes what spreadFlows has set on an interface, unless somebody has set something else meanwhile or the
+// interface is gone: another may have its name by then, and have been spread as well. The caller is in the datapath's
+// namespace.
+func (s spread) restore(h flowHasher, ifindex int) error {
+	name, err := h.nameOf(ifindex)
+	if err != nil || name == "" {
+		return err
 	}
+	now, err := h.get(name, s.ipv6)
+	if err != nil || now != nic.HashFlow {
+		return err
+	}
+	return h.set(name, s.ipv6, s.before)
 }

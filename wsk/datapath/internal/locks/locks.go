@@ -21,7 +21,11 @@ var (
 	// One queue of a device is opened at a time, or its program attached.
 	opening = lockrank.New("device.opening", Ask)
 	// The program of a device that only sends; held while the driver works.
-	supplyMu = lockrank.New("supply.mu", Ask, opening)
+	passProgramMu = lockrank.New("passProgram.mu", Ask, opening)
+	// What became of zero-copy on the queues of a device.
+	zeroCopyMu = lockrank.New("zeroCopy.mu", lockrank.Nothing, opening)
+	// What a driver says that it can.
+	factsMu = lockrank.New("facts.mu", Ask, opening)
 	// The groups of an endpoint, and its companion while Bind runs.
 	membersMu = lockrank.New("memberships.mu", Ask)
 	// The change of an endpoint between not receiving, receiving and ended.
@@ -77,7 +81,9 @@ var (
 type (
 	Proof         struct{}
 	Opening       struct{}
-	SupplyMu      struct{}
+	PassProgramMu struct{}
+	ZeroCopyMu    struct{}
+	FactsMu       struct{}
 	MembersMu     struct{}
 	RxMu          struct{}
 	BindMu        struct{}
@@ -106,7 +112,9 @@ type (
 
 func (Proof) Rank() *lockrank.Rank         { return proof }
 func (Opening) Rank() *lockrank.Rank       { return opening }
-func (SupplyMu) Rank() *lockrank.Rank      { return supplyMu }
+func (PassProgramMu) Rank() *lockrank.Rank { return passProgramMu }
+func (ZeroCopyMu) Rank() *lockrank.Rank    { return zeroCopyMu }
+func (FactsMu) Rank() *lockrank.Rank       { return factsMu }
 func (MembersMu) Rank() *lockrank.Rank     { return membersMu }
 func (RxMu) Rank() *lockrank.Rank          { return rxMu }
 func (BindMu) Rank() *lockrank.Rank        { return bindMu }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package device
 
 import (
 	"maps"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
-	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
 // nics are network cards by name, and what each spreads UDP by. One without an entry does not tell.
@@ -25,14 +23,14 @@ type hashKey struct {
 	ipv6 bool
 }
 
-func (n *nics) Get(name string, ipv6 bool) (nic.FlowHash, error) {
+func (n *nics) get(name string, ipv6 bool) (nic.FlowHash, error) {
 	if h, ok := n.hash[hashKey{name, ipv6}]; ok {
 		return h, nil
 	}
 	return 0, xdp.ErrNotSupported
 }
 
-func (n *nics) Set(name string, ipv6 bool, h nic.FlowHash) error {
+func (n *nics) set(name string, ipv6 bool, h nic.FlowHash) error {
 	if _, ok := n.hash[hashKey{name, ipv6}]; !ok || n.fixed {
 		return xdp.ErrNotSupported
 	}
@@ -40,10 +38,10 @@ func (n *nics) Set(name string, ipv6 bool, h nic.FlowHash) error {
 	return nil
 }
 
-func (n *nics) NameOf(ifindex int) (string, error) { return n.names[ifindex], nil }
+func (n *nics) nameOf(ifindex int) (string, error) { return n.names[ifindex], nil }
 
-// TestSpreadIsUndone: what Options.SpreadReceive has set is as it was before when the intake is closed, and nothing else is touched:
-// not what somebody set meanwhile, not what needed no change, not another interface of the same name.
+// TestSpreadIsUndone: what Options.SpreadReceive has set is as it was before when the intake is closed, and nothing
+// else is touched: not what somebody set meanwhile, not what needed no change, not another interface of the same name.
 func TestSpreadIsUndone(t *testing.T) {
 	const hosts = nic.HashIPSource | nic.HashIPDest
 	four, six, other := hashKey{"nic0", false}, hashKey{"nic0", true}, hashKey{"nic1", false}
@@ -78,13 +76,12 @@ func TestSpreadIsUndone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
-			defer dp.Close()
+			set := newSet(t, nil, nil)
 			n := &tc.nics
 			n.names = map[int]string{7: "nic0"}
-			p := dp.devices.NewProgram(7, "nic0")
-			p.Hasher = n
-			p.SpreadFlows()
+			p := set.NewProgram(7, "nic0")
+			p.hasher = n
+			p.spreadFlows()
 			if !maps.Equal(n.hash, tc.during) {
 				t.Errorf("spread: %v, want %v", n.hash, tc.during)
 			}
@@ -95,7 +92,7 @@ func TestSpreadIsUndone(t *testing.T) {
 			if !maps.Equal(n.hash, tc.after) {
 				t.Errorf("closed: %v, want %v", n.hash, tc.after)
 			}
-			p.SpreadFlows()
+			p.spreadFlows()
 			if !maps.Equal(n.hash, tc.after) {
 				t.Errorf("a program that was closed spreads flows: %v", n.hash)
 			}
@@ -105,11 +102,10 @@ func TestSpreadIsUndone(t *testing.T) {
 
 // TestNameOfInterface: the kernel's answer.
 func TestNameOfInterface(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
-	index, want := lab.A.If.Index(), lab.A.If.Name()
-	for range 2 {
-		err := dp.ns.Do(func() error {
-			name, err := device.KernelHasher{}.NameOf(index)
+	lab, set, rd := labSet(t, testenv.NetNS, testenv.Topology{})
+	for _, want := range []string{rd.Name, ""} {
+		err := set.InNetNS(func() error {
+			name, err := kernelHasher{}.nameOf(rd.Index)
 			if name != want {
 				t.Errorf("%q, want %q", name, want)
 			}
@@ -118,12 +114,10 @@ func TestNameOfInterface(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if want == "" {
-			return
+		if want != "" {
+			if err := lab.A.If.Delete(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := lab.A.If.Delete(); err != nil {
-			t.Fatal(err)
-		}
-		want = ""
 	}
 }

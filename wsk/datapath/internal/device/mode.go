@@ -13,22 +13,21 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
-	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// The ladder on which a queue is opened:
+// The modes that a queue is opened in, the best first:
 //
 //	zero-copy   with a program in the driver
 //	copy        with a program in the driver or in the kernel's receive path, or without any where nothing is received
 //
-// What makes a queue take the lower rung is for xdp.CopyAfter to say. Attaching a program takes the link down for seconds on many NICs, so that a
-// device that only sends gets one for zero-copy alone, and where the driver announces that.
+// What makes a queue take the next is for xdp.CopyAfter to say. Attaching a program takes the link down for seconds on
+// many NICs, so that a device that only sends gets one for zero-copy alone, and where the driver announces that.
 
 // OpenSocket opens the AF_XDP socket of a queue in the datapath's namespace.
 func (set *Set) OpenSocket(d *Device, id int) (xdp.Queue, error) {
 	var sock *xdp.Socket
 	err := set.InNetNS(func() (err error) {
-		sock, err = d.climb(set.Ctx, id)
+		sock, err = d.openBest(set.Ctx, id)
 		return err
 	})
 	if err != nil {
@@ -37,33 +36,33 @@ func (set *Set) OpenSocket(d *Device, id int) (xdp.Queue, error) {
 	return sock, nil
 }
 
-// climb opens a queue on the highest rung that options, program and driver allow.
-func (d *Device) climb(ctx context.Context, id int) (*xdp.Socket, error) {
+// openBest opens a queue in the best mode that options, program and driver allow.
+func (d *Device) openBest(ctx context.Context, id int) (*xdp.Socket, error) {
 	o := d.SocketOptions(id)
 	if o.Mode == xdp.ModeCopy {
 		return xdp.OpenContext(ctx, o)
 	}
-	err := d.Supply.Hopeless()
+	err := d.zeroCopy.reasonMissing(time.Now())
 	if err == nil || o.Mode == xdp.ModeZeroCopy {
 		var sock *xdp.Socket
 		if sock, err = d.openZeroCopy(ctx, o); err == nil {
-			d.Supply.Granted(id)
+			d.zeroCopy.noteGranted(id)
 			return sock, nil
 		}
 	}
 	o, ok := xdp.CopyAfter(ctx, o, err)
-	if !ok || d.Supply.Insists(id, time.Now()) {
+	if !ok || d.zeroCopy.retry(id, time.Now()) {
 		return nil, err
 	}
-	if f := d.Inspected(); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
-		d.Supply.Despair(err)
+	if f := d.facts.of(d.ifname, d.log); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
+		d.zeroCopy.noteMissing(err, time.Now())
 	}
 	return xdp.OpenContext(ctx, o)
 }
 
 // openZeroCopy tries zero-copy, on a device that only sends with a program of its own.
 func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
-	if err := d.genericProgram(); err != nil {
+	if err := d.zeroCopyRuledOut(); err != nil {
 		return nil, err
 	}
 	o.Mode = xdp.ModeZeroCopy
@@ -71,9 +70,9 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	before, fresh := d.LinkNow(), false
 	if d.wantsProgram() {
 		var err error
-		if fresh, err = d.AttachProgram(); err != nil && !heldNatively(err) {
+		if fresh, err = d.passProgram.attach(d.Index); err != nil && !heldNatively(err) {
 			return nil, fmt.Errorf("zero-copy on %s: %w without an XDP program on the interface, which is not to be had: %w",
-				d.name, xdp.ErrNotSupported, err)
+				d.ifname, xdp.ErrNotSupported, err)
 		}
 		if fresh {
 			d.awaitCarrier(ctx, before, "attaching an XDP program")
@@ -81,15 +80,19 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	}
 	sock, err := xdp.OpenContext(ctx, o)
 	if err != nil {
-		if fresh && d.Supply.InVain(int(o.Queue), err, time.Now()) {
-			d.detachProgram()
+		// It stays where the queue had zero-copy before: a driver that resets grants it a moment later.
+		if fresh && !d.zeroCopy.hadGranted(int(o.Queue)) {
+			if err := d.passProgram.detachUseless(err, time.Now()); err != nil {
+				d.log.Warn("detach the XDP program for zero-copy", "interface", d.ifname, "err", err)
+			}
 			d.awaitCarrier(ctx, before, "detaching the XDP program")
 		}
 		return nil, err
 	}
 	d.awaitCarrier(ctx, before, "a zero-copy bind")
 	if fresh {
-		d.Set.Log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy", "interface", d.name)
+		d.log.Info("an XDP program that passes everything is attached: the driver wants one for zero-copy",
+			"interface", d.ifname)
 	}
 	return sock, nil
 }
@@ -97,16 +100,18 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 // heldNatively reports whether a program was not attached because another is there that serves as well.
 func heldNatively(err error) bool {
 	var conflict *bpf.ConflictError
-	return errors.As(err, &conflict) && slices.ContainsFunc(conflict.Holders, func(h bpf.Holder) bool { return h.Mode == bpf.Native })
+	return errors.As(err, &conflict) && slices.ContainsFunc(conflict.Holders, func(h bpf.Holder) bool {
+		return h.Mode == bpf.Native
+	})
 }
 
-// genericProgram is the reason why zero-copy is out of question on an interface whose program runs above the driver: some
-// drivers grant the bind all the same, and then serve nothing.
-func (d *Device) genericProgram() error {
+// zeroCopyRuledOut is the reason why zero-copy is out of question on an interface whose program runs above the driver:
+// some drivers grant the bind all the same, and then serve nothing.
+func (d *Device) zeroCopyRuledOut() error {
 	if d.program == nil {
 		return nil
 	}
-	a := d.program.Attachment()
+	a := d.program.attachment()
 	if a == nil || a.Mode() == bpf.Native {
 		return nil
 	}
@@ -114,19 +119,20 @@ func (d *Device) genericProgram() error {
 	if fallback := a.Fallback(); fallback != nil {
 		why = fallback
 	}
-	return fmt.Errorf("zero-copy on %s: %w: the XDP program runs in generic mode: %w", d.name, xdp.ErrNotSupported, why)
+	return fmt.Errorf("zero-copy on %s: %w: the XDP program runs in generic mode: %w", d.ifname, xdp.ErrNotSupported, why)
 }
 
 var errGenericWanted = errors.New("it was asked for so; leave the choice of its mode to wsk-xdp")
 
-// wantsProgram reports whether a driver with zero-copy should have a program on a device that only sends. All should: igb, igc,
-// ixgbe, i40e and ice serve no queue without one, mlx5 refuses the bind, and virtio-net, which serves it, then drops what the
-// host receives on it, since only a program turns off the offloads whose frames its zero-copy path can't take (Linux 7.3).
+// wantsProgram reports whether a driver with zero-copy should have a program on a device that only sends. All should:
+// igb, igc, ixgbe, i40e and ice serve no queue without one, mlx5 refuses the bind, and virtio-net, which serves it,
+// then drops what the host receives on it, since only a program turns off the offloads whose frames its zero-copy path
+// can't take (Linux 7.3).
 func (d *Device) wantsProgram() bool {
 	if d.program != nil {
 		return false // there is one
 	}
-	f := d.Inspected()
+	f := d.facts.of(d.ifname, d.log)
 	if f.DeviceErr == nil {
 		return f.Device.XDP.ZeroCopy()
 	}
@@ -135,17 +141,18 @@ func (d *Device) wantsProgram() bool {
 
 // zeroCopyDrivers are the drivers with zero-copy before Linux 6.3, where the kernel does not tell (afxdp.md §5.1).
 var zeroCopyDrivers = map[string]bool{
-	"i40e": true, "ice": true, "ixgbe": true, "igc": true, "mlx5_core": true, "nfp": true, "st_gmac": true, "stmmaceth": true,
+	"i40e": true, "ice": true, "ixgbe": true, "igc": true, "mlx5_core": true, "nfp": true, "st_gmac": true,
+	"stmmaceth": true,
 }
 
-// sizeForZeroCopy gives the driver as much memory to receive into as its own ring holds, and as much again for what is on
-// its way. A queue that only sends needs it as well: see xdp.Options.NoRX.
+// sizeForZeroCopy gives the driver as much memory to receive into as its own ring holds, and as much again for what is
+// on its way. A queue that only sends needs it as well: see xdp.Options.NoRX.
 func (d *Device) sizeForZeroCopy(o *xdp.Options) {
-	want := 2 * d.Inspected().HardwareRings.RX
+	want := 2 * d.facts.of(d.ifname, d.log).HardwareRings.RX
 	switch {
 	case o.RxChunks == 0:
 		o.NoRX, o.RxChunks = true, min(max(want, leastHostChunks), mostHostChunks)
-	case d.Set.Opts.Socket.RxChunks == 0:
+	case d.set.Opts.Socket.RxChunks == 0:
 		o.RxChunks = min(max(want, o.RxChunks), mostHostChunks)
 	}
 }
@@ -154,16 +161,3 @@ const (
 	leastHostChunks = 512
 	mostHostChunks  = 16384
 )
-
-// Inspected is what is known of the device, asked for once. The caller is in the datapath's namespace.
-func (d *Device) Inspected() nic.Interface {
-	d.facts.once.Do(func() {
-		f, err := nic.Inspect(d.name)
-		if err != nil {
-			f.DeviceErr = err
-			d.Set.Log.Debug("inspect interface", "interface", d.name, "err", err)
-		}
-		d.facts.known = f
-	})
-	return d.facts.known
-}
