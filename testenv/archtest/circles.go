@@ -58,7 +58,7 @@ var Circles = []CircleLimit{
 	{"testenv/wire", 0, 0},
 	{"wsk", 27, 27},
 	{"wsk/datapath", 8, 8},
-	{"wsk/datapath/internal/companion", 10, 8},
+	{"wsk/datapath/internal/companion", 3, 3},
 	{"wsk/datapath/internal/device", 4, 4},
 	{"wsk/datapath/internal/locks", 0, 0},
 	{"wsk/datapath/internal/offload", 8, 8},

@@ -17,20 +17,25 @@ func TestCloseWhileBinding(t *testing.T) {
 	dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{Logger: testLogger(t)})
 	open, status := dp.OpenEndpoint(wsk.AF_INET, newCatcher(t))
 	mustSucceed(t, "open endpoint", status)
-	unlock := lockElsewhere(&dp.companions.BindMu)
+	proceed := make(chan struct{})
+	inNetNS := dp.companions.InNetNS
+	dp.companions.InNetNS = func(f func() error) error {
+		<-proceed
+		return inNetNS(f)
+	}
 	bound := make(chan wsk.NTSTATUS, 1)
 	open.Bind(anyAddress, func(_ netip.AddrPort, status wsk.NTSTATUS) { bound <- status })
 	open.Abort()
 	closed := make(chan error, 1)
 	go func() { closed <- dp.Close() }()
 	eventually(t, "the close to begin", dp.endpoints.isClosed)
-	unlock()
+	close(proceed)
 	if status := <-bound; status != wsk.STATUS_FILE_FORCED_CLOSED {
 		t.Errorf("bind beside a close: %v", status)
 	}
 	awaitClose(t, closed)
-	if len(dp.companions.Held) != 0 {
-		t.Errorf("ports are held: %v", dp.companions.Held)
+	if dp.companions.PortsHeld() != 0 {
+		t.Errorf("%d ports are held", dp.companions.PortsHeld())
 	}
 	open.Close(func() {})
 }
@@ -50,12 +55,13 @@ func TestUseAfterClose(t *testing.T) {
 		t.Errorf("bind: %v", status)
 	}
 	// The join runs where the namespace of the datapath is at hand, as in a program that has one only.
+	group := netip.MustParseAddr("239.7.7.90")
 	err := lab.A.NS.Do(func() error {
-		status = p.Change(wsk.Membership{Group: netip.MustParseAddr("239.7.7.90").As16(), IfIndex: uint32(lab.A.If.Index())})
+		status = p.Change(wsk.Membership{Group: group.As16(), IfIndex: uint32(lab.A.If.Index())})
 		return nil
 	})
-	if err != nil || status == wsk.STATUS_SUCCESS || len(p.kernel.Companion.Groups) != 0 {
-		t.Errorf("join: %v, %v, %d sockets", err, status, len(p.kernel.Companion.Groups))
+	if n := socketsOn(t, lab, group); err != nil || status == wsk.STATUS_SUCCESS || n != 0 {
+		t.Errorf("join: %v, %v, %d sockets", err, status, n)
 	}
 	p.close()
 	late.Close(func() {})

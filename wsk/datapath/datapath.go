@@ -158,7 +158,7 @@ func (dp *Datapath) Close() error {
 	dp.cancel()
 	dp.devices.Close()
 	for _, ep := range endpoints {
-		ep.kernel.Release()
+		ep.kernel.Close()
 	}
 	var err error
 	if dp.routes != nil {

@@ -19,14 +19,15 @@ type endpoint struct {
 	dp     *Datapath
 	events wsk.EndpointEvents
 
-	source send.Source     // what it sends
-	sink   receive.Sink    // what it receives
-	kernel companion.Owner // its sockets in the kernel
+	source send.Source        // what it sends
+	sink   receive.Sink       // what it receives
+	kernel *companion.Sockets // its sockets in the kernel
 
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
 
-	rxMu lockrank.Mutex[locks.RxMu] // held over the change between not receiving, receiving and ended
+	rxMu  lockrank.Mutex[locks.RxMu] // held over the change between not receiving, receiving and ended
+	ended bool
 }
 
 var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
@@ -36,9 +37,7 @@ func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoi
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
 	ep.sink.Hub = dp.hub
 	ep.sink.Receiver, _ = events.(wsk.Receiver)
-	ep.kernel.Host, ep.kernel.Sink, ep.kernel.Family = dp.companions, &ep.sink, family
-	ep.kernel.PathNarrowed = ep.source.PathNarrowed
-	ep.kernel.Options.Store(new(wsk.ReceiveOptions))
+	ep.kernel = dp.companions.NewSockets(family, &ep.sink, ep.source.PathNarrowed)
 	return ep
 }
 
@@ -49,12 +48,11 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 			done(netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED)
 			return
 		}
-		c, local, status := companion.Open(&ep.kernel, req)
-		if status == wsk.STATUS_SUCCESS && !ep.adopt(c, local, req.DualStack) {
-			ep.dp.companions.Release(c, local.Port())
-			local, status = netip.AddrPort{}, wsk.STATUS_FILE_FORCED_CLOSED
-		}
+		// The datapath's Close either finds the companion socket or has it refused.
+		local, status := ep.kernel.Bind(req, func() bool { return !ep.dp.endpoints.isClosed() })
 		if status == wsk.STATUS_SUCCESS {
+			ep.source.Local, ep.source.Slow = local, ep.kernel
+			ep.sink.Local, ep.sink.Dual = local, req.DualStack
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
 			}
@@ -66,23 +64,12 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 	})
 }
 
-// adopt takes the companion socket. It reports false when the datapath is being closed, whose Close either finds the socket
-// here or has it refused.
-func (ep *endpoint) adopt(c *companion.Companion, local netip.AddrPort, dual bool) bool {
-	ok := ep.kernel.Adopt(c, local, dual, func() bool { return !ep.dp.endpoints.isClosed() })
-	if ok {
-		ep.source.Local, ep.source.Slow = local, c
-		ep.sink.Local, ep.sink.Dual = local, dual
-	}
-	return ok
-}
-
 // receive lets datagrams in. It comes after the callback of Bind, whose routine may have closed the endpoint: what
 // arrives before waits in the companion socket.
 func (ep *endpoint) receive() {
 	ep.rxMu.Lock()
 	defer ep.rxMu.Unlock()
-	if ep.kernel.Ended.Load() {
+	if ep.ended {
 		return
 	}
 	ep.sink.Receiving.Store(true)
@@ -113,14 +100,15 @@ func (ep *endpoint) Abort() {
 // port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
-	receiving := ep.sink.Receiving.Load() && !ep.kernel.Ended.Load()
+	receiving := ep.sink.Receiving.Load() && !ep.ended
+	ep.ended = true
 	ep.kernel.End()
 	if receiving {
 		ep.sink.Deliveries.Close()
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
-		if ep.kernel.Bound() != nil {
+		if ep.kernel.IsBound() {
 			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
 			ep.kernel.LeaveAll()
 			ep.dp.hub.Unregister(&ep.sink)
@@ -128,7 +116,7 @@ func (ep *endpoint) Close(done func()) {
 		if receiving {
 			ep.sink.Deliveries.Wait()
 		}
-		ep.kernel.Release()
+		ep.kernel.Close()
 		ep.dp.endpoints.remove(ep)
 		done()
 	})

@@ -11,7 +11,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -283,17 +282,5 @@ func FuzzReceivedFrame(f *testing.F) {
 				return
 			}
 		}
-	})
-}
-
-// FuzzControlMessages: the parser of control messages stays inside what it gets.
-func FuzzControlMessages(f *testing.F) {
-	f.Add(companion.AppendInt(companion.AppendCmsg(nil, 0, 8, make([]byte, 12)), 41, 52, 3))
-	f.Add(companion.AppendCmsg(nil, 0, 11, make([]byte, 32)))
-	f.Add([]byte{16, 0, 0, 0, 0, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var a companion.Arrival
-		a.Parse(b[:len(b):len(b)])
-		companion.KernelAddress(b[:len(b):len(b)])
 	})
 }

@@ -183,7 +183,10 @@ func bind(t *testing.T, dp *Datapath, local string) *port {
 
 // close closes the endpoint and waits for it. A second call does nothing.
 func (p *port) close() {
-	if p.kernel.Ended.Load() {
+	p.rxMu.Lock()
+	ended := p.ended
+	p.rxMu.Unlock()
+	if ended {
 		return
 	}
 	done := make(chan struct{})

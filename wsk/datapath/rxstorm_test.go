@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
@@ -176,16 +174,16 @@ func TestReceiveStorm(t *testing.T) {
 	if delivered == 0 || info.CompanionReceived == 0 || kept.Load() == 0 || rebuilds == 0 {
 		t.Error("the storm missed something")
 	}
-	if info.Programs[0].Ports != 0 || len(dp.companions.Held) != 0 {
-		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, len(dp.companions.Held))
+	if info.Programs[0].Ports != 0 || dp.companions.PortsHeld() != 0 {
+		t.Errorf("%d ports are left in the program, %d are held", info.Programs[0].Ports, dp.companions.PortsHeld())
 	}
 	for _, port := range []string{"0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:8002"} {
-		fd, err := bindForeign(t, lab, port, false)
+		r, err := testenv.NewUDPReceiver(lab.A.NS, netip.MustParseAddrPort(port), testenv.UDPReceiverOptions{})
 		if err != nil {
 			t.Errorf("%s is not free: %v", port, err)
 			continue
 		}
-		unix.Close(fd)
+		r.Close()
 	}
 	eventually(t, "the queues to be whole", func() bool {
 		for _, q := range dp.Info().Queues {

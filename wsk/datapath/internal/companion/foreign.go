@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 
@@ -15,32 +16,17 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// socketID is the inode of a socket, by which sock_diag names it.
-type socketID uint32
-
-func socketOf(fd int) socketID {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return 0
-	}
-	return socketID(st.Ino)
-}
-
-func SetReuse(fd int, on bool) {
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, boolInt(on))
-}
-
-// checkForeign refuses a shared bind when a socket that is none of ours holds the address: it had set SO_REUSEADDR, and
-// so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
-func (h *Host) checkForeign(held *holding, port uint16, own []socketID) error {
+// refuseForeign refuses an address that a socket which is not among the known ones holds as well: it had set
+// SO_REUSEADDR, and so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
+func refuseForeign(log *slog.Logger, req *wsk.BindRequest, port uint16, known []socketID) error {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		found, err := diagnose(family, port)
 		if err != nil {
-			h.Log.Debug("look for other sockets on a shared port", "port", port, "err", err)
+			log.Debug("look for other sockets on a shared port", "port", port, "err", err)
 			continue
 		}
 		for _, s := range found {
-			if !slices.Contains(own, s.id) && held.req.Overlaps(&s.bind) {
+			if !slices.Contains(known, s.id) && req.Overlaps(&s.bind) {
 				return fmt.Errorf("port %d is held by another program with SO_REUSEADDR: %w", port, unix.EADDRINUSE)
 			}
 		}

@@ -8,40 +8,43 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// Host is what all sockets in the kernel of one datapath share. What is not guarded is filled in before the
-// first of them is opened.
+// Host is what all sockets in the kernel of one datapath share. Its exported fields are filled in before the first of
+// them is opened, and do not change any more.
 type Host struct {
 	*ops.Finisher // of operations that go through the kernel's stack
 
 	Log     *slog.Logger
-	Ctx     context.Context // done when the datapath closes
-	InNetNS func(func() error) error
+	Ctx     context.Context          // done when the datapath closes
+	InNetNS func(func() error) error // runs a function in the datapath's network namespace
 	Routes  Routes
 	Hub     *receive.Hub
 
-	batches recvPool
-	Stats   Stats
+	Stats Stats
 
-	// BindMu makes each bind one step for all others.
-	BindMu lockrank.Mutex[locks.BindMu]
-	Held   bindTable
+	ports   portTable
+	batches batchPool
 }
 
-// Stats counts what goes through the kernel's stack.
+// Stats counts operations that go through the kernel's stack, and what comes from there.
 type Stats struct {
 	SlowSent, SlowFailed, ICMPErrors, Received, Discarded atomic.Uint64
 }
 
-// Routes is what companion sockets need of the routing table, [route.Table].
+// Routes is what sockets in the kernel need of the routing table, [route.Table].
 type Routes interface {
 	Resolve(ctx context.Context, q route.Query) (route.Hop, error)
 	AddressDevice(ip netip.Addr) (ifindex int, ok bool)
 	IsBroadcast(ip netip.Addr) bool
+}
+
+// PortsHeld is how many ports the sockets of this host hold.
+func (h *Host) PortsHeld() int {
+	h.ports.mu.Lock()
+	defer h.ports.mu.Unlock()
+	return len(h.ports.held)
 }

@@ -3,72 +3,58 @@
 package companion
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
-	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
-
-// memberships are the groups of an owner.
-type memberships struct {
-	mu  lockrank.Mutex[locks.MembersMu]
-	all map[groupKey]*membership
-}
-
-type groupKey struct {
-	group   netip.Addr // IPv4 unmapped, no zone
-	ifindex uint32
-}
 
 // membership is one group on one interface: what the kernel was told, and what the receive queues go by.
 type membership struct {
 	filter receive.SourceFilter
 	entry  receive.PortEntry
-	socket *Socket // that has joined, and receives what does not come through AF_XDP
+	socket *socket // that has joined, and receives what does not come through AF_XDP
 }
 
-// Change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when frames are redirected, and
-// leaves last.
-func (own *Owner) Change(m wsk.Membership) wsk.NTSTATUS {
-	key, status := own.groupOf(&m)
+// Change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when
+// frames are redirected, and leaves last.
+func (s *Sockets) Change(m wsk.Membership) wsk.NTSTATUS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, status := s.groupOf(&m)
 	if status != wsk.STATUS_SUCCESS {
 		return status
 	}
 	source := ipaddr.Addr(m.Source)
-	if m.Change >= wsk.JoinSource && (source.Is4() != key.group.Is4() || source.IsUnspecified() || source.IsMulticast()) {
+	isHost := !source.IsUnspecified() && !source.IsMulticast()
+	if m.Change >= wsk.JoinSource && (source.Is4() != key.group.Is4() || !isHost) {
 		return wsk.STATUS_INVALID_PARAMETER
 	}
-	ms := &own.members
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	if own.Companion == nil || own.Ended.Load() {
+	if s.companion == nil || s.ended.Load() {
 		return wsk.STATUS_INVALID_DEVICE_STATE
 	}
-	old := ms.all[key]
+	old := s.memberships[key]
 	next, status := changed(old, m.Change, source.As16())
 	if status != wsk.STATUS_SUCCESS {
 		return status
 	}
 	switch {
 	case old == nil:
-		return ms.join(own, key, m.Change, source, next)
+		return s.join(key, m.Change, source, next)
 	case next == nil:
-		ms.leave(own, key, old)
+		s.leave(key, old)
 		return wsk.STATUS_SUCCESS
 	}
 	if err := old.socket.changeGroup(groupOption(m.Change), key, source); err != nil {
 		return memberStatus(err)
 	}
 	old.filter = *next
-	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, next)
+	s.host.Hub.SetMember(s.sink, key.group, key.ifindex, next)
 	return wsk.STATUS_SUCCESS
 }
 
@@ -108,57 +94,105 @@ func changed(old *membership, change wsk.MembershipChange, source [16]byte) (*re
 	return &f, wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) join(own *Owner, key groupKey, change wsk.MembershipChange, source netip.Addr, f *receive.SourceFilter) wsk.NTSTATUS {
-	k, err := own.Companion.socketFor(key)
+func (s *Sockets) join(
+	key groupKey, change wsk.MembershipChange, source netip.Addr, f *receive.SourceFilter,
+) wsk.NTSTATUS {
+	k, err := s.socketFor(key)
 	if err == nil {
 		if err = k.changeGroup(groupOption(change), key, source); err != nil {
-			own.Companion.leaveSocket(k, key)
+			s.leaveSocket(k, key)
 		}
 	}
 	if err != nil {
-		own.Host.Log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
+		s.host.Log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
 		return memberStatus(err)
 	}
 	m := &membership{filter: *f, socket: k}
-	if ms.all == nil {
-		ms.all = make(map[groupKey]*membership)
+	if s.memberships == nil {
+		s.memberships = make(map[groupKey]*membership)
 	}
-	ms.all[key] = m
-	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, f)
-	m.entry = own.Host.Hub.AddGroup(own.Sink, key.group, key.ifindex)
+	s.memberships[key] = m
+	s.host.Hub.SetMember(s.sink, key.group, key.ifindex, f)
+	m.entry = s.host.Hub.AddGroup(s.sink, key.group, key.ifindex)
 	return wsk.STATUS_SUCCESS
 }
 
-func (ms *memberships) leave(own *Owner, key groupKey, m *membership) {
-	delete(ms.all, key)
-	own.Host.Hub.RemoveGroup(m.entry)
-	own.Host.Hub.SetMember(own.Sink, key.group, key.ifindex, nil)
+func (s *Sockets) leave(key groupKey, m *membership) {
+	delete(s.memberships, key)
+	s.host.Hub.RemoveGroup(m.entry)
+	s.host.Hub.SetMember(s.sink, key.group, key.ifindex, nil)
 	if err := m.socket.changeGroup(unix.MCAST_LEAVE_GROUP, key, netip.Addr{}); err != nil {
-		own.Host.Log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
+		s.host.Log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
 	}
-	own.Companion.leaveSocket(m.socket, key)
+	s.leaveSocket(m.socket, key)
 }
 
-func (ms *memberships) leaveAll(own *Owner) {
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	for key, m := range ms.all {
-		ms.leave(own, key, m)
+// LeaveAll ends every membership, before the port is given back.
+func (s *Sockets) LeaveAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, m := range s.memberships {
+		s.leave(key, m)
 	}
 }
 
-// groupOf checks a membership's group and finds its interface.
-func (own *Owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
+// socketFor is the kernel socket that joins a group: the companion where it can receive the group, else one bound to
+// the group. mu is held.
+func (s *Sockets) socketFor(key groupKey) (*socket, error) {
+	group, local := key.scoped(), s.local.Addr().Unmap()
+	if local.IsUnspecified() || local == group || local.WithZone("") == group {
+		return s.companion, nil
+	}
+	if g := s.groups[group]; g != nil {
+		g.joined++
+		return g.socket, nil
+	}
+	six := key.group.Is6()
+	var options []sockopt
+	if six {
+		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
+	}
+	at := netip.AddrPortFrom(group, s.local.Port())
+	k, err := openSocket(s.host.InNetNS, s.host.Log, six, options, func(k *socket, fd int) error {
+		return s.host.ports.bindGroup(s.holding, k, fd, at)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.groups == nil {
+		s.groups = make(groupSockets)
+	}
+	s.groups[group] = &groupSocket{socket: k, joined: 1}
+	k.setReceive(*s.options.Load())
+	s.startReading(k)
+	return k, nil
+}
+
+// leaveSocket closes a group's socket after its last membership. mu is held.
+func (s *Sockets) leaveSocket(k *socket, key groupKey) {
+	g := s.groups[key.scoped()]
+	if g == nil || k != g.socket {
+		return
+	}
+	if g.joined--; g.joined > 0 {
+		return
+	}
+	delete(s.groups, key.scoped())
+	s.host.ports.closeGroup(s.holding, k)
+}
+
+// groupOf checks a membership's group and finds its interface. mu is held.
+func (s *Sockets) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 	key := groupKey{group: ipaddr.Addr(m.Group), ifindex: m.IfIndex}
 	local := ipaddr.Addr(m.Local)
 	switch {
-	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && own.Family == wsk.AF_INET6 && !own.dual,
-		key.group.Is6() && own.Family == wsk.AF_INET:
+	case !key.group.IsMulticast(), m.Change > wsk.UnblockSource, key.group.Is4() && s.family == wsk.AF_INET6 && !s.dual,
+		key.group.Is6() && s.family == wsk.AF_INET:
 		return key, wsk.STATUS_INVALID_PARAMETER
 	case key.ifindex != 0:
 		return key, wsk.STATUS_SUCCESS
 	case !local.IsUnspecified():
-		index, ok := own.Host.Routes.AddressDevice(local)
+		index, ok := s.host.Routes.AddressDevice(local)
 		if !ok {
 			return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 		}
@@ -167,32 +201,17 @@ func (own *Owner) groupOf(m *wsk.Membership) (groupKey, wsk.NTSTATUS) {
 	}
 	// What was joined without an interface is left without one too, also when the route has changed.
 	if m.Change != wsk.JoinGroup && m.Change != wsk.JoinSource {
-		own.members.mu.Lock()
-		defer own.members.mu.Unlock()
-		for k := range own.members.all {
+		for k := range s.memberships {
 			if k.group == key.group {
 				return k, wsk.STATUS_SUCCESS
 			}
 		}
 		return key, wsk.STATUS_NOT_FOUND
 	}
-	hop, err := own.Host.Routes.Resolve(own.Host.Ctx, route.Query{Dst: key.group})
+	hop, err := s.host.Routes.Resolve(s.host.Ctx, route.Query{Dst: key.group})
 	if err != nil {
 		return key, wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	}
 	key.ifindex = uint32(hop.Interface)
 	return key, wsk.STATUS_SUCCESS
-}
-
-// memberStatus translates what the kernel says to a membership (ip(7)).
-func memberStatus(err error) wsk.NTSTATUS {
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		return wsk.STATUS_ADDRESS_ALREADY_EXISTS
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return wsk.STATUS_NOT_FOUND
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
-	}
-	return errnoStatus(err)
 }

@@ -12,39 +12,42 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
-// reader reads a kernel socket: what the XDP program passed (reassembled fragments, options, loopback, other interfaces), all that
-// arrives where there is no program, and ICMP errors. It hands everything on at once, so the bound on what waits is
-// the kernel's receive buffer and the socket's above.
+// reader reads a kernel socket: what the XDP program passed (reassembled fragments, options, loopback, other
+// interfaces), all that comes where there is no program, and ICMP errors. It hands everything on at once, so the bound
+// on what waits is the kernel's receive buffer and the WSK socket's.
 type reader struct {
-	k     *Socket
-	out   receive.Delivery
-	batch *recvBatch // while there is something to read
-	n     int
+	sockets *Sockets
+	socket  *socket
+	out     receive.Delivery
+	batch   *batch // while there is something to read
+	n       int
 }
 
-// start begins to read. The goroutine ends when the socket is closed.
-func (k *Socket) start() {
-	k.own.Host.GoRun(func() {
-		attempt := k.recv.attempt // one closure for all rounds
-		for k.read(attempt) {
-			k.recv.dispatch()
-			k.recv.out.Flush()
+// startReading begins to read a socket. The goroutine ends when the socket is closed.
+func (s *Sockets) startReading(k *socket) {
+	s.host.GoRun(func() {
+		r := &reader{sockets: s, socket: k}
+		attempt := r.attempt // one closure for all rounds
+		for r.read(attempt) {
+			r.dispatch()
+			r.out.Flush()
 		}
 	})
 }
 
-// unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on: until its next event, so the
-// pause is what a datagram may be late then.
+// unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on: until its next
+// event, so the pause is what a datagram may be late then.
 const unpollablePause = time.Millisecond
 
 // read waits until attempt has taken something. It is false when the socket is closed.
 //
-// An ICMP error that comes while the send buffer is full is an event with nothing but EPOLLERR, which the runtime takes for a
-// descriptor that can't be polled (src/runtime/netpoll_epoll.go): it refuses to wait until there is another event.
-func (k *Socket) read(attempt func(fd uintptr) bool) bool {
-	for k.raw.Read(attempt) != nil {
+// An ICMP error that comes while the send buffer is full is an event with nothing but EPOLLERR, which the runtime
+// takes for a descriptor that can't be polled (src/runtime/netpoll_epoll.go): it refuses to wait until there is
+// another event.
+func (r *reader) read(attempt func(fd uintptr) bool) bool {
+	for r.socket.raw.Read(attempt) != nil {
 		took := false
-		if k.raw.Control(func(fd uintptr) { took = attempt(fd) }) != nil {
+		if r.socket.raw.Control(func(fd uintptr) { took = attempt(fd) }) != nil {
 			return false
 		}
 		if took {
@@ -57,7 +60,7 @@ func (k *Socket) read(attempt func(fd uintptr) bool) bool {
 
 // attempt takes a batch off the socket, or reports false when there is nothing.
 func (r *reader) attempt(fd uintptr) bool {
-	host := r.k.own.Host
+	host := r.sockets.host
 	if r.batch == nil {
 		r.batch = host.batches.get(&host.Hub.Copies)
 	}
@@ -77,57 +80,57 @@ func (r *reader) takeError(fd int) bool {
 	if r.batch.receiveError(fd) != 0 {
 		return false
 	}
-	own := r.k.own
-	var a Arrival
-	a.Parse(r.batch.controlOf(0))
-	from, ok := KernelAddress(r.batch.name(0))
+	s := r.sockets
+	var a ancillary
+	a.parse(r.batch.controlOf(0))
+	from, ok := kernelAddress(r.batch.name(0))
 	if !ok || !a.failed {
 		return true
 	}
 	if a.errno == uint32(unix.EMSGSIZE) {
-		own.PathNarrowed(ipaddr.Addr(from.Addr))
+		s.narrowed(ipaddr.Addr(from.Addr))
 	}
 	if !a.fromICMP() {
 		return true
 	}
-	own.Host.Stats.ICMPErrors.Add(1)
-	if !own.Options.Load().Errors {
+	s.host.Stats.ICMPErrors.Add(1)
+	if !s.options.Load().Errors {
 		return true
 	}
-	c := own.Host.Hub.Copies.Take(0)
+	c := s.host.Hub.Copies.Take(0)
 	c.Err = a.err
 	d := c.Fill(0)
 	d.Err, d.Source, d.Destination, d.IfIndex = &c.Err, from, a.destination, a.ifindex
-	r.out.Add(own.Sink, d)
+	r.out.Add(s.sink, d)
 	return true
 }
 
 // dispatch sorts the batch that attempt read.
 func (r *reader) dispatch() {
-	own := r.k.own
+	s := r.sockets
 	for i := range r.n {
-		var a Arrival
-		a.Parse(r.batch.controlOf(i))
-		from, ok := KernelAddress(r.batch.name(i))
-		if !ok || own.Sink.Receiver == nil {
-			own.Host.Stats.Discarded.Add(1)
+		var a ancillary
+		a.parse(r.batch.controlOf(i))
+		from, ok := kernelAddress(r.batch.name(i))
+		if !ok || s.sink.Receiver == nil {
+			s.host.Stats.Discarded.Add(1)
 			continue
 		}
 		d := r.lend(i)
 		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
-		to := own.Sink
+		to := s.sink
 		switch {
 		case ipaddr.Load(&a.destination).IsMulticast():
 			d.Cast = wsk.Multicast
-		case own.Host.Routes.IsBroadcast(ipaddr.Addr(a.destination)):
+		case s.host.Routes.IsBroadcast(ipaddr.Addr(a.destination)):
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.
-			if owner := own.Host.Hub.Demux.Find(own.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
+			if owner := s.host.Hub.Demux.Find(s.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
 				to = owner
 			}
 		}
-		own.Host.Stats.Received.Add(1)
+		s.host.Stats.Received.Add(1)
 		if int(a.segment) > 0 && len(d.Payload) > int(a.segment) {
 			r.coalesced(to, d, int(a.segment))
 			continue
@@ -139,7 +142,7 @@ func (r *reader) dispatch() {
 
 // lend takes the payload of message i out of the batch.
 func (r *reader) lend(i int) *wsk.Datagram {
-	b, copies := r.batch, &r.k.own.Host.Hub.Copies
+	b, copies := r.batch, &r.sockets.host.Hub.Copies
 	n := b.length(i)
 	head := b.bufs[i]
 	if n <= len(head.Buf) {
@@ -152,10 +155,10 @@ func (r *reader) lend(i int) *wsk.Datagram {
 	return c.Fill(n)
 }
 
-// coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked for:
-// one that did not ask, or no longer does, gets them one by one.
+// coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked
+// for: one that did not ask, or no longer does, gets them one by one.
 func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
-	most := int(r.k.own.Options.Load().MaxCoalesced)
+	most := int(r.sockets.options.Load().MaxCoalesced)
 	if segment <= 0xffff && len(d.Payload) <= most {
 		d.Segment = uint16(segment)
 		r.out.Add(to, d)
@@ -168,7 +171,7 @@ func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
 		if d.Segment = 0; len(d.Payload) > segment {
 			d.Segment = uint16(segment)
 		}
-		r.out.Add(to, r.k.own.Host.Hub.Copies.CopyOf(d))
+		r.out.Add(to, r.sockets.host.Hub.Copies.CopyOf(d))
 	}
 	d.Release()
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Arrival is what the kernel tells about a datagram or an ICMP error in control messages.
-type Arrival struct {
+// ancillary is what the kernel tells about a datagram or an ICMP error beside its payload, in control messages.
+type ancillary struct {
 	destination [16]byte
 	ifindex     uint32
 	ttl, tos    uint8
@@ -23,9 +23,9 @@ type Arrival struct {
 	err         wsk.ReceiveError
 }
 
-// Parse reads the control messages. Only the kernel writes them, but lengths are checked all the same.
-func (a *Arrival) Parse(b []byte) {
-	*a = Arrival{}
+// parse reads the control messages. Only the kernel writes them, but lengths are checked all the same.
+func (a *ancillary) parse(b []byte) {
+	*a = ancillary{}
 	for len(b) >= unix.SizeofCmsghdr {
 		n := binary.NativeEndian.Uint64(b)
 		if n < unix.SizeofCmsghdr || n > uint64(len(b)) {
@@ -37,7 +37,7 @@ func (a *Arrival) Parse(b []byte) {
 	}
 }
 
-func (a *Arrival) take(level, typ uint32, data []byte) {
+func (a *ancillary) take(level, typ uint32, data []byte) {
 	const l4, l6 = unix.IPPROTO_IP << 16, unix.IPPROTO_IPV6 << 16
 	switch what := level<<16 | typ; {
 	case what == l4|unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo: // ifindex, spec_dst, addr
@@ -55,14 +55,15 @@ func (a *Arrival) take(level, typ uint32, data []byte) {
 	case what == unix.IPPROTO_UDP<<16|unix.UDP_GRO && len(data) >= 4:
 		a.segment = binary.NativeEndian.Uint32(data)
 	case (what == l4|unix.IP_RECVERR || what == l6|unix.IPV6_RECVERR) && len(data) >= extendedErrLen:
-		a.takeError(data)
+		a.readError(data)
 	}
 }
 
-// extendedErrLen is the size of struct sock_extended_err of linux/errqueue.h: errno, origin, type, code, pad, info, data.
+// extendedErrLen is the size of struct sock_extended_err of linux/errqueue.h: errno, origin, type, code, pad, info,
+// data.
 const extendedErrLen = 16
 
-func (a *Arrival) takeError(data []byte) {
+func (a *ancillary) readError(data []byte) {
 	a.failed, a.errno, a.origin = true, binary.NativeEndian.Uint32(data), data[4]
 	a.err = wsk.ReceiveError{Protocol: wsk.IPPROTO_ICMP, Type: data[5], Code: data[6]}
 	if a.origin == unix.SO_EE_ORIGIN_ICMP6 {
@@ -74,12 +75,12 @@ func (a *Arrival) takeError(data []byte) {
 }
 
 // fromICMP reports whether the error is one that somebody out there has sent.
-func (a *Arrival) fromICMP() bool {
+func (a *ancillary) fromICMP() bool {
 	return a.failed && (a.origin == unix.SO_EE_ORIGIN_ICMP || a.origin == unix.SO_EE_ORIGIN_ICMP6)
 }
 
-// KernelAddress reads a struct sockaddr_in or sockaddr_in6.
-func KernelAddress(b []byte) (a wsk.Address, ok bool) {
+// kernelAddress reads a struct sockaddr_in or sockaddr_in6.
+func kernelAddress(b []byte) (a wsk.Address, ok bool) {
 	if len(b) < unix.SizeofSockaddrInet4 {
 		return a, false
 	}

@@ -8,18 +8,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
-// recvPool keeps the memory of companion sockets between their reads.
-type recvPool struct{ pool sync.Pool }
+// batchPool keeps the memory of companion sockets between their reads.
+type batchPool struct{ pool sync.Pool }
 
-func (p *recvPool) get(c *receive.Copies) *recvBatch {
-	if b, _ := p.pool.Get().(*recvBatch); b != nil {
+func (p *batchPool) get(c *receive.Copies) *batch {
+	if b, _ := p.pool.Get().(*batch); b != nil {
 		return b
 	}
-	b := newRecvBatch()
+	b := newBatch()
 	for i := range b.bufs {
 		b.arm(i, c.Take(0))
 	}
 	return b
 }
 
-func (p *recvPool) put(b *recvBatch) { p.pool.Put(b) }
+func (p *batchPool) put(b *batch) { p.pool.Put(b) }

@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 )
 
@@ -21,97 +23,122 @@ import (
 // unsetPolicy is no FragmentPolicy: the socket's setting is not known yet.
 const unsetPolicy wsk.FragmentPolicy = 0xff
 
-// slowScratch is the sender goroutine's memory.
-type slowScratch struct {
+// sender is the slow path of an endpoint: it sends through the companion socket.
+type sender struct {
+	host   *Host
+	socket *socket
+	local  netip.Addr // unmapped
+
+	mu      lockrank.Mutex[locks.SenderMu]
+	waiting ops.List
+	sending bool // the goroutine lives
+	closed  bool
+	aborted bool
+
+	// Touched by the goroutine only: what the socket is set to, and memory for one datagram.
+	policy  wsk.FragmentPolicy
+	noCheck bool
 	pieces  [][]byte
 	control []byte
 }
 
-// Send takes an operation for the slow path.
-func (c *Companion) Send(op *wsk.SendOp) {
-	c.mu.Lock()
+func (s *sender) init(h *Host, companion *socket, local netip.Addr) {
+	s.host, s.socket, s.local, s.policy = h, companion, local.Unmap(), unsetPolicy
+}
+
+// send takes an operation.
+func (s *sender) send(op *wsk.SendOp) {
+	s.mu.Lock()
 	switch {
-	case c.closed:
-		c.mu.Unlock()
-		c.own.Host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
+	case s.closed:
+		s.mu.Unlock()
+		s.host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		return
-	case c.aborted || !op.ArmCancel(c):
-		c.mu.Unlock()
-		c.own.Host.Finish(op, wsk.STATUS_CANCELLED)
+	case s.aborted || !op.ArmCancel(s):
+		s.mu.Unlock()
+		s.host.Finish(op, wsk.STATUS_CANCELLED)
 		return
 	}
-	c.waiting.PushBack(op)
-	if !c.sending {
-		c.sending = true
-		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is counted.
-		c.own.Host.GoRun(c.sendLoop)
+	s.waiting.PushBack(op)
+	if !s.sending {
+		s.sending = true
+		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is
+		// counted.
+		s.host.GoRun(s.sendLoop)
 	}
-	c.mu.Unlock()
+	s.mu.Unlock()
 }
 
 // CancelSend implements wsk.Canceller.
-func (c *Companion) CancelSend(op *wsk.SendOp) {
-	c.mu.Lock()
+func (s *sender) CancelSend(op *wsk.SendOp) {
+	s.mu.Lock()
 	if op.Transport.Linked {
-		c.waiting.Remove(op)
+		s.waiting.Remove(op)
 	}
-	c.mu.Unlock()
-	c.own.Host.Finish(op, wsk.STATUS_CANCELLED)
+	s.mu.Unlock()
+	s.host.Finish(op, wsk.STATUS_CANCELLED)
 }
 
 // abort cancels what waits, and refuses what comes; a sendmsg that waits for buffer space is interrupted.
-func (c *Companion) abort() {
+func (s *sender) abort() {
 	var cancelled ops.List
-	c.mu.Lock()
-	c.aborted = true
-	for op := c.waiting.Head; op != nil; op = c.waiting.Head {
-		c.waiting.Remove(op)
+	s.mu.Lock()
+	s.aborted = true
+	for op := s.waiting.Head; op != nil; op = s.waiting.Head {
+		s.waiting.Remove(op)
 		if op.DisarmCancel() {
 			op.Transport.Status = wsk.STATUS_CANCELLED
 			cancelled.PushBack(op)
 		}
 	}
-	c.mu.Unlock()
-	c.file.SetWriteDeadline(time.Unix(1, 0))
-	c.own.Host.FinishAll(&cancelled)
+	s.mu.Unlock()
+	s.socket.file.SetWriteDeadline(time.Unix(1, 0))
+	s.host.FinishAll(&cancelled)
 }
 
-func (c *Companion) sendLoop() {
+func (s *sender) sendLoop() {
 	for {
-		c.mu.Lock()
-		op := c.waiting.Head
+		s.mu.Lock()
+		op := s.waiting.Head
 		if op == nil {
-			c.sending = false
-			c.mu.Unlock()
+			s.sending = false
+			s.mu.Unlock()
 			return
 		}
-		c.waiting.Remove(op)
+		s.waiting.Remove(op)
 		mine := op.DisarmCancel()
-		c.mu.Unlock()
+		s.mu.Unlock()
 		if !mine {
 			continue
 		}
-		status := c.sendOp(op)
-		stats := &c.own.Host.Stats
+		status := s.sendOp(op)
+		stats := &s.host.Stats
 		if status == wsk.STATUS_SUCCESS {
 			stats.SlowSent.Add(1)
 		} else {
 			stats.SlowFailed.Add(1)
 		}
-		c.own.Host.Finish(op, status)
+		s.host.Finish(op, status)
 	}
 }
 
+// close refuses further operations. None waits any more.
+func (s *sender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
 // sendOp sends every datagram of an operation.
-func (c *Companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
-	if err := c.configure(op); err != nil {
+func (s *sender) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
+	if err := s.configure(op); err != nil {
 		return errnoStatus(err)
 	}
-	to, err := c.Sockaddr(netip.AddrPortFrom(c.destination(op), op.To.Port))
+	to, err := s.socket.sockaddr(netip.AddrPortFrom(s.destination(op), op.To.Port))
 	if err != nil {
 		return errnoStatus(err)
 	}
-	c.scratch.control = appendControl(c.scratch.control[:0], op, c.own.local.Addr().Unmap())
+	s.control = appendControl(s.control[:0], op, s.local)
 	for i := range op.Bufs {
 		buf := &op.Bufs[i]
 		total := int(buf.Length)
@@ -121,7 +148,7 @@ func (c *Companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 		}
 		for offset := 0; ; {
 			n := min(step, total-offset)
-			if err := c.sendOne(buf, offset, n, to); err != nil {
+			if err := s.sendOne(buf, offset, n, to); err != nil {
 				return errnoStatus(err)
 			}
 			if offset += n; offset >= total {
@@ -133,18 +160,17 @@ func (c *Companion) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 }
 
 // destination is the remote address, with the interface as the scope of a link-local one.
-func (c *Companion) destination(op *wsk.SendOp) netip.Addr {
+func (s *sender) destination(op *wsk.SendOp) netip.Addr {
 	a := op.To.IP()
 	if op.To.IfIndex != 0 && a.Is6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) {
-		a = a.WithZone(ZoneOf(op.To.IfIndex))
+		a = a.WithZone(zoneOf(op.To.IfIndex))
 	}
 	return a
 }
 
 var errShort = os.NewSyscallError("gather", unix.EFAULT)
 
-func (c *Companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
-	s := &c.scratch
+func (s *sender) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
 	s.pieces = s.pieces[:0]
 	for cur := buf.Cursor(offset); n > 0; {
 		piece := cur.Next(n)
@@ -162,7 +188,7 @@ func (c *Companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error
 		s.pieces = append(s.pieces[:0], flat)
 	}
 	var sent error
-	err := c.raw.Write(func(fd uintptr) bool {
+	err := s.socket.raw.Write(func(fd uintptr) bool {
 		_, sent = unix.SendmsgBuffers(int(fd), s.pieces, s.control, to, unix.MSG_DONTWAIT)
 		return !errors.Is(sent, unix.EAGAIN)
 	})
@@ -180,44 +206,20 @@ func (c *Companion) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error
 const maxIovecs = 1024
 
 // configure sets what no control message can: fragmentation and the checksum.
-func (c *Companion) configure(op *wsk.SendOp) error {
-	return c.Control(func(fd int) error {
-		if c.policy != op.To.Fragment {
-			if err := setFragmentPolicy(fd, c.Six, op.To.Fragment); err != nil {
+func (s *sender) configure(op *wsk.SendOp) error {
+	return s.socket.control(func(fd int) error {
+		if s.policy != op.To.Fragment {
+			if err := setFragmentPolicy(fd, s.socket.six, op.To.Fragment); err != nil {
 				return err
 			}
-			c.policy = op.To.Fragment
+			s.policy = op.To.Fragment
 		}
-		if no := op.To.Flags&wsk.NoChecksum != 0; no != c.noCheck {
+		if no := op.To.Flags&wsk.NoChecksum != 0; no != s.noCheck {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, boolInt(no)); err != nil {
 				return os.NewSyscallError("setsockopt", err)
 			}
-			c.noCheck = no
+			s.noCheck = no
 		}
 		return nil
 	})
-}
-
-func setFragmentPolicy(fd int, six bool, policy wsk.FragmentPolicy) error {
-	v4, v6 := unix.IP_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT
-	switch policy {
-	case wsk.IP_PMTUDISC_DO:
-		v4, v6 = unix.IP_PMTUDISC_DO, unix.IPV6_PMTUDISC_DO
-	case wsk.IP_PMTUDISC_PROBE:
-		v4, v6 = unix.IP_PMTUDISC_PROBE, unix.IPV6_PMTUDISC_PROBE
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, v4); err != nil {
-		return os.NewSyscallError("setsockopt", err)
-	}
-	if !six {
-		return nil
-	}
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, v6))
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -12,17 +12,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// appendControl writes an operation's control data in the form of Linux, which shares nothing but its header with that of
-// Windows (wsk.md §5.1): TTL, TOS, and source address and interface where they are prescribed.
-func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
+// appendControl writes an operation's control data in the form of Linux, which shares nothing but its header with that
+// of Windows (wsk.md §5.1): TTL, TOS, and source address and interface where they are prescribed.
+func appendControl(b []byte, op *wsk.SendOp, local netip.Addr) []byte {
 	to := &op.To
 	source := to.SourceIP()
-	if !source.IsValid() && bound.IsValid() && !bound.IsUnspecified() && !bound.IsMulticast() && bound.Is4() == to.Is4() {
-		source = bound
+	isHost := local.IsValid() && !local.IsUnspecified() && !local.IsMulticast()
+	if !source.IsValid() && isHost && local.Is4() == to.Is4() {
+		source = local
 	}
 	if to.Is4() {
-		b = AppendInt(b, unix.IPPROTO_IP, unix.IP_TTL, int(to.TTL))
-		b = AppendInt(b, unix.IPPROTO_IP, unix.IP_TOS, int(to.TOS))
+		b = appendInt(b, unix.IPPROTO_IP, unix.IP_TTL, int(to.TTL))
+		b = appendInt(b, unix.IPPROTO_IP, unix.IP_TOS, int(to.TOS))
 		if source.IsValid() || to.IfIndex != 0 {
 			var info [unix.SizeofInet4Pktinfo]byte // ifindex, spec_dst, addr
 			binary.NativeEndian.PutUint32(info[0:], to.IfIndex)
@@ -30,12 +31,12 @@ func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
 				a := source.As4()
 				copy(info[4:], a[:])
 			}
-			b = AppendCmsg(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info[:])
+			b = appendCmsg(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info[:])
 		}
 		return b
 	}
-	b = AppendInt(b, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, int(to.TTL))
-	b = AppendInt(b, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(to.TOS))
+	b = appendInt(b, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, int(to.TTL))
+	b = appendInt(b, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(to.TOS))
 	if source.IsValid() || to.IfIndex != 0 {
 		var info [unix.SizeofInet6Pktinfo]byte // addr, ifindex
 		if source.IsValid() {
@@ -43,19 +44,19 @@ func appendControl(b []byte, op *wsk.SendOp, bound netip.Addr) []byte {
 			copy(info[:], a[:])
 		}
 		binary.NativeEndian.PutUint32(info[16:], to.IfIndex)
-		b = AppendCmsg(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info[:])
+		b = appendCmsg(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info[:])
 	}
 	return b
 }
 
-func AppendInt(b []byte, level, typ, value int) []byte {
+func appendInt(b []byte, level, typ, value int) []byte {
 	var v [4]byte
 	binary.NativeEndian.PutUint32(v[:], uint32(value))
-	return AppendCmsg(b, level, typ, v[:])
+	return appendCmsg(b, level, typ, v[:])
 }
 
-// AppendCmsg appends one struct cmsghdr (socket(7), cmsg(3)) with its padding.
-func AppendCmsg(b []byte, level, typ int, data []byte) []byte {
+// appendCmsg appends one struct cmsghdr (socket(7), cmsg(3)) with its padding.
+func appendCmsg(b []byte, level, typ int, data []byte) []byte {
 	start := len(b)
 	b = append(b, make([]byte, unix.CmsgSpace(len(data)))...)
 	h := b[start:]
@@ -66,4 +67,4 @@ func AppendCmsg(b []byte, level, typ int, data []byte) []byte {
 	return b
 }
 
-func ZoneOf(ifindex uint32) string { return strconv.FormatUint(uint64(ifindex), 10) }
+func zoneOf(ifindex uint32) string { return strconv.FormatUint(uint64(ifindex), 10) }

@@ -4,6 +4,7 @@ package companion
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strconv"
@@ -16,23 +17,34 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
-// Socket is a UDP socket of the kernel's that belongs to an endpoint: its companion, or one on a group.
-type Socket struct {
-	own  *Owner
+// socket is a UDP socket of the kernel's.
+type socket struct {
 	file *os.File
 	raw  syscall.RawConn
-	Six  bool
+	six  bool
 	id   socketID
-	recv reader
+	log  *slog.Logger
 }
 
-// open makes an unbound one, in the datapath's namespace. setUp gets the descriptor, on that thread, and
-// binds it; the socket is closed when it fails.
-func (k *Socket) open(own *Owner, six bool, options []sockopt, setUp func(fd int) error) error {
+// socketID is the inode of a socket, by which sock_diag names it.
+type socketID uint32
+
+func socketOf(fd int) socketID {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0
+	}
+	return socketID(st.Ino)
+}
+
+// openSocket makes a socket in the network namespace in which inNetNS runs functions. bind gets it with its descriptor, on
+// the thread that is there; where that fails the socket is closed.
+func openSocket(
+	inNetNS func(func() error) error, log *slog.Logger, six bool, options []sockopt, bind func(s *socket, fd int) error,
+) (*socket, error) {
 	lockrank.AssertMay(locks.Ask, "to open a kernel socket")
-	k.own, k.Six = own, six
-	k.recv.k = k
-	return own.Host.InNetNS(func() error {
+	s := &socket{six: six, log: log}
+	err := inNetNS(func() error {
 		domain := unix.AF_INET
 		if six {
 			domain = unix.AF_INET6
@@ -41,87 +53,54 @@ func (k *Socket) open(own *Owner, six bool, options []sockopt, setUp func(fd int
 		if err != nil {
 			return os.NewSyscallError("socket", err)
 		}
-		k.id = socketOf(fd)
+		s.id = socketOf(fd)
 		// From here on the file owns the descriptor, and the runtime's poller knows it.
-		k.file = os.NewFile(uintptr(fd), "udp socket "+strconv.FormatUint(uint64(k.id), 10))
-		if k.raw, err = k.file.SyscallConn(); err == nil {
+		s.file = os.NewFile(uintptr(fd), "udp socket "+strconv.FormatUint(uint64(s.id), 10))
+		if s.raw, err = s.file.SyscallConn(); err == nil {
 			err = setOptions(fd, append(receiveOptions(six), options...))
 		}
 		if err == nil {
-			err = setUp(fd)
+			err = bind(s, fd)
 		}
 		if err != nil {
-			k.file.Close()
+			s.file.Close()
 		}
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-type sockopt struct{ level, name, value int }
-
-func setOptions(fd int, options []sockopt) error {
-	for _, o := range options {
-		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
-			return fmt.Errorf("setsockopt %d/%d=%d: %w", o.level, o.name, o.value, err)
-		}
-	}
-	return nil
-}
-
-// defaultReceiveBuffer is what a WSK socket says its SO_RCVBUF is until it is set; the kernel's own default of 208 KiB loses
-// a burst of a hundred full frames. The kernel caps it at net.core.rmem_max.
-const defaultReceiveBuffer = 1 << 20
-
-// receiveOptions make the kernel tell about each datagram what a frame would have told, and keep groups away that
-// other sockets of the host have joined. An IPv6 socket needs both levels, for IPv4 datagrams on it.
-func receiveOptions(six bool) []sockopt {
-	options := []sockopt{
-		{unix.SOL_SOCKET, unix.SO_RCVBUF, defaultReceiveBuffer},
-		{unix.IPPROTO_IP, unix.IP_RECVERR, 1},
-		{unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
-		{unix.IPPROTO_IP, unix.IP_RECVTTL, 1},
-		{unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
-		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-	}
-	if six {
-		options = append(options,
-			sockopt{unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1},
-			sockopt{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
-			sockopt{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
-			sockopt{unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
-			sockopt{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0})
-	}
-	return options
-}
-
-// Control calls f with the descriptor, unless the socket is closed.
-func (k *Socket) Control(f func(fd int) error) (err error) {
-	if e := k.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
+// control calls f with the descriptor, unless the socket is closed.
+func (s *socket) control(f func(fd int) error) (err error) {
+	if e := s.raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
 		return unix.ECANCELED
 	}
 	return err
 }
 
-func (k *Socket) setReuse(on bool) {
-	_ = k.Control(func(fd int) error {
-		SetReuse(fd, on)
+func (s *socket) setReuse(on bool) {
+	_ = s.control(func(fd int) error {
+		setReuse(fd, on)
 		return nil
 	})
 }
 
-func (k *Socket) bindTo(fd int, ap netip.AddrPort) error {
+func (s *socket) bindTo(fd int, ap netip.AddrPort) error {
 	lockrank.AssertMay(locks.Ask, "to bind a kernel socket")
-	sa, err := k.Sockaddr(ap)
+	sa, err := s.sockaddr(ap)
 	if err != nil {
 		return err
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sa))
 }
 
-// Sockaddr is an address in the form of this socket's family: IPv4 is v4-mapped for an IPv6 socket.
-func (k *Socket) Sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
+// sockaddr is an address in the form of this socket's family: IPv4 is v4-mapped for an IPv6 socket.
+func (s *socket) sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
 	a := ap.Addr()
-	if !k.Six {
+	if !s.six {
 		if a = a.Unmap(); !a.Is4() {
 			return nil, fmt.Errorf("address %v on an IPv4 socket: %w", ap, unix.EAFNOSUPPORT)
 		}
@@ -138,9 +117,9 @@ func (k *Socket) Sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
 	return sa, nil
 }
 
-// setReceive sets what the socket above wants. Failure leaves the default, which is no loss of datagrams.
-func (k *Socket) setReceive(o wsk.ReceiveOptions) {
-	err := k.Control(func(fd int) error {
+// setReceive sets what the WSK socket wants to receive. Failure leaves the default, which is no loss of datagrams.
+func (s *socket) setReceive(o wsk.ReceiveOptions) {
+	err := s.control(func(fd int) error {
 		options := []sockopt{{unix.IPPROTO_UDP, unix.UDP_GRO, boolInt(o.MaxCoalesced > 0)}}
 		if o.BufferBytes != 0 {
 			options = append(options, sockopt{unix.SOL_SOCKET, unix.SO_RCVBUF, int(min(o.BufferBytes, 1<<30))})
@@ -148,6 +127,6 @@ func (k *Socket) setReceive(o wsk.ReceiveOptions) {
 		return setOptions(fd, options)
 	})
 	if err != nil {
-		k.own.Host.Log.Debug("configure receiving socket", "err", err)
+		s.log.Debug("configure receiving socket", "err", err)
 	}
 }

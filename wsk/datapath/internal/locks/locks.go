@@ -26,14 +26,14 @@ var (
 	zeroCopyMu = lockrank.New("zeroCopy.mu", lockrank.Nothing, opening)
 	// What a driver says that it can.
 	factsMu = lockrank.New("facts.mu", Ask, opening)
-	// The groups of an endpoint, and its companion while Bind runs.
-	membersMu = lockrank.New("memberships.mu", Ask)
+	// The sockets in the kernel of an endpoint: its companion while Bind runs, its groups and options.
+	socketsMu = lockrank.New("sockets.mu", Ask)
 	// The change of an endpoint between not receiving, receiving and ended.
 	rxMu = lockrank.New("endpoint.rxMu", Ask)
 	// Ports and who shares them; makes each bind one step for all others.
-	bindMu = lockrank.New("companionHost.bindMu", Ask, membersMu)
+	portTableMu = lockrank.New("portTable.mu", Ask, socketsMu)
 	// Changes of demux, and what the XDP programs hold.
-	portsMu = lockrank.New("hub.portsMu", Ask, membersMu, rxMu, opening)
+	portsMu = lockrank.New("hub.portsMu", Ask, socketsMu, rxMu, opening)
 	// Whether an interface's program is attached and closed, and how the NIC spread flows before.
 	lifeMu = lockrank.New("program.lifeMu", Ask, portsMu)
 	// What is accepted on an interface is made anew by one at a time.
@@ -42,8 +42,8 @@ var (
 	devicesMu = lockrank.New("deviceSet.mu", lockrank.Nothing, portsMu)
 	// The endpoints that are open.
 	endpointsMu = lockrank.New("endpointSet.mu", lockrank.Nothing, portsMu)
-	// The sockets of a companion.
-	companionMu = lockrank.New("companion.mu", lockrank.Nothing, bindMu)
+	// What waits for the slow path of an endpoint.
+	senderMu = lockrank.New("sender.mu", lockrank.Nothing)
 	// The consumer's side of a queue: kick, completion ring, link, and with mu the socket; on the way of a
 	// send it is only tried.
 	kickMu = lockrank.New("queue.kickMu", Kick|Ask, opening, proof)
@@ -84,15 +84,15 @@ type (
 	PassProgramMu struct{}
 	ZeroCopyMu    struct{}
 	FactsMu       struct{}
-	MembersMu     struct{}
+	SocketsMu     struct{}
 	RxMu          struct{}
-	BindMu        struct{}
+	PortTableMu   struct{}
 	PortsMu       struct{}
 	LifeMu        struct{}
 	Refreshing    struct{}
 	DevicesMu     struct{}
 	EndpointsMu   struct{}
-	CompanionMu   struct{}
+	SenderMu      struct{}
 	KickMu        struct{}
 	DeviceMu      struct{}
 	CarrierMu     struct{}
@@ -115,15 +115,15 @@ func (Opening) Rank() *lockrank.Rank       { return opening }
 func (PassProgramMu) Rank() *lockrank.Rank { return passProgramMu }
 func (ZeroCopyMu) Rank() *lockrank.Rank    { return zeroCopyMu }
 func (FactsMu) Rank() *lockrank.Rank       { return factsMu }
-func (MembersMu) Rank() *lockrank.Rank     { return membersMu }
+func (SocketsMu) Rank() *lockrank.Rank     { return socketsMu }
 func (RxMu) Rank() *lockrank.Rank          { return rxMu }
-func (BindMu) Rank() *lockrank.Rank        { return bindMu }
+func (PortTableMu) Rank() *lockrank.Rank   { return portTableMu }
 func (PortsMu) Rank() *lockrank.Rank       { return portsMu }
 func (LifeMu) Rank() *lockrank.Rank        { return lifeMu }
 func (Refreshing) Rank() *lockrank.Rank    { return refreshing }
 func (DevicesMu) Rank() *lockrank.Rank     { return devicesMu }
 func (EndpointsMu) Rank() *lockrank.Rank   { return endpointsMu }
-func (CompanionMu) Rank() *lockrank.Rank   { return companionMu }
+func (SenderMu) Rank() *lockrank.Rank      { return senderMu }
 func (KickMu) Rank() *lockrank.Rank        { return kickMu }
 func (DeviceMu) Rank() *lockrank.Rank      { return deviceMu }
 func (CarrierMu) Rank() *lockrank.Rank     { return carrierMu }

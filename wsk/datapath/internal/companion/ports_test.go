@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package companion
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
 )
 
 // matrix is wsk.md §2.5, copied as it stands there: rows are the second socket, columns the first.
@@ -35,12 +34,12 @@ func request(i int, wild, specific string) wsk.BindRequest {
 	return wsk.BindRequest{Local: netip.MustParseAddrPort(local), ReuseAddress: i/2 == 1, ExclusiveAddressUse: i/2 == 2}
 }
 
-// TestSharingMatrix goes through all 36 cells, for both families and across them on dual-stack sockets; where two sockets share,
-// the most specific gets a datagram, and of equals the later.
+// TestSharingMatrix goes through all 36 cells, for both families and across them on dual-stack sockets; where two
+// sockets share, the most specific gets a datagram, and of equals the later.
 //
 // wsk.md §2.5, §10 item 27, Appendix B 9; issue 3.
 func TestSharingMatrix(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
+	lab, h := newHost(t, testenv.Topology{})
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	sender6 := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Source: netip.MustParseAddrPort("[::]:0")})
 	for _, kind := range []struct {
@@ -60,13 +59,13 @@ func TestSharingMatrix(t *testing.T) {
 						req1 := request(first, kind.wild1, kind.specific1)
 						req1.DualStack = kind.dual && req1.Local.Addr().Is6()
 						req1.ShareGranted = granted
-						p1, status := tryBind(t, dp, req1)
+						p1, status := tryBind(t, h, req1)
 						mustSucceed(t, "first", status)
 						defer p1.close()
 						req2 := request(second, kind.wild2, kind.specific2)
 						req2.DualStack = kind.dual && req2.Local.Addr().Is6()
 						req2.ShareGranted = !granted // nobody asks the second one's descriptor
-						p2, status := tryBind(t, dp, req2)
+						p2, status := tryBind(t, h, req2)
 						want := map[string]wsk.NTSTATUS{"ok": wsk.STATUS_SUCCESS, "IN USE": wsk.STATUS_ADDRESS_ALREADY_EXISTS,
 							"DENIED": wsk.STATUS_ACCESS_DENIED, "CHECK": wsk.STATUS_ACCESS_DENIED}[cell]
 						if cell == "CHECK" && granted {
@@ -103,20 +102,20 @@ func TestSharingMatrix(t *testing.T) {
 
 // TestNoConflict: what has no address in common never conflicts.
 func TestNoConflict(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
+	lab, h := newHost(t, testenv.Topology{})
 	if err := lab.A.If.AddAddr(netip.MustParsePrefix("10.77.0.3/24")); err != nil {
 		t.Fatal(err)
 	}
 	for _, local := range []string{"10.77.0.1:7401", "10.77.0.3:7401", "127.0.0.1:7401", "[fd77::1]:7401", "[::1]:7401", "10.77.0.1:7402"} {
-		p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort(local), ExclusiveAddressUse: local[0] == '['})
+		p, status := tryBind(t, h, wsk.BindRequest{Local: netip.MustParseAddrPort(local), ExclusiveAddressUse: local[0] == '['})
 		mustSucceed(t, local, status)
 		defer p.close()
 	}
-	four, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort("0.0.0.0:7403")})
+	four, status := tryBind(t, h, wsk.BindRequest{Local: netip.MustParseAddrPort("0.0.0.0:7403")})
 	mustSucceed(t, "v4 wildcard", status)
-	six, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort("[::]:7403")})
+	six, status := tryBind(t, h, wsk.BindRequest{Local: netip.MustParseAddrPort("[::]:7403")})
 	mustSucceed(t, "v6 wildcard on the same number", status)
-	if _, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort("[::]:7403"), DualStack: true}); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
+	if _, status := tryBind(t, h, wsk.BindRequest{Local: netip.MustParseAddrPort("[::]:7403"), DualStack: true}); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
 		t.Errorf("dual-stack over both: %v", status)
 	}
 	four.close()
@@ -136,7 +135,7 @@ func bindForeign(t *testing.T, lab *testenv.Lab, local string, reuse bool) (fd i
 		t.Fatal(err)
 	}
 	if reuse {
-		companion.SetReuse(fd, true)
+		setReuse(fd, true)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
 	if err := unix.Bind(fd, sa); err != nil {
@@ -150,7 +149,7 @@ func bindForeign(t *testing.T, lab *testenv.Lab, local string, reuse bool) (fd i
 //
 // wsk.md §11 item 30; issue 3, 4; I12.
 func TestPortOwnership(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
+	lab, h := newHost(t, testenv.Topology{})
 	for _, reuse := range []bool{false, true} {
 		for _, local := range []string{"10.77.0.1:7410", "0.0.0.0:7410"} {
 			if local == "10.77.0.1:7410" {
@@ -158,7 +157,7 @@ func TestPortOwnership(t *testing.T) {
 			}
 			ap := netip.MustParseAddrPort(local)
 			req := wsk.BindRequest{Local: ap, ReuseAddress: reuse}
-			p, status := tryBind(t, dp, req)
+			p, status := tryBind(t, h, req)
 			mustSucceed(t, "bind", status)
 			refused := func(when string) {
 				t.Helper()
@@ -172,7 +171,7 @@ func TestPortOwnership(t *testing.T) {
 			refused("one of ours")
 			if reuse { // a shared bind leaves neither socket open to others
 				for _, older := range []bool{true, false} {
-					p2, status := tryBind(t, dp, req)
+					p2, status := tryBind(t, h, req)
 					mustSucceed(t, "shared bind", status)
 					refused("two of ours")
 					if older {
@@ -187,21 +186,21 @@ func TestPortOwnership(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the port is not free after close: %v", err)
 			}
-			if _, status := tryBind(t, dp, req); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
+			if _, status := tryBind(t, h, req); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
 				t.Errorf("over another program's socket: %v", status)
 			}
 			unix.Close(fd)
-			p, status = tryBind(t, dp, req)
+			p, status = tryBind(t, h, req)
 			mustSucceed(t, "bind after the other program has gone", status)
 			p.close()
 		}
 	}
 }
 
-// TestSharedBindFindsStrangers: while SO_REUSEADDR is on for a shared bind the kernel would let us onto a port that another
-// program holds with SO_REUSEADDR too.
+// TestSharedBindFindsStrangers: while SO_REUSEADDR is on for a shared bind the kernel would let us onto a port that
+// another program holds with SO_REUSEADDR too.
 func TestSharedBindFindsStrangers(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
+	lab, h := newHost(t, testenv.Topology{})
 	if err := lab.A.If.AddAddr(netip.MustParsePrefix("10.77.0.3/24")); err != nil {
 		t.Fatal(err)
 	}
@@ -209,15 +208,15 @@ func TestSharedBindFindsStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, status := tryBind(t, dp, wsk.BindRequest{Local: netip.MustParseAddrPort("10.77.0.1:7420")})
+	p, status := tryBind(t, h, wsk.BindRequest{Local: netip.MustParseAddrPort("10.77.0.1:7420")})
 	mustSucceed(t, "another address", status)
 	// The matrix allows a default wildcard after a default specific socket, so SO_REUSEADDR is on for this bind.
 	wild := wsk.BindRequest{Local: netip.MustParseAddrPort("0.0.0.0:7420")}
-	if _, status := tryBind(t, dp, wild); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
+	if _, status := tryBind(t, h, wild); status != wsk.STATUS_ADDRESS_ALREADY_EXISTS {
 		t.Errorf("wildcard over another program's address: %v", status)
 	}
 	unix.Close(fd)
-	p2, status := tryBind(t, dp, wild)
+	p2, status := tryBind(t, h, wild)
 	mustSucceed(t, "after the other program has gone", status)
 	p2.close()
 	p.close()
@@ -227,7 +226,7 @@ func TestSharedBindFindsStrangers(t *testing.T) {
 //
 // wsk.md §10 item 26; issue 3, 4.
 func TestDynamicPorts(t *testing.T) {
-	lab, dp := companionLab(t, testenv.Topology{})
+	lab, h := newHost(t, testenv.Topology{})
 	var foreign []int
 	for i := range 200 {
 		if fd, err := bindForeign(t, lab, fmt.Sprintf("0.0.0.0:%d", 49152+i*80), false); err == nil {
@@ -236,7 +235,7 @@ func TestDynamicPorts(t *testing.T) {
 	}
 	seen := make(map[uint16]bool)
 	for range 500 {
-		p := bind(t, dp, "0.0.0.0:0")
+		p := bind(t, h, "0.0.0.0:0")
 		n := p.addr().Port()
 		if n < 49152 || seen[n] || (n-49152)%80 == 0 && int(n-49152)/80 < 200 {
 			t.Errorf("port %d", n)

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package companion
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+)
+
+// portTable knows which port is held by which endpoint of this datapath, for the sharing rules of Winsock, which are
+// not those of Linux. The kernel sees the companion sockets and keeps every other program away.
+type portTable struct {
+	mu   lockrank.Mutex[locks.PortTableMu] // makes each bind one step for all others
+	held map[uint16][]*holding
+}
+
+// holding is a port that one endpoint holds. Guarded by the table's mu.
+type holding struct {
+	req     wsk.BindRequest // with the port that was chosen
+	sockets []*socket       // the companion, then those on groups
+	ended   bool
+}
+
+// The dynamic port range of Windows (wsk.md §4.5).
+const (
+	firstDynamicPort = 49152
+	lastDynamicPort  = 65535
+)
+
+// bind binds a companion socket to the wanted address, or to a free dynamic port of it, if the sharing rules and the
+// kernel allow that.
+func (t *portTable) bind(s *socket, fd int, req wsk.BindRequest) (*holding, error) {
+	own := &holding{req: req, sockets: []*socket{s}}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	port := req.Local.Port()
+	if port == 0 {
+		return own, t.bindDynamic(own, fd)
+	}
+	share, status := t.judge(port, own)
+	if status != wsk.STATUS_SUCCESS {
+		return nil, sharingError(status)
+	}
+	// A socket that another endpoint has on a group is in the way of none of ours.
+	share = share || slices.ContainsFunc(t.held[port], func(other *holding) bool { return len(other.sockets) > 1 })
+	if err := t.bindBeside(own, s, fd, req.Local, share); err != nil {
+		return nil, err
+	}
+	t.enter(own)
+	return own, nil
+}
+
+func (t *portTable) bindDynamic(own *holding, fd int) error {
+	const ports = lastDynamicPort - firstDynamicPort + 1
+	start := rand.N(ports)
+	for i := range ports {
+		port := uint16(firstDynamicPort + (start+i)%ports)
+		if slices.ContainsFunc(t.held[port], func(other *holding) bool { return own.req.Overlaps(&other.req) }) {
+			continue // a free port is one that nobody shares
+		}
+		at := netip.AddrPortFrom(own.req.Local.Addr(), port)
+		switch err := own.sockets[0].bindTo(fd, at); {
+		case err == nil:
+			own.req.Local = at
+			t.enter(own)
+			return nil
+		case !errors.Is(err, unix.EADDRINUSE):
+			return err
+		}
+	}
+	return errNoPort
+}
+
+// judge applies the rules of Winsock to an endpoint that wants to be second. share tells whether it gets an address
+// that others of this datapath hold.
+func (t *portTable) judge(port uint16, second *holding) (share bool, status wsk.NTSTATUS) {
+	for _, first := range t.held[port] {
+		if !second.req.Overlaps(&first.req) {
+			continue
+		}
+		share = true
+		if status := wsk.Sharing(&first.req, &second.req); status != wsk.STATUS_SUCCESS {
+			return false, status
+		}
+	}
+	return share, wsk.STATUS_SUCCESS
+}
+
+func (t *portTable) enter(own *holding) {
+	if t.held == nil {
+		t.held = make(map[uint16][]*holding)
+	}
+	port := own.req.Local.Port()
+	t.held[port] = append(t.held[port], own)
+}
+
+// bindGroup binds a further socket of an endpoint to a group, beside whatever sockets of this datapath are on its
+// port.
+func (t *portTable) bindGroup(own *holding, s *socket, fd int, at netip.AddrPort) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if own.ended {
+		return unix.ECANCELED // with the datapath: nobody would ever close this one
+	}
+	group := &holding{req: wsk.BindRequest{Local: at}}
+	if err := t.bindBeside(group, s, fd, at, len(t.held[at.Port()]) > 1); err != nil {
+		return err
+	}
+	own.sockets = append(own.sockets, s)
+	return nil
+}
+
+// closeGroup closes a socket on a group.
+func (t *portTable) closeGroup(own *holding, s *socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own.sockets = slices.DeleteFunc(own.sockets, func(other *socket) bool { return other == s })
+	s.file.Close()
+}
+
+// free closes the sockets of an endpoint and takes it out of the table, in one: its port is held both there and in the
+// kernel, or in neither. A second call does nothing.
+func (t *portTable) free(own *holding) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if own.ended {
+		return
+	}
+	own.ended = true
+	for _, s := range own.sockets {
+		s.file.Close()
+	}
+	port := own.req.Local.Port()
+	rest := slices.DeleteFunc(t.held[port], func(other *holding) bool { return other == own })
+	if len(rest) == 0 {
+		delete(t.held, port)
+		return
+	}
+	t.held[port] = rest
+}
+
+// bindBeside binds a socket of own, where share says so beside sockets of this datapath that are on the same address.
+// Linux wants SO_REUSEADDR on both sides at the moment of the bind, and would then let in every program that sets it
+// too; so it is on for that moment only, and afterwards a look is taken at who is there. mu is held.
+func (t *portTable) bindBeside(own *holding, s *socket, fd int, at netip.AddrPort, share bool) error {
+	if !share {
+		return s.bindTo(fd, at)
+	}
+	known := []socketID{s.id}
+	for _, first := range t.held[at.Port()] {
+		for _, other := range first.sockets {
+			known = append(known, other.id)
+			other.setReuse(true)
+			defer other.setReuse(false)
+		}
+	}
+	setReuse(fd, true)
+	err := s.bindTo(fd, at)
+	setReuse(fd, false)
+	if err != nil {
+		return err
+	}
+	return refuseForeign(s.log, &own.req, at.Port(), known)
+}
