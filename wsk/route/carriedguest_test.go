@@ -184,9 +184,6 @@ func TestNotCarried(t *testing.T) {
 			return &netlink.Gretap{LinkAttrs: netlink.LinkAttrs{Name: "x"}, Local: hostIP("10.9.9.8"), Remote: hostIP("10.9.9.9")}
 		}),
 		"macsec": kind(plain("macsec")),
-		"team": kind(func(netlink.Link) netlink.Link {
-			return &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: "x"}, LinkType: "team"}
-		}),
 	})
 }
 
