@@ -29,8 +29,8 @@ type Program struct {
 var (
 	required = []string{"virtio_pci", "9pnet_virtio", "9p", "veth"}
 	optional = []string{
-		"xsk_diag", "udp_diag", "inet_diag", "bridge", "macvlan", "8021q", "ifb", "dummy", "vrf", "tun", "ipvlan",
-		"bonding", "vxlan", "geneve", "ip_gre", "macsec", "team", "xfrm_user", "esp4", "esp6",
+		"xsk_diag", "udp_diag", "inet_diag", "bridge", "macvlan", "macvtap", "8021q", "ifb", "dummy", "vrf", "tun", "ipvlan",
+		"bonding", "vxlan", "geneve", "ip_gre", "macsec", "xfrm_user", "esp4", "esp6",
 		"sch_ingress", "sch_netem", "sch_tbf", "cls_u32", "cls_bpf", "act_mirred", "act_gact", "act_pedit",
 	}
 )

@@ -243,10 +243,11 @@ func (m *model) setNeighbour(n neighbour, c *changes) {
 	}
 }
 
-// replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced.
-func (m *model) replace(fresh *model, c *changes) {
+// replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced. A device that same
+// says is another one with an old index was deleted and added.
+func (m *model) replace(fresh *model, c *changes, same func(before, now Device) bool) {
 	for _, index := range slices.Sorted(maps.Keys(m.devices)) {
-		if fresh.devices[index] == nil {
+		if now := fresh.devices[index]; now == nil || !same(*m.devices[index], *now) {
 			m.deleteDevice(index, c)
 		}
 	}

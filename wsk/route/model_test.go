@@ -180,7 +180,7 @@ func TestModelReplace(t *testing.T) {
 	fresh.apply(unix.RTM_NEWLINK, ethernet(8, "a8", 0), newChanges())
 	fresh.apply(unix.RTM_DELADDR, addressMessage(7, "10.0.0.1/24", 0), newChanges())
 	c := newChanges()
-	m.replace(fresh, c)
+	m.replace(fresh, c, sameDevice)
 	if !c.bump || !c.devices || !c.addresses || !c.neighbours {
 		t.Errorf("changes %+v", c)
 	}
@@ -192,7 +192,7 @@ func TestModelReplace(t *testing.T) {
 		t.Errorf("events %+v", c.events)
 	}
 	c = newChanges()
-	m.replace(newModel(), c)
+	m.replace(newModel(), c, sameDevice)
 	if len(c.events) != 2 || c.events[0].Kind != LinkDeleted || c.events[1].Kind != LinkDeleted || len(m.neighbours) != 0 {
 		t.Errorf("events %+v, model %+v", c.events, m)
 	}
@@ -376,3 +376,5 @@ func bareTable() *Table {
 	close(t.done)
 	return t
 }
+
+func sameDevice(Device, Device) bool { return true }

@@ -172,7 +172,7 @@ func (t *Table) wakeWaiters(m *model, c *changes) {
 			for _, r := range t.waiting.on(e.Interface) {
 				t.waiting.finish(r, [6]byte{}, err)
 			}
-		case e.Kind == LinkUp, e.Kind == Carrier && e.Carrier:
+		case e.Kind == LinkUp, e.Kind == Carrier && e.Carrier, e.Kind == Resynced:
 			for _, r := range t.waiting.on(e.Interface) {
 				t.solicitAgain(m, r)
 			}

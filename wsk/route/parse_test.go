@@ -336,7 +336,7 @@ func FuzzApply(f *testing.F) {
 		m.rules.add(b)
 		// A dump of the same must change nothing more.
 		again := newChanges()
-		m.replace(m, again)
+		m.replace(m, again, sameDevice)
 		if len(again.events) != 0 || again.devices || again.addresses || again.neighbours {
 			t.Errorf("replacing a model by itself: %+v", again)
 		}

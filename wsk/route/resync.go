@@ -44,7 +44,7 @@ func (t *Table) resync(m *model, c *changes) {
 	}
 	t.log.Info("netlink events were lost; read the tables anew", "devices", len(fresh.devices),
 		"addresses", len(fresh.addresses), "neighbours", len(fresh.neighbours))
-	m.replace(fresh, c)
+	m.replace(fresh, c, t.lives.same)
 	c.events = append(c.events, Event{Kind: Resynced})
 	if complete {
 		t.repair.settled()

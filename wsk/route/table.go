@@ -40,6 +40,7 @@ type Table struct {
 	labelKey maphash.Seed
 	incoming chan batch
 	repair   repair // of the table's goroutine
+	lives    lives  // of the table's goroutine
 
 	cache    routeCache
 	arrivals arrivalCache
@@ -73,6 +74,8 @@ func Open(o Options) (*Table, error) {
 		t.closeSockets()
 		return nil, fmt.Errorf("open route table: %w", err)
 	}
+	t.lives.dir = t.sysctls.devices
+	t.lives.follow(fresh.devices)
 	t.snap.Store(fresh.snapshot(nil, newChanges()))
 	t.gen.Store(1)
 	if !complete {
@@ -137,6 +140,7 @@ func (t *Table) Close() error {
 		t.events.Close() // wakes the reader
 		t.running.Wait()
 		t.waiting.close(ErrClosed)
+		t.lives.close()
 		t.closeSockets()
 	})
 	return nil
@@ -227,6 +231,9 @@ func (t *Table) take(m *model, b batch, c *changes) {
 func (t *Table) publish(m *model, c *changes) {
 	if c.devices || c.addresses || c.neighbours || c.rules || c.filters {
 		t.snap.Store(m.snapshot(t.snap.Load(), c))
+	}
+	if c.devices {
+		t.lives.follow(m.devices)
 	}
 	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new snapshot.
 	var probes []neighbourKey

@@ -101,12 +101,12 @@ func (w *resolutions) find(k neighbourKey) *resolution {
 	return w.wanted[k]
 }
 
-// on lists what is wanted on an interface.
+// on lists what is wanted on an interface, or on any for 0.
 func (w *resolutions) on(index int) (list []*resolution) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for k, r := range w.wanted {
-		if k.index == index {
+		if index == 0 || k.index == index {
 			list = append(list, r)
 		}
 	}
