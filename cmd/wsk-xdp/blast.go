@@ -60,7 +60,7 @@ func (a *app) blastCommand() *cobra.Command {
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s",
 			"  wsk-xdp blast 10.77.0.2:9000 -r max -n 10M --size 1518 --require afxdp",
 			"  wsk-xdp blast [fd77::2]:9000 --flows 8 --batch 32 --json > run.json"),
-		Args: cobra.ExactArgs(1),
+		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.defaults()
 			h, err := f.check(args[0])
@@ -168,6 +168,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	if err != nil {
 		return exit.Usagef("%w", err)
 	}
+	if err := h.checkPayload(len(body)); err != nil {
+		return err
+	}
 	o := f.way.session(h)
 	o.NetNS, o.Logger, o.Sockets, o.Queues = ns.FD(), a.logger(), f.flows, f.queues
 	s, err := session.Open(ctx, o)
@@ -177,6 +180,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	if s.WayErr != nil {
 		return fmt.Errorf("no way to %v: %w", h.to, s.WayErr)
+	}
+	if err := f.way.checkFragments(h, s, len(body)); err != nil {
+		return err
 	}
 	wire := blast.OnWire(h.to.Addr().Is4(), len(body), s.Way.MTU)
 	if f.size != 0 && wire.Frames > 1 {

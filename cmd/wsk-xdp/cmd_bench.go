@@ -37,7 +37,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Example: lines("  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
 			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'",
 			"  sudo wsk-xdp bench --interface eth1 --to 192.0.2.9:9000 --engines wsk-batch,gso"),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.parse(); err != nil {
 				return exit.Usagef("%w", err)
@@ -75,7 +75,7 @@ func (a *app) benchCommand() *cobra.Command {
 // benchEngineCommand is the child process of one run. Its job comes on standard input.
 func (a *app) benchEngineCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "engine", Hidden: true, Short: "Send as the job on standard input says (used by bench itself)", Args: cobra.NoArgs,
+		Use: "engine", Hidden: true, Short: "Send as the job on standard input says (used by bench itself)", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return bench.Child(c.Context(), a.stdin, a.stdout) },
 	}
 }

@@ -25,7 +25,7 @@ func (a *app) benchFootprintCommand() *cobra.Command {
 			"", "kinds:", summaries(footprint.Kinds(), footprint.Summary)),
 		Example: lines("  sudo wsk-xdp bench footprint",
 			"  sudo wsk-xdp bench footprint --kinds receive --queues 1,2,4,8 --idle 60s"),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := config.Check(); err != nil {
 				return exit.Usagef("%w", err)

@@ -27,7 +27,7 @@ func (a *app) benchLatencyCommand() *cobra.Command {
 			"", "engines:", summaries(latency.Engines(), latency.Summary)),
 		Example: lines("  sudo wsk-xdp bench latency",
 			"  sudo wsk-xdp bench latency --measures round-trip --interval 1ms --json > latency.json"),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := config.Check(); err != nil {
 				return exit.Usagef("%w", err)

@@ -28,7 +28,7 @@ func (a *app) benchReceiveCommand() *cobra.Command {
 			"", "engines:", summaries(receive.Engines(), receive.Summary)),
 		Example: lines("  sudo wsk-xdp bench receive",
 			"  sudo wsk-xdp bench receive --rate 0,200000 --json > receive.json"),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := config.Check(); err != nil {
 				return exit.Usagef("%w", err)

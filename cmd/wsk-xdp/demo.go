@@ -30,7 +30,7 @@ func (a *app) demoCommand() *cobra.Command {
 			"laboratory is touched, and nothing is left. Without root it runs in a user namespace of its own.",
 			"Exit code 0 when everything shown was verified, 3 where no laboratory can be built."),
 		Example: lines("  wsk-xdp demo", "  sudo wsk-xdp demo", "  sudo wsk-xdp demo --rootless"),
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.ownNetNS("demo"); err != nil {
 				return err

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -85,6 +87,35 @@ func (w *wayFlags) parse(destination string) (h header, err error) {
 	return h, nil
 }
 
+// checkPayload refuses what no datagram to the destination can hold.
+func (h header) checkPayload(bytes int) error {
+	if most := payload.MaxOf(h.to.Addr().Is4()); bytes > most {
+		return exit.Usagef("a payload of %d bytes is more than a UDP datagram over %s can hold: %d bytes", bytes, ipVersion(h.to), most)
+	}
+	return nil
+}
+
+func ipVersion(to netip.AddrPort) string {
+	if to.Addr().Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// checkFragments refuses what --df forbids to cut and the path does not take whole. bytes is the payload of the largest
+// datagram.
+func (w *wayFlags) checkFragments(h header, s *session.Session, bytes int) error {
+	if !w.df || s.WayErr != nil {
+		return nil
+	}
+	most := s.Way.MTU - blast.Overhead(h.to.Addr().Is4())
+	if bytes <= most {
+		return nil
+	}
+	return exit.Usagef("--df: a payload of %d bytes would have to be cut, the path over %s with its MTU of %d takes %d: send less, or leave --df out",
+		bytes, s.Way.Interface.Name, s.Way.MTU, max(most, 0))
+}
+
 // session returns the options for opening a session.
 func (w *wayFlags) session(h header) session.Options {
 	return session.Options{
@@ -120,17 +151,7 @@ func (w *wayFlags) control(h header, s *session.Session, segment int) []byte {
 func parseDestination(s string) (netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		hint := "write 10.77.0.2:9000 or [fd77::2]:9000"
-		if a, e := netip.ParseAddr(strings.Trim(s, "[]")); e == nil {
-			hint = fmt.Sprintf("the port is missing: write %v", netip.AddrPortFrom(a, 9000))
-			// An IPv6 address with a port and no brackets is another address.
-			if i := strings.LastIndexByte(s, ':'); a.Is6() && s[0] != '[' {
-				if host, e := netip.ParseAddr(s[:i]); e == nil {
-					hint = fmt.Sprintf("write [%v]:%s or %v", host, s[i+1:], netip.AddrPortFrom(a, 9000))
-				}
-			}
-		}
-		return ap, exit.Usagef("destination %q is no IP address with a port: %s", s, hint)
+		return ap, exit.Usagef("destination %q %s", s, notAnEndpoint(s))
 	}
 	ap = ipaddr.Unmap(ap)
 	switch {
@@ -142,6 +163,32 @@ func parseDestination(s string) (netip.AddrPort, error) {
 	return ap, nil
 }
 
+// notAnEndpoint says why s is no IP address with a port, and what to write.
+func notAnEndpoint(s string) string {
+	i := strings.LastIndexByte(s, ':')
+	host, port := s[:max(i, 0)], s[i+1:]
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+		if address, found := strings.CutSuffix(host, "%"); found {
+			return fmt.Sprintf("has a %% with no interface behind it: write [%s%%wsk0]:%s", address, port)
+		}
+	}
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		// An IPv6 address with a port and no brackets is another address.
+		if h, err := netip.ParseAddr(host); err == nil && a.Is6() && s[0] != '[' {
+			return fmt.Sprintf("has no brackets: write [%v]:%s or %v", h, port, netip.AddrPortFrom(a, 9000))
+		}
+		return fmt.Sprintf("has no port: write %v", netip.AddrPortFrom(a, 9000))
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "is no IP address with a port: write 10.77.0.2:9000 or [fd77::2]:9000"
+	}
+	if port != "" && strings.Trim(port, "0123456789") == "" {
+		return fmt.Sprintf("has port %s: ports are 1 to 65535", port)
+	}
+	return fmt.Sprintf("has %q in place of a port: ports are 1 to 65535", port)
+}
+
 func parseSource(s string) (netip.AddrPort, error) {
 	if s == "" {
 		return netip.AddrPort{}, nil
@@ -151,7 +198,11 @@ func parseSource(s string) (netip.AddrPort, error) {
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return ap, exit.Usagef("--source %q is no IP address, with or without a port: write 10.77.0.1 or [fd77::1]:5000", s)
+		why := "is no IP address, with or without a port: write 10.77.0.1 or [fd77::1]:5000"
+		if strings.Contains(s, ":") {
+			why = notAnEndpoint(s)
+		}
+		return ap, exit.Usagef("--source %q %s", s, why)
 	}
 	return ipaddr.Unmap(ap), nil
 }

@@ -35,7 +35,7 @@ func (a *app) labCommand() *cobra.Command {
 			"until lab down. Nothing outside of them is touched. Needs root; wsk-xdp demo does not."),
 		Example: lines("  sudo wsk-xdp lab up", "  sudo ip netns exec wsk-a wsk-xdp send 10.77.0.2:9000",
 			"  sudo wsk-xdp lab down"),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.started = false // an incomplete command line after all
 			return exit.Usagef("say up, down or status")
@@ -47,7 +47,7 @@ func (a *app) labCommand() *cobra.Command {
 	}
 	lab.PersistentFlags().StringVar(&f.name, "name", testenv.DefaultPrefix, "prefix of the names of the namespaces")
 	up := &cobra.Command{
-		Use: "up", Short: "Build the laboratory", Args: cobra.NoArgs,
+		Use: "up", Short: "Build the laboratory", Args: noArguments,
 		Example: "  sudo wsk-xdp lab up --mtu 3500 --queues 2",
 		RunE:    f.checked(func() error { return a.labUp(&f) }),
 	}
@@ -55,11 +55,11 @@ func (a *app) labCommand() *cobra.Command {
 	up.Flags().IntVar(&f.queues, "queues", 1, "transmit and receive queues of each end")
 	up.Flags().BoolVar(&f.routed, "routed", false, "a router, wsk-r, between the two")
 	down := &cobra.Command{
-		Use: "down", Short: "Remove it", Args: cobra.NoArgs, Example: "  sudo wsk-xdp lab down",
+		Use: "down", Short: "Remove it", Args: noArguments, Example: "  sudo wsk-xdp lab down",
 		RunE: f.checked(func() error { return a.labDown(&f) }),
 	}
 	status := &cobra.Command{
-		Use: "status", Short: "Say what is there", Args: cobra.NoArgs, Example: "  sudo wsk-xdp lab status --json",
+		Use: "status", Short: "Say what is there", Args: noArguments, Example: "  sudo wsk-xdp lab status --json",
 		RunE: f.checked(func() error { return a.labStatus(&f) }),
 	}
 	status.Flags().BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.lab/1)")

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var coded *exit.Error
 	if !a.started && !errors.As(err, &coded) {
-		err = exit.Usagef("%w", err)
+		err = commandError(err)
 	}
 	var silent *reported
 	if !errors.As(err, &silent) {
@@ -69,7 +69,7 @@ func (a *app) command() *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	describe(root)
 	f := root.PersistentFlags()
 	f.StringVar(&a.netns, "netns", "", "work in this network namespace: a name (ip netns) or a path")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
@@ -90,8 +90,11 @@ func (a *app) logger() *slog.Logger {
 // withNetNS runs f with the namespace of --netns, nil for the process's own.
 func (a *app) withNetNS(f func(*netns.NS) error) error {
 	ns, err := netns.Open(a.netns)
-	if err != nil {
+	switch {
+	case errors.Is(err, netns.ErrNotAllowed):
 		return notAllowed(err)
+	case err != nil:
+		return exit.Usagef("--netns: %w", err)
 	}
 	defer ns.Close()
 	return notAllowed(f(ns))

@@ -45,7 +45,7 @@ func (a *app) sendCommand() *cobra.Command {
 		Example: lines("  wsk-xdp send 10.77.0.2:9000 --payload text:hello",
 			"  wsk-xdp send [fd77::2]:9000 -n 5 --size 1400 --dscp 46 --ttl 3 --require afxdp",
 			"  wsk-xdp send 10.77.0.2:9000 --payload @big.bin --segment 1200 --json"),
-		Args: cobra.ExactArgs(1),
+		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			h, err := f.check(args[0])
 			if err != nil {
@@ -54,6 +54,9 @@ func (a *app) sendCommand() *cobra.Command {
 			body, err := payload.Make(f.payload, f.size, a.stdin)
 			if err != nil {
 				return exit.Usagef("%w", err)
+			}
+			if err := h.checkPayload(f.largest(len(body))); err != nil {
+				return err
 			}
 			return a.withNetNS(func(ns *netns.NS) error { return a.send(c.Context(), &f, h, body, ns) })
 		},
@@ -86,6 +89,14 @@ func (f *sendFlags) check(destination string) (header, error) {
 		return h, exit.Usagef("--timeout %v is not above 0", f.timeout)
 	}
 	return h, nil
+}
+
+// largest is the payload of the largest datagram that so many bytes leave in.
+func (f *sendFlags) largest(bytes int) int {
+	if f.segment > 0 {
+		return min(bytes, f.segment)
+	}
+	return bytes
 }
 
 // sendReport is the JSON document of send.
@@ -122,6 +133,9 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	if err := f.way.checkFragments(h, s, f.largest(len(body))); err != nil {
+		return err
+	}
 	a.note(s.Header("send", h.to)...)
 	warnings := s.Warnings()
 	a.warn(warnings...)

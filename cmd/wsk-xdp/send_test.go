@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ func TestSendThroughAnInterface(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
 	cli(timeout(t), "send", netns, to.String(), "-i", "wsk0", "--payload", "@-", "--require", "afxdp").want(t, 0, "STATUS_SUCCESS", "14")
-	cli(timeout(t), "send", netns, to.String(), "-i", "eth77").want(t, 1, "eth77", "no such interface")
+	cli(timeout(t), "send", netns, to.String(), "-i", "eth77").want(t, 2, "eth77", "no such interface")
 	// A destination that the interface does not reach does not leave through another one.
 	if err := l.A.If.AddRoute(netip.MustParsePrefix("2001:db8::/32"), l.B.IPv6()); err != nil {
 		t.Fatal(err)
@@ -92,13 +93,71 @@ func TestSendReportsFailure(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	b := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
 	cli(timeout(t), "send", netns, "192.0.2.1:9").want(t, 1, "STATUS_NETWORK_UNREACHABLE", "ip route get 192.0.2.1")
-	cli(timeout(t), "send", netns, b, "--df", "--size", "1473").want(t, 1, "STATUS_INVALID_BUFFER_SIZE", "on wsk0", "--df")
-	cli(timeout(t), "send", netns, b, "--source", "192.0.2.9").want(t, 1, "WskBind 192.0.2.9", "STATUS_INVALID_ADDRESS_COMPONENT")
-	cli(timeout(t), "send", netns, "[fe80::77]:9").want(t, 1, "STATUS_INVALID_ADDRESS_COMPONENT", "needs its interface behind it")
 	if err := l.A.If.SetDown(); err != nil {
 		t.Fatal(err)
 	}
 	cli(timeout(t), "send", netns, b, "--timeout", "100ms").want(t, 1, "STATUS_", "ip ")
+}
+
+// What is asked for and can't be is a wrong command line, said in one sentence before anything is sent.
+func TestAskedForAndNotThere(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	b4, b6 := netip.AddrPortFrom(l.B.IPv4(), testPort).String(), netip.AddrPortFrom(l.B.IPv6(), testPort).String()
+	capture := testenv.NewCaptureT(t, l.B.If, testenv.CaptureOptions{})
+	for _, c := range []struct {
+		args string
+		part string
+	}{
+		{"send " + b4 + " --df --size 1473", "over wsk0 with its MTU of 1500 takes 1472: send less, or leave --df out"},
+		{"send " + b6 + " --df --size 1453", "takes 1452"},
+		{"send " + b4 + " --df --size 3000 --segment 1473", "takes 1472"},
+		{"blast " + b4 + " --df --payload-size 1473", "takes 1472"},
+		{"send " + b4 + " --source 192.0.2.9", "source 192.0.2.9 is no address of this host: see ip addr"},
+		{"blast " + b4 + " --source 192.0.2.9 -i wsk0", "source 192.0.2.9 is no address of wsk0: see ip addr show wsk0"},
+		{"send [fe80::77]:9", "as in fe80::77%wsk0"},
+		{"blast [fe80::77%eth77]:9", "there is no interface eth77 here"},
+		{"send " + b4 + " -i eth77", "no such interface"},
+	} {
+		r := cli(timeout(t), append(strings.Fields(c.args), netns)...)
+		r.want(t, 2, c.part, "--help")
+		if strings.Count(r.stderr, "\n") != 2 || r.stdout != "" || goish.MatchString(r.stderr) {
+			t.Errorf("%s: %v", c.args, r)
+		}
+	}
+	// The next one may leave, so it is behind all that did not.
+	cli(timeout(t), "send", netns, b4, "--df", "--size", "1472").want(t, 0)
+	if _, err := capture.Wait(timeout(t), testenv.IsUDP(testPort)); err != nil {
+		t.Fatal(err)
+	}
+	udp := 0
+	for _, f := range capture.Frames() {
+		if testenv.IsUDP(testPort)(f) {
+			udp++
+		}
+	}
+	if udp != 1 {
+		t.Errorf("%d datagrams left", udp)
+	}
+}
+
+// More flows than there are descriptors for are refused before the first datagram, with the number that it takes.
+func TestFlowsNeedDescriptors(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	cmd := exec.CommandContext(timeout(t), "/bin/sh", "-c", `ulimit -n 60; exec /proc/self/fd/3 "$@"`, "sh", "blast",
+		"--netns=/proc/self/fd/4", netip.AddrPortFrom(l.B.IPv4(), testPort).String(), "--flows", "1000", "-n", "1000")
+	program, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	inside, err := os.Open(strings.TrimPrefix(netns, "--netns="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	cmd.ExtraFiles = []*os.File{program, inside}
+	r := outcome(t, cmd, (*exec.Cmd).Run)
+	r.want(t, 2, "--flows 1000 takes", "this process may have 60", "ulimit -n")
 }
 
 // Where AF_XDP is not available, a warning says so, and --require refuses.

@@ -5,12 +5,15 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 )
 
@@ -22,15 +25,31 @@ func TestUsage(t *testing.T) {
 	}{
 		{"frobnicate", "unknown command"},
 		{"--nonsense", "unknown flag"},
-		{"send", "arg"},
-		{"send a b", "arg"},
+		{"sned", "did you mean send?"},
+		{"send", "give DST:PORT, as in wsk-xdp send 10.77.0.2:9000"},
+		{"send a b", "give one DST:PORT"},
+		{"help frobnicate", "no command \"frobnicate\""},
+		{"-Z", "unknown flag: -Z"},
+		{"send 10.0.0.1:9 --ttl", "--ttl needs a value"},
+		{"send 10.0.0.1:65536", "port 65536: ports are 1 to 65535"},
+		{"send 10.0.0.1:http", "\"http\" in place of a port"},
+		{"send 10.0.0.1:", "in place of a port"},
+		{"send [fe80::1%]:9", "write [fe80::1%wsk0]:9"},
+		{"send 10.0.0.1:9 --source 10.0.0.2:65536", "port 65536"},
+		{"send 10.0.0.1:9 --size 65508", "over IPv4 can hold: 65507"},
+		{"send 10.0.0.1:9 --netns no-such-namespace", "ip netns list"},
+		{"send 10.0.0.1:9 --netns /dev/null", "is no network namespace"},
+		{"send 10.0.0.1:9 --netns /proc/self/ns/mnt", "is no network namespace"},
+		{"send 10.0.0.1:9 -i eth77", "no such interface"},
+		{"send [fe80::1]:9", "write the interface behind it, as in fe80::1%wsk0"},
+		{"send [fe80::1%eth77]:9", "no interface eth77 here"},
+		{"send 10.0.0.1:9 --source 192.0.2.9", "source 192.0.2.9 is no address of this host"},
 		{"send 10.0.0.1", "write 10.0.0.1:9000"},
 		{"send fd00::1", "write [fd00::1]:9000"},
 		{"send fd00::1:9000", "write [fd00::1]:9000 or"},
 		{"send host:9", "no IP address"},
 		{"send 10.0.0.1:0", "port 0"},
 		{"send 0.0.0.0:9", "wildcard"},
-		{"send 10.0.0.1:99999", "no IP address"},
 		{"send 10.0.0.1:9 --ttl 256", "1..255"},
 		{"send 10.0.0.1:9 --ttl -1", "1..255"},
 		{"send 10.0.0.1:9 --ttl 0", "1..255"},
@@ -53,7 +72,11 @@ func TestUsage(t *testing.T) {
 		{"send 10.0.0.1:9 --mode fast", "none of auto"},
 		{"send 10.0.0.1:9 --checksum offload", "none of auto, software, partial, kernel"},
 		{"send 10.0.0.1:9 --mode copy --require zerocopy", "contradicts"},
-		{"blast", "arg"},
+		{"blast", "give DST:PORT, as in wsk-xdp blast"},
+		{"blast 10.0.0.1:9 --payload-size 65527", "over IPv4 can hold: 65507"},
+		{"blast 10.0.0.1:9 -d 5", "--duration 5 has no unit: write 5s"},
+		{"blast 10.0.0.1:9 -d soon", "\"soon\" is no duration"},
+		{"bench --size 64,big", "\"big\" is no whole number"},
 		{"blast 10.0.0.1:9 -r 0", "never sends"},
 		{"blast 10.0.0.1:9 -r 10Gbit", "bit rate"},
 		{"blast 10.0.0.1:9 -r fast", "no number"},
@@ -87,9 +110,9 @@ func TestUsage(t *testing.T) {
 		{"bench latency --netns x", "of its own"},
 		{"bench receive --netns x", "of its own"},
 		{"bench footprint --netns x", "of its own"},
-		{"demo now", "unknown command"},
+		{"demo now", "takes no argument"},
 		{"demo --netns x", "of its own"},
-		{"version 1", "unknown command"},
+		{"version 1", "takes no argument"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			r := cli(t.Context(), strings.Fields(c.args)...)
@@ -101,6 +124,65 @@ func TestUsage(t *testing.T) {
 				t.Errorf("the error does not name the program: %v", r)
 			}
 		})
+	}
+}
+
+// goish is what a sentence for people does not say: names of Go's packages and functions, and numbers of descriptors.
+var goish = regexp.MustCompile(`strconv|encoding/|time:|\bfd [0-9]|invalid argument|arg\(s\)|pflag|needs an argument|%!`)
+
+// No flag answers a wrong value with the words of a library.
+func TestWrongValuesOfEveryFlag(t *testing.T) {
+	tried := 0
+	var visit func(c *cobra.Command, path []string)
+	visit = func(c *cobra.Command, path []string) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			switch f.Value.Type() {
+			case "string", "stringArray":
+				return // takes anything, and says later what is wrong with it
+			}
+			for _, value := range []string{"", "x\"y", "99999999999999999999", "1e3s", "0x", "5,,6", "-"} {
+				if value == "" && (f.Value.Type() == "stringSlice" || f.Value.Type() == "intSlice") {
+					continue // an empty list
+				}
+				if f.Value.Type() == "stringSlice" && !strings.Contains(value, "\"") {
+					continue
+				}
+				r := cli(t.Context(), append(path[:len(path):len(path)], "--"+f.Name+"="+value)...)
+				tried++
+				if r.code != exit.Usage || goish.MatchString(r.stderr) || strings.Count(r.stderr, "\n") != 2 || r.stdout != "" ||
+					!strings.Contains(r.stderr, "--"+f.Name) {
+					t.Errorf("%v --%s=%s: %v", path, f.Name, value, r)
+				}
+			}
+		})
+		for _, sub := range c.Commands() {
+			if !sub.Hidden {
+				visit(sub, append(path[:len(path):len(path)], sub.Name()))
+			}
+		}
+	}
+	visit((&app{}).command(), nil)
+	if tried < 200 {
+		t.Errorf("only %d values were tried", tried)
+	}
+}
+
+// What people type first works: help in each of its forms, and --version.
+func TestFirstWords(t *testing.T) {
+	whole := cli(t.Context(), "--help")
+	for _, args := range []string{"", "help", "-h"} {
+		if r := cli(t.Context(), strings.Fields(args)...); r.code != 0 || r.stdout != whole.stdout || r.stderr != "" {
+			t.Errorf("%q: %v", args, r)
+		}
+	}
+	for _, verb := range []string{"blast", "send", "lab up", "bench latency", "help"} {
+		want := cli(t.Context(), append(strings.Fields(verb), "--help")...)
+		if r := cli(t.Context(), append([]string{"help"}, strings.Fields(verb)...)...); r.code != 0 || r.stdout != want.stdout || r.stdout == "" {
+			t.Errorf("help %s: %v", verb, r)
+		}
+	}
+	if r := cli(t.Context(), "--version"); r.code != 0 || r.stdout != cli(t.Context(), "version").stdout {
+		t.Error(r)
 	}
 }
 
@@ -174,10 +256,6 @@ func TestVersion(t *testing.T) {
 	if doc.Schema != "wsk-xdp.version/1" || doc.Version == "" || doc.Go == "" {
 		t.Errorf("%+v", doc)
 	}
-}
-
-func TestNamespaceThatIsNotThere(t *testing.T) {
-	cli(t.Context(), "send", "10.0.0.1:9", "--netns", "no-such-namespace").want(t, 1, "no-such-namespace", "ip netns list")
 }
 
 // A value that is given is taken as it is, even where it is the value that stands for a missing flag: -n "$unset_sum"

@@ -23,6 +23,9 @@ func ipHeader(is4 bool) int {
 	return ipv6Header
 }
 
+// Overhead is what the headers of a datagram take of the MTU.
+func Overhead(is4 bool) int { return ipHeader(is4) + udpHeader }
+
 // PayloadOfFrame is the UDP payload of a frame of the given size, FCS included.
 func PayloadOfFrame(is4 bool, frame int) (int, error) {
 	overhead := ethernetHeader + ipHeader(is4) + udpHeader + fcs

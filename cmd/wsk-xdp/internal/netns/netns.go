@@ -42,6 +42,10 @@ func Open(name string) (*NS, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open network namespace %s: %w (see ip netns list)", name, err)
 	}
+	if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		unix.Close(fd)
+		return nil, fmt.Errorf("%s is no network namespace: name one of ip netns list, or a file such as /proc/PID/ns/net", name)
+	}
 	return &NS{fd, name}, nil
 }
 

@@ -14,6 +14,17 @@ import (
 // Max is the largest UDP payload there is, that of IPv6.
 const Max = 65527
 
+// maxIPv4 is what an IPv4 packet of 65535 bytes holds behind its own header and that of UDP.
+const maxIPv4 = 65535 - 20 - 8
+
+// MaxOf is the largest UDP payload over IPv4 or IPv6, in fragments if need be.
+func MaxOf(is4 bool) int {
+	if is4 {
+		return maxIPv4
+	}
+	return Max
+}
+
 // Forms is the list of forms for help texts.
 const Forms = "text:WORDS, hex:0A0B…, @FILE, @- (standard input) or zero"
 

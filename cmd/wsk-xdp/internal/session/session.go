@@ -81,8 +81,8 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
 	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
 	switch {
-	case errors.Is(s.WayErr, ErrNoInterface):
-		return nil, s.WayErr
+	case asked(s.WayErr):
+		return nil, exit.Usagef("%w", s.WayErr)
 	case s.WayErr != nil && o.Require != RequireNothing:
 		return nil, exit.NotPossiblef("--require %v: %w", o.Require, s.WayErr)
 	}
@@ -92,10 +92,8 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	if s.client, err = client.Open(s.dp, s.dp.Close); err != nil {
 		return nil, err
 	}
-	for range max(o.Sockets, 1) {
-		if err := s.openSocket(ctx, o); err != nil {
-			return nil, err
-		}
+	if err := s.openSockets(ctx, o); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -6,10 +6,56 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
+
+// openSockets makes and binds as many as were asked for, unless there are too few descriptors for them.
+func (s *Session) openSockets(ctx context.Context, o Options) error {
+	before := openFiles()
+	for i := range max(o.Sockets, 1) {
+		if err := s.openSocket(ctx, o); err != nil {
+			return err
+		}
+		if i > 0 {
+			continue
+		}
+		if err := enoughFiles(o.Sockets, openFiles()-before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openFiles counts the descriptors of this process, 0 where that is not known.
+func openFiles() int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(list)
+}
+
+// spareFiles is how many descriptors stay free for everything that is not a socket of a flow.
+const spareFiles = 16
+
+// enoughFiles refuses more sockets than there are descriptors for, when one of them, which is open, takes so many.
+func enoughFiles(sockets, each int) error {
+	var limit unix.Rlimit
+	if sockets < 2 || each < 1 || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return nil
+	}
+	if need := uint64(openFiles() + (sockets-1)*each + spareFiles); need > limit.Cur {
+		return exit.Usagef("--flows %d takes %d open files, and this process may have %d: fewer flows, or ulimit -n %d (as root, or by whoever set the limit)",
+			sockets, need, limit.Cur, need)
+	}
+	return nil
+}
 
 // openSocket makes and binds one WSK socket.
 func (s *Session) openSocket(ctx context.Context, o Options) error {

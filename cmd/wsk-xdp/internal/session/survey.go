@@ -99,16 +99,40 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 // VLAN tags and the room that frames move about in (wsk/datapath, queue.capacity).
 const LargestMTU = 4096 - 14 - 2*4 - 64
 
+// wayError says in one sentence why there is no way, and what to do.
 func wayError(q Query, err error) error {
 	switch {
+	case errors.Is(err, route.ErrSource) && q.Interface != "":
+		return wayErr{fmt.Sprintf("source %v is no address of %s: see ip addr show %s", q.Source, q.Interface, q.Interface), err}
+	case errors.Is(err, route.ErrSource):
+		return wayErr{fmt.Sprintf("source %v is no address of this host: see ip addr", q.Source), err}
+	case errors.Is(err, route.ErrScope) && q.Destination.Zone() != "":
+		return wayErr{fmt.Sprintf("destination %v names another interface than %s", q.Destination, q.Interface), err}
+	case errors.Is(err, route.ErrScope):
+		return wayErr{fmt.Sprintf("destination %v is link-local: write the interface behind it, as in %v%%wsk0", q.Destination, q.Destination), err}
+	case errors.Is(err, route.ErrNoDevice):
+		return wayErr{fmt.Sprintf("destination %v: there is no interface %s here: see ip link", q.Destination, q.Destination.Zone()), err}
 	case errors.Is(err, route.ErrNoRoute):
 		return fmt.Errorf("%w (see ip route get %v)", err, q.Destination)
-	case errors.Is(err, route.ErrSource):
-		return fmt.Errorf("%w (see ip addr)", err)
-	case errors.Is(err, route.ErrScope):
-		return fmt.Errorf("%w (write the interface behind the address, as in fe80::1%%wsk0)", err)
 	}
 	return err
+}
+
+// wayErr is a sentence about an error of package route.
+type wayErr struct {
+	sentence string
+	cause    error
+}
+
+// Error is the sentence.
+func (e wayErr) Error() string { return e.sentence }
+
+// Unwrap returns the cause.
+func (e wayErr) Unwrap() error { return e.cause }
+
+// asked is whether an error of the way is about what was asked for: an interface, a source or a zone that is not there.
+func asked(err error) bool {
+	return errors.Is(err, ErrNoInterface) || errors.Is(err, route.ErrSource) || errors.Is(err, route.ErrNoDevice)
 }
 
 // DeviceName is the name of the interface that datagrams leave through, empty when that is not known.
