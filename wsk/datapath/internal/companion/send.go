@@ -3,7 +3,6 @@
 package companion
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"time"
@@ -187,19 +186,9 @@ func (s *sender) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
 		}
 		s.pieces = append(s.pieces[:0], flat)
 	}
-	var sent error
-	err := s.socket.raw.Write(func(fd uintptr) bool {
-		_, sent = unix.SendmsgBuffers(int(fd), s.pieces, s.control, to, unix.MSG_DONTWAIT)
-		return !errors.Is(sent, unix.EAGAIN)
-	})
+	err := s.transmit(to)
 	clear(s.pieces)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
-		return unix.ECANCELED
-	case err != nil:
-		return err
-	}
-	return sent
+	return err
 }
 
 // maxIovecs is UIO_MAXIOV of the kernel.

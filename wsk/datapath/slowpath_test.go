@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// TestErrorsOfOthers: an ICMP error of one peer fails no datagram to another one, as it fails none of a kernel socket that
+// is not connected; and the errors themselves are heard of.
+//
+// issue 11, E.
+func TestErrorsOfOthers(t *testing.T) {
+	const n = 1000
+	lab, dp := companionLab(t, testenv.Topology{})
+	tap := &tap{Datapath: dp, t: t}
+	c := newClientOver(t, dp, tap)
+	for _, tc := range []struct{ name, bind, dead, alive string }{
+		{"loopback", "127.0.0.1:7850", "127.0.0.1:7999", "127.0.0.1:7851"},
+		{"own address v6", "[fd77::1]:7852", "[fd77::1]:7999", "[fd77::1]:7853"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dead, alive := netip.MustParseAddrPort(tc.dead), netip.MustParseAddrPort(tc.alive)
+			receiver := testenv.NewUDPReceiverT(t, lab.A.NS, alive, testenv.UDPReceiverOptions{})
+
+			// The kernel's own socket, for comparison.
+			kernel := testenv.NewUDPSenderT(t, lab.A.NS, testenv.UDPSenderOptions{Source: netip.AddrPortFrom(alive.Addr(), 0)})
+			for range n {
+				if err := kernel.Send(dead, []byte("?")); err != nil {
+					t.Fatalf("the kernel's socket to the dead peer: %v", err)
+				}
+				if err := kernel.Send(alive, []byte("kernel")); err != nil {
+					t.Fatalf("the kernel's socket to the living peer: %v", err)
+				}
+			}
+
+			s := c.socket(tc.bind)
+			if alive.Addr().Is4() {
+				option(t, s, wsk.IPPROTO_IP, wsk.IP_RECVERR, uint32(1))
+			} else {
+				option(t, s, wsk.IPPROTO_IPV6, wsk.IPV6_RECVERR, uint32(1))
+			}
+			failed := 0
+			for range n {
+				mustSucceed(t, "SendTo the dead peer", sendOne(t, s, whole([]byte("?")), wsk.NewSockaddr(dead), nil))
+				if status := sendOne(t, s, whole([]byte("ours")), wsk.NewSockaddr(alive), nil); status != wsk.STATUS_SUCCESS {
+					failed++
+				}
+			}
+			if failed != 0 {
+				t.Errorf("%d of %d datagrams to the living peer failed", failed, n)
+			}
+			if _, err := receiver.Wait(testenv.Context(t, waitLimit), 2*n-failed); err != nil {
+				t.Error(err)
+			}
+			heard := tap.last()
+			eventually(t, "the errors", func() bool { return heard.count() > 0 })
+			for _, d := range heard.take() {
+				if d.Err == nil || d.Source.Port != dead.Port() {
+					t.Fatalf("%s", describe(&d))
+				}
+			}
+		})
+	}
+}
+
+// TestErrorsOfTheCall: what the kernel says to the datagram itself is not taken for the error of another one.
+func TestErrorsOfTheCall(t *testing.T) {
+	_, dp := companionLab(t, testenv.Topology{NoIPv6: true})
+	s := newClient(t, dp).socket("0.0.0.0:0")
+	status := sendOne(t, s, whole(make([]byte, 65508)), sockaddr(netip.MustParseAddr("127.0.0.1"), 9), nil)
+	if status != wsk.STATUS_INVALID_BUFFER_SIZE {
+		t.Errorf("a datagram that is too long: %v", status)
+	}
+}
