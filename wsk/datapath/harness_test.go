@@ -81,27 +81,8 @@ func newClientOver(t *testing.T, dp *Datapath, transport wsk.Transport) *client 
 func audit(t *testing.T, dp *Datapath) {
 	t.Helper()
 	dp.devices.EachQueue(func(q *send.Queue) {
-		q.Mu.Lock()
-		defer q.Mu.Unlock()
-		if q.State == send.QueueGone || q.State == send.QueueBroken {
-			return
-		}
-		seen := make(map[uint32]bool)
-		for _, idx := range q.Free {
-			if seen[idx] {
-				t.Errorf("chunk %d is in the pool twice", idx)
-			}
-			seen[idx] = true
-		}
-		want := min(q.Umem.TxChunks(), q.Tx.Size()-1)
-		if len(q.Free) != want || q.Inflight != 0 || q.Waiting.N != 0 {
-			t.Errorf("queue %d: %d of %d chunks in the pool, %d with the kernel, %d operations waiting",
-				q.Id, len(q.Free), want, q.Inflight, q.Waiting.N)
-		}
-		for i := range q.Slots {
-			if q.Slots[i].Op != nil {
-				t.Errorf("queue %d: slot %d still names an operation", q.Id, i)
-			}
+		if err := send.Audit(q); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"errors"
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -12,58 +11,44 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
-// fakeDriver is a NIC with zero-copy whose interrupts the test makes.
+// fakeDriver is a rig whose NIC has zero-copy, with interrupts that the test makes.
 type fakeDriver struct {
-	t       *testing.T
-	dp      *Datapath
-	kernels *fakeKernels
-	client  *client
+	*rig
 	socket  *wsk.Socket
 	to      wsk.SOCKADDR
-	state   atomic.Pointer[send.LinkState]
-	stop    chan struct{}
 	running atomic.Bool
 }
 
 // newFakeDriver makes one that runs: what it is woken for it sends and completes.
-func newFakeDriver(t *testing.T, config xdptest.Config, opts Options) *fakeDriver {
+func newFakeDriver(t *testing.T, config xdptest.Config) *fakeDriver {
+	return newFakeDriverStalling(t, config, 2*waitLimit)
+}
+
+// newFakeDriverStalling makes one with a stall timeout.
+func newFakeDriverStalling(t *testing.T, config xdptest.Config, stall time.Duration) *fakeDriver {
 	config.ZeroCopy = true
-	opts.Logger = testLogger(t)
-	d := &fakeDriver{t: t, stop: make(chan struct{})}
-	d.dp, d.kernels = newFakeDatapath(t, config, opts)
-	d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
-	open := d.dp.devices.Open
-	d.dp.devices.Open = func(dev *device.Device, id int) (xdp.Queue, error) {
-		dev.Link = func() send.LinkState { return *d.state.Load() }
-		return open(dev, id)
-	}
-	d.client = newClient(t, d.dp)
-	t.Cleanup(func() { close(d.stop) })
+	d := &fakeDriver{rig: newRig(t, config)}
+	d.host.StallTimeout = stall
 	d.running.Store(true)
-	go d.interrupts()
-	d.socket = d.client.socket("0.0.0.0:0")
-	d.to = sockaddr(fakeAddr, 9)
-	mustSucceed(t, "first send", sendOne(t, d.socket, whole([]byte("first")), d.to, nil))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go d.interrupts(stop, stopped)
+	t.Cleanup(func() { close(stop); <-stopped })
+	d.socket = d.rig.socket()
+	d.to = d.warm(d.socket)
 	return d
 }
 
-var fakeAddr = netip.MustParseAddr("10.0.0.2")
-
-func (d *fakeDriver) setLink(s send.LinkState) { d.state.Store(&s) }
-
 // interrupts polls the newest socket as NAPI would.
-func (d *fakeDriver) interrupts() {
+func (d *fakeDriver) interrupts(stop, stopped chan struct{}) {
+	defer close(stopped)
 	tick := time.NewTicker(100 * time.Microsecond)
 	defer tick.Stop()
 	for {
 		select {
-		case <-d.stop:
+		case <-stop:
 			return
 		case <-tick.C:
 		}
@@ -73,39 +58,20 @@ func (d *fakeDriver) interrupts() {
 	}
 }
 
-func (d *fakeDriver) queue() QueueInfo { return d.dp.Info().Queues[0] }
-
-// awaitState waits for a state of the queue.
-func (d *fakeDriver) awaitState(state string) {
-	d.t.Helper()
-	testenv.Eventually(d.t, waitLimit, "state "+state, func() bool {
-		return someQueue(d.dp, func(q QueueInfo) bool { return q.State == state })
-	})
-}
-
-func (d *fakeDriver) awaitAll(irps []*wsk.IRP, want wsk.NTSTATUS) {
-	d.t.Helper()
-	for i, irp := range irps {
-		if got := await(d.t, irp); got != want {
-			d.t.Errorf("IRP %d: %v, want %v", i, got, want)
-		}
-	}
-}
-
 // TestZeroCopyNeedsNoKick: with the flag off the driver goes on by itself, and nobody makes a system call.
 func TestZeroCopyNeedsNoKick(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
 	k.SetNeedWakeup(false)
-	before := d.queue().Counters
-	d.awaitAll(sendAll(d.socket, d.to, 500), wsk.STATUS_SUCCESS)
-	after := d.queue().Counters
+	before := d.info().Counters
+	awaitAll(t, sendAll(d.socket, d.to, 500), wsk.STATUS_SUCCESS)
+	after := d.info().Counters
 	if after.Kicks != before.Kicks || after.KicksSaved == before.KicksSaved {
 		t.Errorf("%d kicks with the flag off, %d saved", after.Kicks-before.Kicks, after.KicksSaved-before.KicksSaved)
 	}
 	k.SetNeedWakeup(true)
-	d.awaitAll(sendAll(d.socket, d.to, 10), wsk.STATUS_SUCCESS)
-	if n := d.queue().Counters.Kicks; n == after.Kicks {
+	awaitAll(t, sendAll(d.socket, d.to, 10), wsk.STATUS_SUCCESS)
+	if n := d.info().Counters.Kicks; n == after.Kicks {
 		t.Error("no kick with the flag on")
 	}
 }
@@ -114,7 +80,7 @@ func TestZeroCopyNeedsNoKick(t *testing.T) {
 //
 // issue 5, item 5; invariants I1, I4.
 func TestZeroCopyOutOfOrder(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{Start: 0xffff_ff80}, Options{})
+	d := newFakeDriver(t, xdptest.Config{Start: 0xffff_ff80})
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	for round := range 20 {
@@ -123,9 +89,9 @@ func TestZeroCopyOutOfOrder(t *testing.T) {
 			testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() > 0 })
 			done += k.CompleteHeld(-1, xdptest.Random, uint64(round))
 		}
-		d.awaitAll(irps, wsk.STATUS_SUCCESS)
+		awaitAll(t, irps, wsk.STATUS_SUCCESS)
 	}
-	if q := d.queue(); q.Foreign != 0 || q.Dropped != 0 || q.Rebuilds != 0 {
+	if q := d.info(); q.Foreign != 0 || q.Dropped != 0 || q.Rebuilds != 0 {
 		t.Errorf("%+v", q)
 	}
 }
@@ -139,13 +105,13 @@ func TestZeroCopyErrnos(t *testing.T) {
 		{syscall.EAGAIN, 0}, {syscall.EBUSY, 0}, {syscall.ENOBUFS, 0}, {syscall.EINTR, 0}, {syscall.ENETDOWN, 0},
 		{syscall.EINVAL, 1}, {syscall.ENXIO, 1}, {syscall.EOPNOTSUPP, 1}, {syscall.EPERM, 1},
 	} {
-		d := newFakeDriver(t, xdptest.Config{}, Options{})
+		d := newFakeDriver(t, xdptest.Config{})
 		d.running.Store(false) // the frame is in the ring when the kick fails
 		d.kernels.newest().FailKicks(tc.errno)
 		irps := sendAll(d.socket, d.to, 3)
 		d.running.Store(true)
-		d.awaitAll(irps, wsk.STATUS_SUCCESS)
-		if q := d.queue(); q.Rebuilds != tc.rebuilds || q.Dropped != 0 || q.State != "up" {
+		awaitAll(t, irps, wsk.STATUS_SUCCESS)
+		if q := d.info(); q.Rebuilds != tc.rebuilds || q.Dropped != 0 || q.State != "up" {
 			t.Errorf("%v: %d rebuilds, want %d; %d dropped; %s", tc.errno, q.Rebuilds, tc.rebuilds, q.Dropped, q.State)
 		}
 	}
@@ -156,7 +122,7 @@ func TestZeroCopyErrnos(t *testing.T) {
 //
 // design.md §3, row "nothing for T".
 func TestZeroCopyReset(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	taken := sendAll(d.socket, d.to, 20)
@@ -165,10 +131,10 @@ func TestZeroCopyReset(t *testing.T) {
 	waiting := sendAll(d.socket, d.to, 100) // fills the ring, and more
 	k.FailKicks(syscall.ENXIO, syscall.ENXIO)
 	last := sendAll(d.socket, d.to, 1)
-	d.awaitAll(taken, wsk.STATUS_IO_TIMEOUT)
+	awaitAll(t, taken, wsk.STATUS_IO_TIMEOUT)
 	d.running.Store(true)
-	d.awaitAll(append(waiting, last...), wsk.STATUS_SUCCESS)
-	if q := d.queue(); q.Rebuilds != 1 || d.kernels.count() != 2 {
+	awaitAll(t, append(waiting, last...), wsk.STATUS_SUCCESS)
+	if q := d.info(); q.Rebuilds != 1 || d.kernels.count() != 2 {
 		t.Errorf("%d rebuilds, %d sockets", q.Rebuilds, d.kernels.count())
 	}
 }
@@ -177,14 +143,14 @@ func TestZeroCopyReset(t *testing.T) {
 //
 // design.md §3, row ENXIO.
 func TestZeroCopyGone(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{})
+	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	taken := sendAll(d.socket, d.to, 20)
 	testenv.Eventually(t, waitLimit, "frames with the driver", func() bool { return k.Held() == 20 })
-	d.setLink(send.LinkState{})
+	d.dev.setLink(LinkState{})
 	k.Remove()
-	d.awaitAll(append(taken, sendAll(d.socket, d.to, 5)...), wsk.STATUS_FILE_FORCED_CLOSED)
+	awaitAll(t, append(taken, sendAll(d.socket, d.to, 5)...), wsk.STATUS_FILE_FORCED_CLOSED)
 	if d.kernels.count() != 1 || !k.Closed() {
 		t.Errorf("%d sockets, the first closed: %v", d.kernels.count(), k.Closed())
 	}
@@ -194,14 +160,13 @@ func TestZeroCopyGone(t *testing.T) {
 // and leave when the carrier is back, announced or not.
 func TestZeroCopyCarrier(t *testing.T) {
 	for _, announced := range []bool{true, false} {
-		d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: stallTime})
+		d := newFakeDriverStalling(t, xdptest.Config{}, stallTime)
 		k := d.kernels.newest()
-		dev := d.dp.devices.Known(1)
 		k.SetCarrier(false)
-		d.setLink(send.LinkState{Exists: true, Up: true})
+		d.dev.setLink(noCarrier)
 		irps := sendAll(d.socket, d.to, 80)
 		if announced {
-			dev.CarrierLost()
+			d.queue().CarrierLost()
 		}
 		d.awaitState("down")
 		for i, irp := range irps {
@@ -213,18 +178,18 @@ func TestZeroCopyCarrier(t *testing.T) {
 			if !irps[i].Cancel() {
 				t.Errorf("IRP %d can't be cancelled", i)
 			}
-			d.awaitAll(irps[i:i+1], wsk.STATUS_CANCELLED)
+			awaitAll(t, irps[i:i+1], wsk.STATUS_CANCELLED)
 		}
 		d.kernels.mu.Lock()
 		for _, k := range d.kernels.all {
 			k.SetCarrier(true)
 		}
 		d.kernels.mu.Unlock()
-		d.setLink(send.LinkState{Exists: true, Up: true, Carrier: true})
+		d.dev.setLink(linked)
 		if announced {
-			dev.LinkUp()
+			d.queue().LinkUp()
 		}
-		d.awaitAll(irps[1:79], wsk.STATUS_SUCCESS)
+		awaitAll(t, irps[1:79], wsk.STATUS_SUCCESS)
 		d.awaitState("up")
 	}
 }
@@ -232,7 +197,7 @@ func TestZeroCopyCarrier(t *testing.T) {
 // TestZeroCopyCompletionsOnDemand: a driver that looks at what it has sent only when it is woken is woken, although there is
 // nothing to send.
 func TestZeroCopyCompletionsOnDemand(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: 2 * waitLimit})
+	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	irps := sendAll(d.socket, d.to, 5)
@@ -240,18 +205,18 @@ func TestZeroCopyCompletionsOnDemand(t *testing.T) {
 	woken := k.Woken()
 	testenv.Eventually(t, waitLimit, "the driver to be woken", func() bool { return k.Woken() > woken })
 	k.CompleteHeld(-1, xdptest.Reverse, 0)
-	d.awaitAll(irps, wsk.STATUS_SUCCESS)
+	awaitAll(t, irps, wsk.STATUS_SUCCESS)
 }
 
 // TestZeroCopyStall: completions that never come are given up after the driver was woken whatever its flag said.
 func TestZeroCopyStall(t *testing.T) {
-	d := newFakeDriver(t, xdptest.Config{}, Options{StallTimeout: stallTime})
+	d := newFakeDriverStalling(t, xdptest.Config{}, stallTime)
 	k := d.kernels.newest()
 	k.HoldCompletions(true)
 	k.SetNeedWakeup(false)
 	woken := k.Woken()
 	irps := sendAll(d.socket, d.to, 5)
-	d.awaitAll(irps, wsk.STATUS_IO_TIMEOUT)
+	awaitAll(t, irps, wsk.STATUS_IO_TIMEOUT)
 	if k.Woken() == woken {
 		t.Error("given up without a try")
 	}
@@ -260,16 +225,16 @@ func TestZeroCopyStall(t *testing.T) {
 
 // TestComplaint: a rebuild that fails ten times a second is reported once, and again when it lasts or changes.
 func TestComplaint(t *testing.T) {
-	var c send.Complaint
-	one, other := errors.New("one"), errors.New("other")
+	gone, later := errors.New("gone"), errors.New("later")
+	var c Complaint
 	now := time.Now()
 	for i, tc := range []struct {
 		err   error
 		after time.Duration
 		want  bool
 	}{
-		{one, 0, true}, {one, send.RebuildRetry, false}, {other, 2 * send.RebuildRetry, true},
-		{other, 3 * send.RebuildRetry, false}, {other, send.ComplaintInterval + 3*send.RebuildRetry, true},
+		{gone, 0, true}, {gone, RebuildRetry, false}, {later, 2 * RebuildRetry, true},
+		{later, 3 * RebuildRetry, false}, {later, ComplaintInterval + 3*RebuildRetry, true},
 	} {
 		if got := c.IsNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -21,16 +20,16 @@ import (
 //
 // design.md §3, row "address on the completion ring".
 func TestNothingBehindInTheRing(t *testing.T) {
-	for name, end := range map[string]func(*send.Queue){
-		"breakdown": func(q *send.Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *send.Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	for name, end := range map[string]func(*Queue){
+		"breakdown": func(q *Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 3 * send.HarvestBatch
-			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1}, Options{Logger: testLogger(t)})
-			s := newClient(t, dp).socket("0.0.0.0:0")
-			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
+			const n = 3 * HarvestBatch
+			r := newRig(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1})
+			s := r.socket()
+			to := r.warm(s)
+			k, q := r.kernels.newest(), r.queue()
 			k.HoldCompletions(true)
 			irps := sendAll(s, to, n)
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == n })
@@ -51,10 +50,10 @@ func TestNothingBehindInTheRing(t *testing.T) {
 // TestLookupWhileRebuilt looks for the way of new flows while the socket of their queue is replaced again and again. For the
 // race detector.
 func TestLookupWhileRebuilt(t *testing.T) {
-	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-	s := newClient(t, dp).socket("0.0.0.0:0")
-	warm(t, s)
-	q := dp.devices.Known(1).Opened()[0]
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	r.warm(s)
+	q := r.queue()
 	var stop atomic.Bool
 	var lookups sync.WaitGroup
 	lookups.Go(func() {
@@ -69,7 +68,7 @@ func TestLookupWhileRebuilt(t *testing.T) {
 		q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
 		q.UnlockKick()
 		q.RunDone()
-		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
+		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return r.info().State == "up" })
 	}
 	stop.Store(true)
 	lookups.Wait()
@@ -77,10 +76,10 @@ func TestLookupWhileRebuilt(t *testing.T) {
 
 // TestRebuildTakesItsTime: a socket that is not to be had is asked for ten times a second, however much is sent meanwhile.
 func TestRebuildTakesItsTime(t *testing.T) {
-	dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-	s := newClient(t, dp).socket("0.0.0.0:0")
-	to := warm(t, s)
-	q := dp.devices.Known(1).Opened()[0]
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	q := r.queue()
 	var attempts atomic.Int64
 	q.KickMu.Lock()
 	reopen := q.Reopen
@@ -103,7 +102,7 @@ func TestRebuildTakesItsTime(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
-	if took := time.Since(began); took < 2*send.RebuildRetry {
+	if took := time.Since(began); took < 2*RebuildRetry {
 		t.Errorf("asked four times in %v", took)
 	}
 }

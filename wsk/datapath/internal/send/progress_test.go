@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"reflect"
 	"testing"
-
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // What the collector takes for numbers must not hold a pointer.
 func TestProgressHoldsNoPointer(t *testing.T) {
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[send.Progress]()) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Progress]()) {
 		switch f.Type.Kind() {
 		case reflect.Bool, reflect.Int, reflect.Int32, reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		default:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package offload
 
 import (
 	"encoding/binary"
@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 )
 
 func unhex(tb testing.TB, s string) []byte {
@@ -33,24 +31,24 @@ const (
 func TestParseQuote(t *testing.T) {
 	src, dst := netip.MustParseAddrPort("10.77.0.1:50000"), netip.MustParseAddrPort("10.77.0.2:33434")
 	good := unhex(t, ipFromPeer+unreachable+ipQuoted+udpQuoted)
-	want := offload.Quote{By: dst.Addr(), Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
-	if got, ok := offload.ParseQuote(good); !ok || got != want {
+	want := Quote{By: dst.Addr(), Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
+	if got, ok := ParseQuote(good); !ok || got != want {
 		t.Errorf("%+v, %v; want %+v", got, ok, want)
 	}
-	if got, ok := offload.ParseQuote(append(good, 1, 2, 3)); !ok || got != want {
+	if got, ok := ParseQuote(append(good, 1, 2, 3)); !ok || got != want {
 		t.Errorf("with payload: %+v, %v", got, ok)
 	}
 	withOptions := slices.Concat(unhex(t, "46"+ipFromPeer[2:]+"94040000"+unreachable+"46"+ipQuoted[2:]+"94040000"+udpQuoted))
-	if got, ok := offload.ParseQuote(withOptions); !ok || got != want {
+	if got, ok := ParseQuote(withOptions); !ok || got != want {
 		t.Errorf("with IP options: %+v, %v", got, ok)
 	}
 	exceeded := slices.Clone(good)
-	exceeded[20] = offload.IcmpTimeExceed
-	if got, ok := offload.ParseQuote(exceeded); !ok || got != want {
+	exceeded[20] = IcmpTimeExceed
+	if got, ok := ParseQuote(exceeded); !ok || got != want {
 		t.Errorf("time exceeded: %+v, %v", got, ok)
 	}
 	for n := range good {
-		if got, ok := offload.ParseQuote(good[:n]); ok {
+		if got, ok := ParseQuote(good[:n]); ok {
 			t.Errorf("cut to %d bytes: %+v", n, got)
 		}
 	}
@@ -72,7 +70,7 @@ func TestParseQuote(t *testing.T) {
 	} {
 		bad := slices.Clone(good)
 		bad[at.offset] = at.value
-		if got, ok := offload.ParseQuote(bad); ok {
+		if got, ok := ParseQuote(bad); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -82,12 +80,12 @@ func TestParseQuote6(t *testing.T) {
 	by := netip.MustParseAddr("fd77::2")
 	src, dst := netip.MustParseAddrPort("[fd77::1]:50000"), netip.MustParseAddrPort("[fd77::2]:33434")
 	good := unhex(t, unreachable6[:16]+ip6Quoted+udpQuoted)
-	want := offload.Quote{By: by, Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
-	if got, ok := offload.ParseQuote6(good, by); !ok || got != want {
+	want := Quote{By: by, Src: src, Dst: dst, Length: 40, Checksum: 0x45b6}
+	if got, ok := ParseQuote6(good, by); !ok || got != want {
 		t.Errorf("%+v, %v; want %+v", got, ok, want)
 	}
 	for n := range good {
-		if got, ok := offload.ParseQuote6(good[:n], by); ok {
+		if got, ok := ParseQuote6(good[:n], by); ok {
 			t.Errorf("cut to %d bytes: %+v", n, got)
 		}
 	}
@@ -97,7 +95,7 @@ func TestParseQuote6(t *testing.T) {
 	}{"an echo": {0, 128}, "version": {8, 0x45}, "quotes TCP": {14, 6}, "quotes a fragment": {14, 44}} {
 		bad := slices.Clone(good)
 		bad[at.offset] = at.value
-		if got, ok := offload.ParseQuote6(bad, by); ok {
+		if got, ok := ParseQuote6(bad, by); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -108,12 +106,12 @@ func FuzzParseQuote(f *testing.F) {
 	f.Add(unhex(f, ipFromPeer+unreachable+ipQuoted+udpQuoted), false)
 	f.Add(unhex(f, unreachable6[:16]+ip6Quoted+udpQuoted), true)
 	f.Fuzz(func(t *testing.T, b []byte, six bool) {
-		var q offload.Quote
+		var q Quote
 		var ok bool
 		if six {
-			q, ok = offload.ParseQuote6(b, netip.Addr{})
+			q, ok = ParseQuote6(b, netip.Addr{})
 		} else {
-			q, ok = offload.ParseQuote(b)
+			q, ok = ParseQuote(b)
 		}
 		if !ok {
 			return

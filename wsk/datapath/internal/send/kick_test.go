@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"testing"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
 
@@ -18,17 +17,17 @@ import (
 //
 // Invariant I1.
 func TestKickTakenByOthers(t *testing.T) {
-	for name, holder := range map[string]func(*send.Queue){
-		"carrier lost":  (*send.Queue).CarrierLost,
-		"link up":       (*send.Queue).LinkUp,
-		"program taken": (*send.Queue).ProgramTaken,
-		"load over":     func(q *send.Queue) { q.Tail = send.TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) },
+	for name, holder := range map[string]func(*Queue){
+		"carrier lost":  (*Queue).CarrierLost,
+		"link up":       (*Queue).LinkUp,
+		"program taken": (*Queue).ProgramTaken,
+		"load over":     func(q *Queue) { q.Tail = TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dp, _ := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-			s := newClient(t, dp).socket("0.0.0.0:0")
-			to := warm(t, s)
-			q := dp.devices.Known(1).Opened()[0]
+			r := newRig(t, xdptest.Config{Budget: -1})
+			s := r.socket()
+			to := r.warm(s)
+			q := r.queue()
 			q.Poll.Wake()
 			testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
 			irp := sendBeside(t, q, s, to, holder)
@@ -45,7 +44,7 @@ func TestKickTakenByOthers(t *testing.T) {
 }
 
 // sendBeside sends one datagram while the right to kick is taken, and lets go of it to holder.
-func sendBeside(t *testing.T, q *send.Queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*send.Queue)) *wsk.IRP {
+func sendBeside(t *testing.T, q *Queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*Queue)) *wsk.IRP {
 	t.Helper()
 	q.KickMu.Lock()
 	held := make(chan struct{})
@@ -66,12 +65,10 @@ func sendBeside(t *testing.T, q *send.Queue, s *wsk.Socket, to wsk.SOCKADDR, hol
 // TestEndOfQueueInHighGear ends a queue while a frame waits for a burst that will not fill: the frame ends with the queue, and
 // who still comes for the queue finds nothing of it.
 func TestEndOfQueueInHighGear(t *testing.T) {
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
-	freeze(c)
-	s := c.socket("10.77.0.1:0")
-	to := sockaddr(lab.B.IPv4(), 7012)
-	mustSucceed(t, "first", sendOne(t, s, whole([]byte("first")), to, nil))
-	q := c.dp.devices.Known(lab.A.If.Index()).Opened()[0]
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	q := r.queue()
 	testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
 	q.Poll.High.Store(true) // with no watcher to kick
 	waits := sendAll(s, to, 3)

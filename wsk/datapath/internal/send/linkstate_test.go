@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package send
 
 import (
 	"errors"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -21,21 +20,21 @@ import (
 // Invariant I4.
 func TestCompletedWhileHeld(t *testing.T) {
 	for _, resumed := range []bool{false, true} {
-		d := newFakeDriver(t, xdptest.Config{}, Options{})
+		d := newFakeDriver(t, xdptest.Config{})
 		k := d.kernels.newest()
 		d.running.Store(false)
 		irps := sendAll(d.socket, d.to, 3)
-		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return d.queue().InFlight == 3 })
-		d.setLink(send.LinkState{Exists: true, Up: true})
-		d.dp.devices.Known(1).CarrierLost()
+		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return d.info().InFlight == 3 })
+		d.dev.setLink(noCarrier)
+		d.queue().CarrierLost()
 		d.awaitState("down")
 		k.HoldCompletions(resumed)
 		k.Poll()
 		if resumed {
-			d.dp.devices.Known(1).LinkUp()
+			d.queue().LinkUp()
 			k.CompleteHeld(-1, xdptest.InOrder, 0)
 		}
-		d.awaitAll(irps, wsk.STATUS_SUCCESS)
+		awaitAll(t, irps, wsk.STATUS_SUCCESS)
 		for i, irp := range irps {
 			if irp.Cancel() {
 				t.Errorf("IRP %d was cancelled after its completion", i)
@@ -46,7 +45,7 @@ func TestCompletedWhileHeld(t *testing.T) {
 
 // lateCanceller is a canceller that has won an operation and is slow to come for it.
 type lateCanceller struct {
-	q         *send.Queue
+	q         *Queue
 	won, come chan struct{}
 }
 
@@ -61,16 +60,16 @@ func (c *lateCanceller) CancelSend(op *wsk.SendOp) {
 //
 // Invariant I4.
 func TestLateCanceller(t *testing.T) {
-	for name, end := range map[string]func(*send.Queue){
-		"goes on":   func(q *send.Queue) { q.Harvest() },
-		"breakdown": func(q *send.Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *send.Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+	for name, end := range map[string]func(*Queue){
+		"goes on":   func(q *Queue) { q.Harvest() },
+		"breakdown": func(q *Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dp, kernels := newFakeDatapath(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1}, Options{Logger: testLogger(t)})
-			s := newClient(t, dp).socket("0.0.0.0:0")
-			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
+			r := newRig(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1})
+			s := r.socket()
+			to := r.warm(s)
+			k, q := r.kernels.newest(), r.queue()
 			k.HoldCompletions(true)
 			var list *wsk.BufList
 			for range 6 {
@@ -114,12 +113,12 @@ func TestLateCanceller(t *testing.T) {
 // TestLinkDownAfterClose: a socket is closed while its frames lie in the ring, and then they must wait after all, for a link
 // or for a new AF_XDP socket. The close does not.
 func TestLinkDownAfterClose(t *testing.T) {
-	for name, stop := range map[string]func(*send.Queue, *xdptest.Kernel){
-		"link down": func(_ *send.Queue, k *xdptest.Kernel) {
+	for name, stop := range map[string]func(*Queue, *xdptest.Kernel){
+		"link down": func(_ *Queue, k *xdptest.Kernel) {
 			k.SetUp(false)
 			k.SetNeedWakeup(true)
 		},
-		"no new socket": func(q *send.Queue, _ *xdptest.Kernel) {
+		"no new socket": func(q *Queue, _ *xdptest.Kernel) {
 			q.KickMu.Lock()
 			q.Reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
 			q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
@@ -128,14 +127,14 @@ func TestLinkDownAfterClose(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-			s := newClient(t, dp).socket("0.0.0.0:0")
-			to := warm(t, s)
-			k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
+			r := newRig(t, xdptest.Config{Budget: -1})
+			s := r.socket()
+			to := r.warm(s)
+			k, q := r.kernels.newest(), r.queue()
 			before := k.Consumed()
 			k.SetNeedWakeup(false) // so that nobody kicks
 			irps := sendAll(s, to, 3)
-			testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return dp.Info().Queues[0].InFlight == 3 })
+			testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return r.info().InFlight == 3 })
 			closing := wsk.AllocateIRP()
 			s.Close(closing)
 			stop(q, k)
@@ -158,18 +157,17 @@ func TestLinkDownAfterClose(t *testing.T) {
 // design.md §3, row EBUSY.
 func TestMissedLinkUp(t *testing.T) {
 	for _, emptied := range []bool{false, true} {
-		dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-		s := newClient(t, dp).socket("0.0.0.0:0")
-		to := warm(t, s)
-		carrierOn(dp)
-		first := kernels.newest()
-		kernels.setup = func(k *xdptest.Kernel) { k.SetUp(false) }
+		r := newRig(t, xdptest.Config{Budget: -1})
+		s := r.socket()
+		to := r.warm(s)
+		first := r.kernels.newest()
+		r.kernels.setup = func(k *xdptest.Kernel) { k.SetUp(false) }
 		first.SetNeedWakeup(false) // so that nobody kicks
 		irps := sendAll(s, to, 4)
-		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return dp.Info().Queues[0].InFlight == 4 })
+		testenv.Eventually(t, waitLimit, "frames in the ring", func() bool { return r.info().InFlight == 4 })
 		first.SetUp(false)
 		first.SetNeedWakeup(true)
-		testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+		testenv.Eventually(t, waitLimit, "down", func() bool { return r.info().State == "down" })
 		want := [...]wsk.NTSTATUS{wsk.STATUS_SUCCESS, wsk.STATUS_NETWORK_BUSY, wsk.STATUS_SUCCESS, wsk.STATUS_SUCCESS}
 		dropped := uint64(1)
 		if emptied {
@@ -178,10 +176,10 @@ func TestMissedLinkUp(t *testing.T) {
 			}
 			want[0], dropped = wsk.STATUS_CANCELLED, 0
 			testenv.Eventually(t, waitLimit, "a new socket", func() bool {
-				return kernels.count() == 2 && dp.Info().Queues[0].State == "down"
+				return r.kernels.count() == 2 && r.info().State == "down"
 			})
 		}
-		k := kernels.newest()
+		k := r.kernels.newest()
 		k.Plan(k.Consumed()+dropped, xdptest.Drop)
 		k.SetUp(true)
 		for i, irp := range irps {
@@ -195,13 +193,13 @@ func TestMissedLinkUp(t *testing.T) {
 // TestCancelledAndSentAgain: a canceller has given its operation to the trampoline, where another goroutine runs its routine, which
 // sends the IRP again. The canceller looks at it no more. For the race detector.
 func TestCancelledAndSentAgain(t *testing.T) {
-	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-	s := newClient(t, dp).socket("0.0.0.0:0")
-	to := warm(t, s)
-	q := dp.devices.Known(1).Opened()[0]
-	kernels.newest().SetUp(false)
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	q := r.queue()
+	r.kernels.newest().SetUp(false)
 	sendAll(s, to, 1)
-	testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+	testenv.Eventually(t, waitLimit, "down", func() bool { return r.info().State == "down" })
 
 	var rounds, over atomic.Int32
 	buf := whole([]byte("x"))
@@ -242,14 +240,14 @@ func TestCancelledAndSentAgain(t *testing.T) {
 // TestWithdrawalOvertaken: the link is up again before the ring could be emptied for an operation that was cancelled. The next
 // time it goes down nothing is left to withdraw, and the socket stays: on many NICs a new one takes the link down for seconds.
 func TestWithdrawalOvertaken(t *testing.T) {
-	dp, kernels := newFakeDatapath(t, xdptest.Config{Budget: -1}, Options{Logger: testLogger(t)})
-	s := newClient(t, dp).socket("0.0.0.0:0")
-	to := warm(t, s)
-	k, q := kernels.newest(), dp.devices.Known(1).Opened()[0]
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	k, q := r.kernels.newest(), r.queue()
 	down := func() *wsk.IRP {
 		k.SetUp(false)
 		irp := sendAll(s, to, 1)[0]
-		testenv.Eventually(t, waitLimit, "down", func() bool { return dp.Info().Queues[0].State == "down" })
+		testenv.Eventually(t, waitLimit, "down", func() bool { return r.info().State == "down" })
 		return irp
 	}
 	irp := down()
@@ -269,12 +267,12 @@ func TestWithdrawalOvertaken(t *testing.T) {
 	irp = down()
 	kicks := k.Counters().Kicks
 	testenv.Eventually(t, waitLimit, "the poller to have looked", func() bool {
-		return k.Counters().Kicks > kicks+2 || dp.Info().Queues[0].Rebuilds != 0
+		return k.Counters().Kicks > kicks+2 || r.info().Rebuilds != 0
 	})
-	kernels.newest().SetUp(true)
-	dp.devices.Known(1).LinkUp()
+	r.kernels.newest().SetUp(true)
+	r.queue().LinkUp()
 	mustSucceed(t, "the next", await(t, irp))
-	if n := dp.Info().Queues[0].Rebuilds; n != 0 {
+	if n := r.info().Rebuilds; n != 0 {
 		t.Errorf("%d sockets were replaced", n)
 	}
 }
