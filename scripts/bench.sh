@@ -82,7 +82,7 @@ count=${COUNT:-6}
 if wants go && [ "$count" -gt 0 ]; then
   echo "== go" >&2
   prioritized go test -run '^$' -bench . -skip Veth -benchmem -benchtime "${BENCHTIME:-1s}" -count "$count" \
-    ./frame ./xdp ./wsk ./wsk/datapath | tee "$out/go.txt"
+    ./frame ./xdp ./wsk ./wsk/datapath ./wsk/datapath/internal/receive | tee "$out/go.txt"
   if [ -n "$against" ] && [ -f "$against/go.txt" ]; then
     go tool benchstat "$against/go.txt" "$out/go.txt"
   fi

@@ -63,7 +63,7 @@ var Circles = []CircleLimit{
 	{"wsk/datapath/internal/locks", 0, 0},
 	{"wsk/datapath/internal/offload", 8, 8},
 	{"wsk/datapath/internal/ops", 8, 8},
-	{"wsk/datapath/internal/receive", 14, 8},
+	{"wsk/datapath/internal/receive", 3, 3},
 	{"wsk/datapath/internal/send", 18, 16},
 	{"wsk/netconn", 2, 2},
 	{"wsk/netconn/pctest", 9, 9},

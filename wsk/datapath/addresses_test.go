@@ -6,17 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
-	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // TestAddressSource: the list, its changes, and the source for a destination.
@@ -152,10 +147,9 @@ func TestInterfaceChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := dp.hub.IntakeList()[0]
 		counts := func(as *testenv.Iface) {
 			t.Helper()
-			eventually(t, "frames to count as those of "+as.Name(), func() bool { return int(in.Arrivals.Load().Index) == as.Index() })
+			eventually(t, "frames to count as those of "+as.Name(), func() bool { return dp.hub.Serves(uint32(as.Index())) == true })
 		}
 		counts(br)
 		arrivesOn(t, lab, dp, "10.77.0.1", br.Index())
@@ -164,50 +158,6 @@ func TestInterfaceChanges(t *testing.T) {
 		setMaster(t, lab.A, br)
 		counts(br)
 	})
-}
-
-// lateRoutes is a network whose device has another MAC address at every look; the first to ask for the addresses is kept waiting.
-type lateRoutes struct {
-	fakeRoutes
-	looks, asked atomic.Int32
-	goOn         chan struct{}
-}
-
-func (r *lateRoutes) Devices() []route.Device {
-	d := fakeDevice
-	d.MAC[5] = byte(r.looks.Add(1))
-	return []route.Device{d}
-}
-
-func (r *lateRoutes) Addresses(int) []route.Address {
-	if r.asked.Add(1) == 1 {
-		<-r.goOn
-	}
-	return nil
-}
-
-// TestRefreshesAtOnce: of two who look at the routing table, as Open and an event do, the one that has seen the older state does not
-// come last.
-func TestRefreshesAtOnce(t *testing.T) {
-	routes := &lateRoutes{goOn: make(chan struct{})}
-	in := &receive.Intake{Hub: &receive.Hub{Routes: routes}, IfIndex: fakeDevice.Index, Prog: &fakeProgram{}}
-	var both sync.WaitGroup
-	both.Go(in.Refresh)
-	eventually(t, "the first look", func() bool { return routes.asked.Load() == 1 })
-	second := make(chan struct{})
-	both.Go(func() {
-		in.Refresh()
-		close(second)
-	})
-	select {
-	case <-second:
-	case <-time.After(20 * time.Millisecond): // it had its chance
-	}
-	close(routes.goOn)
-	both.Wait()
-	if mac := in.Arrivals.Load().MAC; int32(mac[5]) != routes.looks.Load() {
-		t.Errorf("MAC address %v after %d looks", mac, routes.looks.Load())
-	}
 }
 
 // setMaster makes the interface of a host a port of a bridge, or of none.

@@ -110,9 +110,8 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.senders.Tails.Init()
 	dp.hub = &receive.Hub{
 		Log: opts.Logger, GoRun: dp.goRun, BusyPoll: opts.BusyPoll, CPUs: opts.ReceiveCPUs, Processors: processors,
-		Sinks: make(map[*receive.Sink]struct{}),
+		NewWaiter: receive.NewPollWaiter,
 	}
-	dp.hub.NewWaiter = dp.hub.NewPollWaiter
 	dp.companions = &companion.Host{
 		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub,
 	}

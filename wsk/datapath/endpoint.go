@@ -20,7 +20,7 @@ type endpoint struct {
 	events wsk.EndpointEvents
 
 	source send.Source        // what it sends
-	sink   receive.Sink       // what it receives
+	sink   *receive.Sink      // what it receives
 	kernel *companion.Sockets // its sockets in the kernel
 
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
@@ -35,9 +35,9 @@ var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoint {
 	ep := &endpoint{dp: dp, events: events}
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
-	ep.sink.Hub = dp.hub
-	ep.sink.Receiver, _ = events.(wsk.Receiver)
-	ep.kernel = dp.companions.NewSockets(family, &ep.sink, ep.source.PathNarrowed)
+	receiver, _ := events.(wsk.Receiver)
+	ep.sink = dp.hub.NewSink(receiver)
+	ep.kernel = dp.companions.NewSockets(family, ep.sink, ep.source.PathNarrowed)
 	return ep
 }
 
@@ -52,7 +52,7 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 		local, status := ep.kernel.Bind(req, func() bool { return !ep.dp.endpoints.isClosed() })
 		if status == wsk.STATUS_SUCCESS {
 			ep.source.Local, ep.source.Slow = local, ep.kernel
-			ep.sink.Local, ep.sink.Dual = local, req.DualStack
+			ep.sink.SetLocal(local, req.DualStack)
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
 			}
@@ -72,8 +72,8 @@ func (ep *endpoint) receive() {
 	if ep.ended {
 		return
 	}
-	ep.sink.Receiving.Store(true)
-	ep.dp.hub.Register(&ep.sink)
+	ep.sink.Open()
+	ep.dp.hub.Register(ep.sink)
 	ep.kernel.Start()
 }
 
@@ -100,21 +100,21 @@ func (ep *endpoint) Abort() {
 // port leaves the XDP programs before the kernel gets it back (I8, I12).
 func (ep *endpoint) Close(done func()) {
 	ep.rxMu.Lock()
-	receiving := ep.sink.Receiving.Load() && !ep.ended
+	receiving := ep.sink.IsOpen() && !ep.ended
 	ep.ended = true
 	ep.kernel.End()
 	if receiving {
-		ep.sink.Deliveries.Close()
+		ep.sink.Shut()
 	}
 	ep.rxMu.Unlock()
 	ep.dp.goRun(func() {
 		if ep.kernel.IsBound() {
 			// Also of an endpoint that was closed before it began to receive: it may have joined groups.
 			ep.kernel.LeaveAll()
-			ep.dp.hub.Unregister(&ep.sink)
+			ep.dp.hub.Unregister(ep.sink)
 		}
 		if receiving {
-			ep.sink.Deliveries.Wait()
+			ep.sink.Wait()
 		}
 		ep.kernel.Close()
 		ep.dp.endpoints.remove(ep)

@@ -111,7 +111,7 @@ type DeviceInfo struct {
 func (dp *Datapath) Info() Info {
 	info := Info{
 		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), SlowPaths: dp.senders.Stats.SlowPaths.Load(),
-		Late: dp.hub.Late.Load(),
+		Late: dp.hub.Late(),
 	}
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -112,31 +111,6 @@ func TestRetainEverything(t *testing.T) {
 	}
 }
 
-// TestRetainFewChunks is the same with rings so small that a share of them is less than a chunk.
-func TestRetainFewChunks(t *testing.T) {
-	for _, chunks := range []uint32{1, 2, 4, 7} {
-		for _, tell := range []bool{false, true} {
-			lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{RxChunks: chunks}})
-			p := bind(t, dp, "10.77.0.1:7807")
-			h := &hoard{tell: tell}
-			p.setHook(h.take)
-			r := dp.devices.Known(lab.A.If.Index()).Halves[0].Current()
-			sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
-			for i := range 20 {
-				// What is copied goes back to the kernel a moment after it was delivered.
-				eventually(t, "a chunk with the kernel", func() bool {
-					r.FillMu.Lock()
-					defer r.FillMu.Unlock()
-					return r.Fill.Pending() > 0
-				})
-				sendNumbered(t, sender, p.addr(), i, 1, h.count)
-			}
-			h.check(t)
-			h.release()
-		}
-	}
-}
-
 // TestReleaseFromElsewhere: the goroutine sleeps while others give chunks back; it must find a full fill ring when frames come.
 func TestReleaseFromElsewhere(t *testing.T) {
 	const chunks = 16
@@ -164,31 +138,6 @@ func TestReleaseFromElsewhere(t *testing.T) {
 		case <-time.After(waitLimit):
 			t.Fatalf("datagram %d did not come: %+v", i, received(t, dp))
 		}
-	}
-}
-
-// TestReleaseWhileAsleep: nobody but the releasing goroutine can fill the ring of a receiver that sleeps.
-func TestReleaseWhileAsleep(t *testing.T) {
-	const chunks = 16
-	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{RxChunks: chunks}})
-	p := bind(t, dp, "10.77.0.1:7806")
-	h := new(hoard)
-	p.setHook(h.take)
-	s := dp.devices.Known(lab.A.If.Index()).Halves[0].Current()
-	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
-	for i := range chunks / 2 {
-		sendNumbered(t, sender, p.addr(), i, 1, h.count)
-	}
-	eventually(t, "the receiver to sleep", func() bool {
-		s.FillMu.Lock()
-		defer s.FillMu.Unlock()
-		return s.Idle && s.Lent == chunks/2
-	})
-	h.release()
-	s.FillMu.Lock()
-	defer s.FillMu.Unlock()
-	if n := s.Fill.Pending(); n != chunks {
-		t.Errorf("%d of %d chunks are in the fill ring", n, chunks)
 	}
 }
 
@@ -237,7 +186,7 @@ func TestCloseWhileLent(t *testing.T) {
 			p.setHook(h.take)
 			sendNumbered(t, sender, p.addr(), 0, 20, h.count)
 			q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
-			old := q.Rx.(*receive.Queue).Current()
+			old := onlyHalf(dp).Chunks()
 			switch what {
 			case "endpoint":
 				p.close()
@@ -265,7 +214,7 @@ func TestCloseWhileLent(t *testing.T) {
 					defer p.catcher.mu.Unlock()
 					return p.catcher.dead
 				})
-				eventually(t, "the end of the queue", func() bool { return len(dp.hub.IntakeList()) == 0 })
+				eventually(t, "the end of the queue", func() bool { return !dp.hub.Serves(uint32(lab.A.If.Index())) })
 			}
 			h.check(t)
 			// Keep moves what still lies in a UMEM that waits to be unmapped.
@@ -274,13 +223,8 @@ func TestCloseWhileLent(t *testing.T) {
 			}
 			h.check(t)
 			h.release()
-			old.FillMu.Lock()
-			defer old.FillMu.Unlock()
-			if old.Lent != 0 || old.Closed && old.Sock.(*xdp.Socket).UMEM().Chunk(0) != nil {
-				t.Errorf("%d lent, closed %v", old.Lent, old.Closed)
-			}
-			if what == "endpoint" != !old.Closed {
-				t.Errorf("closed %v", old.Closed)
+			if c := old(); c.Lent != 0 || c.Closed == (what == "endpoint") {
+				t.Errorf("%+v", c)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ func onlyQueue(dp *Datapath) (only *send.Queue) {
 
 // onlyHalf is the receiving half of the only queue.
 func onlyHalf(dp *Datapath) (only *receive.Queue) {
-	dp.devices.Each(func(d *device.Device) { only = d.Halves[0] })
+	dp.devices.Each(func(d *device.Device) { only = d.Received()[0] })
 	return only
 }
 

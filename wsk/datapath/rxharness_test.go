@@ -168,7 +168,7 @@ func tryBind(t *testing.T, dp *Datapath, req wsk.BindRequest) (*port, wsk.NTSTAT
 	testenv.Eventually(t, waitLimit, "the endpoint to receive", func() bool {
 		ep.rxMu.Lock()
 		defer ep.rxMu.Unlock()
-		return ep.sink.Receiving.Load()
+		return ep.sink.IsOpen()
 	})
 	t.Cleanup(p.close)
 	return p, status
@@ -233,26 +233,17 @@ func openDatapath(t *testing.T, lab *testenv.Lab, opts Options) *Datapath {
 func auditReceive(t *testing.T, dp *Datapath) {
 	t.Helper()
 	audit := func(r *receive.Queue) {
-		if !r.Live {
-			return
-		}
-		s := r.Current()
+		chunks := r.Chunks()
 		settled := func() bool {
-			s.Queue.RingMu.Lock()
-			defer s.Queue.RingMu.Unlock()
-			s.FillMu.Lock()
-			defer s.FillMu.Unlock()
-			return s.Closed || s.Lent == 0 && int(s.Fill.Pending())+len(s.Back) == len(s.Slots)
+			c := chunks()
+			return c.Closed || c.Lent == 0 && c.Filled+c.Back == c.Total
 		}
 		// Frames that arrived late may just be being looked at.
 		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(waitLimit))
 		defer cancel()
 		_ = testenv.Poll(ctx, "the receiver to settle", func() (bool, error) { return settled(), nil })
-		s.FillMu.Lock()
-		defer s.FillMu.Unlock()
-		if !s.Closed && (s.Lent != 0 || int(s.Fill.Pending())+len(s.Back) != len(s.Slots)) {
-			t.Errorf("queue %d: %d chunks lent, %d in the fill ring, %d on their way, want %d in all", r.ID, s.Lent,
-				s.Fill.Pending(), len(s.Back), len(s.Slots))
+		if !settled() {
+			t.Errorf("chunks of a queue are missing: %+v", chunks())
 		}
 	}
 	dp.devices.Each(func(d *device.Device) {

@@ -227,8 +227,8 @@ func TestIdleReceiverSleeps(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{NoIPv6: true, Neighbours: testenv.Static}, Options{})
 	real := dp.hub.NewWaiter
 	waiter := new(countingWaiter)
-	dp.hub.NewWaiter = func(sock xdp.Queue) (_ receive.Waiter, err error) {
-		waiter.Waiter, err = real(sock)
+	dp.hub.NewWaiter = func(sock xdp.Queue, busyPoll time.Duration) (_ receive.Waiter, err error) {
+		waiter.Waiter, err = real(sock, busyPoll)
 		return waiter, err
 	}
 	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]

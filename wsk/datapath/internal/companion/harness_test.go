@@ -46,7 +46,7 @@ func newHost(t *testing.T, top testenv.Topology) (*testenv.Lab, *Host) {
 	goRun := func(f func()) { work.Go(f) }
 	h := &Host{
 		Finisher: &ops.Finisher{GoRun: goRun}, Log: log, Ctx: ctx, InNetNS: ns.Do, Routes: routes,
-		Hub: &receive.Hub{Log: log, GoRun: goRun, Routes: routes, Sinks: make(map[*receive.Sink]struct{})},
+		Hub: &receive.Hub{Log: log, GoRun: goRun, Routes: routes},
 	}
 	t.Cleanup(func() {
 		if n := h.PortsHeld(); n != 0 {
@@ -64,7 +64,7 @@ func newHost(t *testing.T, top testenv.Topology) (*testenv.Lab, *Host) {
 type port struct {
 	*Sockets
 	t      *testing.T
-	sink   receive.Sink
+	sink   *receive.Sink
 	change chan struct{}
 
 	mu   sync.Mutex
@@ -80,16 +80,16 @@ func tryBind(t *testing.T, h *Host, req wsk.BindRequest) (*port, wsk.NTSTATUS) {
 		family = wsk.AF_INET6
 	}
 	p := &port{t: t, change: make(chan struct{}, 1)}
-	p.sink.Hub, p.sink.Receiver = h.Hub, p
-	p.Sockets = h.NewSockets(family, &p.sink, func(netip.Addr) {})
+	p.sink = h.Hub.NewSink(p)
+	p.Sockets = h.NewSockets(family, p.sink, func(netip.Addr) {})
 	local, status := p.Bind(req, func() bool { return true })
 	if status != wsk.STATUS_SUCCESS {
 		p.close()
 		return nil, status
 	}
-	p.sink.Local, p.sink.Dual = local, req.DualStack
-	p.sink.Receiving.Store(true)
-	h.Hub.Register(&p.sink)
+	p.sink.SetLocal(local, req.DualStack)
+	p.sink.Open()
+	h.Hub.Register(p.sink)
 	p.Start()
 	t.Cleanup(p.close)
 	return p, status
@@ -107,7 +107,7 @@ func (p *port) close() {
 	p.Abort()
 	p.End()
 	p.LeaveAll()
-	p.host.Hub.Unregister(&p.sink)
+	p.host.Hub.Unregister(p.sink)
 	p.Close()
 }
 

@@ -62,7 +62,7 @@ func (r *reader) read(attempt func(fd uintptr) bool) bool {
 func (r *reader) attempt(fd uintptr) bool {
 	host := r.sockets.host
 	if r.batch == nil {
-		r.batch = host.batches.get(&host.Hub.Copies)
+		r.batch = host.batches.get(&host.Hub.Buffers)
 	}
 	n, errno := r.batch.receive(int(fd))
 	r.n = n
@@ -97,9 +97,9 @@ func (r *reader) takeError(fd int) bool {
 	if !s.options.Load().Errors {
 		return true
 	}
-	c := s.host.Hub.Copies.Take(0)
+	c := s.host.Hub.Buffers.Get(0)
 	c.Err = a.err
-	d := c.Fill(0)
+	d := c.Datagram(0)
 	d.Err, d.Source, d.Destination, d.IfIndex = &c.Err, from, a.destination, a.ifindex
 	r.out.Add(s.sink, d)
 	return true
@@ -112,7 +112,7 @@ func (r *reader) dispatch() {
 		var a ancillary
 		a.parse(r.batch.controlOf(i))
 		from, ok := kernelAddress(r.batch.name(i))
-		if !ok || s.sink.Receiver == nil {
+		if !ok || !s.sink.HasReceiver() {
 			s.host.Stats.Discarded.Add(1)
 			continue
 		}
@@ -126,7 +126,7 @@ func (r *reader) dispatch() {
 			d.Cast = wsk.Broadcast
 		default:
 			// Among several sockets on the port the kernel's choice need not be ours.
-			if owner := s.host.Hub.Demux.Find(s.local.Port()).Unicast(&a.destination, a.ifindex); owner != nil {
+			if owner := s.host.Hub.Owner(s.local.Port(), &a.destination, a.ifindex); owner != nil {
 				to = owner
 			}
 		}
@@ -142,17 +142,17 @@ func (r *reader) dispatch() {
 
 // lend takes the payload of message i out of the batch.
 func (r *reader) lend(i int) *wsk.Datagram {
-	b, copies := r.batch, &r.sockets.host.Hub.Copies
+	b, buffers := r.batch, &r.sockets.host.Hub.Buffers
 	n := b.length(i)
 	head := b.bufs[i]
-	if n <= len(head.Buf) {
-		b.arm(i, copies.Take(0))
-		return head.Fill(n)
+	if n <= len(head.Bytes) {
+		b.arm(i, buffers.Get(0))
+		return head.Datagram(n)
 	}
-	c := copies.Take(n)
-	at := copy(c.Buf, head.Buf)
-	copy(c.Buf[at:], b.tail(i, n-at))
-	return c.Fill(n)
+	c := buffers.Get(n)
+	at := copy(c.Bytes, head.Bytes)
+	copy(c.Bytes[at:], b.tail(i, n-at))
+	return c.Datagram(n)
 }
 
 // coalesced delivers what the kernel has put together from segments of a flow, cut down to what the endpoint asked
@@ -171,7 +171,7 @@ func (r *reader) coalesced(to *receive.Sink, d *wsk.Datagram, segment int) {
 		if d.Segment = 0; len(d.Payload) > segment {
 			d.Segment = uint16(segment)
 		}
-		r.out.Add(to, r.sockets.host.Hub.Copies.CopyOf(d))
+		r.out.Add(to, r.sockets.host.Hub.Buffers.CopyOf(d))
 	}
 	d.Release()
 }

@@ -36,7 +36,7 @@ type batch struct {
 	names   []unix.RawSockaddrInet6
 	control []byte
 	tails   []byte
-	bufs    [batchMessages]*receive.Copied
+	bufs    [batchMessages]*receive.Buffer
 }
 
 const tailRoom = longestPayload - 2048
@@ -60,10 +60,10 @@ func newBatch() *batch {
 }
 
 // arm gives message i a buffer and room for everything that comes with a datagram.
-func (b *batch) arm(i int, buf *receive.Copied) {
+func (b *batch) arm(i int, buf *receive.Buffer) {
 	b.bufs[i] = buf
-	b.iovecs[2*i].Base = &buf.Buf[0]
-	b.iovecs[2*i].SetLen(len(buf.Buf))
+	b.iovecs[2*i].Base = &buf.Bytes[0]
+	b.iovecs[2*i].SetLen(len(buf.Bytes))
 }
 
 // receive takes what is there, at most the batch, and returns how many.

@@ -11,13 +11,13 @@ import (
 // batchPool keeps the memory of companion sockets between their reads.
 type batchPool struct{ pool sync.Pool }
 
-func (p *batchPool) get(c *receive.Copies) *batch {
+func (p *batchPool) get(buffers *receive.Buffers) *batch {
 	if b, _ := p.pool.Get().(*batch); b != nil {
 		return b
 	}
 	b := newBatch()
 	for i := range b.bufs {
-		b.arm(i, c.Take(0))
+		b.arm(i, buffers.Get(0))
 	}
 	return b
 }

@@ -31,7 +31,7 @@ type Device struct {
 
 	mu      lockrank.Mutex[locks.DeviceMu]
 	queues  []*send.Queue    // by slot, nil until used
-	Halves  []*receive.Queue // their receiving halves, nil where there is none
+	halves  []*receive.Queue // their receiving halves, nil where there is none
 	gone    bool
 	failed  error // why AF_XDP is not to be had here
 	retryAt time.Time
@@ -78,7 +78,7 @@ func (d *Device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (
 		return false
 	}
 	d.failed = nil
-	d.queues[slot], d.Halves[slot] = q, half
+	d.queues[slot], d.halves[slot] = q, half
 	return d.gone
 }
 
@@ -90,7 +90,7 @@ func (d *Device) openQueue(slot int) (*send.Queue, *receive.Queue, error) {
 		q, err := send.OpenQueue(d.set.Senders, d, slot, nil, open)
 		return q, nil, err
 	}
-	half := &receive.Queue{Intake: d.program.Intake, ID: slot}
+	half := receive.NewQueue(d.program.Intake, slot)
 	q, err := send.OpenQueue(d.set.Senders, d, slot, half, open)
 	return q, half, err
 }
@@ -133,7 +133,7 @@ func (d *Device) retire() {
 func (d *Device) Received() []*receive.Queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(d.Halves), func(r *receive.Queue) bool { return r == nil })
+	return slices.DeleteFunc(slices.Clone(d.halves), func(r *receive.Queue) bool { return r == nil })
 }
 
 func (d *Device) LinkUp() {

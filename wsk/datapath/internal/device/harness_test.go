@@ -58,8 +58,7 @@ func newSet(t *testing.T, routes fakeRoutes, inNetNS func(func() error) error) *
 		Sources: func() []*send.Source { return nil },
 	}
 	senders.Tails.Init()
-	hub := &receive.Hub{Log: log, GoRun: goRun, Routes: routes, Processors: 1, Sinks: make(map[*receive.Sink]struct{})}
-	hub.NewWaiter = hub.NewPollWaiter
+	hub := &receive.Hub{Log: log, GoRun: goRun, Routes: routes, Processors: 1, NewWaiter: receive.NewPollWaiter}
 	set := &Set{
 		Log: log, Ctx: ctx, GoRun: goRun, InNetNS: inNetNS, Routes: routes, Senders: senders, Hub: hub, Changed: func() {},
 		Opts: Options{Queues: 1}, Devices: make(map[int]*Device),

@@ -42,7 +42,7 @@ type Program struct {
 const defaultRxChunks = 2048
 
 func (set *Set) NewProgram(ifindex int, name string) *Program {
-	in := &receive.Intake{Hub: set.Hub, IfIndex: ifindex, Name: name, Refs: make(map[bpf.Key]int)}
+	in := receive.NewIntake(set.Hub, ifindex, name)
 	return &Program{Intake: in, set: set, hasher: kernelHasher{}}
 }
 
@@ -90,7 +90,7 @@ func (p *Program) begin(d *Device, queues int) error {
 		return err
 	}
 	p.Refresh()
-	if !p.Hub.Adopt(p.Intake, p.IsClosed) {
+	if !p.Hub.Add(p.Intake, p.IsClosed) {
 		return errDeviceGone
 	}
 	p.Refresh() // an address may have come before it was known
@@ -207,7 +207,7 @@ func (p *Program) Close() {
 		p.closed = true
 		prog := p.Prog
 		p.lifeMu.Unlock()
-		p.Hub.Forget(p.Intake)
+		p.Hub.Remove(p.Intake)
 		p.restoreFlows()
 		if prog == nil {
 			return

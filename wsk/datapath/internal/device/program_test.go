@@ -30,7 +30,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 			err = p.begin(d, 1)
 		} else if err = p.load(d, 1); err == nil {
 			set.Deleted(rd.Index)
-			if set.Hub.Adopt(p.Intake, p.IsClosed) {
+			if set.Hub.Add(p.Intake, p.IsClosed) {
 				t.Error("the intake of a program that was closed is adopted")
 			}
 			err = errDeviceGone
@@ -45,7 +45,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 		if list := holders(t, set, rd.Index); len(list) != 0 {
 			t.Errorf("%s: the interface has %v", at, list)
 		}
-		if len(set.Hub.IntakeList()) != 0 {
+		if set.Hub.Serves(uint32(rd.Index)) {
 			t.Errorf("%s: the intake is still known", at)
 		}
 	}

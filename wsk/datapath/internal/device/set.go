@@ -115,7 +115,7 @@ func (set *Set) NewDevice(rd route.Device, slots int, p *Program) *Device {
 	if p != nil {
 		slots = max(slots, p.Queues)
 	}
-	d.queues, d.Halves = make([]*send.Queue, slots), make([]*receive.Queue, slots)
+	d.queues, d.halves = make([]*send.Queue, slots), make([]*receive.Queue, slots)
 	d.fragmentID.Store(rand.Uint32())
 	return d
 }

@@ -35,7 +35,7 @@ func (d *Device) OpenQueues() (list []OpenQueue) {
 	defer d.mu.Unlock()
 	for slot, q := range d.queues {
 		if q != nil {
-			list = append(list, OpenQueue{q, d.Halves[slot]})
+			list = append(list, OpenQueue{q, d.halves[slot]})
 		}
 	}
 	return list

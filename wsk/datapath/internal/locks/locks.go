@@ -65,11 +65,11 @@ var (
 	// Operations whose completion routines are to run.
 	completionsMu = lockrank.New("completions.mu", lockrank.Nothing, queueMu)
 	// The newest receiving socket of a queue.
-	receiverMu = lockrank.New("rxQueue.mu", Ask, queueMu)
+	receiverMu = lockrank.New("receiveQueue.mu", Ask, queueMu)
 	// The RX ring of the current socket, and what is counted.
-	ringMu = lockrank.New("rxQueue.ringMu", Ask, receiverMu)
+	ringMu = lockrank.New("receiveQueue.ringMu", Ask, receiverMu)
 	// The fill ring and the chunks that are lent.
-	fillMu = lockrank.New("rxSocket.fillMu", lockrank.Nothing, ringMu)
+	fillMu = lockrank.New("receiver.fillMu", lockrank.Nothing, ringMu)
 	// The flows of an endpoint by destination.
 	flowsMu = lockrank.New("flowTable.mu", lockrank.Nothing)
 	// The devices that an endpoint has sent through.

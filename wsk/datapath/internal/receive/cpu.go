@@ -4,6 +4,7 @@ package receive
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -20,16 +21,16 @@ func CheckCPUs(cpus []int) error {
 	}
 	for _, cpu := range cpus {
 		if cpu < 0 || !allowed.IsSet(cpu) {
-			return fmt.Errorf("ReceiveCPUs: processor %d is not one of the %d that this process may use (taskset -p)", cpu, allowed.Count())
+			return fmt.Errorf("ReceiveCPUs: processor %d is not one of the %d that this process may use (taskset -p)",
+				cpu, allowed.Count())
 		}
 	}
 	return nil
 }
 
-// keepTo binds the goroutine of a queue to its processor until release is called. Where its thread can't be given back as it was, it
-// stays locked and ends with the goroutine.
-func (h *Hub) keepTo(queue int) (release func()) {
-	cpus := h.CPUs
+// keepTo keeps the calling goroutine, a queue's, to one of the processors until the function returned is called.
+// Where its thread can't be given back as it was, it stays locked and ends with the goroutine.
+func keepTo(cpus []int, queue int, log *slog.Logger) (unlock func()) {
 	if len(cpus) == 0 {
 		return func() {}
 	}
@@ -42,7 +43,7 @@ func (h *Hub) keepTo(queue int) (release func()) {
 		err = unix.SchedSetaffinity(0, &one)
 	}
 	if err != nil {
-		h.Log.Warn("bind the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
+		log.Warn("keep the receiving goroutine of a queue to a processor", "queue", queue, "processor", cpu, "err", err)
 	}
 	return func() {
 		if err == nil && unix.SchedSetaffinity(0, &before) == nil {

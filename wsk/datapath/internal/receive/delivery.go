@@ -4,8 +4,8 @@ package receive
 
 import "github.com/wsk-xdp/wsk-xdp/wsk"
 
-// Delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list of
-// one cast. It belongs to one goroutine.
+// Delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list
+// of one cast. It belongs to one goroutine.
 type Delivery struct{ lists []deliveryList }
 
 type deliveryList struct {
@@ -17,7 +17,8 @@ type deliveryList struct {
 // Add appends a datagram to what an endpoint gets.
 func (o *Delivery) Add(to *Sink, d *wsk.Datagram) {
 	d.Next = nil
-	// The endpoint of the last datagram is nearly always that of the next; a list of another cast is followed by a new one.
+	// The endpoint of the last datagram is nearly always that of the next; a list of another cast is followed by a
+	// new one.
 	for i := len(o.lists) - 1; i >= 0; i-- {
 		l := &o.lists[i]
 		if l.to != to {

@@ -9,29 +9,29 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// batch is what stays the same for a batch of frames. RingMu is held.
+// batch is what stays the same for a batch of frames. ringMu is held.
 type batch struct {
-	s        *Socket
-	arrivals *arrivals
-	stats    *counters
-	copy     bool // chunks are scarce: deliver copies
-	foreign  int
+	r       *receiver
+	id      *identity
+	stats   *counters
+	copy    bool // chunks are scarce: deliver copies
+	foreign int
 }
 
 // take sorts one frame. Everything the program checked is checked again: the frame lies in memory of our own now, but
 // it came from a stranger, and bindings may have changed since it was redirected (I10, I12).
 func (b *batch) take(desc xdp.Desc) {
-	s := b.s
+	r := b.r
 	b.stats.frames++
-	chunk, ok := s.umem.Index(desc.Addr)
-	i := chunk - s.base
-	if !ok || i < 0 || i >= len(s.Slots) || !s.Slots[i].lent.CompareAndSwap(false, true) {
+	chunk, ok := r.umem.Index(desc.Addr)
+	i := chunk - r.base
+	if !ok || i < 0 || i >= len(r.slots) || !r.slots[i].lent.CompareAndSwap(false, true) {
 		b.stats.foreign++
 		b.foreign++
 		return
 	}
-	d := s.Slots[i].d
-	bytes := s.umem.Frame(desc)
+	d := r.slots[i].d
+	bytes := r.umem.Frame(desc)
 	if bytes == nil {
 		b.stats.foreign++
 		b.drop(i)
@@ -43,14 +43,14 @@ func (b *batch) take(desc xdp.Desc) {
 	}
 	switch {
 	case reason == frame.ReasonOK:
-	case reason == frame.ReasonUDPPartialChecksum && b.arrivals.Partial:
+	case reason == frame.ReasonUDPPartialChecksum && b.id.partial:
 		b.stats.partial++
 	default:
 		b.stats.reasons[reason]++
 		b.drop(i)
 		return
 	}
-	ifindex, mine := b.arrivals.ArrivedOn(&p)
+	ifindex, mine := b.id.arrivedOn(&p)
 	if !mine {
 		b.stats.otherHost++
 		b.drop(i)
@@ -58,25 +58,25 @@ func (b *batch) take(desc xdp.Desc) {
 	}
 	*d = wsk.Datagram{
 		Payload: p.Payload(bytes), Source: WireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
-		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: s, Slot: uint64(i),
+		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: r, Slot: uint64(i),
 	}
 	b.dispatch(d, i, p.Dst.Port(), p.DstMAC.IsBroadcast())
 }
 
 // dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
 func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
-	s := b.s
-	t := s.Queue.Intake.Hub.Demux.Find(port)
+	r := b.r
+	t := r.queue.intake.Hub.ports.find(port)
 	used, on := false, d.IfIndex
 	give := func(to *Sink) {
 		b.stats.delivered++
 		given := d
 		switch {
 		case used:
-			given = s.Queue.Intake.Hub.Copies.CopyOf(d)
+			given = r.queue.intake.Hub.Buffers.CopyOf(d)
 		case b.copy:
 			b.stats.scarce++
-			given = s.Queue.Intake.Hub.Copies.CopyOf(d)
+			given = r.queue.intake.Hub.Buffers.CopyOf(d)
 		default:
 			used = true
 		}
@@ -86,15 +86,15 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 				given.Source.Scope = on
 			}
 		}
-		s.Out.Add(to, given)
+		r.out.Add(to, given)
 	}
-	d.Cast = b.arrivals.castOf(&d.Destination)
+	d.Cast = b.id.castOf(&d.Destination)
 	switch d.Cast {
 	case wsk.Unicast:
 		if linkBroadcast {
 			d.Cast = wsk.Broadcast
 		}
-		if to := t.Unicast(&d.Destination, d.IfIndex); to != nil {
+		if to := t.unicast(&d.Destination, d.IfIndex); to != nil {
 			give(to)
 		} else {
 			b.stats.unowned++
@@ -105,8 +105,8 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 		}
 	case wsk.Multicast:
 		n := t.multicast(d, on, give)
-		if on == b.arrivals.Index {
-			for _, on = range b.arrivals.Flooded {
+		if on == b.id.index {
+			for _, on = range b.id.flooded {
 				n += t.multicast(d, on, give)
 			}
 		}
@@ -121,21 +121,21 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 
 // drop ends the look at a chunk that nobody gets.
 func (b *batch) drop(i int) {
-	slot := &b.s.Slots[i]
+	slot := &b.r.slots[i]
 	slot.d.Payload = nil
 	slot.lent.Store(false)
-	b.s.dropped = append(b.s.dropped, slot.addr)
+	b.r.dropped = append(b.r.dropped, slot.addr)
 }
 
 // broadcast calls give for each sink that a broadcast is for: those bound to any address and those bound to the
 // broadcast address itself, as in the kernel. It returns how many there were.
-func (t *PortTable) broadcast(dst *[16]byte, give func(*Sink)) (n int) {
+func (t *portTable) broadcast(dst *[16]byte, give func(*Sink)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, 0) {
-			give(b.Sink)
+			give(b.sink)
 			n++
 		}
 	}
@@ -143,7 +143,7 @@ func (t *PortTable) broadcast(dst *[16]byte, give func(*Sink)) (n int) {
 }
 
 // multicast calls give for each sink that has joined the group on an interface and wants the source.
-func (t *PortTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*Sink)) (n int) {
+func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*Sink)) (n int) {
 	if t == nil {
 		return 0
 	}

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// Hub is what all that receives in one datapath shares: who gets what arrives, and the XDP programs that bring it. What
-// is not guarded is filled in before the first interface is received on.
+// Hub is what all that receives in one datapath shares: who gets what arrives, and the XDP programs that bring it.
+// The exported fields are filled in before the first interface is received on, and not changed any more.
 type Hub struct {
 	Log        *slog.Logger
 	GoRun      func(func()) // starts a goroutine that Close waits for
@@ -23,16 +24,16 @@ type Hub struct {
 	BusyPoll   time.Duration // see Options.BusyPoll
 	CPUs       []int         // see Options.ReceiveCPUs
 	Processors int           // GOMAXPROCS at Open
-	NewWaiter  func(xdp.Queue) (Waiter, error)
+	// NewWaiter makes what the receiver of a socket sleeps in. NewPollWaiter but in tests.
+	NewWaiter func(xdp.Queue, time.Duration) (Waiter, error)
 
-	Copies Copies
-	Demux  demux
-	Late   atomic.Uint64 // datagrams for an endpoint that was being closed
+	Buffers Buffers
+	late    atomic.Uint64
 
-	// PortsMu guards changes of demux, and what the XDP programs hold.
-	PortsMu lockrank.Mutex[locks.PortsMu]
-	Intakes []*Intake
-	Sinks   map[*Sink]struct{} // those that have entries
+	ports   portTables
+	portsMu lockrank.Mutex[locks.PortsMu] // guards changes of ports, and what the XDP programs have been told
+	intakes []*Intake
+	sinks   map[*Sink][]PortEntry // those that receive, with the entries of the programs that bring their datagrams
 }
 
 // Routes is what receiving needs of the routing table, [route.Table].
@@ -41,22 +42,38 @@ type Routes interface {
 	Devices() []route.Device
 }
 
-func (h *Hub) IntakeList() []*Intake {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	return append([]*Intake(nil), h.Intakes...)
+// NewSink is the receiving half of an endpoint that is not bound yet. receiver is nil where nobody takes datagrams.
+func (h *Hub) NewSink(receiver wsk.Receiver) *Sink { return &Sink{receiver: receiver, late: &h.late} }
+
+// Late is how many datagrams came for an endpoint that did not receive yet or was being closed.
+func (h *Hub) Late() uint64 { return h.late.Load() }
+
+// Owner is the sink that owns a unicast datagram to an address and port, arrived on an interface, or nil.
+func (h *Hub) Owner(port uint16, dst *[16]byte, ifindex uint32) *Sink {
+	return h.ports.find(port).unicast(dst, ifindex)
+}
+
+// Serves reports whether frames of an interface come in through one of the programs.
+func (h *Hub) Serves(ifindex uint32) bool {
+	return slices.ContainsFunc(h.list(), func(in *Intake) bool { return in.serves(ifindex) })
+}
+
+func (h *Hub) list() []*Intake {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	return slices.Clone(h.intakes)
 }
 
 // Refresh follows a change of addresses or devices.
 func (h *Hub) Refresh() {
-	for _, in := range h.IntakeList() {
+	for _, in := range h.list() {
 		in.Refresh()
 	}
 }
 
-// Forget takes an intake out again, before its program goes.
-func (h *Hub) Forget(in *Intake) {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	h.Intakes = slices.DeleteFunc(slices.Clone(h.Intakes), func(other *Intake) bool { return other == in })
+// Remove takes an intake out again, before its program goes.
+func (h *Hub) Remove(in *Intake) {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.intakes = slices.DeleteFunc(slices.Clone(h.intakes), func(other *Intake) bool { return other == in })
 }

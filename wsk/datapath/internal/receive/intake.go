@@ -13,20 +13,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// Intake is what receivers know of an interface of Options.Receive: the XDP program that leads the frames of the ports in
-// it to the interface's queues, and all else to the kernel, and what a frame is judged by.
+// Intake is what receivers know of an interface of Options.Receive: the XDP program that leads the frames of the
+// ports in it to the interface's queues, and all else to the kernel, and what a frame is judged by.
 type Intake struct {
 	Hub     *Hub
 	IfIndex int
 	Name    string
-	// Prog is set before the hub adopts the intake and queues of the interface are opened.
+	// Prog is set before the hub learns of the intake and queues of the interface are opened.
 	Prog Program
 
-	refreshing lockrank.Mutex[locks.Refreshing] // held while arrivals and what the program knows of addresses are made anew
-	Arrivals   atomic.Pointer[arrivals]
-
-	// Refs counts the port entries by key. Guarded by hub.PortsMu.
-	Refs map[bpf.Key]int
+	refreshing lockrank.Mutex[locks.Refreshing] // held while the identity and what the program knows of it are made anew
+	identity   atomic.Pointer[identity]
+	refs       map[bpf.Key]int // the sinks and memberships that want a key; guarded by hub.portsMu
 }
 
 // Program is what an intake needs of bpf.Program.
@@ -41,6 +39,28 @@ type Program interface {
 	Counters() (bpf.Counters, error)
 	Close() error
 }
+
+// NewIntake is an intake without its program.
+func NewIntake(hub *Hub, ifindex int, name string) *Intake {
+	return &Intake{Hub: hub, IfIndex: ifindex, Name: name, refs: make(map[bpf.Key]int)}
+}
+
+// Refresh brings the program, and what frames are judged by, up to date with the routing table.
+func (in *Intake) Refresh() {
+	in.refreshing.Lock()
+	defer in.refreshing.Unlock()
+	id, told := identify(in.IfIndex, in.Hub.Routes.Devices(), in.Hub.Routes.Addresses(0))
+	in.identity.Store(id) // what a frame is judged by comes before the frame
+	err := errors.Join(in.Prog.SetVLANs(told.vlans), in.Prog.SetBroadcastAddresses(told.broadcasts),
+		in.Prog.SetLocalAddresses(told.local))
+	if err != nil && !errors.Is(err, bpf.ErrClosed) {
+		in.Hub.Log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
+			"interface", in.Name, "err", err)
+	}
+}
+
+// serves reports whether frames of an interface come in here; 0 is any interface.
+func (in *Intake) serves(ifindex uint32) bool { return in.identity.Load().serves(ifindex) }
 
 func (in *Intake) setSocket(queue int, sock xdp.Queue) error {
 	fd := -1
@@ -58,7 +78,7 @@ func (in *Intake) clearSocket(queue int) {
 
 // Ports is the number of entries in the program.
 func (in *Intake) Ports() int {
-	in.Hub.PortsMu.Lock()
-	defer in.Hub.PortsMu.Unlock()
-	return len(in.Refs)
+	in.Hub.portsMu.Lock()
+	defer in.Hub.portsMu.Unlock()
+	return len(in.refs)
 }

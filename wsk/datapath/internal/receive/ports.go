@@ -11,62 +11,66 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
-// PortEntry is an entry of the XDP programs that a sink holds. Sinks that share an address share the key.
+// PortEntry is a key of the XDP programs that brings the datagrams of a sink, and the intakes that it was entered
+// for. Sinks that share an address share the key.
 type PortEntry struct {
 	key     bpf.Key
 	flags   bpf.Flags
 	ifindex uint32 // 0: any interface
-	Intakes []*Intake
+	intakes []*Intake
 }
 
 // Register makes a sink known to the receive queues and its port to the programs. Nothing is redirected for a socket
 // that nobody reads from.
 func (h *Hub) Register(s *Sink) {
-	if s.Receiver == nil {
+	if s.receiver == nil {
 		return
 	}
-	b := BindingOf(s, s.Local.Addr(), s.Dual)
-	port := s.Local.Port()
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	h.Demux.Update(port, func(t *PortTable) { t.Insert(b) })
-	h.Sinks[s] = struct{}{}
+	b := bindingOf(s, s.local.Addr(), s.dual)
+	port := s.local.Port()
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.ports.update(port, func(t *portTable) { t.insert(b) })
 	a := ipaddr.Addr(b.addr)
+	var entries []PortEntry
 	switch {
 	case b.specific() && (a.IsLoopback() || a.IsMulticast()):
 		// Loopback never comes from the wire; a group comes with its membership.
 	case b.specific():
-		s.entries = append(s.entries, h.addKeyLocked(bpf.Key{Addr: a, Port: port}, 0, b.scope))
+		entries = append(entries, h.addKeyLocked(bpf.Key{Addr: a, Port: port}, 0, b.scope))
 	default:
-		if b.Any4 {
+		if b.any4 {
 			key := bpf.Key{Addr: netip.IPv4Unspecified(), Port: port}
-			s.entries = append(s.entries, h.addKeyLocked(key, bpf.MatchBroadcast, 0))
+			entries = append(entries, h.addKeyLocked(key, bpf.MatchBroadcast, 0))
 		}
-		if b.Any6 {
+		if b.any6 {
 			key := bpf.Key{Addr: netip.IPv6Unspecified(), Port: port}
-			s.entries = append(s.entries, h.addKeyLocked(key, 0, 0))
+			entries = append(entries, h.addKeyLocked(key, 0, 0))
 		}
 	}
+	if h.sinks == nil {
+		h.sinks = make(map[*Sink][]PortEntry)
+	}
+	h.sinks[s] = entries
 }
 
 // Unregister takes a sink out again: when it returns, frames of its port go to the kernel, and the receive queues
 // don't know it (I12).
 func (h *Hub) Unregister(s *Sink) {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	for _, e := range s.entries {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	for _, e := range h.sinks[s] {
 		h.removeKeyLocked(e)
 	}
-	s.entries = nil
-	delete(h.Sinks, s)
-	h.Demux.Update(s.Local.Port(), func(t *PortTable) { t.remove(s) })
+	delete(h.sinks, s)
+	h.ports.update(s.local.Port(), func(t *portTable) { t.remove(s) })
 }
 
-// addKeyLocked enters a key into the program of every interface that serves ifindex. A program that is full passes the
-// frames to the kernel, and so to the companion socket.
+// addKeyLocked enters a key into the program of every interface that serves ifindex. A program that is full passes
+// the frames to the kernel, and so to the companion socket.
 func (h *Hub) addKeyLocked(key bpf.Key, flags bpf.Flags, ifindex uint32) PortEntry {
 	e := PortEntry{key: key, flags: flags, ifindex: ifindex}
-	for _, in := range h.Intakes {
+	for _, in := range h.intakes {
 		e.addLocked(in)
 	}
 	return e
@@ -74,10 +78,10 @@ func (h *Hub) addKeyLocked(key bpf.Key, flags bpf.Flags, ifindex uint32) PortEnt
 
 // addLocked enters the key into one program if its interface serves it.
 func (e *PortEntry) addLocked(in *Intake) {
-	if !in.Arrivals.Load().Serves(e.ifindex) {
+	if !in.serves(e.ifindex) {
 		return
 	}
-	if in.Refs[e.key] == 0 {
+	if in.refs[e.key] == 0 {
 		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
 		if err := in.Prog.AddPort(e.key, e.flags); err != nil {
 			in.Hub.Log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.Name,
@@ -85,33 +89,33 @@ func (e *PortEntry) addLocked(in *Intake) {
 			return
 		}
 	}
-	in.Refs[e.key]++
-	e.Intakes = append(e.Intakes, in)
+	in.refs[e.key]++
+	e.intakes = append(e.intakes, in)
 }
 
-// Adopt makes a new intake known, with the ports of all sinks, unless closed says that it has ended. Memberships went with the
-// device before it.
-func (h *Hub) Adopt(in *Intake, closed func() bool) bool {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
+// Add makes an intake known and enters the ports of all sinks into its program, unless closed says that it has ended.
+// Memberships went with the device before it.
+func (h *Hub) Add(in *Intake, closed func() bool) bool {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
 	if closed() {
 		return false
 	}
-	h.Intakes = append(h.Intakes, in)
-	for s := range h.Sinks {
-		for i := range s.entries {
-			s.entries[i].addLocked(in)
+	h.intakes = append(h.intakes, in)
+	for _, entries := range h.sinks {
+		for i := range entries {
+			entries[i].addLocked(in)
 		}
 	}
 	return true
 }
 
 func (h *Hub) removeKeyLocked(e PortEntry) {
-	for _, in := range e.Intakes {
-		if in.Refs[e.key]--; in.Refs[e.key] > 0 {
+	for _, in := range e.intakes {
+		if in.refs[e.key]--; in.refs[e.key] > 0 {
 			continue
 		}
-		delete(in.Refs, e.key)
+		delete(in.refs, e.key)
 		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
 		if err := in.Prog.RemovePort(e.key); err != nil {
 			h.Log.Debug("take a port out of the XDP program", "interface", in.Name, "port", e.key, "err", err)
@@ -119,28 +123,30 @@ func (h *Hub) removeKeyLocked(e PortEntry) {
 	}
 }
 
-// SetMember makes the receive queues go by a filter, or forget the membership when it is nil.
+// SetMember makes the receive queues go by the filter of a membership, or forget the membership when the filter is
+// nil.
 func (h *Hub) SetMember(s *Sink, group netip.Addr, ifindex uint32, f *SourceFilter) {
-	if s.Receiver == nil {
+	if s.receiver == nil {
 		return
 	}
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	h.Demux.Update(s.Local.Port(), func(t *PortTable) { t.setMember(s, group.As16(), ifindex, f) })
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	h.ports.update(s.local.Port(), func(t *portTable) { t.setMember(s, group.As16(), ifindex, f) })
 }
 
 // AddGroup makes the programs of the interface redirect the group's datagrams to the sink's port.
 func (h *Hub) AddGroup(s *Sink, group netip.Addr, ifindex uint32) PortEntry {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
-	if s.Receiver == nil {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	if s.receiver == nil {
 		return PortEntry{}
 	}
-	return h.addKeyLocked(bpf.Key{Addr: group, Port: s.Local.Port()}, 0, ifindex)
+	return h.addKeyLocked(bpf.Key{Addr: group, Port: s.local.Port()}, 0, ifindex)
 }
 
+// RemoveGroup undoes AddGroup.
 func (h *Hub) RemoveGroup(e PortEntry) {
-	h.PortsMu.Lock()
-	defer h.PortsMu.Unlock()
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
 	h.removeKeyLocked(e)
 }

@@ -12,26 +12,42 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
-// Sink is the receiving half of an endpoint: where its datagrams go, and the entries of the XDP programs that bring them.
+// Sink is the receiving half of an endpoint: where its datagrams go. Its life is SetLocal, Open, Shut, Wait.
 type Sink struct {
-	Hub      *Hub
-	Receiver wsk.Receiver // nil if nobody takes datagrams
+	receiver wsk.Receiver // nil if nobody takes datagrams
+	late     *atomic.Uint64
 
-	Receiving  atomic.Bool    // deliveries may begin: set after the success of Bind
-	Deliveries inflight.Calls // under way; closed by Close
+	open       atomic.Bool
+	deliveries inflight.Calls // under way; closed by Shut
 
-	// Set when the endpoint is bound, before the sink is registered.
-	Local netip.AddrPort
-	Dual  bool
-
-	entries []PortEntry // guarded by hub.PortsMu
+	// Set when the endpoint is bound, before the hub learns of the sink.
+	local netip.AddrPort
+	dual  bool
 }
 
-// deliver hands a list to the socket above, or back to its lenders when the endpoint does not receive yet or is closed.
-// No lock is held.
+// HasReceiver reports whether there is somebody who takes datagrams.
+func (s *Sink) HasReceiver() bool { return s.receiver != nil }
+
+// SetLocal notes what the endpoint is bound to; dual says that an IPv6 wildcard stands for IPv4 too.
+func (s *Sink) SetLocal(local netip.AddrPort, dual bool) { s.local, s.dual = local, dual }
+
+// Open lets deliveries begin.
+func (s *Sink) Open() { s.open.Store(true) }
+
+// IsOpen reports whether Open has been called.
+func (s *Sink) IsOpen() bool { return s.open.Load() }
+
+// Shut lets no further delivery begin.
+func (s *Sink) Shut() { s.deliveries.Close() }
+
+// Wait returns when the deliveries have ended that were under way at Shut.
+func (s *Sink) Wait() { s.deliveries.Wait() }
+
+// deliver hands a list to the socket above, or back to its lenders when the endpoint does not receive yet or is
+// closed. No lock is held.
 func (s *Sink) deliver(list *wsk.Datagram, n int) {
-	if s.Receiver == nil || !s.Receiving.Load() || !s.Deliveries.Begin() {
-		s.Hub.Late.Add(uint64(n))
+	if s.receiver == nil || !s.open.Load() || !s.deliveries.Begin() {
+		s.late.Add(uint64(n))
 		for list != nil {
 			next := list.Next
 			list.Release()
@@ -40,6 +56,6 @@ func (s *Sink) deliver(list *wsk.Datagram, n int) {
 		return
 	}
 	lockrank.AssertMay(locks.Routine, "a delivery")
-	s.Receiver.Receive(list)
-	s.Deliveries.End()
+	s.receiver.Receive(list)
+	s.deliveries.End()
 }

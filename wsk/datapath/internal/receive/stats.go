@@ -11,7 +11,7 @@ import (
 
 // stats is what a queue has counted over all its sockets.
 type stats struct {
-	counters  counters // under RingMu
+	counters  counters // under ringMu
 	abandoned uint64   // likewise
 	moved     atomic.Uint64
 }
@@ -45,28 +45,4 @@ type Info struct {
 
 	// Kernel holds the drops of the current socket that the kernel counted.
 	Kernel xdp.Statistics
-}
-
-// Info is nil for a queue that does not receive.
-func (r *Queue) Info() *Info {
-	if r == nil {
-		return nil
-	}
-	var out Info
-	s := r.Current()
-	r.RingMu.Lock()
-	defer r.RingMu.Unlock()
-	if s != nil {
-		s.FillMu.Lock()
-		out.Lent, out.Free = s.Lent, len(s.Slots)-s.Lent
-		s.FillMu.Unlock()
-		if st, err := s.Sock.Statistics(); err == nil {
-			out.Kernel = st
-		}
-	}
-	c := &r.stats.counters
-	out.Frames, out.Delivered, out.Partial, out.Copied = c.frames, c.delivered, c.partial, c.scarce
-	out.OtherHost, out.Unowned, out.NotJoined, out.Foreign = c.otherHost, c.unowned, c.notJoined, c.foreign
-	out.Malformed, out.Abandoned, out.Moved = c.reasons, r.stats.abandoned, r.stats.moved.Load()
-	return &out
 }

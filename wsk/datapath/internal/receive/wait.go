@@ -3,6 +3,7 @@
 package receive
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -15,20 +16,31 @@ import (
 
 // Waiter lets a goroutine sleep until a socket has frames.
 type Waiter interface {
-	// Wait returns true once ready does, which it asks first and after each wake-up, or false after close.
+	// Wait returns true once ready does, which it asks first and after each wake-up, or false after End.
 	Wait(ready func() bool) bool
-	// End ends wait, and gives back what refers to the socket.
+	// End ends Wait, and gives back what refers to the socket.
 	End()
 }
 
-// pollWaiter waits in the runtime's poller, on a duplicate of the RX socket's descriptor. That socket has no TX ring, so the
-// poller's look at it does not transmit (see xdp.Options.SplitRX).
+// splitSocket is a socket whose RX ring can be waited on.
+type splitSocket interface{ RXFD() int }
+
+var errNoRX = errors.New("the socket has no RX ring")
+
+// budget is how many frames a driver may hand over before it lets others run, and how many a receiver looks at before
+// they are delivered.
+const budget = 64
+
+// pollWaiter waits in the runtime's poller, on a duplicate of the RX socket's descriptor. That socket has no TX ring,
+// so the poller's look at it does not transmit (see xdp.Options.SplitRX).
 type pollWaiter struct {
 	file *os.File
 	raw  syscall.RawConn
 }
 
-func (h *Hub) NewPollWaiter(sock xdp.Queue) (Waiter, error) {
+// NewPollWaiter is a Waiter in the runtime's poller; see Options.BusyPoll for busyPoll. The socket must be split, see
+// xdp.Options.SplitRX.
+func NewPollWaiter(sock xdp.Queue, busyPoll time.Duration) (Waiter, error) {
 	split, ok := sock.(splitSocket)
 	if !ok {
 		return nil, errNoRX
@@ -41,7 +53,7 @@ func (h *Hub) NewPollWaiter(sock xdp.Queue) (Waiter, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make RX socket non-blocking: %w", err)
 	}
-	if err := setBusyPoll(fd, h.BusyPoll); err != nil {
+	if err := setBusyPoll(fd, busyPoll); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -66,7 +78,7 @@ func setBusyPoll(fd int, d time.Duration) error {
 		return nil
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, BatchFrames)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, budget)
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUSY_POLL, int(d.Microseconds())); err != nil {
 		return fmt.Errorf("set busy polling of %v: %w", d, err)
 	}

@@ -1,29 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// townRoutes is a host with given devices and addresses.
-type townRoutes struct {
-	fakeRoutes
-	devices   []route.Device
-	addresses []route.Address
-}
-
-func (r townRoutes) Devices() []route.Device       { return r.devices }
-func (r townRoutes) Addresses(int) []route.Address { return r.addresses }
-
-// TestArrivals: what the program and the receiver are told of a host's devices and addresses.
-func TestArrivals(t *testing.T) {
+// TestIdentity: what the program and the receiver are told of a host's devices and addresses.
+func TestIdentity(t *testing.T) {
 	tag := func(id, proto uint16) route.VLAN { return route.VLAN{ID: id, Proto: proto} }
 	mac := func(last byte) [6]byte { return [6]byte{2, 0, 0, 0, 0, last} }
 	address := func(prefix string, on int) route.Address {
@@ -33,7 +25,7 @@ func TestArrivals(t *testing.T) {
 	tentative, announced := address("10.0.0.9/24", 1), address("10.0.5.1/24", 9)
 	tentative.Tentative = true
 	announced.Broadcast = netip.MustParseAddr("10.0.5.77")
-	routes := townRoutes{
+	routes := fakeRoutes{
 		devices: []route.Device{
 			{Index: 1, MAC: mac(1), Type: route.TypePhysical, Up: true},
 			{Index: 2, MAC: mac(1), Type: route.TypeVLAN, Parent: 1, VLAN: tag(5, frame.EtherTypeVLAN), Up: true},
@@ -50,7 +42,7 @@ func TestArrivals(t *testing.T) {
 		},
 	}
 	program := &fakeProgram{}
-	in := &receive.Intake{Hub: &receive.Hub{Routes: routes}, IfIndex: 1, Prog: program}
+	in := &Intake{Hub: &Hub{Routes: routes}, IfIndex: 1, Prog: program}
 	in.Refresh()
 	list := func(what string, got []netip.Addr, want ...string) {
 		t.Helper()
@@ -70,7 +62,7 @@ func TestArrivals(t *testing.T) {
 	if !slices.Equal(program.vlans, []uint16{5}) {
 		t.Errorf("VLANs %v", program.vlans)
 	}
-	a := in.Arrivals.Load()
+	id := in.identity.Load()
 	for _, tc := range []struct {
 		name    string
 		mac     [6]byte
@@ -102,16 +94,61 @@ func TestArrivals(t *testing.T) {
 		if tc.service {
 			p.VLANs[0].TPID = frame.EtherTypeQinQ
 		}
-		if got, mine := a.ArrivedOn(&p); mine != (tc.ifindex != 0) || mine && got != tc.ifindex {
+		if got, mine := id.arrivedOn(&p); mine != (tc.ifindex != 0) || mine && got != tc.ifindex {
 			t.Errorf("%s: on %d, mine %v", tc.name, got, mine)
 		}
 	}
 	for ifindex, want := range map[uint32]bool{0: true, 1: true, 2: true, 3: false, 4: false, 5: true, 6: false, 7: false, 9: false} {
-		if got := a.Serves(ifindex); got != want {
+		if got := id.serves(ifindex); got != want {
 			t.Errorf("serves %d: %v", ifindex, got)
 		}
 	}
-	if a.Partial || !slices.Equal(a.Flooded, []uint32{5}) {
-		t.Errorf("partial %v, flooded %v", a.Partial, a.Flooded)
+	if id.partial || !slices.Equal(id.flooded, []uint32{5}) {
+		t.Errorf("partial %v, flooded %v", id.partial, id.flooded)
+	}
+}
+
+// lateRoutes is a network whose device has another MAC address at every look; the first to ask for the addresses is
+// kept waiting.
+type lateRoutes struct {
+	fakeRoutes
+	looks, asked atomic.Int32
+	goOn         chan struct{}
+}
+
+func (r *lateRoutes) Devices() []route.Device {
+	d := fakeHost.devices[0]
+	d.MAC[5] = byte(r.looks.Add(1))
+	return []route.Device{d}
+}
+
+func (r *lateRoutes) Addresses(int) []route.Address {
+	if r.asked.Add(1) == 1 {
+		<-r.goOn
+	}
+	return nil
+}
+
+// TestRefreshesAtOnce: of two looks at the routing table, as Open and an event make them, the one that has seen the
+// older state does not come last.
+func TestRefreshesAtOnce(t *testing.T) {
+	routes := &lateRoutes{goOn: make(chan struct{})}
+	in := &Intake{Hub: &Hub{Routes: routes}, IfIndex: 1, Prog: &fakeProgram{}}
+	var both sync.WaitGroup
+	both.Go(in.Refresh)
+	eventually(t, "the first look", func() bool { return routes.asked.Load() == 1 })
+	second := make(chan struct{})
+	both.Go(func() {
+		in.Refresh()
+		close(second)
+	})
+	select {
+	case <-second:
+	case <-time.After(20 * time.Millisecond): // it had its chance
+	}
+	close(routes.goOn)
+	both.Wait()
+	if mac := in.identity.Load().mac; int32(mac[5]) != routes.looks.Load() {
+		t.Errorf("MAC address %v after %d looks", mac, routes.looks.Load())
 	}
 }

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package datapath
+package receive
 
 import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 )
 
-// TestDelivery: each endpoint gets its datagrams in the order of arrival, in lists of one cast, whatever is mixed in between.
+// TestDelivery: each endpoint gets its datagrams in the order of arrival, in lists of one cast, whatever is mixed in
+// between.
 //
 // wsk.md §8.1: the flags describe the whole list.
 func TestDelivery(t *testing.T) {
-	h := new(receive.Hub)
+	h := new(Hub)
 	type seen struct {
 		cast    wsk.Cast
 		payload string
 	}
 	var lists [2][]seen
-	var sinks [2]*receive.Sink
+	var sinks [2]*Sink
 	for i := range sinks {
-		s := newCatcher(t)
-		s.hook = func(list *wsk.Datagram) {
+		sinks[i] = h.NewSink(receiverFunc(func(list *wsk.Datagram) {
 			one := seen{cast: list.Cast}
 			for list != nil {
 				next := list.Next
@@ -34,11 +33,10 @@ func TestDelivery(t *testing.T) {
 				list = next
 			}
 			lists[i] = append(lists[i], one)
-		}
-		sinks[i] = &receive.Sink{Hub: h, Receiver: s}
-		sinks[i].Receiving.Store(true)
+		}))
+		sinks[i].Open()
 	}
-	var out receive.Delivery
+	var out Delivery
 	for round := range 2 {
 		for _, step := range []struct {
 			ep      int
@@ -48,9 +46,9 @@ func TestDelivery(t *testing.T) {
 			{0, wsk.Unicast, "a"}, {1, wsk.Unicast, "A"}, {0, wsk.Unicast, "b"}, {0, wsk.Multicast, "c"}, {1, wsk.Unicast, "B"},
 			{0, wsk.Multicast, "d"}, {0, wsk.Unicast, "e"}, {1, wsk.Broadcast, "C"},
 		} {
-			c := h.Copies.Take(1)
-			c.Buf[0] = step.payload[0]
-			d := c.Fill(1)
+			c := h.Buffers.Get(1)
+			c.Bytes[0] = step.payload[0]
+			d := c.Datagram(1)
 			d.Cast = step.cast
 			out.Add(sinks[step.ep], d)
 		}
@@ -72,15 +70,15 @@ func TestDelivery(t *testing.T) {
 		lists = [2][]seen{}
 	}
 	// A sink that is closed or does not receive yet gets nothing, and the datagrams go home.
-	sinks[0].Deliveries.Close()
-	sinks[0].Deliveries.Wait()
-	sinks[1].Receiving.Store(false) // as before the success of Bind
+	sinks[0].Shut()
+	sinks[0].Wait()
+	sinks[1].open.Store(false) // as before the success of Bind
 	for i, s := range sinks {
-		c := h.Copies.Take(1)
-		out.Add(s, c.Fill(1))
+		c := h.Buffers.Get(1)
+		out.Add(s, c.Datagram(1))
 		out.Flush()
-		if len(lists[i]) != 0 || c.Lent.Load() || h.Late.Load() != uint64(i+1) {
-			t.Errorf("sink %d: %v delivered, lent %v, %d late", i, lists[i], c.Lent.Load(), h.Late.Load())
+		if len(lists[i]) != 0 || c.lent.Load() || h.Late() != uint64(i+1) {
+			t.Errorf("sink %d: %v delivered, lent %v, %d late", i, lists[i], c.lent.Load(), h.Late())
 		}
 	}
 }

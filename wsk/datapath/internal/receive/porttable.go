@@ -11,28 +11,28 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// demux finds the endpoints of a datagram by its port: two levels of pages, so that a look-up is two loads and a bind
-// replaces one small table. Tables are immutable; changes are made under hub.PortsMu.
-type demux struct {
-	pages [256]atomic.Pointer[demuxPage]
+// portTables finds the endpoints of a datagram by its port: two levels of pages, so that a look-up is two loads and a
+// bind replaces one small table. Tables are immutable; changes are made under hub.portsMu.
+type portTables struct {
+	pages [256]atomic.Pointer[portPage]
 }
 
-type demuxPage [256]atomic.Pointer[PortTable]
+type portPage [256]atomic.Pointer[portTable]
 
-// PortTable is who receives on one port.
-type PortTable struct {
+// portTable is who receives on one port.
+type portTable struct {
 	// sockets are the bound endpoints: those of a specific address before those of any, later ones before earlier
 	// ones. The first that matches owns a unicast datagram (wsk.md §2.5, Appendix B 9).
-	sockets []Binding
+	sockets []binding
 	members []member
 }
 
-// Binding is what an endpoint is bound to.
-type Binding struct {
-	Sink       *Sink
+// binding is what an endpoint is bound to.
+type binding struct {
+	sink       *Sink
 	addr       [16]byte // v4-mapped
 	scope      uint32   // of a link-local address, else 0
-	Any4, Any6 bool     // instead of addr
+	any4, any6 bool     // instead of addr
 }
 
 // member is an endpoint in a multicast group on an interface.
@@ -43,37 +43,37 @@ type member struct {
 	filter  SourceFilter
 }
 
-func BindingOf(to *Sink, local netip.Addr, dual bool) Binding {
-	b := Binding{Sink: to}
+func bindingOf(to *Sink, local netip.Addr, dual bool) binding {
+	b := binding{sink: to}
 	switch a := local.Unmap().WithZone(""); {
 	case !a.IsUnspecified():
 		b.addr, b.scope = a.As16(), scopeOf(local)
 	case a.Is4():
-		b.Any4 = true
+		b.any4 = true
 	default:
-		b.Any6, b.Any4 = true, dual
+		b.any6, b.any4 = true, dual
 	}
 	return b
 }
 
-func (b *Binding) specific() bool { return !b.Any4 && !b.Any6 }
+func (b *binding) specific() bool { return !b.any4 && !b.any6 }
 
 // matches reports whether a datagram to dst, arrived on ifindex, is for this socket.
-func (b *Binding) matches(dst *[16]byte, ifindex uint32) bool {
+func (b *binding) matches(dst *[16]byte, ifindex uint32) bool {
 	switch {
 	case b.specific():
 		return b.addr == *dst && (b.scope == 0 || b.scope == ifindex)
 	case ipaddr.Is4(dst):
-		return b.Any4
+		return b.any4
 	}
-	return b.Any6
+	return b.any6
 }
 
-func (x *demux) slot(port uint16) *atomic.Pointer[PortTable] {
+func (x *portTables) slot(port uint16) *atomic.Pointer[portTable] {
 	page := &x.pages[port>>8]
 	p := page.Load()
 	if p == nil {
-		p = new(demuxPage)
+		p = new(portPage)
 		if !page.CompareAndSwap(nil, p) {
 			p = page.Load()
 		}
@@ -81,33 +81,33 @@ func (x *demux) slot(port uint16) *atomic.Pointer[PortTable] {
 	return &p[port&0xff]
 }
 
-// Find is the table of a port, or nil.
-func (x *demux) Find(port uint16) *PortTable {
+// find is the table of a port, or nil.
+func (x *portTables) find(port uint16) *portTable {
 	if p := x.pages[port>>8].Load(); p != nil {
 		return p[port&0xff].Load()
 	}
 	return nil
 }
 
-// Unicast is the endpoint that owns a unicast datagram, or nil.
-func (t *PortTable) Unicast(dst *[16]byte, ifindex uint32) *Sink {
+// unicast is the endpoint that owns a unicast datagram, or nil.
+func (t *portTable) unicast(dst *[16]byte, ifindex uint32) *Sink {
 	if t == nil {
 		return nil
 	}
 	for i := range t.sockets {
 		if b := &t.sockets[i]; b.matches(dst, ifindex) {
-			return b.Sink
+			return b.sink
 		}
 	}
 	return nil
 }
 
-// Update replaces the table of a port by what change makes of a copy. hub.PortsMu is held.
-func (x *demux) Update(port uint16, change func(*PortTable)) {
+// update replaces the table of a port by what change makes of a copy. hub.portsMu is held.
+func (x *portTables) update(port uint16, change func(*portTable)) {
 	slot := x.slot(port)
-	var t PortTable
+	var t portTable
 	if old := slot.Load(); old != nil {
-		t = PortTable{slices.Clone(old.sockets), slices.Clone(old.members)}
+		t = portTable{slices.Clone(old.sockets), slices.Clone(old.members)}
 	}
 	change(&t)
 	if len(t.sockets) == 0 && len(t.members) == 0 {
@@ -117,8 +117,8 @@ func (x *demux) Update(port uint16, change func(*PortTable)) {
 	slot.Store(&t)
 }
 
-// Insert enters a socket before all that are not more specific.
-func (t *PortTable) Insert(b Binding) {
+// insert enters a socket before all that are not more specific.
+func (t *portTable) insert(b binding) {
 	at := 0
 	if !b.specific() {
 		for at < len(t.sockets) && t.sockets[at].specific() {
@@ -129,13 +129,13 @@ func (t *PortTable) Insert(b Binding) {
 }
 
 // remove takes everything of an endpoint out.
-func (t *PortTable) remove(s *Sink) {
-	t.sockets = slices.DeleteFunc(t.sockets, func(b Binding) bool { return b.Sink == s })
+func (t *portTable) remove(s *Sink) {
+	t.sockets = slices.DeleteFunc(t.sockets, func(b binding) bool { return b.sink == s })
 	t.members = slices.DeleteFunc(t.members, func(m member) bool { return m.sink == s })
 }
 
 // setMember enters a membership, replaces its filter, or removes it when filter is nil.
-func (t *PortTable) setMember(s *Sink, group [16]byte, ifindex uint32, filter *SourceFilter) {
+func (t *portTable) setMember(s *Sink, group [16]byte, ifindex uint32, filter *SourceFilter) {
 	t.members = slices.DeleteFunc(t.members, func(m member) bool {
 		return m.sink == s && m.group == group && m.ifindex == ifindex
 	})
