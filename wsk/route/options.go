@@ -26,7 +26,8 @@ type Options struct {
 	// MaxWaiting is how many may wait for neighbours at once, each for about 250 bytes. 0: 65536.
 	MaxWaiting int
 
-	// CacheTTL bounds the life of a route answer when nothing was announced: learned path MTUs are not.
+	// CacheTTL bounds the life of a route answer when nothing was announced: learned path MTUs are not, and without
+	// CAP_NET_RAW ICMP redirects are not heard.
 	// 0: 30 s. Sensible values lie between 10 and 60 s.
 	CacheTTL time.Duration
 

@@ -333,6 +333,9 @@ func FuzzApply(f *testing.F) {
 			}
 		}
 		parseRoute(b)
+		if dst, ok := parseRedirect(b); ok && !dst.IsValid() {
+			t.Error("a redirect about nothing")
+		}
 		m.rules.add(b)
 		// A dump of the same must change nothing more.
 		again := newChanges()

@@ -29,18 +29,19 @@ type Table struct {
 	snap atomic.Pointer[snapshot]
 	gen  atomic.Uint64
 
-	events   *nl.NetlinkSocket
-	dumper   *requester // of the table's goroutine, so that a dump delays nobody
-	asker    *requester // of the callers
-	prober   *prober
-	oracle   *oracle
-	sysctls  *sysctls
-	ipsec    *ipsec.Watcher
-	policed  chan struct{} // other IPsec policies apply
-	labelKey maphash.Seed
-	incoming chan batch
-	repair   repair // of the table's goroutine
-	lives    lives  // of the table's goroutine
+	events    *nl.NetlinkSocket
+	dumper    *requester // of the table's goroutine, so that a dump delays nobody
+	asker     *requester // of the callers
+	prober    *prober
+	oracle    *oracle
+	sysctls   *sysctls
+	ipsec     *ipsec.Watcher
+	redirects *redirects
+	policed   chan struct{} // other IPsec policies apply
+	labelKey  maphash.Seed
+	incoming  chan batch
+	repair    repair // of the table's goroutine
+	lives     lives  // of the table's goroutine
 
 	cache    routeCache
 	arrivals arrivalCache
@@ -81,7 +82,10 @@ func Open(o Options) (*Table, error) {
 	if !complete {
 		t.repair.schedule()
 	}
-	t.running.Add(2)
+	t.running.Add(2 + len(t.redirects.files))
+	for _, f := range t.redirects.files {
+		go t.hearRedirects(f)
+	}
 	go t.receive()
 	go t.run(fresh)
 	return t, nil
@@ -101,7 +105,7 @@ func (t *Table) openSockets() (err error) {
 	if t.prober, err = newProber(t.opts.datagramProbe); err != nil {
 		return err
 	}
-	t.sysctls = openSysctls()
+	t.sysctls, t.redirects = openSysctls(), openRedirects()
 	if t.ipsec, err = ipsec.Watch(t.log, t.policiesChanged); err != nil {
 		return err
 	}
@@ -124,6 +128,9 @@ func (t *Table) closeSockets() {
 	if t.ipsec != nil {
 		t.ipsec.Close()
 	}
+	if t.redirects != nil {
+		t.redirects.close()
+	}
 	if t.oracle != nil {
 		t.oracle.close()
 	}
@@ -138,6 +145,7 @@ func (t *Table) Close() error {
 	t.closing.Do(func() {
 		close(t.done)
 		t.events.Close() // wakes the reader
+		t.redirects.close()
 		t.running.Wait()
 		t.waiting.close(ErrClosed)
 		t.lives.close()
