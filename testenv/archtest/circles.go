@@ -65,6 +65,7 @@ var Circles = []CircleLimit{
 	{"wsk/datapath/internal/ops", 8, 8},
 	{"wsk/datapath/internal/receive", 3, 3},
 	{"wsk/datapath/internal/send", 18, 16},
+	{"wsk/ipc", 0, 0},
 	{"wsk/netconn", 2, 2},
 	{"wsk/netconn/pctest", 9, 9},
 	{"wsk/replay", 0, 0},

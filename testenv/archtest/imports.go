@@ -206,6 +206,12 @@ var Imports = []ImportRow{
 		Why:     "send and receive know nothing of each other",
 	},
 	{
+		Package: "wsk/ipc",
+		May:     []string{"internal/ipaddr"},
+		Tests:   []string{"wsk"},
+		Why:     "bytes of a protocol, for clients on any system: it does no I/O and is not built on wsk",
+	},
+	{
 		Package: "wsk/netconn",
 		May:     []string{"wsk"},
 		Tests:   []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/wsktest", "github.com/miekg/dns"},
