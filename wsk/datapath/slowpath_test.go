@@ -5,10 +5,30 @@ package datapath
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
+
+// slowLab is a lab with a client in A for which no AF_XDP is to be had: everything goes through the kernel's stack.
+func slowLab(t *testing.T, top testenv.Topology) (*testenv.Lab, *client) {
+	t.Helper()
+	testenv.Require(t, testenv.NetNS)
+	lab := testenv.NewLabT(t, top)
+	opts := Options{NetNS: lab.A.NS.FD(), Logger: testLogger(t), NeighbourTimeout: time.Second}
+	dp, err := openWith(opts, func(dp *Datapath) (routing, error) {
+		dp.devices.Open = func(*device.Device, int) (xdp.Queue, error) { return nil, xdp.ErrNotSupported }
+		return route.Open(route.Options{NetNS: opts.NetNS, Logger: opts.Logger, NeighbourTimeout: opts.NeighbourTimeout})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lab, newClient(t, dp)
+}
 
 // TestErrorsOfOthers: an ICMP error of one peer fails no datagram to another one, as it fails none of a kernel socket that
 // is not connected; and the errors themselves are heard of.
@@ -75,5 +95,49 @@ func TestErrorsOfTheCall(t *testing.T) {
 	status := sendOne(t, s, whole(make([]byte, 65508)), sockaddr(netip.MustParseAddr("127.0.0.1"), 9), nil)
 	if status != wsk.STATUS_INVALID_BUFFER_SIZE {
 		t.Errorf("a datagram that is too long: %v", status)
+	}
+}
+
+// TestSilentNeighboursSlowPath: datagrams to neighbours that do not answer hold up none to one that does, also where all go
+// through the kernel's stack; each ends with a status of its own.
+//
+// issue 11, F7.
+func TestSilentNeighboursSlowPath(t *testing.T) {
+	lab, c := slowLab(t, testenv.Topology{NoIPv6: true})
+	peer := netip.AddrPortFrom(lab.B.IPv4(), 7860)
+	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, peer, testenv.UDPReceiverOptions{})
+	s := c.socket("0.0.0.0:0")
+	mustSucceed(t, "before", sendOne(t, s, whole([]byte("x")), wsk.NewSockaddr(peer), nil))
+
+	const silent = 300
+	irps := make([]*wsk.IRP, silent)
+	for i := range irps {
+		irps[i] = wsk.AllocateIRP()
+		to := sockaddr(netip.AddrFrom4([4]byte{10, 77, 0, byte(50 + i%150)}), uint16(9000+i/150))
+		s.SendTo(whole(pattern(1400)), 0, to, nil, irps[i])
+	}
+	const n = 100
+	for range n {
+		mustSucceed(t, "beside", sendOne(t, s, whole([]byte("x")), wsk.NewSockaddr(peer), nil))
+	}
+	waiting := 0
+	for _, irp := range irps {
+		if pending(irp) {
+			waiting++
+		}
+	}
+	if waiting == 0 {
+		t.Error("the datagrams went out after those to the silent neighbours had ended")
+	}
+	if _, err := receiver.Wait(testenv.Context(t, waitLimit), 1+n); err != nil {
+		t.Error(err)
+	}
+	for i, irp := range irps {
+		if status := await(t, irp); status != wsk.STATUS_HOST_UNREACHABLE {
+			t.Errorf("silent neighbour %d: %v", i, status)
+		}
+	}
+	if info := c.dp.Info(); info.SlowSent != 1+n {
+		t.Errorf("%d operations took the slow path", info.SlowSent)
 	}
 }

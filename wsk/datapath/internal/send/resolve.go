@@ -137,11 +137,11 @@ func (f *Flow) lookup() (*Path, error) {
 	egress, obstacle := host.Routes.Transmit(hop, f.To.TOS)
 	if obstacle.ID != route.NoObstacle {
 		host.Log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
-		return p.slow(f), nil
+		return p.slowNextHop(ctx, f, hop, obstacle)
 	}
 	q, err := host.QueueFor(egress.Device, f.src.Serial)
 	if err != nil {
-		return p.slow(f), nil
+		return p.slowNextHop(ctx, f, hop, obstacle)
 	}
 	mac, err := f.nextHop(ctx, hop)
 	if err != nil {
@@ -179,6 +179,30 @@ func (p *Path) slow(f *Flow) *Path {
 	f.src.Host.Stats.SlowPaths.Add(1)
 	p.Queue = nil
 	return p
+}
+
+// slowNextHop is slow once the neighbour has answered. The kernel would take the datagram at once and hold it, and with
+// it send buffer of the companion socket, for the seconds in which the neighbour may answer: a few hundred neighbours that
+// are silent would keep datagrams from all others.
+func (p *Path) slowNextHop(ctx context.Context, f *Flow, hop route.Hop, o route.Obstacle) (*Path, error) {
+	if asksNeighbour(hop, o) {
+		if _, err := f.nextHop(ctx, hop); err != nil {
+			return nil, err
+		}
+		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
+	}
+	return p.slow(f), nil
+}
+
+// asksNeighbour reports whether the kernel will send to the neighbour that the hop names, and may have to ask for it.
+func asksNeighbour(hop route.Hop, o route.Obstacle) bool {
+	switch o.ID {
+	case route.NoObstacle, route.ObstacleKind, route.ObstacleElsewhere, route.ObstacleDepth, route.ObstacleTags,
+		route.ObstacleVLANPriority, route.ObstacleBondMode, route.ObstacleBondQueue, route.ObstacleBondIdle,
+		route.ObstaclePacketInfo:
+		return hop.Kind == route.Unicast && hop.Device.Ethernet && !hop.Device.NoARP
+	}
+	return false
 }
 
 // nextHop is the link-layer address to send to.
