@@ -4,12 +4,14 @@ package datapath
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -261,6 +263,59 @@ func TestDeviceDeleted(t *testing.T) {
 		return sendOne(t, s, whole([]byte("4")), to, nil) == wsk.STATUS_FILE_FORCED_CLOSED
 	})
 	closeSocket(t, s)
+}
+
+// deaf is a routing table that tells of no change.
+type deaf struct{ routing }
+
+func (deaf) Subscribe(func(route.Event)) (cancel func()) { return func() {} }
+
+// TestDeviceReplacedUnseen: netlink says nothing of an interface that goes and comes back with the same index, as where events
+// were lost. The queue of the old one is gone; a new one is opened, and sockets send and receive through it.
+func TestDeviceReplacedUnseen(t *testing.T) {
+	for _, receives := range []bool{false, true} {
+		t.Run(fmt.Sprintf("receives=%v", receives), func(t *testing.T) {
+			testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+			lab := testenv.NewLabT(t, testenv.Topology{})
+			opts := Options{NetNS: lab.A.NS.FD(), Logger: testLogger(t)}
+			if receives {
+				opts.Receive = []string{lab.A.If.Name()}
+			}
+			dp, err := openWith(opts, func(dp *Datapath) (routing, error) {
+				table, err := route.Open(route.Options{NetNS: dp.ns.FD(), Logger: opts.Logger})
+				return deaf{table}, err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(t, dp)
+			to := sockaddr(lab.B.IPv4(), 7016)
+			testenv.NewUDPReceiverT(t, lab.B.NS, netip.MustParseAddrPort("0.0.0.0:7016"), testenv.UDPReceiverOptions{})
+			mustSucceed(t, "before", sendOne(t, c.socket("0.0.0.0:0"), whole([]byte("x")), to, nil))
+			index := lab.A.If.Index()
+			if err := lab.A.If.Delete(); err != nil {
+				t.Fatal(err)
+			}
+			comeBackAs(t, lab, lab.A.If.Name(), lab.B.If.Name(), index)
+			if lab.A.If.Index() != index {
+				t.Fatalf("the interface has come back with index %d, want %d", lab.A.If.Index(), index)
+			}
+			eventually(t, "a new socket to send", func() bool {
+				s := c.socket("0.0.0.0:0")
+				defer closeSocket(t, s)
+				return sendOne(t, s, whole([]byte("x")), to, nil) == wsk.STATUS_SUCCESS
+			})
+			s := c.socket("0.0.0.0:0")
+			eventually(t, "a datagram to leave through the new interface", func() bool {
+				mustSucceed(t, "after", sendOne(t, s, whole([]byte("x")), to, nil))
+				queues := dp.Info().Queues
+				return len(queues) == 1 && queues[0].State == "up" && queues[0].Submitted > 0 && (queues[0].Receive != nil) == receives
+			})
+			if receives {
+				arrivesOn(t, lab, dp, "10.77.0.1", index)
+			}
+		})
+	}
 }
 
 // TestRenamedInterface: a queue whose interface has another name by now is rebuilt, and receives and sends as before.

@@ -29,8 +29,9 @@ func (dp *Datapath) onEvent(ev route.Event) {
 			d.CarrierLost()
 		}
 	case route.LinkDeleted:
-		dp.devices.Miss(ev.Interface) // at once: another of its name may be in the next event
-		dp.goRun(func() { dp.deviceDeleted(ev.Interface) })
+		// At once, since another of its name or index may be in the next event, and sockets be made for that.
+		endpoints, d := dp.endpoints.list(), dp.devices.Remove(ev.Interface)
+		dp.goRun(func() { dp.deviceDeleted(ev.Interface, d, endpoints) })
 	case route.Resynced:
 		// A link may have gone down and come back unseen; a kick tells.
 		dp.devices.EachQueue(func(q *send.Queue) { q.LinkUp() })
@@ -49,8 +50,12 @@ func (dp *Datapath) janitor() {
 		case <-dp.senders.Ctx.Done():
 			return
 		case now := <-tick.C:
-			for _, ep := range dp.endpoints.list() {
+			endpoints := dp.endpoints.list()
+			for _, ep := range endpoints {
 				ep.source.Tend(now)
+			}
+			for _, d := range dp.devices.RemoveLost() {
+				dp.deviceDeleted(d.Index, d, endpoints)
 			}
 			dp.devices.Nudge()
 			dp.devices.Each((*device.Device).GuardPassProgram)
@@ -59,13 +64,20 @@ func (dp *Datapath) janitor() {
 	}
 }
 
-// deviceDeleted fails everything that was to leave through a device and tells the sockets that lived on it.
-func (dp *Datapath) deviceDeleted(ifindex int) {
-	if dp.devices.Deleted(ifindex) {
-		dp.watchers.wake() // another of its name may be there already
+// deviceDeleted fails everything that was to leave through an interface and tells the sockets that lived on it. d is what
+// the set of devices knew of it, nil for nothing; endpoints are those that there were then.
+func (dp *Datapath) deviceDeleted(ifindex int, d *device.Device, endpoints []*endpoint) {
+	if d != nil {
+		d.Dismantle()
 	}
-	for _, ep := range dp.endpoints.list() {
+	for _, ep := range endpoints {
 		ep.deviceGone(ifindex)
+		if d != nil {
+			ep.source.Hasten() // another of its index may be there already
+		}
+	}
+	if d != nil {
+		dp.watchers.wake() // or of its name
 	}
 }
 

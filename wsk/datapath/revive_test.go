@@ -51,12 +51,18 @@ func TestInterfaceComesBack(t *testing.T) {
 // comeBack makes a veth pair in the place of one that was deleted.
 func comeBack(t *testing.T, lab *testenv.Lab, name, peer string) {
 	t.Helper()
+	comeBackAs(t, lab, name, peer, 0)
+}
+
+// comeBackAs is comeBack with an index; 0 leaves that to the kernel.
+func comeBackAs(t *testing.T, lab *testenv.Lab, name, peer string, index int) {
+	t.Helper()
 	h, err := lab.A.NS.Netlink()
 	if err != nil {
 		t.Fatal(err)
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
+	attrs.Name, attrs.Index = name, index
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerNamespace = peer, netlink.NsFd(lab.B.NS.FD())
 	if err := h.LinkAdd(veth); err != nil {

@@ -53,7 +53,10 @@ var errDeviceGone = errors.New("device is gone")
 func (d *Device) Open(slot int) (*send.Queue, error) {
 	d.Opening.Lock()
 	defer d.Opening.Unlock()
-	if q, err := d.ready(slot); q != nil || err != nil {
+	switch q, err := d.ready(slot); {
+	case q != nil && q.Poll.Ended.Load():
+		return nil, errDeviceGone
+	case q != nil || err != nil:
 		return q, err
 	}
 	q, half, err := d.openQueue(slot)
@@ -122,6 +125,12 @@ func (d *Device) Opened() []*send.Queue {
 	return list
 }
 
+// hasLostQueue reports whether a queue has ended without the device being taken down: its interface is gone, or is
+// another by now that has the same index.
+func (d *Device) hasLostQueue() bool {
+	return !d.IsGone() && slices.ContainsFunc(d.Opened(), func(q *send.Queue) bool { return q.Poll.Ended.Load() })
+}
+
 // retire lets no further queue be opened.
 func (d *Device) retire() {
 	d.mu.Lock()
@@ -148,8 +157,8 @@ func (d *Device) CarrierLost() {
 	}
 }
 
-// dismantle fails everything that was to leave through a device and gives back what is open on it.
-func (d *Device) dismantle() {
+// Dismantle fails everything that was to leave through a device and gives back what is open on it.
+func (d *Device) Dismantle() {
 	d.retire()
 	for _, q := range d.Opened() {
 		q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)

@@ -26,10 +26,10 @@ func TestDeletedWhileOpening(t *testing.T) {
 			opened <- err
 		}()
 		if at == "load" {
-			set.Deleted(rd.Index)
+			set.Remove(rd.Index).Dismantle()
 			err = p.begin(d, 1)
 		} else if err = p.load(d, 1); err == nil {
-			set.Deleted(rd.Index)
+			set.Remove(rd.Index).Dismantle()
 			if set.Hub.Add(p.Intake, p.IsClosed) {
 				t.Error("the intake of a program that was closed is adopted")
 			}

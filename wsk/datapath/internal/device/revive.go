@@ -23,18 +23,12 @@ type revival struct {
 	NotBefore time.Time
 }
 
-// Miss notes that an interface was deleted, if it was received on.
-func (set *Set) Miss(ifindex int) {
-	set.Mu.Lock()
-	defer set.Mu.Unlock()
-	d := set.Devices[ifindex]
-	if d == nil || d.program == nil {
-		return
-	}
+// awaitLocked notes that an interface that was received on is gone.
+func (set *Set) awaitLocked(name string) {
 	if set.Missing == nil {
 		set.Missing = make(revivals)
 	}
-	set.Missing[d.program.Name] = &revival{}
+	set.Missing[name] = &revival{}
 }
 
 // Awaits reports whether an interface is to be received on and is not yet.
@@ -94,6 +88,6 @@ func (set *Set) abandon(ifindex int) {
 	}
 	set.Mu.Unlock()
 	if d != nil && d.program != nil {
-		d.dismantle()
+		d.Dismantle()
 	}
 }

@@ -195,18 +195,40 @@ func (set *Set) EachQueue(do func(*send.Queue)) {
 	})
 }
 
-// Deleted fails everything that was to leave through a device that was deleted, and reports whether it was known.
-func (set *Set) Deleted(ifindex int) bool {
+// Remove forgets the device of an interface that was deleted, for the caller to dismantle; nil if it was not known.
+// One that was received on is awaited from now on.
+func (set *Set) Remove(ifindex int) *Device {
 	set.Mu.Lock()
-	d := set.Devices[ifindex]
-	delete(set.Devices, ifindex)
-	set.Mu.Unlock()
+	defer set.Mu.Unlock()
+	return set.removeLocked(set.Devices[ifindex])
+}
+
+// RemoveLost is Remove for a device of which a queue has ended by itself. Netlink may never tell that its interface is
+// gone: events are lost, and what the whole table then says of an interface with the same index may be no different.
+func (set *Set) RemoveLost() (lost []*Device) {
+	set.Each(func(d *Device) {
+		if !d.hasLostQueue() {
+			return
+		}
+		set.Mu.Lock()
+		defer set.Mu.Unlock()
+		if set.Devices[d.Index] == d && !set.closed {
+			lost = append(lost, set.removeLocked(d))
+		}
+	})
+	return lost
+}
+
+func (set *Set) removeLocked(d *Device) *Device {
 	if d == nil {
-		return false
+		return nil
 	}
-	d.dismantle()
-	set.Log.Warn("interface deleted", "interface", d.ifname)
-	return true
+	delete(set.Devices, d.Index)
+	if d.program != nil {
+		set.awaitLocked(d.program.Name)
+	}
+	set.Log.Warn("interface deleted", "interface", d.ifname, "index", d.Index)
+	return d
 }
 
 // Programs lists the XDP programs that receivers are fed by, once they are loaded.

@@ -17,7 +17,7 @@ type poller struct {
 	token chan struct{}
 	High  atomic.Bool // set and cleared by the tail watcher
 	Idle  atomic.Bool // asleep until the next wake
-	Ended atomic.Bool
+	Ended atomic.Bool // the queue is gone, and everything that it had has ended
 }
 
 func (p *poller) init() { p.token = make(chan struct{}, 1) }

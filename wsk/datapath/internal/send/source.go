@@ -56,10 +56,10 @@ func (s *Source) FailFlows() {
 // Tend keeps the neighbours of used flows alive and refreshes old paths.
 func (s *Source) Tend(now time.Time) { s.Flows.Each(func(f *Flow) { f.tend(now) }) }
 
-// Hasten looks anew for the way of flows that go through the kernel's stack.
+// Hasten looks anew for the way of flows that go through the kernel's stack, or through a queue that is gone.
 func (s *Source) Hasten() {
 	s.Flows.Each(func(f *Flow) {
-		if p := f.Path.Load(); p != nil && p.Queue == nil {
+		if p := f.Path.Load(); p != nil && (p.Queue == nil || p.Queue.Poll.Ended.Load()) {
 			f.prefetch()
 		}
 	})
