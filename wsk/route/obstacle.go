@@ -42,6 +42,8 @@ const (
 	ObstacleBondIdle
 	// ObstaclePacketInfo: a tun device tells its reader the protocol, which frames of AF_XDP don't have.
 	ObstaclePacketInfo
+	// ObstacleIPsec: an IPsec policy selects the datagram: the kernel is to encrypt or to block it.
+	ObstacleIPsec
 
 	// NumObstacles is one more than the largest ObstacleID.
 	NumObstacles
@@ -63,6 +65,7 @@ var obstacles = [NumObstacles]struct{ word, sentence string }{
 	ObstacleBondQueue:    {"bond-queue", "its ports have queues of their own (queue_id)"},
 	ObstacleBondIdle:     {"bond-idle", "it has no active port"},
 	ObstaclePacketInfo:   {"packet-info", "its reader is told the protocol (no IFF_NO_PI), which frames of AF_XDP don't have"},
+	ObstacleIPsec:        {"ipsec", "an IPsec policy selects the datagram: the kernel encrypts or blocks it"},
 }
 
 // String is the word.

@@ -158,6 +158,21 @@ func (t *Table) Close() error {
 // others apply the generation grows, and subscribers get PoliciesChanged.
 func (t *Table) Policies() *ipsec.Policies { return t.ipsec.Policies() }
 
+// Selected tells whether an IPsec policy selects the datagrams of a query that is answered by hop: then the kernel has to send them. It is
+// one atomic load while there are no policies. Policies that can't be read (CAP_NET_ADMIN) select nothing: see Policies.
+func (t *Table) Selected(q Query, hop Hop) Obstacle {
+	p := t.Policies()
+	if p == nil {
+		return Obstacle{}
+	}
+	if p.Selects(ipsec.Out, ipsec.Flow{
+		Src: hop.Source, Dst: q.Dst, SrcPort: q.SrcPort, DstPort: q.DstPort, Interface: hop.Interface, Mark: q.Mark,
+	}) == ipsec.None {
+		return Obstacle{}
+	}
+	return Obstacle{ID: ObstacleIPsec}
+}
+
 func (t *Table) policiesChanged() {
 	select {
 	case t.policed <- struct{}{}:

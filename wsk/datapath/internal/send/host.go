@@ -51,6 +51,8 @@ type Routes interface {
 	Generation() uint64
 	Resolve(ctx context.Context, q route.Query) (route.Hop, error)
 	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
+	Selected(q route.Query, hop route.Hop) route.Obstacle
+	FlowLabel(src, dst netip.AddrPort) uint32
 	Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]byte, error)
 	KeepAlive(ifindex int, ip netip.Addr)
 	Flush(dst netip.Addr)

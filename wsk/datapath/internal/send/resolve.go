@@ -114,9 +114,10 @@ func (f *Flow) lookup() (*Path, error) {
 		return nil, err
 	}
 	dst := f.To.IP()
-	hop, err := host.Routes.Resolve(ctx, route.Query{
+	query := route.Query{
 		Dst: dst, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.To.Port, Interface: int(f.To.IfIndex), TOS: f.To.TOS,
-	})
+	}
+	hop, err := host.Routes.Resolve(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +136,9 @@ func (f *Flow) lookup() (*Path, error) {
 		return p.slow(f), nil
 	}
 	egress, obstacle := host.Routes.Transmit(hop, f.To.TOS)
+	if obstacle.ID == route.NoObstacle {
+		obstacle = host.Routes.Selected(query, hop)
+	}
 	if obstacle.ID != route.NoObstacle {
 		host.Log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
 		return p.slowNextHop(ctx, f, hop, obstacle)
@@ -150,15 +154,7 @@ func (f *Flow) lookup() (*Path, error) {
 	if hop.Kind == route.Unicast {
 		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
 	}
-	tags := make([]frame.VLANTag, len(egress.VLANs))
-	for i, v := range egress.VLANs {
-		tags[i] = frame.VLANTag{TPID: v.Proto, ID: v.ID, PCP: v.Priority}
-	}
-	headers := frame.Flow{
-		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: frame.MAC(mac), VLANs: tags,
-		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(dst.WithZone(""), f.To.Port),
-		TTL: f.To.TTL, TOS: f.To.TOS, DF: p.refuse, NoChecksum: f.To.Flags&wsk.NoChecksum != 0,
-	}
+	headers := f.headers(hop, egress.VLANs, source, frame.MAC(mac), p.refuse)
 	if p.Template, err = frame.NewTemplate(headers); err != nil {
 		return nil, err
 	}
@@ -172,6 +168,22 @@ func (f *Flow) lookup() (*Path, error) {
 	q.offer(p, &headers, hop.Kind == route.Unicast)
 	f.src.Devices.add(egress.Device.Index)
 	return p, nil
+}
+
+// headers are what all datagrams of the flow have in common.
+func (f *Flow) headers(hop route.Hop, vlans []route.VLAN, source netip.Addr, to frame.MAC, df bool) frame.Flow {
+	h := frame.Flow{
+		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: to,
+		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(f.To.IP().WithZone(""), f.To.Port),
+		TTL: f.To.TTL, TOS: f.To.TOS, DF: df, NoChecksum: f.To.Flags&wsk.NoChecksum != 0,
+	}
+	for _, v := range vlans {
+		h.VLANs = append(h.VLANs, frame.VLANTag{TPID: v.Proto, ID: v.ID, PCP: v.Priority})
+	}
+	if h.Dst.Addr().Is6() {
+		h.FlowLabel = f.src.Host.Routes.FlowLabel(h.Src, h.Dst)
+	}
+	return h
 }
 
 // slow turns p into the way through the companion socket.
