@@ -122,10 +122,10 @@ func (ep *endpoint) Close(done func()) {
 	})
 }
 
-// deviceGone is called when a device has been deleted. A socket dies with the device that carries its bound address, or with
-// the last device that it has sent through: then there is nothing left that it was made for. Another one goes on.
+// deviceGone is called when a device has been deleted. A socket dies with the device that carried the address that it is
+// bound to. One that is bound to no address outlives every device, as the kernel's does: only what was in flight fails.
 func (ep *endpoint) deviceGone(ifindex int) {
-	if !ep.source.Devices.Remove(ifindex) && ep.boundIf != ifindex {
+	if ep.boundIf != ifindex {
 		return
 	}
 	if ep.source.Kill() {

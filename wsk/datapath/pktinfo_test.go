@@ -39,6 +39,10 @@ func TestReplyAsReceived(t *testing.T) {
 				if err := add.iface.AddAddr(netip.MustParsePrefix(add.addr)); err != nil {
 					t.Fatal(err)
 				}
+				eventually(t, "the address to be known", func() bool {
+					_, ok := c.dp.routes.AddressDevice(netip.MustParsePrefix(add.addr).Addr())
+					return ok
+				})
 			}
 			for _, tc := range []struct{ name, bind, source, to string }{
 				{"address of loopback v4", "0.0.0.0:7870", "10.99.0.1", "10.77.0.2:7871"},

@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // TestInterfaceComesBack deletes an interface that is received on and makes another of its name: a socket on any address, which
@@ -45,6 +47,53 @@ func TestInterfaceComesBack(t *testing.T) {
 	}
 	if dp.devices.Awaits(name) {
 		t.Error("the interface is still waited for")
+	}
+}
+
+// TestSocketOutlivesInterface: a socket that is bound to no address outlives the interface that it has sent through, and
+// sends through the one that comes in its place, as the kernel's own does. What is sent meanwhile fails; the socket above
+// hears of no end.
+//
+// issue 11, E.
+func TestSocketOutlivesInterface(t *testing.T) {
+	for _, way := range []struct {
+		name string
+		lab  func(t *testing.T) (*testenv.Lab, *client)
+	}{
+		{"AF_XDP", func(t *testing.T) (*testenv.Lab, *client) {
+			return newLab(t, testenv.Topology{NoIPv6: true}, Options{})
+		}},
+		{"kernel", func(t *testing.T) (*testenv.Lab, *client) { return slowLab(t, testenv.Topology{NoIPv6: true}) }},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			lab, c := way.lab(t)
+			to := netip.AddrPortFrom(lab.B.IPv4(), 7955)
+			kernel := testenv.NewUDPSenderT(t, lab.A.NS, testenv.UDPSenderOptions{})
+			ours := c.socket("0.0.0.0:0")
+			name, peer := lab.A.If.Name(), lab.B.If.Name()
+			for round := range 3 {
+				receiver := testenv.NewUDPReceiverT(t, lab.B.NS, to, testenv.UDPReceiverOptions{})
+				eventually(t, "the kernel's socket to send", func() bool { return kernel.Send(to, []byte("kernel")) == nil })
+				eventually(t, fmt.Sprintf("our socket to send in round %d", round), func() bool {
+					return sendOne(t, ours, whole([]byte("ours")), wsk.NewSockaddr(to), nil) == wsk.STATUS_SUCCESS
+				})
+				_, err := receiver.Wait(testenv.Context(t, waitLimit), 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				receiver.Close()
+				if err := lab.A.If.Delete(); err != nil {
+					t.Fatal(err)
+				}
+				if kernel.Send(to, nil) == nil {
+					t.Error("the kernel's socket sends without an interface")
+				}
+				eventually(t, "our socket to fail", func() bool {
+					return sendOne(t, ours, whole([]byte("x")), wsk.NewSockaddr(to), nil) == wsk.STATUS_NETWORK_UNREACHABLE
+				})
+				comeBack(t, lab, name, peer)
+			}
+		})
 	}
 }
 
@@ -178,8 +227,6 @@ func TestInterfaceComesBackHeld(t *testing.T) {
 		})
 		eventually(t, "nothing of it to be left", func() bool { return dp.devices.Known(index) == nil })
 	}
-	// The socket has died with the last device that it had sent through; another is what a client makes.
-	s = newClientOver(t, dp, dp).socket("0.0.0.0:0")
 	slow := dp.Info().SlowSent
 	mustSucceed(t, "meanwhile", sendOne(t, s, whole([]byte("x")), to, nil))
 	if n := dp.Info().SlowSent; n != slow+1 {

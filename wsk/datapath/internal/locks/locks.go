@@ -72,8 +72,6 @@ var (
 	fillMu = lockrank.New("receiver.fillMu", lockrank.Nothing, ringMu)
 	// The flows of an endpoint by destination.
 	flowsMu = lockrank.New("flowTable.mu", lockrank.Nothing)
-	// The devices that an endpoint has sent through.
-	deviceUseMu = lockrank.New("deviceUse.mu", lockrank.Nothing)
 	// Those to be told of changes of addresses.
 	watchersMu = lockrank.New("watchers.mu", lockrank.Nothing)
 )
@@ -106,7 +104,6 @@ type (
 	RingMu        struct{}
 	FillMu        struct{}
 	FlowsMu       struct{}
-	DeviceUseMu   struct{}
 	WatchersMu    struct{}
 )
 
@@ -137,5 +134,4 @@ func (ReceiverMu) Rank() *lockrank.Rank    { return receiverMu }
 func (RingMu) Rank() *lockrank.Rank        { return ringMu }
 func (FillMu) Rank() *lockrank.Rank        { return fillMu }
 func (FlowsMu) Rank() *lockrank.Rank       { return flowsMu }
-func (DeviceUseMu) Rank() *lockrank.Rank   { return deviceUseMu }
 func (WatchersMu) Rank() *lockrank.Rank    { return watchersMu }

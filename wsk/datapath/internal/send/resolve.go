@@ -166,7 +166,6 @@ func (f *Flow) lookup() (*Path, error) {
 	}
 	p.Queue = q
 	q.offer(p, &headers, hop.Kind == route.Unicast)
-	f.src.Devices.add(egress.Device.Index)
 	return p, nil
 }
 

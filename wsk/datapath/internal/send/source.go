@@ -22,7 +22,6 @@ type Source struct {
 	Aborted atomic.Bool
 	dead    atomic.Bool
 	Flows   flowTable
-	Devices deviceUse
 }
 
 // Send takes ownership of an operation until it completes. See [wsk.Endpoint].
@@ -44,8 +43,8 @@ func (s *Source) Abort() {
 	s.Flows.Each((*Flow).abort)
 }
 
-// Kill ends what waits for a way after the last device that the source could use was deleted. It reports false when it
-// has done so before.
+// Kill ends what waits for a way after the device with the bound address was deleted. It reports false when it has done
+// so before.
 func (s *Source) Kill() bool { return s.dead.CompareAndSwap(false, true) }
 
 // FailFlows is the second part of kill, after the socket above knows.
