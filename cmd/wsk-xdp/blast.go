@@ -218,10 +218,12 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	if err != nil {
 		return err
 	}
+	spent, after := host.CPUTime().Sub(cpu), s.Info()
 	r.Fill(config, res, wire, len(body))
-	after := s.Info()
 	session.UpdateProofs(r.Granted, after)
-	r.Cost(host.CPUTime().Sub(cpu), before, after)
+	r.Cost(spent, before, after)
+	r.ICMPErrors = s.ICMPErrors(ctx)
+	r.Conclude()
 	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h))
 }
 

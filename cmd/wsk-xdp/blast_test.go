@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,6 +130,57 @@ func TestBlastReachesNobody(t *testing.T) {
 	r.want(t, 1, "0 of 10 packets completed on wsk0", "STATUS_HOST_UNREACHABLE", "ip neigh", "verdict")
 	if errors.Is(t.Context().Err(), context.Canceled) {
 		t.Fatal("the test ran out of time")
+	}
+}
+
+// Whoever blasts at a closed port is told, on either path and in either version of IP: that all was sent is no success
+// then. A port that somebody is bound to says nothing.
+func TestClosedPort(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	own4, own6 := l.A.IPv4(), l.A.IPv6()
+	const told = "the destination answers, the port is closed ("
+	for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6(), own4, own6} {
+		to := netip.AddrPortFrom(host, testPort)
+		ns := l.B.NS
+		if host == own4 || host == own6 {
+			ns = l.A.NS
+		}
+		cli(timeout(t), "blast", netns, to.String(), "-r", "1k", "-n", "50", "-q").want(t, 0, told)
+		doc := decode[blast.Report](t, cli(timeout(t), "blast", netns, to.String(), "-r", "1k", "-n", "50", "-q", "--json"))
+		if doc.Verdict.ID != "port_closed" || doc.Verdict.OK || len(doc.ICMPErrors) != 1 || doc.ICMPErrors[0].Messages == 0 {
+			t.Errorf("%v: %+v, %+v", to, doc.Verdict, doc.ICMPErrors)
+		}
+		r := cli(timeout(t), "send", netns, to.String(), "--json")
+		r.want(t, 0, told)
+		if doc := decode[sendReport](t, r); len(doc.ICMPErrors) != 1 || len(doc.Warnings) == 0 {
+			t.Errorf("%v: %+v", to, doc)
+		}
+		testenv.NewUDPReceiverT(t, ns, to, testenv.UDPReceiverOptions{CountOnly: true})
+		r = cli(timeout(t), "blast", netns, to.String(), "-r", "1k", "-n", "50", "-q", "--json")
+		r.want(t, 0)
+		doc = decode[blast.Report](t, r)
+		if slow := ns == l.A.NS; len(doc.ICMPErrors) != 0 || doc.Verdict.OK == slow || (doc.Verdict.ID == "slow_path") != slow {
+			t.Errorf("somebody listens on %v: %+v, %+v", to, doc.Verdict, doc.ICMPErrors)
+		}
+		carried := []blast.Carried{{Engine: "wsk", Packets: 50}, {Engine: "kernel", Packets: 0}}
+		if ns == l.A.NS {
+			carried[0].Packets, carried[1].Packets = 0, 50
+		}
+		if !slices.Equal(doc.Carried, carried) {
+			t.Errorf("%v: carried %+v, want %+v", to, doc.Carried, carried)
+		}
+	}
+}
+
+// Nobody looked at what arrived: a run that went well says so, and one of five packets states no rates.
+func TestBlastClaimsNoMoreThanItKnows(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	r := cli(timeout(t), "blast", netns, to.String(), "-n", "5", "-q")
+	r.want(t, 0, "verdict     every packet submitted was completed; nobody looked at what arrived", "too short to tell", "wsk 5 · kernel stack 0")
+	if regexp.MustCompile(`\d CPU|mean error|verdict +ok`).MatchString(r.stdout) {
+		t.Error(r)
 	}
 }
 

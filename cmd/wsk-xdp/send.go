@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
@@ -112,8 +113,10 @@ type sendReport struct {
 	Granted     []session.Granted `json:"granted"`
 	Results     []send.Result     `json:"results"`
 	Totals      sendTotals        `json:"totals"`
-	Warnings    []string          `json:"warnings"`
-	Interrupted bool              `json:"interrupted"`
+	// ICMPErrors is what hosts and routers sent back.
+	ICMPErrors  []icmp.Error `json:"icmp_errors"`
+	Warnings    []string     `json:"warnings"`
+	Interrupted bool         `json:"interrupted"`
 }
 
 type sendTotals struct {
@@ -168,6 +171,11 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		if f.way.require != session.RequireNothing {
 			err = &exit.Error{Code: exit.NotPossible, Err: fmt.Errorf("--require %v: %s", f.way.require, late)}
 		}
+	}
+	r.ICMPErrors = s.ICMPErrors(ctx)
+	for _, e := range r.ICMPErrors {
+		a.warn(e.Sentence())
+		warnings = append(warnings, e.Sentence())
 	}
 	r.Interrupted = ctx.Err() != nil
 	r.Warnings = append([]string{}, warnings...)

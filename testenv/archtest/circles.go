@@ -30,6 +30,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/doctor", 4, 4},
 	{"cmd/wsk-xdp/internal/exit", 0, 0},
 	{"cmd/wsk-xdp/internal/host", 0, 0},
+	{"cmd/wsk-xdp/internal/icmp", 0, 0},
 	{"cmd/wsk-xdp/internal/netns", 0, 0},
 	{"cmd/wsk-xdp/internal/output", 0, 0},
 	{"cmd/wsk-xdp/internal/payload", 0, 0},

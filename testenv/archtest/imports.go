@@ -45,7 +45,7 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"demo", "doctor", "exit", "payload", "send", "session"),
+			"demo", "doctor", "exit", "icmp", "payload", "send", "session"),
 			[]string{"internal/ipaddr", "wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Why: "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
@@ -84,7 +84,7 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
-		May:     slices.Concat(tool("host", "output", "session", "units"), []string{"wsk", "wsk/datapath", histograms}),
+		May:     slices.Concat(tool("host", "icmp", "output", "session", "units"), []string{"wsk", "wsk/datapath", histograms}),
 		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
@@ -100,13 +100,14 @@ var Imports = []ImportRow{
 	},
 	{Package: "cmd/wsk-xdp/internal/exit"},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
+	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
 	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
 	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},
 	{Package: "cmd/wsk-xdp/internal/payload"},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
 	{
 		Package: "cmd/wsk-xdp/internal/session",
-		May: slices.Concat(tool("client", "exit", "host", "netns", "units"),
+		May: slices.Concat(tool("client", "exit", "host", "icmp", "netns", "units"),
 			[]string{"internal/netns", "wsk", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
 		Tests: tool("send"),
 	},

@@ -4,12 +4,15 @@ package blast
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
 
@@ -19,22 +22,29 @@ const Schema = "wsk-xdp.blast/1"
 // Report is the JSON document of a run. A packet is one UDP datagram; a datagram above the MTU is several frames. What
 // was not measured is left out.
 type Report struct {
-	Schema      string            `json:"schema"`
-	Version     string            `json:"version"`
-	StartedAt   time.Time         `json:"started_at"`
-	Host        host.Info         `json:"host"`
-	Config      ConfigReport      `json:"config"`
-	Path        session.Path      `json:"path"`
-	Granted     []session.Granted `json:"granted"`
-	Totals      Totals            `json:"totals"`
-	Latency     *Latency          `json:"latency,omitempty"`
-	Pacing      *PacingReport     `json:"pacing,omitempty"`
-	CPU         CPUReport         `json:"cpu"`
-	Queues      []QueueReport     `json:"queues"`
-	SlowPath    SlowReport        `json:"slow_path"`
-	Intervals   []IntervalReport  `json:"intervals"`
-	Warnings    []string          `json:"warnings"`
-	Interrupted bool              `json:"interrupted"`
+	Schema    string            `json:"schema"`
+	Version   string            `json:"version"`
+	StartedAt time.Time         `json:"started_at"`
+	Host      host.Info         `json:"host"`
+	Config    ConfigReport      `json:"config"`
+	Path      session.Path      `json:"path"`
+	Granted   []session.Granted `json:"granted"`
+	Totals    Totals            `json:"totals"`
+	// Carried is what carried how many of the completed packets.
+	Carried []Carried `json:"carried"`
+	// TooShort is why there are no rates, no pacing error and no cost, empty where there are.
+	TooShort string        `json:"too_short,omitempty"`
+	Latency  *Latency      `json:"latency,omitempty"`
+	Pacing   *PacingReport `json:"pacing,omitempty"`
+	CPU      *CPUReport    `json:"cpu,omitempty"`
+	Queues   []QueueReport `json:"queues"`
+	SlowPath SlowReport    `json:"slow_path"`
+	// ICMPErrors is what hosts and routers sent back.
+	ICMPErrors  []icmp.Error     `json:"icmp_errors"`
+	Intervals   []IntervalReport `json:"intervals"`
+	Warnings    []string         `json:"warnings"`
+	Interrupted bool             `json:"interrupted"`
+	Verdict     Verdict          `json:"verdict"`
 }
 
 // ConfigReport is the complete effective configuration.
@@ -77,11 +87,24 @@ type Totals struct {
 	Sending    int64         `json:"sending_ns"`
 	Elapsed    int64         `json:"elapsed_ns"`
 	// Rates are over the time of sending; that of completions over the time until the last success, if that is longer.
-	SubmittedPPS uint64 `json:"submitted_pps"`
-	CompletedPPS uint64 `json:"completed_pps"`
-	L1Bits       uint64 `json:"completed_l1_bits_per_second"`
-	L2Bits       uint64 `json:"completed_l2_bits_per_second"`
+	// They are absent from runs that are too short to tell.
+	SubmittedPPS *uint64 `json:"submitted_pps,omitempty"`
+	CompletedPPS *uint64 `json:"completed_pps,omitempty"`
+	L1Bits       *uint64 `json:"completed_l1_bits_per_second,omitempty"`
+	L2Bits       *uint64 `json:"completed_l2_bits_per_second,omitempty"`
 }
+
+// Carried is how many of the completed packets one way took.
+type Carried struct {
+	Engine  string `json:"engine"`
+	Packets uint64 `json:"packets"`
+}
+
+// The ways of Carried.
+const (
+	EngineWSK    = "wsk"    // AF_XDP
+	EngineKernel = "kernel" // the kernel's own stack: the slow path
+)
 
 // StatusCount is how many packets ended in a status.
 type StatusCount struct {
@@ -94,8 +117,9 @@ type StatusCount struct {
 type PacingReport struct {
 	Method string `json:"method"`
 	Asked  uint64 `json:"asked_pps"`
-	// Error is the deviation of the mean rate in millionths, negative when too slow.
-	Error     int64  `json:"mean_error_ppm"`
+	// Error is the deviation of the mean rate in millionths, negative when too slow; absent from runs that are too short to
+	// tell.
+	Error     *int64 `json:"mean_error_ppm,omitempty"`
 	Burst     uint64 `json:"longest_burst_packets"`
 	Bucket    uint64 `json:"bucket_packets"`
 	Forfeited uint64 `json:"forfeited_packets"`
@@ -130,6 +154,14 @@ type SlowReport struct {
 	Failed uint64 `json:"failed_sends"`
 }
 
+// Verdict is how a run went. OK says that the sender found nothing wrong, and no more than that.
+type Verdict struct {
+	// ID is a word for programs: sent, or the first of what was wrong.
+	ID   string `json:"id"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
 // IntervalReport is about a second.
 type IntervalReport struct {
 	Start     int64  `json:"start_ns"`
@@ -149,10 +181,11 @@ func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
 	t.Requested = requested(c)
 	t.Payload = res.Completed * uint64(payload)
 	t.Sending, t.Elapsed = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds()
-	t.SubmittedPPS = perSecond(res.Submitted, res.Sending)
-	t.CompletedPPS = perSecond(res.Completed, max(res.Sending, res.Completing))
-	t.L1Bits = t.CompletedPPS * uint64(wire.L1Bytes) * 8
-	t.L2Bits = t.CompletedPPS * uint64(wire.L2Bytes) * 8
+	if r.TooShort = tooShort(c, res); r.TooShort == "" {
+		completed := perSecond(res.Completed, max(res.Sending, res.Completing))
+		t.SubmittedPPS, t.CompletedPPS = new(perSecond(res.Submitted, res.Sending)), &completed
+		t.L1Bits, t.L2Bits = new(completed*uint64(wire.L1Bytes)*8), new(completed*uint64(wire.L2Bytes)*8)
+	}
 	t.ByStatus = []StatusCount{}
 	for status, n := range res.ByStatus {
 		t.ByStatus = append(t.ByStatus, StatusCount{status.String(), uint32(status), n})
@@ -166,10 +199,30 @@ func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
 	if c.Rate > 0 {
 		r.Pacing = &PacingReport{
 			Method: PacingMethod, Asked: c.Rate, Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
-			Error: deviation(res.Submitted, res.Sending, c.Rate),
+		}
+		if r.TooShort == "" {
+			r.Pacing.Error = new(deviation(res.Submitted, res.Sending, c.Rate))
 		}
 	}
 	r.Interrupted = res.Interrupted
+}
+
+// What a run takes for its rates, its pacing error and its cost to say more about it than about the clock's grain and the
+// start of a process.
+const (
+	leastSending = 100 * time.Millisecond
+	leastPackets = 1000 // at a set rate
+)
+
+// tooShort says why rates would mean nothing, or nothing.
+func tooShort(c Config, res Result) string {
+	switch {
+	case res.Sending < leastSending:
+		return fmt.Sprintf("%s of sending, %v are needed", units.Nanoseconds(res.Sending.Nanoseconds()), leastSending)
+	case c.Rate > 0 && res.Submitted < leastPackets:
+		return fmt.Sprintf("%s, %s are needed", units.Plural(int(res.Submitted), "packet"), units.Grouped(leastPackets))
+	}
+	return ""
 }
 
 // PacingMethod names how the rate is kept.
@@ -203,11 +256,13 @@ func perSecond(n uint64, d time.Duration) uint64 {
 	return uint64(float64(n)/d.Seconds() + 0.5)
 }
 
-// Cost enters processor time and what the queues did between two snapshots.
+// Cost enters processor time and what the queues did between two snapshots. It goes behind Fill.
 func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
-	r.CPU = CPUReport{User: cpu.User.Nanoseconds(), System: cpu.System.Nanoseconds()}
-	if n := r.Totals.Completed; n > 0 {
-		r.CPU.PerPacket = uint64(cpu.Total().Nanoseconds()) / n
+	if r.TooShort == "" {
+		r.CPU = &CPUReport{User: cpu.User.Nanoseconds(), System: cpu.System.Nanoseconds()}
+		if n := r.Totals.Completed; n > 0 {
+			r.CPU.PerPacket = uint64(cpu.Total().Nanoseconds()) / n
+		}
 	}
 	r.SlowPath = SlowReport{after.SlowSent - before.SlowSent, after.SlowFailed - before.SlowFailed}
 	r.Queues = []QueueReport{}
@@ -225,6 +280,22 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 			Parked: q.Parked - b.Parked, Rebuilds: q.Rebuilds - b.Rebuilds, Foreign: q.Foreign - b.Foreign,
 		})
 	}
+	r.Carried = r.carried()
+}
+
+// carried splits the completed packets into those of AF_XDP and those of the kernel's stack. The datapath counts its slow
+// path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
+func (r *Report) carried() []Carried {
+	completed := r.Totals.Completed
+	wsk := completed
+	if r.SlowPath.Sent > 0 {
+		frames := uint64(0)
+		for _, q := range r.Queues {
+			frames += q.Completed - min(q.Dropped, q.Completed)
+		}
+		wsk = min(completed, frames/uint64(max(r.Config.Frames, 1)))
+	}
+	return []Carried{{EngineWSK, wsk}, {EngineKernel, completed - wsk}}
 }
 
 // Interval adds an interval.

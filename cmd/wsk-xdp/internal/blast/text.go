@@ -4,6 +4,7 @@ package blast
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
@@ -62,36 +63,42 @@ func Line(i Interval, wire Wire) string {
 	return line
 }
 
+// shortText stands where a run was too short for a figure.
+const shortText = "too short to tell"
+
 // Tables are the final tables.
 func (r *Report) Tables() []*output.Table {
 	c, t := &r.Config, &r.Totals
 	var counts output.Table
 	counts.Row("", "packets", "rate", "L1", "L2", "share")
-	row := func(name string, n uint64, pps uint64) {
+	row := func(name string, n uint64, pps *uint64, remark string) {
 		share := ""
 		if t.Requested > 0 {
 			share = fmt.Sprintf("%.3f %%", 100*float64(n)/float64(t.Requested))
 		}
-		counts.Row(name, units.Grouped(n), units.PacketRate(float64(pps)), units.BitRate(float64(pps)*float64(c.WireL1)*8),
-			units.BitRate(float64(pps)*float64(c.WireL2)*8), share)
+		rate, l1, l2 := shortText, "", ""
+		if pps != nil {
+			v := float64(*pps)
+			rate, l1, l2 = units.PacketRate(v), units.BitRate(v*float64(c.WireL1)*8), units.BitRate(v*float64(c.WireL2)*8)
+		}
+		counts.Row(name, units.Grouped(n), rate, l1, l2, share, remark)
 	}
 	if t.Requested > 0 {
-		pps := c.Rate
+		pps := &c.Rate
 		if c.RateMax {
 			pps = t.SubmittedPPS
 		}
-		row("requested", t.Requested, pps)
+		row("requested", t.Requested, pps, "")
 	}
-	row("submitted", t.Submitted, t.SubmittedPPS)
-	row("completed", t.Completed, t.CompletedPPS)
+	row("submitted", t.Submitted, t.SubmittedPPS, "")
+	row("completed", t.Completed, t.CompletedPPS, r.carriedText())
 	for _, s := range t.ByStatus {
 		counts.Row("failed", units.Grouped(s.Packets), s.Status)
 	}
 
 	var facts output.Table
-	if p := r.Pacing; p != nil {
-		facts.Row("pacing", fmt.Sprintf("mean error %+.3f %%  longest burst %s  forfeited %s", float64(p.Error)/1e4,
-			units.Plural(int(p.Burst), "packet"), units.Grouped(p.Forfeited)))
+	if r.Pacing != nil {
+		facts.Row("pacing", r.pacingText())
 	}
 	if l := r.Latency; l != nil {
 		ns := units.Nanoseconds
@@ -99,19 +106,40 @@ func (r *Report) Tables() []*output.Table {
 			ns(l.P999), ns(l.Max)))
 	}
 	facts.Row("cost", r.costText())
-	facts.Row("verdict", r.Verdict())
+	facts.Row("verdict", r.Verdict.Text)
 	return []*output.Table{&counts, &facts}
 }
 
-func (r *Report) costText() string {
-	elapsed := float64(r.Totals.Elapsed)
-	if elapsed <= 0 {
-		elapsed = 1
+func (r *Report) carriedText() string {
+	var words []string
+	for _, c := range r.Carried {
+		name := c.Engine
+		if name == EngineKernel {
+			name = "kernel stack"
+		}
+		words = append(words, name+" "+units.Grouped(c.Packets))
 	}
-	text := fmt.Sprintf("%.2f CPU (%.2f user, %.2f system)", float64(r.CPU.User+r.CPU.System)/elapsed,
-		float64(r.CPU.User)/elapsed, float64(r.CPU.System)/elapsed)
-	if r.CPU.PerPacket > 0 {
-		text += fmt.Sprintf(" · %s/packet", units.Nanoseconds(int64(r.CPU.PerPacket)))
+	return strings.Join(words, " · ")
+}
+
+func (r *Report) pacingText() string {
+	p := r.Pacing
+	mean := shortText + ": " + r.TooShort
+	if p.Error != nil {
+		mean = fmt.Sprintf("mean error %+.3f %%", float64(*p.Error)/1e4)
+	}
+	return fmt.Sprintf("%s  longest burst %s  forfeited %s", mean, units.Plural(int(p.Burst), "packet"), units.Grouped(p.Forfeited))
+}
+
+func (r *Report) costText() string {
+	text := shortText + ": " + r.TooShort
+	if cpu := r.CPU; cpu != nil {
+		elapsed := float64(max(r.Totals.Elapsed, 1))
+		text = fmt.Sprintf("%.2f CPU (%.2f user, %.2f system)", float64(cpu.User+cpu.System)/elapsed, float64(cpu.User)/elapsed,
+			float64(cpu.System)/elapsed)
+		if cpu.PerPacket > 0 {
+			text += fmt.Sprintf(" · %s/packet", units.Nanoseconds(int64(cpu.PerPacket)))
+		}
 	}
 	kicks, frames := r.kicks()
 	if kicks > 0 {
@@ -126,30 +154,4 @@ func (r *Report) kicks() (kicks, frames uint64) {
 		frames += q.Completed
 	}
 	return kicks, frames
-}
-
-// Verdict is one sentence on how it went.
-func (r *Report) Verdict() string {
-	t := &r.Totals
-	var trouble string
-	switch {
-	case t.Completed == 0:
-		trouble = "nothing was sent"
-	case t.Failed > 0:
-		trouble = fmt.Sprintf("%s of %s packets failed", units.Grouped(t.Failed), units.Grouped(t.Submitted))
-	case t.Unfinished > 0:
-		trouble = units.Plural(t.Unfinished, "IRP") + " did not complete"
-	case r.SlowPath.Sent > 0:
-		trouble = units.Grouped(r.SlowPath.Sent) + " sends took the SLOW PATH through the kernel's stack"
-	case r.Pacing != nil && !r.Interrupted && r.Pacing.Error < -10_000:
-		trouble = "all completed, but the rate was not reached"
-	}
-	text := "ok: every packet submitted was completed"
-	if trouble != "" {
-		text = trouble
-	}
-	if r.Interrupted {
-		text += " (interrupted)"
-	}
-	return text
 }

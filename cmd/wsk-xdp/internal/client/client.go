@@ -106,6 +106,15 @@ func SetOption(ctx context.Context, socket *wsk.Socket, level, option, value uin
 	return err
 }
 
+// EnableReceiveFrom lets the socket's ReceiveFromEvent callback be called.
+func EnableReceiveFrom(ctx context.Context, socket *wsk.Socket) error {
+	control := wsk.NewEventCallbackControl(wsk.WSK_EVENT_RECEIVE_FROM)
+	_, err := Call(ctx, "WskControlSocket SO_WSK_EVENT_CALLBACK", func(irp *wsk.IRP) {
+		socket.ControlSocket(wsk.WskSetOption, wsk.SO_WSK_EVENT_CALLBACK, wsk.SOL_SOCKET, control, nil, nil, irp)
+	})
+	return err
+}
+
 // Call begins a call with a fresh IRP and waits until that is complete, for callTimeout at most. The error says what
 // failed.
 func Call(ctx context.Context, what string, begin func(*wsk.IRP)) (*wsk.IRP, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -58,6 +59,7 @@ type Session struct {
 	Sockets []*wsk.Socket
 	Locals  []netip.AddrPort
 
+	listener *icmp.Listener
 	checksum datapath.ChecksumMode
 	queues   int // asked for
 	dp       *datapath.Datapath
@@ -68,7 +70,7 @@ type Session struct {
 // open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then the
 // error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
-	s := &Session{checksum: o.Checksum, queues: o.Queues}
+	s := &Session{listener: icmp.NewListener(), checksum: o.Checksum, queues: o.Queues}
 	defer func() {
 		if err != nil {
 			s.Close(ctx)
@@ -150,3 +152,21 @@ func (s *Session) Remote(port uint16, fallback netip.Addr) wsk.SOCKADDR {
 
 // IsBroadcast is whether the destination is everybody on the link.
 func (s *Session) IsBroadcast() bool { return s.WayErr == nil && s.Way.Kind == route.Broadcast }
+
+// answerTime is how long the answer to the last datagram may take, which is a round trip.
+const answerTime = 50 * time.Millisecond
+
+// ICMPErrors is what came back, most messages first. It waits for an answer to what was sent last, for a bounded time,
+// unless one came already or nobody is to be expected to answer. It is never nil.
+func (s *Session) ICMPErrors(ctx context.Context) []icmp.Error {
+	if s.WayErr == nil && (s.Way.Kind == route.Unicast || s.Way.Kind == route.Local) {
+		timer := time.NewTimer(answerTime)
+		defer timer.Stop()
+		select {
+		case <-s.listener.Heard():
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return s.listener.Errors()
+}

@@ -63,7 +63,7 @@ func (s *Session) openSocket(ctx context.Context, o Options) error {
 	if o.Destination.Addr().Unmap().Is4() {
 		family, wildcard = wsk.AF_INET, netip.IPv4Unspecified()
 	}
-	socket, err := s.client.Socket(ctx, family, nil, nil)
+	socket, err := s.client.Socket(ctx, family, s.listener.Dispatch(), nil)
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,9 @@ func (s *Session) openSocket(ctx context.Context, o Options) error {
 		local = netip.AddrPortFrom(a, o.Source.Port())
 	}
 	if err := client.Bind(ctx, socket, local); err != nil {
+		return err
+	}
+	if err := s.listener.Listen(ctx, family, socket); err != nil {
 		return err
 	}
 	bound, err := client.LocalAddress(ctx, socket)

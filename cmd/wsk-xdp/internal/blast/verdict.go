@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blast
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// trouble is one thing that went wrong.
+type trouble struct{ id, text string }
+
+// Conclude enters the verdict. It goes last.
+func (r *Report) Conclude() {
+	found := r.troubles()
+	v := Verdict{ID: "sent", OK: true, Text: "every packet submitted was completed; nobody looked at what arrived"}
+	if len(found) > 0 {
+		v.ID, v.OK = found[0].id, false
+		words := make([]string, len(found))
+		for i, t := range found {
+			words[i] = t.text
+		}
+		v.Text = strings.Join(words, "; ")
+	}
+	if r.Interrupted {
+		v.Text += " (interrupted)"
+	}
+	r.Verdict = v
+}
+
+// troubles is everything that a reader of one line has to know, the worst first.
+func (r *Report) troubles() (out []trouble) {
+	t := &r.Totals
+	if t.Completed == 0 {
+		out = append(out, trouble{"nothing", "nothing was sent"})
+	}
+	for _, e := range r.ICMPErrors {
+		id := "icmp"
+		if e.PortClosed() {
+			id = "port_closed"
+		}
+		out = append(out, trouble{id, e.Sentence()})
+	}
+	if t.Failed > 0 {
+		out = append(out, trouble{"failed", fmt.Sprintf("%s of %s packets failed", units.Grouped(t.Failed), units.Grouped(t.Submitted))})
+	}
+	if t.Unfinished > 0 {
+		out = append(out, trouble{"unfinished", units.Plural(t.Unfinished, "IRP") + " did not complete"})
+	}
+	if r.SlowPath.Sent+r.SlowPath.Failed > 0 {
+		out = append(out, trouble{"slow_path", r.slowText()})
+	}
+	if r.Pacing != nil && r.Pacing.Error != nil && !r.Interrupted && *r.Pacing.Error < -10_000 {
+		out = append(out, trouble{"rate", "the rate was not reached"})
+	}
+	return out
+}
+
+// slowText is the share of the slow path.
+func (r *Report) slowText() string {
+	completed := r.Totals.Completed
+	for _, c := range r.Carried {
+		if c.Engine == EngineKernel && completed > 0 {
+			return fmt.Sprintf("SLOW PATH: %s of %s packets (%.1f %%) went through the kernel's stack", units.Grouped(c.Packets),
+				units.Grouped(completed), 100*float64(c.Packets)/float64(completed))
+		}
+	}
+	return "SLOW PATH: what was sent went through the kernel's stack"
+}
