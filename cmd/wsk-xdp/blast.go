@@ -46,6 +46,7 @@ type blastFlags struct {
 	queues      int
 	batch       int
 	inFlight    int
+	force       bool
 	quiet, json bool
 }
 
@@ -56,7 +57,8 @@ func (a *app) blastCommand() *cobra.Command {
 		Short: "Send datagrams at a rate and measure",
 		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, and reports what was submitted, completed and failed,",
 			"completion latency and cost. Each IRP is used again from its completion. Ctrl-C ends the run with its report.",
-			"Exit code 1 if nothing was completed; some packets that fail are a result."),
+			"Exit code 1 if nothing was completed; some packets that fail are a result. Exit code 3 for more than 100 kpps over",
+			"the interface of this ssh session or of the default route, or to broadcast or multicast, without --force."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s",
 			"  wsk-xdp blast 10.77.0.2:9000 -r max -n 10M --size 1518 --require afxdp",
 			"  wsk-xdp blast [fd77::2]:9000 --flows 8 --batch 32 --json > run.json"),
@@ -83,6 +85,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.IntVar(&f.batch, "batch", 0, "packets per IRP at most, by WskSendMessages (default 1, with --rate max 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
 	f.way.add(fl)
+	fl.BoolVar(&f.force, "force", false, "more than 100 kpps even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.blast/1) instead of the table")
 	fl.Lookup("payload-size").DefValue = "0"
@@ -142,6 +145,9 @@ func (f *blastFlags) check(destination string) (header, error) {
 	return h, f.choosePayload(h)
 }
 
+// flood is whether the rate is more than what is harmless anywhere.
+func (f *blastFlags) flood() bool { return f.rate == units.Unlimited || f.rate > defaultRate }
+
 // choosePayload turns a frame size into the size of the payload.
 func (f *blastFlags) choosePayload(h header) error {
 	if f.payloadSize >= 0 {
@@ -183,6 +189,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	}
 	if err := f.way.checkFragments(h, s, len(body)); err != nil {
 		return err
+	}
+	if danger := s.Way.Danger(); danger != "" && f.flood() && !f.force {
+		return exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
 	}
 	wire := blast.OnWire(h.to.Addr().Is4(), len(body), s.Way.MTU)
 	if f.size != 0 && wire.Frames > 1 {

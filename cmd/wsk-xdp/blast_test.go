@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -181,6 +182,46 @@ func TestBlastClaimsNoMoreThanItKnows(t *testing.T) {
 	r.want(t, 0, "verdict     every packet submitted was completed; nobody looked at what arrived", "too short to tell", "wsk 5 · kernel stack 0")
 	if regexp.MustCompile(`\d CPU|mean error|verdict +ok`).MatchString(r.stdout) {
 		t.Error(r)
+	}
+}
+
+// A rate that could take others their network away is refused where there are others, unless it is insisted on. The rate
+// that is the default is refused nowhere.
+func TestBlastSparesOthers(t *testing.T) {
+	alone, netns := lab(t, testenv.Topology{})
+	routed, netnsRouted := lab(t, testenv.Topology{Shape: testenv.Routed})
+	b := netip.AddrPortFrom(alone.B.IPv4(), testPort).String()
+	const ssh = "WX-SSH-01: this ssh session runs over wsk0"
+	for _, c := range []struct {
+		name, netns, to, session, told string
+	}{
+		{"ssh", netns, b, fmt.Sprintf("%v 50000 %v 22", alone.B.IPv4(), alone.A.IPv4()), ssh},
+		{"ssh over IPv6", netns, b, fmt.Sprintf("%v 50000 %v 22", alone.B.IPv6(), alone.A.IPv6()), ssh},
+		{"ssh elsewhere", netns, b, "192.0.2.1 50000 192.0.2.2 22", ""},
+		{"no ssh", netns, b, "", ""},
+		{"default route", netnsRouted, netip.AddrPortFrom(routed.B.IPv4(), testPort).String(), "", "WX-SSH-01: the default route uses wsk0"},
+		{"broadcast", netns, "255.255.255.255:9000", "", "WX-CAST-01"},
+		{"group", netns, "224.0.0.77:9000", "", "WX-CAST-01"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("SSH_CONNECTION", c.session)
+			run := func(args ...string) result {
+				return cli(timeout(t), append([]string{"blast", c.netns, c.to, "-i", "wsk0", "-q", "-n", "100"}, args...)...)
+			}
+			for _, rate := range []string{"max", "100001"} {
+				r := run("-r", rate)
+				if c.told == "" {
+					r.want(t, 0)
+					continue
+				}
+				r.want(t, 3, c.told, "--force")
+				if r.stdout != "" || strings.Contains(r.stderr, "engine") {
+					t.Errorf("it began: %v", r)
+				}
+				run("-r", rate, "--force").want(t, 0)
+			}
+			run("-r", "100k").want(t, 0)
+		})
 	}
 }
 

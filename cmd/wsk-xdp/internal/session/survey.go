@@ -41,6 +41,8 @@ type Way struct {
 
 	// SlowReason says why AF_XDP is out of question, empty if it is not.
 	SlowReason string
+
+	dependents dependents
 }
 
 // ErrNoInterface is wrapped when the interface asked for is not there.
@@ -54,7 +56,11 @@ func Survey(ctx context.Context, netns int, q Query) (Way, error) {
 		return Way{}, err
 	}
 	defer table.Close()
-	return surveyTable(ctx, table, q)
+	w, err := surveyTable(ctx, table, q)
+	if err == nil {
+		w.dependents = dependentsOn(ctx, table, w.Interface.Index, w.Device.Index)
+	}
+	return w, err
 }
 
 func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
@@ -167,4 +173,20 @@ func (w *Way) NextHop() string {
 		return to + " (not resolved yet: the first datagram waits for the answer)"
 	}
 	return fmt.Sprintf("%s %v (neighbour table)", to, w.MAC)
+}
+
+// Danger says why a flood over the way would harm others, with the identity of doctor's finding; empty if nothing is
+// known.
+func (w *Way) Danger() string {
+	switch {
+	case w.Kind == route.Broadcast:
+		return "WX-CAST-01: every host on the link of " + w.Interface.Name + " takes a broadcast"
+	case w.Kind == route.Multicast:
+		return "WX-CAST-01: switches may send a group's datagrams to every host on the link of " + w.Interface.Name
+	case w.dependents.ssh:
+		return "WX-SSH-01: this ssh session runs over " + w.Interface.Name
+	case w.dependents.defaultRoute:
+		return "WX-SSH-01: the default route uses " + w.Interface.Name
+	}
+	return ""
 }
