@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -40,6 +42,8 @@ type Device struct {
 	proof      lockrank.Mutex[locks.Proof] // held by a proof that runs
 	noMetadata atomic.Bool                 // the kernel refused a frame for its TX metadata
 
+	attempts    attempts
+	hurried     atomic.Int32 // the slot, from 1, whose attempt does not wait for a busy queue; written with Opening held
 	facts       facts
 	zeroCopy    zeroCopy
 	passProgram passProgram
@@ -50,17 +54,20 @@ const openRetry = 10 * time.Second
 
 var errDeviceGone = errors.New("device is gone")
 
+// Open opens a queue unless it is open. It may block for as long as somebody else has the queue: see QueueFor for
+// traffic.
 func (d *Device) Open(slot int) (*send.Queue, error) {
 	d.Opening.Lock()
 	defer d.Opening.Unlock()
-	switch q, err := d.ready(slot); {
-	case q != nil && q.Poll.Ended.Load():
-		return nil, errDeviceGone
-	case q != nil || err != nil:
+	return d.openLocked(slot)
+}
+
+func (d *Device) openLocked(slot int) (*send.Queue, error) {
+	if q, err := d.ready(slot); q != nil || err != nil {
 		return q, err
 	}
 	q, half, err := d.openQueue(slot)
-	if err != nil {
+	if err != nil && !errors.Is(err, unix.EBUSY) { // else it is waited for, or the caller says so
 		d.log.Warn("no AF_XDP on this queue, its datagrams go through the kernel's stack",
 			"interface", d.ifname, "queue", slot, "err", err)
 	}
@@ -105,12 +112,29 @@ func (d *Device) ready(slot int) (*send.Queue, error) {
 	switch {
 	case d.gone:
 		return nil, errDeviceGone
+	case d.queues[slot] != nil && d.queues[slot].Poll.Ended.Load():
+		return nil, errDeviceGone
 	case d.queues[slot] != nil:
 		return d.queues[slot], nil
 	case d.failed != nil && time.Now().Before(d.retryAt):
 		return nil, d.failed
 	}
 	return nil, nil
+}
+
+// noteBusy tells the traffic that waits for a queue, and the operator, that somebody else has it.
+func (d *Device) noteBusy(slot int, why error) {
+	if d.attempts.noteBusy(slot, why) {
+		d.log.Warn("somebody else has the queue; until it is free datagrams go through the kernel's stack",
+			"interface", d.ifname, "queue", slot, "err", why)
+	}
+}
+
+// forgetFailure lets the next attempt be made at once.
+func (d *Device) forgetFailure() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failed = nil
 }
 
 func (d *Device) Opened() []*send.Queue {

@@ -16,6 +16,9 @@
 // seconds, then copy mode will do. A driver without zero-copy is not asked for each queue, and asked again after some
 // minutes (zerocopy.go).
 //
+// A queue that somebody else has is opened beside the traffic, which goes through the kernel's stack until it is free
+// (beside.go).
+//
 // # Receiving
 //
 // An interface that is received on has a program of its own (program.go). Taken off by force, it is put back

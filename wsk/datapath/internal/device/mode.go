@@ -40,7 +40,7 @@ func (set *Set) OpenSocket(d *Device, id int) (xdp.Queue, error) {
 func (d *Device) openBest(ctx context.Context, id int) (*xdp.Socket, error) {
 	o := d.SocketOptions(id)
 	if o.Mode == xdp.ModeCopy {
-		return xdp.OpenContext(ctx, o)
+		return d.bind(ctx, o)
 	}
 	err := d.zeroCopy.reasonMissing(time.Now())
 	if err == nil || o.Mode == xdp.ModeZeroCopy {
@@ -57,7 +57,11 @@ func (d *Device) openBest(ctx context.Context, id int) (*xdp.Socket, error) {
 	if f := d.facts.of(d.ifname, d.log); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
 		d.zeroCopy.noteMissing(err, time.Now())
 	}
-	return xdp.OpenContext(ctx, o)
+	sock, copyErr := d.bind(ctx, o)
+	if copyErr == nil && !d.zeroCopy.everGranted() && d.passProgram.on.Load() {
+		d.detachUseless(ctx, err)
+	}
+	return sock, copyErr
 }
 
 // openZeroCopy tries zero-copy, on a device that only sends with a program of its own.
@@ -78,14 +82,12 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 			d.awaitCarrier(ctx, before, "attaching an XDP program")
 		}
 	}
-	sock, err := xdp.OpenContext(ctx, o)
+	sock, err := d.bind(ctx, o)
 	if err != nil {
-		// It stays where the queue had zero-copy before: a driver that resets grants it a moment later.
-		if fresh && !d.zeroCopy.hadGranted(int(o.Queue)) {
-			if err := d.passProgram.detachUseless(err, time.Now()); err != nil {
-				d.log.Warn("detach the XDP program for zero-copy", "interface", d.ifname, "err", err)
-			}
-			d.awaitCarrier(ctx, before, "detaching the XDP program")
+		// It stays where the queue had zero-copy before, or is busy: a driver that resets, or a queue that was just
+		// closed, is ready a moment later.
+		if fresh && !d.zeroCopy.hadGranted(int(o.Queue)) && !errors.Is(err, unix.EBUSY) {
+			d.detachUseless(ctx, err)
 		}
 		return nil, err
 	}
@@ -95,6 +97,38 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 			"interface", d.ifname)
 	}
 	return sock, nil
+}
+
+// detachUseless takes off a program that has not led to zero-copy.
+func (d *Device) detachUseless(ctx context.Context, why error) {
+	before := d.LinkNow()
+	if err := d.passProgram.detachUseless(why, time.Now()); err != nil {
+		d.log.Warn("detach the XDP program for zero-copy", "interface", d.ifname, "err", err)
+	}
+	d.awaitCarrier(ctx, before, "detaching the XDP program")
+}
+
+// busyGrace is how long the kernel may take to give a queue back that was closed, 10 to 31 ms and more where it is
+// busy.
+const busyGrace = 100 * time.Millisecond
+
+// bind opens a socket. A queue that is busy for longer than one that was closed is taken for somebody else's. Traffic
+// that waits for it is told, and tries again beside (QueueFor); other callers wait as long as the options say.
+func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
+	if o.BindTimeout < 0 {
+		return xdp.OpenContext(ctx, o)
+	}
+	first := o
+	first.BindTimeout = busyGrace
+	sock, err := xdp.OpenContext(ctx, first)
+	if !errors.Is(err, unix.EBUSY) || ctx.Err() != nil {
+		return sock, err
+	}
+	d.noteBusy(int(o.Queue), err)
+	if d.hurried.Load() == int32(o.Queue)+1 {
+		return nil, err
+	}
+	return xdp.OpenContext(ctx, o)
 }
 
 // heldNatively reports whether a program was not attached because another is there that serves as well.

@@ -146,16 +146,6 @@ func (set *Set) enter(d *Device) error {
 	return nil
 }
 
-// QueueFor returns the queue that a source sends through on a device, opening it on first use. It may block while
-// the kernel releases the queue from an earlier owner.
-func (set *Set) QueueFor(rd route.Device, serial uint32) (*send.Queue, error) {
-	d, err := set.deviceFor(rd)
-	if err != nil {
-		return nil, err
-	}
-	return d.Open(int(serial) % d.sending)
-}
-
 // OpenInterface opens every queue of a named interface, for those who will not have the kernel's stack instead.
 func (set *Set) OpenInterface(name string) error {
 	rd, ok := set.Routes.DeviceByName(name)

@@ -14,6 +14,7 @@ type zeroCopy struct {
 	mu     lockrank.Mutex[locks.ZeroCopyMu]
 	queues map[int]zeroCopyQueue
 
+	ever    bool  // it was granted on some queue
 	missing error // why the driver has none at all
 	until   time.Time
 }
@@ -57,6 +58,13 @@ func (z *zeroCopy) noteGranted(queue int) {
 		z.queues = make(map[int]zeroCopyQueue)
 	}
 	z.queues[queue] = zeroCopyQueue{granted: true}
+	z.ever = true
+}
+
+func (z *zeroCopy) everGranted() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.ever
 }
 
 // hadGranted reports whether a queue had zero-copy, and is to have it again.

@@ -22,6 +22,8 @@ var (
 	opening = lockrank.New("device.opening", Ask)
 	// The program of a device that only sends; held while the driver works.
 	passProgramMu = lockrank.New("passProgram.mu", Ask, opening)
+	// The openings of queues that are under way.
+	attemptsMu = lockrank.New("attempts.mu", lockrank.Nothing, opening)
 	// What became of zero-copy on the queues of a device.
 	zeroCopyMu = lockrank.New("zeroCopy.mu", lockrank.Nothing, opening)
 	// What a driver says that it can.
@@ -80,6 +82,7 @@ type (
 	Proof         struct{}
 	Opening       struct{}
 	PassProgramMu struct{}
+	AttemptsMu    struct{}
 	ZeroCopyMu    struct{}
 	FactsMu       struct{}
 	SocketsMu     struct{}
@@ -110,6 +113,7 @@ type (
 func (Proof) Rank() *lockrank.Rank         { return proof }
 func (Opening) Rank() *lockrank.Rank       { return opening }
 func (PassProgramMu) Rank() *lockrank.Rank { return passProgramMu }
+func (AttemptsMu) Rank() *lockrank.Rank    { return attemptsMu }
 func (ZeroCopyMu) Rank() *lockrank.Rank    { return zeroCopyMu }
 func (FactsMu) Rank() *lockrank.Rank       { return factsMu }
 func (SocketsMu) Rank() *lockrank.Rank     { return socketsMu }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package device
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// Traffic does not wait for a queue that somebody else has. Such a queue is opened beside it, on a goroutine that
+// tries for as long as the queue is busy.
+
+// The pauses between attempts, the first and the longest. Each attempt waits for busyGrace itself.
+const (
+	busyRetryFirst = 100 * time.Millisecond
+	busyRetryLast  = 500 * time.Millisecond
+)
+
+// QueueFor returns the queue that a source sends through on a device, opening it on first use. It may block while the
+// kernel takes its time, but not for a queue that somebody else has: that is opened as soon as it is free, and the
+// ways of all sources are looked up anew then.
+func (set *Set) QueueFor(rd route.Device, serial uint32) (*send.Queue, error) {
+	d, err := set.deviceFor(rd)
+	if err != nil {
+		return nil, err
+	}
+	slot := int(serial) % d.sending
+	if q, err := d.ready(slot); q != nil || err != nil {
+		return q, err
+	}
+	a, fresh := d.attempts.at(slot)
+	if fresh {
+		set.GoRun(func() { d.try(slot, a) })
+	}
+	select {
+	case <-a.done:
+		return d.Open(slot)
+	case <-a.busy:
+		return nil, a.why
+	}
+}
+
+// try opens a queue, and waits for it as long as somebody else has it.
+func (d *Device) try(slot int, a *attempt) {
+	_, err := d.openHurried(slot)
+	for pause := busyRetryFirst; errors.Is(err, unix.EBUSY) && d.pause(pause); pause = min(2*pause, busyRetryLast) {
+		d.noteBusy(slot, err)
+		d.forgetFailure()
+		_, err = d.openHurried(slot)
+	}
+	if d.attempts.end(slot, a) && err == nil {
+		d.log.Info("the queue is free, datagrams leave through AF_XDP", "interface", d.ifname, "queue", slot)
+		for _, s := range d.set.Senders.Sources() {
+			s.Hasten()
+		}
+	}
+}
+
+// openHurried is Open for an attempt, which does not keep others from opening while it waits.
+func (d *Device) openHurried(slot int) (*send.Queue, error) {
+	d.Opening.Lock()
+	defer d.Opening.Unlock()
+	d.hurried.Store(int32(slot) + 1)
+	defer d.hurried.Store(0)
+	return d.openLocked(slot)
+}
+
+// pause reports whether the device is still wanted after a while.
+func (d *Device) pause(length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return !d.IsGone()
+	case <-d.set.Ctx.Done():
+		return false
+	}
+}
