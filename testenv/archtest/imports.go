@@ -215,7 +215,7 @@ var Imports = []ImportRow{
 	{
 		Package: "wsk/netconn",
 		May:     []string{"wsk"},
-		Tests:   []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/wsktest", "github.com/miekg/dns"},
+		Tests:   []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/wsktest", "github.com/miekg/dns", sys},
 		Why:     "built on the public API alone, over any Transport",
 	},
 	{Package: "wsk/netconn/pctest", Why: "judges any net.PacketConn, so it must know none of ours"},

@@ -51,6 +51,12 @@ var systemErrors = map[wsk.NTSTATUS]error{
 	wsk.STATUS_TOO_MANY_ADDRESSES:        syscall.EADDRINUSE,
 }
 
+// isUnsupported reports whether an opening failed because the host does not have that version of IP.
+func isUnsupported(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Status == wsk.STATUS_NOT_SUPPORTED
+}
+
 var errMissingAddress = errors.New("missing address")
 
 // opError wraps err for a method of the connection. to is the destination of a write; nil means the fixed remote.

@@ -14,6 +14,7 @@ type form struct {
 	family uint16
 	v6Only bool
 	bind   netip.AddrPort
+	orIPv4 bool // IPv4 will do where the host has no IPv6
 }
 
 // listenForm is how package net chooses a socket for listening: "udp" on a wildcard takes both versions of IP.
@@ -23,7 +24,9 @@ func listenForm(network string, laddr netip.AddrPort) (form, error) {
 	switch network {
 	case "udp":
 		if wildcard {
-			return form6(netip.IPv6Unspecified(), laddr.Port(), false), nil
+			f := form6(netip.IPv6Unspecified(), laddr.Port(), false)
+			f.orIPv4 = !addr.Is6() || addr.Is4In6()
+			return f, nil
 		}
 		if addr = addr.Unmap(); addr.Is4() {
 			return form4(addr, laddr.Port()), nil

@@ -11,8 +11,8 @@ import (
 )
 
 // Listen is net.ListenUDP: it opens a socket on a local address. network is "udp", "udp4" or "udp6". The zero laddr, or
-// one without an address, means every address; port 0 means a free port of 49152–65535. npi is needed for the call
-// only.
+// one without an address, means every address, of IPv4 only where "udp" meets a host without IPv6; port 0 means a free
+// port of 49152–65535. npi is needed for the call only.
 func Listen(npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Options) (*Conn, error) {
 	return listen(context.Background(), npi, network, laddr, opts)
 }
@@ -29,7 +29,11 @@ func listen(ctx context.Context, npi *wsk.ProviderNPI, network string, laddr net
 	f, err := listenForm(network, laddr)
 	if err == nil {
 		var c *Conn
-		if c, err = open(ctx, npi, network, f, opts); err == nil {
+		c, err = open(ctx, npi, network, f, opts)
+		if f.orIPv4 && isUnsupported(err) {
+			c, err = open(ctx, npi, network, form4(netip.IPv4Unspecified(), laddr.Port()), opts)
+		}
+		if err == nil {
 			return c, nil
 		}
 	}
