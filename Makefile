@@ -31,7 +31,7 @@ fmt:
 
 vet:
 	@$(GO) vet ./...
-	@GOOS=windows $(GO) vet ./frame/... ./wsk ./wsk/ipc ./wsk/wsktest
+	@GOOS=windows $(GO) vet ./frame/... ./wsk ./wsk/ipc ./wsk/policy ./wsk/wsktest
 	@GOARCH=arm64 $(GO) vet ./...
 
 lint:

@@ -69,6 +69,7 @@ var Circles = []CircleLimit{
 	{"wsk/ipc", 0, 0},
 	{"wsk/netconn", 2, 2},
 	{"wsk/netconn/pctest", 9, 9},
+	{"wsk/policy", 0, 0},
 	{"wsk/replay", 0, 0},
 	{"wsk/route", 19, 13},
 	{"wsk/route/ipsec", 0, 0},

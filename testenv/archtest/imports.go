@@ -220,6 +220,11 @@ var Imports = []ImportRow{
 	},
 	{Package: "wsk/netconn/pctest", Why: "judges any net.PacketConn, so it must know none of ours"},
 	{
+		Package: "wsk/policy",
+		May:     []string{"internal/ipaddr", "wsk/ipc", "github.com/gaissmai/bart", "github.com/pelletier/go-toml/v2"},
+		Why:     "answers, on any system, and asks nobody; of wsk/ipc it has the reasons of refusals",
+	},
+	{
 		Package: "wsk/replay",
 		Tests:   []string{"wsk", "wsk/datapath", "xdp"},
 		Why:     "is tests alone",
