@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 func TestBlast(t *testing.T) {
@@ -222,6 +223,41 @@ func TestBlastSparesOthers(t *testing.T) {
 			}
 			run("-r", "100k").want(t, 0)
 		})
+	}
+}
+
+// What sends is settled before the clock starts: a run whose queue is somebody else's at first goes through the kernel's
+// stack to its end, also when the queue becomes free, and from its first packet.
+func TestEngineIsSettled(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	var holder *xdp.Socket
+	err := l.A.NS.Do(func() (err error) {
+		holder, err = xdp.Open(xdp.Options{Ifname: "wsk0", Mode: xdp.ModeCopy, TxChunks: 8})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	ctx := timeout(t)
+	freed := make(chan error, 1)
+	go func() {
+		err := rx.WaitCount(ctx, 1)
+		freed <- errors.Join(err, holder.Close())
+	}()
+	r := cli(ctx, "blast", netns, to.String(), "--mode", "copy", "-r", "1k", "-d", "3s", "--json", "-q")
+	if err := <-freed; err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, 0, "engine kernel stack", "SLOW PATH", "queue 0")
+	doc := decode[blast.Report](t, r)
+	want := []blast.Carried{{Engine: "wsk", Packets: 0}, {Engine: "kernel", Packets: doc.Totals.Completed}}
+	if !slices.Equal(doc.Carried, want) || doc.Totals.Completed == 0 || len(doc.Queues) != 0 || doc.Verdict.ID != "slow_path" || doc.Verdict.OK {
+		t.Errorf("carried %+v, queues %+v, verdict %+v", doc.Carried, doc.Queues, doc.Verdict)
+	}
+	if err := rx.WaitCount(ctx, doc.Totals.Completed); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -51,6 +52,9 @@ var _ wsk.Transport = (*Datapath)(nil)
 // ErrClosed is returned by calls on a closed datapath.
 var ErrClosed = device.ErrClosed
 
+// errKernelStack is why there is no queue where Options.KernelStack wants none.
+var errKernelStack = errors.New("the kernel's own stack is to send everything")
+
 // Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
 func Open(opts Options) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
@@ -63,6 +67,9 @@ func openWith(opts Options, below func(*Datapath) (routing, error)) (_ *Datapath
 	opts.setDefaults()
 	if err := receive.CheckCPUs(opts.ReceiveCPUs); err != nil {
 		return nil, fmt.Errorf("open datapath: %w", err)
+	}
+	if opts.KernelStack && len(opts.Interfaces) > 0 {
+		return nil, fmt.Errorf("open datapath: KernelStack opens no AF_XDP socket, and Interfaces wants some on %v", opts.Interfaces)
 	}
 	ns, err := netns.Keep(opts.NetNS)
 	if err != nil {
@@ -125,6 +132,9 @@ func (dp *Datapath) furnish(opts *Options) {
 	}
 	dp.devices.Open = dp.devices.OpenSocket
 	dp.senders.QueueFor = dp.devices.QueueFor
+	if opts.KernelStack {
+		dp.senders.QueueFor = func(route.Device, uint32) (*send.Queue, error) { return nil, errKernelStack }
+	}
 }
 
 func (dp *Datapath) setRoutes(routes routing) {

@@ -18,6 +18,9 @@ type Options struct {
 	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one. Every other interface is opened
 	// when the first datagram is routed through it, and replaced by the kernel's own stack where AF_XDP is not to be had.
 	Interfaces []string
+	// KernelStack sends everything through the kernel's own stack and opens no AF_XDP socket to send through, so that what
+	// sends does not change while the datapath is open. It goes with no Interfaces.
+	KernelStack bool
 	// Receive are interfaces whose datagrams are received through AF_XDP: an XDP program is attached to each, and every
 	// receive queue gets a socket. Open fails where that is not to be had. Everything else, and everything when there are none,
 	// is received through the kernel's stack.

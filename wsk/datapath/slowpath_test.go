@@ -9,25 +9,37 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
-	"github.com/wsk-xdp/wsk-xdp/wsk/route"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// slowLab is a lab with a client in A for which no AF_XDP is to be had: everything goes through the kernel's stack.
+// slowLab is a lab with a client in A that has no AF_XDP: everything goes through the kernel's stack.
 func slowLab(t *testing.T, top testenv.Topology) (*testenv.Lab, *client) {
 	t.Helper()
 	testenv.Require(t, testenv.NetNS)
 	lab := testenv.NewLabT(t, top)
-	opts := Options{NetNS: lab.A.NS.FD(), Logger: testLogger(t), NeighbourTimeout: time.Second}
-	dp, err := openWith(opts, func(dp *Datapath) (routing, error) {
-		dp.devices.Open = func(*device.Device, int) (xdp.Queue, error) { return nil, xdp.ErrNotSupported }
-		return route.Open(route.Options{NetNS: opts.NetNS, Logger: opts.Logger, NeighbourTimeout: opts.NeighbourTimeout})
-	})
+	dp, err := Open(Options{NetNS: lab.A.NS.FD(), Logger: testLogger(t), NeighbourTimeout: time.Second, KernelStack: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return lab, newClient(t, dp)
+}
+
+// TestKernelStack: with the option everything goes through the kernel's stack, though AF_XDP would be to be had.
+func TestKernelStack(t *testing.T) {
+	lab, c := slowLab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(lab.B.IPv4(), 7861)
+	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, to, testenv.UDPReceiverOptions{})
+	s := c.socket("0.0.0.0:0")
+	mustSucceed(t, "SendTo", sendOne(t, s, whole([]byte("kernel")), wsk.NewSockaddr(to), nil))
+	if _, err := receiver.Wait(testenv.Context(t, waitLimit), 1); err != nil {
+		t.Fatal(err)
+	}
+	if info := c.dp.Info(); info.SlowSent != 1 || len(info.Queues) != 0 {
+		t.Errorf("%d operations took the slow path, %d queues are open", info.SlowSent, len(info.Queues))
+	}
+	if dp, err := Open(Options{NetNS: lab.A.NS.FD(), KernelStack: true, Interfaces: []string{"wsk0"}}); err == nil {
+		dp.Close()
+		t.Error("a datapath without AF_XDP has AF_XDP sockets at once")
+	}
 }
 
 // TestErrorsOfOthers: an ICMP error of one peer fails no datagram to another one, as it fails none of a kernel socket that

@@ -117,7 +117,8 @@ func (s *Session) openDatapath(o Options) error {
 			return nil
 		}
 		s.SlowErr = withHolder(o.NetNS, s.Way.Device.Index, err)
-		opts.Interfaces = nil
+		// What was not to be had now may be had in a second, and a run that changes its engine measures neither.
+		opts.Interfaces, opts.KernelStack = nil, true
 	}
 	if o.Require != RequireNothing {
 		return exit.NotPossiblef("--require %v: %w", o.Require, s.slowCause())

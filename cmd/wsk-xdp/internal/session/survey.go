@@ -85,6 +85,9 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 		w.Destination = w.Destination.WithZone(strconv.Itoa(hop.Interface))
 	}
 	egress, obstacle := table.Transmit(hop, q.TOS)
+	if obstacle.ID == route.NoObstacle && hop.Kind != route.Local {
+		obstacle = table.Selected(rq, hop)
+	}
 	if obstacle.ID != route.NoObstacle {
 		w.SlowReason = obstacle.String()
 		return w, nil
