@@ -257,7 +257,7 @@ var Imports = []ImportRow{
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
 var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
 	"wsk/datapath/internal/locks",
-	"wsk/route", "xdp", "xdp/nic"}
+	"wsk/route", "wsk/route/ipsec", "xdp", "xdp/nic"}
 
 // cmdBase is what verbs that make a laboratory of their own start from.
 var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")

@@ -24,6 +24,7 @@ import (
 type routing interface {
 	send.Routes
 	receive.Routes
+	receive.Rules
 	companion.Routes
 	device.Routes
 	Subscribe(func(route.Event)) (cancel func())
@@ -140,6 +141,7 @@ func (dp *Datapath) furnish(opts *Options) {
 func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
 	dp.senders.Routes, dp.hub.Routes, dp.companions.Routes, dp.devices.Routes = routes, routes, routes, routes
+	dp.hub.Rules = routes
 }
 
 // OpenEndpoint implements wsk.Transport.

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/ipsec"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -53,6 +54,11 @@ func (fakeRoutes) Devices() []route.Device                         { return []ro
 func (fakeRoutes) IsBroadcast(netip.Addr) bool                     { return false }
 func (fakeRoutes) Subscribe(func(route.Event)) (cancel func())     { return func() {} }
 func (fakeRoutes) Flush(netip.Addr)                                {}
+func (fakeRoutes) ReversePath(int) route.ReversePath               { return route.ReversePathOff }
+func (fakeRoutes) Accepts(route.Arrival) (bool, error)             { return true, nil }
+func (fakeRoutes) Policies() *ipsec.Policies                       { return nil }
+func (fakeRoutes) VRF(int) int                                     { return 0 }
+func (fakeRoutes) ReceivesFromVRFs() bool                          { return false }
 func (fakeRoutes) Close() error                                    { return nil }
 
 // fakeKernels makes the sockets of a datapath: fakes, so that the kernel can be made to misbehave.

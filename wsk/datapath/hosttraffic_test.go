@@ -79,7 +79,7 @@ func TestHostTrafficUndisturbed(t *testing.T) {
 			if six.count() != 0 {
 				t.Error("a datagram for somebody else")
 			}
-			if r := received(t, dp); r.Unowned+r.OtherHost+r.NotJoined+r.Foreign != 0 {
+			if r := received(t, dp); r.Unowned+r.OtherHost+r.NotJoined+r.Refused+r.Foreign != 0 {
 				t.Errorf("the program took what is not ours: %+v", r)
 			}
 			c := programCounters(dp)

@@ -85,7 +85,7 @@ func (dp *Datapath) deviceDeleted(ifindex int, d *device.Device, endpoints []*en
 func concerns(kind route.EventKind) bool {
 	switch kind {
 	case route.LinkAdded, route.LinkUp, route.LinkDown, route.LinkDeleted, route.LinkChanged, route.AddressesChanged,
-		route.Resynced:
+		route.Resynced, route.PoliciesChanged, route.ReversePathChanged:
 		return true
 	}
 	return false

@@ -34,12 +34,12 @@ var (
 	rxMu = lockrank.New("endpoint.rxMu", Ask)
 	// Ports and who shares them; makes each bind one step for all others.
 	portTableMu = lockrank.New("portTable.mu", Ask, socketsMu)
-	// Changes of demux, and what the XDP programs hold.
-	portsMu = lockrank.New("hub.portsMu", Ask, socketsMu, rxMu, opening)
-	// Whether an interface's program is attached and closed, and how the NIC spread flows before.
-	lifeMu = lockrank.New("program.lifeMu", Ask, portsMu)
 	// What is accepted on an interface is made anew by one at a time.
 	refreshing = lockrank.New("intake.refreshing", Ask, opening)
+	// Who gets what arrives, and what the XDP programs are told of it.
+	portsMu = lockrank.New("hub.portsMu", Ask, socketsMu, rxMu, opening, refreshing)
+	// Whether an interface's program is attached and closed, and how the NIC spread flows before.
+	lifeMu = lockrank.New("program.lifeMu", Ask, portsMu)
 	// The devices by index.
 	devicesMu = lockrank.New("deviceSet.mu", lockrank.Nothing, portsMu)
 	// The endpoints that are open.

@@ -25,5 +25,6 @@
 // elsewhere it is a wrong checksum. Frames for other stations (promiscuous mode) are dropped here, as the kernel
 // would.
 //
-// The program sees frames before netfilter and the reverse path filter do: what it takes is not subject to either.
+// The program sees frames before the host's stack does. The reverse path filter is asked about (rules.go), ports that
+// IPsec or a VRF keeps for the kernel are not in the program; netfilter sees nothing of what the program takes.
 package receive

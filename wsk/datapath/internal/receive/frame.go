@@ -89,6 +89,12 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 		r.out.Add(to, given)
 	}
 	d.Cast = b.id.castOf(&d.Destination)
+	refused := b.refuses(d, on)
+	if refused && d.Cast != wsk.Multicast {
+		b.stats.refused++
+		b.drop(i)
+		return
+	}
 	switch d.Cast {
 	case wsk.Unicast:
 		if linkBroadcast {
@@ -104,19 +110,48 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 			b.stats.unowned++
 		}
 	case wsk.Multicast:
-		n := t.multicast(d, on, give)
+		n := 0
+		if !refused {
+			n = t.multicast(d, on, give)
+		}
 		if on == b.id.index {
 			for _, on = range b.id.flooded {
+				if b.refuses(d, on) {
+					refused = true
+					continue
+				}
 				n += t.multicast(d, on, give)
 			}
 		}
 		if n == 0 {
-			b.stats.notJoined++
+			b.countNoMember(refused)
 		}
 	}
 	if !used {
 		b.drop(i)
 	}
+}
+
+// countNoMember counts a datagram of a group that nobody gets.
+func (b *batch) countNoMember(refused bool) {
+	if refused {
+		b.stats.refused++
+	} else {
+		b.stats.notJoined++
+	}
+}
+
+// refuses reports whether the host takes nothing from the source of a datagram on an interface.
+func (b *batch) refuses(d *wsk.Datagram, ifindex uint32) bool {
+	if !b.id.checksSources || !ipaddr.Is4(&d.Destination) {
+		return false // IPv6 has no such check; what can be no source there the program leaves to the kernel
+	}
+	r := b.r
+	if r.sources == nil {
+		r.sources = new(sources)
+	}
+	q := sourceQuestion{src: [4]byte(d.Source.Addr[12:]), dst: [4]byte(d.Destination[12:]), ifindex: ifindex, tos: d.TOS}
+	return !r.sources.accepts(r.queue.intake.Hub.Rules, q)
 }
 
 // drop ends the look at a chunk that nobody gets.

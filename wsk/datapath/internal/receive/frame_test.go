@@ -74,8 +74,8 @@ func FuzzReceivedFrame(f *testing.F) {
 		rx.post(d)
 		for {
 			if r := q.Info(); r.Frames == before.Frames+1 && r.Lent == 0 {
-				dropped := r.OtherHost + r.Unowned + r.NotJoined + r.Foreign -
-					before.OtherHost - before.Unowned - before.NotJoined - before.Foreign
+				dropped := r.OtherHost + r.Unowned + r.NotJoined + r.Refused + r.Foreign -
+					before.OtherHost - before.Unowned - before.NotJoined - before.Refused - before.Foreign
 				for i := range r.Malformed {
 					dropped += r.Malformed[i] - before.Malformed[i]
 				}

@@ -21,6 +21,7 @@ type Hub struct {
 	Log        *slog.Logger
 	GoRun      func(func()) // starts a goroutine that Close waits for
 	Routes     Routes
+	Rules      Rules         // nil: nothing of what arrives is refused
 	BusyPoll   time.Duration // see Options.BusyPoll
 	CPUs       []int         // see Options.ReceiveCPUs
 	Processors int           // GOMAXPROCS at Open
@@ -76,4 +77,9 @@ func (h *Hub) Remove(in *Intake) {
 	h.portsMu.Lock()
 	defer h.portsMu.Unlock()
 	h.intakes = slices.DeleteFunc(slices.Clone(h.intakes), func(other *Intake) bool { return other == in })
+}
+
+// ChecksSources reports whether the host refuses sources on an interface that is received on.
+func (h *Hub) ChecksSources() bool {
+	return slices.ContainsFunc(h.list(), func(in *Intake) bool { return in.identity.Load().checksSources })
 }

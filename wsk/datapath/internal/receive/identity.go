@@ -21,6 +21,9 @@ type identity struct {
 	flooded    []uint32             // devices on top that get every untagged group frame too, if they have joined the group
 	broadcasts map[[16]byte]struct{}
 	partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
+
+	checksSources bool // the host refuses IPv4 sources here, or on a device on top (rp_filter)
+	inVRF         bool // what arrives belongs to a VRF, whose sockets are not ours
 }
 
 // programIdentity is what a program is told of the same.
@@ -84,10 +87,11 @@ func (id *identity) castOf(dst *[16]byte) wsk.Cast {
 	return wsk.Unicast
 }
 
-// identify makes the identity of an interface out of the host's devices and addresses.
-func identify(ifindex int, devices []route.Device, addresses []route.Address) (*identity, programIdentity) {
+// identify makes the identity of an interface out of the host's devices, addresses and rules.
+func identify(ifindex int, devices []route.Device, addresses []route.Address, rules Rules) (*identity, programIdentity) {
 	tops, vlans := above(ifindex, devices)
 	id := newIdentity(ifindex, devices, tops, vlans)
+	id.goBy(rules, tops)
 	var told programIdentity
 	for _, a := range addresses {
 		_, on := tops[a.Interface]
@@ -168,4 +172,23 @@ func newIdentity(ifindex int, devices []route.Device, tops map[int]route.Device,
 		id.partial = true
 	}
 	return id
+}
+
+// goBy notes which of the host's rules matter on the devices that receive through the interface.
+func (id *identity) goBy(rules Rules, tops map[int]route.Device) {
+	if rules == nil {
+		return
+	}
+	apart := func(ifindex int) bool { return rules.VRF(ifindex) != 0 && !rules.ReceivesFromVRFs() }
+	id.inVRF = apart(int(id.index))
+	for index, d := range tops {
+		id.checksSources = id.checksSources || rules.ReversePath(index) != route.ReversePathOff
+		switch {
+		case !apart(index):
+		case d.Type == route.TypeVLAN && id.vlans[d.VLAN.ID] == uint32(index):
+			delete(id.vlans, d.VLAN.ID) // the program passes its frames to the kernel
+		default:
+			id.inVRF = true // the program does not know its frames by their MAC address
+		}
+	}
 }

@@ -24,7 +24,7 @@ type Intake struct {
 
 	refreshing lockrank.Mutex[locks.Refreshing] // held while the identity and what the program knows of it are made anew
 	identity   atomic.Pointer[identity]
-	refs       map[bpf.Key]int // the sinks and memberships that want a key; guarded by hub.portsMu
+	keys       map[bpf.Key]*keyUse // what sinks and memberships want redirected; guarded by hub.portsMu
 }
 
 // Program is what an intake needs of bpf.Program.
@@ -42,20 +42,25 @@ type Program interface {
 
 // NewIntake is an intake without its program.
 func NewIntake(hub *Hub, ifindex int, name string) *Intake {
-	return &Intake{Hub: hub, IfIndex: ifindex, Name: name, refs: make(map[bpf.Key]int)}
+	return &Intake{Hub: hub, IfIndex: ifindex, Name: name, keys: make(map[bpf.Key]*keyUse)}
 }
 
 // Refresh brings the program, and what frames are judged by, up to date with the routing table.
 func (in *Intake) Refresh() {
 	in.refreshing.Lock()
 	defer in.refreshing.Unlock()
-	id, told := identify(in.IfIndex, in.Hub.Routes.Devices(), in.Hub.Routes.Addresses(0))
+	id, told := identify(in.IfIndex, in.Hub.Routes.Devices(), in.Hub.Routes.Addresses(0), in.Hub.Rules)
 	in.identity.Store(id) // what a frame is judged by comes before the frame
 	err := errors.Join(in.Prog.SetVLANs(told.vlans), in.Prog.SetBroadcastAddresses(told.broadcasts),
 		in.Prog.SetLocalAddresses(told.local))
 	if err != nil && !errors.Is(err, bpf.ErrClosed) {
 		in.Hub.Log.Error("tell the XDP program the host's addresses; some arrive through the kernel's stack instead",
 			"interface", in.Name, "err", err)
+	}
+	in.Hub.portsMu.Lock()
+	defer in.Hub.portsMu.Unlock()
+	for key, use := range in.keys {
+		in.settleLocked(key, use)
 	}
 }
 
@@ -80,5 +85,11 @@ func (in *Intake) clearSocket(queue int) {
 func (in *Intake) Ports() int {
 	in.Hub.portsMu.Lock()
 	defer in.Hub.portsMu.Unlock()
-	return len(in.refs)
+	n := 0
+	for _, use := range in.keys {
+		if use.entered {
+			n++
+		}
+	}
+	return n
 }

@@ -3,6 +3,7 @@
 package receive
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
@@ -81,16 +82,45 @@ func (e *PortEntry) addLocked(in *Intake) {
 	if !in.serves(e.ifindex) {
 		return
 	}
-	if in.refs[e.key] == 0 {
-		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
-		if err := in.Prog.AddPort(e.key, e.flags); err != nil {
-			in.Hub.Log.Warn("enter a port into the XDP program; it receives through the kernel's stack", "interface", in.Name,
-				"port", e.key, "err", err)
-			return
-		}
+	use := in.keys[e.key]
+	if use == nil {
+		use = &keyUse{flags: e.flags}
+		in.keys[e.key] = use
 	}
-	in.refs[e.key]++
+	use.n++
+	in.settleLocked(e.key, use)
 	e.intakes = append(e.intakes, in)
+}
+
+// keyUse is what an intake knows of a key.
+type keyUse struct {
+	n       int // the sinks and memberships that want it
+	flags   bpf.Flags
+	entered bool // it is in the program
+}
+
+// settleLocked enters a key into the program, or takes it out, as its users and the host's rules want it.
+func (in *Intake) settleLocked(key bpf.Key, use *keyUse) {
+	wanted := use.n > 0 && !in.bars(key)
+	if wanted == use.entered {
+		return
+	}
+	lockrank.AssertMay(locks.Ask, "to write the ports of a program")
+	if !wanted {
+		use.entered = false
+		if err := in.Prog.RemovePort(key); err != nil {
+			in.Hub.Log.Debug("take a port out of the XDP program", "interface", in.Name, "port", key, "err", err)
+		}
+		return
+	}
+	if err := in.Prog.AddPort(key, use.flags); err != nil {
+		if !errors.Is(err, bpf.ErrClosed) {
+			in.Hub.Log.Warn("enter a port into the XDP program; it receives through the kernel's stack",
+				"interface", in.Name, "port", key, "err", err)
+		}
+		return
+	}
+	use.entered = true
 }
 
 // Add makes an intake known and enters the ports of all sinks into its program, unless closed says that it has ended.
@@ -112,13 +142,10 @@ func (h *Hub) Add(in *Intake, closed func() bool) bool {
 
 func (h *Hub) removeKeyLocked(e PortEntry) {
 	for _, in := range e.intakes {
-		if in.refs[e.key]--; in.refs[e.key] > 0 {
-			continue
-		}
-		delete(in.refs, e.key)
-		lockrank.AssertMay(locks.Ask, "to write the ports of a program")
-		if err := in.Prog.RemovePort(e.key); err != nil {
-			h.Log.Debug("take a port out of the XDP program", "interface", in.Name, "port", e.key, "err", err)
+		use := in.keys[e.key]
+		if use.n--; use.n == 0 {
+			in.settleLocked(e.key, use)
+			delete(in.keys, e.key)
 		}
 	}
 }
@@ -149,4 +176,11 @@ func (h *Hub) RemoveGroup(e PortEntry) {
 	h.portsMu.Lock()
 	defer h.portsMu.Unlock()
 	h.removeKeyLocked(e)
+}
+
+// bars reports whether the host's rules keep the sockets of a key from getting all of what the program would bring them.
+// Then the kernel gets it, and the companion socket what the kernel lets through.
+func (in *Intake) bars(key bpf.Key) bool {
+	rules := in.Hub.Rules
+	return rules != nil && (in.identity.Load().inVRF || rules.Policies().Restricts(netip.AddrPortFrom(key.Addr, key.Port)))
 }
