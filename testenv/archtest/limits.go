@@ -35,6 +35,6 @@ var Types = []TypeLimit{
 	{
 		Packages: []string{"wsk/datapath", "wsk/datapath/internal/send"},
 		Names:    []string{"queue", "Queue"},
-		Methods:  Bound{88, 45},
+		Methods:  Bound{45, 45},
 	},
 }

@@ -75,7 +75,7 @@ func BenchmarkSendToLoaded(b *testing.B) {
 			buf, to := whole(pattern(size)), wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))
 			// A client that keeps no books: routines run on this goroutine, and an IRP is used again after two bursts, when it
 			// is back. Reuse would panic if it were not.
-			irps := make([]wsk.IRP, 2*send.LoadBurst)
+			irps := make([]wsk.IRP, 2*send.Burst)
 			sent, back := 0, 0
 			routine := func(_ *wsk.IRP, context any) wsk.NTSTATUS {
 				*context.(*int)++
@@ -90,7 +90,7 @@ func BenchmarkSendToLoaded(b *testing.B) {
 				irp.SetCompletionRoutine(routine, &back, true, true, true)
 				s.SendTo(buf, 0, to, nil, irp)
 			}
-			q.Drive()
+			send.Kick(q)
 			if back != sent {
 				b.Errorf("%d sent, %d back", sent, back)
 			}
@@ -104,8 +104,8 @@ func loadedQueue(b *testing.B) (*wsk.Socket, *send.Queue) {
 	s := benchSocketOver(b, 1, 1, openIdeal)
 	var q *send.Queue
 	s.dp.devices.EachQueue(func(only *send.Queue) { q = only })
-	testenv.Eventually(b, waitLimit, "the poller to sleep", q.Poll.Idle.Load)
-	q.Poll.High.Store(true)
-	b.Cleanup(func() { q.Poll.High.Store(false) })
+	testenv.Eventually(b, waitLimit, "the poller to sleep", func() bool { return send.Asleep(q) })
+	send.PinGear(q, true)
+	b.Cleanup(func() { send.PinGear(q, false) })
 	return s.sockets[0], q
 }

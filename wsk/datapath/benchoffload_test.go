@@ -58,17 +58,17 @@ func BenchmarkChecksum(b *testing.B) {
 					prove4(b, s.dp)
 				}
 				q := onlyQueue(s.dp)
-				testenv.Eventually(b, waitLimit, "the poller to sleep", q.Poll.Idle.Load)
-				q.Poll.High.Store(true)
-				defer q.Poll.High.Store(false)
-				p := newPump(s.sockets[0], size, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 2*send.LoadBurst)
+				testenv.Eventually(b, waitLimit, "the poller to sleep", func() bool { return send.Asleep(q) })
+				send.PinGear(q, true)
+				defer send.PinGear(q, false)
+				p := newPump(s.sockets[0], size, wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo)), 2*send.Burst)
 				b.ReportAllocs()
 				before := cpuTime(b)
 				for b.Loop() {
 					p.send()
 				}
 				b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
-				q.Drive()
+				send.Kick(q)
 				p.drain()
 			})
 		}

@@ -17,13 +17,9 @@ import (
 // dump is everything that tells why something does not go on. It waits for no lock.
 func (rig *chaos) dump() string {
 	var b strings.Builder
-	rig.dp.devices.EachQueue(func(q *send.Queue) { q.Dump(&b) })
+	rig.dp.devices.EachQueue(func(q *send.Queue) { send.Dump(q, &b) })
 	for _, ep := range rig.dp.endpoints.list() {
-		ep.source.Flows.Each(func(f *send.Flow) {
-			if n := f.Waiters.Load(); n != 0 {
-				fmt.Fprintf(&b, "flow to %v: %d wait, aborted %v\n", f.To.IP(), n, ep.source.Aborted.Load())
-			}
-		})
+		send.DumpSource(&ep.source, &b)
 	}
 	pprof.Lookup("goroutine").WriteTo(&b, 1)
 	return b.String()

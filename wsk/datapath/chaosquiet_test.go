@@ -14,20 +14,11 @@ import (
 // has anything to do there. In a storm whoever comes next makes up for what the last one forgot. Here nobody comes until the
 // operation has ended.
 func (w *world) nag(r *rand.Rand) {
-	stranger := &send.Source{Host: w.rig.dp.senders}
-	visits := []func(*send.Queue){
-		(*send.Queue).CarrierLost,
-		(*send.Queue).ProgramTaken,
-		(*send.Queue).Drive,
-		(*send.Queue).RunDone,
-		(*send.Queue).LinkUp,
-		func(q *send.Queue) { q.Poll.Wake() },
-		func(q *send.Queue) { q.Abort(stranger) },
-	}
+	visits := send.Visits(w.rig.dp.senders)
 	if w.rig.dp.senders.LowGear {
-		visits = append(visits, func(q *send.Queue) { q.Tail = send.TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) })
+		visits = append(visits, send.ShiftDown)
 	} else {
-		visits = append(visits, w.shiftUp, w.shiftUp, w.shiftUp)
+		visits = append(visits, send.ShiftUp, send.ShiftUp, send.ShiftUp)
 	}
 	for !w.rig.stop.Load() {
 		visit, many := visits[r.IntN(len(visits))], 1+r.IntN(100)
@@ -38,15 +29,6 @@ func (w *world) nag(r *rand.Rand) {
 		}
 		w.rig.awaitProgress()
 	}
-}
-
-// shiftUp puts a queue into the high gear, as load does.
-func (w *world) shiftUp(q *send.Queue) {
-	q.KickMu.Lock()
-	if !q.Out {
-		w.rig.dp.senders.Tails.Add(q)
-	}
-	q.UnlockKick()
 }
 
 // awaitProgress waits for the end of an operation.

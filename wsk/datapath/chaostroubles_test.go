@@ -9,9 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -130,23 +128,16 @@ func (w *world) trouble(r *rand.Rand) {
 	case 0:
 		q.ProgramTaken()
 	case 1:
-		q.KickMu.Lock()
-		if !q.Out && r.IntN(2) == 0 {
-			q.Mu.Lock() // cancellers that have won their operations queue up
-			w.rig.pause(r, 2*time.Millisecond)
-			q.Refill()
-			q.Mu.Unlock()
+		var between func()
+		if r.IntN(2) == 0 {
+			between = func() { w.rig.pause(r, 2*time.Millisecond) }
 		}
-		q.Breakdown("chaos", wsk.STATUS_IO_TIMEOUT)
-		q.UnlockKick()
-		q.RunDone()
+		send.BreakDown(q, "chaos", between)
+		send.Kick(q)
 	case 2, 3:
-		w.shiftUp(q)
+		send.ShiftUp(q)
 	case 4:
-		if grant, _, _ := q.Prover.Ask(offload.Key{}, false); grant != 0 {
-			q.Prover.Conclude(offload.Key{}, grant, nil)
-			q.Promote(offload.Key{}, grant)
-		}
+		send.TrustOffload(q)
 	case 5:
 		w.rig.dp.Info()
 		w.rig.dp.devices.Each((*device.Device).GuardPassProgram)

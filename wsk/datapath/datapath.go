@@ -110,7 +110,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.cancel = cancel
 	dp.watchers.init()
 	processors := runtime.GOMAXPROCS(0)
-	finish := &ops.Finisher{GoRun: dp.goRun}
+	finish := ops.NewFinisher(dp.goRun)
 	dp.senders = &send.Host{
 		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Sources: dp.endpoints.sources,
 		StallTimeout: opts.StallTimeout, ProofWait: offload.Wait, Processors: processors, LowGear: opts.LowGear,

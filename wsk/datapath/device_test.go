@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -341,9 +342,7 @@ func TestRenamedInterface(t *testing.T) {
 		}
 	}
 	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
-	q.KickMu.Lock()
-	q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
-	q.UnlockKick()
+	send.BreakDown(q, "the test wants it", nil)
 	eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State != "rebuilding" })
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
 	if err := sender.Send(netip.AddrPortFrom(lab.A.IPv4(), 7985), []byte("x")); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -191,9 +192,7 @@ func TestCloseWhileLent(t *testing.T) {
 			case "endpoint":
 				p.close()
 			case "rebuild":
-				q.KickMu.Lock()
-				q.Breakdown("the test wants it", wsk.STATUS_IO_TIMEOUT)
-				q.KickMu.Unlock()
+				send.BreakDown(q, "the test wants it", nil)
 				eventually(t, "a new socket", func() bool { return dp.Info().Queues[0].State == "up" })
 				h.check(t)
 				sendNumbered(t, sender, p.addr(), 20, 100, h.count)
@@ -237,9 +236,7 @@ func TestStopInsideCallback(t *testing.T) {
 	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
 	p.setHook(func(list *wsk.Datagram) {
 		p.setHook(nil)
-		q.KickMu.Lock()
-		q.Breakdown("the callback wants it", wsk.STATUS_IO_TIMEOUT)
-		q.KickMu.Unlock()
+		send.BreakDown(q, "the callback wants it", nil)
 		p.record(list)
 	})
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})

@@ -34,10 +34,7 @@ func conclusion(t *testing.T, dp *Datapath, six bool) OffloadInfo {
 		testenv.Eventually(t, waitLimit, "a path that uses it", func() bool {
 			uses := false
 			for _, ep := range dp.endpoints.list() {
-				ep.source.Flows.Each(func(f *send.Flow) {
-					p := f.Path.Load()
-					uses = uses || p != nil && p.Offload != 0 && p.Proof.IPv6 == six
-				})
+				uses = uses || send.UsesOffload(&ep.source, six)
 			}
 			return uses
 		})
@@ -345,11 +342,7 @@ func TestMetadataRefusedByKernel(t *testing.T) {
 		t.Fatal(got.Why)
 	}
 	for _, ep := range c.dp.endpoints.list() {
-		ep.source.Flows.Each(func(f *send.Flow) {
-			spoilt := *f.Path.Load()
-			spoilt.Request = xdp.NewChecksumRequest(1500, 6)
-			f.Path.Store(&spoilt)
-		})
+		send.SpoilOffload(&ep.source, xdp.NewChecksumRequest(1500, 6))
 	}
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7108), testenv.UDPReceiverOptions{})
 	for i, irp := range sendAll(s, to, n) {

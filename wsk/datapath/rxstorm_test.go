@@ -14,6 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -138,9 +139,7 @@ func TestReceiveStorm(t *testing.T) {
 			for _, q := range dp.devices.Known(lab.A.If.Index()).Opened() {
 				timer := time.NewTimer(150 * time.Millisecond)
 				<-timer.C
-				q.KickMu.Lock()
-				q.Breakdown("the storm wants it", wsk.STATUS_IO_TIMEOUT)
-				q.KickMu.Unlock()
+				send.BreakDown(q, "the storm wants it", nil)
 				dp.Info()
 			}
 		}
@@ -232,9 +231,7 @@ func TestIdleReceiverSleeps(t *testing.T) {
 		return waiter, err
 	}
 	q := dp.devices.Known(lab.A.If.Index()).Opened()[0]
-	q.KickMu.Lock()
-	q.Breakdown("the next socket has the waiter that counts", wsk.STATUS_IO_TIMEOUT)
-	q.KickMu.Unlock()
+	send.BreakDown(q, "the next socket has the waiter that counts", nil)
 	eventually(t, "the new socket's receiver to wait", func() bool { return waiter.waits.Load() > 0 })
 	p := bind(t, dp, "10.77.0.1:8011")
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
@@ -242,11 +239,11 @@ func TestIdleReceiverSleeps(t *testing.T) {
 		before := waiter.waits.Load()
 		sendNumbered(t, sender, p.addr(), i, 1, func() int { return i + len(p.take()) })
 		eventually(t, "the receiver to wait again", func() bool { return waiter.waits.Load() > before })
-		eventually(t, "the sender's half to sleep", q.Poll.Idle.Load)
+		eventually(t, "the sender's half to sleep", func() bool { return send.Asleep(q) })
 	}
 	waits, looks := waiter.waits.Load(), waiter.looks.Load()
 	<-time.After(300 * time.Millisecond) // one that does not sleep would look many thousand times
-	if w, l := waiter.waits.Load()-waits, waiter.looks.Load()-looks; w > 0 || l > 2 || !q.Poll.Idle.Load() {
-		t.Errorf("with nothing to do the receiver waited %d times anew and looked %d times; its queue's poller sleeps: %v", w, l, q.Poll.Idle.Load())
+	if w, l := waiter.waits.Load()-waits, waiter.looks.Load()-looks; w > 0 || l > 2 || !send.Asleep(q) {
+		t.Errorf("with nothing to do the receiver waited %d times anew and looked %d times; its queue's poller sleeps: %v", w, l, send.Asleep(q))
 	}
 }

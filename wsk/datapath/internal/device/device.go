@@ -112,7 +112,7 @@ func (d *Device) ready(slot int) (*send.Queue, error) {
 	switch {
 	case d.gone:
 		return nil, errDeviceGone
-	case d.queues[slot] != nil && d.queues[slot].Poll.Ended.Load():
+	case d.queues[slot] != nil && d.queues[slot].Ended():
 		return nil, errDeviceGone
 	case d.queues[slot] != nil:
 		return d.queues[slot], nil
@@ -152,7 +152,7 @@ func (d *Device) Opened() []*send.Queue {
 // hasLostQueue reports whether a queue has ended without the device being taken down: its interface is gone, or is
 // another by now that has the same index.
 func (d *Device) hasLostQueue() bool {
-	return !d.IsGone() && slices.ContainsFunc(d.Opened(), func(q *send.Queue) bool { return q.Poll.Ended.Load() })
+	return !d.IsGone() && slices.ContainsFunc(d.Opened(), (*send.Queue).Ended)
 }
 
 // retire lets no further queue be opened.

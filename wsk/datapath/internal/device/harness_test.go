@@ -54,7 +54,7 @@ func newSet(t *testing.T, routes fakeRoutes, inNetNS func(func() error) error) *
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	goRun := func(f func()) { work.Go(f) }
 	senders := &send.Host{
-		Finisher: &ops.Finisher{GoRun: goRun}, Log: log, Ctx: ctx, InNetNS: inNetNS, Processors: 1,
+		Finisher: ops.NewFinisher(goRun), Log: log, Ctx: ctx, InNetNS: inNetNS, Processors: 1,
 		Sources: func() []*send.Source { return nil },
 	}
 	senders.Tails.Init()

@@ -17,7 +17,7 @@ const (
 // above it what it guards.
 var (
 	// One proof at a time on a device; held as long as it takes, by a goroutine that does nothing else.
-	proof = lockrank.New("device.proof", lockrank.Anything)
+	proof = lockrank.New("device.proof", Ask)
 	// One queue of a device is opened at a time, or its program attached.
 	opening = lockrank.New("device.opening", Ask)
 	// The program of a device that only sends; held while the driver works.
@@ -48,7 +48,7 @@ var (
 	senderMu = lockrank.New("sender.mu", lockrank.Nothing)
 	// The consumer's side of a queue: kick, completion ring, link, and with mu the socket; on the way of a
 	// send it is only tried.
-	kickMu = lockrank.New("queue.kickMu", Kick|Ask, opening, proof)
+	kickMu = lockrank.New("queue.kickMu", Kick|Ask, opening)
 	// The queues of a device, and whether it is gone.
 	deviceMu = lockrank.New("device.mu", lockrank.Nothing, kickMu)
 	// Whether there is a carrier, for a moment.
@@ -57,9 +57,8 @@ var (
 	waitsMu = lockrank.New("linkWaits.mu", lockrank.Nothing, kickMu)
 	// The queues that are watched for a burst that does not fill.
 	tailMu = lockrank.New("tailWatcher.mu", lockrank.Nothing, kickMu)
-	// Pool, slots and producer of a queue; held over system calls only where a repair starts the receiving
-	// half.
-	queueMu = lockrank.New("queue.mu", Ask, tailMu)
+	// The chunks, the producer's side and the waiting list of a queue.
+	queueMu = lockrank.New("queue.mu", lockrank.Nothing, tailMu, proof)
 	// The path of a flow, and the operations that wait for it.
 	flowMu = lockrank.New("flow.mu", lockrank.Nothing, queueMu)
 	// The verdicts on a queue's socket.
@@ -67,7 +66,7 @@ var (
 	// Operations whose completion routines are to run.
 	completionsMu = lockrank.New("completions.mu", lockrank.Nothing, queueMu)
 	// The newest receiving socket of a queue.
-	receiverMu = lockrank.New("receiveQueue.mu", Ask, queueMu)
+	receiverMu = lockrank.New("receiveQueue.mu", Ask, kickMu)
 	// The RX ring of the current socket, and what is counted.
 	ringMu = lockrank.New("receiveQueue.ringMu", Ask, receiverMu)
 	// The fill ring and the chunks that are lent.

@@ -17,8 +17,12 @@ const RoutineBudget = 256
 // operations) appends to the list and returns, and the stack does not grow. The order is that of add.
 type Completions struct {
 	mu      lockrank.Mutex[locks.CompletionsMu]
-	List    List
-	Running bool
+	list    List
+	running bool
+
+	// Left, if set, is called when a completion routine has panicked and operations are left behind: whoever called Run does
+	// not come to look after them. It is set before the first Run.
+	Left func()
 }
 
 // Add appends finished operations, whose Transport.Status holds their final status.
@@ -27,44 +31,84 @@ func (c *Completions) Add(done *List) {
 		return
 	}
 	c.mu.Lock()
-	c.List.Append(done)
+	c.list.Append(done)
 	c.mu.Unlock()
 }
 
+// Waiting is the number of operations that wait for their completion routines, for a dump.
+func (c *Completions) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.list.N
+}
+
 // Run completes what is on the list, at most budget operations, unless another goroutine (or a caller further up
-// this stack) is doing so already. It reports whether some were left behind.
+// this stack) is doing so already. It reports whether some were left behind. A routine's panic goes through it, and
+// leaves the others to the next run.
 func (c *Completions) Run(budget int) (more bool) {
 	c.mu.Lock()
-	if c.Running || c.List.Head == nil {
+	if c.running || c.list.Head == nil {
 		c.mu.Unlock()
 		return false
 	}
-	c.Running = true
-	var completer wsk.Completer
+	c.running = true
+	r := run{c: c}
+	defer r.leave()
 	for {
-		batch := c.List.take()
+		r.batch = c.list.take()
 		c.mu.Unlock()
 		for budget > 0 {
-			op := batch.PopFront()
+			op := r.batch.PopFront()
 			if op == nil {
 				break
 			}
 			status := op.Transport.Status
 			lockrank.AssertMay(locks.Routine, "a completion routine")
-			completer.Complete(op, status)
+			r.completer.Complete(op, status)
 			budget--
 		}
-		completer.Flush()
+		r.completer.Flush()
 		c.mu.Lock()
-		if batch.Head != nil {
-			batch.Append(&c.List)
-			c.List = batch
+		if r.batch.Head != nil {
+			r.batch.Append(&c.list)
+			c.list = r.batch
 		}
-		if c.List.Head == nil || budget == 0 {
-			c.Running = false
-			more = c.List.Head != nil
+		if c.list.Head == nil || budget == 0 {
+			c.running, r.over = false, true
+			more = c.list.Head != nil
 			c.mu.Unlock()
 			return more
 		}
+	}
+}
+
+// Drain completes all that there is.
+func (c *Completions) Drain() {
+	for c.Run(RoutineBudget) {
+	}
+}
+
+// A run is one Run under way.
+type run struct {
+	c         *Completions
+	completer wsk.Completer
+	batch     List // taken off the list and not yet completed
+	over      bool
+}
+
+// leave puts back what a panic has left. It is nothing for a run that is over.
+func (r *run) leave() {
+	if r.over {
+		return
+	}
+	c := r.c
+	r.completer.Flush()
+	c.mu.Lock()
+	r.batch.Append(&c.list)
+	c.list, c.running = r.batch, false
+	more := c.list.Head != nil
+	c.mu.Unlock()
+	if more && c.Left != nil {
+		c.Left()
 	}
 }

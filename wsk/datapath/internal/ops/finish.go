@@ -10,6 +10,13 @@ type Finisher struct {
 	GoRun func(func()) // starts a goroutine that Close waits for
 }
 
+// NewFinisher makes one that leaves what a caller can't complete to goroutines of goRun's.
+func NewFinisher(goRun func(func())) *Finisher {
+	f := &Finisher{GoRun: goRun}
+	f.done.Left = f.later
+	return f
+}
+
 // Finish ends an operation. The caller holds no lock.
 func (f *Finisher) Finish(op *wsk.SendOp, status wsk.NTSTATUS) {
 	op.Transport.Status = status
@@ -22,9 +29,9 @@ func (f *Finisher) Finish(op *wsk.SendOp, status wsk.NTSTATUS) {
 func (f *Finisher) FinishAll(list *List) {
 	f.done.Add(list)
 	if f.done.Run(RoutineBudget) {
-		f.GoRun(func() {
-			for f.done.Run(RoutineBudget) {
-			}
-		})
+		f.later()
 	}
 }
+
+// later has what waits for its completion routines completed by another goroutine.
+func (f *Finisher) later() { f.GoRun(f.done.Drain) }

@@ -7,67 +7,65 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// post builds the frames of an operation straight from the client's MDL chains into chunks, as many as there
-// are. Whoever drives the queue publishes them. It reports whether the whole operation is with the kernel now; if not, the operation has a
-// failure status or goes on where it stopped when chunks have come back. mu is held and the queue is up.
-func (q *Queue) post(op *wsk.SendOp, f *Flow, p *Path) bool {
-	t, pr := &op.Transport, progressOf(op)
-	t.Via = f
-	if len(op.Bufs) == 1 && op.Segment == 0 && pr.piece == 0 && int(op.Bufs[0].Length) <= p.room {
-		if !q.putDatagram(op, p, 0, int(op.Bufs[0].Length), q.nextID()) {
+// build builds the frames of an operation straight from the client's MDL chains into chunks, as many as there are. Whoever
+// drives the queue publishes them. It reports whether the whole operation is in the ring now; if not, the operation has a
+// failure status or goes on where it stopped when chunks have come back.
+func (p *producer) build(op *wsk.SendOp, l *layout) bool {
+	pr := progressOf(op)
+	if len(op.Bufs) == 1 && op.Segment == 0 && pr.piece == 0 && int(op.Bufs[0].Length) <= l.room {
+		if !p.buildDatagram(op, l, 0, int(op.Bufs[0].Length), p.nextID()) {
 			return false
 		}
 		pr.built = true
-		q.unpublished++
+		p.unpublished++
 		return true
 	}
 	var built uint32
-	for pr.buf < len(op.Bufs) && q.postBuf(op, p, &built) {
+	for pr.buf < len(op.Bufs) && p.buildBuf(op, l, &built) {
 		pr.buf++
 		pr.piece = 0
 	}
-	q.unpublished += built
+	p.unpublished += built
 	pr.built = pr.buf == len(op.Bufs)
 	return pr.built
 }
 
-// postBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
-func (q *Queue) postBuf(op *wsk.SendOp, p *Path, built *uint32) bool {
+// buildBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
+func (p *producer) buildBuf(op *wsk.SendOp, l *layout, built *uint32) bool {
 	n := int(op.Bufs[progressOf(op).buf].Length)
 	switch {
 	case op.Segment != 0:
-		return q.postSegments(op, p, n, built)
-	case n > p.room || progressOf(op).piece != 0:
-		return q.postFragments(op, p, n, built)
+		return p.buildSegments(op, l, n, built)
+	case n > l.room || progressOf(op).piece != 0:
+		return p.buildFragments(op, l, n, built)
 	}
-	if !q.putDatagram(op, p, 0, n, q.nextID()) {
+	if !p.buildDatagram(op, l, 0, n, p.nextID()) {
 		return false
 	}
 	*built++
 	return true
 }
 
-// postFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
+// buildFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
 // summed once before the first frame is built.
-func (q *Queue) postFragments(op *wsk.SendOp, p *Path, n int, built *uint32) bool {
+func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int, built *uint32) bool {
 	t, pr := &op.Transport, progressOf(op)
 	buf := &op.Bufs[pr.buf]
 	if pr.piece == 0 {
-		pr.mtu = p.mtu
+		pr.mtu = l.mtu
 	}
-	plan, err := p.Template.PlanFragments(n, pr.mtu)
+	plan, err := l.Template.PlanFragments(n, pr.mtu)
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false
 	}
-	if len(q.Free) == 0 {
+	if len(p.free) == 0 {
 		return false
 	}
 	if pr.piece == 0 {
-		pr.id = q.Dev.NextFragmentID()
+		pr.id = p.dev.NextFragmentID()
 		sum, ok := payloadSum(buf, n)
 		if !ok {
 			t.Status = wsk.STATUS_INVALID_PARAMETER
@@ -78,49 +76,49 @@ func (q *Queue) postFragments(op *wsk.SendOp, p *Path, n int, built *uint32) boo
 	c := buf.Cursor(plan.At(pr.piece).PayloadOffset)
 	for ; pr.piece < plan.Count(); pr.piece++ {
 		fr := plan.At(pr.piece)
-		idx, mem, ok := q.takeChunk()
+		idx, mem, ok := p.take()
 		if !ok {
 			return false
 		}
 		if !gather(mem[fr.HeaderLen:fr.FrameLen()], &c) {
-			q.untakeChunk(idx)
+			p.untake(idx)
 			t.Status = wsk.STATUS_INVALID_PARAMETER
 			return false
 		}
-		q.publish(op, idx, p.Template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
+		p.put(op, idx, l.Template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
 		*built++
 	}
 	return true
 }
 
-// putDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
-func (q *Queue) putDatagram(op *wsk.SendOp, p *Path, offset, n int, id uint16) bool {
+// buildDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
+func (p *producer) buildDatagram(op *wsk.SendOp, l *layout, offset, n int, id uint16) bool {
 	buf := &op.Bufs[progressOf(op).buf]
 	piece := buf.Piece(offset, n)
-	if piece == nil || p.Offload != 0 {
+	if piece == nil || l.offload != 0 {
 		c := buf.Cursor(offset)
-		return q.putFrom(op, p, &c, n, id)
+		return p.buildFrom(op, l, &c, n, id)
 	}
-	idx, mem, ok := q.takeChunk()
+	idx, mem, ok := p.take()
 	if !ok {
 		return false
 	}
 	var sum frame.Sum
-	sum.CopyAdd(mem[p.header:p.header+n], piece)
-	q.publish(op, idx, p.Template.PutHeaders(mem, n, id, sum))
+	sum.CopyAdd(mem[l.header:l.header+n], piece)
+	p.put(op, idx, l.Template.PutHeaders(mem, n, id, sum))
 	return true
 }
 
-// putFrom builds one unfragmented datagram from the next n payload bytes of a cursor, which stands still when there is no
+// buildFrom builds one unfragmented datagram from the next n payload bytes of a cursor, which stands still when there is no
 // chunk.
-func (q *Queue) putFrom(op *wsk.SendOp, p *Path, c *wsk.Cursor, n int, id uint16) bool {
-	idx, mem, ok := q.takeChunk()
+func (p *producer) buildFrom(op *wsk.SendOp, l *layout, c *wsk.Cursor, n int, id uint16) bool {
+	idx, mem, ok := p.take()
 	if !ok {
 		return false
 	}
 	var sum frame.Sum
-	dst := mem[p.header : p.header+n]
-	offload := p.Offload != 0 && p.Offload == q.Offload
+	dst := mem[l.header : l.header+n]
+	offload := l.offload != 0 && l.offload == p.offload
 	if offload {
 		ok = gather(dst, c)
 	} else {
@@ -128,55 +126,14 @@ func (q *Queue) putFrom(op *wsk.SendOp, p *Path, c *wsk.Cursor, n int, id uint16
 	}
 	switch {
 	case !ok:
-		q.untakeChunk(idx)
+		p.untake(idx)
 		op.Transport.Status = wsk.STATUS_INVALID_PARAMETER
 	case offload:
-		q.publishRequest(op, idx, p.Template.PutHeadersPartial(mem, n, id), p.Request)
+		p.putRequest(op, idx, l.Template.PutHeadersPartial(mem, n, id), l.request)
 	default:
-		q.publish(op, idx, p.Template.PutHeaders(mem, n, id, sum))
+		p.put(op, idx, l.Template.PutHeaders(mem, n, id, sum))
 	}
 	return ok
-}
-
-// takeChunk takes a chunk off the pool, at its next address.
-func (q *Queue) takeChunk() (idx uint32, mem []byte, ok bool) {
-	last := len(q.Free) - 1
-	if last < 0 {
-		return 0, nil, false
-	}
-	idx = q.Free[last]
-	q.Free = q.Free[:last]
-	s := &q.Slots[idx]
-	s.addr = s.base + (s.addr-s.base+generationStep)%GenerationRoom
-	return idx, q.Umem.Chunk(s.addr), true
-}
-
-// untakeChunk returns a chunk that was not used after all.
-func (q *Queue) untakeChunk(idx uint32) { q.Free = append(q.Free, idx) }
-
-// publish puts a finished frame into the ring; publishLocked makes it visible. The ring has more entries than there are chunks,
-// so there is room whenever there was a chunk. It returns the slot of the ring.
-func (q *Queue) publish(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
-	s := &q.Slots[idx]
-	at, _ := q.Tx.Put(xdp.Desc{Addr: s.addr, Len: uint32(frameLen)})
-	s.Op, s.at, s.fate = op, at, wsk.STATUS_SUCCESS
-	progressOf(op).frames++
-	q.Inflight++
-	q.stats.submitted++
-	return at
-}
-
-// publishLocked tells the kernel of everything in the ring. mu is held.
-func (q *Queue) publishLocked() {
-	if q.unpublished != 0 {
-		q.Tx.Submit(q.unpublished)
-		q.unpublished = 0
-	}
-}
-
-func (q *Queue) nextID() uint16 {
-	q.ipID++
-	return q.ipID
 }
 
 // gatherSum is gather with a checksum.

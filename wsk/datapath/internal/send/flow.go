@@ -6,27 +6,20 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // Path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
 type Path struct {
+	layout
 	generation uint64
-	Queue      *Queue // nil: through the companion socket
-	Template   frame.Template
-	header     int // bytes in front of the payload of an unfragmented datagram
-	mtu        int // largest IP packet
-	room       int // largest payload that leaves in one frame
+	queue      *Queue // nil: through the companion socket
 	refuse     bool
-	Offload    uint32 // the grant under which the socket completes checksums; 0: they are computed here
-	Proof      offload.Key
-	Request    xdp.ChecksumRequest
+	proof      offload.Key
 	resolved   time.Time
 
 	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path
@@ -35,23 +28,23 @@ type Path struct {
 
 // Flow is one destination of a source: the way there, or the operations that wait for it to be found.
 type Flow struct {
-	To   wsk.Destination
+	to   wsk.Destination
 	src  *Source
-	Path atomic.Pointer[Path]
+	path atomic.Pointer[Path]
 	used atomic.Bool // since the janitor last looked
 
-	// Waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
+	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
 	// new operations queue up behind, so that the order of the calls is kept.
-	Waiters atomic.Int32
+	waiters atomic.Int32
 
 	mu        lockrank.Mutex[locks.FlowMu]
 	waiting   ops.List
 	resolving bool
 }
 
-// Send passes op on when the way is known and nothing waits before it; otherwise op waits here.
-func (f *Flow) Send(op *wsk.SendOp) {
-	if p := f.Path.Load(); p != nil && f.Waiters.Load() == 0 && p.generation == f.src.Host.Routes.Generation() {
+// send passes op on when the way is known and nothing waits before it; otherwise op waits here.
+func (f *Flow) send(op *wsk.SendOp) {
+	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.src.Host.Routes.Generation() {
 		f.forward(op, p)
 		return
 	}
@@ -62,11 +55,11 @@ func (f *Flow) forward(op *wsk.SendOp, p *Path) {
 	if !f.used.Load() {
 		f.used.Store(true)
 	}
-	if p.Queue == nil {
+	if p.queue == nil {
 		f.src.Slow.Send(op)
 		return
 	}
-	p.Queue.send(op, f, p)
+	p.queue.send(op, f, p)
 }
 
 // enqueue makes op wait for a resolution, and starts one unless it runs.
@@ -80,17 +73,23 @@ func (f *Flow) enqueue(op *wsk.SendOp) {
 func (f *Flow) admit(op *wsk.SendOp) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.src.Aborted.Load() || !op.ArmCancel(f) {
+	op.Transport.Via = f
+	if !mayWait(op, f) {
 		return false
 	}
-	op.Transport.Via = f
 	f.waiting.PushBack(op)
-	f.Waiters.Add(1)
+	f.waiters.Add(1)
 	if !f.resolving {
 		f.resolving = true
 		f.src.Host.GoRun(f.resolve)
 	}
 	return true
+}
+
+// mayWait makes an operation that has to wait cancellable, unless it is cancelled, or its source was aborted when it did not
+// wait yet. The caller holds the lock that c takes.
+func mayWait(op *wsk.SendOp, c wsk.Canceller) bool {
+	return !op.Transport.Via.(*Flow).src.aborted.Load() && op.ArmCancel(c)
 }
 
 // CancelSend implements wsk.Canceller for an operation that waits for its way.
@@ -104,7 +103,7 @@ func (f *Flow) CancelSend(op *wsk.SendOp) {
 func (f *Flow) unlinkLocked(op *wsk.SendOp) {
 	if op.Transport.Linked {
 		f.waiting.Remove(op)
-		f.Waiters.Add(-1)
+		f.waiters.Add(-1)
 	}
 }
 
@@ -126,10 +125,10 @@ func (f *Flow) fail(status wsk.NTSTATUS) {
 	f.src.Host.FinishAll(&failed)
 }
 
-// release sends everything that waits, in order, over p. It reports false when the resolver must go round again
+// passOn sends everything that waits, in order, over p. It reports false when the resolver must go round again
 // because operations arrived for which p is too old. It takes all that waits at once, so that it gains on a sender that keeps
 // adding to the end.
-func (f *Flow) release(p *Path) bool {
+func (f *Flow) passOn(p *Path) bool {
 	for {
 		f.mu.Lock()
 		if f.waiting.Head == nil {
@@ -141,7 +140,7 @@ func (f *Flow) release(p *Path) bool {
 			f.mu.Unlock()
 			return false
 		}
-		if better := f.Path.Load(); better != nil && better.generation == p.generation {
+		if better := f.path.Load(); better != nil && better.generation == p.generation {
 			p = better // a proof has ended meanwhile
 		}
 		taken := int32(f.waiting.N)
@@ -155,7 +154,7 @@ func (f *Flow) release(p *Path) bool {
 		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
 			f.forward(op, p)
 		}
-		f.Waiters.Add(-taken)
+		f.waiters.Add(-taken)
 	}
 }
 
@@ -184,12 +183,12 @@ func cacheSlot(to *wsk.Destination) uint32 {
 
 // find returns the flow of a destination, making it on first use.
 func (t *flowTable) find(src *Source, to *wsk.Destination) *Flow {
-	if f := t.last.Load(); f != nil && f.To == *to {
+	if f := t.last.Load(); f != nil && f.to == *to {
 		return f
 	}
 	slot := &t.cache[cacheSlot(to)]
 	f := slot.Load()
-	if f == nil || f.To != *to {
+	if f == nil || f.to != *to {
 		f = t.insert(src, to)
 		slot.Store(f)
 	}
@@ -209,7 +208,7 @@ func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 	if len(t.all) >= maxFlows {
 		t.evictLocked()
 	}
-	f := &Flow{To: *to, src: src}
+	f := &Flow{to: *to, src: src}
 	t.all[*to] = f
 	return f
 }
@@ -219,7 +218,7 @@ func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 func (t *flowTable) evictLocked() {
 	for _, idleOnly := range []bool{true, false} {
 		for to, f := range t.all {
-			if f.Waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
+			if f.waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
 				t.forgetLocked(to, f)
 			}
 			if len(t.all) < maxFlows*3/4 {
@@ -235,7 +234,7 @@ func (t *flowTable) forgetLocked(to wsk.Destination, f *Flow) {
 	t.last.CompareAndSwap(f, nil)
 }
 
-func (t *flowTable) Each(do func(*Flow)) {
+func (t *flowTable) each(do func(*Flow)) {
 	t.mu.Lock()
 	flows := make([]*Flow, 0, len(t.all))
 	for _, f := range t.all {

@@ -140,7 +140,7 @@ func newRig(t *testing.T, config xdptest.Config) *rig {
 	r := &rig{t: t, dev: new(fakeDevice), kernels: &fakeKernels{config: config}, queues: make([]*Queue, 1)}
 	r.dev.setLink(linked)
 	r.host = &Host{
-		Finisher: &ops.Finisher{GoRun: func(f func()) { work.Go(f) }},
+		Finisher: ops.NewFinisher(func(f func()) { work.Go(f) }),
 		Log:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ctx:      ctx, InNetNS: func(f func() error) error { return f() }, Routes: fakeRoutes{},
 		StallTimeout: 2 * waitLimit, ProofWait: time.Millisecond, Processors: 2,
@@ -272,7 +272,7 @@ func (r *rig) warm(s *wsk.Socket) wsk.SOCKADDR {
 	testenv.Eventually(r.t, waitLimit, "the flow to let everything pass", func() bool {
 		waiters := int32(0)
 		for _, src := range r.host.Sources() {
-			src.Flows.Each(func(f *Flow) { waiters += f.Waiters.Load() })
+			src.flows.each(func(f *Flow) { waiters += f.waiters.Load() })
 		}
 		return waiters == 0
 	})

@@ -9,12 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
-	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
-	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // Host is what all that sends in one datapath shares. It is filled in before the first source is made, and only what
@@ -43,6 +39,9 @@ type Host struct {
 	Stats  stats
 }
 
+// useHighGear reports whether queues may leave their frames to bursts.
+func (h *Host) useHighGear() bool { return h.Processors > 1 && !h.LowGear }
+
 // stats counts what happens before an operation reaches a queue.
 type stats struct{ ResolveFailed, SlowPaths atomic.Uint64 }
 
@@ -57,35 +56,3 @@ type Routes interface {
 	KeepAlive(ifindex int, ip netip.Addr)
 	Flush(dst netip.Addr)
 }
-
-// Device is the interface that a queue belongs to.
-type Device interface {
-	Name() string
-	// LinkNow asks the kernel, which takes a system call.
-	LinkNow() LinkState
-	// HasCarrier answers from memory where it was asked a moment ago.
-	HasCarrier() bool
-	IsGone() bool
-	// NextFragmentID is the identification of a datagram in fragments.
-	NextFragmentID() uint32
-	// RefuseMetadata notes that the kernel takes no frames with TX metadata on this interface.
-	RefuseMetadata()
-	// Proving is held by the proof of checksum offload that runs on this interface.
-	Proving() *lockrank.Mutex[locks.Proof]
-}
-
-// LinkState is what rtnetlink says of a device now.
-type LinkState struct {
-	Exists, Up, Carrier bool
-}
-
-// ReceiveHalf is the receiving half of a queue's socket.
-type ReceiveHalf interface {
-	// Start begins to receive on a fresh socket. Where it fails the frames of the queue pass to the kernel.
-	Start(sock xdp.Queue) error
-	// Close gives the socket back. It waits for no client; any lock of the queue may be held.
-	Close(sock xdp.Queue) error
-}
-
-// SlowPath sends through the kernel's stack what AF_XDP does not reach. It takes ownership of the operation.
-type SlowPath interface{ Send(op *wsk.SendOp) }

@@ -21,20 +21,20 @@ func TestKickTakenByOthers(t *testing.T) {
 		"carrier lost":  (*Queue).CarrierLost,
 		"link up":       (*Queue).LinkUp,
 		"program taken": (*Queue).ProgramTaken,
-		"load over":     func(q *Queue) { q.Tail = TailState{Tails: 1 << 32}; q.StillLoaded(q.Look()) },
+		"load over":     ShiftDown,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, xdptest.Config{Budget: -1})
 			s := r.socket()
 			to := r.warm(s)
 			q := r.queue()
-			q.Poll.Wake()
-			testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
+			q.poll.wake()
+			testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
 			irp := sendBeside(t, q, s, to, holder)
 			mustSucceed(t, "datagram", await(t, irp))
 
 			q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
-			testenv.Eventually(t, waitLimit, "the end of the poller", q.Poll.Ended.Load)
+			testenv.Eventually(t, waitLimit, "the end of the poller", q.poll.ended.Load)
 			irp = sendBeside(t, q, s, to, holder)
 			if status := await(t, irp); status != wsk.STATUS_FILE_FORCED_CLOSED {
 				t.Errorf("datagram for a queue that has ended: %v", status)
@@ -46,14 +46,14 @@ func TestKickTakenByOthers(t *testing.T) {
 // sendBeside sends one datagram while the right to kick is taken, and lets go of it to holder.
 func sendBeside(t *testing.T, q *Queue, s *wsk.Socket, to wsk.SOCKADDR, holder func(*Queue)) *wsk.IRP {
 	t.Helper()
-	q.KickMu.Lock()
+	q.kickMu.Lock()
 	held := make(chan struct{})
 	go func() {
 		defer close(held)
 		holder(q)
 	}()
 	irp := sendAll(s, to, 1)[0]
-	q.KickMu.Unlock()
+	q.kickMu.Unlock()
 	select {
 	case <-held:
 	case <-time.After(waitLimit):
@@ -69,8 +69,8 @@ func TestEndOfQueueInHighGear(t *testing.T) {
 	s := r.socket()
 	to := r.warm(s)
 	q := r.queue()
-	testenv.Eventually(t, waitLimit, "an idle poller", q.Poll.Idle.Load)
-	q.Poll.High.Store(true) // with no watcher to kick
+	testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
+	q.poll.high.Store(true) // with no watcher to kick
 	waits := sendAll(s, to, 3)
 	q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED)
 	for _, irp := range append(waits, sendAll(s, to, 1)...) {

@@ -61,9 +61,9 @@ func (c *lateCanceller) CancelSend(op *wsk.SendOp) {
 // Invariant I4.
 func TestLateCanceller(t *testing.T) {
 	for name, end := range map[string]func(*Queue){
-		"goes on":   func(q *Queue) { q.Harvest() },
-		"breakdown": func(q *Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+		"goes on":   func(q *Queue) { q.harvest() },
+		"breakdown": func(q *Queue) { q.breakDown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *Queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, xdptest.Config{TxChunks: 4, TxRing: 8, Budget: -1})
@@ -80,21 +80,21 @@ func TestLateCanceller(t *testing.T) {
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == 4 })
 
 			late := &lateCanceller{q, make(chan struct{}), make(chan struct{})}
-			q.KickMu.Lock()
-			q.Mu.Lock()
-			op := q.Waiting.Head
+			q.kickMu.Lock()
+			q.mu.Lock()
+			op := q.waiting.Head
 			if !op.DisarmCancel() || !op.ArmCancel(late) {
 				t.Fatal("the operation can't be cancelled")
 			}
 			cancelled := make(chan bool)
 			go func() { cancelled <- irp.Cancel() }()
 			<-late.won
-			q.Refill()
-			q.Mu.Unlock()
+			q.refill()
+			q.mu.Unlock()
 			k.CompleteHeld(1, xdptest.InOrder, 0)
 			end(q)
-			q.UnlockKick()
-			q.RunDone()
+			q.unlockKick()
+			q.complete()
 			if !pending(irp) {
 				t.Errorf("completed with %v under the hands of its canceller", irp.IoStatus.Status)
 			}
@@ -119,11 +119,11 @@ func TestLinkDownAfterClose(t *testing.T) {
 			k.SetNeedWakeup(true)
 		},
 		"no new socket": func(q *Queue, _ *xdptest.Kernel) {
-			q.KickMu.Lock()
-			q.Reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
-			q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
-			q.UnlockKick()
-			q.RunDone()
+			q.kickMu.Lock()
+			q.reopen = func() (xdp.Queue, error) { return nil, errors.New("not now") }
+			q.breakDown("test", wsk.STATUS_IO_TIMEOUT)
+			q.unlockKick()
+			q.complete()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,19 +217,19 @@ func TestCancelledAndSentAgain(t *testing.T) {
 	var runner sync.WaitGroup
 	runner.Go(func() {
 		for over.Load() == 0 {
-			q.RunDone()
+			q.complete()
 		}
 	})
 	irp := wsk.AllocateIRP()
 	irp.SetCompletionRoutine(routine, nil, true, true, true)
 	s.SendTo(buf, 0, to, nil, irp)
 	for over.Load() == 0 {
-		q.Mu.Lock()
-		op := q.Waiting.Head // not by the IRP, which must not be cancelled while it is reused
+		q.mu.Lock()
+		op := q.waiting.Head // not by the IRP, which must not be cancelled while it is reused
 		for op != nil && !op.DisarmCancel() {
 			op = op.Transport.Next
 		}
-		q.Mu.Unlock()
+		q.mu.Unlock()
 		if op != nil {
 			q.CancelSend(op)
 		}
@@ -251,16 +251,16 @@ func TestWithdrawalOvertaken(t *testing.T) {
 		return irp
 	}
 	irp := down()
-	q.KickMu.Lock()
+	q.kickMu.Lock()
 	if !irp.Cancel() {
 		t.Fatal("can't be cancelled")
 	}
 	k.SetUp(true)
-	q.Mu.Lock()
-	q.Resume()
-	q.Mu.Unlock()
-	q.UnlockKick()
-	q.Poll.Wake()
+	q.mu.Lock()
+	q.resume()
+	q.mu.Unlock()
+	q.unlockKick()
+	q.poll.wake()
 	if status := await(t, irp); status != wsk.STATUS_CANCELLED {
 		t.Errorf("cancelled: %v", status)
 	}

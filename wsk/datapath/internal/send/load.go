@@ -13,8 +13,8 @@ const (
 	// A queue is loaded when loadFrames frames were sent in less than loadWindow: 200,000 a second.
 	loadFrames = 256
 	loadWindow = loadFrames * 5 * time.Microsecond
-	// LoadBurst is how many frames make a burst. It is the default budget of a kick: more is two kicks.
-	LoadBurst = 64
+	// loadBurst is how many frames make a burst. It is the default budget of a kick: more is two kicks.
+	loadBurst = 64
 	// A client that waits for each send before the next is as fast as load in the low gear, and would be slowed by the other. It
 	// shows by its tails: when more than one frame in loadTails was one, the queue stays in the low gear for
 	// loadHoldoff.
@@ -22,21 +22,20 @@ const (
 	loadHoldoff = 200 * time.Millisecond
 )
 
-// loadMeter measures how fast frames are published. KickMu guards it.
+// loadMeter measures how fast frames are published. kickMu guards it.
 type loadMeter struct {
 	mark    uint32
 	at      time.Time
 	holdoff time.Time // not loaded before
 }
 
-// loaded reports whether the queue has become busy enough for the high gear. KickMu is held.
-func (q *Queue) loaded() bool {
-	producer := q.Tx.Producer()
-	if producer-q.meter.mark < loadFrames {
+// isFast reports whether frames are published fast enough for the high gear. producer is the end of the TX ring.
+func (m *loadMeter) isFast(producer uint32) bool {
+	if producer-m.mark < loadFrames {
 		return false
 	}
 	now := time.Now()
-	fast := now.Sub(q.meter.at) < loadWindow && now.After(q.meter.holdoff)
-	q.meter.mark, q.meter.at = producer, now
-	return fast && !q.Out && q.host.Processors > 1 && !q.host.LowGear
+	fast := now.Sub(m.at) < loadWindow && now.After(m.holdoff)
+	m.mark, m.at = producer, now
+	return fast
 }

@@ -13,7 +13,7 @@ import (
 // highGear puts the only queue into the high gear, as load would.
 func highGear(r *rig) *Queue {
 	q := r.queue()
-	r.host.Tails.Add(q)
+	r.host.Tails.add(q)
 	return q
 }
 
@@ -23,12 +23,12 @@ func TestTailLeaves(t *testing.T) {
 	s := r.socket()
 	to := r.warm(s)
 	q := highGear(r)
-	for _, irp := range sendAll(s, to, LoadBurst/2) {
+	for _, irp := range sendAll(s, to, loadBurst/2) {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	// Full bursts leave nothing behind, so the poller dozes; a tail then wakes it.
-	for q.Poll.HighGear() && !r.host.Tails.Dozing.Load() {
-		for _, irp := range sendAll(s, to, LoadBurst) {
+	for q.poll.highGear() && !r.host.Tails.dozing.Load() {
+		for _, irp := range sendAll(s, to, loadBurst) {
 			mustSucceed(t, "a frame of a burst", await(t, irp))
 		}
 	}
@@ -43,11 +43,11 @@ func TestHighGearIsLeft(t *testing.T) {
 	s := r.socket()
 	to := r.warm(s)
 	q := highGear(r)
-	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.Poll.HighGear() })
+	testenv.Eventually(t, waitLimit, "an idle queue to leave the high gear", func() bool { return !q.poll.highGear() })
 	highGear(r)
 	testenv.Eventually(t, waitLimit, "a queue whose client waits to leave the high gear", func() bool {
 		mustSucceed(t, "one at a time", sendOne(t, s, whole([]byte("x")), to, nil))
-		return !q.Poll.HighGear()
+		return !q.poll.highGear()
 	})
 }
 
@@ -80,23 +80,23 @@ func TestTailsOfTwoQueues(t *testing.T) {
 		to = r.warm(s)
 	}
 	for _, q := range r.queues {
-		r.host.Tails.Add(q)
-		r.host.Tails.Add(q) // in the high gear already
+		r.host.Tails.add(q)
+		r.host.Tails.add(q) // in the high gear already
 	}
 	for _, s := range sockets {
-		irps = append(irps, sendAll(s, to, LoadBurst/2)...)
+		irps = append(irps, sendAll(s, to, loadBurst/2)...)
 	}
 	for _, irp := range irps {
 		mustSucceed(t, "a frame of a tail", await(t, irp))
 	}
 	testenv.Eventually(t, waitLimit, "the watcher to end", func() bool {
-		r.host.Tails.Mu.Lock()
-		defer r.host.Tails.Mu.Unlock()
-		return len(r.host.Tails.Queues) == 0 && !r.host.Tails.Running
+		r.host.Tails.mu.Lock()
+		defer r.host.Tails.mu.Unlock()
+		return len(r.host.Tails.queues) == 0 && !r.host.Tails.running
 	})
 	for _, q := range r.queues {
-		if q.Poll.HighGear() {
-			t.Errorf("queue %d is left in the high gear", q.Id)
+		if q.poll.highGear() {
+			t.Errorf("queue %d is left in the high gear", q.id)
 		}
 	}
 }

@@ -48,13 +48,13 @@ func prove4(r *rig) *Queue {
 	r.t.Helper()
 	q := r.queue()
 	testenv.Eventually(r.t, waitLimit, "the end of the real proof", func() bool {
-		info := q.Prover.Info()
+		info := q.prover.Info()
 		return len(info) == 1 && (info[0].Why != nil || info[0].Proved)
 	})
-	if !q.Prover.Conclude(offload.Key{}, q.Offload, nil) {
+	if !q.prover.Conclude(offload.Key{}, q.tx.offload, nil) {
 		r.t.Fatal("the grant has changed")
 	}
-	q.Promote(offload.Key{}, q.Offload)
+	promote(q, offload.Key{}, q.tx.offload)
 	return q
 }
 
@@ -108,12 +108,12 @@ func TestMetadataRefused(t *testing.T) {
 func TestProbeBelongsToNobody(t *testing.T) {
 	for name, strike := range map[string]func(*xdptest.Kernel, *Queue){
 		"comes back": func(k *xdptest.Kernel, _ *Queue) { k.CompleteHeld(-1, xdptest.InOrder, 0) },
-		"dropped":    func(k *xdptest.Kernel, q *Queue) { k.SetCarrier(false); q.Drive(); k.SetCarrier(true) },
-		"link down":  func(k *xdptest.Kernel, q *Queue) { k.SetUp(false); q.Drive(); k.SetUp(true); q.LinkUp() },
+		"dropped":    func(k *xdptest.Kernel, q *Queue) { k.SetCarrier(false); q.drive(); k.SetCarrier(true) },
+		"link down":  func(k *xdptest.Kernel, q *Queue) { k.SetUp(false); q.drive(); k.SetUp(true); q.LinkUp() },
 		"rebuilt": func(_ *xdptest.Kernel, q *Queue) {
-			q.KickMu.Lock()
-			q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
-			q.KickMu.Unlock()
+			q.kickMu.Lock()
+			q.breakDown("test", wsk.STATUS_IO_TIMEOUT)
+			q.kickMu.Unlock()
 		},
 		"gone": func(_ *xdptest.Kernel, q *Queue) { q.Shutdown(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
@@ -125,7 +125,7 @@ func TestProbeBelongsToNobody(t *testing.T) {
 			k := r.kernels.newest()
 			p := anyPath(r)
 			post := func() {
-				if !q.SendProbe(&p.Template, []byte("probe"), p.Request, q.Offload) {
+				if !(&trial{q: q, request: p.request, grant: q.tx.offload}).send(&p.Template, []byte("probe")) {
 					t.Fatal("no probe was sent")
 				}
 			}
@@ -143,7 +143,7 @@ func TestProbeBelongsToNobody(t *testing.T) {
 				return
 			}
 			testenv.Eventually(t, waitLimit, "all chunks to come back", func() bool {
-				q.Drive()
+				q.drive()
 				i := q.Info()
 				return i.State == "up" && i.InFlight == 0
 			})
@@ -154,8 +154,8 @@ func TestProbeBelongsToNobody(t *testing.T) {
 // anyPath is a path in use.
 func anyPath(r *rig) (found *Path) {
 	for _, src := range r.host.Sources() {
-		src.Flows.Each(func(f *Flow) {
-			if p := f.Path.Load(); p != nil && p.Queue != nil {
+		src.flows.each(func(f *Flow) {
+			if p := f.path.Load(); p != nil && p.queue != nil {
 				found = p
 			}
 		})

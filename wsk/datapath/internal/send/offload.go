@@ -4,81 +4,75 @@ package send
 
 import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// offer gives a path that is being made the right to leave its checksums to others, if that is proved, and starts the
-// proof if it can be had on this path.
-func (q *Queue) offer(p *Path, fl *frame.Flow, provable bool) {
+// offerOffload gives a path that is being made the right to leave its checksums to others, if that is proved, and starts
+// the proof if it can be had on this path.
+func (p *Path) offerOffload(fl *frame.Flow, provable bool) {
 	start, offset, ok := p.Template.ChecksumOffload()
 	if !ok {
 		return // the flow sends none
 	}
-	p.Proof = offload.KeyOf(fl)
-	p.Request = xdp.NewChecksumRequest(start, offset)
-	grant, proved, begin := q.Prover.Ask(p.Proof, provable)
+	p.proof = offload.KeyOf(fl)
+	p.request = xdp.NewChecksumRequest(start, offset)
+	q := p.queue
+	grant, proved, begin := q.prover.Ask(p.proof, provable)
 	if proved {
-		p.Offload = grant
+		p.offload = grant
 	}
 	if begin {
-		probe := *fl
-		q.host.GoRun(func() { q.prove(probe, p.Proof, p.Request, grant) })
+		t := trial{q: q, flow: *fl, key: p.proof, request: p.request, grant: grant}
+		q.host.GoRun(t.run)
 	}
 }
 
-// Promote lets the paths that exist already use what has just been proved.
-func (q *Queue) Promote(key offload.Key, grant uint32) {
+// promote lets the paths that exist already use what has just been proved.
+func promote(q *Queue, key offload.Key, grant uint32) {
 	for _, src := range q.host.Sources() {
-		src.Flows.Each(func(f *Flow) {
-			p := f.Path.Load()
-			if p == nil || p.Queue != q || p.Proof != key || p.Request == (xdp.ChecksumRequest{}) {
-				return
+		src.flows.each(func(f *Flow) {
+			if p := f.path.Load(); p != nil && p.queue == q && p.proof == key {
+				f.improve(p, grant)
 			}
-			better := *p
-			better.Offload = grant
-			f.Path.CompareAndSwap(p, &better)
 		})
 	}
 }
 
 // catchUp is promote for a path that was being made while the proof ended, and that promote may not have seen.
-func (q *Queue) catchUp(f *Flow, p *Path) {
-	if p.Offload != 0 || p.Request == (xdp.ChecksumRequest{}) {
+func (f *Flow) catchUp(p *Path) {
+	if p.offload != 0 {
 		return
 	}
-	if grant, proved, _ := q.Prover.Ask(p.Proof, false); proved {
-		better := *p
-		better.Offload = grant
-		f.Path.CompareAndSwap(p, &better)
+	if grant, proved, _ := p.queue.prover.Ask(p.proof, false); proved {
+		f.improve(p, grant)
 	}
 }
 
-// publishRequest is publish with metadata in front of the frame.
-func (q *Queue) publishRequest(op *wsk.SendOp, idx uint32, frameLen int, r xdp.ChecksumRequest) {
-	r.Put((*[xdp.TxMetadataLen]byte)(q.Umem.Chunk(q.Slots[idx].addr - xdp.TxMetadataLen)))
-	at := q.publish(op, idx, frameLen)
-	d := q.Tx.At(at)
-	d.Options = xdp.DescTxMetadata
-	q.Tx.Set(at, d)
-	q.stats.offloaded++
+// improve lets the path of a flow leave its checksums to others.
+func (f *Flow) improve(p *Path, grant uint32) {
+	if p.request == (xdp.ChecksumRequest{}) {
+		return
+	}
+	better := *p
+	better.offload = grant
+	f.path.CompareAndSwap(p, &better)
 }
 
 // metadataRefused is called when the kernel refuses the descriptor at idx with EINVAL and reports whether metadata are to
 // blame: the device's sockets then do without. The frame stays in the ring, and each such kick puts its address on the
 // completion ring all the same (Linux 6.18): the slot disowns the address, so that the operation is not taken for sent and
-// goes out again through the next socket. KickMu is held.
+// goes out again through the next socket. kickMu is held.
 func (q *Queue) metadataRefused(idx uint32) bool {
-	d := q.Tx.At(idx)
+	d := q.tx.ring.At(idx)
 	if d.Options&xdp.DescTxMetadata == 0 {
 		return false
 	}
-	q.Dev.RefuseMetadata()
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	if chunk, ok := q.Umem.Index(d.Addr); ok && chunk < len(q.Slots) && q.Slots[chunk].addr == d.Addr {
-		q.Slots[chunk].addr += generationStep
+	q.dev.RefuseMetadata()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, s := q.tx.slotOf(d.Addr); s != nil {
+		s.renew()
 	}
 	return true
 }

@@ -6,35 +6,41 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // poller looks after what a send left behind: completions that come later than the kick, a ring that the kernel would
 // not empty at once, completion routines beyond a caller's budget. The kernel wakes nobody for the completion ring, so
 // while frames are under way it looks again and again, at growing intervals; otherwise it sleeps for good.
 type poller struct {
+	q     *Queue
 	token chan struct{}
-	High  atomic.Bool // set and cleared by the tail watcher
-	Idle  atomic.Bool // asleep until the next wake
-	Ended atomic.Bool // the queue is gone, and everything that it had has ended
+	high  atomic.Bool // the tail watcher looks after the queue; it alone sets and clears this
+	idle  atomic.Bool // asleep until the next wake
+	ended atomic.Bool // the queue is gone, and everything that it had has ended
 }
 
-func (p *poller) init() { p.token = make(chan struct{}, 1) }
+func (p *poller) init(q *Queue) {
+	p.q, p.token = q, make(chan struct{}, 1)
+	q.done.Left = q.completeLater
+}
 
-// Wake makes the poller look. It never blocks.
-func (p *poller) Wake() {
+// wake makes the poller look. It never blocks.
+func (p *poller) wake() {
 	select {
 	case p.token <- struct{}{}:
 	default:
 	}
 }
 
-// HighGear reports whether the tail watcher looks after the queue, so that a frame may wait for a burst.
-func (p *poller) HighGear() bool { return p.High.Load() }
+// highGear reports whether the tail watcher looks after the queue, so that a frame may wait for a burst.
+func (p *poller) highGear() bool { return p.high.Load() }
 
 // Intervals between looks while frames are under way. The first is what a device that completes by interrupt needs; the
-// last bounds the cost of a peer that holds completions back for long.
+// last bounds the cost of a peer that keeps completions back for long.
 const (
 	pollFirst = 50 * time.Microsecond
 	pollLast  = 5 * time.Millisecond
@@ -42,35 +48,36 @@ const (
 	downPoll = time.Second
 )
 
-// pollLoop is the poller's goroutine. It ends when the queue is gone.
-func (q *Queue) pollLoop() {
+// loop is the poller's goroutine. It ends when the queue is gone.
+func (p *poller) loop() {
+	q := p.q
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var watch StallWatch
+	watch := stallWatch{q: q}
 	interval := pollFirst
 	for {
-		before := q.completedCount()
-		state, left := q.PollOnce(&watch)
-		q.drainDone()
+		before := q.look().completed
+		now, unfinished := p.once(&watch)
+		q.done.Drain()
 		switch {
-		case state == QueueGone:
-			q.Poll.Ended.Store(true)
-			q.drainDone()
+		case now.state == queueGone:
+			p.ended.Store(true)
+			q.done.Drain()
 			return
-		case q.again.Load() && state != QueueBroken: // there the note asks for nothing but drainDone
+		case q.again.Load() && now.state != queueBroken: // there the note asks for nothing but completions
 			continue
-		case !left, state == queueUp && q.Poll.HighGear():
+		case !unfinished, now.state == queueUp && p.highGear():
 			watch.reset()
-			q.Poll.Idle.Store(true)
-			<-q.Poll.token
-			q.Poll.Idle.Store(false)
+			p.idle.Store(true)
+			<-p.token
+			p.idle.Store(false)
 			interval = pollFirst
 			continue
-		case state == queueDown:
+		case now.state == queueDown:
 			interval = min(interval*2, downPoll)
-		case state == QueueBroken:
-			interval = RebuildRetry
-		case q.completedCount() != before:
+		case now.state == queueBroken:
+			interval = rebuildRetry
+		case q.look().completed != before:
 			interval = pollFirst
 		default:
 			interval = min(interval*2, pollLast)
@@ -78,108 +85,87 @@ func (q *Queue) pollLoop() {
 		timer.Reset(interval)
 		select {
 		case <-timer.C:
-		case <-q.Poll.token:
-			if state == queueDown {
+		case <-p.token:
+			if now.state == queueDown {
 				interval = pollFirst
 			}
 		}
 	}
 }
 
-// PollOnce does one look: kick, harvest, and whatever repair is due.
-func (q *Queue) PollOnce(watch *StallWatch) (state queueState, left bool) {
+// once does one look: kick, harvest, and whatever repair is due.
+func (p *poller) once(watch *stallWatch) (now glance, unfinished bool) {
+	q := p.q
 	q.repair()
-	q.KickMu.Lock()
-	defer q.KickMu.Unlock()
+	q.kickMu.Lock()
+	defer q.kickMu.Unlock()
 	q.again.Store(false)
-	q.Mu.Lock()
-	state = q.State
-	withdraw := q.withdraw
-	q.Mu.Unlock()
+	q.mu.Lock()
+	state, withdraw := q.state, q.withdraw
+	q.mu.Unlock()
 	switch {
-	case state == QueueGone:
-		return state, false
-	case state == QueueBroken:
+	case state == queueGone, state == queueBroken:
 	case state == queueDown && withdraw:
-		if q.consumedOutstanding() == 0 || watch.expired(q, q.stallTimeout()) {
-			q.Breakdown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
+		if consumed(q) == 0 || watch.expired() {
+			q.breakDown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
 		} else {
-			q.Harvest()
+			q.harvest()
 		}
 	case state == queueDown:
-		q.probeLink()
+		p.probeLink()
 	default:
-		q.turn()
-		q.nudge(watch)
-		if watch.expired(q, q.stallTimeout()) {
-			q.stalled(watch)
+		q.driveLocked()
+		watch.nudge()
+		if watch.expired() {
+			watch.stalled()
 		}
 	}
-	q.Mu.Lock()
-	state = q.State
-	q.Mu.Unlock()
-	return state, q.outstanding()
+	return q.look(), q.unfinished()
 }
 
-// drainDone runs all completion routines that are due.
-func (q *Queue) drainDone() {
-	for q.done.Run(ops.RoutineBudget) {
-	}
+// consumed is the number of frames that the kernel has taken out of the ring and not given back.
+func consumed(q *Queue) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tx.consumed()
 }
 
-func (q *Queue) stallTimeout() time.Duration { return q.host.StallTimeout }
-
-func (q *Queue) completedCount() uint64 {
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	return q.stats.completed
-}
-
-// StallWatch measures how long frames have been under way without a single completion.
-type StallWatch struct {
-	since     time.Time
-	completed uint64
-	warned    bool
-}
-
-func (w *StallWatch) reset() { *w = StallWatch{} }
-
-func (w *StallWatch) expired(q *Queue, limit time.Duration) bool {
-	now := time.Now()
-	completed := q.completedCount()
-	if w.since.IsZero() || completed != w.completed {
-		w.since, w.completed, w.warned = now, completed, false
-		return false
-	}
-	if now.Sub(w.since) < limit {
-		return false
-	}
-	w.since = now
-	return true
-}
-
-// stalled is called when nothing came back for a stall timeout: the first time it only kicks, which turn has
-// done; the second time the frames are lost. KickMu is held.
-func (q *Queue) stalled(w *StallWatch) {
-	if q.inflightCount() == 0 {
+// probeLink kicks a queue whose link is down, in case the event that it is up again was missed, and collects what the
+// device still gives back. kickMu is held.
+func (p *poller) probeLink() {
+	q := p.q
+	q.harvest()
+	if q.zeroCopy {
+		p.probeCarrier()
 		return
 	}
-	if q.zeroCopy && q.stalledZeroCopy() {
-		w.reset()
+	published, before := q.tx.ring.Producer(), q.tx.ring.Consumer()
+	lockrank.AssertMay(locks.Kick, "a kick")
+	errno := q.sock.Kick() // also of an empty ring: behind a cancellation everything waits on the list
+	if xdp.ClassifyKick(errno) == xdp.KickLinkDown {
 		return
 	}
-	if !w.warned {
-		w.warned = true
-		q.log.Warn("no completion from the kernel", "interface", q.Dev.Name(), "queue", q.Id,
-			"frames", q.inflightCount(), "for", q.stallTimeout())
-		return
-	}
-	w.warned = false
-	q.Breakdown("no completion for twice the stall timeout", wsk.STATUS_IO_TIMEOUT)
+	q.mu.Lock()
+	q.resume()
+	q.mu.Unlock()
+	q.afterKick(errno, published, before) // what it says of a frame holds
+	q.driveLocked()
 }
 
-func (q *Queue) inflightCount() int {
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	return q.Inflight
+// probeCarrier is probeLink for zero-copy: the driver must be willing, and there must be a carrier. kickMu is held.
+func (p *poller) probeCarrier() {
+	q := p.q
+	if q.closed || !q.dev.LinkNow().Carrier {
+		return
+	}
+	switch errno := q.sock.Kick(); xdp.ClassifyZeroCopyKick(errno) {
+	case xdp.KickDone, xdp.KickLimited:
+		q.mu.Lock()
+		q.resume()
+		q.mu.Unlock()
+		q.driveLocked()
+	case xdp.KickLinkDown:
+	default:
+		q.afterZeroCopyKick(errno)
+	}
 }

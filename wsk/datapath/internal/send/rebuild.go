@@ -12,89 +12,104 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// RebuildRetry is the pause between attempts to replace a broken socket.
-const RebuildRetry = 100 * time.Millisecond
+// rebuildRetry is the pause between attempts to replace a broken socket.
+const rebuildRetry = 100 * time.Millisecond
 
-// Breakdown takes the socket out of service; the poller replaces it (repair). Frames that the kernel consumed and did not
+// maxFruitless is how many sockets in a row a queue gets whose kicks fail before what waits for it is given up.
+const maxFruitless = 5
+
+// kickFails is called when a kick failed for a reason that does not pass by itself. It replaces the socket: the first time
+// at once, then after growing pauses. Where that does not help, nothing waits any longer. kickMu is held.
+func (q *Queue) kickFails(why string) {
+	q.fruitless++
+	q.breakDown(why, wsk.STATUS_IO_TIMEOUT)
+	if q.fruitless >= maxFruitless {
+		q.mu.Lock()
+		q.failWaiting(wsk.STATUS_IO_TIMEOUT)
+		q.mu.Unlock()
+	}
+}
+
+// backOff is the pause before the next socket of a queue, after so many that were fruitless.
+func backOff(fruitless int) time.Duration {
+	if fruitless <= 1 {
+		return 0
+	}
+	return rebuildRetry << min(fruitless-1, maxFruitless)
+}
+
+// breakDown takes the socket out of service; the poller replaces it (repair). Frames that the kernel consumed and did not
 // give back end with status lost; descriptors that it never consumed are withdrawn, and their operations wait
-// again or end as they were cancelled. KickMu is held.
-func (q *Queue) Breakdown(why string, lost wsk.NTSTATUS) {
+// again or end as they were cancelled. kickMu is held.
+func (q *Queue) breakDown(why string, lost wsk.NTSTATUS) {
 	q.harvestAll()
-	q.Mu.Lock()
-	if q.State == QueueGone || q.State == QueueBroken {
-		q.Mu.Unlock()
+	q.mu.Lock()
+	if q.state == queueGone || q.state == queueBroken {
+		q.mu.Unlock()
 		return
 	}
-	q.wasDown = q.State == queueDown
-	q.State = QueueBroken
-	q.stats.rebuilds++
+	q.wasDown = q.state == queueDown
+	q.state, q.retryAt = queueBroken, time.Now().Add(backOff(q.fruitless))
+	q.tx.stats.rebuilds++
 	q.evacuate(lost)
 	sock := q.sock
-	q.Out = true
-	q.Mu.Unlock()
-	q.log.Warn("socket of queue is replaced", "interface", q.Dev.Name(), "queue", q.Id, "why", why)
-	// Rings and chunks are not touched while the state is QueueBroken, so the memory may go.
-	if err := q.closeSocket(sock); err != nil {
-		q.log.Warn("close the old socket of a queue", "interface", q.Dev.Name(), "queue", q.Id, "err", err)
+	q.closed = true
+	q.mu.Unlock()
+	q.log.Warn("socket of queue is replaced", "interface", q.dev.Name(), "queue", q.id, "why", why)
+	// Rings and chunks are not touched while the state is queueBroken, so the memory may go.
+	if err := q.rx.Close(sock); err != nil {
+		q.log.Warn("close the old socket of a queue", "interface", q.dev.Name(), "queue", q.id, "err", err)
 	}
-	q.Poll.Wake()
+	q.poll.wake()
 }
 
 // repair opens a new socket for a broken queue. No lock is held while the kernel takes its time: it keeps the
 // queue until the last frame of the old socket has been freed.
 func (q *Queue) repair() {
-	q.Mu.Lock()
-	broken := q.State == QueueBroken
-	q.Mu.Unlock()
-	if !broken {
+	q.mu.Lock()
+	due := q.state == queueBroken && !time.Now().Before(q.retryAt)
+	q.mu.Unlock()
+	if !due {
 		return
 	}
 	lockrank.AssertMay(locks.Ask, "to open the socket of a queue")
-	sock, err := q.Reopen()
-	q.KickMu.Lock()
-	defer q.KickMu.Unlock()
+	sock, err := q.reopen()
+	q.kickMu.Lock()
+	defer q.kickMu.Unlock()
 	if err != nil {
-		if q.complaint.IsNews(err, time.Now()) {
-			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.Dev.Name(), "queue", q.Id, "err", err)
+		if q.complaint.isNews(err, time.Now()) {
+			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.dev.Name(), "queue", q.id, "err", err)
 		}
-		if q.Dev.IsGone() || errors.Is(err, unix.ENODEV) {
-			q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+		if q.dev.IsGone() || errors.Is(err, unix.ENODEV) {
+			q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
 		}
 		return
 	}
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	if q.State != QueueBroken {
+	if q.look().state != queueBroken { // from which only a holder of kickMu takes a queue
 		sock.Close()
 		return
 	}
 	q.startRX(sock)
-	q.adopt(sock)
+	q.mu.Lock()
+	q.use(sock)
 	if q.wasDown && !q.zeroCopy {
-		q.State = queueDown
+		q.state = queueDown
 	}
-	q.Mu.Unlock()
+	q.mu.Unlock()
 	q.noticeLink()
-	q.Mu.Lock()
-	q.Refill()
+	q.mu.Lock()
+	q.refill()
+	q.mu.Unlock()
 }
 
-// Complaint keeps an error that comes ten times a second from being said as often.
-type Complaint struct {
-	said string
-	at   time.Time
-}
-
-const ComplaintInterval = 10 * time.Second
-
-func (c *Complaint) IsNews(err error, now time.Time) bool {
-	if text := err.Error(); text != c.said || now.Sub(c.at) >= ComplaintInterval {
-		c.said, c.at = text, now
-		return true
+// startRX begins to receive on a socket that the queue uses or is about to use.
+func (q *Queue) startRX(sock xdp.Queue) {
+	if err := q.rx.Start(sock); err != nil {
+		q.log.Error("receive on queue; its frames go through the kernel's stack", "interface", q.dev.Name(), "queue", q.id, "err", err)
 	}
-	return false
 }
 
 // evacuate empties the slots. Operations whose descriptors the kernel never consumed wait again, before those that
@@ -102,21 +117,21 @@ func (c *Complaint) IsNews(err error, now time.Time) bool {
 func (q *Queue) evacuate(lost wsk.NTSTATUS) {
 	unsent := make(map[*wsk.SendOp]int32)
 	var under []*wsk.SendOp
-	q.eachPosted(func(op *wsk.SendOp) {
+	q.tx.eachPosted(func(op *wsk.SendOp) {
 		if unsent[op] == 0 {
 			under = append(under, op)
 		}
 		unsent[op]++
 	})
-	for i := range q.Slots {
-		op := q.Slots[i].Op
+	for i := range q.tx.slots {
+		op, fate := q.tx.slots[i].op, q.tx.slots[i].fate
+		q.tx.slots[i].clear()
 		if op == nil {
 			continue
 		}
-		if fate := q.Slots[i].fate; fate != wsk.STATUS_SUCCESS && op.Transport.Status == wsk.STATUS_SUCCESS {
+		if fate != wsk.STATUS_SUCCESS && op.Transport.Status == wsk.STATUS_SUCCESS {
 			op.Transport.Status = fate // refused, and in the ring still
 		}
-		q.Slots[i].Op = nil
 		progressOf(op).frames--
 		if _, seen := unsent[op]; !seen {
 			unsent[op] = 0
@@ -126,13 +141,13 @@ func (q *Queue) evacuate(lost wsk.NTSTATUS) {
 			op.Transport.Status = lost
 		}
 	}
-	q.Inflight = 0
+	q.tx.inflight = 0
 	var again ops.List
 	for _, op := range under {
 		q.evacuated(op, &again)
 	}
-	again.Append(&q.Waiting)
-	q.Waiting = again
+	again.Append(&q.waiting)
+	q.waiting = again
 }
 
 // evacuated decides about one operation that has no frame with the kernel any more.
@@ -142,8 +157,8 @@ func (q *Queue) evacuated(op *wsk.SendOp, again *ops.List) {
 		if !op.DisarmCancel() {
 			return
 		}
-		q.Waiting.Remove(op)
-	} else if q.unarm(op); pr.hold == holdExpected {
+		q.waiting.Remove(op)
+	} else if disarm(op); pr.canceller == cancellerComing {
 		return
 	}
 	if t.Status != wsk.STATUS_SUCCESS {
@@ -153,66 +168,74 @@ func (q *Queue) evacuated(op *wsk.SendOp, again *ops.List) {
 	// Whatever of it went out already is sent once more: UDP allows a datagram to arrive twice, not a
 	// success for one that never left.
 	pr.buf, pr.piece, pr.built = 0, 0, false
-	if !q.mayWait(op) {
+	if !mayWait(op, q) {
 		q.abandon(op, wsk.STATUS_CANCELLED)
 		return
 	}
 	again.PushBack(op)
 }
 
-// GiveUp ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. KickMu is
-// held; the caller runs the completion routines after letting go.
-func (q *Queue) GiveUp(status wsk.NTSTATUS) {
+// giveUp ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. kickMu is
+// held; the caller completes after letting go.
+func (q *Queue) giveUp(status wsk.NTSTATUS) {
 	q.harvestAll()
-	q.Mu.Lock()
-	if q.State == QueueGone {
-		q.Mu.Unlock()
+	q.mu.Lock()
+	if q.state == queueGone {
+		q.mu.Unlock()
 		return
 	}
-	q.State, q.gone = QueueGone, status
-	q.failSlots(status)
-	for op := q.Waiting.Head; op != nil; op = q.Waiting.Head {
-		q.Waiting.Remove(op)
-		if op.DisarmCancel() {
-			q.abandon(op, status)
+	q.state, q.gone = queueGone, status
+	q.failPosted(status)
+	q.failWaiting(status)
+	sock, closed := q.sock, q.closed
+	q.closed = true
+	q.mu.Unlock()
+	if !closed {
+		if err := q.rx.Close(sock); err != nil {
+			q.log.Warn("close socket", "interface", q.dev.Name(), "queue", q.id, "err", err)
 		}
 	}
-	sock := q.sock
-	q.Out = true
-	q.Mu.Unlock()
-	if err := q.closeSocket(sock); err != nil {
-		q.log.Warn("close socket", "interface", q.Dev.Name(), "queue", q.Id, "err", err)
-	}
-	q.Poll.Wake()
+	q.poll.wake()
 }
 
-// failSlots ends every operation that has frames with the kernel, or in the ring for it. mu is held.
-func (q *Queue) failSlots(status wsk.NTSTATUS) {
-	for i := range q.Slots {
-		op := q.Slots[i].Op
+// failPosted ends every operation that has frames with the kernel, or in the ring for it. mu is held.
+func (q *Queue) failPosted(status wsk.NTSTATUS) {
+	for i := range q.tx.slots {
+		op := q.tx.slots[i].op
+		q.tx.slots[i].clear()
 		if op == nil {
 			continue
 		}
-		q.Slots[i].Op = nil
 		t, pr := &op.Transport, progressOf(op)
 		pr.frames--
 		if t.Status == wsk.STATUS_SUCCESS {
 			t.Status = status
 		}
-		if pr.frames != 0 || t.Linked {
-			continue
-		}
-		if q.unarm(op); pr.hold != holdExpected {
+		if pr.frames == 0 && !t.Linked {
+			disarm(op)
 			q.abandon(op, status)
 		}
 	}
-	q.Inflight, q.unpublished = 0, 0
+	q.tx.inflight, q.tx.unpublished = 0, 0
 }
 
-// Shutdown is GiveUp for everybody who holds no lock.
+// failWaiting ends everything on the waiting list. mu is held.
+func (q *Queue) failWaiting(status wsk.NTSTATUS) {
+	for op := q.waiting.Head; op != nil; op = q.waiting.Head {
+		q.waiting.Remove(op)
+		if !op.DisarmCancel() {
+			progressOf(op).canceller = cancellerComing
+			continue
+		}
+		q.abandon(op, status)
+	}
+}
+
+// Shutdown ends the queue: everything fails with status, the socket is closed, nothing is accepted any more. The caller
+// holds no lock.
 func (q *Queue) Shutdown(status wsk.NTSTATUS) {
-	q.KickMu.Lock()
-	q.GiveUp(status)
-	q.UnlockKick()
-	q.RunDone()
+	q.kickMu.Lock()
+	q.giveUp(status)
+	q.unlockKick()
+	q.complete()
 }

@@ -21,11 +21,11 @@ import (
 // design.md §3, row "address on the completion ring".
 func TestNothingBehindInTheRing(t *testing.T) {
 	for name, end := range map[string]func(*Queue){
-		"breakdown": func(q *Queue) { q.Breakdown("test", wsk.STATUS_IO_TIMEOUT) },
-		"give up":   func(q *Queue) { q.GiveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
+		"breakdown": func(q *Queue) { q.breakDown("test", wsk.STATUS_IO_TIMEOUT) },
+		"give up":   func(q *Queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 3 * HarvestBatch
+			const n = 3 * harvestBatch
 			r := newRig(t, xdptest.Config{TxChunks: n, TxRing: 1024, Budget: -1})
 			s := r.socket()
 			to := r.warm(s)
@@ -33,11 +33,11 @@ func TestNothingBehindInTheRing(t *testing.T) {
 			k.HoldCompletions(true)
 			irps := sendAll(s, to, n)
 			testenv.Eventually(t, waitLimit, "held", func() bool { return k.Held() == n })
-			q.KickMu.Lock()
+			q.kickMu.Lock()
 			k.CompleteHeld(-1, xdptest.InOrder, 0)
 			end(q)
-			q.UnlockKick()
-			q.RunDone()
+			q.unlockKick()
+			q.complete()
 			for i, irp := range irps {
 				if status := await(t, irp); status != wsk.STATUS_SUCCESS {
 					t.Fatalf("IRP %d, which was completed: %v", i, status)
@@ -64,10 +64,10 @@ func TestLookupWhileRebuilt(t *testing.T) {
 		}
 	})
 	for range 20 {
-		q.KickMu.Lock()
-		q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
-		q.UnlockKick()
-		q.RunDone()
+		q.kickMu.Lock()
+		q.breakDown("test", wsk.STATUS_IO_TIMEOUT)
+		q.unlockKick()
+		q.complete()
 		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return r.info().State == "up" })
 	}
 	stop.Store(true)
@@ -81,17 +81,17 @@ func TestRebuildTakesItsTime(t *testing.T) {
 	to := r.warm(s)
 	q := r.queue()
 	var attempts atomic.Int64
-	q.KickMu.Lock()
-	reopen := q.Reopen
-	q.Reopen = func() (xdp.Queue, error) {
+	q.kickMu.Lock()
+	reopen := q.reopen
+	q.reopen = func() (xdp.Queue, error) {
 		if attempts.Add(1) <= 3 {
 			return nil, errors.New("not now")
 		}
 		return reopen()
 	}
 	began := time.Now() // before the first attempt, so that whatever else the machine does only adds to the time
-	q.Breakdown("test", wsk.STATUS_IO_TIMEOUT)
-	q.UnlockKick()
+	q.breakDown("test", wsk.STATUS_IO_TIMEOUT)
+	q.unlockKick()
 	for irps := []*wsk.IRP(nil); ; {
 		irps = append(irps, sendAll(s, to, 10)...)
 		if attempts.Load() > 3 {
@@ -102,7 +102,7 @@ func TestRebuildTakesItsTime(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
-	if took := time.Since(began); took < 2*RebuildRetry {
+	if took := time.Since(began); took < 2*rebuildRetry {
 		t.Errorf("asked four times in %v", took)
 	}
 }

@@ -21,17 +21,17 @@ func (f *Flow) resolve() {
 	for {
 		p, err := f.lookup()
 		if err != nil {
-			f.Path.Store(nil)
+			f.path.Store(nil)
 			f.src.Host.Stats.ResolveFailed.Add(1)
-			f.src.Host.Log.Debug("no way to destination", "to", f.To.IP(), "err", err)
+			f.src.Host.Log.Debug("no way to destination", "to", f.to.IP(), "err", err)
 			f.failAll(f.resolveStatus(err))
 			return
 		}
-		f.Path.Store(p)
-		if p.Queue != nil {
-			p.Queue.catchUp(f, p)
+		f.path.Store(p)
+		if p.queue != nil {
+			f.catchUp(p)
 		}
-		if f.release(p) {
+		if f.passOn(p) {
 			return
 		}
 	}
@@ -64,13 +64,13 @@ func (f *Flow) prefetch() {
 
 var (
 	errBroadcastDenied = errors.New("destination is a broadcast address and SO_BROADCAST is off")
-	ErrFamily          = errors.New("the bound address is of the other family")
+	errFamily          = errors.New("the bound address is of the other family")
 )
 
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
 func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
 	switch {
-	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.To.IfIndex == 0, f.src.dead.Load():
+	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.src.dead.Load():
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
 	case errors.Is(err, errBroadcastDenied), errors.Is(err, route.ErrProhibited):
@@ -78,7 +78,7 @@ func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
 	case errors.Is(err, route.ErrBlackhole):
 		return wsk.STATUS_INVALID_PARAMETER
 	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),
-		errors.Is(err, ErrFamily), errors.Is(err, frame.ErrInvalidFlow):
+		errors.Is(err, errFamily), errors.Is(err, frame.ErrInvalidFlow):
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	case errors.Is(err, route.ErrUnreachable), errors.Is(err, route.ErrHostUnreachable):
 		return wsk.STATUS_HOST_UNREACHABLE
@@ -91,15 +91,15 @@ func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
 
 // source is the address that the socket or the call prescribes; the zero Addr leaves the choice to the route.
 func (f *Flow) source() (netip.Addr, error) {
-	if a := f.To.SourceIP(); a.IsValid() {
+	if a := f.to.SourceIP(); a.IsValid() {
 		return a, nil
 	}
 	a := f.src.Local.Addr().Unmap().WithZone("")
 	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return netip.Addr{}, nil
 	}
-	if a.Is4() != f.To.Is4() {
-		return netip.Addr{}, ErrFamily
+	if a.Is4() != f.to.Is4() {
+		return netip.Addr{}, errFamily
 	}
 	return a, nil
 }
@@ -113,29 +113,30 @@ func (f *Flow) lookup() (*Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	dst := f.To.IP()
+	dst := f.to.IP()
 	query := route.Query{
-		Dst: dst, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.To.Port, Interface: int(f.To.IfIndex), TOS: f.To.TOS,
+		Dst: dst, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
 	}
 	hop, err := host.Routes.Resolve(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	if hop.Kind == route.Broadcast && f.To.Flags&wsk.AllowBroadcast == 0 {
+	if hop.Kind == route.Broadcast && f.to.Flags&wsk.AllowBroadcast == 0 {
 		return nil, errBroadcastDenied
 	}
 	if !source.IsValid() {
 		source = hop.Source
 	}
-	p := &Path{generation: generation, mtu: hop.MTU, resolved: time.Now()}
-	p.refuse = f.To.Fragment == wsk.IP_PMTUDISC_DO || f.To.Fragment == wsk.IP_PMTUDISC_PROBE
-	if f.To.Fragment == wsk.IP_PMTUDISC_PROBE {
+	p := &Path{generation: generation, resolved: time.Now()}
+	p.mtu = hop.MTU
+	p.refuse = f.to.Fragment == wsk.IP_PMTUDISC_DO || f.to.Fragment == wsk.IP_PMTUDISC_PROBE
+	if f.to.Fragment == wsk.IP_PMTUDISC_PROBE {
 		p.mtu = hop.Device.MTU
 	}
 	if hop.Kind == route.Local {
 		return p.slow(f), nil
 	}
-	egress, obstacle := host.Routes.Transmit(hop, f.To.TOS)
+	egress, obstacle := host.Routes.Transmit(hop, f.to.TOS)
 	if obstacle.ID == route.NoObstacle {
 		obstacle = host.Routes.Selected(query, hop)
 	}
@@ -164,8 +165,8 @@ func (f *Flow) lookup() (*Path, error) {
 		// A packet of this device does not fit a chunk: the kernel's own stack sends what AF_XDP here can't.
 		return p.slow(f), nil
 	}
-	p.Queue = q
-	q.offer(p, &headers, hop.Kind == route.Unicast)
+	p.queue = q
+	p.offerOffload(&headers, hop.Kind == route.Unicast)
 	return p, nil
 }
 
@@ -173,8 +174,8 @@ func (f *Flow) lookup() (*Path, error) {
 func (f *Flow) headers(hop route.Hop, vlans []route.VLAN, source netip.Addr, to frame.MAC, df bool) frame.Flow {
 	h := frame.Flow{
 		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: to,
-		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(f.To.IP().WithZone(""), f.To.Port),
-		TTL: f.To.TTL, TOS: f.To.TOS, DF: df, NoChecksum: f.To.Flags&wsk.NoChecksum != 0,
+		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(f.to.IP().WithZone(""), f.to.Port),
+		TTL: f.to.TTL, TOS: f.to.TOS, DF: df, NoChecksum: f.to.Flags&wsk.NoChecksum != 0,
 	}
 	for _, v := range vlans {
 		h.VLANs = append(h.VLANs, frame.VLANTag{TPID: v.Proto, ID: v.ID, PCP: v.Priority})
@@ -188,7 +189,7 @@ func (f *Flow) headers(hop route.Hop, vlans []route.VLAN, source netip.Addr, to 
 // slow turns p into the way through the companion socket.
 func (p *Path) slow(f *Flow) *Path {
 	f.src.Host.Stats.SlowPaths.Add(1)
-	p.Queue = nil
+	p.queue = nil
 	return p
 }
 
@@ -222,7 +223,7 @@ func (f *Flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
 	case route.Broadcast:
 		return frame.BroadcastMAC(), nil
 	case route.Multicast:
-		mac, _ := frame.MulticastMAC(f.To.IP())
+		mac, _ := frame.MulticastMAC(f.to.IP())
 		return mac, nil
 	}
 	mac, err := f.src.Host.Routes.Neighbour(ctx, hop.Interface, hop.Gateway)

@@ -19,28 +19,28 @@ type Source struct {
 	Local netip.AddrPort
 	Slow  SlowPath
 
-	Aborted atomic.Bool
+	aborted atomic.Bool
 	dead    atomic.Bool
-	Flows   flowTable
+	flows   flowTable
 }
 
 // Send takes ownership of an operation until it completes. See [wsk.Endpoint].
-func (s *Source) Send(op *wsk.SendOp) { s.Flows.find(s, &op.To).Send(op) }
+func (s *Source) Send(op *wsk.SendOp) { s.flows.find(s, &op.To).send(op) }
 
 // Mtu answers from what is known; an unknown path is looked up for the next question.
 func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
-	f := s.Flows.find(s, to)
-	if p := f.Path.Load(); p != nil && p.generation == s.Host.Routes.Generation() {
+	f := s.flows.find(s, to)
+	if p := f.path.Load(); p != nil && p.generation == s.Host.Routes.Generation() {
 		return p.mtu, wsk.STATUS_SUCCESS
 	}
 	f.prefetch()
 	return 0, wsk.STATUS_NETWORK_UNREACHABLE
 }
 
-// Abort cancels what waits for a way, and refuses what comes. What waits in a queue is cancelled by [queue.abort], later.
+// Abort cancels what waits for a way, and refuses what comes. What waits in a queue is cancelled by [Queue.Abort], later.
 func (s *Source) Abort() {
-	s.Aborted.Store(true)
-	s.Flows.Each((*Flow).abort)
+	s.aborted.Store(true)
+	s.flows.each((*Flow).abort)
 }
 
 // Kill ends what waits for a way after the device with the bound address was deleted. It reports false when it has done
@@ -49,16 +49,16 @@ func (s *Source) Kill() bool { return s.dead.CompareAndSwap(false, true) }
 
 // FailFlows is the second part of kill, after the socket above knows.
 func (s *Source) FailFlows() {
-	s.Flows.Each(func(f *Flow) { f.fail(wsk.STATUS_FILE_FORCED_CLOSED) })
+	s.flows.each(func(f *Flow) { f.fail(wsk.STATUS_FILE_FORCED_CLOSED) })
 }
 
 // Tend keeps the neighbours of used flows alive and refreshes old paths.
-func (s *Source) Tend(now time.Time) { s.Flows.Each(func(f *Flow) { f.tend(now) }) }
+func (s *Source) Tend(now time.Time) { s.flows.each(func(f *Flow) { f.tend(now) }) }
 
 // Hasten looks anew for the way of flows that go through the kernel's stack, or through a queue that is gone.
 func (s *Source) Hasten() {
-	s.Flows.Each(func(f *Flow) {
-		if p := f.Path.Load(); p != nil && (p.Queue == nil || p.Queue.Poll.Ended.Load()) {
+	s.flows.each(func(f *Flow) {
+		if p := f.path.Load(); p != nil && (p.queue == nil || p.queue.poll.ended.Load()) {
 			f.prefetch()
 		}
 	})
@@ -67,10 +67,10 @@ func (s *Source) Hasten() {
 // PathNarrowed makes every flow to an address learn its path MTU anew.
 func (s *Source) PathNarrowed(a netip.Addr) {
 	s.Host.Routes.Flush(a)
-	s.Flows.Each(func(f *Flow) {
-		if f.To.IP().WithZone("") == a {
-			if p := f.Path.Load(); p != nil {
-				f.Path.CompareAndSwap(p, nil)
+	s.flows.each(func(f *Flow) {
+		if f.to.IP().WithZone("") == a {
+			if p := f.path.Load(); p != nil {
+				f.path.CompareAndSwap(p, nil)
 			}
 		}
 	})
@@ -86,7 +86,7 @@ func (f *Flow) tend(now time.Time) {
 		return
 	}
 	f.used.Store(false)
-	p := f.Path.Load()
+	p := f.path.Load()
 	if p == nil {
 		return
 	}

@@ -7,11 +7,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// counts are counted under a queue's mu.
-type counts struct {
-	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
-}
-
 // Info is what a queue is and has done, as far as sending goes.
 type Info struct {
 	Interface string
@@ -39,16 +34,16 @@ type Info struct {
 	Offload []offload.Info
 }
 
-var stateNames = [...]string{queueUp: "up", queueDown: "down", QueueBroken: "rebuilding", QueueGone: "gone"}
+var stateNames = [...]string{queueUp: "up", queueDown: "down", queueBroken: "rebuilding", queueGone: "gone"}
 
 func (q *Queue) Info() Info {
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	s := &q.stats
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := &q.tx.stats
 	return Info{
-		Interface: q.Dev.Name(), Queue: q.Id, Granted: q.sock.Granted(), State: stateNames[q.State],
+		Interface: q.dev.Name(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
-		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.Inflight, Waiting: q.Waiting.N, Free: len(q.Free),
-		Counters: q.sock.Counters(), Offload: q.Prover.Info(),
+		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.tx.inflight, Waiting: q.waiting.N, Free: len(q.tx.free),
+		Counters: q.sock.Counters(), Offload: q.prover.Info(),
 	}
 }

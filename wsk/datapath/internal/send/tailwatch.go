@@ -29,29 +29,29 @@ const (
 // start and stop for each look, which costs the senders more than the look.
 type tailWatcher struct {
 	_      [64]byte
-	Dozing atomic.Bool // read by every send that leaves a frame to a burst
+	dozing atomic.Bool // read by every send that leaves a frame to a burst
 	token  chan struct{}
 	_      [64]byte
 
-	Mu      lockrank.Mutex[locks.TailMu]
-	Queues  []*Queue
-	Running bool
+	mu      lockrank.Mutex[locks.TailMu]
+	queues  []*Queue
+	running bool
 }
 
 func (w *tailWatcher) Init() { w.token = make(chan struct{}, 1) }
 
-// Add puts a queue into the high gear.
-func (w *tailWatcher) Add(q *Queue) {
-	w.Mu.Lock()
-	defer w.Mu.Unlock()
-	if slices.Contains(w.Queues, q) {
+// add puts a queue into the high gear.
+func (w *tailWatcher) add(q *Queue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Contains(w.queues, q) {
 		return
 	}
-	q.Tail = TailState{began: time.Now(), mark: q.Look().submitted}
-	q.Poll.High.Store(true)
-	w.Queues = append(slices.Clone(w.Queues), q)
-	if !w.Running {
-		w.Running = true
+	q.tail = tailState{began: time.Now(), mark: q.look().submitted}
+	q.poll.high.Store(true)
+	w.queues = append(slices.Clone(w.queues), q)
+	if !w.running {
+		w.running = true
 		q.host.GoRun(w.run)
 	}
 	w.wake()
@@ -60,11 +60,11 @@ func (w *tailWatcher) Add(q *Queue) {
 // remove puts a queue back into the low gear. Its poller serves whoever left a frame to a burst before, and who comes
 // later kicks.
 func (w *tailWatcher) remove(q *Queue) {
-	w.Mu.Lock()
-	w.Queues = slices.DeleteFunc(slices.Clone(w.Queues), func(other *Queue) bool { return other == q })
-	q.Poll.High.Store(false)
-	w.Mu.Unlock()
-	q.Poll.Wake()
+	w.mu.Lock()
+	w.queues = slices.DeleteFunc(slices.Clone(w.queues), func(other *Queue) bool { return other == q })
+	q.poll.high.Store(false)
+	w.mu.Unlock()
+	q.poll.wake()
 }
 
 // wake ends a doze. It never blocks.
@@ -77,10 +77,10 @@ func (w *tailWatcher) wake() {
 
 // watched returns the queues in the high gear; with none the watcher has ended.
 func (w *tailWatcher) watched() []*Queue {
-	w.Mu.Lock()
-	defer w.Mu.Unlock()
-	w.Running = len(w.Queues) != 0
-	return w.Queues
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = len(w.queues) != 0
+	return w.queues
 }
 
 func (w *tailWatcher) run() {
@@ -93,11 +93,11 @@ func (w *tailWatcher) run() {
 		}
 		quiet := true
 		for _, q := range queues {
-			if !q.lookForTail() {
+			if !w.visit(q) {
 				w.remove(q) // whoever adds it again has its state, too
 				continue
 			}
-			quiet = quiet && q.Tail.empty >= dozeAfter
+			quiet = quiet && q.tail.empty >= dozeAfter
 		}
 		if quiet {
 			w.doze(queues, doze)
@@ -111,11 +111,11 @@ func (w *tailWatcher) run() {
 // doze sleeps until a sender leaves a frame to a burst or a completion to somebody else, or for dozeLook. The sender either
 // sees dozing set or has left its frame before the look here.
 func (w *tailWatcher) doze(queues []*Queue, timer *time.Timer) {
-	w.Dozing.Store(true)
-	defer w.Dozing.Store(false)
+	w.dozing.Store(true)
+	defer w.dozing.Store(false)
 	for _, q := range queues {
 		// A drive in progress that leaves something to harvest sees dozing when it ends.
-		if now := q.Look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
+		if now := q.look(); now.unpublished > 0 || now.inflight > 0 && !q.driving.Load() {
 			return
 		}
 	}
@@ -126,47 +126,29 @@ func (w *tailWatcher) doze(queues []*Queue, timer *time.Timer) {
 	}
 }
 
-// tailLooks is what the watcher saw of a queue.
-type tailLooks struct {
-	submitted, completed uint64
-	unpublished          uint32
-	inflight             int
-	up                   bool
-}
-
-func (q *Queue) Look() tailLooks {
-	q.Mu.Lock()
-	defer q.Mu.Unlock()
-	return q.lookLocked()
-}
-
-func (q *Queue) lookLocked() tailLooks {
-	return tailLooks{q.stats.submitted, q.stats.completed, q.unpublished, q.Inflight, q.State == queueUp}
-}
-
 // stuck reports whether, since the last look, nothing has moved although something should.
-func (l tailLooks) stuck(last tailLooks) bool {
-	return l.submitted == last.submitted && l.completed == last.completed &&
-		(l.unpublished > 0 || l.inflight > int(l.unpublished))
+func (g glance) stuck(last glance) bool {
+	return g.submitted == last.submitted && g.completed == last.completed &&
+		(g.unpublished > 0 || g.inflight > int(g.unpublished))
 }
 
-// TailState is the watcher's memory of a queue in the high gear. It is the watcher's alone.
-type TailState struct {
-	last  tailLooks
+// tailState is the watcher's memory of a queue in the high gear. It is the watcher's alone.
+type tailState struct {
+	last  glance
 	moved bool // something went on at the last look
 	empty int  // looks in a row at which nothing was there to be left behind
 
 	// Since began: the frames submitted then, and the tails kicked.
 	began time.Time
 	mark  uint64
-	Tails uint64
+	tails uint64
 }
 
-// lookForTail is one look at a queue in the high gear. It kicks a tail, and reports false when the load is over.
+// visit is one look at a queue in the high gear. It kicks a tail, and reports false when the load is over.
 //
 // It keeps away from what a sender writes as long as it can: each look at a line of its takes that line from it.
-func (q *Queue) lookForTail() (loaded bool) {
-	t := &q.Tail
+func (w *tailWatcher) visit(q *Queue) (loaded bool) {
+	t := &q.tail
 	due := time.Since(t.began) > 2*loadWindow
 	if q.driving.Load() && !due {
 		// Whoever kicks now does it for everything that is there.
@@ -174,61 +156,62 @@ func (q *Queue) lookForTail() (loaded bool) {
 		t.empty++
 		return true
 	}
-	now, ok := q.tryLook()
+	now, ok := tryLook(q)
 	if !ok {
 		t.moved = true
 		return true
 	}
-	if !now.up {
+	if now.state != queueUp {
 		return false
 	}
 	switch {
 	case q.driving.Load():
 		t.empty++
-	case !t.moved && now.stuck(t.last), now.unpublished > 0 && q.settled(now):
+	case !t.moved && now.stuck(t.last), now.unpublished > 0 && spinUntilSettled(q, now):
 		t.empty = 0
 		if now.unpublished > 0 {
-			t.Tails++ // otherwise only completions are late, as a device that saves interrupts brings them
+			t.tails++ // otherwise only completions are late, as a device that saves interrupts brings them
 		}
-		q.Drive()
+		q.drive()
 	case now.unpublished > 0 || now.inflight > 0:
 		t.empty = 0
 	default:
 		t.empty++
 	}
 	t.last, t.moved = now, false
-	return !due || q.StillLoaded(now)
+	return !due || stillLoaded(q, now)
 }
 
 // tryLook is look unless somebody is building: to wait would make the sender wake this thread.
-func (q *Queue) tryLook() (tailLooks, bool) {
-	if !q.Mu.TryLock() {
-		return tailLooks{}, false
+func tryLook(q *Queue) (glance, bool) {
+	if !q.mu.TryLock() {
+		return glance{}, false
 	}
-	defer q.Mu.Unlock()
-	return q.lookLocked(), true
+	defer q.mu.Unlock()
+	return glanceLocked(q), true
 }
 
-// settled reports whether a burst in the making is none any more.
-func (q *Queue) settled(before tailLooks) bool {
+// spinUntilSettled reports whether a burst in the making is none any more. It keeps its processor busy for tailSettle: no
+// sleep is as short.
+func spinUntilSettled(q *Queue, before glance) bool {
 	for began := time.Now(); time.Since(began) < tailSettle; {
 	}
-	now, ok := q.tryLook()
+	now, ok := tryLook(q)
 	return ok && !q.driving.Load() && now.submitted == before.submitted && now.unpublished > 0
 }
 
-// StillLoaded is the balance over some milliseconds.
-func (q *Queue) StillLoaded(now tailLooks) bool {
-	t := &q.Tail
+// stillLoaded is the balance over some milliseconds.
+func stillLoaded(q *Queue, now glance) bool {
+	t := &q.tail
 	frames := now.submitted - t.mark
-	if t.Tails*loadTails <= frames && frames >= loadFrames {
-		t.began, t.mark, t.Tails = time.Now(), now.submitted, 0
+	if t.tails*loadTails <= frames && frames >= loadFrames {
+		t.began, t.mark, t.tails = time.Now(), now.submitted, 0
 		return true
 	}
-	if t.Tails*loadTails > frames {
-		q.KickMu.Lock()
+	if t.tails*loadTails > frames {
+		q.kickMu.Lock()
 		q.meter.holdoff = time.Now().Add(loadHoldoff)
-		q.UnlockKick()
+		q.unlockKick()
 	}
 	return false
 }

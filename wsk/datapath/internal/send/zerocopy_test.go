@@ -226,17 +226,17 @@ func TestZeroCopyStall(t *testing.T) {
 // TestComplaint: a rebuild that fails ten times a second is reported once, and again when it lasts or changes.
 func TestComplaint(t *testing.T) {
 	gone, later := errors.New("gone"), errors.New("later")
-	var c Complaint
+	var c complaint
 	now := time.Now()
 	for i, tc := range []struct {
 		err   error
 		after time.Duration
 		want  bool
 	}{
-		{gone, 0, true}, {gone, RebuildRetry, false}, {later, 2 * RebuildRetry, true},
-		{later, 3 * RebuildRetry, false}, {later, ComplaintInterval + 3*RebuildRetry, true},
+		{gone, 0, true}, {gone, rebuildRetry, false}, {later, 2 * rebuildRetry, true},
+		{later, 3 * rebuildRetry, false}, {later, complaintInterval + 3*rebuildRetry, true},
 	} {
-		if got := c.IsNews(tc.err, now.Add(tc.after)); got != tc.want {
+		if got := c.isNews(tc.err, now.Add(tc.after)); got != tc.want {
 			t.Errorf("%d: %v", i, got)
 		}
 	}

@@ -27,9 +27,9 @@ func (d *fakeDriver) loseSocket(meanwhile func()) {
 	d.t.Helper()
 	q := d.queue()
 	refused, allowed := make(chan struct{}), make(chan struct{})
-	reopen, first := q.Reopen, true
-	q.KickMu.Lock()
-	q.Reopen = func() (xdp.Queue, error) {
+	reopen, first := q.reopen, true
+	q.kickMu.Lock()
+	q.reopen = func() (xdp.Queue, error) {
 		if first {
 			first = false
 			close(refused)
@@ -38,8 +38,8 @@ func (d *fakeDriver) loseSocket(meanwhile func()) {
 		}
 		return reopen()
 	}
-	q.Breakdown("a test", wsk.STATUS_IO_TIMEOUT)
-	q.UnlockKick()
+	q.breakDown("a test", wsk.STATUS_IO_TIMEOUT)
+	q.unlockKick()
 	<-refused
 	meanwhile()
 	close(allowed)
@@ -106,7 +106,7 @@ func TestZeroCopySetUpWithoutCarrier(t *testing.T) {
 	irps := sendAll(d.socket, d.to, 20)
 	d.queue().LinkUp()
 	q := d.queue()
-	q.PollOnce(new(StallWatch)) // what the poller was woken for, at the latest now
+	q.poll.once(&stallWatch{q: q}) // what the poller was woken for, at the latest now
 	allPending(t, irps)
 	if state := d.info().State; state != "down" {
 		t.Errorf("state %s", state)
