@@ -34,7 +34,9 @@ func (m *Path) Decode(body []byte) error {
 	return nil
 }
 
-// MTU is the reply to MTU, the largest IP packet that can leave for the destination: 0 u32 bytes.
+// MTU is the reply to MTU, the largest IP packet that can leave for the destination:
+//
+//	0 u32 bytes
 type MTU struct{ Bytes uint32 }
 
 // Append appends the body.
@@ -155,9 +157,13 @@ func (m *Membership) Decode(body []byte) error {
 	return nil
 }
 
-// Cancel is the request CANCEL: 0 u32 id · 4 u32 0. It takes back the oldest entry of the socket with that ID that
-// still waits. The entry completes all the same, with STATUS_CANCELLED; one that does not wait any more completes as
-// ever. The reply has status 0, or STATUS_NOT_FOUND where no entry with that ID waits.
+// Cancel is the request CANCEL:
+//
+//	0 u32 id · 4 u32 0
+//
+// It takes back the oldest entry of the socket with that ID that still waits. The entry completes all the same, with
+// STATUS_CANCELLED; one that does not wait any more completes as ever. The reply has status 0, or STATUS_NOT_FOUND where
+// no entry with that ID waits.
 type Cancel struct{ ID uint32 }
 
 // Append appends the body.
@@ -178,7 +184,9 @@ func (m *Cancel) Decode(body []byte) error {
 }
 
 // Source is the request SOURCE, which asks for the local address that the route to an address prefers, and the body of
-// its reply, whose port is 0: 0 address.
+// its reply, whose port is 0:
+//
+//	0 address
 type Source struct{ Address }
 
 // Append appends the body.
@@ -198,7 +206,11 @@ func (m *Source) Decode(t Type, body []byte) error {
 	return nil
 }
 
-// Credit is the request CREDIT, which has no reply: 0 u32 messages. The daemon may send as many RECV messages more.
+// Credit is the request CREDIT, which has no reply:
+//
+//	0 u32 messages, 1 to 1024
+//
+// The daemon may send as many RECV messages more.
 type Credit struct{ Messages uint32 }
 
 // Append appends the body.

@@ -51,4 +51,6 @@
 // HELLO carries a major and a minor version. Majors must be equal. The session speaks the smaller of the two minors,
 // and no side sends a message, a flag or a feature of a later one. A minor adds, and changes nothing; bytes that are
 // reserved, and 0, may get a meaning with a feature bit that both sides have set.
+//
+// docs/protocol.md is the same for authors of clients in other languages.
 package ipc

@@ -4,7 +4,9 @@ package ipc
 
 import "encoding/binary"
 
-// Completion is the end of an entry: 0 u32 id · 4 u32 status · 8 u32 bytes · 12 u32 reason.
+// Completion is the end of an entry:
+//
+//	0 u32 id · 4 u32 status · 8 u32 bytes · 12 u32 reason
 type Completion struct {
 	ID     uint32
 	Status uint32 // an NTSTATUS: 0 or a failure

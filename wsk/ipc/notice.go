@@ -12,7 +12,9 @@ import (
 // MaxAddresses is how many addresses ADDRESSES holds. A host with more names the first.
 const MaxAddresses = 2048
 
-// InterfaceAddress is a local unicast address: 0 addr[16] · 16 u32 scope · 20 u32 interface index.
+// InterfaceAddress is a local unicast address:
+//
+//	0 addr[16] · 16 u32 scope · 20 u32 interface index
 type InterfaceAddress struct {
 	Addr    [16]byte
 	Scope   uint32 // the interface index of a link-local address, else 0
@@ -61,8 +63,11 @@ func (m *Addresses) Decode(body []byte) error {
 	return nil
 }
 
-// Goodbye is the notification GOODBYE: 0 u32 milliseconds. The daemon ends the session after that time, with an ERROR
-// that says why, and takes no OPEN until then.
+// Goodbye is the notification GOODBYE:
+//
+//	0 u32 milliseconds
+//
+// The daemon ends the session after that time, with an ERROR that says why, and takes no OPEN until then.
 type Goodbye struct{ After time.Duration }
 
 // Append appends the body. The time is rounded down to milliseconds.

@@ -14,7 +14,9 @@ const (
 	FamilyIPv6 = 23
 )
 
-// Address is a socket address: 0 addr[16] · 16 u32 scope · 20 u16 port · 22 u16 0.
+// Address is a socket address:
+//
+//	0 addr[16] · 16 u32 scope · 20 u16 port · 22 u16 0
 type Address struct {
 	Addr  [16]byte
 	Scope uint32 // the interface index of a link-local address, in the daemon's network namespace; else 0
