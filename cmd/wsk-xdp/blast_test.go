@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -226,8 +227,24 @@ func TestBlastSparesOthers(t *testing.T) {
 	}
 }
 
-// What sends is settled before the clock starts: a run whose queue is somebody else's at first goes through the kernel's
-// stack to its end, also when the queue becomes free, and from its first packet.
+// closeAt is a standard error that calls a function when a text has been written to it.
+type closeAt struct {
+	bytes.Buffer
+	text string
+	call func()
+}
+
+func (c *closeAt) Write(b []byte) (int, error) {
+	n, err := c.Buffer.Write(b)
+	if c.call != nil && strings.Contains(c.String(), c.text) {
+		c.call()
+		c.call = nil
+	}
+	return n, err
+}
+
+// What sends is settled before the clock starts: a run whose queue is somebody else's then goes through the kernel's
+// stack to its end, though the queue is free before the first packet.
 func TestEngineIsSettled(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	var holder *xdp.Socket
@@ -238,25 +255,25 @@ func TestEngineIsSettled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer holder.Close()
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
 	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
-	ctx := timeout(t)
-	freed := make(chan error, 1)
-	go func() {
-		err := rx.WaitCount(ctx, 1)
-		freed <- errors.Join(err, holder.Close())
-	}()
-	r := cli(ctx, "blast", netns, to.String(), "--mode", "copy", "-r", "1k", "-d", "3s", "--json", "-q")
-	if err := <-freed; err != nil {
-		t.Fatal(err)
-	}
+	const n = 1000
+	args := []string{"blast", netns, to.String(), "--mode", "copy", "-r", "1k", "-n", strconv.Itoa(n), "--json", "-q"}
+	var stdout bytes.Buffer
+	stderr := closeAt{text: "engine kernel stack", call: func() { holder.Close() }}
+	code := run(timeout(t), args, strings.NewReader(""), &stdout, &stderr)
+	r := result{code, stdout.String(), stderr.String()}
 	r.want(t, 0, "engine kernel stack", "SLOW PATH", "queue 0")
+	if stderr.call != nil {
+		t.Fatal("the queue was not given back")
+	}
 	doc := decode[blast.Report](t, r)
-	want := []blast.Carried{{Engine: "wsk", Packets: 0}, {Engine: "kernel", Packets: doc.Totals.Completed}}
-	if !slices.Equal(doc.Carried, want) || doc.Totals.Completed == 0 || len(doc.Queues) != 0 || doc.Verdict.ID != "slow_path" || doc.Verdict.OK {
+	want := []blast.Carried{{Engine: "wsk", Packets: 0}, {Engine: "kernel", Packets: n}}
+	if !slices.Equal(doc.Carried, want) || len(doc.Queues) != 0 || doc.Verdict.ID != "slow_path" || doc.Verdict.OK {
 		t.Errorf("carried %+v, queues %+v, verdict %+v", doc.Carried, doc.Queues, doc.Verdict)
 	}
-	if err := rx.WaitCount(ctx, doc.Totals.Completed); err != nil {
+	if err := rx.WaitCount(timeout(t), n); err != nil {
 		t.Error(err)
 	}
 }
