@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -46,5 +47,20 @@ func TestBenchSizeAboveTheMTU(t *testing.T) {
 	r.want(t, 2, "1519 bytes is above the MTU of wsk0, 1500")
 	if strings.Contains(r.stderr, "round 1") {
 		t.Errorf("something was measured, for nobody: %v", r)
+	}
+}
+
+// --output - is the document on standard output and nothing else.
+func TestBenchOutputDash(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	r := cli(timeout(t), "bench", "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0", "-q", "-o", "-")
+	r.want(t, 0)
+	if doc := decode[map[string]any](t, r); doc["schema"] == nil {
+		t.Error(r)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("files %v, %v", left, err)
 	}
 }

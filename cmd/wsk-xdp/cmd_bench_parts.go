@@ -57,8 +57,8 @@ func (a *app) benchPartCommand() *cobra.Command {
 
 // benchOutput is how a measurement's report is written.
 type benchOutput struct {
-	json, quiet bool
-	file        string
+	json, quiet, force bool
+	file               string
 }
 
 func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
@@ -68,7 +68,8 @@ func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
 
 func (o *benchOutput) addFile(fl *pflag.FlagSet) {
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no line for every run")
-	fl.StringVarP(&o.file, "output", "o", "", "write the JSON document to this `file`, too")
+	fl.StringVarP(&o.file, "output", "o", "", "write the JSON document to this `file`, too; - is standard output, as --json")
+	fl.BoolVar(&o.force, "force", false, "write over an output file that is there")
 }
 
 func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
@@ -102,7 +103,10 @@ func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, 
 func (a *app) measure(
 	ctx context.Context, o *benchOutput, subcommand string, child *[]string, run func(context.Context) (benchDocument, error),
 ) error {
-	if err := tryOutput(o.file); err != nil {
+	if o.file == "-" {
+		o.file, o.json = "", true
+	}
+	if err := tryOutput(o.file, o.force); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -126,14 +130,17 @@ func (a *app) measure(
 }
 
 // tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there
-// stays.
-func tryOutput(path string) error {
+// stays as it is, and is refused unless it may be written over.
+func tryOutput(path string, over bool) error {
 	if path == "" {
 		return nil
 	}
 	before, err := os.Stat(path)
 	if err == nil && !before.Mode().IsRegular() {
 		return nil // opening a pipe would be seen at its other end
+	}
+	if err == nil && !over {
+		return exit.Usagef("--output %s is there already: name another file, or say --force", path)
 	}
 	fresh := errors.Is(err, fs.ErrNotExist)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)

@@ -237,8 +237,11 @@ func TestOutputIsTriedFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := tryOutput(path); err != nil {
+		if err := tryOutput(path, true); err != nil {
 			t.Error(err)
+		}
+		if err := tryOutput(path, false); (err == nil) != (content == "") || err != nil && exit.Code(err) != exit.Usage {
+			t.Errorf("%s without --force: %v", name, err)
 		}
 		if got, err := os.ReadFile(path); string(got) != content || (err == nil) != (content != "") {
 			t.Errorf("%s: %q, %v", name, got, err)

@@ -22,7 +22,7 @@ func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 		return nil, err
 	}
 	p := &place{
-		iface: c.Interface, do: c.NetNS.Do, countedBy: "packets sent by " + c.Interface + " (interface counter)",
+		iface: c.Interface, do: c.NetNS.Do, elsewhere: c.NetNS != nil, countedBy: "packets sent by " + c.Interface + " (interface counter)",
 		close: func() error { h.Close(); return nil },
 	}
 	defer func() {

@@ -31,7 +31,7 @@ func TestEveryEngineSends(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
 	c := quick(t)
 	c.Engines, c.Runs = Names(), 2
-	c.Externals = []External{{"rival", c.Child[0] + " rival 10.77.0.2:9000"}}
+	c.Externals = []External{{"rival", "test -d /sys/class/net/{if}/queues/tx-0 && exec " + c.Child[0] + " rival 10.77.0.2:9000"}}
 	var warnings, went []string
 	c.Warn = func(s string) { warnings = append(warnings, s) }
 	c.Progress = func(p Progress) { went = append(went, p.Engine) }
@@ -151,7 +151,7 @@ func TestStopKills(t *testing.T) {
 		deaf + "trap '' TERM; wait; sleep 1000": "was killed",
 		deaf + "wait":                           "",
 	} {
-		s, err := proc.StartShell(here, command)
+		s, err := proc.StartShell(here, command, false)
 		if err != nil {
 			t.Fatal(err)
 		}

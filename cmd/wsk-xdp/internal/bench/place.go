@@ -18,6 +18,8 @@ import (
 type place struct {
 	// do runs a function on a thread in the sending namespace.
 	do func(func() error) error
+	// elsewhere is whether that is another one than this process's.
+	elsewhere bool
 	// count is the number of datagrams that arrived since some moment; bytes are those of their frames without FCS, 0
 	// where they are not counted.
 	count func() (datagrams, bytes uint64, err error)
@@ -69,7 +71,7 @@ func newLab(c *Config) (*place, error) {
 		return nil, err
 	}
 	p := &place{
-		do: lab.A.NS.Do, close: lab.Close,
+		do: lab.A.NS.Do, elsewhere: true, close: lab.Close,
 		iface: lab.A.If.Name(), ifIndex: lab.A.If.Index(), mtu: t.MTU, srcMAC: frame.MAC(labMACA), source: labA.Addr(),
 	}
 	for _, b := range t.B.Addrs {

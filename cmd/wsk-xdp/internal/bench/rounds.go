@@ -127,7 +127,7 @@ func (one *comparison) once(ctx context.Context, c *Config, p *place, who *conte
 	}
 	var s *proc.Process
 	if who.command != "" {
-		s, err = proc.StartShell(p.do, expand(who.command, c, p, one.size))
+		s, err = proc.StartShell(p.do, expand(who.command, c, p, one.size), p.elsewhere)
 	} else {
 		payload, _ := blast.PayloadOfFrame(true, one.size) // checked
 		s, err = proc.StartChild(p.do, c.Child, &job{

@@ -23,12 +23,13 @@ type Process struct {
 	// Out is what it wrote last.
 	Out Tail
 
-	cmd     *exec.Cmd
-	ended   chan struct{} // closed when it has been waited for
-	err     error         // of the wait; valid once ended
-	stdin   io.Closer     // nil for another program, which is sent a signal instead
-	stopped bool
-	errOut  Tail
+	cmd       *exec.Cmd
+	ownMounts bool
+	ended     chan struct{} // closed when it has been waited for
+	err       error         // of the wait; valid once ended
+	stdin     io.Closer     // nil for another program, which is sent a signal instead
+	stopped   bool
+	errOut    Tail
 
 	mu     sync.Mutex
 	events []json.RawMessage
@@ -98,9 +99,17 @@ func (p *Process) readEvents(stdout io.Reader) {
 	}
 }
 
-// StartShell starts another program.
-func StartShell(in In, command string) (*Process, error) {
-	p := &Process{cmd: exec.Command("/bin/sh", "-c", command)}
+// ownSys is what a program runs behind in another network namespace: /sys shows the namespace that it was mounted in,
+// and programs that look there for queues or counters would find those of other interfaces, or none.
+const ownSys = "mount -t sysfs sysfs /sys || echo 'bench: /sys is that of another network namespace' >&2\n"
+
+// StartShell starts another program. elsewhere is whether in leads to another network namespace than that of this
+// process: the program then gets mounts of its own, and a /sys that shows the namespace.
+func StartShell(in In, command string, elsewhere bool) (*Process, error) {
+	if elsewhere {
+		command = ownSys + command
+	}
+	p := &Process{cmd: exec.Command("/bin/sh", "-c", command), ownMounts: elsewhere}
 	p.cmd.Stdout = &p.Out
 	p.cmd.WaitDelay = lingerTime
 	if err := p.start(in); err != nil {
@@ -114,6 +123,9 @@ func StartShell(in In, command string) (*Process, error) {
 func (p *Process) start(in In) error {
 	p.cmd.Stderr = &p.errOut
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if p.ownMounts {
+		p.cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
+	}
 	if err := in(p.cmd.Start); err != nil {
 		return fmt.Errorf("start %s: %w", p.cmd.Path, err)
 	}
