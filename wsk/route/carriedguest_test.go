@@ -78,22 +78,22 @@ func TestCarriedByBonds(t *testing.T) {
 	layer2, layer34 := netlink.BOND_XMIT_HASH_POLICY_LAYER2, netlink.BOND_XMIT_HASH_POLICY_LAYER3_4
 	runKinds(t, map[string]kindTest{
 		"active backup": {func(s *stage) netlink.Link {
-			return s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1", "p1")
-		}, "p1", 0, 0},
-		"by turns":         {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_RR, layer2, "p0", "p1", "") }, "bond", 0, 0},
-		"to all":           {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BROADCAST, layer2, "p0", "p1", "") }, "bond", 0, 0},
-		"by MAC addresses": {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_XOR, layer2, "p0", "p1", "") }, "bond", 0, 0},
+			return s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1")
+		}, "p0", 0, 0},
+		"by turns":         {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_RR, layer2, "p0", "p1") }, "bond", 0, 0},
+		"to all":           {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BROADCAST, layer2, "p0", "p1") }, "bond", 0, 0},
+		"by MAC addresses": {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_XOR, layer2, "p0", "p1") }, "bond", 0, 0},
 		"LACP":             {lacp, "bond", 0, 0},
-		"by ports":         {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_XOR, layer34, "p0", "p1", "") }, "", ObstacleBondMode, ObstacleBondMode},
-		"by load":          {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_TLB, layer2, "p0", "p1", "") }, "", ObstacleBondMode, ObstacleBondMode},
+		"by ports":         {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_XOR, layer34, "p0", "p1") }, "", ObstacleBondMode, ObstacleBondMode},
+		"by load":          {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_TLB, layer2, "p0", "p1") }, "", ObstacleBondMode, ObstacleBondMode},
 		"VLAN on active backup": {func(s *stage) netlink.Link {
-			return s.vlan("vl", s.up(s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1", "p1")), 5, netlink.VLAN_PROTOCOL_8021Q, nil)
-		}, "p1", 0, 0},
+			return s.vlan("vl", s.up(s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1")), 5, netlink.VLAN_PROTOCOL_8021Q, nil)
+		}, "p0", 0, 0},
 		"VLAN on MAC addresses": {func(s *stage) netlink.Link {
-			return s.vlan("vl", s.up(s.bond(netlink.BOND_MODE_BALANCE_XOR, layer2, "p0", "p1", "")), 5, netlink.VLAN_PROTOCOL_8021Q, nil)
+			return s.vlan("vl", s.up(s.bond(netlink.BOND_MODE_BALANCE_XOR, layer2, "p0", "p1")), 5, netlink.VLAN_PROTOCOL_8021Q, nil)
 		}, "vl", 0, 0},
 		"bridge on bond": {func(s *stage) netlink.Link {
-			bond := s.up(s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1", "p1"))
+			bond := s.up(s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1"))
 			return s.bridge("br", false, false, bond, s.link("p2"))
 		}, "br", 0, 0},
 	})
@@ -105,8 +105,8 @@ func (s *stage) up(l netlink.Link) netlink.Link {
 	return l
 }
 
-// bond makes a bond of two links; active is the port that it sends through, if it has such.
-func (s *stage) bond(mode netlink.BondMode, policy netlink.BondXmitHashPolicy, one, two, active string) netlink.Link {
+// bond makes a bond of two links; the first is the active port, where there is one.
+func (s *stage) bond(mode netlink.BondMode, policy netlink.BondXmitHashPolicy, ports ...string) netlink.Link {
 	s.t.Helper()
 	b := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond"})
 	b.Mode, b.XmitHashPolicy, b.Miimon = mode, policy, 10
@@ -114,20 +114,19 @@ func (s *stage) bond(mode netlink.BondMode, policy netlink.BondXmitHashPolicy, o
 		b.LacpRate = netlink.BOND_LACP_RATE_FAST
 	}
 	l := s.add(b)
-	for _, name := range []string{one, two} {
+	must(s.t, s.h.LinkSetUp(l))
+	for i, name := range ports {
 		p := s.link(name)
 		must(s.t, s.h.LinkSetDown(p))
 		must(s.t, s.h.LinkSetMaster(p, l))
 		must(s.t, s.h.LinkSetUp(p))
-	}
-	must(s.t, s.h.LinkSetUp(l))
-	if active != "" {
-		p, err := s.h.LinkByName(active)
-		must(s.t, err)
+		if mode != netlink.BOND_MODE_ACTIVE_BACKUP || i > 0 {
+			continue
+		}
 		testenv.Eventually(s.t, patience, "the active port", func() bool {
-			choose := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond", Index: l.Attrs().Index})
-			choose.ActiveSlave = p.Attrs().Index
-			return s.h.LinkModify(choose) == nil
+			l, err := s.h.LinkByName("bond")
+			b, ok := l.(*netlink.Bond)
+			return err == nil && ok && b.ActiveSlave == p.Attrs().Index
 		})
 	}
 	return l
@@ -135,7 +134,7 @@ func (s *stage) bond(mode netlink.BondMode, policy netlink.BondXmitHashPolicy, o
 
 // lacp is a bond that has agreed with one in the other namespace.
 func lacp(s *stage) netlink.Link {
-	bond := s.bond(netlink.BOND_MODE_802_3AD, netlink.BOND_XMIT_HASH_POLICY_LAYER2, "p0", "p1", "")
+	bond := s.bond(netlink.BOND_MODE_802_3AD, netlink.BOND_XMIT_HASH_POLICY_LAYER2, "p0", "p1")
 	h := handle(s.t, s.out)
 	partner := netlink.NewLinkBond(netlink.LinkAttrs{Name: "partner"})
 	partner.Mode, partner.Miimon, partner.LacpRate = netlink.BOND_MODE_802_3AD, 10, netlink.BOND_LACP_RATE_FAST

@@ -109,7 +109,7 @@ func (t *Table) ask(q question, r *requester) (Hop, error) {
 		// With routes or rules that want a source first (default from PREFIX), the kernel's socket chooses among all its
 		// addresses and asks again (net/ipv6/ip6_output.c, ip6_dst_lookup_tail).
 		if source, otherwise := t.oracle.source(q); otherwise == nil {
-			q.src = source
+			q.src, q.strict = source, q.oif != 0
 			a, err = t.askRoute(q, r)
 		}
 	}
