@@ -240,11 +240,11 @@ func (op *SendOp) Complete(status NTSTATUS) {
 
 // Completer completes many operations one after the other, and tells their socket of several at once. The zero value is
 // ready. It is for one goroutine, which calls Flush when it is done or is going to wait for anything: until then a
-// socket whose operations it has completed can't end. An operation whose routine panics is not counted, since that
-// would cost each of the others time.
+// socket whose operations it has completed can't end. See Panicked for a routine that panics.
 type Completer struct {
 	socket *Socket
 	n      int
+	under  *Socket // of the operation whose routine runs
 }
 
 // Complete is [SendOp.Complete].
@@ -253,12 +253,23 @@ func (c *Completer) Complete(op *SendOp, status NTSTATUS) {
 	if socket != c.socket {
 		c.Flush() // before the routine, which may wait for another socket's end
 	}
+	c.under = socket
 	op.irp.completeSend(status)
+	c.under = nil
 	if socket != c.socket { // also when the routine has sent through another socket, and that was completed inside
 		c.Flush()
 		c.socket = socket
 	}
 	c.n++
+}
+
+// Panicked tells the socket of the operation whose routine has panicked, so that it can end all the same. It is for the
+// function that the panic goes through, and does nothing where there was none.
+func (c *Completer) Panicked() {
+	if socket := c.under; socket != nil {
+		c.under = nil
+		socket.calls.Finish(1)
+	}
 }
 
 // Flush tells the socket of all operations that it has not been told of. It may be called again and again.

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
@@ -38,7 +38,7 @@ type Datapath struct {
 	routes routing
 	unsub  func()
 	cancel context.CancelFunc
-	work   sync.WaitGroup
+	work   inflight.Calls // goroutines
 
 	senders    *send.Host
 	hub        *receive.Hub
@@ -175,6 +175,7 @@ func (dp *Datapath) Close() error {
 	if dp.routes != nil {
 		err = dp.routes.Close()
 	}
+	dp.work.Close()
 	dp.work.Wait()
 	dp.ns.Close()
 	return err
@@ -185,7 +186,7 @@ func (dp *Datapath) Close() error {
 func (dp *Datapath) goRun(f func()) {
 	dp.work.Add(1)
 	go func() {
-		defer dp.work.Done()
+		defer dp.work.Finish(1)
 		f()
 	}()
 }

@@ -102,6 +102,7 @@ func (r *run) leave() {
 		return
 	}
 	c := r.c
+	r.completer.Panicked()
 	r.completer.Flush()
 	c.mu.Lock()
 	r.batch.Append(&c.list)
