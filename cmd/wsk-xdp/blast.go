@@ -16,10 +16,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // Defaults and limits of blast.
@@ -184,19 +182,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
-	if s.WayErr != nil {
-		return fmt.Errorf("no way to %v: %w", h.to, s.WayErr)
-	}
-	if err := f.way.checkFragments(h, s, len(body)); err != nil {
+	wire, err := f.admit(h, s, len(body))
+	if err != nil {
 		return err
-	}
-	if danger := s.Way.Danger(); danger != "" && f.flood() && !f.force {
-		return exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
-	}
-	wire := blast.OnWire(h.to.Addr().Is4(), len(body), s.Way.MTU)
-	if f.size != 0 && wire.Frames > 1 {
-		return exit.Usagef("--size %d: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
-			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, len(body))
 	}
 
 	r := f.report(h, s, wire)
@@ -233,7 +221,31 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	r.Cost(spent, before, after)
 	r.ICMPErrors = s.ICMPErrors(ctx)
 	r.Conclude()
-	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h))
+	full := s.NeighbourTableFull()
+	if full != "" && res.Failed > 0 && res.Completed > 0 {
+		a.warn(full)
+		r.Warnings = append(r.Warnings, full)
+	}
+	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+}
+
+// admit says what a datagram is on the wire of the way, and refuses what must not or can't leave there.
+func (f *blastFlags) admit(h header, s *session.Session, bytes int) (wire blast.Wire, err error) {
+	if s.WayErr != nil {
+		return wire, fmt.Errorf("no way to %v: %w", h.to, s.WayErr)
+	}
+	if err := f.way.checkFragments(h, s, bytes); err != nil {
+		return wire, err
+	}
+	if danger := s.Way.Danger(); danger != "" && f.flood() && !f.force {
+		return wire, exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
+	}
+	wire = blast.OnWire(h.to.Addr().Is4(), bytes, s.Way.MTU)
+	if f.size != 0 && wire.Frames > 1 {
+		return wire, exit.Usagef("--size %d: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
+			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, bytes)
+	}
+	return wire, nil
 }
 
 // keeps is the beginning of a sentence about so many flows, in the singular or the plural.
@@ -260,26 +272,6 @@ func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
 	}
 	for _, t := range r.Tables() {
 		err = errors.Join(err, t.Write(a.stdout))
-	}
-	return err
-}
-
-// blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a
-// result, not an error.
-func blastFailure(r *blast.Report, res blast.Result, h header) error {
-	status := wsk.STATUS_PENDING
-	switch {
-	case res.Dead:
-		status = wsk.STATUS_FILE_FORCED_CLOSED
-	case res.Completed > 0 || res.Interrupted:
-		return nil
-	case len(r.Totals.ByStatus) > 0:
-		status = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
-	}
-	err := fmt.Errorf("%s of %s packets completed on %s: %w", units.Grouped(res.Completed), units.Grouped(res.Submitted),
-		r.Path.Interface, status)
-	if advice := send.Advice(status, h.to.Addr()); advice != "" {
-		err = fmt.Errorf("%w: %s", err, advice)
 	}
 	return err
 }

@@ -32,7 +32,8 @@ func (a *app) labCommand() *cobra.Command {
 		Use:   "lab",
 		Short: "A laboratory: two network namespaces with a veth pair between them",
 		Long: lines("The namespaces wsk-a and wsk-b, connected by the veth pair wsk0 and wsk1, as `ip netns` knows them. They stay",
-			"until lab down. Nothing outside of them is touched. Needs root; wsk-xdp demo does not."),
+			"until lab down. Nothing outside of them is touched. Needs root; wsk-xdp demo does not, and neither does a lab in a",
+			"shell with namespaces of its own: "+ownLab),
 		Example: lines("  sudo wsk-xdp lab up", "  sudo ip netns exec wsk-a wsk-xdp send 10.77.0.2:9000",
 			"  sudo wsk-xdp lab down"),
 		Args: noArguments,
@@ -184,13 +185,16 @@ func (a *app) printLabs(f *labFlags) error {
 	return t.Write(a.stdout)
 }
 
+// ownLab begins a shell in which anybody may have a laboratory.
+const ownLab = "unshare -Urnm sh -c 'mount -t tmpfs run /run; exec sh'"
+
 // labError gives errors of testenv their exit codes.
 func labError(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return exit.NotPossiblef("%w; without root there is wsk-xdp demo, in namespaces of its own", err)
+		return exit.NotPossiblef("%w; without root: wsk-xdp demo, or lab inside of %s", err, ownLab)
 	}
 	return err
 }

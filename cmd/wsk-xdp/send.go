@@ -177,12 +177,13 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		a.warn(e.Sentence())
 		warnings = append(warnings, e.Sentence())
 	}
+	full := s.NeighbourTableFull()
 	r.Interrupted = ctx.Err() != nil
 	r.Warnings = append([]string{}, warnings...)
 	if f.json {
-		return errors.Join(output.JSON(a.stdout, r), err, r.failure(h))
+		return errors.Join(output.JSON(a.stdout, r), err, r.failure(h, full))
 	}
-	return errors.Join(r.table().Write(a.stdout), err, r.failure(h))
+	return errors.Join(r.table().Write(a.stdout), err, r.failure(h, full))
 }
 
 func (r *sendReport) table() *output.Table {
@@ -201,8 +202,9 @@ func (r *sendReport) table() *output.Table {
 	return &t
 }
 
-// failure is the error of a run in which an IRP failed. An interrupted IRP is none.
-func (r *sendReport) failure(h header) error {
+// failure is the error of a run in which an IRP failed. An interrupted IRP is none. full is about a neighbour table that
+// is full.
+func (r *sendReport) failure(h header, full string) error {
 	for _, one := range r.Results {
 		status := one.NTSTATUS()
 		if status == wsk.STATUS_SUCCESS || status == wsk.STATUS_CANCELLED && r.Interrupted {
@@ -212,7 +214,7 @@ func (r *sendReport) failure(h header) error {
 		if r.Path.Interface != "" {
 			err = fmt.Errorf("%w on %s", err, r.Path.Interface)
 		}
-		if advice := send.Advice(status, h.to.Addr()); advice != "" {
+		if advice := send.Advice(status, h.to.Addr(), full); advice != "" {
 			err = fmt.Errorf("%w: %s", err, advice)
 		}
 		return err

@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -80,4 +83,23 @@ func TestLabOfJumboFrames(t *testing.T) {
 	t.Cleanup(func() { cli(t.Context(), "lab", "down", name) })
 	cli(timeout(t), "lab", "up", name, "--mtu", "9000").want(t, 0, "MTU 9000 is above 4010", "kernel's own stack")
 	cli(timeout(t), "lab", "down", name).want(t, 0, "removed")
+}
+
+// What an ordinary user is told to do for a laboratory works.
+func TestLabWithoutRoot(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	program := binary(t)
+	shell := func(script string) result {
+		t.Helper()
+		cmd := exec.CommandContext(timeout(t), "/bin/sh", "-c", script)
+		cmd.Dir = "/"
+		if testenv.Check(testenv.Root) == nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		return outcome(t, cmd, run1)
+	}
+	shell(program+" lab up").want(t, 3, ownLab)
+	inside := fmt.Sprintf(`set -e; %[1]s lab up; test -e /run/netns/wsk-a
+		%[1]s send --netns wsk-a 10.77.0.2:9000 --require afxdp; %[1]s lab down; test -z "$(ls /run/netns)"`, program)
+	shell(strings.Replace(ownLab, "exec sh", inside, 1)).want(t, 0, "STATUS_SUCCESS", "removed namespace wsk-b")
 }

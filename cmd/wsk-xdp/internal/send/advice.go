@@ -9,8 +9,16 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Advice says what a user can do about a status, or nothing where the text of the status says it all.
-func Advice(status wsk.NTSTATUS, to netip.Addr) string {
+// Advice says what a user can do about a status, or nothing where the text of the status says it all. full, if it is not
+// empty, is what to say about a neighbour table that was full meanwhile: then no next hop can be asked, and the host is
+// as likely there as not.
+func Advice(status wsk.NTSTATUS, to netip.Addr, full string) string {
+	switch status {
+	case wsk.STATUS_HOST_UNREACHABLE, wsk.STATUS_NETWORK_UNREACHABLE, wsk.STATUS_INSUFFICIENT_RESOURCES:
+		if full != "" {
+			return full
+		}
+	}
 	switch status {
 	case wsk.STATUS_HOST_UNREACHABLE:
 		return fmt.Sprintf("nobody answers for the next hop of %v: see ip neigh, and whether the host is up", to)

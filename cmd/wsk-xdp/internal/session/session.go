@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
@@ -60,6 +62,8 @@ type Session struct {
 	Locals  []netip.AddrPort
 
 	listener *icmp.Listener
+	is4      bool
+	fulls    uint64 // of the neighbour table, at the beginning
 	checksum datapath.ChecksumMode
 	queues   int // asked for
 	dp       *datapath.Datapath
@@ -70,7 +74,8 @@ type Session struct {
 // open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then the
 // error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
-	s := &Session{listener: icmp.NewListener(), checksum: o.Checksum, queues: o.Queues}
+	s := &Session{listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4(), checksum: o.Checksum, queues: o.Queues}
+	s.fulls = host.NeighbourTableFulls(s.is4)
 	defer func() {
 		if err != nil {
 			s.Close(ctx)
@@ -170,4 +175,22 @@ func (s *Session) ICMPErrors(ctx context.Context) []icmp.Error {
 		}
 	}
 	return s.listener.Errors()
+}
+
+// NeighbourTableFull is a sentence about the kernel's neighbour table, which was full while the session was open; empty
+// if it was not.
+func (s *Session) NeighbourTableFull() string {
+	if host.NeighbourTableFulls(s.is4) == s.fulls {
+		return ""
+	}
+	return tableFull(s.is4)
+}
+
+func tableFull(is4 bool) string {
+	family := "ipv6"
+	if is4 {
+		family = "ipv4"
+	}
+	return fmt.Sprintf("the kernel's neighbour table is full, and takes no next hop more: sysctl net.%s.neigh.default.gc_thresh3 is its size, "+
+		"ip -s neigh what is in it", family)
 }

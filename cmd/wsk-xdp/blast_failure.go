@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a
+// result, not an error. full is about a neighbour table that is full.
+func blastFailure(r *blast.Report, res blast.Result, h header, full string) error {
+	status := wsk.STATUS_PENDING
+	switch {
+	case res.Dead:
+		status = wsk.STATUS_FILE_FORCED_CLOSED
+	case res.Completed > 0 || res.Interrupted:
+		return nil
+	case len(r.Totals.ByStatus) > 0:
+		status = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
+	}
+	err := fmt.Errorf("%s of %s packets completed on %s: %w", units.Grouped(res.Completed), units.Grouped(res.Submitted),
+		r.Path.Interface, status)
+	if advice := send.Advice(status, h.to.Addr(), full); advice != "" {
+		err = fmt.Errorf("%w: %s", err, advice)
+	}
+	return err
+}
