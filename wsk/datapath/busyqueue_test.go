@@ -37,6 +37,9 @@ func TestQueueHeldBySomebody(t *testing.T) {
 			t.Fatalf("%d queues, %d datagrams through the kernel's stack, want 0 and %d", len(info.Queues), info.SlowSent, i+1)
 		}
 	}
+	if by := c.dp.Info().SlowReasons; by["no-queue"] != 2 {
+		t.Errorf("%v", by)
+	}
 	if err := lab.A.If.AddRoute(netip.MustParsePrefix("10.99.0.0/16"), lab.B.IPv4()); err != nil { // every way is looked up anew
 		t.Fatal(err)
 	}

@@ -76,9 +76,12 @@ type Info struct {
 
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
-	SlowSent      uint64 // operations sent through a companion socket
-	SlowFailed    uint64
-	ICMPErrors    uint64 // ICMP errors that reached a companion socket
+	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and two more: "no-queue" where an AF_XDP queue is
+	// not to be had now, and "mtu" where packets of the interface's MTU do not fit a chunk.
+	SlowReasons map[string]uint64
+	SlowSent    uint64 // operations sent through a companion socket
+	SlowFailed  uint64
+	ICMPErrors  uint64 // ICMP errors that reached a companion socket
 
 	CompanionReceived  uint64 // datagrams that came through companion sockets
 	CompanionDiscarded uint64 // of which nobody could be told
@@ -111,9 +114,9 @@ type DeviceInfo struct {
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
 func (dp *Datapath) Info() Info {
 	info := Info{
-		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), SlowPaths: dp.senders.Stats.SlowPaths.Load(),
-		Late: dp.hub.Late(),
+		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), Late: dp.hub.Late(),
 	}
+	info.SlowReasons, info.SlowPaths = dp.senders.Stats.SlowPaths.Counts()
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()

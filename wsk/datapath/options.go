@@ -15,15 +15,17 @@ type Options struct {
 	// NetNS is a file descriptor of the network namespace to work in; 0 is the namespace of the calling thread. Another
 	// namespace than the process's own needs CAP_SYS_ADMIN there. The descriptor is duplicated.
 	NetNS int
-	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one. Every other interface is opened
-	// when the first datagram is routed through it, and replaced by the kernel's own stack where AF_XDP is not to be had.
+	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one: no queue of it is free, it is of a kind
+	// that does not carry frames as it carries the kernel's, or packets of its MTU do not fit a chunk (4010 bytes do). Every
+	// other interface is opened when the first datagram is routed through it, and replaced by the kernel's own stack where
+	// AF_XDP is not to be had: Info.SlowReasons says why.
 	Interfaces []string
 	// KernelStack sends everything through the kernel's own stack and opens no AF_XDP socket to send through, so that what
 	// sends does not change while the datapath is open. It goes with no Interfaces.
 	KernelStack bool
 	// Receive are interfaces whose datagrams are received through AF_XDP: an XDP program is attached to each, and every
-	// receive queue gets a socket. Open fails where that is not to be had. Everything else, and everything when there are none,
-	// is received through the kernel's stack.
+	// receive queue gets a socket. Open fails where that is not to be had, and on a bond, whose ports are to be named instead.
+	// Everything else, and everything when there are none, is received through the kernel's stack.
 	Receive []string
 	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
 	ReceiveMode bpf.Mode

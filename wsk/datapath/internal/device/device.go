@@ -4,6 +4,7 @@ package device
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -218,6 +220,24 @@ func (d *Device) SocketOptions(id int) xdp.Options {
 	}
 	return o
 }
+
+// checkMTU reports whether packets of an interface, which leave through this device, fit a chunk. Where they don't AF_XDP
+// sends none of them.
+func (d *Device) checkMTU(rd route.Device) error {
+	chunk := int(d.SocketOptions(0).ChunkSize)
+	if chunk == 0 {
+		chunk = int(xdp.DefaultOptions(d.ifname, 0).ChunkSize)
+	}
+	largest := chunk - frameRoom
+	if rd.MTU <= largest {
+		return nil
+	}
+	return fmt.Errorf("a packet of the MTU, %d, does not fit a chunk of %d bytes, so AF_XDP sends none: ip link set %s mtu %d or less",
+		rd.MTU, chunk, rd.Name, largest)
+}
+
+// frameRoom is what a chunk holds besides a packet: the link-layer header with tags, and the room that frames move in.
+const frameRoom = send.GenerationRoom + frame.EthernetLen + frame.MaxVLANTags*frame.VLANTagLen
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes together with the headers in front.
 const smallChunkMTU = 2048 - send.GenerationRoom - xdp.TxMetadataLen - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen

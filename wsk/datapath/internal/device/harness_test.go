@@ -40,6 +40,13 @@ func (r fakeRoutes) Devices() (list []route.Device) {
 	return list
 }
 
+func (fakeRoutes) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) {
+	if hop.Device.Kind == "gretap" {
+		return route.Egress{}, route.Obstacle{ID: route.ObstacleKind, Device: hop.Device.Name, Kind: hop.Device.Kind}
+	}
+	return route.Egress{Device: hop.Device}, route.Obstacle{}
+}
+
 func (fakeRoutes) Addresses(int) []route.Address { return nil }
 
 // newSet makes the interfaces of a datapath that does not exist. Their sockets are fakes, and inNetNS is where the

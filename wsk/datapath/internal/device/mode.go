@@ -118,14 +118,16 @@ func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if o.BindTimeout < 0 {
 		return xdp.OpenContext(ctx, o)
 	}
-	first := o
-	first.BindTimeout = busyGrace
+	first, patient := o, o.BindTimeout == 0 || o.BindTimeout > busyGrace
+	if patient {
+		first.BindTimeout = busyGrace
+	}
 	sock, err := xdp.OpenContext(ctx, first)
 	if !errors.Is(err, unix.EBUSY) || ctx.Err() != nil {
 		return sock, err
 	}
 	d.noteBusy(int(o.Queue), err)
-	if d.hurried.Load() == int32(o.Queue)+1 {
+	if !patient || d.hurried.Load() == int32(o.Queue)+1 {
 		return nil, err
 	}
 	return xdp.OpenContext(ctx, o)

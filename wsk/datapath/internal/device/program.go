@@ -5,6 +5,8 @@ package device
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
@@ -52,6 +55,9 @@ func (set *Set) OpenReceiving(name string) error {
 	if !ok {
 		return fmt.Errorf("receive on %s: no such interface in this network namespace", name)
 	}
+	if err := set.checkReceive(rd); err != nil {
+		return fmt.Errorf("receive on %s: %w", name, err)
+	}
 	var facts nic.Interface
 	err := set.InNetNS(func() (err error) {
 		facts, err = nic.Inspect(name)
@@ -82,6 +88,25 @@ func (set *Set) OpenReceiving(name string) error {
 		}
 	}
 	return nil
+}
+
+// checkReceive refuses an interface whose frames never reach the sockets of its queues. The driver of a bond runs the program
+// on its ports, and the kernel gives a frame to no socket of another device than the one that it came in by: all would be lost.
+func (set *Set) checkReceive(rd route.Device) error {
+	if rd.Type != route.TypeBond {
+		return nil
+	}
+	var ports []string
+	for _, d := range set.Routes.Devices() {
+		if d.Master == rd.Index {
+			ports = append(ports, d.Name)
+		}
+	}
+	if len(ports) == 0 {
+		return errors.New("it is a bond, whose frames can only be received on its ports, and it has none")
+	}
+	slices.Sort(ports)
+	return fmt.Errorf("it is a bond, whose frames can only be received on its ports: name %s instead", strings.Join(ports, " and "))
 }
 
 // begin makes the program one that the queues of its device can be opened on. The device's opening is held.

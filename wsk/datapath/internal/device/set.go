@@ -53,6 +53,8 @@ type Options struct {
 // Routes is what devices need of the routing table, [route.Table].
 type Routes interface {
 	DeviceByName(name string) (route.Device, bool)
+	Devices() []route.Device
+	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
 }
 
 // ErrClosed is what a datapath says that has been closed.
@@ -146,15 +148,23 @@ func (set *Set) enter(d *Device) error {
 	return nil
 }
 
-// OpenInterface opens every queue of a named interface, for those who will not have the kernel's stack instead.
+// OpenInterface opens every queue that frames of a named interface leave through, for callers who will not have the kernel's
+// stack instead.
 func (set *Set) OpenInterface(name string) error {
 	rd, ok := set.Routes.DeviceByName(name)
 	if !ok {
 		return fmt.Errorf("open interface %s: no such interface in this network namespace", name)
 	}
-	d, err := set.deviceFor(rd)
+	egress, obstacle := set.Routes.Transmit(route.Hop{Kind: route.Unicast, Interface: rd.Index, Device: rd}, 0)
+	if obstacle.ID != route.NoObstacle {
+		return fmt.Errorf("open interface %s: AF_XDP can't send there: %v", name, obstacle)
+	}
+	d, err := set.deviceFor(egress.Device)
 	if err != nil {
 		return err
+	}
+	if err := d.checkMTU(rd); err != nil {
+		return fmt.Errorf("open interface %s: %w", name, err)
 	}
 	for slot := range d.queues {
 		if _, err := d.Open(slot); err != nil {

@@ -43,7 +43,10 @@ type Host struct {
 func (h *Host) useHighGear() bool { return h.Processors > 1 && !h.LowGear }
 
 // stats counts what happens before an operation reaches a queue.
-type stats struct{ ResolveFailed, SlowPaths atomic.Uint64 }
+type stats struct {
+	ResolveFailed atomic.Uint64
+	SlowPaths     slowPaths
+}
 
 // Routes is what sending needs of the routing table, [route.Table].
 type Routes interface {

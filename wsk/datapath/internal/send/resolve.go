@@ -134,7 +134,7 @@ func (f *Flow) lookup() (*Path, error) {
 		p.mtu = hop.Device.MTU
 	}
 	if hop.Kind == route.Local {
-		return p.slow(f), nil
+		return p.slow(f, slowReason(route.ObstacleLocal)), nil
 	}
 	egress, obstacle := host.Routes.Transmit(hop, f.to.TOS)
 	if obstacle.ID == route.NoObstacle {
@@ -163,7 +163,7 @@ func (f *Flow) lookup() (*Path, error) {
 	p.room = p.Template.MaxPayload(p.mtu)
 	if p.mtu+frame.EthernetLen+frame.MaxVLANTags*frame.VLANTagLen > q.capacity() {
 		// A packet of this device does not fit a chunk: the kernel's own stack sends what AF_XDP here can't.
-		return p.slow(f), nil
+		return p.slow(f, slowMTU), nil
 	}
 	p.queue = q
 	p.offerOffload(&headers, hop.Kind == route.Unicast)
@@ -187,8 +187,8 @@ func (f *Flow) headers(hop route.Hop, vlans []route.VLAN, source netip.Addr, to 
 }
 
 // slow turns p into the way through the companion socket.
-func (p *Path) slow(f *Flow) *Path {
-	f.src.Host.Stats.SlowPaths.Add(1)
+func (p *Path) slow(f *Flow, why slowReason) *Path {
+	f.src.Host.Stats.SlowPaths[why].Add(1)
 	p.queue = nil
 	return p
 }
@@ -203,7 +203,11 @@ func (p *Path) slowNextHop(ctx context.Context, f *Flow, hop route.Hop, o route.
 		}
 		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
 	}
-	return p.slow(f), nil
+	why := slowReason(o.ID)
+	if o.ID == route.NoObstacle {
+		why = slowNoQueue
+	}
+	return p.slow(f, why), nil
 }
 
 // asksNeighbour reports whether the kernel will send to the neighbour that the hop names, and may have to ask for it.

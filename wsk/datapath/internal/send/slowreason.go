@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package send
+
+import (
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// slowReason is why a flow goes through the kernel's stack: an obstacle on the way, or one of those below.
+type slowReason uint8
+
+const (
+	slowNoQueue    = slowReason(route.NumObstacles) + iota // no AF_XDP queue is to be had now
+	slowMTU                                                // packets of the interface's MTU do not fit a chunk
+	numSlowReasons = iota + int(route.NumObstacles)
+)
+
+func (r slowReason) String() string {
+	switch r {
+	case slowNoQueue:
+		return "no-queue"
+	case slowMTU:
+		return "mtu"
+	}
+	return route.ObstacleID(r).String()
+}
+
+// slowPaths counts the resolutions that ended at the kernel's stack.
+type slowPaths [numSlowReasons]atomic.Uint64
+
+// Counts are the numbers by the word for their reason, and their sum.
+func (c *slowPaths) Counts() (by map[string]uint64, all uint64) {
+	by = make(map[string]uint64)
+	for why := range slowReason(numSlowReasons) {
+		if n := c[why].Load(); n != 0 {
+			by[why.String()] = n
+			all += n
+		}
+	}
+	return by, all
+}
