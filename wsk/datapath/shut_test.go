@@ -54,18 +54,16 @@ func TestCloseUnderNewWork(t *testing.T) {
 	for range 50 {
 		dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})
 		var begun, done atomic.Int64
-		var closed atomic.Bool
 		var senders sync.WaitGroup
 		for range 4 {
 			senders.Go(func() {
-				for n := 0; n < 1000 || !closed.Load(); n++ {
+				for n := 0; n < 300; n++ {
 					begun.Add(1)
 					dp.goRun(func() { done.Add(1) })
 				}
 			})
 		}
 		dp.Close()
-		closed.Store(true)
 		senders.Wait()
 		testenv.Eventually(t, waitLimit, "all of it to be done", func() bool { return done.Load() == begun.Load() })
 	}
