@@ -22,6 +22,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // benchParts are the programs of the child processes of measurements. The task comes on standard input.
@@ -76,6 +77,9 @@ func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
 	fl.BoolVar(&o.json, "json", false, "one JSON document ("+schema+") instead of the tables")
 }
 
+// stdoutName is the output file that is standard output.
+const stdoutName = "-"
+
 // benchDocument is a report.
 type benchDocument interface{ WriteTable(io.Writer) error }
 
@@ -95,6 +99,12 @@ func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, 
 	if err := a.ownNetNS("this measurement"); err != nil {
 		return err
 	}
+	if err := tryOutput(o.file, o.force); err != nil {
+		return err
+	}
+	if err := testenv.Check(testenv.XDPProgram); errors.Is(err, fs.ErrPermission) {
+		return exit.NotPossiblef("this measurement loads XDP programs, which takes CAP_BPF and CAP_NET_ADMIN outside of user namespaces: sudo")
+	}
 	return a.measure(ctx, o, "part", child, run)
 }
 
@@ -103,9 +113,6 @@ func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, 
 func (a *app) measure(
 	ctx context.Context, o *benchOutput, subcommand string, child *[]string, run func(context.Context) (benchDocument, error),
 ) error {
-	if o.file == "-" {
-		o.file, o.json = "", true
-	}
 	if err := tryOutput(o.file, o.force); err != nil {
 		return err
 	}
@@ -132,7 +139,7 @@ func (a *app) measure(
 // tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there
 // stays as it is, and is refused unless it may be written over.
 func tryOutput(path string, over bool) error {
-	if path == "" {
+	if path == "" || path == stdoutName {
 		return nil
 	}
 	before, err := os.Stat(path)
@@ -168,10 +175,10 @@ func (a *app) nothingMeasured(ctx context.Context, err error) error {
 
 func (a *app) writeReport(o *benchOutput, r benchDocument) error {
 	var errs []error
-	if o.file != "" {
+	if o.file != "" && o.file != stdoutName {
 		errs = append(errs, saveReport(o.file, r))
 	}
-	if o.json {
+	if o.json || o.file == stdoutName {
 		errs = append(errs, output.JSON(a.stdout, r))
 	} else {
 		errs = append(errs, r.WriteTable(a.stdout))

@@ -70,8 +70,8 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	outcome(t, ordinaryUser(t, "doctor", "--netns="+name+"-a"), run1).want(t, 3, "enter network namespace "+name+"-a", "sudo")
 	outcome(t, ordinaryUser(t, "doctor", "--netns=/proc/1/ns/net"), run1).want(t, 3, "open network namespace", "sudo")
 	r := outcome(t, ordinaryUser(t, "bench", "latency", "--runs", "1"), run1)
-	r.want(t, 3, "build lab")
-	if strings.Count(r.stderr, "build lab") != 1 {
+	r.want(t, 3, "loads XDP programs", "sudo")
+	if strings.Count(r.stderr, "\n") != 1 {
 		t.Errorf("told more than once: %v", r)
 	}
 }
@@ -102,4 +102,19 @@ func TestLabWithoutRoot(t *testing.T) {
 	inside := fmt.Sprintf(`set -e; %[1]s lab up; test -e /run/netns/wsk-a
 		%[1]s send --netns wsk-a 10.77.0.2:9000 --require afxdp; %[1]s lab down; test -z "$(ls /run/netns)"`, program)
 	shell(strings.Replace(ownLab, "exec sh", inside, 1)).want(t, 0, "STATUS_SUCCESS", "removed namespace wsk-b")
+}
+
+// In a user namespace, where a laboratory is to be had and XDP programs are not, measurements that need them say so, and
+// not what the library for them says.
+func TestMeasuringInAUserNamespace(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	for _, command := range []string{"latency", "receive", "footprint"} {
+		cmd := ordinaryUser(t, "bench", command)
+		cmd.SysProcAttr = nil // RunInUserNamespace sets its own
+		r := outcome(t, cmd, testenv.RunInUserNamespace)
+		r.want(t, 3, "loads XDP programs", "sudo")
+		if strings.Count(r.stderr, "\n") != 1 || goish.MatchString(r.stderr) {
+			t.Errorf("%s: %v", command, r)
+		}
+	}
 }

@@ -128,7 +128,7 @@ func TestUsage(t *testing.T) {
 }
 
 // goish is what a sentence for people does not say: names of Go's packages and functions, and numbers of descriptors.
-var goish = regexp.MustCompile(`strconv|encoding/|time:|\bfd [0-9]|invalid argument|arg\(s\)|pflag|needs an argument|%!`)
+var goish = regexp.MustCompile(`strconv|encoding/|time:|\bfd [0-9]|invalid argument|arg\(s\)|pflag|needs an argument|rlimit\.|assign values|%!`)
 
 // No flag answers a wrong value with the words of a library.
 func TestWrongValuesOfEveryFlag(t *testing.T) {
