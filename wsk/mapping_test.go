@@ -28,7 +28,8 @@ func TestMappingNamesTests(t *testing.T) {
 	}
 	dirs := map[string]string{
 		"": ".", "datapath": "datapath", "replay": "replay", "netconn": "netconn", "route": "route", "wsktest": "wsktest",
-		"frame": "../frame", "xdp": "../xdp", "bpf": "../bpf", "testenv": "../testenv",
+		"companion": "datapath/internal/companion", "device": "datapath/internal/device", "receive": "datapath/internal/receive",
+		"send": "datapath/internal/send", "frame": "../frame", "xdp": "../xdp", "bpf": "../bpf", "testenv": "../testenv",
 	}
 	for _, m := range named.FindAllStringSubmatch(string(text), -1) {
 		dir, ok := dirs[m[1]]

@@ -51,9 +51,8 @@ func (s *Socket) ReceiveStatistics() ReceiveStatistics {
 	return stats
 }
 
-// datagramOverhead is what a buffered datagram costs besides its payload, so that empty ones can't fill the memory
-// either.
-const datagramOverhead = 64
+// datagramOverhead is what a buffered datagram costs besides its payload: the structures for it, of the transport and here.
+const datagramOverhead = 256
 
 // defaultReceiveBuffer is SO_RCVBUF of a new socket. On Windows the default is up to the transport.
 const defaultReceiveBuffer = 1 << 20
@@ -106,7 +105,11 @@ func (l *datagramList) prepend(front *datagramList) {
 	l.charge += front.charge
 }
 
-func (d *Datagram) charge() uint64 { return uint64(len(d.Payload)) + datagramOverhead }
+// charge is what a datagram counts in the buffer: the memory that it keeps occupied, so that strangers can't fill more of it
+// with small datagrams than with large ones.
+func (d *Datagram) charge() uint64 {
+	return max(uint64(len(d.Payload)), uint64(d.Memory)) + datagramOverhead
+}
 
 // releaseAll gives a list back to its lenders. No lock is held.
 func releaseAll(list *Datagram) {

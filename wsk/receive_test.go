@@ -358,8 +358,8 @@ func TestReceiveFixedRemote(t *testing.T) {
 func TestReceiveBufferLimit(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
-	payload := strings.Repeat("x", 136) // 200 with what a datagram costs besides
-	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 1000), wsk.STATUS_SUCCESS)
+	payload := strings.Repeat("x", 144) // 400 with what a datagram costs besides
+	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 2000), wsk.STATUS_SUCCESS)
 	var list []wsktest.Arrival
 	for i := range 8 {
 		list = append(list, from(peer, fmt.Sprint(i)+payload[1:]))
@@ -369,7 +369,7 @@ func TestReceiveBufferLimit(t *testing.T) {
 	if st.Buffered != 5 || st.Overflowed != 3 || h.transport.Counts().Lent != 5 || h.transport.Counts().Kept != 5 {
 		t.Fatalf("%+v, %+v", st, h.transport.Counts())
 	}
-	want(t, "smaller RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 400), wsk.STATUS_SUCCESS)
+	want(t, "smaller RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 800), wsk.STATUS_SUCCESS)
 	for i := range 2 {
 		if got := h.receive(s, 200).payload(); got[0] != byte('0'+i) {
 			t.Errorf("receive %d: %q", i, got[:1])
@@ -387,7 +387,7 @@ func TestReceiveBufferLimit(t *testing.T) {
 	h.arrive("y")
 	r.payload()
 	// There is a limit for a flood of empty datagrams too.
-	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 6400), wsk.STATUS_SUCCESS)
+	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 25600), wsk.STATUS_SUCCESS)
 	h.arrive(make([]string, 1000)...)
 	if st := s.ReceiveStatistics(); st.Buffered != 100 {
 		t.Errorf("empty datagrams: %+v", st)
@@ -413,7 +413,7 @@ func TestReceiveKeptMoves(t *testing.T) {
 func TestReceiveAgainFromRoutine(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
-	const rounds = 10_000
+	const rounds = 4_000 // as many as the buffer has room for
 	h.arrive(slices.Repeat([]string{"x"}, rounds)...)
 	buf := &wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, 8)), Length: 8}
 	done := make(chan struct{})

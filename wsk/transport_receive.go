@@ -51,6 +51,9 @@ type Datagram struct {
 	// Segment is not zero when Payload is several datagrams of one flow, each of this many bytes save the last, which
 	// may be shorter (UDP_RECV_MAX_COALESCED_SIZE). Only endpoints that have asked for it get such a Datagram.
 	Segment uint16
+	// Memory is how many bytes the lender can't use otherwise while the datagram is kept, where that is more than the
+	// payload: a buffered datagram counts as many. Keep may change it.
+	Memory uint32
 	// Err is set for an ICMP error. Payload is empty then.
 	Err *ReceiveError
 

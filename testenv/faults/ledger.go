@@ -82,7 +82,7 @@ func addInfo(out account.Counters, info datapath.Info) {
 		}
 		name := fmt.Sprintf("WSK %s queue %d ", q.Interface, q.Queue)
 		out[name+"unowned"], out[name+"other host"], out[name+"not joined"] = r.Unowned, r.OtherHost, r.NotJoined
-		out[name+"refused"] = r.Refused
+		out[name+"refused"], out[name+"exhausted"] = r.Refused, r.Exhausted
 		out[name+"abandoned"], out[name+"foreign"] = r.Abandoned, r.Foreign
 		for reason, n := range r.Malformed {
 			out[fmt.Sprintf("%smalformed %d", name, reason)] = n

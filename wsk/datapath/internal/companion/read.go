@@ -112,7 +112,7 @@ func (r *reader) dispatch() {
 		var a ancillary
 		a.parse(r.batch.controlOf(i))
 		from, ok := kernelAddress(r.batch.name(i))
-		if !ok || !s.sink.HasReceiver() {
+		if !ok || !s.sink.HasReceiver() || s.host.Hub.Buffers.Full() {
 			s.host.Stats.Discarded.Add(1)
 			continue
 		}
@@ -145,8 +145,13 @@ func (r *reader) lend(i int) *wsk.Datagram {
 	b, buffers := r.batch, &r.sockets.host.Hub.Buffers
 	n := b.length(i)
 	head := b.bufs[i]
-	if n <= len(head.Bytes) {
-		b.arm(i, buffers.Get(0))
+	switch {
+	case n <= receive.SmallBuffer: // may lie in the socket's buffer for long, and is not to occupy more than it needs
+		c := buffers.Get(n)
+		copy(c.Bytes, head.Bytes[:n])
+		return c.Datagram(n)
+	case n <= len(head.Bytes):
+		b.arm(i, buffers.Get(receive.FrameBuffer))
 		return head.Datagram(n)
 	}
 	c := buffers.Get(n)

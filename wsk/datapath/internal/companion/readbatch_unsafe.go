@@ -39,7 +39,7 @@ type batch struct {
 	bufs    [batchMessages]*receive.Buffer
 }
 
-const tailRoom = longestPayload - 2048
+const tailRoom = longestPayload - receive.FrameBuffer
 
 func newBatch() *batch {
 	b := &batch{

@@ -17,7 +17,7 @@ func (p *batchPool) get(buffers *receive.Buffers) *batch {
 	}
 	b := newBatch()
 	for i := range b.bufs {
-		b.arm(i, buffers.Get(0))
+		b.arm(i, buffers.Get(receive.FrameBuffer))
 	}
 	return b
 }

@@ -91,42 +91,55 @@ func (ep *endpoint) Abort()                                      {}
 func (ep *endpoint) Configure(wsk.ReceiveOptions)                {}
 func (ep *endpoint) Change(wsk.Membership) (status wsk.NTSTATUS) { return wsk.STATUS_NOT_SUPPORTED }
 
-// countEvents binds a WSK socket whose callback counts.
-func countEvents(b *testing.B, hub *Hub, port uint16) (got *int) {
+// newSocket binds a WSK socket over a hub; callback is called for its events, if there is one.
+func newSocket(tb testing.TB, hub *Hub, port uint16, callback func(list *wsk.DatagramIndication)) *wsk.Socket {
+	tb.Helper()
 	var sub wsk.Subsystem
 	var reg wsk.Registration
 	var npi wsk.ProviderNPI
 	sub.Attach(transport{hub}, wsk.ProviderOptions{})
 	sub.Register(&wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}, &reg)
 	wsk.CaptureProviderNPI(&reg, wsk.WSK_NO_WAIT, &npi)
-	got = new(int)
-	dispatch := &wsk.ClientDatagramDispatch{ReceiveFromEvent: func(_ any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
-		for ; list != nil; list = list.Next {
-			*got++
+	dispatch := &wsk.ClientDatagramDispatch{}
+	if callback != nil {
+		dispatch.ReceiveFromEvent = func(_ any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
+			callback(list)
+			return wsk.STATUS_SUCCESS
 		}
-		return wsk.STATUS_SUCCESS
-	}}
+	}
 	irp := wsk.AllocateIRP()
 	wait := func() wsk.IOStatusBlock {
-		b.Helper()
-		_ = irp.Wait(b.Context())
+		tb.Helper()
+		_ = irp.Wait(testenv.Context(tb, waitLimit))
 		if irp.IoStatus.Status != wsk.STATUS_SUCCESS {
-			b.Fatal(irp.IoStatus.Status)
+			tb.Fatal(irp.IoStatus.Status)
 		}
 		return irp.IoStatus
 	}
 	npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, dispatch, nil, nil, nil, irp)
 	s := wait().Socket
-	b.Cleanup(func() {
+	tb.Cleanup(func() {
 		end := wsk.AllocateIRP()
 		s.Close(end)
-		_ = end.Wait(testenv.Context(b, waitLimit))
+		_ = end.Wait(testenv.Context(tb, waitLimit))
 		wsk.ReleaseProviderNPI(&reg)
 		wsk.Deregister(&reg)
 	})
 	irp.Reuse(wsk.STATUS_SUCCESS)
 	s.Bind(wsk.NewSockaddr(netip.AddrPortFrom(netip.IPv4Unspecified(), port)), 0, irp)
 	wait()
+	return s
+}
+
+// countEvents binds a WSK socket whose callback counts.
+func countEvents(b *testing.B, hub *Hub, port uint16) (got *int) {
+	b.Helper()
+	got = new(int)
+	s := newSocket(b, hub, port, func(list *wsk.DatagramIndication) {
+		for ; list != nil; list = list.Next {
+			*got++
+		}
+	})
 	if status := s.ControlSocket(wsk.WskSetOption, wsk.SO_WSK_EVENT_CALLBACK, wsk.SOL_SOCKET,
 		wsk.NewEventCallbackControl(wsk.WSK_EVENT_RECEIVE_FROM), nil, nil, nil); status != wsk.STATUS_SUCCESS {
 		b.Fatal(status)

@@ -9,20 +9,34 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// bufferSizes are the classes of buffers outside the UMEM: a frame of an ordinary link, one of a jumbo link,
-// anything.
-var bufferSizes = [...]int{2048, 9216, 65536}
+// SmallBuffer and FrameBuffer are the sizes of the two smaller classes of buffers.
+const (
+	SmallBuffer = 256
+	FrameBuffer = 2048
+)
+
+// bufferSizes are the classes of buffers outside the UMEM: most requests and answers, a frame of an ordinary link, one of
+// a jumbo link, anything.
+var bufferSizes = [...]int{SmallBuffer, FrameBuffer, 9216, 65536}
+
+// lentLimit bounds what the clients of one datapath keep outside the UMEM.
+const lentLimit = 256 << 20
 
 // Buffers are the pools of memory outside the UMEM. All methods are safe for concurrent use.
 type Buffers struct {
 	pools [len(bufferSizes)]sync.Pool
+	lent  atomic.Int64 // bytes in datagrams
 }
+
+// Full reports whether the clients keep so much that nothing more is to be lent to them.
+func (p *Buffers) Full() bool { return p.lent.Load() >= lentLimit }
 
 // Buffer is room for a datagram in ordinary memory: for one from a companion socket, for a further copy of a
 // multicast, or for one that had to leave the UMEM. It is the lender of its datagram, so that a release finds buffer
 // and structure without a look-up.
 type Buffer struct {
-	home *sync.Pool
+	home  *Buffers
+	class int
 
 	Bytes []byte
 	Err   wsk.ReceiveError // room for the error of a datagram that tells of one
@@ -43,7 +57,7 @@ func (p *Buffers) Get(n int) *Buffer {
 	if b, _ := p.pools[class].Get().(*Buffer); b != nil {
 		return b
 	}
-	return &Buffer{home: &p.pools[class], Bytes: make([]byte, bufferSizes[class]), spare: new(wsk.Datagram)}
+	return &Buffer{home: p, class: class, Bytes: make([]byte, bufferSizes[class]), spare: new(wsk.Datagram)}
 }
 
 // Datagram is a datagram whose payload is the first n bytes of the buffer; the caller fills in the rest. The buffer
@@ -51,8 +65,8 @@ func (p *Buffers) Get(n int) *Buffer {
 func (b *Buffer) Datagram(n int) *wsk.Datagram {
 	d := b.spare
 	b.spare = nil
-	*d = wsk.Datagram{Payload: b.Bytes[:n:n], Lender: b}
-	b.lent.Store(true)
+	*d = wsk.Datagram{Payload: b.Bytes[:n:n], Lender: b, Memory: uint32(len(b.Bytes))}
+	b.lend()
 	return d
 }
 
@@ -63,7 +77,7 @@ func (p *Buffers) CopyOf(d *wsk.Datagram) *wsk.Datagram {
 	e := b.Datagram(n)
 	payload := e.Payload
 	*e = *d
-	e.Payload, e.Lender, e.Slot, e.Next = payload, b, 0, nil
+	e.Payload, e.Lender, e.Slot, e.Next, e.Memory = payload, b, 0, nil, uint32(len(b.Bytes))
 	return e
 }
 
@@ -72,9 +86,15 @@ func (p *Buffers) CopyOf(d *wsk.Datagram) *wsk.Datagram {
 func (b *Buffer) moveIn(d *wsk.Datagram) (fresh *wsk.Datagram) {
 	n := copy(b.Bytes, d.Payload)
 	fresh, b.spare = b.spare, nil
-	d.Payload, d.Lender, d.Slot = b.Bytes[:n:n], b, 0
-	b.lent.Store(true)
+	d.Payload, d.Lender, d.Slot, d.Memory = b.Bytes[:n:n], b, 0, uint32(len(b.Bytes))
+	b.lend()
 	return fresh
+}
+
+// lend notes that the buffer is in a datagram.
+func (b *Buffer) lend() {
+	b.lent.Store(true)
+	b.home.lent.Add(int64(len(b.Bytes)))
 }
 
 // Release implements wsk.Lender.
@@ -84,7 +104,8 @@ func (b *Buffer) Release(d *wsk.Datagram) {
 	}
 	*d = wsk.Datagram{}
 	b.spare = d
-	b.home.Put(b)
+	b.home.lent.Add(-int64(len(b.Bytes)))
+	b.home.pools[b.class].Put(b)
 }
 
 // Keep implements wsk.Lender: nothing runs dry for these.

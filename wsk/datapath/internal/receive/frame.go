@@ -69,17 +69,20 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 	t := r.queue.intake.Hub.ports.find(port)
 	used, on := false, d.IfIndex
 	give := func(to *Sink) {
-		b.stats.delivered++
 		given := d
-		switch {
-		case used:
-			given = r.queue.intake.Hub.Buffers.CopyOf(d)
-		case b.copy:
-			b.stats.scarce++
-			given = r.queue.intake.Hub.Buffers.CopyOf(d)
-		default:
+		switch buffers := &r.queue.intake.Hub.Buffers; {
+		case !used && !b.copy:
 			used = true
+		case buffers.Full():
+			b.stats.exhausted++
+			return
+		default:
+			if !used {
+				b.stats.scarce++
+			}
+			given = buffers.CopyOf(d)
 		}
+		b.stats.delivered++
 		if given.IfIndex != on {
 			given.IfIndex = on
 			if ipaddr.Load(&given.Source.Addr).IsLinkLocal6() {

@@ -45,7 +45,7 @@ func (r *receiver) giveBack(i uint64) {
 // leaves it.
 func (r *receiver) Keep(d *wsk.Datagram) {
 	r.fillMu.Lock()
-	move := r.closed || r.scarce(len(r.slots)-r.lent, keepShare)
+	move := r.closed || r.scarce(len(r.slots)-r.lent, keepShare) && !r.queue.intake.Hub.Buffers.Full()
 	r.fillMu.Unlock()
 	if !move {
 		return
