@@ -149,6 +149,7 @@ func TestFindings(t *testing.T) {
 			f.Interface.RxQueues, f.Interface.FlowHash, f.Interface.FlowHashPorts = 4, "sdfn", true
 		}, "WX-HASH-01", OK, "by port too"},
 		{"no-sg", func(f *Facts) { f.Interface.Tried = &TriedFacts{ZeroCopy: yes, MultiBuffer: no} }, "WX-SG-01", Note, "not granted"},
+		{"obstacle", func(f *Facts) { f.Interface.Obstacle = "tap0 (gretap): no" }, "WX-CARRY-01", Warn, "no AF_XDP"},
 		{"bond", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "bond0", "bond" }, "WX-MASTER-01", Note, "active port"},
 		{"bridge", func(f *Facts) { f.Interface.Master, f.Interface.MasterKind = "br0", "bridge" }, "WX-MASTER-01", Note, "name the bridge"},
 		{"vlan", func(f *Facts) { f.Interface.Kind, f.Interface.Lower = "vlan", "eth0" }, "WX-STACK-01", Note, "vlan on eth0"},

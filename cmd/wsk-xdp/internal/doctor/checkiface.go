@@ -39,6 +39,10 @@ func (c *checker) driver(i *InterfaceFacts) {
 		return
 	}
 	c.add("WX-DRIVER-01", OK, title, strings.Join(more, ", "), "")
+	if i.Obstacle != "" {
+		c.add("WX-CARRY-01", Warn, "what leaves through "+i.Name+" goes through the kernel's own stack only: no AF_XDP", i.Obstacle,
+			"docs/host.md has what carries frames of AF_XDP")
+	}
 	switch tried := c.f.Trial; {
 	case !i.FeaturesKnown && i.Kind == "veth" && tried != nil && tried.Native.Yes():
 		c.add("WX-NATIVE-01", OK, "the driver has native XDP", "tried on a pair made for that", "")

@@ -93,6 +93,9 @@ type InterfaceFacts struct {
 	OperState string `json:"operational_state"`
 	Ethernet  bool   `json:"ethernet"`
 
+	// Obstacle is why AF_XDP can't send through the interface, whatever the destination is.
+	Obstacle string `json:"afxdp_obstacle,omitempty"`
+
 	TxQueues      int    `json:"tx_queues"`
 	RxQueues      int    `json:"rx_queues"`
 	QueuesExact   bool   `json:"queues_exact"`

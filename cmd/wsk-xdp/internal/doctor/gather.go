@@ -50,7 +50,12 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 		if o.Destination.IsValid() && f.Path == nil {
 			f.path(ctx, o)
 		}
-		return f.inspect(o.Interface, o.Try)
+		if err := f.inspect(o.Interface, o.Try); err != nil {
+			return err
+		}
+		var err error
+		f.Interface.Obstacle, err = session.InterfaceObstacle(o.NetNS.FD(), f.Interface.Index)
+		return err
 	})
 	if err != nil {
 		return f, err

@@ -63,6 +63,21 @@ func Survey(ctx context.Context, netns int, q Query) (Way, error) {
 	return w, err
 }
 
+// InterfaceObstacle says why AF_XDP can't send through an interface of the namespace netns, whatever the destination is; it
+// is empty where it can.
+func InterfaceObstacle(netns, ifindex int) (string, error) {
+	table, err := route.Open(route.Options{NetNS: netns})
+	if err != nil {
+		return "", err
+	}
+	defer table.Close()
+	_, obstacle := table.Transmit(route.Hop{Kind: route.Unicast, Interface: ifindex}, 0)
+	if obstacle.ID == route.NoObstacle {
+		return "", nil
+	}
+	return obstacle.String(), nil
+}
+
 func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
 	w := Way{}
 	rq := route.Query{Dst: q.Destination, Src: q.Source.WithZone(""), TOS: q.TOS}
