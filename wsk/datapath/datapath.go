@@ -123,6 +123,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.companions = &companion.Host{
 		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub,
 	}
+	dp.senders.HasMembers = dp.companions.HasMembers
 	dp.devices = &device.Set{
 		Log: opts.Logger, Ctx: ctx, GoRun: dp.goRun, InNetNS: dp.ns.Do, Senders: dp.senders, Hub: dp.hub, Changed: dp.watchers.wake,
 		Devices: make(map[int]*device.Device),

@@ -5,6 +5,7 @@ package datapath
 import (
 	"net/netip"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/companion"
@@ -81,7 +82,15 @@ func (ep *endpoint) receive() {
 func (ep *endpoint) Configure(o wsk.ReceiveOptions) { ep.kernel.Configure(o) }
 
 // Change implements wsk.ReceivingEndpoint.
-func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS { return ep.kernel.Change(m) }
+func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
+	status := ep.kernel.Change(m)
+	if status == wsk.STATUS_SUCCESS {
+		for _, s := range ep.dp.endpoints.sources() {
+			s.GroupChanged(ipaddr.Addr(m.Group)) // the host itself is to get it now, or no more
+		}
+	}
+	return status
+}
 
 // Send implements wsk.Endpoint.
 func (ep *endpoint) Send(op *wsk.SendOp) { ep.source.Send(op) }

@@ -28,6 +28,7 @@ type Host struct {
 
 	ports   portTable
 	batches batchPool
+	members members
 }
 
 // Stats counts operations that go through the kernel's stack, and what comes from there.

@@ -112,6 +112,7 @@ func (s *Sockets) join(
 		s.memberships = make(map[groupKey]*membership)
 	}
 	s.memberships[key] = m
+	s.host.members.forget()
 	s.host.Hub.SetMember(s.sink, key.group, key.ifindex, f)
 	m.entry = s.host.Hub.AddGroup(s.sink, key.group, key.ifindex)
 	return wsk.STATUS_SUCCESS
@@ -125,6 +126,7 @@ func (s *Sockets) leave(key groupKey, m *membership) {
 		s.host.Log.Debug("leave group", "group", key.group, "interface", key.ifindex, "err", err)
 	}
 	s.leaveSocket(m.socket, key)
+	s.host.members.forget()
 }
 
 // LeaveAll ends every membership, before the port is given back.

@@ -24,6 +24,9 @@ type Path struct {
 
 	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path
 	neighbour   neighbourAddr
+
+	groupIf int  // the interface of a group, else 0
+	looped  bool // the kernel hands it to sockets of this host too
 }
 
 // Flow is one destination of a source: the way there, or the operations that wait for it to be found.
@@ -32,6 +35,8 @@ type Flow struct {
 	src  *Source
 	path atomic.Pointer[Path]
 	used atomic.Bool // since the janitor last looked
+	// withdrawn counts what makes a way wrong that is being looked for.
+	withdrawn atomic.Uint32
 
 	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
 	// new operations queue up behind, so that the order of the calls is kept.
@@ -140,7 +145,11 @@ func (f *Flow) passOn(p *Path) bool {
 			f.mu.Unlock()
 			return false
 		}
-		if better := f.path.Load(); better != nil && better.generation == p.generation {
+		switch better := f.path.Load(); {
+		case better == nil: // withdrawn
+			f.mu.Unlock()
+			return false
+		case better.generation == p.generation:
 			p = better // a proof has ended meanwhile
 		}
 		taken := int32(f.waiting.N)
@@ -244,4 +253,10 @@ func (t *flowTable) each(do func(*Flow)) {
 	for _, f := range flows {
 		do(f)
 	}
+}
+
+// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more.
+func (f *Flow) withdraw() {
+	f.withdrawn.Add(1)
+	f.path.Store(nil)
 }

@@ -26,6 +26,8 @@ type Host struct {
 	// QueueFor is the queue that a source sends through on a device; sources with different serials are spread over the
 	// queues. It may block while the queue is being opened.
 	QueueFor func(rd route.Device, serial uint32) (*Queue, error)
+	// HasMembers reports whether a socket of this host has joined a group on an interface; nil stands for never.
+	HasMembers func(ifindex int, group netip.Addr) bool
 	// Sources lists the sources that exist now.
 	Sources func() []*Source
 

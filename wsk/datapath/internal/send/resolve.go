@@ -19,6 +19,7 @@ type neighbourAddr = netip.Addr
 // goroutine of its own, because a neighbour may take seconds to answer and must not hold up another flow.
 func (f *Flow) resolve() {
 	for {
+		withdrawn := f.withdrawn.Load()
 		p, err := f.lookup()
 		if err != nil {
 			f.path.Store(nil)
@@ -28,6 +29,9 @@ func (f *Flow) resolve() {
 			return
 		}
 		f.path.Store(p)
+		if f.withdrawn.Load() != withdrawn {
+			continue
+		}
 		if p.queue != nil {
 			f.catchUp(p)
 		}
@@ -133,6 +137,12 @@ func (f *Flow) lookup() (*Path, error) {
 	if f.to.Fragment == wsk.IP_PMTUDISC_PROBE {
 		p.mtu = hop.Device.MTU
 	}
+	if p.looped = f.isLooped(hop); hop.Kind == route.Multicast {
+		p.groupIf = hop.Interface
+	}
+	if p.looped {
+		return p.slow(f, slowLooped), nil
+	}
 	if hop.Kind == route.Local {
 		return p.slow(f, slowReason(route.ObstacleLocal)), nil
 	}
@@ -232,4 +242,18 @@ func (f *Flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
 	}
 	mac, err := f.src.Host.Routes.Neighbour(ctx, hop.Interface, hop.Gateway)
 	return frame.MAC(mac), err
+}
+
+// isLooped reports whether the kernel would hand what is sent that way to sockets of this host too: a broadcast to
+// all that listen, a group's datagram to those that have joined it on the interface. A frame of AF_XDP goes to the wire
+// only, and a copy of it for the host would have to leave again to be looped; so the kernel gets the datagram, and sends
+// and loops it with one TTL, in one order and past the same filters as any other program's.
+func (f *Flow) isLooped(hop route.Hop) bool {
+	switch hop.Kind {
+	case route.Broadcast:
+		return true
+	case route.Multicast:
+		return f.src.Host.HasMembers != nil && f.src.Host.HasMembers(hop.Interface, f.to.IP().WithZone(""))
+	}
+	return false
 }

@@ -14,6 +14,7 @@ type slowReason uint8
 const (
 	slowNoQueue    = slowReason(route.NumObstacles) + iota // no AF_XDP queue is to be had now
 	slowMTU                                                // packets of the interface's MTU do not fit a chunk
+	slowLooped                                             // sockets of this host are to get it too
 	numSlowReasons = iota + int(route.NumObstacles)
 )
 
@@ -23,6 +24,8 @@ func (r slowReason) String() string {
 		return "no-queue"
 	case slowMTU:
 		return "mtu"
+	case slowLooped:
+		return "looped"
 	}
 	return route.ObstacleID(r).String()
 }

@@ -69,9 +69,7 @@ func (s *Source) PathNarrowed(a netip.Addr) {
 	s.Host.Routes.Flush(a)
 	s.flows.each(func(f *Flow) {
 		if f.to.IP().WithZone("") == a {
-			if p := f.path.Load(); p != nil {
-				f.path.CompareAndSwap(p, nil)
-			}
+			f.withdraw()
 		}
 	})
 }
@@ -93,7 +91,28 @@ func (f *Flow) tend(now time.Time) {
 	if p.neighbourIf != 0 {
 		f.src.Host.Routes.KeepAlive(p.neighbourIf, p.neighbour)
 	}
+	f.tendGroup(p)
 	if now.Sub(p.resolved) > PathLifetime {
 		f.prefetch()
 	}
+}
+
+// tendGroup looks for the way anew when the host has got its first member of the group, or lost its last.
+func (f *Flow) tendGroup(p *Path) {
+	a := f.to.IP()
+	if !a.IsMulticast() || p.groupIf == 0 || f.src.Host.HasMembers == nil {
+		return
+	}
+	if f.src.Host.HasMembers(p.groupIf, a.WithZone("")) != p.looped {
+		f.prefetch()
+	}
+}
+
+// GroupChanged makes every flow to a group look for its way anew before it sends again.
+func (s *Source) GroupChanged(group netip.Addr) {
+	s.flows.each(func(f *Flow) {
+		if f.to.IP().WithZone("") == group {
+			f.withdraw()
+		}
+	})
 }
