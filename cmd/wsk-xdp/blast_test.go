@@ -105,7 +105,7 @@ func TestBlastInterrupted(t *testing.T) {
 	}
 }
 
-// A device that is deleted ends the run.
+// The device of the source address is deleted: that ends the run.
 func TestBlastLosesTheDevice(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
@@ -119,7 +119,7 @@ func TestBlastLosesTheDevice(t *testing.T) {
 		}
 		deleted <- err
 	}()
-	r := cli(ctx, "blast", netns, to.String(), "-d", "1h", "-r", "1k", "-q")
+	r := cli(ctx, "blast", netns, to.String(), "--source", l.A.IPv4().String(), "-d", "1h", "-r", "1k", "-q")
 	if err := <-deleted; err != nil {
 		t.Fatal(err)
 	}
