@@ -3,6 +3,7 @@
 package companion
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync/atomic"
 
@@ -60,8 +61,13 @@ func (s *Sockets) Bind(req wsk.BindRequest, admit func() bool) (netip.AddrPort, 
 		return err
 	})
 	if err != nil {
-		s.host.Log.Debug("bind", "address", req.Local, "err", err)
-		return netip.AddrPort{}, bindStatus(err)
+		status := bindStatus(err)
+		level := slog.LevelDebug
+		if status == wsk.STATUS_INSUFFICIENT_RESOURCES {
+			level = slog.LevelWarn // the status does not say of what: descriptors (ulimit -n), memory
+		}
+		s.host.Log.Log(s.host.Ctx, level, "bind", "address", req.Local, "err", err)
+		return netip.AddrPort{}, status
 	}
 	s.mu.Lock()
 	ok := admit()
