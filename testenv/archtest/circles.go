@@ -65,7 +65,7 @@ var Circles = []CircleLimit{
 	{"wsk/datapath/internal/offload", 0, 0},
 	{"wsk/datapath/internal/ops", 0, 0},
 	{"wsk/datapath/internal/receive", 3, 3},
-	{"wsk/datapath/internal/send", 14, 14},
+	{"wsk/datapath/internal/send", 15, 15},
 	{"wsk/ipc", 0, 0},
 	{"wsk/netconn", 2, 2},
 	{"wsk/netconn/pctest", 9, 9},

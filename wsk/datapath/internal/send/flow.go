@@ -45,6 +45,8 @@ type Flow struct {
 	mu        lockrank.Mutex[locks.FlowMu]
 	waiting   ops.List
 	resolving bool
+
+	left *Queue // that the flow leaves through; its resolver's alone
 }
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.

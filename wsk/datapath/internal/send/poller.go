@@ -58,6 +58,9 @@ func (p *poller) loop() {
 	for {
 		before := q.look().completed
 		now, unfinished := p.once(&watch)
+		if unfinished && (now.state == queueDown || now.state == queueBroken) {
+			p.reroute()
+		}
 		q.done.Drain()
 		switch {
 		case now.state == queueGone:

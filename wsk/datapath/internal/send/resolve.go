@@ -28,6 +28,7 @@ func (f *Flow) resolve() {
 			f.failAll(f.resolveStatus(err))
 			return
 		}
+		f.follow(p.queue)
 		f.path.Store(p)
 		if f.withdrawn.Load() != withdrawn {
 			continue
