@@ -87,6 +87,8 @@ func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
 	case errors.Is(err, route.ErrUnreachable), errors.Is(err, route.ErrHostUnreachable):
 		return wsk.STATUS_HOST_UNREACHABLE
+	case errors.Is(err, route.ErrNeighbourTableFull), errors.Is(err, route.ErrTooManyWaiting):
+		return wsk.STATUS_INSUFFICIENT_RESOURCES
 	case errors.Is(err, context.Canceled):
 		return wsk.STATUS_CANCELLED
 	default:
