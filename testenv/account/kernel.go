@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -84,9 +83,6 @@ type KernelReceiver struct {
 	*Arrivals
 	file *os.File
 	done chan struct{}
-
-	mu  sync.Mutex
-	err error
 }
 
 // NewKernelReceiver listens in a namespace. buffer is the size of its receive buffer in bytes, 0 as much as may be.

@@ -13,10 +13,7 @@ type setting struct {
 	a4, b4, a6, b6 netip.Addr
 }
 
-var (
-	joined4, joined6     = netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("ff15::77")
-	unjoined4, unjoined6 = netip.MustParseAddr("239.1.2.4"), netip.MustParseAddr("ff15::78")
-)
+var joined4, joined6 = netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("ff15::77")
 
 // binding is a socket that each host has.
 type binding struct {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
@@ -84,19 +83,6 @@ func (f *fakeKernels) open(*device.Device, int) (xdp.Queue, error) {
 	return k, nil
 }
 
-// newest is the socket in use.
-func (f *fakeKernels) newest() *xdptest.Kernel {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.all[len(f.all)-1]
-}
-
-func (f *fakeKernels) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.all)
-}
-
 // openFake is Open over a fake network and fake sockets.
 func openFake(opts Options, routes routing, open func(*device.Device, int) (xdp.Queue, error)) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
@@ -115,14 +101,6 @@ func newFakeDatapath(tb testing.TB, config xdptest.Config, opts Options) (*Datap
 		tb.Fatal(err)
 	}
 	return dp, kernels
-}
-
-// carrierOn makes the fake device have a carrier: there is no driver to ask.
-func carrierOn(dp *Datapath) {
-	d := dp.devices.Known(1)
-	d.Carrier.Mu.Lock()
-	d.Carrier.Up, d.Carrier.Until = true, time.Now().Add(time.Hour)
-	d.Carrier.Mu.Unlock()
 }
 
 const fakeTo = "10.0.0.2:9"

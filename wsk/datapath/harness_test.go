@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,25 +20,6 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // waitLimit is how long a test waits for what takes milliseconds on a machine that has nothing else to do. It only keeps a test
 // that is broken from hanging.
 const waitLimit = time.Minute
-
-// stallTime is the stall timeout of tests that wait for it: longer than a machine with other work keeps the processor from the fake
-// kernel, which completes nothing meanwhile.
-const stallTime = 400 * time.Millisecond
-
-// lockElsewhere has another goroutine take a lock, as the others that a test wants to keep waiting would, and returns what
-// lets go of it.
-func lockElsewhere(l sync.Locker) (unlock func()) {
-	locked, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		l.Lock()
-		defer l.Unlock()
-		close(locked)
-		<-release
-	}()
-	<-locked
-	return func() { close(release); <-done }
-}
 
 // client is a WSK client over a datapath.
 type client struct {

@@ -111,7 +111,6 @@ func TestIdentity(t *testing.T) {
 // lateRoutes is a network whose device has another MAC address at every look; the first to ask for the addresses is
 // kept waiting.
 type lateRoutes struct {
-	fakeRoutes
 	looks, asked atomic.Int32
 	goOn         chan struct{}
 }
