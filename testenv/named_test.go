@@ -45,6 +45,10 @@ func privateRun() error {
 			break
 		}
 	}
+	var err error
+	if inheritedMounts, err = mountsOnNames(); err != nil {
+		return err
+	}
 	return unix.Mount("tmpfs", "/run", "tmpfs", 0, "")
 }
 

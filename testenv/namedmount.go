@@ -65,13 +65,16 @@ func unescapeMount(s string) string {
 // shareNamespaceDir mounts the directory of names on itself and shares it, as iproute2 does, unless it is a mount
 // already or has names that would be copied.
 func shareNamespaceDir() error {
-	mounts, err := readMounts()
+	if mounted, err := isMounted(namespaceDir); err != nil || mounted {
+		return err
+	}
+	names, err := os.ReadDir(namespaceDir)
 	if err != nil {
 		return err
 	}
-	for _, m := range mounts {
-		if m.point == namespaceDir || strings.HasPrefix(m.point, namespaceDir+"/") {
-			return nil
+	for _, name := range names {
+		if mounted, err := isMounted(namespacePath(name.Name())); err != nil || mounted {
+			return err
 		}
 	}
 	if err := unix.Mount(namespaceDir, namespaceDir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
@@ -81,6 +84,17 @@ func shareNamespaceDir() error {
 		return fmt.Errorf("share %s: %w%s", namespaceDir, err, rootHint(err))
 	}
 	return nil
+}
+
+// isMounted reports whether something is mounted at a path. /proc/self/mountinfo would also list what lies hidden below
+// another mount.
+func isMounted(path string) (bool, error) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &st)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, os.NewSyscallError("statx "+path, err)
 }
 
 // unmount takes the name off the namespace and removes its file. What covers the directory of names is moved aside for
