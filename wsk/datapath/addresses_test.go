@@ -184,13 +184,13 @@ func arrivesOn(t *testing.T, lab *testenv.Lab, dp *Datapath, to string, ifindex 
 	p := bind(t, dp, "0.0.0.0:0")
 	defer p.close()
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
-	before := received(t, dp).Delivered
+	before := delivered(dp)
 	sent := 0
 	eventually(t, "a datagram through AF_XDP", func() bool {
 		if sender.Send(netip.AddrPortFrom(netip.MustParseAddr(to), p.addr().Port()), []byte("x")) == nil {
 			sent++
 		}
-		return received(t, dp).Delivered > before
+		return delivered(dp) > before
 	})
 	eventually(t, "a delivery", func() bool { return p.count() > 0 })
 	p.catcher.mu.Lock()

@@ -265,6 +265,16 @@ func received(t *testing.T, dp *Datapath) ReceiveInfo {
 	return ReceiveInfo{}
 }
 
+// delivered is how many datagrams the queues that there are now have delivered.
+func delivered(dp *Datapath) (n uint64) {
+	for _, q := range dp.Info().Queues {
+		if q.Receive != nil {
+			n += q.Receive.Delivered
+		}
+	}
+	return n
+}
+
 func programCounters(dp *Datapath) bpf.Counters { return dp.Info().Programs[0].Counters }
 
 // eventually waits for a condition that no event announces.

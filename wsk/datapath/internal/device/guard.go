@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 )
 
 // The program that receivers are fed by can be taken off its interface by force (bpftool link detach). Everything then
@@ -32,6 +33,9 @@ func (set *Set) GuardPrograms(now time.Time) {
 		if on, err := a.Attached(); on || err != nil || !d.LinkNow().Exists {
 			continue
 		}
+		if !d.isThere() {
+			continue // its queues have ended, and the janitor takes it down
+		}
 		p.retryAt = now.Add(attachRetry)
 		p.guarding.Store(true)
 		// Drivers may take seconds.
@@ -40,6 +44,16 @@ func (set *Set) GuardPrograms(now time.Time) {
 			p.guarding.Store(false)
 		})
 	}
+}
+
+// isThere reports whether the device that the queues were opened on is still there. A program goes with its device, too, and
+// another may have its index by now of which netlink has not told: the old sockets are never fed from it.
+func (d *Device) isThere() bool {
+	there := true
+	for _, q := range d.Opened() {
+		there = send.CheckDevice(q) && there
+	}
+	return there
 }
 
 // reattach puts the program back in the place of old, and replaces the zero-copy queues that the driver gave up with

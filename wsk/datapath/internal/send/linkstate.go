@@ -3,7 +3,9 @@
 package send
 
 import (
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
 // While a link is administratively down, descriptors stay in the ring, where no list reaches them. To keep their
@@ -64,4 +66,20 @@ func (q *Queue) resume() {
 		}
 	}
 	q.refill()
+}
+
+// CheckDevice reports whether the device that a queue's socket is bound to is still there, and ends the queue if not: another
+// may have its index by now. In copy mode a kick tells, whether or not anything is to be sent; a zero-copy queue passes, since
+// its driver may refuse kicks for want of an XDP program.
+func CheckDevice(q *Queue) (there bool) {
+	q.kickMu.Lock()
+	if !q.closed && !q.zeroCopy {
+		published, before := q.tx.ring.Producer(), q.tx.ring.Consumer()
+		lockrank.AssertMay(locks.Kick, "a kick")
+		q.afterKick(q.sock.Kick(), published, before)
+	}
+	there = q.look().state != queueGone
+	q.unlockKick()
+	q.complete()
+	return there
 }
