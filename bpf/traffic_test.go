@@ -52,7 +52,11 @@ func (r receiver) frames(t testing.TB, n int) (out [][]byte) {
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
-			t.Fatalf("%d of %d frames after %v", len(out), n, wait)
+			st, err := r.s.Statistics()
+			for _, frame := range out {
+				t.Logf("got %.80q", frame[max(len(frame)-20, 0):])
+			}
+			t.Fatalf("%d of %d frames after %v; the socket counts %+v (%v)", len(out), n, wait, st, err)
 		}
 		fds := []unix.PollFd{{Fd: int32(r.s.FD()), Events: unix.POLLIN}}
 		if _, err := unix.Poll(fds, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
@@ -75,6 +79,11 @@ func TestTrafficIsSplit(t *testing.T) {
 				must(t, p.SetLocalAddresses([]netip.Addr{lab.B.IPv4(), lab.B.IPv6()}), p.SetSocket(0, r.s.FD()),
 					p.AddPort(key("0.0.0.0:4433"), 0), p.AddPort(key("[::]:4433"), 0))
 				attachT(t, lab.B, p, mode)
+				defer func() {
+					if c, err := p.Counters(); t.Failed() {
+						t.Logf("counters %v (%v)", c, err)
+					}
+				}()
 
 				sent := map[string]bool{}
 				for _, a := range []struct{ local, remote netip.Addr }{{lab.A.IPv4(), lab.B.IPv4()}, {lab.A.IPv6(), lab.B.IPv6()}} {
