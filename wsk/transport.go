@@ -22,10 +22,12 @@ import (
 //	Endpoint           the transport's half of a socket
 //	ReceivingEndpoint  optional, of an Endpoint: receives. Without it receives, memberships and the asking for ICMP
 //	                   errors are STATUS_NOT_SUPPORTED.
+//	BatchEndpoint      optional, of an Endpoint: takes many operations at once. Without it they are handed over one by one.
 //	InterfaceFinder    optional, of an Endpoint: finds the interface of an address. Without it IP_MULTICAST_IF with an
 //	                   address is STATUS_NOT_SUPPORTED.
 //	EndpointEvents     the socket, as its endpoint sees it
 //	Receiver           of the same EndpointEvents: takes what arrives. A transport that only sends ignores it.
+//	FlowGuard          optional, of the same EndpointEvents: is asked before anything is sent to a destination
 //	Canceller          given with SendOp.ArmCancel: takes back an operation that waits
 //	Lender             given with each Datagram: gets its memory back
 type Transport interface {
@@ -55,6 +57,9 @@ type BindRequest struct {
 	// ShareGranted says that the security descriptor of this socket lets others share its address, where [Sharing] must
 	// ask it. The default descriptor does not.
 	ShareGranted bool
+	// Owner is who the socket belongs to where one process binds for several users. Sockets of different owners never
+	// share an address. 0, as all sockets of WSK have it, is the process itself.
+	Owner uint64
 }
 
 // Endpoint is the transport's half of a socket.
@@ -234,7 +239,9 @@ func (op *SendOp) Bytes() uintptr { return op.bytes }
 func (op *SendOp) Complete(status NTSTATUS) {
 	irp := op.irp
 	irp.mustPend()
-	defer op.socket.calls.Finish(1) // also when the routine panics
+	if op.socket != nil {
+		defer op.socket.calls.Finish(1) // also when the routine panics
+	}
 	irp.completeSend(status)
 }
 
@@ -279,5 +286,7 @@ func (c *Completer) Flush() {
 	}
 	socket, n := c.socket, c.n
 	c.socket, c.n = nil, 0
-	socket.calls.Finish(n)
+	if socket != nil { // else they were relayed
+		socket.calls.Finish(n)
+	}
 }

@@ -39,10 +39,13 @@ var shareMatrix = [shareKinds][shareKinds]shareVerdict{
 // Sharing says whether a second socket may bind its address while a first one has its own: STATUS_SUCCESS,
 // STATUS_ADDRESS_ALREADY_EXISTS or STATUS_ACCESS_DENIED. It is for transports, which ask it about every pair of
 // sockets. Sockets with different ports never conflict, nor do different specific addresses or different families; a
-// dual-stack wildcard conflicts with both families.
+// dual-stack wildcard conflicts with both families. Sockets of different owners never share.
 func Sharing(first, second *BindRequest) NTSTATUS {
 	if first.Local.Port() != second.Local.Port() || !first.Overlaps(second) {
 		return STATUS_SUCCESS
+	}
+	if first.Owner != second.Owner {
+		return STATUS_ADDRESS_ALREADY_EXISTS
 	}
 	switch shareMatrix[second.shareKind()][first.shareKind()] {
 	case inUse:
