@@ -72,6 +72,7 @@ var Circles = []CircleLimit{
 	{"wsk/policy", 0, 0},
 	{"wsk/replay", 0, 0},
 	{"wsk/route", 19, 13},
+	{"wsk/route/internal/rtattr", 0, 0},
 	{"wsk/route/ipsec", 0, 0},
 	{"wsk/wsktest", 5, 5},
 	{"xdp", 7, 7},

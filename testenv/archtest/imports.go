@@ -231,10 +231,12 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/route",
-		May:     []string{"internal/ipaddr", "internal/netns", "wsk/route/ipsec", netlink, nsfd, sys},
-		Tests:   []string{"frame", "xdp"},
-		Why:     "what the kernel says of routes; nothing of frames and rings",
+		May: []string{"internal/ipaddr", "internal/netns", "wsk/route/internal/rtattr", "wsk/route/ipsec", netlink, nsfd,
+			sys},
+		Tests: []string{"frame", "xdp"},
+		Why:   "what the kernel says of routes; nothing of frames and rings",
 	},
+	{Package: "wsk/route/internal/rtattr", Why: "bytes"},
 	{Package: "wsk/route/ipsec", May: []string{netlink, nsfd, sys}, Why: "what the kernel says of IPsec policies"},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
 const (
@@ -33,16 +35,16 @@ func parseAddress(b []byte) (Address, bool) {
 	bits, flags := int(b[1]), uint32(b[2])
 	a := Address{Interface: int(int32(binary.NativeEndian.Uint32(b[4:]))), scope: b[3]}
 	var local, peer netip.Addr
-	each(b[ifaddrLen:], func(at attr) {
-		switch at.typ {
+	rtattr.Each(b[ifaddrLen:], func(at rtattr.Attr) {
+		switch at.Type {
 		case unix.IFA_LOCAL:
-			local = at.addr()
+			local = at.Addr()
 		case unix.IFA_ADDRESS:
-			peer = at.addr()
+			peer = at.Addr()
 		case unix.IFA_BROADCAST:
-			a.Broadcast = at.addr()
+			a.Broadcast = at.Addr()
 		case unix.IFA_FLAGS:
-			flags = at.u32()
+			flags = at.U32()
 		}
 	})
 	// IFA_ADDRESS is the other end of a point-to-point address and the address itself otherwise; IFA_LOCAL is
@@ -98,13 +100,13 @@ func parseNeighbour(b []byte) (neighbour, bool) {
 	}
 	n := neighbour{state: binary.NativeEndian.Uint16(b[8:]), noMAC: true}
 	n.key.index = int(int32(binary.NativeEndian.Uint32(b[4:])))
-	each(b[ndLen:], func(a attr) {
-		switch a.typ {
+	rtattr.Each(b[ndLen:], func(a rtattr.Attr) {
+		switch a.Type {
 		case unix.NDA_DST:
-			n.key.ip = a.addr()
+			n.key.ip = a.Addr()
 		case unix.NDA_LLADDR:
-			if len(a.value) == len(n.mac) {
-				copy(n.mac[:], a.value)
+			if len(a.Value) == len(n.mac) {
+				copy(n.mac[:], a.Value)
 				n.noMAC = false
 			}
 		}

@@ -4,7 +4,11 @@
 
 package route
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
+)
 
 const (
 	// linux/if_link.h, attributes inside IFLA_INFO_DATA of each kind.
@@ -24,24 +28,24 @@ const (
 func (d *Device) setInfo(info []byte, hardware uint16, flags uint32, link int, elsewhere bool) {
 	var data, port []byte
 	ofBond := false
-	each(info, func(a attr) {
-		switch a.typ {
+	rtattr.Each(info, func(a rtattr.Attr) {
+		switch a.Type {
 		case unix.IFLA_INFO_KIND:
-			d.Kind = a.text()
+			d.Kind = a.Text()
 		case unix.IFLA_INFO_DATA:
-			data = a.value
+			data = a.Value
 		case unix.IFLA_INFO_SLAVE_KIND:
-			ofBond = a.text() == "bond"
+			ofBond = a.Text() == "bond"
 		case unix.IFLA_INFO_SLAVE_DATA:
-			port = a.value
+			port = a.Value
 		}
 	})
 	d.Type = deviceType(d.Kind, hardware, flags)
 	d.setKind(data, link, elsewhere)
 	if ofBond {
-		each(port, func(a attr) {
-			if a.typ == unix.IFLA_BOND_SLAVE_QUEUE_ID {
-				d.bondQueue = a.u16()
+		rtattr.Each(port, func(a rtattr.Attr) {
+			if a.Type == unix.IFLA_BOND_SLAVE_QUEUE_ID {
+				d.bondQueue = a.U16()
 			}
 		})
 	}
@@ -54,34 +58,34 @@ func (d *Device) setKind(data []byte, link int, elsewhere bool) {
 	case TypeVLAN:
 		d.setVLAN(data)
 	case TypeMACVLAN:
-		each(data, func(a attr) {
-			if a.typ == iflaMACVLANMode {
-				d.mode = a.u32()
+		rtattr.Each(data, func(a rtattr.Attr) {
+			if a.Type == iflaMACVLANMode {
+				d.mode = a.U32()
 			}
 		})
 	case TypeBond:
-		each(data, func(a attr) {
-			switch a.typ {
+		rtattr.Each(data, func(a rtattr.Attr) {
+			switch a.Type {
 			case iflaBondMode:
-				d.mode = uint32(a.u8())
+				d.mode = uint32(a.U8())
 			case iflaBondActive:
-				d.activeSlave = a.index()
+				d.activeSlave = a.Index()
 			case iflaBondHash:
-				d.hashPolicy = a.u8()
+				d.hashPolicy = a.U8()
 			}
 		})
 		return
 	case TypeBridge:
-		each(data, func(a attr) {
-			if a.typ == unix.IFLA_BR_MCAST_SNOOPING {
-				d.snooping = a.u8() != 0
+		rtattr.Each(data, func(a rtattr.Attr) {
+			if a.Type == unix.IFLA_BR_MCAST_SNOOPING {
+				d.snooping = a.U8() != 0
 			}
 		})
 		return
 	case TypeTun:
-		each(data, func(a attr) {
-			if a.typ == unix.IFLA_TUN_PI {
-				d.packetInfo = a.u8() != 0
+		rtattr.Each(data, func(a rtattr.Attr) {
+			if a.Type == unix.IFLA_TUN_PI {
+				d.packetInfo = a.U8() != 0
 			}
 		})
 		return
@@ -101,18 +105,18 @@ func (d *Device) setKind(data []byte, link int, elsewhere bool) {
 // (struct ifla_vlan_qos_mapping).
 func (d *Device) setVLAN(data []byte) {
 	d.VLAN.Proto = ethertype8021Q
-	each(data, func(a attr) {
-		switch a.typ {
+	rtattr.Each(data, func(a rtattr.Attr) {
+		switch a.Type {
 		case iflaVLANID:
-			d.VLAN.ID = a.u16()
+			d.VLAN.ID = a.U16()
 		case iflaVLANProtocol:
-			d.VLAN.Proto = a.be16()
+			d.VLAN.Proto = a.BE16()
 		case iflaVLANEgressQoS:
-			each(a.value, func(a attr) {
-				if a.typ != unix.IFLA_VLAN_QOS_MAPPING || len(a.value) < 8 {
+			rtattr.Each(a.Value, func(a rtattr.Attr) {
+				if a.Type != unix.IFLA_VLAN_QOS_MAPPING || len(a.Value) < 8 {
 					return
 				}
-				from, to := a.u32(), attr{value: a.value[4:]}.u32()
+				from, to := a.U32(), rtattr.Attr{Value: a.Value[4:]}.U32()
 				if from < uint32(len(d.priorities)) {
 					d.priorities[from] = uint8(to & 7)
 				}

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
 const (
@@ -40,40 +42,40 @@ func parseLink(b []byte) (d Device, ok bool) {
 	var link int
 	var info []byte
 	hasMTU, elsewhere := false, false
-	each(b[ifinfoLen:], func(a attr) {
-		switch a.typ {
+	rtattr.Each(b[ifinfoLen:], func(a rtattr.Attr) {
+		switch a.Type {
 		case unix.IFLA_IFNAME:
-			d.Name = a.text()
+			d.Name = a.Text()
 		case unix.IFLA_ADDRESS:
-			if d.Ethernet && len(a.value) == len(d.MAC) {
-				copy(d.MAC[:], a.value)
+			if d.Ethernet && len(a.Value) == len(d.MAC) {
+				copy(d.MAC[:], a.Value)
 			}
 		case unix.IFLA_BROADCAST:
-			if d.Ethernet && len(a.value) == len(d.broadcast) {
-				copy(d.broadcast[:], a.value)
+			if d.Ethernet && len(a.Value) == len(d.broadcast) {
+				copy(d.broadcast[:], a.Value)
 			}
 		case unix.IFLA_MTU:
-			d.MTU, hasMTU = a.index(), len(a.value) == 4
+			d.MTU, hasMTU = a.Index(), len(a.Value) == 4
 		case unix.IFLA_LINK:
-			link = a.index()
+			link = a.Index()
 		case unix.IFLA_LINK_NETNSID:
 			elsewhere = true
 		case unix.IFLA_MASTER:
-			d.Master = a.index()
+			d.Master = a.Index()
 		case unix.IFLA_NUM_TX_QUEUES:
-			d.TxQueues = a.index()
+			d.TxQueues = a.Index()
 		case unix.IFLA_NUM_RX_QUEUES:
-			d.RxQueues = a.index()
+			d.RxQueues = a.Index()
 		case unix.IFLA_CARRIER:
-			d.Carrier = a.u8() != 0
+			d.Carrier = a.U8() != 0
 		case unix.IFLA_AF_SPEC:
-			each(a.value, func(a attr) {
-				if a.typ == unix.AF_INET6 {
-					d.MTU6, _ = parseInet6MTU(a.value)
+			rtattr.Each(a.Value, func(a rtattr.Attr) {
+				if a.Type == unix.AF_INET6 {
+					d.MTU6, _ = parseInet6MTU(a.Value)
 				}
 			})
 		case unix.IFLA_LINKINFO:
-			info = a.value
+			info = a.Value
 		}
 	})
 	if !hasMTU || d.Name == "" {
@@ -85,9 +87,9 @@ func parseLink(b []byte) (d Device, ok bool) {
 
 // parseInet6MTU finds the IPv6 MTU in the attributes of IFLA_PROTINFO, or of AF_INET6 in IFLA_AF_SPEC.
 func parseInet6MTU(b []byte) (mtu int, ok bool) {
-	each(b, func(a attr) {
-		if a.typ == unix.IFLA_INET6_CONF && len(a.value) >= 4*(devconfMTU6+1) {
-			mtu, ok = attr{value: a.value[4*devconfMTU6:]}.index(), true
+	rtattr.Each(b, func(a rtattr.Attr) {
+		if a.Type == unix.IFLA_INET6_CONF && len(a.Value) >= 4*(devconfMTU6+1) {
+			mtu, ok = rtattr.Attr{Value: a.Value[4*devconfMTU6:]}.Index(), true
 		}
 	})
 	return mtu, ok
@@ -98,9 +100,9 @@ func parseLink6(b []byte) (index, mtu int, ok bool) {
 	if len(b) < ifinfoLen || b[0] != unix.AF_INET6 {
 		return 0, 0, false
 	}
-	each(b[ifinfoLen:], func(a attr) {
-		if a.typ == unix.IFLA_PROTINFO {
-			mtu, ok = parseInet6MTU(a.value)
+	rtattr.Each(b[ifinfoLen:], func(a rtattr.Attr) {
+		if a.Type == unix.IFLA_PROTINFO {
+			mtu, ok = parseInet6MTU(a.Value)
 		}
 	})
 	index = int(int32(binary.NativeEndian.Uint32(b[4:])))

@@ -4,7 +4,11 @@
 
 package route
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
+)
 
 // Of linux/netconf.h.
 const (
@@ -21,12 +25,12 @@ func parseNetconf(b []byte) (index, filter int, ok bool) {
 		return 0, 0, false
 	}
 	filter = -1
-	each(b[netconfLen:], func(a attr) {
-		switch a.typ {
+	rtattr.Each(b[netconfLen:], func(a rtattr.Attr) {
+		switch a.Type {
 		case netconfIndex:
-			index = int(int32(a.u32()))
+			index = int(int32(a.U32()))
 		case netconfRPFilter:
-			if v := a.u32(); v <= uint32(ReversePathLoose) {
+			if v := a.U32(); v <= uint32(ReversePathLoose) {
 				filter = int(v)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
 const rtmLen = unix.SizeofRtMsg
@@ -30,28 +32,28 @@ func parseRoute(b []byte) (answer, bool) {
 	}
 	r := answer{typ: b[7]}
 	is4 := b[0] == unix.AF_INET
-	each(b[rtmLen:], func(a attr) {
-		switch a.typ {
+	rtattr.Each(b[rtmLen:], func(a rtattr.Attr) {
+		switch a.Type {
 		case unix.RTA_OIF:
-			r.index = a.index()
+			r.index = a.Index()
 		case unix.RTA_GATEWAY:
-			if ip := a.addr(); ip.IsValid() && ip.Is4() == is4 {
+			if ip := a.Addr(); ip.IsValid() && ip.Is4() == is4 {
 				r.gateway = ip
 			}
 		case unix.RTA_VIA:
-			if ip, ok := parseVia(a.value); ok {
+			if ip, ok := parseVia(a.Value); ok {
 				r.gateway = ip
 			}
 		case unix.RTA_PREFSRC:
-			if ip := a.addr(); ip.IsValid() && ip.Is4() == is4 {
+			if ip := a.Addr(); ip.IsValid() && ip.Is4() == is4 {
 				r.source = ip
 			}
 		case unix.RTA_ENCAP_TYPE:
-			r.encap = a.u16() != 0
+			r.encap = a.U16() != 0
 		case unix.RTA_METRICS:
-			each(a.value, func(m attr) {
-				if m.typ == unix.RTAX_MTU {
-					r.mtu = m.index()
+			rtattr.Each(a.Value, func(m rtattr.Attr) {
+				if m.Type == unix.RTAX_MTU {
+					r.mtu = m.Index()
 				}
 			})
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -348,13 +350,15 @@ func FuzzApply(f *testing.F) {
 
 func TestMessageAttributesRoundTrip(t *testing.T) {
 	m := message(nil).attr(1, []byte{1}).attr32(2, 0xdeadbeef).attr(3|unix.NLA_F_NESTED, []byte("abcde"))
-	var got []attr
-	each(m, func(a attr) { got = append(got, a) })
-	want := []attr{{1, []byte{1}}, {2, []byte{0xef, 0xbe, 0xad, 0xde}}, {3, []byte("abcde")}}
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		want[1].value = []byte{0xde, 0xad, 0xbe, 0xef}
+	var got []rtattr.Attr
+	rtattr.Each(m, func(a rtattr.Attr) { got = append(got, a) })
+	want := []rtattr.Attr{
+		{Type: 1, Value: []byte{1}}, {Type: 2, Value: []byte{0xef, 0xbe, 0xad, 0xde}}, {Type: 3, Value: []byte("abcde")},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(attr{})); diff != "" {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		want[1].Value = []byte{0xde, 0xad, 0xbe, 0xef}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	if len(m)%4 != 0 {

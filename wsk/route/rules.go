@@ -8,6 +8,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
 // looks says what the policy rules of a family look at, besides what is always asked. While they don't look at ports, one
@@ -46,8 +48,8 @@ func (r *rules) add(b []byte) {
 	default:
 		return // of multicast routing
 	}
-	each(b[fibRuleLen:], func(a attr) {
-		switch a.typ {
+	rtattr.Each(b[fibRuleLen:], func(a rtattr.Attr) {
+		switch a.Type {
 		case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE, fraSportMask, fraDportMask:
 			l.ports = true
 		case unix.FRA_UID_RANGE:
