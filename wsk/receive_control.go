@@ -46,7 +46,7 @@ const maxReceiveControl = 40 + 5*24 + 2*32
 // Which objects they are is decided by the datagram's own IP version, and the options of that level, not by the
 // socket's family.
 func (sn *snapshot) receiveControl(b []byte, d *Datagram) (used int, whole bool) {
-	is4 := d.Source.is4()
+	is4 := d.is4()
 	want := sn.ip6.receive
 	if is4 {
 		want = sn.ip4.receive

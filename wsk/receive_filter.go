@@ -34,7 +34,7 @@ func (s *Socket) accept(sn *snapshot, list *Datagram, dropped **Datagram) (kept 
 
 // wants reports whether the options let a datagram in. An error counts as coming from the destination that it concerns.
 func (s *Socket) wants(sn *snapshot, d *Datagram) bool {
-	is4 := d.Source.is4()
+	is4 := d.is4()
 	if sn.family == AF_INET && !is4 || sn.family == AF_INET6 && is4 && sn.v6Only {
 		return false
 	}

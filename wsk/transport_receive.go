@@ -48,6 +48,9 @@ type Datagram struct {
 	TTL     uint8 // TTL or hop limit
 	TOS     uint8 // the whole TOS or traffic class byte
 	Cast    Cast
+	// OverIPv6 says that it came over IPv6 although Source or Destination is v4-mapped: anybody can write such addresses
+	// into IPv6. Elsewhere Source tells the version, and OverIPv6 may be false.
+	OverIPv6 bool
 	// Segment is not zero when Payload is several datagrams of one flow, each of this many bytes save the last, which
 	// may be shorter (UDP_RECV_MAX_COALESCED_SIZE). Only endpoints that have asked for it get such a Datagram.
 	Segment uint16
@@ -79,6 +82,9 @@ type Lender interface {
 	// payload yet. The receiver may hold a lock of its own, so Keep must not call it.
 	Keep(d *Datagram)
 }
+
+// is4 reports whether it came over IPv4.
+func (d *Datagram) is4() bool { return !d.OverIPv6 && d.Source.is4() }
 
 // Release gives the datagram back to its lender.
 func (d *Datagram) Release() { d.Lender.Release(d) }

@@ -27,6 +27,8 @@ type Config struct {
 	Ignore []string
 	// Sysctls are set in both hosts, as in ipv4/conf/all/rp_filter=1.
 	Sysctls []string
+	// Mode is where the XDP program runs.
+	Mode bpf.Mode
 	// Log gets the datapath's log, nil discards.
 	Log *slog.Logger
 	// Progress, if set, is called now and then.
@@ -56,24 +58,34 @@ type runner struct {
 	report  Report
 }
 
-// Run sends frames to both hosts and compares.
-func Run(ctx context.Context, c Config) (report Report, err error) {
-	r := &runner{config: c, report: Report{Allowed: make(map[string]int)}}
-	if r.wsk, err = newWSKSide(c.Log); err != nil {
-		return report, err
+// newRunner makes the two hosts.
+func newRunner(ctx context.Context, c Config) (r *runner, err error) {
+	r = &runner{config: c, report: Report{Allowed: make(map[string]int)}}
+	if r.wsk, err = newWSKSide(c); err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.wsk.close()) }()
 	if r.kernel, err = newKernelSide(); err != nil {
-		return report, err
+		return nil, errors.Join(err, r.wsk.close())
 	}
-	defer func() { err = errors.Join(err, r.kernel.close()) }()
 	lab := r.wsk.lab
 	r.gen = &generator{r: rand.New(rand.NewPCG(c.Seed, 1)), w: &setting{
 		macA: lab.A.If.MAC(), macB: lab.B.If.MAC(), a4: lab.A.IPv4(), b4: lab.B.IPv4(), a6: lab.A.IPv6(), b6: lab.B.IPv6(),
 	}}
 	if err := errors.Join(r.wsk.set(c.Sysctls), r.kernel.set(c.Sysctls), r.awaitPorts(ctx)); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func (r *runner) close() error { return errors.Join(r.kernel.close(), r.wsk.close()) }
+
+// Run sends frames to both hosts and compares.
+func Run(ctx context.Context, c Config) (report Report, err error) {
+	r, err := newRunner(ctx, c)
+	if err != nil {
 		return report, err
 	}
+	defer func() { err = errors.Join(err, r.close()) }()
 	for r.report.Frames < c.Frames && len(r.report.Found) < max(c.Most, 1) && ctx.Err() == nil {
 		if err := r.batch(ctx); err != nil {
 			return r.report, err
@@ -130,7 +142,7 @@ func (r *runner) compare(ctx context.Context, cases []*Case) (onlyWSK, onlyKerne
 				excused[string(number(c.Number, 8))] = c.Excuse
 			}
 			for _, f := range c.Frames {
-				if err := s.inject(f); err != nil {
+				if err := s.inject(f, c.Beside); err != nil {
 					return nil, nil, err
 				}
 			}
@@ -196,7 +208,7 @@ func (r *runner) sendBarriers() error {
 				p.id, p.fragments = r.gen.id, []int{16}
 			}
 			for _, f := range p.frames() {
-				if err := errors.Join(r.wsk.inject(f), r.kernel.inject(f)); err != nil {
+				if err := errors.Join(r.wsk.inject(f, 0), r.kernel.inject(f, 0)); err != nil {
 					return err
 				}
 			}

@@ -13,6 +13,9 @@ type setting struct {
 	a4, b4, a6, b6 netip.Addr
 }
 
+// mappedLocal is an IPv6 address of the hosts that looks like an IPv4 one.
+var mappedLocal = netip.MustParseAddr("::ffff:10.77.9.9")
+
 var joined4, joined6 = netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("ff15::77")
 
 // binding is a socket that each host has.
@@ -47,6 +50,8 @@ type Case struct {
 	// What says of what kind it is.
 	What   []string
 	Frames [][]byte
+	// Beside is a tag, TPID and TCI, that the frames have beside them and not in them, 0 for none.
+	Beside uint32
 	// Excuse names an entry of Differences that allows it to be delivered differently.
 	Excuse string
 }

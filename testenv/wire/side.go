@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -33,6 +35,8 @@ type side struct {
 	lab  *testenv.Lab
 	fd   int // for frames, at the other end
 	to   unix.SockaddrLinklayer
+
+	marked uint32 // the tag that frames of fd get beside them
 
 	mu      sync.Mutex
 	got     map[Record]int
@@ -76,11 +80,48 @@ func newSide(name string) (*side, error) {
 	if err := lab.B.If.SetMTU(farMTU); err != nil {
 		return nil, errors.Join(err, lab.Close())
 	}
+	if err := errors.Join(lab.B.If.TagBeside(), addMapped(lab.A)); err != nil {
+		return nil, errors.Join(err, lab.Close())
+	}
 	if s.fd, err = lab.B.NS.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0); err != nil {
 		return nil, errors.Join(err, lab.Close())
 	}
 	s.to = unix.SockaddrLinklayer{Ifindex: lab.B.If.Index(), Halen: 6}
 	return s, nil
+}
+
+// addMapped gives a host the address mappedLocal, which the netlink package would take for one of IPv4.
+func addMapped(h *testenv.Host) error {
+	message := nl.NewIfAddrmsg(unix.AF_INET6)
+	message.Prefixlen, message.Index, message.IfAddrmsg.Flags = 128, uint32(h.If.Index()), unix.IFA_F_NODAD
+	request := nl.NewNetlinkRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+	request.AddData(message)
+	request.AddData(nl.NewRtAttr(unix.IFA_LOCAL, mappedLocal.AsSlice()))
+	err := h.NS.Do(func() error {
+		_, err := request.Execute(unix.NETLINK_ROUTE, 0)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add address %v: %w", mappedLocal, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(10*time.Second))
+	defer cancel()
+	return testenv.Poll(ctx, "the route to "+mappedLocal.String(), func() (found bool, err error) { return hasLocal(h, mappedLocal) })
+}
+
+// hasLocal reports whether the host takes an IPv6 address for its own: the kernel's workqueue enters the route of a new one.
+func hasLocal(h *testenv.Host, a netip.Addr) (found bool, err error) {
+	err = h.NS.Do(func() error {
+		routes, err := netlink.RouteListFiltered(unix.AF_INET6, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
+		for _, r := range routes {
+			if r.Dst != nil {
+				dst, _ := netip.AddrFromSlice(r.Dst.IP)
+				found = found || dst == a
+			}
+		}
+		return err
+	})
+	return found, err
 }
 
 // set sets sysctls at the host.
@@ -115,9 +156,15 @@ const forwardable = 1500 + 14 + 4
 // mostTries bounds how often a frame is tried for which there is no room, a millisecond apart.
 const mostTries = 1000
 
-// inject sends a frame to the host. The kernel takes it up to the socket, or the ring, before the call returns, and says when the
-// link had no room for it.
-func (s *side) inject(frame []byte) error {
+// inject sends a frame to the host, with a tag beside it unless that is 0. The kernel takes it up to the socket, or the ring, before
+// the call returns, and says when the link had no room for it.
+func (s *side) inject(frame []byte, beside uint32) error {
+	if beside != s.marked { // see testenv.Iface.TagBeside
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_MARK, int(int32(beside))); err != nil {
+			return fmt.Errorf("tag frames at %s: %w", s.name, err)
+		}
+		s.marked = beside
+	}
 	for try := 0; ; try++ {
 		err := unix.Sendto(s.fd, frame, 0, &s.to)
 		switch {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
@@ -25,7 +24,7 @@ type wskSide struct {
 	subsystem wsk.Subsystem
 }
 
-func newWSKSide(log *slog.Logger) (_ *wskSide, err error) {
+func newWSKSide(c Config) (_ *wskSide, err error) {
 	base, err := newSide("WSK")
 	if err != nil {
 		return nil, err
@@ -36,7 +35,10 @@ func newWSKSide(log *slog.Logger) (_ *wskSide, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.dp, err = datapath.Open(datapath.Options{NetNS: s.lab.A.NS.FD(), Receive: []string{s.lab.A.If.Name()}, Logger: log}); err != nil {
+	s.dp, err = datapath.Open(datapath.Options{
+		NetNS: s.lab.A.NS.FD(), Receive: []string{s.lab.A.If.Name()}, ReceiveMode: c.Mode, Logger: c.Log,
+	})
+	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.dp.Close)

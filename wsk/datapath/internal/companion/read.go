@@ -118,8 +118,11 @@ func (r *reader) dispatch() {
 		}
 		d := r.lend(i)
 		d.Source, d.Destination, d.IfIndex, d.TTL, d.TOS = from, a.destination, a.ifindex, a.ttl, a.tos
+		d.OverIPv6 = a.overIPv6
 		to := s.sink
 		switch {
+		case a.overIPv6 && ipaddr.Is4(&a.destination):
+			// An IPv6 address of the host that is v4-mapped: what is bound to the IPv4 address is another matter.
 		case ipaddr.Load(&a.destination).IsMulticast():
 			d.Cast = wsk.Multicast
 		case s.host.Routes.IsBroadcast(ipaddr.Addr(a.destination)):

@@ -16,6 +16,7 @@ type ancillary struct {
 	destination [16]byte
 	ifindex     uint32
 	ttl, tos    uint8
+	overIPv6    bool
 	segment     uint32
 	failed      bool // it is an error:
 	errno       uint32
@@ -46,8 +47,10 @@ func (a *ancillary) take(level, typ uint32, data []byte) {
 	case what == l6|unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo: // addr, ifindex
 		copy(a.destination[:], data)
 		a.ifindex = binary.NativeEndian.Uint32(data[16:])
-	case what == l4|unix.IP_TTL && len(data) >= 4, what == l6|unix.IPV6_HOPLIMIT && len(data) >= 4:
+	case what == l4|unix.IP_TTL && len(data) >= 4:
 		a.ttl = uint8(binary.NativeEndian.Uint32(data))
+	case what == l6|unix.IPV6_HOPLIMIT && len(data) >= 4: // not for IPv4 on an IPv6 socket, while IPV6_PKTINFO is
+		a.ttl, a.overIPv6 = uint8(binary.NativeEndian.Uint32(data)), true
 	case what == l4|unix.IP_TOS && len(data) >= 1:
 		a.tos = data[0] // one byte here, four on the way out
 	case what == l6|unix.IPV6_TCLASS && len(data) >= 4:

@@ -95,8 +95,9 @@ func identify(ifindex int, devices []route.Device, addresses []route.Address, ru
 	var told programIdentity
 	for _, a := range addresses {
 		_, on := tops[a.Interface]
-		if a.Tentative || a.IP.IsLoopback() || a.IP.IsLinkLocalUnicast() && a.IP.Is6() && !on {
-			continue // a link-local address means something on its own link only
+		if a.Tentative || a.IP.IsLoopback() || a.IP.IsLinkLocalUnicast() && a.IP.Is6() && !on || a.IP.Is4In6() {
+			// A link-local address means something on its own link only. The program leaves v4-mapped ones to the kernel.
+			continue
 		}
 		told.local = append(told.local, a.IP)
 		if !a.IP.Is4() {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// handmade sends one packet at a time to both hosts and fails where they differ.
+type handmade struct {
+	*runner
+	t      *testing.T
+	number uint64
+}
+
+func newHandmade(t *testing.T, c Config) *handmade {
+	t.Helper()
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	r, err := newRunner(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &handmade{runner: r, t: t}
+}
+
+// same sends a packet, with a tag beside it if that is not 0. want is whether the kernel's sockets get it.
+func (h *handmade) same(what string, p packet, beside uint32, want bool) {
+	h.t.Helper()
+	h.number++
+	p.payload = number(h.number, 32)
+	before := h.report.Delivered
+	w, k, err := h.compare(h.t.Context(), []*Case{{Frames: p.frames(), Beside: beside}})
+	switch {
+	case err != nil:
+		h.t.Fatal(err)
+	case len(w)+len(k) > 0:
+		h.t.Errorf("%s: only WSK %+v, only the kernel %+v", what, w, k)
+	case (h.report.Delivered > before) != want:
+		h.t.Errorf("%s: delivered: %v", what, !want)
+	}
+}
+
+// TestMappedOverIPv6: what comes over IPv6 with v4-mapped addresses in it is IPv6 to every socket, as it is for the kernel's.
+//
+// issue 11, D.
+func TestMappedOverIPv6(t *testing.T) {
+	h := newHandmade(t, Config{})
+	for _, b := range bindings {
+		p := h.gen.address(b)
+		if p.dst.Addr().Is4() {
+			continue
+		}
+		for _, tc := range []struct {
+			src, dst string
+			want     bool
+		}{
+			{"::ffff:10.77.0.2", "fd77::1", true},
+			{"::ffff:8.8.8.8", "fd77::1", true},
+			{"::ffff:10.77.0.1", "fd77::1", true},
+			{"::ffff:10.77.0.2", mappedLocal.String(), b.local.Addr().IsUnspecified()},
+			{"fd77::2", mappedLocal.String(), b.local.Addr().IsUnspecified()},
+			{"::ffff:10.77.0.2", "::ffff:10.77.0.1", false},
+			{"::ffff:10.77.0.2", joined6.String(), b.group == joined6},
+		} {
+			p.src, p.dst = netip.AddrPortFrom(netip.MustParseAddr(tc.src), 999), netip.AddrPortFrom(netip.MustParseAddr(tc.dst), b.local.Port())
+			p.dstMAC = stationOf(p.dst.Addr(), h.gen.w.macA)
+			h.same(b.name+": from "+tc.src+" to "+tc.dst, p, 0, tc.want)
+		}
+	}
+}
