@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -80,7 +78,7 @@ func newSide(name string) (*side, error) {
 	if err := lab.B.If.SetMTU(farMTU); err != nil {
 		return nil, errors.Join(err, lab.Close())
 	}
-	if err := errors.Join(lab.B.If.TagBeside(), addMapped(lab.A)); err != nil {
+	if err := errors.Join(lab.B.If.TagBeside(), lab.A.If.AddMapped(mappedLocal)); err != nil {
 		return nil, errors.Join(err, lab.Close())
 	}
 	if s.fd, err = lab.B.NS.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0); err != nil {
@@ -88,40 +86,6 @@ func newSide(name string) (*side, error) {
 	}
 	s.to = unix.SockaddrLinklayer{Ifindex: lab.B.If.Index(), Halen: 6}
 	return s, nil
-}
-
-// addMapped gives a host the address mappedLocal, which the netlink package would take for one of IPv4.
-func addMapped(h *testenv.Host) error {
-	message := nl.NewIfAddrmsg(unix.AF_INET6)
-	message.Prefixlen, message.Index, message.IfAddrmsg.Flags = 128, uint32(h.If.Index()), unix.IFA_F_NODAD
-	request := nl.NewNetlinkRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
-	request.AddData(message)
-	request.AddData(nl.NewRtAttr(unix.IFA_LOCAL, mappedLocal.AsSlice()))
-	err := h.NS.Do(func() error {
-		_, err := request.Execute(unix.NETLINK_ROUTE, 0)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("add address %v: %w", mappedLocal, err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(10*time.Second))
-	defer cancel()
-	return testenv.Poll(ctx, "the route to "+mappedLocal.String(), func() (found bool, err error) { return hasLocal(h, mappedLocal) })
-}
-
-// hasLocal reports whether the host takes an IPv6 address for its own: the kernel's workqueue enters the route of a new one.
-func hasLocal(h *testenv.Host, a netip.Addr) (found bool, err error) {
-	err = h.NS.Do(func() error {
-		routes, err := netlink.RouteListFiltered(unix.AF_INET6, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
-		for _, r := range routes {
-			if r.Dst != nil {
-				dst, _ := netip.AddrFromSlice(r.Dst.IP)
-				found = found || dst == a
-			}
-		}
-		return err
-	})
-	return found, err
 }
 
 // set sets sysctls at the host.
