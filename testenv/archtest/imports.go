@@ -238,6 +238,16 @@ var Imports = []ImportRow{
 	},
 	{Package: "wsk/route/internal/rtattr", Why: "bytes"},
 	{Package: "wsk/route/ipsec", May: []string{netlink, nsfd, sys}, Why: "what the kernel says of IPsec policies"},
+	{
+		Package: "wsk/service",
+		May: []string{"internal/ipaddr", "wsk", "wsk/ipc", "wsk/policy", "wsk/service/internal/peer",
+			"wsk/service/internal/quota", "wsk/service/internal/turns", sys},
+		Tests: []string{"wsk/datapath", "wsk/wsktest"},
+		Why:   "serves whatever Transport it is given, so it knows no datapath",
+	},
+	{Package: "wsk/service/internal/peer", May: []string{"wsk/policy", sys}},
+	{Package: "wsk/service/internal/quota", May: []string{"wsk/policy"}},
+	{Package: "wsk/service/internal/turns", Why: "an order of turns, whatever they are for"},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 
 	{

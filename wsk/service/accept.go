@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"errors"
+	"net"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/peer"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+)
+
+// isPassing says that accept has failed for want of something that comes back.
+func isPassing(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) ||
+		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EINTR)
+}
+
+// granted is what the policy in force says of a client, and the account that goes with it.
+type granted struct {
+	policy *policy.Policy
+	grant  *policy.Grant
+	quota  *quota.Grant
+}
+
+// begin starts the session of a client that has connected, or refuses it.
+func (s *Server) begin(conn *net.UnixConn, listener string) {
+	c, err := peer.New(conn)
+	if err != nil {
+		s.log.Warn("a client could not be taken", "err", err)
+		return
+	}
+	who, err := c.Identify(listener)
+	if err != nil {
+		s.log.Warn("a client could not be taken", "err", err)
+		c.Close(failure(ipc.TypeError, 0, ipc.ReasonInternal, "the kernel does not say who you are"))
+		return
+	}
+	u, ok := s.users.begin(userKey{who.UID, listener})
+	if !ok {
+		s.refuse(c, who, ipc.ReasonConnections)
+		return
+	}
+	g, reason := s.match(who)
+	if reason != ipc.ReasonNone {
+		s.users.end(u)
+		s.refuse(c, who, reason)
+		return
+	}
+	n := newSession(s, c, who, u, g)
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		s.users.end(u)
+		s.refuse(c, who, ipc.ReasonDraining)
+		return
+	}
+	s.last++
+	n.number = s.last
+	s.sessions[n] = struct{}{}
+	s.work.Add(1)
+	s.mu.Unlock()
+	g.quota.Begin()
+	n.log = s.log.With("session", n.number, "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm)
+	n.log.Info("a client has come", "listener", listener, "grant", g.grant.Name)
+	go n.run()
+}
+
+// match finds the grant of a client.
+func (s *Server) match(who *peer.Identity) (*granted, ipc.Reason) {
+	who.Err = nil
+	p := s.config.Policy.Load()
+	grant, rule := p.Match(&who.Identity)
+	switch {
+	case who.Err != nil: // it may be the [[deny]] that could not be decided
+		s.log.Warn("a client could not be told from others", "uid", who.UID, "pid", who.PID, "err", who.Err)
+		return nil, ipc.ReasonInternal
+	case grant == nil:
+		s.log.Debug("no grant", "uid", who.UID, "rule", rule)
+		return nil, ipc.ReasonNotGranted
+	}
+	return &granted{p, grant, s.grants.of(grant)}, ipc.ReasonNone
+}
+
+// refuse ends a connection that gets no session.
+func (s *Server) refuse(c *peer.Conn, who *peer.Identity, reason ipc.Reason) {
+	s.stats.refused(reason)
+	if s.stats.mayLog(userKey{who.UID, who.Listener}, reason) {
+		s.log.Warn("a client is refused", "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm,
+			"listener", who.Listener, "reason", reason)
+	}
+	c.Close(failure(ipc.TypeError, 0, reason, reason.Sentence()))
+}
+
+// failure is a whole notification that has a failure for its body.
+func failure(t ipc.Type, socket uint32, reason ipc.Reason, text string) []byte {
+	b := ipc.Header{Type: t, Socket: socket}.Append(nil)
+	return (&ipc.Failure{Reason: reason, Text: text}).Append(b)
+}
+
+// leave takes a session that is over out of the server.
+func (s *Server) leave(n *session) {
+	n.granted.Load().quota.End()
+	s.users.end(n.user)
+	s.mu.Lock()
+	delete(s.sessions, n)
+	s.mu.Unlock()
+	s.work.Done()
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+)
+
+// completed is the completion routine of every operation.
+func completed(irp *wsk.IRP, context any) wsk.NTSTATUS {
+	e := context.(*entry)
+	k := e.job.socket
+	status := irp.IoStatus.Status
+	if e.counted {
+		k.frames.Add(int64(-e.now))
+	}
+	if status.Success() {
+		if e.to.state.Load() != targetReached {
+			e.to.state.Store(targetReached)
+		}
+		k.finish(e, status, len(e.payload), ipc.ReasonNone)
+	} else {
+		if status != wsk.STATUS_CANCELLED {
+			e.to.state.Store(targetFailed)
+		}
+		k.finish(e, status, 0, k.why(e, status))
+	}
+	return wsk.STATUS_MORE_PROCESSING_REQUIRED
+}
+
+// why is the reason of a failure of the transport.
+func (k *socket) why(e *entry, status wsk.NTSTATUS) ipc.Reason {
+	switch status {
+	case wsk.STATUS_ACCESS_DENIED:
+		return k.denials.find(&e.to.to)
+	case wsk.STATUS_INVALID_BUFFER_SIZE:
+		if e.whole {
+			return ipc.ReasonFragment
+		}
+	}
+	return reasonOf(status)
+}
+
+// finish is the end of an entry, or of a part of it.
+func (k *socket) finish(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reason) {
+	j := e.job
+	k.mu.Lock()
+	wake := k.blocked && !k.aborted && int(k.frames.Load()) <= k.room/2
+	k.blocked = k.blocked && !wake
+	if status.Success() && e.offset+e.part < len(e.payload) && !k.aborted {
+		e.offset += e.part
+		e.state = waiting
+		k.mu.Unlock()
+		k.member.Ready()
+		k.pump.Wake()
+		return
+	}
+	if e.state == under && j.next < j.n && &j.entries[j.next] == e { // more of it was to come
+		j.next++
+		wake = true
+	}
+	e.state = over
+	e.to.busy.Add(-1)
+	j.complete(e, status, bytes, reason)
+	k.quota.GiveInflight(1)
+	last := j.left == 0
+	if !last && j.tardy && !j.armed {
+		j.armed = true
+		j.timer.Reset(tardiness)
+	}
+	k.mu.Unlock()
+	if last {
+		j.tell()
+	}
+	if wake {
+		k.member.Ready()
+		k.pump.Wake()
+	}
+}
+
+// tardiness is how long the completions of a SEND wait for the others.
+const tardiness = time.Millisecond
+
+// complete notes the end of an entry. The socket's mu is held, or the job is not queued yet.
+func (j *job) complete(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reason) {
+	e.payload = nil
+	j.done[j.nDone] = ipc.Completion{ID: e.id, Status: uint32(status), Bytes: uint32(bytes), Reason: reason}
+	j.nDone++
+	j.left--
+}
+
+// tell sends the completions that there are. With the last of them the job is free. It is called when all have completed,
+// and by the timer.
+func (j *job) tell() {
+	k := j.socket
+	n := k.session
+	o := &n.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k.mu.Lock()
+	j.armed = false
+	if !j.active || j.nDone == 0 {
+		j.tardy = j.active
+		k.mu.Unlock()
+		return
+	}
+	j.tardy = true
+	o.done.Reset()
+	for _, c := range j.done[:j.nDone] {
+		o.done.Add(c)
+	}
+	j.nDone = 0
+	o.done.Left = uint32(j.left)
+	h := ipc.Header{Type: ipc.TypeSend, Seq: j.seq, Socket: k.id}
+	last := j.left == 0
+	if last {
+		k.releaseLocked(j)
+	}
+	k.mu.Unlock()
+	if last {
+		n.answered(h)
+	}
+	h.Type = h.Type.Reply()
+	o.b = o.done.Append(h.Append(o.b[:0]))
+	o.send(o.b)
+	k.count(o.done.Completions())
+	if last {
+		k.settle()
+	}
+}
+
+// count takes what has completed into the accounts.
+func (k *socket) count(list []ipc.Completion) {
+	var sent, bytes uint64
+	for i := range list {
+		if c := &list[i]; c.Status == 0 {
+			sent++
+			bytes += uint64(c.Bytes)
+		} else if c.Reason != ipc.ReasonNone {
+			k.session.refused(c.Reason)
+		}
+	}
+	k.quota.Counters.Sent.Add(sent)
+	k.quota.Counters.SentBytes.Add(bytes)
+}
+
+// releaseLocked makes a job that is over free. mu is held.
+func (k *socket) releaseLocked(j *job) {
+	j.active = false
+	j.timer.Stop()
+	for i, other := range k.jobs {
+		if other == j {
+			k.jobs = append(k.jobs[:i], k.jobs[i+1:]...)
+			break
+		}
+	}
+	if len(k.jobs) == 0 {
+		k.session.server.busy.Add(-1)
+	}
+	k.free = append(k.free, j)
+}
+
+// watch arms the timers of jobs that were handed over and are not done.
+func (k *socket) watch() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, j := range k.jobs {
+		if j.next > 0 && !j.armed && !j.tardy {
+			j.armed = true
+			j.timer.Reset(tardiness)
+		}
+	}
+}
+
+// cancelQueued completes what has not been handed over.
+func (k *socket) cancelQueued() {
+	k.mu.Lock()
+	var list []*entry
+	for _, j := range k.queue {
+		for i := j.next; i < j.n; i++ {
+			if e := &j.entries[i]; e.state == waiting {
+				e.state = over
+				list = append(list, e)
+			}
+		}
+		j.next = j.n
+	}
+	k.queue = k.queue[:0]
+	k.mu.Unlock()
+	for _, e := range list {
+		k.finish(e, wsk.STATUS_CANCELLED, 0, ipc.ReasonNone)
+	}
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+)
+
+// Admit implements wsk.FlowGuard: the policy decides.
+func (k *socket) Admit(to *wsk.Destination, way wsk.Way) wsk.NTSTATUS {
+	host := &k.session.server.host
+	g := k.session.granted.Load()
+	source := ipaddr.Addr(way.Source)
+	f := policy.Flow{
+		Destination: to.Addr, Source: way.Source, Port: to.Port, TTL: to.TTL, TOS: to.TOS,
+		Kind: policy.Kind(way.Kind), Interface: host.place(g.policy, way.IfIndex),
+		OfInterface: source.IsLinkLocalUnicast() || host.interfaceOf(way.Source) == way.IfIndex,
+	}
+	reason := g.grant.Admit(&f)
+	if reason == ipc.ReasonNone {
+		return wsk.STATUS_SUCCESS
+	}
+	k.denials.add(to, reason)
+	return wsk.STATUS_ACCESS_DENIED
+}
+
+// The kinds of package policy are those of wsk by number.
+const (
+	_ = uint8(policy.Unicast) - uint8(wsk.WayUnicast) + uint8(policy.Broadcast) - uint8(wsk.WayBroadcast)
+	_ = uint8(policy.Multicast) - uint8(wsk.WayMulticast) + uint8(policy.Local) - uint8(wsk.WayLocal)
+)
+
+// mayBind asks the policy about a socket.
+func (n *session) mayBind(g *granted, m *ipc.Open) ipc.Reason {
+	return g.grant.Bind(&policy.Bind{
+		Local: m.Local.Addr, Port: m.Local.Port, Reuse: m.Flags&(ipc.OpenReuse|ipc.OpenShare) != 0,
+		Interface: n.server.bindPlace(g, &m.Local),
+	})
+}
+
+// bindPlace is the interface that an address to bind belongs to.
+func (s *Server) bindPlace(g *granted, a *ipc.Address) int {
+	addr := netip.AddrFrom16(a.Addr).Unmap()
+	if addr.IsUnspecified() {
+		return policy.NoInterface
+	}
+	index := a.Scope
+	if index == 0 {
+		index = s.host.interfaceOf(a.Addr)
+	}
+	return s.host.place(g.policy, index)
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is a connection of type SOCK_SEQPACKET. One goroutine receives; any may send.
+type Conn struct {
+	conn *net.UnixConn
+	raw  syscall.RawConn
+	room int // bytes of the send buffer
+
+	// Of the goroutine that receives.
+	in       []byte
+	received int
+	flags    int
+	inErr    error
+	receive  func(fd uintptr) bool
+
+	mu     sync.Mutex // one message at a time
+	out    []byte
+	outErr error
+	send   func(fd uintptr) bool
+}
+
+// What ends a connection besides io.EOF.
+var (
+	ErrRights = errors.New("a message carried descriptors or other control data")
+	ErrSize   = errors.New("a message is empty or longer than the buffer")
+	ErrFull   = errors.New("the client does not read: its socket is full")
+)
+
+// sendBuffer is how much may lie in a client's socket, if the host lets us.
+const sendBuffer = 4 << 20
+
+// New takes over a connection. It closes it when it fails.
+func New(conn *net.UnixConn) (*Conn, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	c := &Conn{conn: conn, raw: raw}
+	c.receive = func(fd uintptr) bool {
+		c.received, c.flags, c.inErr = recvmsg(int(fd), c.in)
+		return c.inErr != unix.EAGAIN
+	}
+	c.send = func(fd uintptr) bool {
+		c.outErr = sendto(int(fd), c.out)
+		return true
+	}
+	if err := c.configure(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("set up a client's connection: %w", err)
+	}
+	return c, nil
+}
+
+// configure refuses descriptors where the kernel can (Linux 6.16), and asks for a large send buffer.
+func (c *Conn) configure() error {
+	var err error
+	controlErr := c.raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+		}
+		c.room, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
+	})
+	return errors.Join(controlErr, err)
+}
+
+// SetDeadline bounds the wait of Receive; the zero time lifts the bound.
+func (c *Conn) SetDeadline(t time.Time) { _ = c.conn.SetReadDeadline(t) }
+
+// Receive waits for the next message and answers with its length. It allocates nothing.
+func (c *Conn) Receive(b []byte) (int, error) {
+	c.in = b
+	if err := c.raw.Read(c.receive); err != nil {
+		return 0, err
+	}
+	switch {
+	case c.inErr == unix.ECONNRESET: // the client has closed with messages unread
+		return 0, io.EOF
+	case c.inErr != nil:
+		return 0, c.inErr
+	case c.flags&unix.MSG_CTRUNC != 0:
+		return 0, ErrRights
+	case c.flags&unix.MSG_TRUNC != 0:
+		return 0, ErrSize
+	case c.received == 0:
+		return 0, io.EOF
+	}
+	return c.received, nil
+}
+
+// Send sends a message and does not wait: ErrFull says that the client's socket has no room for it. It allocates nothing.
+func (c *Conn) Send(msg []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sendLocked(msg)
+}
+
+func (c *Conn) sendLocked(msg []byte) error {
+	c.out = msg
+	err := c.raw.Write(c.send)
+	c.out = nil
+	switch {
+	case err != nil:
+		return err
+	case c.outErr == unix.EAGAIN:
+		return ErrFull
+	}
+	return c.outErr
+}
+
+// HasRoom reports whether the socket can take a message of n bytes and has half of its room left for others.
+func (c *Conn) HasRoom(n int) bool {
+	queued := c.room
+	_ = c.raw.Control(func(fd uintptr) {
+		if q, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			queued = q
+		}
+	})
+	return queued == 0 || queued+n+n/4 <= c.room/2
+}
+
+// AwaitRoom waits until the client has read most of what was sent, or the connection ends.
+func (c *Conn) AwaitRoom() error {
+	return c.raw.Write(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(p, 0)
+		return err != unix.EINTR && n != 0
+	})
+}
+
+// Break ends the connection: Receive returns io.EOF. It may be called by any goroutine, again and again.
+func (c *Conn) Break() {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+}
+
+// Close sends a last message, unless it is nil, and closes. What the client has sent and nobody has read is thrown away
+// first: it would find ECONNRESET before the message. No other goroutine receives any more.
+func (c *Conn) Close(last []byte) {
+	if last != nil {
+		_ = c.Send(last)
+	}
+	_ = c.raw.Control(func(fd uintptr) {
+		_ = unix.Shutdown(int(fd), unix.SHUT_RD)
+		var b [1]byte
+		for range maxUnread {
+			if n, _, err := recvmsg(int(fd), b[:]); n == 0 && err != unix.EINTR {
+				break
+			}
+		}
+	})
+	_ = c.conn.Close()
+}
+
+// maxUnread is more messages than fit into a send buffer of any reasonable size.
+const maxUnread = 1 << 14

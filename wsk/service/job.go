@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+)
+
+// job is one SEND: the message in memory of this process, and its datagrams. The socket's mu guards it, but for what an
+// entry is made of, which belongs to the goroutine that reads until the job is queued.
+type job struct {
+	socket *socket
+	seq    uint32
+	small  []byte // room for a message of up to smallMessage bytes; nil until there was one
+	large  []byte // and for any
+
+	entries [ipc.MaxBatch]entry
+	n       int // of entries
+	next    int // the first that has not been handed to the transport
+	left    int // that have not completed
+
+	done   [ipc.MaxBatch]ipc.Completion // not sent yet
+	nDone  int
+	timer  *time.Timer // sends what has completed of a job that takes long
+	armed  bool
+	tardy  bool // the timer has run: a completion arms it again
+	active bool // between the SEND and its last reply
+}
+
+// newJob makes a job. It is kept until its socket closes.
+func newJob(k *socket) *job {
+	j := &job{socket: k}
+	for i := range j.entries {
+		j.entries[i].job = j
+	}
+	j.timer = time.AfterFunc(time.Hour, j.tell)
+	j.timer.Stop()
+	return j
+}
+
+// entry is one datagram, or several that a segment size cuts.
+type entry struct {
+	irp     wsk.IRP
+	mdl     wsk.MDL
+	job     *job
+	to      *target // nil: it was refused
+	payload []byte
+	id      uint32
+	segment uint32
+	frames  int
+	offset  int // of the part that is under way
+	part    int // its length
+	now     int // its frames
+	state   entryState
+	counted bool // they are in the socket's count
+	whole   bool // it may not be fragmented because the grant says so
+}
+
+type entryState uint8
+
+const (
+	waiting entryState = iota
+	under              // with the transport
+	over
+)
+
+const (
+	smallMessage = 16 << 10
+	jobSize      = 64 << 10 // bytes, more or less, of a job without messages
+)

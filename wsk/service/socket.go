@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
+)
+
+// socket is one socket of a client: an endpoint of the transport, the jobs that wait for it or are under way, and what has
+// arrived for it. It is the EndpointEvents of its endpoint.
+type socket struct {
+	session *session
+	quota   *quota.Grant // what it was opened under
+	id      uint32
+	family  uint16
+	dual    bool
+	local   netip.AddrPort // when open
+	ep      wsk.Endpoint
+
+	pump   *turns.Pump
+	member *turns.Member
+	hold   throttle
+	frames atomic.Int64 // with the transport, to destinations that have been reached
+
+	targets targets // of the goroutine that reads; see there
+	denials denials
+	ops     []*wsk.SendOp // of whoever has the pump
+
+	mu       sync.Mutex
+	state    socketState
+	aborted  bool
+	closing  ipc.Header // of the CLOSE that is to be answered; Seq 0: none
+	ended    bool       // its abort is over, and nothing is queued any more
+	shutting bool
+	jobs     []*job // with entries left, the oldest first
+	queue    []*job // of them, those with entries to hand over
+	free     []*job
+	charged  int  // bytes of jobs
+	room     int  // frames that may be with the transport
+	blocked  bool // they are
+}
+
+type socketState uint8
+
+const (
+	opening socketState = iota
+	isOpen
+	closing
+)
+
+var (
+	_ wsk.EndpointEvents = (*socket)(nil)
+	_ wsk.FlowGuard      = (*socket)(nil)
+)
+
+func (k *socket) isOpen() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state == isOpen
+}
+
+// open answers OPEN: it makes a socket and binds it.
+func (n *session) openSocket(h ipc.Header, body []byte) error {
+	var m ipc.Open
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	_, taken := n.sockets[h.Socket]
+	n.mu.Unlock()
+	if taken {
+		return violation(ipc.ReasonState, h.Type, "the number of a new socket is not in use")
+	}
+	g := n.granted.Load()
+	if n.server.isDraining() {
+		n.fail(h, wsk.STATUS_DEVICE_NOT_READY, ipc.ReasonDraining, "")
+		return nil
+	}
+	if reason := n.mayBind(g, &m); reason != ipc.ReasonNone {
+		n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
+		return nil
+	}
+	if !g.quota.TakeSocket() {
+		n.fail(h, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonSockets, "")
+		return nil
+	}
+	s := n.server
+	k := &socket{session: n, quota: g.quota, id: h.Socket, family: m.Family, dual: m.Flags&ipc.OpenDualStack != 0}
+	k.pump = s.pumps[s.next.Add(1)%uint32(len(s.pumps))]
+	k.member = s.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight).NewMember(k)
+	k.hold.init(k)
+	ep, status := s.config.Transport.OpenEndpoint(m.Family, k)
+	if status != wsk.STATUS_SUCCESS {
+		g.quota.GiveSocket()
+		n.reply(h, status, nil)
+		return nil
+	}
+	k.ep = ep
+	n.open.Add(1)
+	n.mu.Lock()
+	n.sockets[h.Socket] = k
+	n.mu.Unlock()
+	ep.Bind(wsk.BindRequest{
+		Local: addrPort(&m.Local, m.Family), DualStack: k.dual, ReuseAddress: m.Flags&ipc.OpenReuse != 0,
+		ExclusiveAddressUse: m.Flags&ipc.OpenExclusive != 0, ShareGranted: m.Flags&ipc.OpenShare != 0, Owner: n.user.owner,
+	}, func(local netip.AddrPort, status wsk.NTSTATUS) { k.bound(h, local, status) })
+	return nil
+}
+
+// bound is the end of a bind.
+func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) {
+	n := k.session
+	k.mu.Lock()
+	ended := k.state != opening // by the end of the session
+	if status == wsk.STATUS_SUCCESS && !ended {
+		k.state, k.local = isOpen, local
+	} else {
+		k.state = closing
+	}
+	k.mu.Unlock()
+	switch {
+	case ended:
+		k.shut()
+	case status != wsk.STATUS_SUCCESS:
+		k.ep.Abort()
+		k.ep.Close(func() {
+			k.forget()
+			reason := reasonOf(status)
+			if status == wsk.STATUS_ADDRESS_ALREADY_EXISTS || status == wsk.STATUS_SHARING_VIOLATION ||
+				status == wsk.STATUS_ACCESS_DENIED {
+				reason = ipc.ReasonPortInUse
+			}
+			n.fail(h, status, reason, "")
+			k.gone()
+		})
+	default:
+		n.reply(h, wsk.STATUS_SUCCESS, &ipc.Opened{Local: wireAddress(local)})
+	}
+}
+
+// close begins the end of the socket: what waits is cancelled, and when everything has completed the endpoint is closed. seq
+// is the CLOSE that is answered then, 0 when the session ends.
+func (k *socket) close(seq uint32) {
+	k.mu.Lock()
+	state := k.state
+	if state != closing {
+		k.state = closing
+	}
+	if seq != 0 {
+		k.closing = ipc.Header{Type: ipc.TypeClose, Seq: seq, Socket: k.id}
+	}
+	k.mu.Unlock()
+	if state != isOpen { // its bind, or a CLOSE, sees to the rest
+		return
+	}
+	k.abort()
+	k.mu.Lock()
+	k.ended = true
+	k.mu.Unlock()
+	k.settle()
+}
+
+// settle closes the endpoint of a socket that is closing when the last job is over.
+func (k *socket) settle() {
+	k.mu.Lock()
+	over := k.ended && len(k.jobs) == 0 && !k.shutting
+	k.shutting = k.shutting || over
+	k.mu.Unlock()
+	if over {
+		k.shut()
+	}
+}
+
+// abort cancels what waits, here and below.
+func (k *socket) abort() {
+	k.mu.Lock()
+	k.aborted = true
+	k.mu.Unlock()
+	k.ep.Abort()
+	k.cancelQueued()
+}
+
+// shut closes the endpoint of a socket that has no jobs any more.
+func (k *socket) shut() {
+	k.hold.stop()
+	k.ep.Abort()
+	k.ep.Close(func() {
+		k.forget()
+		k.mu.Lock()
+		h := k.closing
+		k.mu.Unlock()
+		if h.Seq != 0 {
+			k.session.reply(h, wsk.STATUS_SUCCESS, nil)
+		}
+		k.gone()
+	})
+}
+
+// forget takes the socket out of its session, which may use the number again.
+func (k *socket) forget() {
+	n := k.session
+	n.mu.Lock()
+	delete(n.sockets, k.id)
+	n.mu.Unlock()
+	k.mu.Lock()
+	charged := k.charged
+	for _, j := range k.free {
+		j.timer.Stop()
+	}
+	k.charged, k.free = 0, nil
+	k.mu.Unlock()
+	k.quota.GiveMemory(charged)
+	k.quota.GiveDestination(k.targets.clear())
+	k.quota.GiveSocket()
+}
+
+// gone is the last that is heard of the socket.
+func (k *socket) gone() { k.session.open.Done() }
+
+// Dead implements wsk.EndpointEvents.
+func (k *socket) Dead() {
+	reason := ipc.ReasonDeviceGone
+	k.session.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
+}
+
+// wireAddress is an address in the form of the protocol.
+func wireAddress(ap netip.AddrPort) ipc.Address {
+	a := ipc.Address{Addr: ap.Addr().As16(), Port: ap.Port()}
+	if zone := ap.Addr().Zone(); zone != "" {
+		a.Scope = scopeOf(zone)
+	}
+	return a
+}

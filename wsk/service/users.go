@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"sync"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
+)
+
+// Bounds of what one user may have.
+const (
+	maxSessions    = 16
+	acceptsASecond = 50
+)
+
+// userKey is who counts as one user: containers share a uid, and come through listeners of their own.
+type userKey struct {
+	uid      uint32
+	listener string
+}
+
+// user is what the sessions of one user have in common.
+type user struct {
+	key      userKey
+	owner    uint64 // of binds; never 0
+	sessions int
+	accepts  quota.Bucket
+	turns    map[*turns.Pump]*turns.User
+	seen     time.Time
+}
+
+// users are those who are there, and those who were a short time ago.
+type users struct {
+	mu   sync.Mutex
+	last uint64
+	all  map[userKey]*user
+}
+
+// keepUsers bounds the memory of users that have gone.
+const keepUsers = 1024
+
+// begin counts a session that wants to begin, and reports whether it may. end must follow if it may.
+func (us *users) begin(key userKey) (*user, bool) {
+	now := time.Now()
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	u := us.all[key]
+	if u == nil {
+		if len(us.all) >= keepUsers {
+			us.forgetLocked(now)
+		}
+		if us.all == nil {
+			us.all = make(map[userKey]*user)
+		}
+		us.last++
+		u = &user{key: key, owner: us.last, turns: make(map[*turns.Pump]*turns.User)}
+		u.accepts.Set(acceptsASecond, acceptsASecond, now)
+		us.all[key] = u
+	}
+	u.seen = now
+	if u.accepts.Wait(now) > 0 || u.sessions >= maxSessions {
+		return u, false
+	}
+	u.accepts.Take(1)
+	u.sessions++
+	return u, true
+}
+
+func (us *users) end(u *user) {
+	us.mu.Lock()
+	u.sessions--
+	us.mu.Unlock()
+}
+
+// forgetLocked forgets who has no session and has not tried for a second, after which his bucket is full anyway.
+func (us *users) forgetLocked(now time.Time) {
+	for key, u := range us.all {
+		if u.sessions == 0 && now.Sub(u.seen) > time.Second {
+			delete(us.all, key)
+		}
+	}
+}
+
+// turnsAt is the user's share of a pump.
+func (us *users) turnsAt(u *user, p *turns.Pump, weight int) *turns.User {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	t := u.turns[p]
+	if t == nil {
+		t = p.NewUser(weight)
+		u.turns[p] = t
+	}
+	t.SetWeight(weight)
+	return t
+}
+
+// grants are the accounts of the grants, by name. An account outlives the policy that it came with.
+type grants struct {
+	mu  sync.Mutex
+	all map[string]*quota.Grant
+}
+
+// adopt puts the limits of a policy in force.
+func (g *grants) adopt(p *policy.Policy) {
+	for _, grant := range p.Grants() {
+		g.of(grant).SetLimits(&grant.Limits)
+	}
+}
+
+// of is the account of a grant.
+func (g *grants) of(grant *policy.Grant) *quota.Grant {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a := g.all[grant.Name]; a != nil {
+		return a
+	}
+	if g.all == nil {
+		g.all = make(map[string]*quota.Grant)
+	}
+	a := quota.NewGrant(grant.Name, &grant.Limits)
+	g.all[grant.Name] = a
+	return a
+}
+
+func (g *grants) list() []*quota.Grant {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := make([]*quota.Grant, 0, len(g.all))
+	for _, a := range g.all {
+		list = append(list, a)
+	}
+	return list
+}
