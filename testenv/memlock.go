@@ -2,7 +2,15 @@
 
 package testenv
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// OrdinaryUser is the user, and the group, that a test may run programs as to be without privilege: one for each process, since
+// locked memory is counted by user, and tests of other packages run at the same time. It owns nothing.
+func OrdinaryUser() uint32 { return 1<<20 + uint32(os.Getpid()) }
 
 // usualMemlock is the locked memory that an ordinary user has on most systems. It was 64 KiB in Linux 5.10, which holds
 // no UMEM.

@@ -14,9 +14,9 @@ import (
 )
 
 // openPeerSocket retries while the kernel still releases an earlier socket of the queue, which it does 10 to 31 ms
-// after close.
+// after close, and later where it is busy.
 func openPeerSocket(i *Iface, queue int, opts xdp.SocketOptions) (*xdp.Socket, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var s *xdp.Socket
 	var last error

@@ -24,9 +24,6 @@ func init() {
 	children["userns-isroot"] = tellRoot
 }
 
-// ordinaryUser is nobody on every Linux; it owns nothing that the tests touch.
-const ordinaryUser = 65534
-
 // rootlessTests need no XDP program, so they must pass for an ordinary user in a user namespace of its own. Those
 // that find XDP programs missing must be skipped, not fail.
 const rootlessTests = "^(TestNamespace|TestThread|TestLab|TestRouted|TestStacked|TestStatic|TestReceiver|TestMulticast|" +
@@ -51,7 +48,7 @@ func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) {
 	if os.Getuid() != 0 || isRoot() != nil {
 		return
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: OrdinaryUser(), Gid: OrdinaryUser()}}
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)

@@ -16,9 +16,10 @@ import (
 
 const (
 	hugePage = 2 << 20
-	// memlockTimeout limits the wait for locked memory. The kernel was seen to take up to 31 ms to give it back; a
-	// limit that other sockets have used up for good should still be reported soon.
-	memlockTimeout = 500 * time.Millisecond
+	// memlockTimeout limits the wait for locked memory. The kernel gives it back from a work queue, after up to 31 ms on
+	// an idle machine and more than half a second on a busy one; a limit that other sockets have used up for good should
+	// still be reported soon.
+	memlockTimeout = 2 * time.Second
 )
 
 // setUpUMEM maps the memory and registers it. The whole of it is populated: a page fault on the send path would

@@ -21,7 +21,7 @@ func ordinaryUser(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(timeout(t), binary(t), args...)
 	cmd.Dir = "/"
 	if testenv.Check(testenv.Root) == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testenv.OrdinaryUser(), Gid: testenv.OrdinaryUser()}}
 	}
 	return cmd
 }

@@ -94,7 +94,7 @@ func TestLabWithoutRoot(t *testing.T) {
 		cmd := exec.CommandContext(timeout(t), "/bin/sh", "-c", script)
 		cmd.Dir = "/"
 		if testenv.Check(testenv.Root) == nil {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testenv.OrdinaryUser(), Gid: testenv.OrdinaryUser()}}
 		}
 		return outcome(t, cmd, run1)
 	}

@@ -22,8 +22,9 @@ type asavieLane struct {
 	calls  uint64
 }
 
-// asavieBind bounds the wait for a queue that the kernel has not released yet after its last user.
-const asavieBind = 2 * time.Second
+// asavieBind bounds the wait for a queue that the kernel has not released yet after its last user. On a busy machine its work
+// queues take their time.
+const asavieBind = 20 * time.Second
 
 func openAsavie(ctx context.Context, j *job) (*rig, error) {
 	r := &rig{}

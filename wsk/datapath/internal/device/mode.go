@@ -113,7 +113,8 @@ func (d *Device) detachUseless(ctx context.Context, why error) {
 const busyGrace = 100 * time.Millisecond
 
 // bind opens a socket. A queue that is busy for longer than one that was closed is taken for somebody else's. Traffic
-// that waits for it is told, and tries again beside (QueueFor); other callers wait as long as the options say.
+// that waits for it is told, and tries again beside (QueueFor); other callers wait as long as the options say, also for the
+// locked memory of a socket that was closed.
 func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if o.BindTimeout < 0 {
 		return xdp.OpenContext(ctx, o)
@@ -123,10 +124,13 @@ func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 		first.BindTimeout = busyGrace
 	}
 	sock, err := xdp.OpenContext(ctx, first)
-	if !errors.Is(err, unix.EBUSY) || ctx.Err() != nil {
+	busy := errors.Is(err, unix.EBUSY)
+	if !busy && !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
 		return sock, err
 	}
-	d.noteBusy(int(o.Queue), err)
+	if busy {
+		d.noteBusy(int(o.Queue), err)
+	}
 	if !patient || d.hurried.Load() == int32(o.Queue)+1 {
 		return nil, err
 	}
