@@ -135,7 +135,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	dp.devices.Open = dp.devices.OpenSocket
 	dp.senders.QueueFor = dp.devices.QueueFor
 	if opts.KernelStack {
-		dp.senders.QueueFor = func(route.Device, uint32) (*send.Queue, error) { return nil, errKernelStack }
+		dp.senders.QueueFor = func(route.Device, uint32, func()) (*send.Queue, error) { return nil, errKernelStack }
 	}
 }
 

@@ -42,8 +42,9 @@ func (fakeRoutes) Transmit(route.Hop, uint8) (route.Egress, route.Obstacle) {
 
 func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle  { return route.Obstacle{} }
 func (fakeRoutes) FlowLabel(netip.AddrPort, netip.AddrPort) uint32 { return 0 }
-func (fakeRoutes) Neighbour(context.Context, int, netip.Addr) ([6]byte, error) {
-	return [6]byte{2, 0, 0, 0, 0, 2}, nil
+func (fakeRoutes) AwaitNeighbour(_ int, _ netip.Addr, done func([6]byte, error)) (cancel func()) {
+	done([6]byte{2, 0, 0, 0, 0, 2}, nil)
+	return func() {}
 }
 func (fakeRoutes) KeepAlive(int, netip.Addr)                       {}
 func (fakeRoutes) DeviceByName(string) (route.Device, bool)        { return fakeDevice, true }

@@ -32,6 +32,8 @@ func (dp *Datapath) onEvent(ev route.Event) {
 		// At once, since another of its name or index may be in the next event, and sockets be made for that.
 		endpoints, d := dp.endpoints.list(), dp.devices.Remove(ev.Interface)
 		dp.goRun(func() { dp.deviceDeleted(ev.Interface, d, endpoints) })
+	case route.PathsChanged:
+		dp.senders.Reconsider()
 	case route.Resynced:
 		// A link may have gone down and come back unseen; a kick tells.
 		dp.devices.EachQueue(func(q *send.Queue) { q.LinkUp() })

@@ -37,12 +37,15 @@ const (
 	PoliciesChanged
 	// ReversePathChanged: rp_filter of Event.Interface is another one, or of all devices when that is 0.
 	ReversePathChanged
+	// PathsChanged: answers of Resolve from before may be wrong now: routes, rules or what they depend on have changed.
+	PathsChanged
 )
 
 var eventNames = [...]string{
 	LinkAdded: "link added", LinkUp: "link up", LinkDown: "link down", Carrier: "carrier", LinkDeleted: "link deleted",
 	LinkChanged: "link changed", AddressesChanged: "addresses changed", NeighbourChanged: "neighbour changed", Resynced: "resynced",
 	PoliciesChanged: "policies changed", ReversePathChanged: "reverse path changed",
+	PathsChanged: "paths changed",
 }
 
 func (k EventKind) String() string {
@@ -55,7 +58,7 @@ func (k EventKind) String() string {
 // Event is one change. The snapshot and the generation already include it when a subscriber hears of it.
 type Event struct {
 	Kind      EventKind
-	Interface int        // index of the device; 0 for Resynced and PoliciesChanged
+	Interface int        // index of the device; 0 for Resynced, PoliciesChanged and PathsChanged
 	Name      string     // its name, for the link events
 	Carrier   bool       // Carrier only
 	Neighbour netip.Addr // NeighbourChanged only

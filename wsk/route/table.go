@@ -275,6 +275,7 @@ func (t *Table) publish(m *model, c *changes) {
 	}
 	if c.bump {
 		t.gen.Add(1)
+		c.events = append(c.events, Event{Kind: PathsChanged})
 	} else if c.revalidate {
 		t.revalidate(netip.Addr{}, t.dumper)
 	}

@@ -3,8 +3,6 @@
 package device
 
 import (
-	"sync"
-
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
@@ -17,53 +15,55 @@ type attempts struct {
 
 // attempt is the opening of one queue.
 type attempt struct {
-	done chan struct{} // closed when it has ended
-	busy chan struct{} // closed when somebody else has the queue
-	once sync.Once     // closes busy
-	why  error         // written before busy is closed
+	busy    error    // somebody else has the queue
+	waiting []func() // to be called when it has ended, or somebody else is found to have the queue
 }
 
-// at is the attempt that is under way for a slot. fresh is true when there was none, and the caller is to make it.
-func (t *attempts) at(slot int) (a *attempt, fresh bool) {
+// await has later called when the attempt for a slot has ended or has found the queue busy; fresh is true when there was none, and
+// the caller is to make it. Where it has been found busy already, busy says so and later is not called.
+func (t *attempts) await(slot int, later func()) (busy error, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if a = t.list[slot]; a != nil {
-		return a, false
+	a := t.list[slot]
+	if a == nil {
+		if t.list == nil {
+			t.list = make(map[int]*attempt)
+		}
+		a = new(attempt)
+		t.list[slot], fresh = a, true
 	}
-	if t.list == nil {
-		t.list = make(map[int]*attempt)
+	if a.busy == nil {
+		a.waiting = append(a.waiting, later)
 	}
-	a = &attempt{done: make(chan struct{}), busy: make(chan struct{})}
-	t.list[slot] = a
-	return a, true
+	return a.busy, fresh
 }
 
 // noteBusy tells those who wait for a queue that somebody else has it. It reports whether that is news to any.
 func (t *attempts) noteBusy(slot int, why error) (news bool) {
 	t.mu.Lock()
 	a := t.list[slot]
-	t.mu.Unlock()
-	if a == nil {
+	if a == nil || a.busy != nil {
+		t.mu.Unlock()
 		return false
 	}
-	a.once.Do(func() {
-		a.why = why
-		close(a.busy)
-		news = true
-	})
-	return news
+	a.busy = why
+	waiting := a.waiting
+	a.waiting = nil
+	t.mu.Unlock()
+	for _, later := range waiting {
+		later()
+	}
+	return true
 }
 
 // end reports whether somebody was told that the queue is busy, and went another way.
-func (t *attempts) end(slot int, a *attempt) (wasBusy bool) {
+func (t *attempts) end(slot int) (wasBusy bool) {
 	t.mu.Lock()
+	a := t.list[slot]
 	delete(t.list, slot)
 	t.mu.Unlock()
-	close(a.done)
-	select {
-	case <-a.busy:
-		return true
-	default:
-		return false
+	for _, later := range a.waiting {
+		later()
 	}
+	return a.busy != nil
 }

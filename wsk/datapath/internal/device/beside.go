@@ -21,10 +21,11 @@ const (
 	busyRetryLast  = 500 * time.Millisecond
 )
 
-// QueueFor returns the queue that a source sends through on a device, opening it on first use. It may block while the
-// kernel takes its time, but not for a queue that somebody else has: that is opened as soon as it is free, and the
-// ways of all sources are looked up anew then.
-func (set *Set) QueueFor(rd route.Device, serial uint32) (*send.Queue, error) {
+// QueueFor returns the queue that a source sends through on a device, or the reason why there is none. It does not block: on
+// first use it has the queue opened, and the error is send.ErrOpening. Then later is called once, and must not block, when the queue is open,
+// can't be, or is found to be somebody else's: such a queue is opened as soon as it is free, and the ways of all sources are looked up
+// anew then.
+func (set *Set) QueueFor(rd route.Device, serial uint32, later func()) (*send.Queue, error) {
 	d, err := set.deviceFor(rd)
 	if err != nil {
 		return nil, err
@@ -33,27 +34,25 @@ func (set *Set) QueueFor(rd route.Device, serial uint32) (*send.Queue, error) {
 	if q, err := d.ready(slot); q != nil || err != nil {
 		return q, err
 	}
-	a, fresh := d.attempts.at(slot)
+	busy, fresh := d.attempts.await(slot, later)
 	if fresh {
-		set.GoRun(func() { d.try(slot, a) })
+		set.GoRun(func() { d.try(slot) })
 	}
-	select {
-	case <-a.done:
-		return d.Open(slot)
-	case <-a.busy:
-		return nil, a.why
+	if busy != nil {
+		return nil, busy
 	}
+	return nil, send.ErrOpening
 }
 
 // try opens a queue, and waits for it as long as somebody else has it.
-func (d *Device) try(slot int, a *attempt) {
+func (d *Device) try(slot int) {
 	_, err := d.openHurried(slot)
 	for pause := busyRetryFirst; errors.Is(err, unix.EBUSY) && d.pause(pause); pause = min(2*pause, busyRetryLast) {
 		d.noteBusy(slot, err)
 		d.forgetFailure()
 		_, err = d.openHurried(slot)
 	}
-	if d.attempts.end(slot, a) && err == nil {
+	if d.attempts.end(slot) && err == nil {
 		d.log.Info("the queue is free, datagrams leave through AF_XDP", "interface", d.ifname, "queue", slot)
 		for _, s := range d.set.Senders.Sources() {
 			s.Hasten()

@@ -61,6 +61,10 @@ var (
 	queueMu = lockrank.New("queue.mu", lockrank.Nothing, tailMu, proof)
 	// The path of a flow, and the operations that wait for it.
 	flowMu = lockrank.New("flow.mu", lockrank.Nothing, queueMu)
+	// Jobs that wait for a goroutine.
+	workersMu = lockrank.New("workers.mu", lockrank.Nothing, flowMu)
+	// The searches for ways that are parked.
+	searchesMu = lockrank.New("searches.mu", lockrank.Nothing, opening)
 	// The verdicts on a queue's socket.
 	proverMu = lockrank.New("prover.mu", lockrank.Nothing, queueMu)
 	// Operations whose completion routines are to run.
@@ -100,6 +104,8 @@ type (
 	TailMu        struct{}
 	QueueMu       struct{}
 	FlowMu        struct{}
+	WorkersMu     struct{}
+	SearchesMu    struct{}
 	ProverMu      struct{}
 	CompletionsMu struct{}
 	ReceiverMu    struct{}
@@ -131,6 +137,8 @@ func (WaitsMu) Rank() *lockrank.Rank       { return waitsMu }
 func (TailMu) Rank() *lockrank.Rank        { return tailMu }
 func (QueueMu) Rank() *lockrank.Rank       { return queueMu }
 func (FlowMu) Rank() *lockrank.Rank        { return flowMu }
+func (WorkersMu) Rank() *lockrank.Rank     { return workersMu }
+func (SearchesMu) Rank() *lockrank.Rank    { return searchesMu }
 func (ProverMu) Rank() *lockrank.Rank      { return proverMu }
 func (CompletionsMu) Rank() *lockrank.Rank { return completionsMu }
 func (ReceiverMu) Rank() *lockrank.Rank    { return receiverMu }

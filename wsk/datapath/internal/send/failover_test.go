@@ -46,11 +46,11 @@ func TestFailOver(t *testing.T) {
 			ways := new(twoWays)
 			r.host.Routes = ways
 			first := r.host.QueueFor
-			r.host.QueueFor = func(d route.Device, serial uint32) (*Queue, error) {
+			r.host.QueueFor = func(d route.Device, serial uint32, later func()) (*Queue, error) {
 				if ways.second.Load() {
-					return first(d, 1)
+					return first(d, 1, later)
 				}
-				return first(d, 0)
+				return first(d, 0, later)
 			}
 			s := r.socket()
 			to := r.warm(s)

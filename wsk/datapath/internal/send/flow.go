@@ -3,6 +3,7 @@
 package send
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -44,9 +45,11 @@ type Flow struct {
 
 	mu        lockrank.Mutex[locks.FlowMu]
 	waiting   ops.List
-	resolving bool
+	resolving bool // a worker has the flow, or will have it, or its look is parked
 
-	left *Queue // that the flow leaves through; its resolver's alone
+	job  job
+	look atomic.Pointer[look] // for its way; set and cleared by its resolver alone
+	left *Queue               // that the flow leaves through; its resolver's alone
 }
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
@@ -71,26 +74,26 @@ func (f *Flow) forward(op *wsk.SendOp, p *Path) {
 
 // enqueue makes op wait for a resolution, and starts one unless it runs.
 func (f *Flow) enqueue(op *wsk.SendOp) {
-	if !f.admit(op) {
-		f.src.Host.Finish(op, wsk.STATUS_CANCELLED)
+	if status := f.admit(op); status != wsk.STATUS_PENDING {
+		f.src.Host.Finish(op, status)
 	}
 }
 
-// admit is enqueue for a caller that may hold a queue's lock; it reports false when the operation has been cancelled.
-func (f *Flow) admit(op *wsk.SendOp) bool {
+// admit is enqueue for a caller that may hold a queue's lock; the operation is not taken, and ends, where the answer is not
+// STATUS_PENDING.
+func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	op.Transport.Via = f
+	if !f.resolving && !f.seek() {
+		return resolveStatus(errTooManySearches, &f.to, false)
+	}
 	if !mayWait(op, f) {
-		return false
+		return wsk.STATUS_CANCELLED // the look goes on without it
 	}
 	f.waiting.PushBack(op)
 	f.waiters.Add(1)
-	if !f.resolving {
-		f.resolving = true
-		f.src.Host.GoRun(f.resolve)
-	}
-	return true
+	return wsk.STATUS_PENDING
 }
 
 // mayWait makes an operation that has to wait cancellable, unless it is cancelled, or its source was aborted when it did not
@@ -115,7 +118,12 @@ func (f *Flow) unlinkLocked(op *wsk.SendOp) {
 }
 
 // abort cancels everything that waits here. The source's aborted flag is set already.
-func (f *Flow) abort() { f.fail(wsk.STATUS_CANCELLED) }
+func (f *Flow) abort() {
+	f.fail(wsk.STATUS_CANCELLED)
+	if l := f.look.Load(); l != nil {
+		l.giveUp(context.Canceled)
+	}
+}
 
 // fail ends everything that waits here.
 func (f *Flow) fail(status wsk.NTSTATUS) {
@@ -132,25 +140,36 @@ func (f *Flow) fail(status wsk.NTSTATUS) {
 	f.src.Host.FinishAll(&failed)
 }
 
-// passOn sends everything that waits, in order, over p. It reports false when the resolver must go round again
-// because operations arrived for which p is too old. It takes all that waits at once, so that it gains on a sender that keeps
-// adding to the end.
-func (f *Flow) passOn(p *Path) bool {
-	for {
+// passing is how far passOn has come.
+type passing uint8
+
+const (
+	passedOn  passing = iota // nothing waits any more
+	passesOn                 // more has come, again and again
+	passesNot                // operations wait for which the path is too old
+)
+
+// passRounds is how often passOn takes what waits before others have their turn.
+const passRounds = 16
+
+// passOn sends everything that waits, in order, over p. It takes all that waits at once, so that it gains on a sender that
+// keeps adding to the end.
+func (f *Flow) passOn(p *Path) passing {
+	for range passRounds {
 		f.mu.Lock()
 		if f.waiting.Head == nil {
-			f.resolving = false
+			f.arrived()
 			f.mu.Unlock()
-			return true
+			return passedOn
 		}
 		if p.generation != f.src.Host.Routes.Generation() {
 			f.mu.Unlock()
-			return false
+			return passesNot
 		}
 		switch better := f.path.Load(); {
 		case better == nil: // withdrawn
 			f.mu.Unlock()
-			return false
+			return passesNot
 		case better.generation == p.generation:
 			p = better // a proof has ended meanwhile
 		}
@@ -167,12 +186,13 @@ func (f *Flow) passOn(p *Path) bool {
 		}
 		f.waiters.Add(-taken)
 	}
+	return passesOn
 }
 
 // flowCacheSize is the number of destinations a socket finds without a lock: a power of two, one pointer each.
 const flowCacheSize = 64
 
-// maxFlows bounds what a socket remembers; beyond it idle flows are forgotten.
+// maxFlows bounds what a socket remembers besides what it is looking for; beyond it idle flows are forgotten.
 const maxFlows = 4096
 
 // flowTable is the set of a source's flows.
@@ -182,6 +202,8 @@ type flowTable struct {
 
 	mu  lockrank.Mutex[locks.FlowsMu]
 	all map[wsk.Destination]*Flow
+
+	sought atomic.Int32 // flows whose way is being looked for; what bounds those is maxSearches
 }
 
 func cacheSlot(to *wsk.Destination) uint32 {
@@ -216,26 +238,38 @@ func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 	if t.all == nil {
 		t.all = make(map[wsk.Destination]*Flow)
 	}
-	if len(t.all) >= maxFlows {
+	if len(t.all)-int(t.sought.Load()) >= maxFlows {
 		t.evictLocked()
 	}
 	f := &Flow{to: *to, src: src}
+	f.job.run = f.resolve
 	t.all[*to] = f
 	return f
 }
 
-// evictLocked forgets flows that nobody waits on and that were not used lately; with none idle, any that nobody waits on.
+// evictLook is how many flows are looked at for one that comes: few, since all of a great number may be waited on.
+const evictLook = 64
+
+// evictLocked forgets flows that nobody waits on and that were not used lately, of a few; with none idle, one that nobody waits on.
 // A sender that still holds a forgotten flow may use it once more; it stays whole, it is only no longer found.
 func (t *flowTable) evictLocked() {
-	for _, idleOnly := range []bool{true, false} {
-		for to, f := range t.all {
-			if f.waiters.Load() == 0 && (!idleOnly || !f.used.Load()) {
-				t.forgetLocked(to, f)
-			}
-			if len(t.all) < maxFlows*3/4 {
-				return
-			}
+	looked, forgotten := 0, 0
+	var used *Flow
+	for to, f := range t.all {
+		switch {
+		case f.waiters.Load() != 0:
+		case !f.used.Load():
+			t.forgetLocked(to, f)
+			forgotten++
+		default:
+			used = f
 		}
+		if looked++; looked == evictLook {
+			break
+		}
+	}
+	if forgotten == 0 && used != nil {
+		t.forgetLocked(used.to, used)
 	}
 }
 

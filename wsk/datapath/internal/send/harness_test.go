@@ -53,8 +53,9 @@ func (fakeRoutes) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle
 }
 func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle  { return route.Obstacle{} }
 func (fakeRoutes) FlowLabel(netip.AddrPort, netip.AddrPort) uint32 { return 0 }
-func (fakeRoutes) Neighbour(context.Context, int, netip.Addr) ([6]byte, error) {
-	return [6]byte{2, 0, 0, 0, 0, 2}, nil
+func (fakeRoutes) AwaitNeighbour(_ int, _ netip.Addr, done func([6]byte, error)) (cancel func()) {
+	done([6]byte{2, 0, 0, 0, 0, 2}, nil)
+	return func() {}
 }
 func (fakeRoutes) KeepAlive(int, netip.Addr) {}
 func (fakeRoutes) Flush(netip.Addr)          {}
@@ -171,7 +172,7 @@ func newRig(t *testing.T, config xdptest.Config) *rig {
 	return r
 }
 
-func (r *rig) queueFor(_ route.Device, serial uint32) (*Queue, error) {
+func (r *rig) queueFor(_ route.Device, serial uint32, _ func()) (*Queue, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slot := int(serial) % len(r.queues)

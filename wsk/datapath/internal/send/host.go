@@ -4,6 +4,7 @@ package send
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -24,8 +25,9 @@ type Host struct {
 	Routes  Routes
 
 	// QueueFor is the queue that a source sends through on a device; sources with different serials are spread over the
-	// queues. It may block while the queue is being opened.
-	QueueFor func(rd route.Device, serial uint32) (*Queue, error)
+	// queues. It does not block: while the queue is being opened the error is ErrOpening, and later is called when it is worth
+	// asking again; it does not block either.
+	QueueFor func(rd route.Device, serial uint32, later func()) (*Queue, error)
 	// HasMembers reports whether a socket of this host has joined a group on an interface; nil stands for never.
 	HasMembers func(ifindex int, group netip.Addr) bool
 	// Sources lists the sources that exist now.
@@ -39,7 +41,13 @@ type Host struct {
 	Serial atomic.Uint32 // of the next source
 	Tails  tailWatcher
 	Stats  stats
+
+	workers  workers // they find the ways of flows
+	searches searches
 }
+
+// ErrOpening says that a queue is being opened.
+var ErrOpening = errors.New("the queue is being opened")
 
 // useHighGear reports whether queues may leave their frames to bursts.
 func (h *Host) useHighGear() bool { return h.Processors > 1 && !h.LowGear }
@@ -57,7 +65,7 @@ type Routes interface {
 	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
 	Selected(q route.Query, hop route.Hop) route.Obstacle
 	FlowLabel(src, dst netip.AddrPort) uint32
-	Neighbour(ctx context.Context, ifindex int, ip netip.Addr) ([6]byte, error)
+	AwaitNeighbour(ifindex int, ip netip.Addr, done func(mac [6]byte, err error)) (cancel func())
 	KeepAlive(ifindex int, ip netip.Addr)
 	Flush(dst netip.Addr)
 }

@@ -236,8 +236,8 @@ func (q *Queue) reroute(op *wsk.SendOp, f *Flow) {
 		q.abandon(op, wsk.STATUS_NETWORK_UNREACHABLE)
 		return
 	}
-	if !f.admit(op) {
-		q.abandon(op, wsk.STATUS_CANCELLED)
+	if status := f.admit(op); status != wsk.STATUS_PENDING {
+		q.abandon(op, status)
 	}
 }
 

@@ -15,124 +15,170 @@ import (
 
 type neighbourAddr = netip.Addr
 
-// resolve finds the way of a flow and then sends or fails everything that waits for it. It runs on a
-// goroutine of its own, because a neighbour may take seconds to answer and must not hold up another flow.
-func (f *Flow) resolve() {
-	for {
-		withdrawn := f.withdrawn.Load()
-		p, err := f.lookup()
-		if err != nil {
-			f.path.Store(nil)
-			f.src.Host.Stats.ResolveFailed.Add(1)
-			f.src.Host.Log.Debug("no way to destination", "to", f.to.IP(), "err", err)
-			f.failAll(f.resolveStatus(err))
-			return
-		}
-		f.follow(p.queue)
-		f.path.Store(p)
-		if f.withdrawn.Load() != withdrawn {
-			continue
-		}
-		if p.queue != nil {
-			f.catchUp(p)
-		}
-		if f.passOn(p) {
-			return
-		}
-	}
+// look is the search for the way of a flow, and what it has found so far. What is there when it is parked does not change.
+type look struct {
+	search
+	flow      *Flow
+	withdrawn uint32 // of the flow, when it began
+	query     route.Query
+	hop       route.Hop
+	source    netip.Addr
+	egress    route.Egress
+	obstacle  route.Obstacle // why the kernel's stack sends
+	path      *Path
+	settled   bool // the path is whole
+	noQueue   bool // AF_XDP is not to be had now
+	asked     bool // for the neighbour
 }
 
-// failAll ends what waits and what arrives until the list is seen empty.
-func (f *Flow) failAll(status wsk.NTSTATUS) {
-	for {
-		f.fail(status)
-		f.mu.Lock()
-		if f.waiting.Head == nil {
-			f.resolving = false
-			f.mu.Unlock()
-			return
-		}
-		f.mu.Unlock()
+// seek has the way of the flow looked for. It reports false where too many are looked for already. The caller holds f.mu.
+func (f *Flow) seek() bool {
+	if !f.src.Host.searches.enter() {
+		return false
 	}
+	f.resolving = true
+	f.src.flows.sought.Add(1)
+	f.goOn()
+	return true
+}
+
+// goOn has a worker go on with resolve.
+func (f *Flow) goOn() {
+	f.src.Host.workers.add(&f.job, f.src.Host.GoRun)
+}
+
+// arrived ends what seek has begun. The caller holds f.mu.
+func (f *Flow) arrived() {
+	f.resolving = false
+	f.src.flows.sought.Add(-1)
+	f.src.Host.searches.leave()
 }
 
 // prefetch resolves in the background when nobody waits.
 func (f *Flow) prefetch() {
 	f.mu.Lock()
-	start := !f.resolving
-	f.resolving = true
-	f.mu.Unlock()
-	if start {
-		f.src.Host.GoRun(f.resolve)
+	defer f.mu.Unlock()
+	if !f.resolving {
+		f.seek() // or else the next datagram tells that it can't be
 	}
 }
 
-var (
-	errBroadcastDenied = errors.New("destination is a broadcast address and SO_BROADCAST is off")
-	errFamily          = errors.New("the bound address is of the other family")
-)
-
-// resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17).
-func (f *Flow) resolveStatus(err error) wsk.NTSTATUS {
-	switch {
-	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && f.to.IfIndex == 0, f.src.dead.Load():
-		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
-		return wsk.STATUS_FILE_FORCED_CLOSED
-	case errors.Is(err, errBroadcastDenied), errors.Is(err, route.ErrProhibited):
-		return wsk.STATUS_ACCESS_DENIED
-	case errors.Is(err, route.ErrBlackhole):
-		return wsk.STATUS_INVALID_PARAMETER
-	case errors.Is(err, route.ErrSource), errors.Is(err, route.ErrNoDevice), errors.Is(err, route.ErrScope),
-		errors.Is(err, errFamily), errors.Is(err, frame.ErrInvalidFlow):
-		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
-	case errors.Is(err, route.ErrUnreachable), errors.Is(err, route.ErrHostUnreachable):
-		return wsk.STATUS_HOST_UNREACHABLE
-	case errors.Is(err, route.ErrNeighbourTableFull), errors.Is(err, route.ErrTooManyWaiting):
-		return wsk.STATUS_INSUFFICIENT_RESOURCES
-	case errors.Is(err, context.Canceled):
-		return wsk.STATUS_CANCELLED
-	default:
-		return wsk.STATUS_NETWORK_UNREACHABLE
+// resolve finds the way of a flow and then sends or fails everything that waits for it. Where it would have to wait, for a
+// neighbour to answer or for a queue to be opened, it parks the search and ends, and a worker calls it again when there is an answer:
+// so a destination that is silent costs no goroutine and holds up no other.
+func (f *Flow) resolve() {
+	for {
+		l := f.look.Load()
+		if l == nil {
+			l = &look{flow: f, withdrawn: f.withdrawn.Load()}
+			l.in, l.goOn, l.still = &f.src.Host.searches, f.goOn, l.leadsThere
+			f.look.Store(l)
+		}
+		parked, err := f.proceed(l)
+		if parked {
+			return // it is not ours any more
+		}
+		f.look.Store(nil)
+		if errors.Is(err, errAnotherWay) || err != nil && l.asked && !l.leadsThere() {
+			continue
+		}
+		if err != nil {
+			f.path.Store(nil)
+			f.src.Host.Stats.ResolveFailed.Add(1)
+			f.src.Host.Log.Debug("no way to destination", "to", f.to.IP(), "err", err)
+			f.failAll(resolveStatus(err, &f.to, f.src.dead.Load()))
+			return
+		}
+		p := l.path
+		f.follow(p.queue)
+		f.path.Store(p)
+		if f.withdrawn.Load() != l.withdrawn {
+			continue
+		}
+		if p.queue != nil {
+			f.catchUp(p)
+		}
+		switch f.passOn(p) {
+		case passedOn:
+			return
+		case passesOn: // others have their turn
+			f.goOn()
+			return
+		}
 	}
 }
 
-// source is the address that the socket or the call prescribes; the zero Addr leaves the choice to the route.
-func (f *Flow) source() (netip.Addr, error) {
-	if a := f.to.SourceIP(); a.IsValid() {
-		return a, nil
+// failAll ends what waits. What has arrived meanwhile, perhaps from a client that tries again and again, has its way looked for anew
+// when others have had their turn.
+func (f *Flow) failAll(status wsk.NTSTATUS) {
+	f.fail(status)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting.Head == nil {
+		f.arrived()
+		return
 	}
-	a := f.src.Local.Addr().Unmap().WithZone("")
-	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
-		return netip.Addr{}, nil
-	}
-	if a.Is4() != f.to.Is4() {
-		return netip.Addr{}, errFamily
-	}
-	return a, nil
+	f.goOn()
 }
 
-// lookup asks the routing table and the neighbour table for the way of the flow as it is now.
-func (f *Flow) lookup() (*Path, error) {
+// proceed goes on with a look until it has the way of the flow, or has to wait and is parked: then it is at work again elsewhere,
+// perhaps already.
+func (f *Flow) proceed(l *look) (parked bool, err error) {
+	if l.path == nil {
+		if err := f.askRoutes(l); err != nil {
+			return false, err
+		}
+	}
+	for l.err == nil && !l.settled && l.obstacle.ID == route.NoObstacle && l.path.queue == nil && !l.noQueue {
+		if f.askQueue(l) {
+			return true, nil
+		}
+	}
+	if l.err == nil && !l.settled && !l.asked && l.asksNeighbour() {
+		l.asked = true
+		if f.wait(l, func() (cancel func()) {
+			return f.src.Host.Routes.AwaitNeighbour(l.hop.Interface, l.hop.Gateway, l.tell)
+		}) {
+			return true, nil
+		}
+	}
+	if l.err != nil {
+		return false, l.err
+	}
+	return false, f.settle(l)
+}
+
+// wait waits for what begin has told to the look, and reports whether that is to come and the look is parked.
+func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
+	if l.wait(begin) {
+		return false
+	}
+	if f.src.aborted.Load() {
+		l.giveUp(context.Canceled) // abort may have come before it was parked
+	}
+	return true
+}
+
+// askRoutes asks the routing table for the way of the flow as it is now.
+func (f *Flow) askRoutes(l *look) error {
 	host := f.src.Host
-	ctx := host.Ctx
 	generation := host.Routes.Generation()
-	source, err := f.source()
+	source, err := sourceOf(&f.to, f.src.Local.Addr())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dst := f.to.IP()
-	query := route.Query{
-		Dst: dst, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
+	l.query = route.Query{
+		Dst: f.to.IP(), Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
 	}
-	hop, err := host.Routes.Resolve(ctx, query)
+	hop, err := host.Routes.Resolve(host.Ctx, l.query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if hop.Kind == route.Broadcast && f.to.Flags&wsk.AllowBroadcast == 0 {
-		return nil, errBroadcastDenied
+		return errBroadcastDenied
 	}
-	if !source.IsValid() {
-		source = hop.Source
+	if l.source = source; !source.IsValid() {
+		l.source = hop.Source
 	}
 	p := &Path{generation: generation, resolved: time.Now()}
 	p.mtu = hop.MTU
@@ -143,108 +189,115 @@ func (f *Flow) lookup() (*Path, error) {
 	if p.looped = f.isLooped(hop); hop.Kind == route.Multicast {
 		p.groupIf = hop.Interface
 	}
-	if p.looped {
-		return p.slow(f, slowLooped), nil
+	l.hop, l.path = hop, p
+	switch {
+	case p.looped:
+		p.slow(f, slowLooped)
+		l.settled = true
+	case hop.Kind == route.Local:
+		p.slow(f, slowReason(route.ObstacleLocal))
+		l.settled = true
+	default:
+		l.egress, l.obstacle = host.Routes.Transmit(hop, f.to.TOS)
+		if l.obstacle.ID == route.NoObstacle {
+			l.obstacle = host.Routes.Selected(l.query, hop)
+		}
 	}
-	if hop.Kind == route.Local {
-		return p.slow(f, slowReason(route.ObstacleLocal)), nil
+	return nil
+}
+
+// askQueue finds the queue to send through, or that there is none. It reports whether the look waits for one that is being opened.
+func (f *Flow) askQueue(l *look) (parked bool) {
+	var q *Queue
+	var err error
+	if f.wait(l, func() (cancel func()) {
+		q, err = f.src.Host.QueueFor(l.egress.Device, f.src.Serial, func() { l.tell([6]byte{}, nil) })
+		if !errors.Is(err, ErrOpening) {
+			l.tell([6]byte{}, nil)
+		}
+		return func() {}
+	}) {
+		return true
 	}
-	egress, obstacle := host.Routes.Transmit(hop, f.to.TOS)
-	if obstacle.ID == route.NoObstacle {
-		obstacle = host.Routes.Selected(query, hop)
+	if !errors.Is(err, ErrOpening) {
+		l.path.queue, l.noQueue = q, err != nil
 	}
-	if obstacle.ID != route.NoObstacle {
-		host.Log.Debug("through the kernel's stack", "to", dst, "why", obstacle)
-		return p.slowNextHop(ctx, f, hop, obstacle)
+	return false
+}
+
+// asksNeighbour reports whether a neighbour has to be known before anything leaves.
+//
+// On the slow path the kernel would take the datagram at once and hold it, and with it send buffer of the companion socket, for the
+// seconds in which the neighbour may answer: a few hundred neighbours that are silent would keep datagrams from all others.
+func (l *look) asksNeighbour() bool {
+	if l.path.queue != nil {
+		return l.hop.Kind == route.Unicast
 	}
-	q, err := host.QueueFor(egress.Device, f.src.Serial)
-	if err != nil {
-		return p.slowNextHop(ctx, f, hop, obstacle)
+	return asksNeighbour(l.hop, l.obstacle)
+}
+
+// leadsThere reports whether the routes still say what the look goes by.
+func (l *look) leadsThere() bool {
+	host := l.flow.src.Host
+	if l.path.generation == host.Routes.Generation() {
+		return true
 	}
-	mac, err := f.nextHop(ctx, hop)
-	if err != nil {
-		return nil, err
+	hop, err := host.Routes.Resolve(host.Ctx, l.query)
+	return err == nil && hop.Kind == l.hop.Kind && hop.Interface == l.hop.Interface && hop.Gateway == l.hop.Gateway
+}
+
+// settle makes the path out of what has been found.
+func (f *Flow) settle(l *look) (err error) {
+	p, hop := l.path, l.hop
+	if l.settled {
+		return nil
 	}
-	if hop.Kind == route.Unicast {
+	if l.asked {
 		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
 	}
-	headers := f.headers(hop, egress.VLANs, source, frame.MAC(mac), p.refuse)
+	q := p.queue
+	switch {
+	case l.obstacle.ID != route.NoObstacle:
+		f.src.Host.Log.Debug("through the kernel's stack", "to", f.to.IP(), "why", l.obstacle)
+		p.slow(f, slowReason(l.obstacle.ID))
+		return nil
+	case q == nil:
+		p.slow(f, slowNoQueue)
+		return nil
+	}
+	headers := l.headers()
 	if p.Template, err = frame.NewTemplate(headers); err != nil {
-		return nil, err
+		return err
 	}
 	p.header = p.Template.HeaderLen()
 	p.room = p.Template.MaxPayload(p.mtu)
 	if p.mtu+frame.EthernetLen+frame.MaxVLANTags*frame.VLANTagLen > q.capacity() {
 		// A packet of this device does not fit a chunk: the kernel's own stack sends what AF_XDP here can't.
-		return p.slow(f, slowMTU), nil
+		p.slow(f, slowMTU)
+		return nil
 	}
-	p.queue = q
 	p.offerOffload(&headers, hop.Kind == route.Unicast)
-	return p, nil
-}
-
-// headers are what all datagrams of the flow have in common.
-func (f *Flow) headers(hop route.Hop, vlans []route.VLAN, source netip.Addr, to frame.MAC, df bool) frame.Flow {
-	h := frame.Flow{
-		SrcMAC: frame.MAC(hop.Device.MAC), DstMAC: to,
-		Src: netip.AddrPortFrom(source, f.src.Local.Port()), Dst: netip.AddrPortFrom(f.to.IP().WithZone(""), f.to.Port),
-		TTL: f.to.TTL, TOS: f.to.TOS, DF: df, NoChecksum: f.to.Flags&wsk.NoChecksum != 0,
-	}
-	for _, v := range vlans {
-		h.VLANs = append(h.VLANs, frame.VLANTag{TPID: v.Proto, ID: v.ID, PCP: v.Priority})
-	}
-	if h.Dst.Addr().Is6() {
-		h.FlowLabel = f.src.Host.Routes.FlowLabel(h.Src, h.Dst)
-	}
-	return h
+	return nil
 }
 
 // slow turns p into the way through the companion socket.
-func (p *Path) slow(f *Flow, why slowReason) *Path {
+func (p *Path) slow(f *Flow, why slowReason) {
 	f.src.Host.Stats.SlowPaths[why].Add(1)
 	p.queue = nil
-	return p
 }
 
-// slowNextHop is slow once the neighbour has answered. The kernel would take the datagram at once and hold it, and with
-// it send buffer of the companion socket, for the seconds in which the neighbour may answer: a few hundred neighbours that
-// are silent would keep datagrams from all others.
-func (p *Path) slowNextHop(ctx context.Context, f *Flow, hop route.Hop, o route.Obstacle) (*Path, error) {
-	if asksNeighbour(hop, o) {
-		if _, err := f.nextHop(ctx, hop); err != nil {
-			return nil, err
-		}
-		p.neighbourIf, p.neighbour = hop.Interface, hop.Gateway
+// headers are what all datagrams of the flow have in common.
+func (l *look) headers() frame.Flow {
+	to, src := &l.flow.to, l.flow.src
+	h := frame.Flow{
+		SrcMAC: frame.MAC(l.hop.Device.MAC), DstMAC: linkAddress(l.hop, to.IP(), l.mac),
+		Src: netip.AddrPortFrom(l.source, src.Local.Port()), Dst: netip.AddrPortFrom(to.IP().WithZone(""), to.Port),
+		TTL: to.TTL, TOS: to.TOS, DF: l.path.refuse, NoChecksum: to.Flags&wsk.NoChecksum != 0, VLANs: tags(l.egress.VLANs),
 	}
-	why := slowReason(o.ID)
-	if o.ID == route.NoObstacle {
-		why = slowNoQueue
+	if h.Dst.Addr().Is6() {
+		h.FlowLabel = src.Host.Routes.FlowLabel(h.Src, h.Dst)
 	}
-	return p.slow(f, why), nil
-}
-
-// asksNeighbour reports whether the kernel will send to the neighbour that the hop names, and may have to ask for it.
-func asksNeighbour(hop route.Hop, o route.Obstacle) bool {
-	switch o.ID {
-	case route.NoObstacle, route.ObstacleKind, route.ObstacleElsewhere, route.ObstacleDepth, route.ObstacleTags,
-		route.ObstacleVLANPriority, route.ObstacleBondMode, route.ObstacleBondQueue, route.ObstacleBondIdle,
-		route.ObstaclePacketInfo:
-		return hop.Kind == route.Unicast && hop.Device.Ethernet && !hop.Device.NoARP
-	}
-	return false
-}
-
-// nextHop is the link-layer address to send to.
-func (f *Flow) nextHop(ctx context.Context, hop route.Hop) (frame.MAC, error) {
-	switch hop.Kind {
-	case route.Broadcast:
-		return frame.BroadcastMAC(), nil
-	case route.Multicast:
-		mac, _ := frame.MulticastMAC(f.to.IP())
-		return mac, nil
-	}
-	mac, err := f.src.Host.Routes.Neighbour(ctx, hop.Interface, hop.Gateway)
-	return frame.MAC(mac), err
+	return h
 }
 
 // isLooped reports whether the kernel would hand what is sent that way to sockets of this host too: a broadcast to

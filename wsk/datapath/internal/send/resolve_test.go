@@ -31,8 +31,7 @@ func TestResolveStatus(t *testing.T) {
 		{route.ErrTooManyWaiting, wsk.Destination{}, wsk.STATUS_INSUFFICIENT_RESOURCES},
 		{errors.New("anything else"), wsk.Destination{}, wsk.STATUS_NETWORK_UNREACHABLE},
 	} {
-		f := &Flow{to: tc.to, src: &Source{}}
-		if got := f.resolveStatus(fmt.Errorf("resolve: %w", tc.err)); got != tc.want {
+		if got := resolveStatus(fmt.Errorf("resolve: %w", tc.err), &tc.to, false); got != tc.want {
 			t.Errorf("%v to %d: %v, want %v", tc.err, tc.to.IfIndex, got, tc.want)
 		}
 	}
