@@ -293,3 +293,43 @@ func TestBlastMax(t *testing.T) {
 		t.Errorf("sending took %v", time.Duration(doc.Totals.Sending))
 	}
 }
+
+// Ranges, sizes and fractions of rates arrive as they were given.
+func TestBlastOverRanges(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
+	second := testenv.NewUDPReceiverT(t, l.B.NS, netip.AddrPortFrom(to.Addr(), testPort+1), testenv.UDPReceiverOptions{})
+	r := cli(timeout(t), "blast", netns, to.String(), "-r", "0.4Mbit", "--rate-layer", "l2", "-d", "0", "-n", "40", "--dst-port", "9000-9001", "--flows", "4",
+		"--src-port", "5000-5001", "-s", "64,100", "--json", "-q")
+	r.want(t, 0, "frames 64,100", "4 flows (seq, seed 0)")
+	doc := decode[blast.Report](t, r)
+	c := doc.Config
+	if c.Ports != "9000-9001" || c.SourcePorts != "5000-5001" || c.Sizes != "64,100" || c.WireL2 != 82 || c.MicroRate != 609_756_097 || c.Rate != 609 ||
+		c.RateAsked != "400000bit" || c.RateLayer != "l2" || len(c.Sources) != 2 || doc.Totals.Payload != 20*(18+54) {
+		t.Errorf("%+v, %+v", c, doc.Totals)
+	}
+	ports := map[uint16]int{}
+	for _, rx := range []*testenv.UDPReceiver{rx, second} {
+		got, err := rx.Wait(timeout(t), 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range got {
+			ports[d.Source.Port()]++
+			if len(d.Payload) != 18 && len(d.Payload) != 54 {
+				t.Errorf("%d bytes", len(d.Payload))
+			}
+		}
+	}
+	if ports[5000] != 20 || ports[5001] != 20 {
+		t.Errorf("source ports %v", ports)
+	}
+	cli(timeout(t), "blast", netns, to.String(), "-r", "5%").want(t, 2, "wsk0 is virtual (veth)")
+	// An address of the range that nobody has fails by itself.
+	r = cli(timeout(t), "blast", netns, to.String(), "--dst", "10.77.0.2-10.77.0.3", "--flows", "2", "-r", "1k", "-n", "20", "--json", "-q")
+	r.want(t, 0)
+	if doc := decode[blast.Report](t, r); doc.Totals.Completed != 10 || doc.Totals.Failed != 10 {
+		t.Errorf("%+v", doc.Totals)
+	}
+}

@@ -19,6 +19,7 @@ import (
 
 type benchFlags struct {
 	config    bench.Config
+	sizes     units.Sizes
 	to        []string
 	externals []string
 	out       benchOutput
@@ -51,16 +52,18 @@ func (a *app) benchCommand() *cobra.Command {
 			})
 		},
 	}
+	f.sizes = units.OneSize(check.DefaultSize)
+	f.config.Duration, f.config.Warmup = check.DefaultDuration, check.DefaultWarmup
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&f.config.Engines, "engines", bench.DefaultEngines(), "engines to compare")
 	fl.StringArrayVar(&f.externals, "external", nil, "another program's sender, as `name=command`; may be repeated; see docs/benchmarks.md")
-	fl.IntSliceVarP(&f.config.Sizes, "size", "s", []int{check.DefaultSize}, "frame sizes with FCS, one comparison each")
+	fl.VarP(&f.sizes, "size", "s", "frame sizes with FCS, one comparison each: 64,512,1518")
 	fl.IntVar(&f.config.Queues, "queues", 1, "transmit queues, and goroutines that send")
 	fl.IntVar(&f.config.Destinations, "destinations", 1, "destination addresses in the laboratory, taken in turn")
 	fl.IntVar(&f.config.Runs, "runs", check.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&f.config.Duration, "duration", "d", check.DefaultDuration, "counted time of a run")
-	fl.DurationVar(&f.config.Warmup, "warmup", check.DefaultWarmup, "time before it, from the first datagram that arrives")
+	fl.VarP((*units.Duration)(&f.config.Duration), "duration", "d", "counted time of a run")
+	fl.Var((*units.Duration)(&f.config.Warmup), "warmup", "time before it, from the first datagram that arrives")
 	fl.IntSliceVar(&f.config.Pin, "pin", nil, "`CPUs` for the sending threads, in turn")
 	fl.StringVarP(&f.config.Interface, "interface", "i", "", "send through this interface, and count there, instead of a laboratory")
 	fl.StringArrayVar(&f.to, "to", nil, "destination `address:port` on that interface; may be repeated")
@@ -82,6 +85,10 @@ func (a *app) benchEngineCommand() *cobra.Command {
 
 func (f *benchFlags) parse() error {
 	f.config.Externals, f.config.To = nil, nil
+	var err error
+	if f.config.Sizes, err = f.sizes.Each(); err != nil {
+		return fmt.Errorf("--size: %w", err)
+	}
 	for _, s := range f.externals {
 		e, err := bench.ParseExternal(s)
 		if err != nil {

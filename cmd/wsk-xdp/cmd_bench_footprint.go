@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 func (a *app) benchFootprintCommand() *cobra.Command {
@@ -38,13 +39,14 @@ func (a *app) benchFootprintCommand() *cobra.Command {
 			})
 		},
 	}
+	config.Settle, config.Idle = footprint.DefaultSettle, footprint.DefaultIdle
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&config.Kinds, "kinds", footprint.Kinds(), "kinds of processes")
 	fl.IntSliceVar(&config.Queues, "queues", footprint.DefaultQueues(), "numbers of queues of providers")
 	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "starts of each")
-	fl.DurationVar(&config.Settle, "settle", footprint.DefaultSettle, "rest before the idle time")
-	fl.DurationVar(&config.Idle, "idle", footprint.DefaultIdle, "idle time in which CPU time is taken; 0: none")
+	fl.Var((*units.Duration)(&config.Settle), "settle", "rest before the idle time")
+	fl.Var((*units.Duration)(&config.Idle), "idle", "idle time in which CPU time is taken; 0: none")
 	out.add(fl, footprint.Schema)
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 func (a *app) benchLatencyCommand() *cobra.Command {
@@ -40,17 +41,19 @@ func (a *app) benchLatencyCommand() *cobra.Command {
 			})
 		},
 	}
+	config.Duration, config.Warmup, config.BusyPoll = check.DefaultDuration, check.DefaultWarmup, check.DefaultBusyPoll
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&config.Measures, "measures", latency.Measures(), "what to measure")
 	fl.StringSliceVar(&config.Engines, "engines", latency.Engines(), "engines to compare")
 	fl.IntVarP(&config.Size, "size", "s", check.DefaultSize, "frame size with FCS")
 	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&config.Duration, "duration", "d", check.DefaultDuration, "recorded time of a run")
-	fl.DurationVar(&config.Warmup, "warmup", check.DefaultWarmup, "time before it")
-	fl.DurationVar(&config.Interval, "interval", 0, "pause between a reply and the next send (default: none)")
+	fl.VarP((*units.Duration)(&config.Duration), "duration", "d", "recorded time of a run")
+	fl.Var((*units.Duration)(&config.Warmup), "warmup", "time before it")
+	fl.Var((*units.Duration)(&config.Interval), "interval", "pause between a reply and the next send (default: none)")
 	fl.StringVar(&config.CPUs, "cpus", latency.Placements()[0], "CPUs of the two ends of a round trip: "+strings.Join(latency.Placements(), ", "))
-	fl.DurationVar(&config.BusyPoll, "busy-poll", check.DefaultBusyPoll, "how long busy engines let the driver run at a time")
+	fl.Var((*units.Duration)(&config.BusyPoll), "busy-poll", "how long busy engines let the driver run at a time")
+	fl.Lookup("interval").DefValue = "0"
 	out.add(fl, latency.Schema)
 	return c
 }

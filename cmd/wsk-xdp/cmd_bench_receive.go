@@ -18,6 +18,7 @@ import (
 func (a *app) benchReceiveCommand() *cobra.Command {
 	var config receive.Config
 	var out benchOutput
+	rates := units.Rates{{}}
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Measure how many datagrams a second reach an application, and at what cost",
@@ -27,9 +28,13 @@ func (a *app) benchReceiveCommand() *cobra.Command {
 			"Needs root, for XDP programs.",
 			"", "engines:", summaries(receive.Engines(), receive.Summary)),
 		Example: lines("  sudo wsk-xdp bench receive",
-			"  sudo wsk-xdp bench receive --rate 0,200000 --json > receive.json"),
+			"  sudo wsk-xdp bench receive --rate max,200k --json > receive.json"),
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if config.Rates, err = rates.Whole(); err != nil {
+				return exit.Usagef("--rate: %w", err)
+			}
 			if err := config.Check(); err != nil {
 				return exit.Usagef("%w", err)
 			}
@@ -41,16 +46,17 @@ func (a *app) benchReceiveCommand() *cobra.Command {
 			})
 		},
 	}
+	config.Duration, config.Warmup, config.BusyPoll = check.DefaultDuration, check.DefaultWarmup, check.DefaultBusyPoll
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&config.Engines, "engines", receive.Engines(), "engines to compare")
 	fl.StringVar(&config.Sender, "sender", receive.Senders()[0], "who sends: "+strings.Join(receive.Senders(), " or "))
-	fl.IntSliceVarP(&config.Rates, "rate", "r", []int{0}, "datagrams a second to offer, one comparison each; 0: as many as possible")
+	fl.VarP(&rates, "rate", "r", "datagrams a second to offer, one comparison each: max,200k")
 	fl.IntVarP(&config.Size, "size", "s", check.DefaultSize, "frame size with FCS")
 	fl.IntVar(&config.Runs, "runs", check.DefaultRuns, "runs of every engine")
-	fl.DurationVarP(&config.Duration, "duration", "d", check.DefaultDuration, "counted time of a run")
-	fl.DurationVar(&config.Warmup, "warmup", check.DefaultWarmup, "time before it, from the first datagram that is delivered")
-	fl.DurationVar(&config.BusyPoll, "busy-poll", check.DefaultBusyPoll, "how long busy engines let the driver run at a time")
+	fl.VarP((*units.Duration)(&config.Duration), "duration", "d", "counted time of a run")
+	fl.Var((*units.Duration)(&config.Warmup), "warmup", "time before it, from the first datagram that is delivered")
+	fl.Var((*units.Duration)(&config.BusyPoll), "busy-poll", "how long busy engines let the driver run at a time")
 	fl.BoolVar(&config.Unpinned, "unpinned", false, "let the scheduler choose the CPUs")
 	out.add(fl, receive.Schema)
 	return c

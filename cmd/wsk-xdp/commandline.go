@@ -79,11 +79,8 @@ func valueSentence(f *pflag.Flag, given string, cause error) string {
 				return fmt.Sprintf("--%s %s: write numbers with commas between, as in 64,1518", f.Name, numberSentence(word))
 			}
 		}
-	case "duration":
-		if _, err := strconv.ParseFloat(given, 64); err == nil {
-			return fmt.Sprintf("--%s %s has no unit: write %ss for seconds, or ms, m, h", f.Name, given, given)
-		}
-		return fmt.Sprintf("--%s %q is no duration: write 5s, 300ms, 2m or 1h30m", f.Name, given)
+	case "uint64":
+		return fmt.Sprintf("--%s %s", f.Name, numberSentence(given))
 	case "bool":
 		return fmt.Sprintf("--%s %q is neither true nor false: leave the value out for true", f.Name, given)
 	case "stringSlice":

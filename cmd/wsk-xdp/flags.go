@@ -30,6 +30,7 @@ type wayFlags struct {
 	checksum       session.Checksum
 
 	flags *pflag.FlagSet // of the command: what was given
+	pin   bool           // everything leaves through the interface of the destination
 }
 
 func (w *wayFlags) add(f *pflag.FlagSet) {
@@ -134,7 +135,7 @@ func (w *wayFlags) control(h header, s *session.Session, segment int) []byte {
 	if h.setTOS {
 		b = wsk.AppendTOS(b, is4, h.tos)
 	}
-	if w.iface != "" {
+	if w.iface != "" || w.pin {
 		wildcard := netip.IPv6Unspecified()
 		if is4 {
 			wildcard = netip.IPv4Unspecified()

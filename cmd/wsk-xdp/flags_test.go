@@ -31,7 +31,11 @@ func (s *flagSource) Visit(n ast.Node) ast.Visitor {
 		if !ok || len(n.Args) < 3 || !strings.HasSuffix(strings.TrimSuffix(method.Sel.Name, "P"), "Var") {
 			return s
 		}
-		variable, ok1 := n.Args[0].(*ast.UnaryExpr)
+		target := n.Args[0]
+		if c, ok := target.(*ast.CallExpr); ok && len(c.Args) == 1 { // (*units.Duration)(&variable)
+			target = c.Args[0]
+		}
+		variable, ok1 := target.(*ast.UnaryExpr)
 		literal, ok2 := n.Args[1].(*ast.BasicLit)
 		if ok1 && ok2 && variable.Op == token.AND {
 			name, _ := strconv.Unquote(literal.Value)

@@ -15,7 +15,7 @@ type live struct {
 	done      chan struct{}
 }
 
-func (a *app) startLive(quiet bool, wire blast.Wire) *live {
+func (a *app) startLive(quiet bool, mix blast.Mix) *live {
 	var w io.Writer
 	if !quiet {
 		w = a.stderr
@@ -25,7 +25,7 @@ func (a *app) startLive(quiet bool, wire blast.Wire) *live {
 		defer close(l.done)
 		line := output.NewLive(w)
 		for i := range l.intervals {
-			line.Show(blast.Line(i, wire))
+			line.Show(blast.Line(i, mix))
 		}
 		line.End()
 	}()

@@ -7,30 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
-
-// app is what every command has: the streams, and the flags of the root.
-type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-
-	netns   string
-	verbose bool
-
-	// started is set when a command begins: errors before that are errors of the command line.
-	started bool
-}
 
 // run is the whole program; the result is its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &written{Writer: stdout}
+	a := &app{stdin: stdin, stdout: out, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -48,14 +35,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if exit.Code(err) == exit.Usage {
 		fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
 	}
+	if !out.any && asksForJSON(args) {
+		// The exit code is that of the error: that this can't be written changes nothing.
+		_ = output.JSON(stdout, errorDocument(cmd.CommandPath(), err))
+	}
 	return exit.Code(err)
 }
-
-// reported is an error whose text is on the terminal already.
-type reported struct{ error }
-
-// Unwrap returns the cause, which may carry an exit code.
-func (r *reported) Unwrap() error { return r.error }
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
@@ -77,58 +62,3 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.selftestCommand())
 	return root
 }
-
-// logger is for the datapath. The commands say themselves what a user should know, so that without -v little is left.
-func (a *app) logger() *slog.Logger {
-	level := slog.LevelError
-	if a.verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// withNetNS runs f with the namespace of --netns, nil for the process's own.
-func (a *app) withNetNS(f func(*netns.NS) error) error {
-	ns, err := netns.Open(a.netns)
-	switch {
-	case errors.Is(err, netns.ErrNotAllowed):
-		return notAllowed(err)
-	case err != nil:
-		return exit.Usagef("--netns: %w", err)
-	}
-	defer ns.Close()
-	return notAllowed(f(ns))
-}
-
-// notAllowed gives the refusal to open or enter a namespace its exit code.
-func notAllowed(err error) error {
-	if errors.Is(err, netns.ErrNotAllowed) {
-		return exit.NotPossiblef("%w", err)
-	}
-	return err
-}
-
-// ownNetNS refuses --netns where a command has network namespaces of its own.
-func (a *app) ownNetNS(what string) error {
-	if a.netns != "" {
-		return exit.Usagef("%s has network namespaces of its own: leave --netns out", what)
-	}
-	return nil
-}
-
-// note writes lines to standard error.
-func (a *app) note(lines ...string) {
-	for _, line := range lines {
-		fmt.Fprintln(a.stderr, line)
-	}
-}
-
-// warn writes lines to standard error, marked.
-func (a *app) warn(lines ...string) {
-	for _, line := range lines {
-		fmt.Fprintln(a.stderr, "  ! "+line)
-	}
-}
-
-// lines joins the lines of a help text.
-func lines(text ...string) string { return strings.Join(text, "\n") }

@@ -62,13 +62,14 @@ func (a *app) sendCommand() *cobra.Command {
 			return a.withNetNS(func(ns *netns.NS) error { return a.send(c.Context(), &f, h, body, ns) })
 		},
 	}
+	f.timeout = 10 * time.Second
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.IntVarP(&f.count, "count", "n", 1, "number of datagrams")
 	fl.StringVar(&f.payload, "payload", "text:hello from wsk-xdp", "`form`: "+payload.Forms)
 	fl.IntVar(&f.size, "size", -1, "repeat or cut the payload to this many bytes")
 	fl.IntVar(&f.segment, "segment", 0, "UDP_SEND_MSG_SIZE: cut each payload into datagrams of this many bytes (USO)")
-	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "cancel an IRP that has not completed by then")
+	fl.Var((*units.Duration)(&f.timeout), "timeout", "cancel an IRP that has not completed by then")
 	f.way.add(fl)
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.send/1) instead of the table")
 	fl.Lookup("size").DefValue = "0"

@@ -45,7 +45,7 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"demo", "doctor", "exit", "icmp", "payload", "send", "session"),
+			"demo", "doctor", "exit", "flows", "icmp", "payload", "send", "session"),
 			[]string{"internal/ipaddr", "wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Why: "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
@@ -99,6 +99,7 @@ var Imports = []ImportRow{
 		Why: "tries what the kernel and a device can do",
 	},
 	{Package: "cmd/wsk-xdp/internal/exit"},
+	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
 	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},

@@ -29,6 +29,7 @@ type Counts struct {
 type meter struct {
 	Counts
 	calls    uint64 // IRPs passed
+	payload  uint64 // bytes in what completed
 	byStatus map[wsk.NTSTATUS]uint64
 	total    *hdr.Histogram
 	interval *hdr.Histogram
@@ -47,6 +48,7 @@ func (m *meter) count(s *slot) {
 		return
 	}
 	m.Completed += s.count
+	m.payload += s.bytes
 	if s.end.After(m.last) {
 		m.last = s.end
 	}

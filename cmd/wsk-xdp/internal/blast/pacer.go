@@ -8,20 +8,38 @@ import (
 	"time"
 )
 
+// Rate is datagrams a second, in millionths of one. 0 is no limit.
+type Rate uint64
+
+// perDatagram is how many parts of a Rate are one datagram a second.
+const perDatagram = 1_000_000
+
+// PPS is a rate of whole datagrams a second.
+func PPS(n uint64) Rate { return Rate(n * perDatagram) }
+
+// PerSecond is the rate in datagrams a second.
+func (r Rate) PerSecond() float64 { return float64(r) / perDatagram }
+
+// Whole is the rate in whole datagrams a second, rounded down.
+func (r Rate) Whole() uint64 { return uint64(r) / perDatagram }
+
 // Pacer is a token bucket in pure arithmetic: it knows no clock, only times since the start. Tokens fall due at
 // k/rate seconds; a sender that comes late gets those that have piled up, but at most a bucket full: the others are
 // forfeited and counted, so that a pause is not followed by a flood.
 type Pacer struct {
-	rate   uint64 // tokens per second, 0: no limit
+	rate   uint64 // millionths of a token a second, 0: no limit
 	bucket uint64
 
 	taken, forfeited uint64
 }
 
-const second = uint64(time.Second)
+// second is one, in the parts that a rate times nanoseconds comes to.
+const second = uint64(time.Second) * perDatagram
 
-// NewPacer makes a pacer. rate 0 is no limit. bucket is the number of tokens that may pile up, at least 1.
-func NewPacer(rate, bucket uint64) Pacer { return Pacer{rate: rate, bucket: max(bucket, 1)} }
+// NewPacer makes a pacer. bucket is the number of tokens that may pile up, at least 1.
+func NewPacer(rate Rate, bucket uint64) Pacer {
+	return Pacer{rate: uint64(rate), bucket: max(bucket, 1)}
+}
 
 // due is the number of tokens that have fallen due by then, since the start.
 func (p *Pacer) due(elapsed time.Duration) uint64 {
@@ -37,7 +55,7 @@ func (p *Pacer) due(elapsed time.Duration) uint64 {
 }
 
 // Due is how many datagrams fall due in a time at a rate.
-func Due(rate uint64, d time.Duration) uint64 {
+func Due(rate Rate, d time.Duration) uint64 {
 	p := NewPacer(rate, 1)
 	return p.due(d)
 }

@@ -11,7 +11,7 @@ import (
 
 func TestPacerGivesTheRate(t *testing.T) {
 	const rate = 1000
-	p := NewPacer(rate, 10)
+	p := NewPacer(PPS(rate), 10)
 	for _, c := range []struct {
 		at         time.Duration
 		want, take uint64
@@ -42,7 +42,7 @@ func TestPacerIsExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []uint64{1, 3, 7, 999, 100_000, 1_488_095, 14_880_952, 1_000_000_000_000} {
 		const whole = 10 * time.Second
-		p := NewPacer(rate, math.MaxUint64)
+		p := NewPacer(PPS(rate), math.MaxUint64)
 		var given uint64
 		for at := time.Duration(0); ; {
 			given += p.Take(at, math.MaxUint64)
@@ -69,7 +69,7 @@ func TestPacerIsExact(t *testing.T) {
 // Wait names the first moment at which Take gives something.
 func TestPacerWaitIsTight(t *testing.T) {
 	for _, rate := range []uint64{1, 3, 1000, 1_488_095, 3_000_000_000} {
-		p := NewPacer(rate, 1<<40)
+		p := NewPacer(PPS(rate), 1<<40)
 		at := time.Duration(0)
 		for range 100 {
 			wait := p.Wait(at, 1)
@@ -87,6 +87,24 @@ func TestPacerWaitIsTight(t *testing.T) {
 	}
 }
 
+// Rates need not be whole: one in two seconds, or three in a million.
+func TestPacerOfFractions(t *testing.T) {
+	for _, c := range []struct {
+		rate Rate
+		at   time.Duration
+		want uint64
+	}{{500_000, 2*time.Second - 1, 0}, {500_000, 2 * time.Second, 1}, {500_000, 10 * time.Second, 5}, {3, 1_000_000 * time.Second, 3}, {1, time.Hour, 0}} {
+		p := NewPacer(c.rate, 10)
+		if got := p.Take(c.at, 10); got != c.want {
+			t.Errorf("%g a second for %v: %d, want %d", c.rate.PerSecond(), c.at, got, c.want)
+		}
+	}
+	p := NewPacer(500_000, 1)
+	if wait := p.Wait(0, 1); wait != 2*time.Second {
+		t.Errorf("the first of one in two seconds is waited for %v", wait)
+	}
+}
+
 func TestPacerWithoutLimit(t *testing.T) {
 	p := NewPacer(0, 1)
 	if got := p.Take(0, 64); got != 64 || p.Wait(0, 1) != 0 {
@@ -99,7 +117,7 @@ func TestPacerSurvivesHugeNumbers(t *testing.T) {
 	if got := p.Take(math.MaxInt64, 5); got != 5 {
 		t.Errorf("%d given", got)
 	}
-	slow := NewPacer(1, 1)
+	slow := NewPacer(PPS(1), 1)
 	if wait := slow.Wait(0, math.MaxUint64/2); wait != math.MaxInt64 {
 		t.Errorf("wait %v", wait)
 	}
@@ -111,7 +129,7 @@ func TestBucket(t *testing.T) {
 		batch int
 		want  uint64
 	}{{100_000, 1, 1000}, {10, 1, 1}, {10, 64, 64}, {0, 1, 1}, {1_000_000, 64, 10_000}} {
-		if got := Bucket(c.rate, c.batch); got != c.want {
+		if got := Bucket(PPS(c.rate), c.batch); got != c.want {
 			t.Errorf("rate %d, batch %d: %d, want %d", c.rate, c.batch, got, c.want)
 		}
 	}

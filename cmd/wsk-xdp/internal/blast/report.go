@@ -45,6 +45,9 @@ type Report struct {
 	Warnings    []string         `json:"warnings"`
 	Interrupted bool             `json:"interrupted"`
 	Verdict     Verdict          `json:"verdict"`
+
+	// Mix is what packets are on the wire. It is set with Config.
+	Mix Mix `json:"-"`
 }
 
 // ConfigReport is the complete effective configuration.
@@ -52,15 +55,29 @@ type ConfigReport struct {
 	Destination string   `json:"destination"`
 	Sources     []string `json:"sources"`
 	Flows       int      `json:"flows"`
-	Queues      int      `json:"queues"`
-	Payload     int      `json:"payload_bytes"`
-	// Frame is the size of an unfragmented frame with FCS, absent when the datagram is fragmented.
-	Frame     int    `json:"frame_bytes,omitempty"`
+	FlowOrder   string   `json:"flow_order"`
+	Seed        uint64   `json:"seed"`
+	// Addresses, Ports and SourcePorts are the ranges that the flows go over, as they were given.
+	Addresses   string `json:"destination_addresses,omitempty"`
+	Ports       string `json:"destination_ports,omitempty"`
+	SourcePorts string `json:"source_ports,omitempty"`
+	Queues      int    `json:"queues"`
+	// Payload is that of the largest packet.
+	Payload int `json:"payload_bytes"`
+	// Sizes are frame sizes as they were given, where there are several.
+	Sizes string `json:"sizes,omitempty"`
+	// Frame is the size of an unfragmented frame with FCS, absent when the datagram is fragmented or sizes differ.
+	Frame int `json:"frame_bytes,omitempty"`
+	// WireL2 and WireL1 are means where sizes differ.
 	WireL2    int    `json:"l2_bytes_per_packet"`
 	WireL1    int    `json:"l1_bytes_per_packet"`
 	Frames    int    `json:"frames_per_packet"`
 	RateMax   bool   `json:"rate_max"`
+	RateAsked string `json:"rate_asked"`
+	RateLayer string `json:"rate_layer"`
+	// Rate is in whole packets a second, MicroRate in millionths of one.
 	Rate      uint64 `json:"rate_pps,omitempty"`
+	MicroRate uint64 `json:"rate_micro_pps,omitempty"`
 	Count     uint64 `json:"count_packets,omitempty"`
 	Duration  int64  `json:"duration_ns,omitempty"`
 	Batch     int    `json:"batch_packets"`
@@ -175,16 +192,17 @@ type IntervalReport struct {
 }
 
 // Fill enters the result of a run into a report whose Config is set already.
-func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
+func (r *Report) Fill(c Config, res Result) {
 	t := &r.Totals
 	t.Submitted, t.Completed, t.Failed, t.IRPs, t.Unfinished = res.Submitted, res.Completed, res.Failed, res.Calls, res.Unfinished
 	t.Requested = requested(c)
-	t.Payload = res.Completed * uint64(payload)
+	t.Payload = res.Payload
 	t.Sending, t.Elapsed = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds()
 	if r.TooShort = tooShort(c, res); r.TooShort == "" {
 		completed := perSecond(res.Completed, max(res.Sending, res.Completing))
 		t.SubmittedPPS, t.CompletedPPS = new(perSecond(res.Submitted, res.Sending)), &completed
-		t.L1Bits, t.L2Bits = new(completed*uint64(wire.L1Bytes)*8), new(completed*uint64(wire.L2Bytes)*8)
+		t.L1Bits = new(uint64(math.Round(r.Mix.bits(float64(completed), r.Mix.L1Bytes))))
+		t.L2Bits = new(uint64(math.Round(r.Mix.bits(float64(completed), r.Mix.L2Bytes))))
 	}
 	t.ByStatus = []StatusCount{}
 	for status, n := range res.ByStatus {
@@ -198,7 +216,7 @@ func (r *Report) Fill(c Config, res Result, wire Wire, payload int) {
 	}
 	if c.Rate > 0 {
 		r.Pacing = &PacingReport{
-			Method: PacingMethod, Asked: c.Rate, Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
+			Method: PacingMethod, Asked: c.Rate.Whole(), Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
 		}
 		if r.TooShort == "" {
 			r.Pacing.Error = new(deviation(res.Submitted, res.Sending, c.Rate))
@@ -242,18 +260,11 @@ func requested(c Config) uint64 {
 
 // deviation is how far n in a time is from a rate, in millionths. It is not that of the rounded rate: at ten per
 // second, one more is a tenth.
-func deviation(n uint64, d time.Duration, rate uint64) int64 {
+func deviation(n uint64, d time.Duration, rate Rate) int64 {
 	if d <= 0 {
 		return 0
 	}
-	return int64(math.Round((float64(n)/d.Seconds()/float64(rate) - 1) * 1e6))
-}
-
-func perSecond(n uint64, d time.Duration) uint64 {
-	if d <= 0 {
-		return 0
-	}
-	return uint64(float64(n)/d.Seconds() + 0.5)
+	return int64(math.Round((float64(n)/d.Seconds()/rate.PerSecond() - 1) * 1e6))
 }
 
 // Cost enters processor time and what the queues did between two snapshots. It goes behind Fill.

@@ -29,7 +29,7 @@ func TestPacingError(t *testing.T) {
 		{1, 1 << 20, time.Second, 1<<20*1_000_000 - 1_000_000},
 	} {
 		var r Report
-		r.Fill(Config{Rate: c.rate, Duration: c.sending}, Result{Counts: Counts{Submitted: c.sent}, Sending: c.sending}, Wire{}, 0)
+		r.Fill(Config{Rate: PPS(c.rate), Duration: c.sending}, Result{Counts: Counts{Submitted: c.sent}, Sending: c.sending})
 		if r.Pacing.Error == nil || *r.Pacing.Error != c.want {
 			t.Errorf("%d in %v at %d pps: error of %v ppm, want %d", c.sent, c.sending, c.rate, r.Pacing.Error, c.want)
 		}
@@ -55,9 +55,9 @@ func TestShortRuns(t *testing.T) {
 		{"just enough time", 100_000, 10_000, 100 * time.Millisecond, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := Report{Config: ConfigReport{Rate: c.rate, RateMax: c.rate == 0, Frames: 1, WireL1: 84, WireL2: 64}}
-			config := Config{Rate: c.rate, Count: c.sent}
-			r.Fill(config, Result{Counts: Counts{Submitted: c.sent, Completed: c.sent}, Sending: c.sending, Elapsed: c.sending}, Wire{1, 64, 84}, 18)
+			r := Report{Config: ConfigReport{MicroRate: uint64(PPS(c.rate)), RateMax: c.rate == 0, Frames: 1}, Mix: MixOf(true, []int{18}, 1500)}
+			config := Config{Rate: PPS(c.rate), Count: c.sent}
+			r.Fill(config, Result{Counts: Counts{Submitted: c.sent, Completed: c.sent}, Sending: c.sending, Elapsed: c.sending})
 			r.Cost(host.CPU{User: 3 * time.Millisecond, System: 4 * time.Millisecond}, datapath.Info{}, datapath.Info{})
 			r.Conclude()
 			raw, err := json.Marshal(r)
@@ -127,7 +127,7 @@ func TestVerdict(t *testing.T) {
 		{"unfinished", func(r *Report) { r.Totals.Unfinished = 1 }, "unfinished", "1 IRP did not complete"},
 	} {
 		r := Report{Config: ConfigReport{Frames: 1}}
-		r.Fill(Config{Rate: 1000, Count: 2000}, Result{Counts: Counts{Submitted: 2000, Completed: 2000}, Sending: 2 * time.Second}, Wire{}, 0)
+		r.Fill(Config{Rate: PPS(1000), Count: 2000}, Result{Counts: Counts{Submitted: 2000, Completed: 2000}, Sending: 2 * time.Second})
 		r.Carried = r.carried()
 		c.change(&r)
 		r.Conclude()
@@ -141,7 +141,7 @@ func TestVerdict(t *testing.T) {
 func TestForfeitedAddsUp(t *testing.T) {
 	transport, sockets := openSockets(t, 1)
 	transport.SetMode(wsktest.Wait)
-	c := Config{Rate: 10_000, Duration: 100 * time.Millisecond, Batch: 1, InFlight: 7, Drain: time.Millisecond}
+	c := Config{Rate: PPS(10_000), Duration: 100 * time.Millisecond, Batch: 1, InFlight: 7, Drain: time.Millisecond}
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
 	if res.Submitted != 7 || res.Submitted+res.Forfeited != requested(c) {
 		t.Errorf("%d submitted and %d forfeited of %d", res.Submitted, res.Forfeited, requested(c))

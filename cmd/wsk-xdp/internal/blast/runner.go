@@ -12,9 +12,9 @@ import (
 
 // Config says how to send.
 type Config struct {
-	// Rate is datagrams per second, 0 for as fast as IRPs come back.
-	Rate uint64
-	// Count and Duration end the run, whichever comes first; 0 is no limit. One must be set.
+	// Rate is how many datagrams a second; 0 is as fast as IRPs come back.
+	Rate Rate
+	// Count and Duration end the run, whichever comes first; 0 is no limit. Without either it lasts until it is interrupted.
 	Count    uint64
 	Duration time.Duration
 	// Batch is the most datagrams of one IRP.
@@ -41,6 +41,7 @@ type Interval struct {
 type Result struct {
 	Counts
 	Calls    uint64 // IRPs passed
+	Payload  uint64 // bytes in the datagrams that completed
 	ByStatus map[wsk.NTSTATUS]uint64
 	// Sending is the time from the first to the last call, Completing that until the last success, 0 without one, and
 	// Elapsed that until the last IRP came back or waiting for it ended.
@@ -70,8 +71,8 @@ const (
 const interruptDrain = 500 * time.Millisecond
 
 // Bucket is the number of datagrams that may leave at once after a pause.
-func Bucket(rate uint64, batch int) uint64 {
-	return max(rate/uint64(time.Second/bucketTime), uint64(batch), 1)
+func Bucket(rate Rate, batch int) uint64 {
+	return max(rate.Whole()/uint64(time.Second/bucketTime), uint64(batch), 1)
 }
 
 // runner is one run.
@@ -95,9 +96,8 @@ type runner struct {
 // Run sends until the count or the duration is reached, ctx ends, or the socket is dead. Every IRP has come back when
 // it returns, unless Result.Unfinished says otherwise.
 func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
-	if c.Count == 0 && c.Duration == 0 || c.Batch < 1 || c.InFlight < 1 || c.Batch > len(sender.list) {
-		return Result{}, fmt.Errorf("blast: count %d, duration %v, batch %d of %d, in flight %d: no run",
-			c.Count, c.Duration, c.Batch, len(sender.list), c.InFlight)
+	if c.Batch < 1 || c.InFlight < 1 || c.Batch > len(sender.list) {
+		return Result{}, fmt.Errorf("blast: batch %d of %d, in flight %d: no run", c.Batch, len(sender.list), c.InFlight)
 	}
 	r := &runner{
 		c: c, sender: sender, slots: newSlots(c.InFlight), meter: newMeter(),
@@ -114,7 +114,7 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	if m.Completed > 0 {
 		res.Completing = m.last.Sub(r.start)
 	}
-	res.Counts, res.Calls, res.ByStatus, res.Latency = m.Counts, m.calls, m.byStatus, summary(m.total)
+	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
 	res.Forfeited, res.LongestBurst = r.pacer.Forfeited(), r.longest
 	return res, nil
@@ -166,7 +166,7 @@ func (r *runner) submit(elapsed time.Duration) {
 		r.burst += n
 		r.longest = max(r.longest, r.burst)
 		r.meter.calls++
-		r.sender.send(&s.irp, int(n))
+		r.sender.send(s, int(n))
 		if r.c.Rate == 0 && r.meter.calls%64 == 0 {
 			return // look at the clock and at what came back
 		}

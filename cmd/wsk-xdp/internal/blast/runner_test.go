@@ -69,7 +69,7 @@ func TestRunSendsExactlyTheCount(t *testing.T) {
 	for _, c := range []Config{
 		{Count: 1000, Batch: 1, InFlight: 8},
 		{Count: 1000, Batch: 64, InFlight: 8}, // 1000 is no multiple of 64
-		{Count: 50, Batch: 7, InFlight: 3, Rate: 10_000},
+		{Count: 50, Batch: 7, InFlight: 3, Rate: PPS(10_000)},
 		{Count: 1, Batch: 16, InFlight: 1},
 	} {
 		transport, sockets := openSockets(t, 3)
@@ -97,7 +97,7 @@ func TestRunSendsExactlyTheCount(t *testing.T) {
 
 func TestRunKeepsTheDuration(t *testing.T) {
 	_, sockets := openSockets(t, 1)
-	c := Config{Rate: 5000, Duration: 100 * time.Millisecond, Batch: 1, InFlight: 64, Drain: time.Second}
+	c := Config{Rate: PPS(5000), Duration: 100 * time.Millisecond, Batch: 1, InFlight: 64, Drain: time.Second}
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
 	if res.Submitted+res.Forfeited != 500 {
 		t.Errorf("%d submitted and %d forfeited in 100 ms at 5000 pps, want 500 together", res.Submitted, res.Forfeited)
@@ -162,7 +162,7 @@ func TestRunEndsWithTheSocket(t *testing.T) {
 }
 
 func TestRunIsInterrupted(t *testing.T) {
-	for _, rate := range []uint64{0, 1} {
+	for _, rate := range []Rate{0, PPS(1)} {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, sockets := openSockets(t, 1)
 		c := Config{Rate: rate, Duration: time.Hour, Batch: 1, InFlight: 5, Drain: time.Second}
@@ -181,7 +181,7 @@ func TestIntervalsAddUp(t *testing.T) {
 	var sum Counts
 	var last Interval
 	n := 0
-	c := Config{Rate: 2000, Duration: 2100 * time.Millisecond, Batch: 1, InFlight: 64, Drain: time.Second}
+	c := Config{Rate: PPS(2000), Duration: 2100 * time.Millisecond, Batch: 1, InFlight: 64, Drain: time.Second}
 	c.OnInterval = func(i Interval) {
 		if i.Start != last.End {
 			t.Errorf("an interval begins at %v, the one before ended at %v", i.Start, last.End)
@@ -201,7 +201,7 @@ func TestIntervalsAddUp(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	sender := NewSender(nil, remote, nil, nil, 4)
 	for _, c := range []Config{
-		{Batch: 1, InFlight: 1}, {Count: 1, InFlight: 1}, {Count: 1, Batch: 1}, {Count: 1, Batch: 5, InFlight: 1},
+		{Count: 1, InFlight: 1}, {Count: 1, Batch: 1}, {Count: 1, Batch: 5, InFlight: 1},
 	} {
 		if _, err := Run(t.Context(), c, sender); err == nil {
 			t.Errorf("%+v is taken", c)
@@ -252,13 +252,13 @@ func (e keepingEndpoint) Send(op *wsk.SendOp) {
 // Waiting for what does not come back is no part of the rate of what did.
 func TestRateOfCompletionsLeavesTheDrainOut(t *testing.T) {
 	sockets := openSocketsOn(t, &keeping{Transport: wsktest.New(), after: 20}, 1)
-	c := Config{Rate: 4000, Duration: time.Second, Batch: 1, InFlight: 4000, Drain: 800 * time.Millisecond}
+	c := Config{Rate: PPS(4000), Duration: time.Second, Batch: 1, InFlight: 4000, Drain: 800 * time.Millisecond}
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
 	if res.Completed != 20 || res.Failed == 0 || res.Elapsed < c.Drain {
 		t.Fatalf("%+v: this is not the case meant", res)
 	}
 	var r Report
-	r.Fill(c, res, Wire{}, 0)
+	r.Fill(c, res)
 	if want := perSecond(res.Completed, res.Sending); r.Totals.CompletedPPS == nil || *r.Totals.CompletedPPS != want {
 		t.Errorf("%d of %d completed while %v of sending: %d per second, want %d; %v until the last came back", res.Completed, res.Submitted,
 			res.Sending, r.Totals.CompletedPPS, want, res.Elapsed)

@@ -2,25 +2,57 @@
 
 package blast
 
-import "github.com/wsk-xdp/wsk-xdp/wsk"
+import (
+	"math/rand/v2"
 
-// Sender passes IRPs to sockets in turn. All datagrams share one payload, which nobody writes to, and so one MDL.
-type Sender struct {
-	sockets []*wsk.Socket
-	remote  wsk.SOCKADDR
-	control []byte
-	buf     wsk.Buf
-	list    []wsk.BufList // chained; a burst of n is its last n nodes
-	next    int
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Datagrams are what a Sender sends. The packets of one IRP belong to one flow, and each IRP to the next flow.
+type Datagrams struct {
+	Flows []Flow
+	// Random takes flows at random, from this seed, instead of in turn.
+	Random bool
+	Seed   uint64
+	// Control is the control data of each IRP.
+	Control []byte
+	// Payload is that of the largest datagram, whose beginning the others have. Nobody writes to it.
+	Payload []byte
+	// Sizes are the payload sizes of the datagrams, in turn; nil: all of Payload.
+	Sizes []int
 }
 
-// NewSender makes a sender of datagrams with this payload, in bursts of up to batch.
+// Flow is where datagrams come from and go to.
+type Flow struct {
+	Socket *wsk.Socket
+	Remote wsk.SOCKADDR
+}
+
+// Sender passes IRPs to sockets. All datagrams share one payload, and so one MDL.
+type Sender struct {
+	d      Datagrams
+	list   []wsk.BufList // chained; a burst of n is its last n nodes, which are read during the call only
+	flow   int
+	size   int // the next of Sizes
+	random *rand.Rand
+}
+
+// NewSender makes a sender of datagrams with this payload to one destination, from the sockets in turn, in bursts of up to
+// batch.
 func NewSender(sockets []*wsk.Socket, remote wsk.SOCKADDR, control, payload []byte, batch int) *Sender {
-	s := &Sender{sockets: sockets, remote: remote, control: control}
-	s.buf = wsk.Buf{Mdl: wsk.AllocateMDL(payload), Length: uintptr(len(payload))}
-	s.list = make([]wsk.BufList, batch)
+	d := Datagrams{Control: control, Payload: payload}
+	for _, socket := range sockets {
+		d.Flows = append(d.Flows, Flow{socket, remote})
+	}
+	return NewMixSender(d, batch)
+}
+
+// NewMixSender makes a sender of these datagrams, in bursts of up to batch.
+func NewMixSender(d Datagrams, batch int) *Sender {
+	s := &Sender{d: d, list: make([]wsk.BufList, batch), flow: -1, random: rand.New(rand.NewPCG(d.Seed, 0))}
+	buf := wsk.Buf{Mdl: wsk.AllocateMDL(d.Payload), Length: uintptr(len(d.Payload))}
 	for i := range s.list {
-		s.list[i].Buffer = s.buf
+		s.list[i].Buffer = buf
 		if i > 0 {
 			s.list[i-1].Next = &s.list[i]
 		}
@@ -28,15 +60,39 @@ func NewSender(sockets []*wsk.Socket, remote wsk.SOCKADDR, control, payload []by
 	return s
 }
 
-// send passes n datagrams with one IRP: WskSendTo for one, WskSendMessages for more.
-func (s *Sender) send(irp *wsk.IRP, n int) {
-	socket := s.sockets[s.next]
-	if s.next++; s.next == len(s.sockets) {
-		s.next = 0
+// send passes n datagrams with the IRP of the slot: WskSendTo for one, WskSendMessages for more.
+func (s *Sender) send(sl *slot, n int) {
+	f := s.nextFlow()
+	burst := s.list[len(s.list)-n:]
+	sl.bytes = uint64(n * len(s.d.Payload))
+	if len(s.d.Sizes) > 0 {
+		sl.bytes = s.lengths(burst)
 	}
 	if n == 1 {
-		socket.SendTo(&s.buf, 0, s.remote, s.control, irp)
+		f.Socket.SendTo(&burst[0].Buffer, 0, f.Remote, s.d.Control, &sl.irp)
 		return
 	}
-	socket.SendMessages(&s.list[len(s.list)-n], 0, s.remote, s.control, irp)
+	f.Socket.SendMessages(&burst[0], 0, f.Remote, s.d.Control, &sl.irp)
+}
+
+func (s *Sender) nextFlow() *Flow {
+	if s.d.Random {
+		s.flow = s.random.IntN(len(s.d.Flows))
+	} else if s.flow++; s.flow == len(s.d.Flows) {
+		s.flow = 0
+	}
+	return &s.d.Flows[s.flow]
+}
+
+// lengths gives the datagrams of a burst their sizes, and returns the sum.
+func (s *Sender) lengths(burst []wsk.BufList) (sum uint64) {
+	for i := range burst {
+		n := s.d.Sizes[s.size]
+		if s.size++; s.size == len(s.d.Sizes) {
+			s.size = 0
+		}
+		burst[i].Buffer.Length = uintptr(n)
+		sum += uint64(n)
+	}
+	return sum
 }

@@ -16,6 +16,7 @@ type slot struct {
 	queue  *returns
 	next   *slot // in the list of returns, or of idle slots
 	count  uint64
+	bytes  uint64 // of payload
 	busy   bool
 	start  time.Time
 	end    time.Time

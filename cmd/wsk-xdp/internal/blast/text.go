@@ -15,12 +15,16 @@ import (
 func (r *Report) Plan() string {
 	c := &r.Config
 	size := fmt.Sprintf("payload %d B in %s", c.Payload, units.Plural(c.Frames, "fragment"))
+	if c.Sizes != "" {
+		size = fmt.Sprintf("frames %s (%s sizes in turn, mean %d B)", c.Sizes, units.Grouped(uint64(r.Mix.Packets)), c.WireL2)
+	}
 	if c.Frame > 0 {
 		size = fmt.Sprintf("frames %d B (payload %d B)", c.Frame, c.Payload)
 	}
 	rate := "as fast as IRPs come back"
 	if !c.RateMax {
-		rate = fmt.Sprintf("%s (L1 %s)", units.PacketRate(float64(c.Rate)), units.BitRate(float64(c.Rate)*float64(c.WireL1)*8))
+		pps := Rate(c.MicroRate).PerSecond()
+		rate = fmt.Sprintf("%s (L1 %s)", units.PacketRate(pps), units.BitRate(r.Mix.bits(pps, r.Mix.L1Bytes)))
 	}
 	limit := ""
 	if c.Duration > 0 {
@@ -32,28 +36,35 @@ func (r *Report) Plan() string {
 		}
 		limit += " " + units.Plural(int(c.Count), "packet")
 	}
-	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, units.Plural(c.Flows, "flow"), rate, limit,
+	if limit == "" {
+		limit = " until stopped"
+	}
+	flows := units.Plural(c.Flows, "flow")
+	if c.Flows > 1 {
+		flows += fmt.Sprintf(" (%s, seed %d)", c.FlowOrder, c.Seed)
+	}
+	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, flows, rate, limit,
 		units.Plural(c.InFlight, "IRP"), units.Plural(c.Batch, "packet"))
 }
 
 // PacingNote is the honest statement about pacing, empty when there is nothing to state.
-func PacingNote(rate uint64, batch int) string {
+func PacingNote(rate Rate) string {
 	if rate == 0 {
 		return ""
 	}
 	note := fmt.Sprintf("  pacing by sleeps of %v or more: what falls due meanwhile leaves as one burst", sleepGrain)
-	if perSleep := rate / uint64(time.Second/sleepGrain); perSleep > 1 {
+	if perSleep := rate.Whole() / uint64(time.Second/sleepGrain); perSleep > 1 {
 		note += fmt.Sprintf(" (about %s packets at this rate)", units.Grouped(perSleep))
 	}
 	return note + fmt.Sprintf("; pauses above %v are not made up for", bucketTime)
 }
 
 // Line is the live line of an interval.
-func Line(i Interval, wire Wire) string {
+func Line(i Interval, mix Mix) string {
 	length := i.End - i.Start
 	pps := float64(perSecond(i.Counts.Submitted, length))
 	line := fmt.Sprintf("[%5.1fs] tx %s  L1 %s  done %s  in flight %s", i.End.Seconds(), units.PacketRate(pps),
-		units.BitRate(pps*float64(wire.L1Bytes)*8), units.Grouped(i.Total.Completed), units.Plural(i.InFlight, "IRP"))
+		units.BitRate(mix.bits(pps, mix.L1Bytes)), units.Grouped(i.Total.Completed), units.Plural(i.InFlight, "IRP"))
 	if i.Total.Failed > 0 {
 		line += "  failed " + units.Grouped(i.Total.Failed)
 	}
@@ -71,27 +82,26 @@ func (r *Report) Tables() []*output.Table {
 	c, t := &r.Config, &r.Totals
 	var counts output.Table
 	counts.Row("", "packets", "rate", "L1", "L2", "share")
-	row := func(name string, n uint64, pps *uint64, remark string) {
+	row := func(name string, n uint64, pps *float64, remark string) {
 		share := ""
 		if t.Requested > 0 {
 			share = fmt.Sprintf("%.3f %%", 100*float64(n)/float64(t.Requested))
 		}
 		rate, l1, l2 := shortText, "", ""
 		if pps != nil {
-			v := float64(*pps)
-			rate, l1, l2 = units.PacketRate(v), units.BitRate(v*float64(c.WireL1)*8), units.BitRate(v*float64(c.WireL2)*8)
+			rate, l1, l2 = units.PacketRate(*pps), units.BitRate(r.Mix.bits(*pps, r.Mix.L1Bytes)), units.BitRate(r.Mix.bits(*pps, r.Mix.L2Bytes))
 		}
 		counts.Row(name, units.Grouped(n), rate, l1, l2, share, remark)
 	}
 	if t.Requested > 0 {
-		pps := &c.Rate
+		pps := new(Rate(c.MicroRate).PerSecond())
 		if c.RateMax {
-			pps = t.SubmittedPPS
+			pps = floating(t.SubmittedPPS)
 		}
 		row("requested", t.Requested, pps, "")
 	}
-	row("submitted", t.Submitted, t.SubmittedPPS, "")
-	row("completed", t.Completed, t.CompletedPPS, r.carriedText())
+	row("submitted", t.Submitted, floating(t.SubmittedPPS), "")
+	row("completed", t.Completed, floating(t.CompletedPPS), r.carriedText())
 	for _, s := range t.ByStatus {
 		counts.Row("failed", units.Grouped(s.Packets), s.Status)
 	}
@@ -108,6 +118,13 @@ func (r *Report) Tables() []*output.Table {
 	facts.Row("cost", r.costText())
 	facts.Row("verdict", r.Verdict.Text)
 	return []*output.Table{&counts, &facts}
+}
+
+func floating(v *uint64) *float64 {
+	if v == nil {
+		return nil
+	}
+	return new(float64(*v))
 }
 
 func (r *Report) carriedText() string {

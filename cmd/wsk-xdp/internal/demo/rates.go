@@ -82,7 +82,7 @@ func (d *demo) blast(ctx context.Context) (o outcome, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	sender := blast.NewSender(s.Sockets, s.Remote(to.Port(), to.Addr()), nil, payloadOf(18), blastBatch)
-	config := blast.Config{Rate: blastRate, Count: blastCount, Batch: blastBatch, InFlight: 256, Drain: time.Second}
+	config := blast.Config{Rate: blast.PPS(blastRate), Count: blastCount, Batch: blastBatch, InFlight: 256, Drain: time.Second}
 	res, err := blast.Run(ctx, config, sender)
 	if err != nil {
 		return o, err

@@ -76,7 +76,7 @@ func (p *Proof) run(ctx context.Context) error {
 		return err
 	}
 	defer s.Close(ctx)
-	config := blast.Config{Count: proofPackets, Rate: 100_000, Batch: 1, InFlight: 64, Drain: time.Second}
+	config := blast.Config{Count: proofPackets, Rate: blast.PPS(100_000), Batch: 1, InFlight: 64, Drain: time.Second}
 	res, err := blast.Run(ctx, config, blast.NewSender(s.Sockets, s.Remote(to.Port(), to.Addr()), nil, make([]byte, 18), 1))
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package payload
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -81,8 +82,11 @@ func parseHex(digits string) ([]byte, error) {
 		return r
 	}, digits)
 	out, err := hex.DecodeString(digits)
-	if err != nil {
-		return nil, fmt.Errorf("payload hex:%s: %w", digits, err)
+	switch {
+	case errors.Is(err, hex.ErrLength):
+		return nil, fmt.Errorf("payload hex:%s has an odd number of digits: a byte is two", digits)
+	case err != nil:
+		return nil, fmt.Errorf("payload hex:%s has other characters than 0-9 and a-f", digits)
 	}
 	return out, nil
 }

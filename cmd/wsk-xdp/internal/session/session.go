@@ -15,10 +15,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // Options describe a session.
@@ -38,8 +41,10 @@ type Options struct {
 	Checksum datapath.ChecksumMode
 	// Require is what the session is refused without.
 	Require Require
-	// Sockets is the number of WSK sockets, 0 for one. More than one get ports of the kernel's choice.
-	Sockets int
+	// Sockets is the number of WSK sockets, 0 for one. More than one get those of SourcePorts, in turn, or where that is
+	// not set ports of the kernel's choice.
+	Sockets     int
+	SourcePorts units.Ports
 	// Queues is the number of transmit queues, 0 for one.
 	Queues int
 	// LowGear keeps to a kick per send, see datapath.Options.
@@ -61,6 +66,7 @@ type Session struct {
 	Sockets []*wsk.Socket
 	Locals  []netip.AddrPort
 
+	netns    int
 	listener *icmp.Listener
 	is4      bool
 	fulls    uint64 // of the neighbour table, at the beginning
@@ -74,7 +80,7 @@ type Session struct {
 // open all the same, over the kernel's stack, and [Session.Warnings] says so; unless Require forbids that: then the
 // error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
-	s := &Session{listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4(), checksum: o.Checksum, queues: o.Queues}
+	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4(), checksum: o.Checksum, queues: o.Queues}
 	s.fulls = host.NeighbourTableFulls(s.is4)
 	defer func() {
 		if err != nil {
@@ -193,4 +199,18 @@ func tableFull(is4 bool) string {
 	}
 	return fmt.Sprintf("the kernel's neighbour table is full, and takes no next hop more: sysctl net.%s.neigh.default.gc_thresh3 is its size, "+
 		"ip -s neigh what is in it", family)
+}
+
+// LinkSpeed is the speed of the link that datagrams leave through, in bits a second. A virtual link has none: what its
+// driver says is made up.
+func (s *Session) LinkSpeed() (speed uint64, err error) {
+	device := s.Way.Device
+	if device.Kind != "" {
+		return 0, fmt.Errorf("%s is virtual (%s), a link without a speed", device.Name, device.Kind)
+	}
+	err = netns.Borrow(s.netns).Do(func() error {
+		speed, err = nic.Speed(device.Name)
+		return err
+	})
+	return speed, err
 }

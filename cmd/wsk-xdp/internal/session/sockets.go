@@ -19,6 +19,9 @@ import (
 func (s *Session) openSockets(ctx context.Context, o Options) error {
 	before := openFiles()
 	for i := range max(o.Sockets, 1) {
+		if o.SourcePorts.IsSet() {
+			o.Source = netip.AddrPortFrom(o.Source.Addr(), o.SourcePorts.At(uint64(i)))
+		}
 		if err := s.openSocket(ctx, o); err != nil {
 			return err
 		}

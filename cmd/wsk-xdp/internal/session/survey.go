@@ -48,10 +48,10 @@ type Way struct {
 // ErrNoInterface is wrapped when the interface asked for is not there.
 var ErrNoInterface = errors.New("no such interface in this network namespace")
 
-// Survey looks a way up in the namespace netns, 0 for the process's own. It asks nobody on the network.
+// Survey looks a way up in the namespace ns, 0 for the process's own. It asks nobody on the network.
 // With an error about the way, Way.Interface is still that of the query, if it named one.
-func Survey(ctx context.Context, netns int, q Query) (Way, error) {
-	table, err := route.Open(route.Options{NetNS: netns})
+func Survey(ctx context.Context, ns int, q Query) (Way, error) {
+	table, err := route.Open(route.Options{NetNS: ns})
 	if err != nil {
 		return Way{}, err
 	}
@@ -63,10 +63,10 @@ func Survey(ctx context.Context, netns int, q Query) (Way, error) {
 	return w, err
 }
 
-// InterfaceObstacle says why AF_XDP can't send through an interface of the namespace netns, whatever the destination is; it
+// InterfaceObstacle says why AF_XDP can't send through an interface of the namespace ns, whatever the destination is; it
 // is empty where it can.
-func InterfaceObstacle(netns, ifindex int) (string, error) {
-	table, err := route.Open(route.Options{NetNS: netns})
+func InterfaceObstacle(ns, ifindex int) (string, error) {
+	table, err := route.Open(route.Options{NetNS: ns})
 	if err != nil {
 		return "", err
 	}

@@ -4,41 +4,6 @@ package units
 
 import "testing"
 
-func TestRate(t *testing.T) {
-	for in, want := range map[string]Rate{
-		"100k": 100_000, "100kpps": 100_000, "1.5M": 1_500_000, "1.5Mpps": 1_500_000, "2.3k": 2300, "1": 1, "7pps": 7,
-		"max": Unlimited, "unlimited": Unlimited, "0.001M": 1000, "1G": 1e9, "1000G": 1e12,
-	} {
-		var r Rate = 5
-		if err := r.Set(in); err != nil || r != want {
-			t.Errorf("%q: %d, %v; want %d", in, r, err, want)
-		}
-	}
-	for _, in := range []string{"", "0", "-1", "1.5", "0.0001k", "10Gbit", "5Mbps", "k", "1e6", "0x10", "1_000", "NaN", "inf", "1001G", "1 k", "pps"} {
-		var r Rate = 5
-		if err := r.Set(in); err == nil {
-			t.Errorf("%q is taken as %d", in, r)
-		} else if r != 5 {
-			t.Errorf("%q changes the value to %d", in, r)
-		}
-	}
-}
-
-func TestCount(t *testing.T) {
-	for in, want := range map[string]Count{"0": 0, "10M": 10_000_000, "250k": 250_000, "18446744073709551615": 1<<64 - 1} {
-		var c Count
-		if err := c.Set(in); err != nil || c != want {
-			t.Errorf("%q: %d, %v; want %d", in, c, err, want)
-		}
-	}
-	for _, in := range []string{"", "many", "-5", "2.5", "99999999999G"} {
-		var c Count
-		if err := c.Set(in); err == nil {
-			t.Errorf("%q is taken as %d", in, c)
-		}
-	}
-}
-
 func TestFormat(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Grouped(0), "0"}, {Grouped(999), "999"}, {Grouped(1000), "1,000"}, {Grouped(12345678), "12,345,678"},

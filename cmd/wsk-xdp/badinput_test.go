@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// badValues are values that flags don't take, by the flag's name.
+var badValues = map[string][]string{
+	"rate": {"1m", "1K", "fast", "-1", "0", "10GB", "1e9", "200%", "5%", "0.0000001", "99999999999999999999"},
+	"size": {"", "63", "x", "64-", "1518-64", "imix:", "imix:64", "64=7", "64,", "1519", "9999999999"},
+	"dst": {"", "10.77.0.0/33", "10.77.0.1/24", "10.77.0.9-10.77.0.1", "fd77::/64", "224.0.0.1", "10.77.0.1-255.255.255.255", "host",
+		"10.77.0.1-", "fe80::1%wsk0"},
+	"dst-port":     {"", "0", "65536", "9-8", "http", "1-2-3", "-1"},
+	"src-port":     {"", "0", "65536", "9-8", "http", "+5"},
+	"duration":     {"", "soon", "-1s", "5 s", "1w", "0.1ns", "1e3s", "99999999h"},
+	"timeout":      {"", "soon", "-1s", "0", "1w"},
+	"count":        {"", "-5", "many", "2.5", "0", "5m"},
+	"flows":        {"0", "-1", "70000", "1500", "x"},
+	"seed":         {"x", "-1", "99999999999999999999", "1.5"},
+	"flow-order":   {"", "zigzag"},
+	"rate-layer":   {"", "l3"},
+	"batch":        {"0", "1025", "x"},
+	"in-flight":    {"0", "65537", "1.5"},
+	"queues":       {"0", "-1", "4097"},
+	"payload":      {"hello", "hex:0", "hex:zz", "@/nonexistent"},
+	"payload-size": {"-1", "65508", "65528"},
+	"ttl":          {"0", "256", "-1", "x"},
+	"tos":          {"-1", "256"},
+	"dscp":         {"-1", "64"},
+	"source":       {"nowhere", "10.77.0.1:65536", "fd77::1", "192.0.2.9", "10.77.0.1:"},
+	"interface":    {"eth77"},
+	"mode":         {"", "fast"},
+	"checksum":     {"", "offload"},
+	"require":      {"", "speed", "zerocopy"},
+	"segment":      {"-1", "65528"},
+	"netns":        {"no-such-namespace", "/dev/null"},
+}
+
+// badLines are command lines that are wrong as a whole.
+var badLines = []string{
+	"frobnicate", "--nonsense", "blast", "send", "blast x y", "blast host:9", "blast 10.77.0.2", "blast 10.77.0.2:0", "blast 10.77.0.2:65536",
+	"blast fd77::2:9", "blast [fe80::1]:9", "blast [fe80::1%]:9", "blast 0.0.0.0:9", "blast 10.77.0.2:9 -s 64 --payload-size 9",
+	"blast 10.77.0.2:9 --tos 4 --dscp 1", "blast 10.77.0.2:9 --df --payload-size 1473", "blast 10.77.0.2:9 -r 1 -d 500ms",
+	"blast 10.77.0.2:9 -r 1bit -d 1s", "blast 10.77.0.2:9 --source 10.77.0.1:5 --src-port 5", "blast 10.77.0.2:9 --source 10.77.0.1:5 --flows 2",
+	"blast 10.77.0.2:9 --batch 1024 --in-flight 2000", "blast 10.77.0.2:9 -Z", "blast 10.77.0.2:9 --ttl", "blast 10.77.0.2:9 --mode copy --require zerocopy",
+	"lab", "lab sideways", "lab up --mtu 40", "lab up --queues 0", "lab down --name=*", "doctor 10.0.0.1 10.0.0.2", "bench --size imix", "bench --size 63",
+	"bench -d soon", "bench --runs 0", "bench receive -r 5%", "bench receive -r 0", "bench latency --interval -1s", "bench footprint --idle x", "demo now",
+	"help frobnicate", "version 1",
+}
+
+// Whatever is wrong with a command line, it is told in one sentence for people and, with --json, in one document, and
+// nothing is sent.
+func TestBadInput(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{NoIPv6: true, Neighbours: testenv.Static})
+	before := transmitted(t, l)
+	tried := 0
+	try := func(args ...string) {
+		t.Helper()
+		tried++
+		r := cli(timeout(t), append(args, "--json")...)
+		if r.code != exit.Usage && r.code != exit.NotPossible {
+			t.Errorf("%q: %v", args, r)
+			return
+		}
+		said, rest, _ := strings.Cut(r.stderr, "\n")
+		if goish.MatchString(said) || rest != "" && !(strings.HasPrefix(rest, "see wsk-xdp") && strings.Count(rest, "\n") == 1) {
+			t.Errorf("%q is told in words of a library, or in many: %v", args, r)
+		}
+		doc := decode[errorReport](t, r)
+		if doc.Schema != errorSchema || doc.Code != r.code || doc.ID == "" || !strings.HasSuffix(said, doc.Message) {
+			t.Errorf("%q: %+v", args, doc)
+		}
+	}
+	for _, line := range badLines {
+		args := strings.Fields(line)
+		if args[0] == "send" || args[0] == "blast" {
+			args = append(args, netns)
+		}
+		try(args...)
+	}
+	for _, verb := range []string{"send", "blast"} {
+		c, _, err := (&app{}).command().Find([]string{verb})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flag, values := range badValues {
+			if c.Flags().Lookup(flag) == nil && flag != "netns" {
+				continue
+			}
+			for _, value := range values {
+				if verb == "send" && (flag == "size" || flag == "count") {
+					continue // of another kind there
+				}
+				args := []string{verb, "10.77.0.2:9000", "--" + flag + "=" + value}
+				if flag != "netns" {
+					args = append(args, netns)
+				}
+				try(args...)
+			}
+		}
+	}
+	if tried < 150 {
+		t.Errorf("only %d command lines were tried", tried)
+	}
+	if n := transmitted(t, l) - before; n != 0 {
+		t.Errorf("%d packets were sent", n)
+	}
+}
+
+// transmitted is how many packets have left end A of the laboratory.
+func transmitted(t *testing.T, l *testenv.Lab) (n uint64) {
+	t.Helper()
+	err := l.A.NS.Do(func() error {
+		link, err := netlink.LinkByName("wsk0")
+		if err == nil {
+			n = link.Attrs().Statistics.TxPackets
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

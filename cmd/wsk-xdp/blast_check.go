@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// Defaults and limits of blast.
+const (
+	defaultRate     = 100_000 // so that no accident saturates a link
+	defaultDuration = 10 * time.Second
+	maxBatch        = 1024
+	maxInFlight     = 1 << 16
+	maxPackets      = 1 << 20         // in flight
+	batchAtMax      = 64              // of --rate max: one wake-up per burst
+	inFlightPackets = 2048            // as many as there are chunks
+	drainTime       = 4 * time.Second // longer than the wait for a neighbour that does not answer
+)
+
+type blastFlags struct {
+	way         wayFlags
+	rate        units.Rate
+	layer       units.Layer
+	count       units.Count
+	duration    units.Duration
+	size        units.Sizes
+	payloadSize int
+	payload     string
+	flows       flowFlags
+	queues      int
+	batch       int
+	inFlight    int
+	force       bool
+	quiet, json bool
+
+	sizes []int      // payload sizes, in turn
+	pace  blast.Rate // the rate in packets, known with the way
+}
+
+func (f *blastFlags) defaults() {
+	given := f.way.flags.Changed
+	if !given("batch") {
+		f.batch = 1
+		if f.rate.IsMax() {
+			f.batch = batchAtMax
+		}
+	}
+	if !given("duration") && !given("count") {
+		f.duration = units.Duration(defaultDuration)
+	}
+	if !given("in-flight") && f.batch > 0 {
+		f.inFlight = max(inFlightPackets/f.batch, 16)
+	}
+}
+
+func (f *blastFlags) check(destination string) (header, error) {
+	h, err := f.way.parse(destination)
+	if err != nil {
+		return h, err
+	}
+	for _, r := range []struct {
+		flag        string
+		value, high int
+	}{
+		{"--batch", f.batch, maxBatch}, {"--queues", f.queues, 4096},
+		{"--in-flight", f.inFlight, maxInFlight},
+	} {
+		if r.value < 1 || r.value > r.high {
+			return h, exit.Usagef("%s %d is outside 1..%d", r.flag, r.value, r.high)
+		}
+	}
+	given := f.way.flags.Changed
+	switch {
+	case given("count") && f.count == 0:
+		return h, exit.Usagef("--count 0 sends nothing: leave it out for no limit")
+	case f.inFlight*f.batch > maxPackets:
+		return h, exit.Usagef("--in-flight %d of --batch %d packets is more than %s packets in flight", f.inFlight, f.batch, units.Grouped(maxPackets))
+	case given("payload-size") && (f.payloadSize < 0 || f.payloadSize > payload.Max):
+		return h, exit.Usagef("--payload-size %d is outside 0..%d", f.payloadSize, payload.Max)
+	case given("size") && given("payload-size"):
+		return h, exit.Usagef("--size and --payload-size say the same: give one")
+	}
+	if micro, ok := f.rate.InPackets(); ok {
+		if err := f.oneIsDue(blast.Rate(micro)); err != nil {
+			return h, err
+		}
+	}
+	if err := f.flows.check(h, &f.way); err != nil {
+		return h, err
+	}
+	return h, f.choosePayload(h)
+}
+
+// oneIsDue refuses a rate at which nothing would be sent in the time.
+func (f *blastFlags) oneIsDue(rate blast.Rate) error {
+	if d := time.Duration(f.duration); d > 0 && rate > 0 && blast.Due(rate, d) == 0 {
+		return exit.Usagef("--rate %v for %v is not one packet: send for longer, or faster", f.rate, d)
+	}
+	return nil
+}
+
+// flood is whether the rate is more than what is harmless anywhere.
+func (f *blastFlags) flood() bool { return f.rate.IsMax() || f.pace > blast.PPS(defaultRate) }
+
+// choosePayload turns frame sizes into the sizes of payloads.
+func (f *blastFlags) choosePayload(h header) error {
+	if f.payloadSize >= 0 {
+		f.sizes = []int{f.payloadSize}
+		return nil
+	}
+	is4 := h.to.Addr().Is4()
+	frames := f.size.Cycle()
+	if len(frames) == 0 {
+		frames = []int{blast.MinFrame(is4)}
+	}
+	f.sizes = make([]int, len(frames))
+	for i, size := range frames {
+		n, err := blast.PayloadOfFrame(is4, size)
+		if err != nil {
+			return exit.Usagef("--size: %w", err)
+		}
+		if n > payload.Max {
+			return exit.Usagef("--size %d is larger than a datagram can be", size)
+		}
+		f.sizes[i] = n
+	}
+	f.payloadSize = slices.Max(f.sizes)
+	return nil
+}

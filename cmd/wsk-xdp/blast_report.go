@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+)
+
+// report begins the report with the configuration.
+func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix) *blast.Report {
+	r := &blast.Report{
+		Schema: blast.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Path: s.Path(),
+		Granted: session.GrantedQueues(s.Info()), Warnings: []string{}, Intervals: []blast.IntervalReport{},
+	}
+	r.Mix = mix
+	r.Config = blast.ConfigReport{
+		Destination: h.to.String(), Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
+		Addresses: f.flows.to.String(), Ports: f.flows.toPorts.String(), SourcePorts: f.flows.ports.String(),
+		Queues: f.queues, Payload: f.payloadSize, WireL2: mix.MeanL2(), WireL1: mix.MeanL1(), Frames: mix.Frames,
+		RateMax: f.rate.IsMax(), RateAsked: f.rate.String(), RateLayer: f.layer.String(), Rate: f.pace.Whole(), MicroRate: uint64(f.pace),
+		Count: uint64(f.count), Duration: time.Duration(f.duration).Nanoseconds(), Batch: f.batch, InFlight: f.inFlight, TTL: f.way.ttl,
+		DF: f.way.df, Mode: f.way.mode.String(), Require: f.way.require.String(), Interface: f.way.iface,
+	}
+	switch {
+	case len(f.sizes) > 1:
+		r.Config.Sizes = f.size.String()
+	case mix.Frames == 1:
+		r.Config.Frame = mix.L2Bytes
+	}
+	if h.setTOS {
+		r.Config.TOS = &h.tos
+	}
+	for _, local := range s.Sources() {
+		r.Config.Sources = append(r.Config.Sources, local.String())
+	}
+	return r
+}

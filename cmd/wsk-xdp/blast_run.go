@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+)
+
+func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
+	body, err := payload.Make(f.payload, f.payloadSize, a.stdin)
+	if err != nil {
+		return exit.Usagef("%w", err)
+	}
+	if err := h.checkPayload(len(body)); err != nil {
+		return err
+	}
+	o := f.way.session(h)
+	o.NetNS, o.Logger, o.Queues = ns.FD(), a.logger(), f.queues
+	o.Sockets, o.SourcePorts = f.flows.sockets(), f.flows.ports
+	s, err := session.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	mix, err := f.admit(h, s)
+	if err != nil {
+		return err
+	}
+
+	r := f.report(h, s, mix)
+	a.note(s.Header("blast", h.to)...)
+	a.note(r.Plan())
+	if note := blast.PacingNote(f.pace); note != "" {
+		a.note(note)
+	}
+	r.Warnings = append(r.Warnings, s.Warnings()...)
+	if f.flows.n < f.queues {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s to one queue: of %d queues no more than %d are used (--flows)",
+			keeps(f.flows.n), f.queues, f.flows.n))
+	}
+	a.warn(r.Warnings...)
+
+	config := blast.Config{
+		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
+	}
+	sender := blast.NewMixSender(f.datagrams(h, s, body), f.batch)
+	show := a.startLive(f.quiet, mix)
+	config.OnInterval = func(i blast.Interval) {
+		r.Interval(i)
+		show.interval(i)
+	}
+	before, cpu := s.Info(), host.CPUTime()
+	res, err := blast.Run(ctx, config, sender)
+	show.stop()
+	if err != nil {
+		return err
+	}
+	spent, after := host.CPUTime().Sub(cpu), s.Info()
+	r.Fill(config, res)
+	session.UpdateProofs(r.Granted, after)
+	r.Cost(spent, before, after)
+	r.ICMPErrors = s.ICMPErrors(ctx)
+	r.Conclude()
+	full := s.NeighbourTableFull()
+	if full != "" && res.Failed > 0 && res.Completed > 0 {
+		a.warn(full)
+		r.Warnings = append(r.Warnings, full)
+	}
+	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+}
+
+// admit says what the datagrams are on the wire of the way, turns the rate into packets, and refuses what must not or
+// can't leave there.
+func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err error) {
+	if s.WayErr != nil {
+		return mix, fmt.Errorf("no way to %v: %w", h.to, s.WayErr)
+	}
+	if err := f.way.checkFragments(h, s, f.payloadSize); err != nil {
+		return mix, err
+	}
+	mix = blast.MixOf(h.to.Addr().Is4(), f.sizes, s.Way.MTU)
+	if f.way.flags.Changed("size") && mix.Frames > 1 {
+		return mix, exit.Usagef("--size %v: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
+			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, f.payloadSize)
+	}
+	speed := uint64(0)
+	if f.rate.IsShare() {
+		if speed, err = s.LinkSpeed(); err != nil {
+			return mix, exit.Usagef("--rate %v of the link's speed: %w: give packets or bits a second", f.rate, err)
+		}
+	}
+	micro, err := f.rate.Packets(mix.Load(f.layer), speed)
+	if err != nil {
+		return mix, exit.Usagef("--rate %w", err)
+	}
+	f.pace = blast.Rate(micro)
+	if err := f.oneIsDue(f.pace); err != nil {
+		return mix, err
+	}
+	if danger := s.Way.Danger(); danger != "" && f.flood() && !f.force {
+		return mix, exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
+	}
+	return mix, nil
+}
+
+// datagrams is what the run sends.
+func (f *blastFlags) datagrams(h header, s *session.Session, body []byte) blast.Datagrams {
+	d := blast.Datagrams{
+		Flows: f.flows.list(h, s), Random: f.flows.order == randomOrder, Seed: f.flows.seed, Payload: body,
+		Control: f.way.control(h, s, 0),
+	}
+	if len(f.sizes) > 1 {
+		d.Sizes = f.sizes
+	}
+	return d
+}
+
+// keeps is the beginning of a sentence about so many flows, in the singular or the plural.
+func keeps(flows int) string {
+	if flows == 1 {
+		return "1 flow keeps"
+	}
+	return fmt.Sprintf("%d flows keep each", flows)
+}
+
+// finishBlast prints the report. late is the warning about sends that took the slow path although the start block
+// promised otherwise.
+func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
+	var err error
+	if late != "" {
+		a.warn(late)
+		r.Warnings = append(r.Warnings, late)
+		if f.way.require != session.RequireNothing {
+			err = exit.NotPossiblef("--require %v: %s", f.way.require, late)
+		}
+	}
+	if f.json {
+		return errors.Join(output.JSON(a.stdout, r), err)
+	}
+	for _, t := range r.Tables() {
+		err = errors.Join(err, t.Write(a.stdout))
+	}
+	return err
+}
