@@ -76,6 +76,7 @@ var Circles = []CircleLimit{
 	{"wsk/route/internal/rtattr", 0, 0},
 	{"wsk/route/ipsec", 0, 0},
 	{"wsk/service", 14, 14},
+	{"wsk/service/internal/inbox", 0, 0},
 	{"wsk/service/internal/peer", 0, 0},
 	{"wsk/service/internal/quota", 0, 0},
 	{"wsk/service/internal/turns", 0, 0},

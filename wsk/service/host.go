@@ -28,6 +28,7 @@ type host struct {
 	unwatch func()
 	socket  int // to ask for names with
 
+	local  atomic.Pointer[map[[16]byte]struct{}]
 	places atomic.Pointer[placeTable]
 
 	mu     sync.Mutex // one goes to the transport or the kernel at a time
@@ -113,10 +114,12 @@ func (h *host) refresh() bool {
 	if h.closed {
 		return false
 	}
+	local := make(map[[16]byte]struct{})
 	var list []ipc.InterfaceAddress
 	if h.source != nil {
 		for _, family := range []uint16{wsk.AF_INET, wsk.AF_INET6} {
 			for _, a := range h.source.Addresses(family) {
+				local[a.Addr] = struct{}{}
 				index := a.Scope
 				if index == 0 {
 					index = h.interfaceOf(a.Addr)
@@ -127,6 +130,7 @@ func (h *host) refresh() bool {
 			}
 		}
 	}
+	h.local.Store(&local)
 	h.list = list
 	h.places.Store(nil)
 	return true
@@ -137,6 +141,14 @@ func (h *host) addresses() []ipc.InterfaceAddress {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.list
+}
+
+// isLocal says that an address is one of this host, or loopback.
+func (h *host) isLocal(a *[16]byte) bool {
+	if _, ok := (*h.local.Load())[*a]; ok {
+		return true
+	}
+	return ipaddr.Addr(*a).IsLoopback()
 }
 
 // interfaceOf is the interface that has an address, or 0.

@@ -3,17 +3,138 @@
 package service
 
 import (
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 )
 
-func (n *session) credit(h ipc.Header, _ []byte) error {
-	return violation(ipc.ReasonMessage, h.Type, "CREDIT needs the feature receive")
+// furnishInbox tells the inbox of a new socket what it needs.
+func (k *socket) furnishInbox() {
+	n := k.session
+	b := &k.inbox
+	b.Socket, b.Largest, b.Conn, b.Quota, b.Go = k.id, n.largest, n.conn, k.quota, n.server.goRun
+	b.Accepts = k.mayReceive
 }
 
-func (k *socket) configure(h ipc.Header, _ []byte) error {
-	return violation(ipc.ReasonMessage, h.Type, "CONFIGURE needs the feature receive")
+// Receive implements wsk.Receiver.
+func (k *socket) Receive(list *wsk.Datagram) {
+	if k.session.features&ipc.FeatureReceive != 0 {
+		k.inbox.Receive(list)
+		return
+	}
+	for d := list; d != nil; {
+		next := d.Next
+		d.Release()
+		d = next
+	}
 }
 
-func (k *socket) change(h ipc.Header, _ []byte) error {
-	return violation(ipc.ReasonMessage, h.Type, "MEMBERSHIP needs the feature multicast")
+// mayReceive asks the policy about a datagram.
+func (k *socket) mayReceive(d *wsk.Datagram) bool {
+	host := &k.session.server.host
+	g := k.session.granted.Load()
+	return g.grant.Receives(d.Source.Addr, d.Source.Port, host.place(g.policy, d.IfIndex), host.isLocal(&d.Source.Addr))
+}
+
+// needs says that a request is of a feature that the session has.
+func (n *session) needs(f ipc.Features, h ipc.Header, rule string) error {
+	if n.features&f == 0 {
+		return violation(ipc.ReasonState, h.Type, rule)
+	}
+	return nil
+}
+
+// credit is CREDIT.
+func (n *session) credit(h ipc.Header, body []byte) error {
+	var m ipc.Credit
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	if err := n.needs(ipc.FeatureReceive, h, "CREDIT needs the feature receive"); err != nil {
+		return err
+	}
+	k, err := n.socket(h)
+	if err != nil {
+		return err
+	}
+	if !k.inbox.AddCredit(int(m.Messages)) {
+		return violation(ipc.ReasonState, h.Type, "at most 1024 messages are asked for")
+	}
+	return nil
+}
+
+// configure is CONFIGURE.
+func (k *socket) configure(h ipc.Header, body []byte) error {
+	var m ipc.Configure
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	n := k.session
+	if m.Errors {
+		if err := n.needs(ipc.FeatureErrors, h, "ICMP errors need the feature errors"); err != nil {
+			return err
+		}
+	}
+	if m.MaxCoalesced != 0 {
+		if err := n.needs(ipc.FeatureCoalesced, h, "several datagrams in one need the feature coalesced"); err != nil {
+			return err
+		}
+	}
+	ep, ok := k.ep.(wsk.ReceivingEndpoint)
+	if !ok {
+		n.reply(h, wsk.STATUS_NOT_SUPPORTED, nil)
+		return nil
+	}
+	k.inbox.SetLimit(m.BufferBytes)
+	ep.Configure(wsk.ReceiveOptions{Errors: m.Errors, MaxCoalesced: m.MaxCoalesced, BufferBytes: m.BufferBytes})
+	n.reply(h, wsk.STATUS_SUCCESS, nil)
+	return nil
+}
+
+// change is MEMBERSHIP. Leaving is always allowed.
+func (k *socket) change(h ipc.Header, body []byte) error {
+	var m ipc.Membership
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	n := k.session
+	if err := n.needs(ipc.FeatureMulticast, h, "MEMBERSHIP needs the feature multicast"); err != nil {
+		return err
+	}
+	ep, ok := k.ep.(wsk.ReceivingEndpoint)
+	if !ok {
+		n.reply(h, wsk.STATUS_NOT_SUPPORTED, nil)
+		return nil
+	}
+	joins := m.Change == ipc.JoinGroup || m.Change == ipc.JoinSource
+	if joins {
+		if reason := k.mayJoin(&m); reason != ipc.ReasonNone {
+			n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
+			return nil
+		}
+	}
+	n.reply(h, ep.Change(wsk.Membership{
+		Change: wsk.MembershipChange(m.Change), Group: m.Group, Source: m.Source, Local: m.Local, IfIndex: m.IfIndex,
+	}), nil)
+	return nil
+}
+
+// mayJoin asks the policy about a group. Where the route would decide about the interface it is asked here, and the answer
+// holds.
+func (k *socket) mayJoin(m *ipc.Membership) ipc.Reason {
+	host := &k.session.server.host
+	g := k.session.granted.Load()
+	index := m.IfIndex
+	switch {
+	case m.Local != [16]byte{} && !ipaddr.Load(&m.Local).IsUnspecified():
+		index = host.interfaceOf(m.Local)
+	case index == 0:
+		if a, status := host.sourceFor(wsk.Address{Addr: m.Group}); status == wsk.STATUS_SUCCESS {
+			if index = a.Scope; index == 0 {
+				index = host.interfaceOf(a.Addr)
+			}
+			m.IfIndex = index
+		}
+	}
+	return g.grant.Join(m.Group, host.place(g.policy, index))
 }

@@ -225,5 +225,8 @@ func (n *session) sayHello(h ipc.Header, body []byte) error {
 // offered are the features of this server.
 func (s *Server) offered() ipc.Features {
 	f := ipc.FeatureSegment
+	if _, ok := s.host.lookout.(wsk.ReceivingEndpoint); ok {
+		f |= ipc.FeatureReceive | ipc.FeatureCoalesced | ipc.FeatureMulticast | ipc.FeatureErrors
+	}
 	return f
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/inbox"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
 )
@@ -31,6 +32,7 @@ type socket struct {
 
 	targets targets // of the goroutine that reads; see there
 	denials denials
+	inbox   inbox.Inbox
 	ops     []*wsk.SendOp // of whoever has the pump
 
 	mu       sync.Mutex
@@ -58,6 +60,7 @@ const (
 var (
 	_ wsk.EndpointEvents = (*socket)(nil)
 	_ wsk.FlowGuard      = (*socket)(nil)
+	_ wsk.Receiver       = (*socket)(nil)
 )
 
 func (k *socket) isOpen() bool {
@@ -96,6 +99,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	k.pump = s.pumps[s.next.Add(1)%uint32(len(s.pumps))]
 	k.member = s.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight).NewMember(k)
 	k.hold.init(k)
+	k.furnishInbox()
 	ep, status := s.config.Transport.OpenEndpoint(m.Family, k)
 	if status != wsk.STATUS_SUCCESS {
 		g.quota.GiveSocket()
@@ -216,6 +220,7 @@ func (k *socket) forget() {
 	}
 	k.charged, k.free = 0, nil
 	k.mu.Unlock()
+	k.inbox.Close()
 	k.quota.GiveMemory(charged)
 	k.quota.GiveDestination(k.targets.clear())
 	k.quota.GiveSocket()

@@ -104,7 +104,10 @@ type GrantStatistics struct {
 	Name string
 	quota.Usage
 	Sent, SentBytes, Received, ReceivedBytes uint64
-	Throttled                                time.Duration
+	// Datagrams that were not delivered: their socket's buffer was full, the policy has refused their sender, or the
+	// grant's memory was used up.
+	DroppedFull, DroppedPolicy, DroppedMemory uint64
+	Throttled                                 time.Duration
 }
 
 // Statistics are read one after the other, so that sums may differ by what happened meanwhile.
@@ -117,7 +120,8 @@ func (s *Server) Statistics() Statistics {
 		c := &g.Counters
 		out.Grants = append(out.Grants, GrantStatistics{
 			Name: g.Name, Usage: g.Usage(), Sent: c.Sent.Load(), SentBytes: c.SentBytes.Load(), Received: c.Received.Load(),
-			ReceivedBytes: c.ReceivedBytes.Load(), Throttled: time.Duration(c.Throttled.Load()),
+			ReceivedBytes: c.ReceivedBytes.Load(), DroppedFull: c.DroppedFull.Load(), DroppedPolicy: c.DroppedPolicy.Load(),
+			DroppedMemory: c.DroppedMemory.Load(), Throttled: time.Duration(c.Throttled.Load()),
 		})
 	}
 	slices.SortFunc(out.Grants, func(a, b GrantStatistics) int { return strings.Compare(a.Name, b.Name) })

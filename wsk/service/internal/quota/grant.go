@@ -27,11 +27,14 @@ type Grant struct {
 	Counters Counters
 }
 
-// Counters only grow, but for none.
+// Counters only grow.
 type Counters struct {
 	Sent, SentBytes         atomic.Uint64
 	Received, ReceivedBytes atomic.Uint64
-	Throttled               atomic.Int64 // nanoseconds
+	// Datagrams that were not delivered: their socket's buffer was full, the policy has refused their sender, or the
+	// grant's memory was used up.
+	DroppedFull, DroppedPolicy, DroppedMemory atomic.Uint64
+	Throttled                                 atomic.Int64 // nanoseconds
 }
 
 // NewGrant begins with nothing used.

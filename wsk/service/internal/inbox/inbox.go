@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package inbox is what has arrived for a socket of a client: datagrams become RECV messages, which go out as the client
+// gives credit and reads, and wait up to a bound until then.
+package inbox
+
+import (
+	"sync"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+)
+
+// A Conn is the connection to the client.
+type Conn interface {
+	// Send sends a message and does not wait. An error leaves the message unsent.
+	Send(msg []byte) error
+	// HasRoom says that a message of n bytes can be sent and leaves room for others.
+	HasRoom(n int) bool
+	// AwaitRoom waits until the client has read most of what was sent, or the connection ends.
+	AwaitRoom() error
+}
+
+// Inbox is for any goroutine. Its fields are set before the first use.
+type Inbox struct {
+	Socket  uint32
+	Largest int // message
+	Conn    Conn
+	Quota   *quota.Grant
+	// Accepts says whether the client may have a datagram.
+	Accepts func(d *wsk.Datagram) bool
+	// Go runs a function on a goroutine of its own.
+	Go func(func())
+
+	mu      sync.Mutex // held over sending, so that messages leave in order
+	credit  int
+	limit   int // bytes to keep
+	ended   bool
+	waiting bool // for room, by a goroutine
+
+	scratch []byte // of a message that goes out at once
+	now     ipc.RecvWriter
+
+	held  []chunk // messages that wait, the oldest first
+	bytes int     // of their memory
+	last  ipc.RecvWriter
+}
+
+// chunk is memory of a message that waits.
+type chunk struct {
+	memory []byte
+	length int // of the message, once it is not the last any more
+}
+
+const (
+	defaultLimit = 256 << 10
+	// maxLimit is the most that a client can have kept for a socket, whatever its grant has room for.
+	maxLimit = 16 << 20
+	// chunkSize is the memory of a message that waits, unless one datagram needs more.
+	chunkSize = 16 << 10
+	overhead  = ipc.HeaderSize + 8
+)
+
+// SetLimit bounds what is kept while the client gives no credit; 0 is a default.
+func (b *Inbox) SetLimit(bytes uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit = int(min(bytes, maxLimit))
+	if b.limit == 0 {
+		b.limit = defaultLimit
+	}
+}
+
+// AddCredit lets n messages more go out. It reports false when that is more than a client may be owed.
+func (b *Inbox) AddCredit(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.credit+n > ipc.MaxCredit {
+		return false
+	}
+	b.credit += n
+	b.drain()
+	return true
+}
+
+// Receive takes over a list of datagrams, as [wsk.Receiver] says.
+func (b *Inbox) Receive(list *wsk.Datagram) {
+	var taken, bytes, full, refused, poor uint64
+	b.mu.Lock()
+	direct := false
+	for d := list; d != nil; {
+		next := d.Next
+		switch {
+		case b.ended:
+		case d.Err == nil && !b.Accepts(d):
+			refused++
+		default:
+			switch b.take(d, &direct) {
+			case kept:
+				taken++
+				bytes += uint64(len(d.Payload))
+			case noRoom:
+				full++
+			case noMemory:
+				poor++
+			}
+		}
+		d.Release()
+		d = next
+	}
+	if direct {
+		b.flush()
+	}
+	b.mu.Unlock()
+	c := &b.Quota.Counters
+	c.Received.Add(taken)
+	c.ReceivedBytes.Add(bytes)
+	if full|refused|poor != 0 {
+		c.DroppedFull.Add(full)
+		c.DroppedPolicy.Add(refused)
+		c.DroppedMemory.Add(poor)
+	}
+}
+
+type outcome uint8
+
+const (
+	kept outcome = iota
+	noRoom
+	noMemory
+)
+
+// take copies a datagram into the message that goes out at the end of the list (direct), or into the last that waits. mu is
+// held.
+func (b *Inbox) take(d *wsk.Datagram, direct *bool) outcome {
+	r := record(d)
+	if *direct {
+		if b.put(&b.now, &r, d) {
+			return kept
+		}
+		b.flush()
+		*direct = false
+	}
+	if len(b.held) == 0 && b.credit > 0 && b.Conn.HasRoom(b.Largest) {
+		if b.scratch == nil {
+			b.scratch = make([]byte, b.Largest)
+		}
+		b.now.Begin(b.scratch, b.Socket)
+		*direct = true
+		b.put(&b.now, &r, d)
+		return kept
+	}
+	return b.hold(&r, d)
+}
+
+func (b *Inbox) put(w *ipc.RecvWriter, r *ipc.Record, d *wsk.Datagram) bool {
+	room, ok := w.Add(r)
+	if ok {
+		copy(room, d.Payload)
+	}
+	return ok
+}
+
+// hold copies a datagram into memory of its own. mu is held.
+func (b *Inbox) hold(r *ipc.Record, d *wsk.Datagram) outcome {
+	if n := len(b.held); n > 0 && b.put(&b.last, r, d) {
+		return kept
+	}
+	size := max(chunkSize, overhead+64+(len(d.Payload)+63)&^63)
+	if b.limit == 0 {
+		b.limit = defaultLimit
+	}
+	if b.bytes+size > b.limit && (b.bytes != 0 || size > chunkSize+maxDatagram) {
+		return noRoom
+	}
+	if !b.Quota.TakeMemory(size) {
+		return noMemory
+	}
+	b.seal()
+	c := chunk{memory: make([]byte, size)}
+	b.bytes += size
+	b.held = append(b.held, c)
+	b.last.Begin(c.memory, b.Socket)
+	b.put(&b.last, r, d)
+	return kept
+}
+
+const maxDatagram = 65536
+
+// seal notes the length of the last message that waits: another comes behind it, or it is sent. mu is held.
+func (b *Inbox) seal() {
+	if n := len(b.held); n > 0 && b.held[n-1].length == 0 {
+		b.held[n-1].length = len(b.last.Message())
+	}
+}
+
+// flush sends the message that was built, or keeps it when the client's socket has filled meanwhile. mu is held.
+func (b *Inbox) flush() {
+	msg := b.now.Message()
+	if b.Conn.Send(msg) == nil {
+		b.credit--
+		return
+	}
+	// Rare: somebody else has taken the room. What can't be kept is lost, as if it had found the buffer full.
+	if b.Quota.TakeMemory(len(msg)) {
+		b.bytes += len(msg)
+		b.held = append(b.held, chunk{append([]byte(nil), msg...), len(msg)})
+		b.last = ipc.RecvWriter{}
+		b.awaitRoom()
+		return
+	}
+	b.Quota.Counters.DroppedMemory.Add(uint64(b.now.Count()))
+}
+
+// drain sends what waits, as far as credit and room go. mu is held.
+func (b *Inbox) drain() {
+	sent := 0
+	for b.credit > 0 && sent < len(b.held) && !b.ended {
+		c := &b.held[sent]
+		if sent == len(b.held)-1 {
+			b.seal()
+		}
+		if !b.Conn.HasRoom(c.length) || b.Conn.Send(c.memory[:c.length]) != nil {
+			b.awaitRoom()
+			break
+		}
+		b.credit--
+		b.give(c)
+		sent++
+	}
+	b.held = append(b.held[:0], b.held[sent:]...)
+	if n := len(b.held); n > 0 && b.held[n-1].length != 0 {
+		b.last = ipc.RecvWriter{} // it is complete: what comes goes behind it
+	}
+}
+
+func (b *Inbox) give(c *chunk) {
+	b.bytes -= len(c.memory)
+	b.Quota.GiveMemory(len(c.memory))
+	c.memory = nil
+}
+
+// awaitRoom has the rest sent when the client has read. mu is held.
+func (b *Inbox) awaitRoom() {
+	if b.waiting || b.ended {
+		return
+	}
+	b.waiting = true
+	b.Go(func() {
+		err := b.Conn.AwaitRoom()
+		b.mu.Lock()
+		b.waiting = false
+		if err == nil {
+			b.drain()
+		}
+		b.mu.Unlock()
+	})
+}
+
+// Close forgets what waits and takes nothing any more.
+func (b *Inbox) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	for i := range b.held {
+		b.give(&b.held[i])
+	}
+	b.held, b.scratch = nil, nil
+}
