@@ -16,7 +16,7 @@ func Dump(q *Queue, b io.Writer) {
 	fmt.Fprintf(b, "interface %s queue %d: %s, kickMu taken %v, mu taken %v\n", q.dev.Name(), q.id, stateNames[q.state], kicking, building)
 	fmt.Fprintf(b, "  inflight %d, free %d, waiting %d, unpublished %d, withdraw %v, was down %v, closed %v, zero-copy %v\n", q.tx.inflight,
 		len(q.tx.free), q.waiting.N, q.tx.unpublished, q.withdraw, q.wasDown, q.closed, q.zeroCopy)
-	fmt.Fprintf(b, "  again %v, driving %v, high %v, idle %v, ended %v, tails dozing %v, done %d\n", q.again.Load(),
+	fmt.Fprintf(b, "  again %v, driving %v, high %v, idle %v, ended %v, tails dozing %v, done %d\n", q.again.isLeft(),
 		q.driving.Load(), q.poll.high.Load(), q.poll.idle.Load(), q.poll.ended.Load(), q.tails.dozing.Load(), q.done.Waiting())
 	fmt.Fprintf(b, "  ring %d to %d, %+v\n", q.tx.ring.Consumer(), q.tx.ring.Producer(), q.tx.stats)
 	if building {

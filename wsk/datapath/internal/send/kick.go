@@ -3,6 +3,7 @@
 package send
 
 import (
+	"sync/atomic"
 	"syscall"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
@@ -23,27 +24,53 @@ const harvestBatch = 256
 func (q *Queue) drive() {
 	for {
 		if !q.kickMu.TryLock() {
-			q.again.Store(true)
+			q.again.leave()
 			if !q.kickMu.TryLock() {
 				return
 			}
 		}
-		q.again.Store(false)
-		q.driving.Store(true)
-		unfinished := q.driveLocked()
-		q.driving.Store(false)
-		if !q.poll.highGear() && q.meter.isFast(q.tx.ring.Producer()) && !q.closed && q.host.useHighGear() {
-			q.tails.add(q)
-		}
-		if unfinished {
-			q.handOver()
-		}
-		q.kickMu.Unlock()
-		if !q.again.Load() {
-			break
+		q.again.take()
+		q.mu.Lock()
+		q.tx.publish()
+		q.mu.Unlock()
+		if !q.driveOn() {
+			q.complete()
+			return
 		}
 	}
-	q.complete()
+}
+
+// driveOn is a drive by somebody who holds kickMu, which it lets go of, and has published everything. It reports whether a note
+// was left meanwhile.
+func (q *Queue) driveOn() (noted bool) {
+	high := q.poll.highGear()
+	if high { // in the low gear the tail watcher does not look
+		q.driving.Store(true)
+	}
+	left := q.driveLocked()
+	if high {
+		q.driving.Store(false)
+	} else if q.meter.isFast(q.tx.ring.Producer()) && !q.closed && q.host.useHighGear() {
+		q.tails.add(q)
+	}
+	if left {
+		q.handOver()
+	}
+	q.kickMu.Unlock()
+	return q.again.isLeft()
+}
+
+// note is what a sender leaves for whoever holds kickMu: there is more to drive.
+type note struct{ left atomic.Bool }
+
+func (n *note) leave()       { n.left.Store(true) }
+func (n *note) isLeft() bool { return n.left.Load() }
+
+// take comes before the look at what there is to drive. kickMu is held.
+func (n *note) take() {
+	if n.left.Load() { // a store that changes nothing costs as much as a lock
+		n.left.Store(false)
+	}
 }
 
 // unlockKick lets go of the right to kick for everybody but drive, and passes on what senders have left meanwhile. The poller
@@ -52,7 +79,7 @@ func (q *Queue) drive() {
 func (q *Queue) unlockKick() {
 	q.kickMu.Unlock()
 	switch {
-	case !q.again.Load():
+	case !q.again.isLeft():
 	case q.poll.ended.Load():
 		q.host.GoRun(q.drive)
 	default:
@@ -87,31 +114,33 @@ func (q *Queue) completeLater() {
 	q.poll.wake()
 }
 
-// driveLocked publishes, kicks and harvests until nothing moves any more, and reports whether something is left for the
-// poller to look after. kickMu is held.
-func (q *Queue) driveLocked() (unfinished bool) {
-	q.mu.Lock()
-	q.tx.publish()
-	q.mu.Unlock()
+// driveLocked kicks and harvests until nothing moves any more, and reports whether something is left for the poller to look
+// after. Everything is published, and kickMu is held.
+func (q *Queue) driveLocked() (left bool) {
 	for range driveRounds {
 		moved := q.kick()
-		if q.harvest() == 0 && !moved {
-			break
-		}
-		if q.tx.ring.Pending() == 0 && !q.unfinished() {
+		n, left := q.harvest()
+		switch {
+		case n == 0 && !moved:
+			return unfinished(q)
+		case n != 0 && !left && q.tx.ring.Pending() == 0:
 			return false
 		}
 	}
-	return q.unfinished()
+	return unfinished(q)
 }
 
 // unfinished reports whether the queue has to be looked after: chunks are with the kernel, operations wait for some, or it
 // needs a socket.
-func (q *Queue) unfinished() bool {
+func unfinished(q *Queue) bool {
 	q.mu.Lock()
-	unfinished := q.tx.inflight != 0 || q.waiting.Head != nil || q.state == queueBroken
-	q.mu.Unlock()
-	return unfinished
+	defer q.mu.Unlock()
+	return unfinishedLocked(q)
+}
+
+// unfinishedLocked is unfinished for a caller that holds mu.
+func unfinishedLocked(q *Queue) bool {
+	return q.tx.inflight != 0 || q.waiting.Head != nil || q.state == queueBroken
 }
 
 // kick makes the kernel transmit and deals with what it says. It reports whether the kernel consumed descriptors. kickMu is
@@ -240,14 +269,15 @@ func (q *Queue) checkInvalid(after uint32) {
 }
 
 // harvest reads the completion ring: chunks go back to the pool, operations whose last frame is back to the trampoline,
-// and what waits for chunks is posted. It returns the number of completions. kickMu is held.
-func (q *Queue) harvest() int {
+// and what waits for chunks is posted. It returns the number of completions and, if there were any, whether something
+// is left to look after. kickMu is held.
+func (q *Queue) harvest() (completions int, left bool) {
 	if q.closed {
-		return 0
+		return 0, false
 	}
 	first, n := q.cq.Peek(harvestBatch)
 	if n == 0 {
-		return 0
+		return 0, false
 	}
 	q.fruitless = 0
 	var done ops.List
@@ -258,9 +288,10 @@ func (q *Queue) harvest() int {
 	q.cq.Release(n)
 	q.tx.ring.Completed(q.tx.newest) // before refill: some kernels do not tell that there is room
 	q.refill()
+	left = unfinishedLocked(q)
 	q.mu.Unlock()
 	q.done.Add(&done)
-	return int(n)
+	return int(n), left
 }
 
 // harvestAll is harvest for a socket that goes: whatever has come back by now was sent. kickMu is held.

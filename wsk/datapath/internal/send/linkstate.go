@@ -66,6 +66,7 @@ func (q *Queue) resume() {
 		}
 	}
 	q.refill()
+	q.tx.publish()
 }
 
 // CheckDevice reports whether the device that a queue's socket is bound to is still there, and ends the queue if not: another

@@ -57,8 +57,8 @@ func (p *poller) loop() {
 	interval := pollFirst
 	for {
 		before := q.look().completed
-		now, unfinished := p.once(&watch)
-		if unfinished && (now.state == queueDown || now.state == queueBroken) {
+		now, left := p.once(&watch)
+		if left && (now.state == queueDown || now.state == queueBroken) {
 			p.reroute()
 		}
 		q.done.Drain()
@@ -67,9 +67,9 @@ func (p *poller) loop() {
 			p.ended.Store(true)
 			q.done.Drain()
 			return
-		case q.again.Load() && now.state != queueBroken: // there the note asks for nothing but completions
+		case q.again.isLeft() && now.state != queueBroken: // there the note asks for nothing but completions
 			continue
-		case !unfinished, now.state == queueUp && p.highGear():
+		case !left, now.state == queueUp && p.highGear():
 			watch.reset()
 			p.idle.Store(true)
 			<-p.token
@@ -97,14 +97,17 @@ func (p *poller) loop() {
 }
 
 // once does one look: kick, harvest, and whatever repair is due.
-func (p *poller) once(watch *stallWatch) (now glance, unfinished bool) {
+func (p *poller) once(watch *stallWatch) (now glance, left bool) {
 	q := p.q
 	q.repair()
 	q.kickMu.Lock()
 	defer q.kickMu.Unlock()
-	q.again.Store(false)
+	q.again.take()
 	q.mu.Lock()
 	state, withdraw := q.state, q.withdraw
+	if state == queueUp {
+		q.tx.publish()
+	}
 	q.mu.Unlock()
 	switch {
 	case state == queueGone, state == queueBroken:
@@ -123,7 +126,7 @@ func (p *poller) once(watch *stallWatch) (now glance, unfinished bool) {
 			watch.stalled()
 		}
 	}
-	return q.look(), q.unfinished()
+	return q.look(), unfinished(q)
 }
 
 // consumed is the number of frames that the kernel has taken out of the ring and not given back.

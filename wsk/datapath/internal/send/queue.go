@@ -67,7 +67,7 @@ type Queue struct {
 	_ [64]byte
 
 	kickMu    lockrank.Mutex[locks.KickMu]
-	again     atomic.Bool // a note: there is more to drive
+	again     note
 	driving   atomic.Bool // somebody drives, for the poller to see
 	cq        *xdp.CompletionRing
 	meter     loadMeter
@@ -139,8 +139,12 @@ func (q *Queue) capacity() int {
 }
 
 // send takes an operation whose way is known. It is the send path: everything that can go now is built, and the rest waits
-// in order.
+// in order. In the low gear it takes the right to kick first, where nobody has it, and publishes at once what it builds.
 func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) {
+	driving := !q.poll.highGear() && q.kickMu.TryLock()
+	if driving {
+		q.again.take()
+	}
 	q.mu.Lock()
 	due := true
 	op.Transport.Via = f
@@ -149,10 +153,16 @@ func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) {
 	} else if q.poll.highGear() {
 		due = q.tx.unpublished >= loadBurst
 	}
+	if driving {
+		q.tx.publish()
+	}
 	q.mu.Unlock()
-	if due {
+	switch {
+	case driving && !q.driveOn():
+		q.complete()
+	case driving, due:
 		q.drive()
-	} else if q.tails.dozing.Load() {
+	case q.tails.dozing.Load():
 		q.tails.wake()
 	}
 }
