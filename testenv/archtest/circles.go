@@ -59,6 +59,7 @@ var Circles = []CircleLimit{
 	{"testenv/vm/row", 0, 0},
 	{"testenv/wire", 0, 0},
 	{"wsk", 27, 27},
+	{"wsk/client", 8, 8},
 	{"wsk/datapath", 8, 8},
 	{"wsk/datapath/internal/companion", 3, 3},
 	{"wsk/datapath/internal/device", 4, 4},

@@ -169,6 +169,12 @@ var Imports = []ImportRow{
 		Why:     "meaning without I/O, on any system: it declares the Transport that it sends through and knows none",
 	},
 	{
+		Package: "wsk/client",
+		May:     []string{"internal/ipaddr", "wsk", "wsk/ipc"},
+		Tests:   []string{"wsk/netconn", "wsk/netconn/pctest", "wsk/wsktest"},
+		Why:     "sends through a daemon: it knows no datapath",
+	},
+	{
 		Package: "wsk/datapath",
 		May: slices.Concat(lower, room("companion", "device", "offload", "ops", "receive", "send"),
 			[]string{netlink, sys}),
