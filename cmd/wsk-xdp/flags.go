@@ -28,6 +28,7 @@ type wayFlags struct {
 	mode           session.Mode
 	require        session.Require
 	checksum       session.Checksum
+	assumeNoIPsec  bool
 
 	flags *pflag.FlagSet // of the command: what was given
 	pin   bool           // everything leaves through the interface of the destination
@@ -43,6 +44,8 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&w.df, "df", false, "never fragment: a datagram above the path MTU fails")
 	f.Var(&w.mode, "mode", "AF_XDP bind mode; auto is zero-copy if possible")
 	f.Var(&w.checksum, "checksum", "who computes UDP checksums; auto is a zero-copy NIC that can")
+	f.BoolVar(&w.assumeNoIPsec, "assume-no-ipsec", false,
+		"the host has no IPsec policies: for users who may not read them (CAP_NET_ADMIN) and else send through the kernel's stack")
 	f.Var(&w.require, "require", "refuse to run without this, with exit code 3, instead of falling back aloud")
 	for _, name := range []string{"ttl", "tos", "dscp"} {
 		f.Lookup(name).DefValue = "0" // shows no default: the value stands for "not given"
@@ -122,6 +125,7 @@ func (w *wayFlags) session(h header) session.Options {
 	return session.Options{
 		Destination: h.to, Source: h.source, Interface: w.iface, TOS: h.tos, DontFragment: w.df,
 		Mode: xdp.Mode(w.mode), Require: w.require, Checksum: datapath.ChecksumMode(w.checksum),
+		AssumeNoIPsec: w.assumeNoIPsec,
 	}
 }
 

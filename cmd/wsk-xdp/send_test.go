@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -274,4 +277,26 @@ func TestNamespaceNotForThisUser(t *testing.T) {
 			outcome(t, ordinaryUser(t, command, "10.77.0.2:9", "--netns", netns), run1).want(t, 3, "network namespace")
 		}
 	}
+}
+
+// A user with CAP_NET_RAW alone, as setcap gives it, sends through the kernel's stack and is told why, and what to do.
+func TestWithNetRawAlone(t *testing.T) {
+	testenv.Require(t, testenv.Root)
+	l, _ := lab(t, testenv.Topology{})
+	program := binary(t)
+	as := func(args ...string) result {
+		return outcome(t, exec.CommandContext(timeout(t), program, args...), func(cmd *exec.Cmd) error {
+			cmd.SysProcAttr = &syscall.SysProcAttr{
+				Credential:  &syscall.Credential{Uid: testenv.OrdinaryUser(), Gid: testenv.OrdinaryUser()},
+				AmbientCaps: []uintptr{unix.CAP_NET_RAW},
+			}
+			return l.A.NS.Do(cmd.Run)
+		})
+	}
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
+	const why = "IPsec policies can't be read (CAP_NET_ADMIN)"
+	as("send", to).want(t, 0, "STATUS_SUCCESS", why, "--assume-no-ipsec")
+	as("send", to, "--require", "afxdp").want(t, 3, why, "--assume-no-ipsec")
+	as("send", to, "--require", "afxdp", "--assume-no-ipsec").want(t, 0, "STATUS_SUCCESS")
+	as("doctor").want(t, 0, "WX-IPSEC-01", "--assume-no-ipsec")
 }

@@ -59,7 +59,9 @@ var errKernelStack = errors.New("the kernel's own stack is to send everything")
 // Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
 func Open(opts Options) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
-		return route.Open(route.Options{NetNS: dp.ns.FD(), Logger: opts.Logger, NeighbourTimeout: opts.NeighbourTimeout})
+		return route.Open(route.Options{
+			NetNS: dp.ns.FD(), Logger: opts.Logger, NeighbourTimeout: opts.NeighbourTimeout, AssumeNoIPsec: opts.AssumeNoIPsec,
+		})
 	})
 }
 

@@ -57,6 +57,7 @@ func (fakeRoutes) Flush(netip.Addr)                                {}
 func (fakeRoutes) ReversePath(int) route.ReversePath               { return route.ReversePathOff }
 func (fakeRoutes) Accepts(route.Arrival) (bool, error)             { return true, nil }
 func (fakeRoutes) Policies() *ipsec.Policies                       { return nil }
+func (fakeRoutes) PoliciesUnreadable() error                       { return nil }
 func (fakeRoutes) VRF(int) int                                     { return 0 }
 func (fakeRoutes) ReceivesFromVRFs() bool                          { return false }
 func (fakeRoutes) Close() error                                    { return nil }

@@ -4,8 +4,10 @@ package datapath
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -67,6 +69,78 @@ func TestIPsecPolicies(t *testing.T) {
 			if bytes.Contains(f.Data, secret) {
 				t.Fatalf("%v: what the host encrypts has left in clear", to)
 			}
+		}
+	}
+}
+
+// TestPoliciesUnreadable: a process that may not read the policies (no CAP_NET_ADMIN) leaks nothing that they select, for it leaves
+// everything to the kernel unless it is told that there are none. Issue 11, C.
+func TestPoliciesUnreadable(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	var h *netlink.Handle
+	if err := lab.A.NS.Do(func() (err error) { h, err = netlink.NewHandle(unix.NETLINK_XFRM); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	other := netip.MustParseAddr("10.77.0.3")
+	if err := lab.B.If.AddAddr(netip.PrefixFrom(other, 24)); err != nil {
+		t.Fatal(err)
+	}
+	host := func(a netip.Addr) *net.IPNet { return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(32, 32)} }
+	any4 := &net.IPNet{IP: make(net.IP, 4), Mask: net.CIDRMask(0, 32)}
+	if err := h.XfrmPolicyAdd(&netlink.XfrmPolicy{
+		Src: any4, Dst: host(lab.B.IPv4()), Dir: netlink.XFRM_DIR_OUT,
+		Tmpls: []netlink.XfrmPolicyTmpl{{Proto: netlink.XFRM_PROTO_ESP, Mode: netlink.XFRM_MODE_TRANSPORT, Dst: any4.IP, Src: any4.IP}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
+	secret, plain := bytes.Repeat([]byte("secret"), 20), []byte("in clear")
+	for _, assume := range []bool{false, true} {
+		opts := Options{NetNS: lab.A.NS.FD(), Logger: testLogger(t), AssumeNoIPsec: assume}
+		var dp *Datapath
+		open := func(o Options) (err error) {
+			return lab.A.NS.Do(func() error { // on a thread of its own
+				regain, err := testenv.DropCapabilities(unix.CAP_NET_ADMIN)
+				if err != nil {
+					return err
+				}
+				dp, err = Open(o)
+				return errors.Join(err, regain())
+			})
+		}
+		named := opts
+		named.Interfaces = []string{"wsk0"}
+		switch err := open(named); {
+		case err == nil && !assume:
+			t.Error("Open with Interfaces succeeds where nothing would go through AF_XDP")
+		case err != nil && assume:
+			t.Error(err)
+		case err != nil && !strings.Contains(err.Error(), "AssumeNoIPsec"):
+			t.Errorf("Open does not say what to do: %v", err)
+		case err == nil:
+			dp.Close()
+		}
+		if err := open(opts); err != nil {
+			t.Fatal(err)
+		}
+		s := newClient(t, dp).socket("0.0.0.0:0")
+		mustSucceed(t, "to where no policy leads", sendOne(t, s, whole(plain), sockaddr(other, 7006), nil))
+		if !assume {
+			sendOne(t, s, whole(secret), sockaddr(lab.B.IPv4(), 7006), nil) // the kernel's own socket is refused, or waits for a key
+		}
+		slow := dp.Info().SlowReasons["ipsec-unknown"]
+		if assume == (slow != 0) {
+			t.Errorf("AssumeNoIPsec %v: %d ways through the kernel's stack", assume, slow)
+		}
+		if _, err := capture.Wait(testenv.Context(t, waitLimit), func(f testenv.Frame) bool { return bytes.Contains(f.Data, plain) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range capture.Frames() {
+		if bytes.Contains(f.Data, secret) {
+			t.Error("what the host encrypts has left in clear")
 		}
 	}
 }

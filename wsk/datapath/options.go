@@ -55,6 +55,10 @@ type Options struct {
 	StallTimeout time.Duration
 	// NeighbourTimeout bounds the wait for an ARP or ND answer. 0 means the routing table's default.
 	NeighbourTimeout time.Duration
+	// AssumeNoIPsec says that the host has no IPsec policies, for a process without CAP_NET_ADMIN, which may not read them. Otherwise
+	// such a process sends through the kernel's stack, which knows them; Info.SlowReasons says "ipsec-unknown", and Open fails with
+	// Interfaces. What the host encrypts would leave in clear where this is not true.
+	AssumeNoIPsec bool
 	// LowGear keeps every queue in the gear in which each send kicks for itself (see internal/send/load.go): lowest latency, no second
 	// processor, about half the rate.
 	LowGear bool

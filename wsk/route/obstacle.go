@@ -44,6 +44,8 @@ const (
 	ObstaclePacketInfo
 	// ObstacleIPsec: an IPsec policy selects the datagram: the kernel is to encrypt or to block it.
 	ObstacleIPsec
+	// ObstaclePolicies: the IPsec policies can't be read, so that one may select the datagram.
+	ObstaclePolicies
 
 	// NumObstacles is one more than the largest ObstacleID.
 	NumObstacles
@@ -66,6 +68,8 @@ var obstacles = [NumObstacles]struct{ word, sentence string }{
 	ObstacleBondIdle:     {"bond-idle", "it has no active port"},
 	ObstaclePacketInfo:   {"packet-info", "its reader is told the protocol (no IFF_NO_PI), which frames of AF_XDP don't have"},
 	ObstacleIPsec:        {"ipsec", "an IPsec policy selects the datagram: the kernel encrypts or blocks it"},
+	ObstaclePolicies: {"ipsec-unknown", "the host's IPsec policies can't be read (CAP_NET_ADMIN), and what they encrypt must not leave in clear; " +
+		"AssumeNoIPsec (--assume-no-ipsec) says that there are none"},
 }
 
 // String is the word.

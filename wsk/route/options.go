@@ -34,6 +34,11 @@ type Options struct {
 	// KeepAliveFor is how long after its last use a neighbour is still kept fresh. 0: 90 s.
 	KeepAliveFor time.Duration
 
+	// AssumeNoIPsec says that the host has no IPsec policies, for a process that may not read them (CAP_NET_ADMIN). Otherwise every
+	// datagram of such a process is one that the kernel may have to encrypt: see Table.Selected. Where policies can be read it changes
+	// nothing.
+	AssumeNoIPsec bool
+
 	// ReceiveBuffer is the size in bytes of the kernel's event queue. 0: 4 MiB. Without CAP_NET_ADMIN the kernel caps it at
 	// net.core.rmem_max. A small one loses events in a storm, which costs a new snapshot each time.
 	ReceiveBuffer int

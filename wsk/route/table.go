@@ -106,7 +106,7 @@ func (t *Table) openSockets() (err error) {
 		return err
 	}
 	t.sysctls, t.redirects = openSysctls(), openRedirects()
-	if t.ipsec, err = ipsec.Watch(t.log, t.policiesChanged); err != nil {
+	if t.ipsec, err = ipsec.Watch(t.log, t.opts.AssumeNoIPsec, t.policiesChanged); err != nil {
 		return err
 	}
 	t.oracle, err = newOracle()
@@ -158,8 +158,13 @@ func (t *Table) Close() error {
 // others apply the generation grows, and subscribers get PoliciesChanged.
 func (t *Table) Policies() *ipsec.Policies { return t.ipsec.Policies() }
 
+// PoliciesUnreadable is the reason why the IPsec policies are not known, so that one may select any datagram; nil when they are, or are
+// assumed to be none.
+func (t *Table) PoliciesUnreadable() error { return t.Policies().Unreadable() }
+
 // Selected tells whether an IPsec policy selects the datagrams of a query that is answered by hop: then the kernel has to send them. It is
-// one atomic load while there are no policies. Policies that can't be read (CAP_NET_ADMIN) select nothing: see Policies.
+// one atomic load while there are no policies. Policies that can't be read (CAP_NET_ADMIN) may select everything, unless
+// Options.AssumeNoIPsec says that there are none.
 func (t *Table) Selected(q Query, hop Hop) Obstacle {
 	p := t.Policies()
 	if p == nil {
@@ -169,6 +174,9 @@ func (t *Table) Selected(q Query, hop Hop) Obstacle {
 		Src: hop.Source, Dst: q.Dst, SrcPort: q.SrcPort, DstPort: q.DstPort, Interface: hop.Interface, Mark: q.Mark,
 	}) == ipsec.None {
 		return Obstacle{}
+	}
+	if p.Unreadable() != nil {
+		return Obstacle{ID: ObstaclePolicies}
 	}
 	return Obstacle{ID: ObstacleIPsec}
 }

@@ -160,7 +160,8 @@ func TestStorm(t *testing.T) {
 // Without the right to read them nothing is known, and said so.
 func TestUnreadable(t *testing.T) {
 	p := newPolicies(nil, [2]Verdict{}, unix.EPERM)
-	if p == nil || p.Unreadable() != unix.EPERM || p.Selects(Out, Flow{Src: addr("10.0.0.1"), Dst: addr("10.0.0.2")}) != None {
+	if p == nil || p.Unreadable() != unix.EPERM || p.Selects(Out, Flow{Src: addr("10.0.0.1"), Dst: addr("10.0.0.2")}) != Transform ||
+		!p.Restricts(netip.MustParseAddrPort("10.0.0.1:9")) {
 		t.Errorf("%+v", p)
 	}
 	var none *Policies

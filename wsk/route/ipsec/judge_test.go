@@ -140,7 +140,7 @@ func watch(t *testing.T, ns *testenv.Namespace, changed func()) *Watcher {
 	t.Helper()
 	var w *Watcher
 	must(t, ns.Do(func() (err error) {
-		w, err = Watch(slog.New(slog.NewTextHandler(os.Stderr, nil)), changed)
+		w, err = Watch(slog.New(slog.NewTextHandler(os.Stderr, nil)), false, changed)
 		return err
 	}))
 	t.Cleanup(w.Close)

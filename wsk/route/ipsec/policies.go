@@ -27,8 +27,8 @@
 //
 // # Privilege
 //
-// Reading needs CAP_NET_ADMIN in the namespace. Without it the policies are unknown, which [Policies.Unreadable] tells: nothing can be
-// promised then.
+// Reading needs CAP_NET_ADMIN in the namespace. Without it the policies are unknown, which [Policies.Unreadable] tells: then every
+// datagram is one that may have to be encrypted, and the kernel is to send it. Who knows that the host has no policies can say so to Watch.
 package ipsec
 
 import (
@@ -135,7 +135,7 @@ func (p *Policies) Unreadable() error {
 	return p.err
 }
 
-// Selects tells what becomes of a datagram. It does not allocate.
+// Selects tells what becomes of a datagram: at least Transform where the policies are not known. It does not allocate.
 func (p *Policies) Selects(d Direction, f Flow) Verdict {
 	if p == nil {
 		return None
@@ -153,6 +153,9 @@ func (p *Policies) Selects(d Direction, f Flow) Verdict {
 	main, also := decide(list[mains:], &f)
 	if !found && !also {
 		main = max(main, p.fallback[d&1])
+	}
+	if p.err != nil {
+		main = max(main, Transform)
 	}
 	return max(sub, main)
 }
@@ -193,7 +196,7 @@ func (p *Policies) Restricts(local netip.AddrPort) bool {
 	if p == nil {
 		return false
 	}
-	if p.fallback[In] != None {
+	if p.fallback[In] != None || p.err != nil {
 		return true
 	}
 	ip := plain(local.Addr())

@@ -44,13 +44,15 @@ const (
 
 // Watch must be called on a thread in the namespace. changed is called, from a goroutine of the watcher and with no lock held, when other
 // policies apply than before; the new ones are already there. A kernel without IPsec, and one that does not let this process read the
-// policies, is no error: see [Policies.Unreadable].
-func Watch(log *slog.Logger, changed func()) (*Watcher, error) {
+// policies, is no error: see [Policies.Unreadable]. With assumeNone there are none in the latter case.
+func Watch(log *slog.Logger, assumeNone bool, changed func()) (*Watcher, error) {
 	w := &Watcher{log: log, changed: changed, done: make(chan struct{})}
 	err := w.open()
 	switch {
 	case errors.Is(err, unix.EPROTONOSUPPORT):
 		return w, nil // no IPsec in this kernel
+	case (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)) && assumeNone:
+		return w, nil
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		w.policies.Store(newPolicies(nil, [2]Verdict{}, fmt.Errorf("read IPsec policies (needs CAP_NET_ADMIN): %w", err)))
 		return w, nil

@@ -103,7 +103,7 @@ func (c *checker) userNS() {
 			"kernel.apparmor_restrict_unprivileged_userns)")
 }
 
-// setcap is what a binary needs to do everything without root; cap_net_raw alone is enough to send.
+// setcap is what a binary needs to do everything without root.
 const setcap = "setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock=ep on the binary"
 
 func (c *checker) privilege() {
@@ -113,10 +113,14 @@ func (c *checker) privilege() {
 		foreign = "the network namespace belongs to another user namespace than this process, whose capabilities do not count there"
 	}
 	if p.NetRaw {
-		c.add("WX-CAP-TX-01", OK, "CAP_NET_RAW is held: sending in copy mode needs nothing else", "", "")
+		c.add("WX-CAP-TX-01", OK, "CAP_NET_RAW is held: AF_XDP sockets in copy mode need nothing else", "", "")
 	} else {
 		c.add("WX-CAP-TX-01", Warn, "CAP_NET_RAW is not held: this process can't send over AF_XDP here", foreign,
-			"sudo, or setcap cap_net_raw=ep on the binary; wsk-xdp demo needs neither")
+			"sudo, or setcap cap_net_raw,cap_net_admin=ep on the binary; wsk-xdp demo needs neither")
+	}
+	if p.Policies != "" {
+		c.add("WX-IPSEC-01", Warn, "the IPsec policies can't be read: all datagrams go through the kernel's stack, for what it encrypts must not leave in clear",
+			p.Policies, "--assume-no-ipsec where there are none (Options.AssumeNoIPsec), sudo, or setcap cap_net_raw,cap_net_admin=ep on the binary")
 	}
 	switch {
 	case p.NetAdmin && p.BPF:

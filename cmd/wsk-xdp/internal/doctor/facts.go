@@ -65,13 +65,15 @@ func socketFacts() SocketFacts {
 
 // PrivilegeFacts is what the process holds, and what it would need.
 type PrivilegeFacts struct {
-	UID           int  `json:"uid"`
-	NetRaw        bool `json:"cap_net_raw"`
-	NetAdmin      bool `json:"cap_net_admin"`
-	BPF           bool `json:"cap_bpf"`
-	IPCLock       bool `json:"cap_ipc_lock"`
-	InitialUserNS bool `json:"initial_user_namespace"`
-	OwnNetNS      bool `json:"owns_network_namespace"`
+	UID      int  `json:"uid"`
+	NetRaw   bool `json:"cap_net_raw"`
+	NetAdmin bool `json:"cap_net_admin"`
+	// Policies is why the IPsec policies can't be read, empty if they can: without knowing them AF_XDP does not send.
+	Policies      string `json:"ipsec_policies_unreadable,omitempty"`
+	BPF           bool   `json:"cap_bpf"`
+	IPCLock       bool   `json:"cap_ipc_lock"`
+	InitialUserNS bool   `json:"initial_user_namespace"`
+	OwnNetNS      bool   `json:"owns_network_namespace"`
 	// Memlock is absent where there is no limit or it does not count.
 	Memlock     uint64 `json:"memlock_bytes,omitempty"`
 	MemlockNeed uint64 `json:"memlock_needed_bytes_per_queue"`

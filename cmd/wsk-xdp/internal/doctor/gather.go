@@ -37,6 +37,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 	f := Facts{Host: host.Describe()}
 	err := o.NetNS.Do(func() error {
 		f.machine()
+		f.Privilege.Policies = session.PoliciesUnreadable(o.NetNS.FD())
 		if o.Destination.IsValid() && o.Interface == "" {
 			f.path(ctx, o)
 			if f.Path.Error == "" && f.Path.SlowReason == "" {
@@ -96,7 +97,9 @@ func memlockNeed() uint64 {
 
 func (f *Facts) path(ctx context.Context, o Options) {
 	f.Path = &PathFacts{Destination: o.Destination.String()}
-	w, err := session.Survey(ctx, o.NetNS.FD(), session.Query{Destination: o.Destination, Interface: o.Interface})
+	w, err := session.Survey(ctx, o.NetNS.FD(), session.Query{
+		Destination: o.Destination, Interface: o.Interface, AssumeNoIPsec: true, // see WX-IPSEC-01
+	})
 	if err != nil {
 		f.Path.Error = err.Error()
 		return

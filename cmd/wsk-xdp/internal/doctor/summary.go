@@ -30,12 +30,14 @@ func (f *Facts) tx() string {
 		return "yes in copy mode, but not now: the link of " + f.Interface.Name + " is down."
 	case f.AFXDP.Yes() && !f.Privilege.Unlimited && f.Privilege.Memlock < f.Privilege.MemlockNeed:
 		return "not with this limit of locked memory: see WX-MEMLOCK-01."
+	case f.AFXDP.Yes() && f.Privilege.Policies != "":
+		return "only with --assume-no-ipsec, since this process may not see what the kernel encrypts: see WX-IPSEC-01."
 	case f.AFXDP.Yes():
 		return "yes, in copy mode, with what this process holds; no XDP program is needed."
 	case f.UserNS.Yes():
 		return "not as this user here (CAP_NET_RAW is missing: sudo); in namespaces of one's own yes: wsk-xdp demo."
 	}
-	return "not as this user: CAP_NET_RAW is missing (sudo, or setcap cap_net_raw=ep)."
+	return "not as this user: CAP_NET_RAW is missing (sudo, or setcap cap_net_raw,cap_net_admin=ep)."
 }
 
 func (f *Facts) rx() string {

@@ -39,6 +39,8 @@ type Options struct {
 	Mode xdp.Mode
 	// Checksum is who computes UDP checksums.
 	Checksum datapath.ChecksumMode
+	// AssumeNoIPsec says that the host has no IPsec policies where they can't be read, see datapath.Options.
+	AssumeNoIPsec bool
 	// Require is what the session is refused without.
 	Require Require
 	// Sockets is the number of WSK sockets, 0 for one. More than one get those of SourcePorts, in turn, or where that is
@@ -91,7 +93,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 			err = exit.NotPossiblef("%w", err)
 		}
 	}()
-	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
+	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS, AssumeNoIPsec: o.AssumeNoIPsec}
 	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
 	switch {
 	case asked(s.WayErr):
@@ -115,8 +117,8 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 func (s *Session) openDatapath(o Options) error {
 	opts := datapath.Options{
 		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, LowGear: o.LowGear, Logger: o.Logger,
-		Checksum: o.Checksum,
-		Socket:   xdp.Options{Mode: o.Mode},
+		Checksum: o.Checksum, AssumeNoIPsec: o.AssumeNoIPsec,
+		Socket: xdp.Options{Mode: o.Mode},
 	}
 	if o.Require == RequireZeroCopy {
 		opts.Socket.Mode = xdp.ModeZeroCopy

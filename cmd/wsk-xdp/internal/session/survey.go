@@ -19,6 +19,8 @@ type Query struct {
 	Source      netip.Addr // invalid: the route's choice
 	Interface   string     // empty: the route's choice
 	TOS         uint8
+	// AssumeNoIPsec says that the host has no IPsec policies where they can't be read.
+	AssumeNoIPsec bool
 }
 
 // Way is how datagrams to a destination leave, as the kernel's tables have it now.
@@ -51,7 +53,7 @@ var ErrNoInterface = errors.New("no such interface in this network namespace")
 // Survey looks a way up in the namespace ns, 0 for the process's own. It asks nobody on the network.
 // With an error about the way, Way.Interface is still that of the query, if it named one.
 func Survey(ctx context.Context, ns int, q Query) (Way, error) {
-	table, err := route.Open(route.Options{NetNS: ns})
+	table, err := route.Open(route.Options{NetNS: ns, AssumeNoIPsec: q.AssumeNoIPsec})
 	if err != nil {
 		return Way{}, err
 	}
@@ -61,6 +63,20 @@ func Survey(ctx context.Context, ns int, q Query) (Way, error) {
 		w.dependents = dependentsOn(ctx, table, w.Interface.Index, w.Device.Index)
 	}
 	return w, err
+}
+
+// PoliciesUnreadable says why the IPsec policies of the namespace ns can't be read by this process, so that it sends through the
+// kernel's stack unless told that there are none; it is empty where they can.
+func PoliciesUnreadable(ns int) string {
+	table, err := route.Open(route.Options{NetNS: ns})
+	if err == nil {
+		defer table.Close()
+		err = table.PoliciesUnreadable()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // InterfaceObstacle says why AF_XDP can't send through an interface of the namespace ns, whatever the destination is; it

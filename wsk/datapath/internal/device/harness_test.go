@@ -40,6 +40,8 @@ func (r fakeRoutes) Devices() (list []route.Device) {
 	return list
 }
 
+func (fakeRoutes) PoliciesUnreadable() error { return nil }
+
 func (fakeRoutes) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) {
 	if hop.Device.Kind == "gretap" {
 		return route.Egress{}, route.Obstacle{ID: route.ObstacleKind, Device: hop.Device.Name, Kind: hop.Device.Kind}

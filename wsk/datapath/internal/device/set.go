@@ -55,6 +55,7 @@ type Routes interface {
 	DeviceByName(name string) (route.Device, bool)
 	Devices() []route.Device
 	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
+	PoliciesUnreadable() error
 }
 
 // ErrClosed is what a datapath says that has been closed.
@@ -156,6 +157,9 @@ func (set *Set) OpenInterface(name string) error {
 		return fmt.Errorf("open interface %s: no such interface in this network namespace", name)
 	}
 	egress, obstacle := set.Routes.Transmit(route.Hop{Kind: route.Unicast, Interface: rd.Index, Device: rd}, 0)
+	if obstacle.ID == route.NoObstacle && set.Routes.PoliciesUnreadable() != nil {
+		obstacle.ID = route.ObstaclePolicies
+	}
 	if obstacle.ID != route.NoObstacle {
 		return fmt.Errorf("open interface %s: AF_XDP can't send there: %v", name, obstacle)
 	}
