@@ -25,6 +25,7 @@ const (
 	// otherXDP is the independent other end of an AF_XDP socket; what is to be judged must not be built on it.
 	otherXDP   = "github.com/asavie/xdp"
 	histograms = "github.com/HdrHistogram/hdrhistogram-go"
+	nft        = "github.com/google/nftables"
 )
 
 // Imports has a row for every package; a package that is not here fails. Layers are read from the bottom of
@@ -148,6 +149,7 @@ var Imports = []ImportRow{
 		May:     []string{"bpf", "testenv", "testenv/account", "wsk", "wsk/datapath", "xdp", ebpf, netlink, sys},
 		Why:     "breaks what the datapath stands on, as its clients see it; xdp holds a queue, bpf names a program",
 	},
+	{Package: "testenv/firewall", May: []string{"testenv", nft, sys}, Why: "rules of a host, made as their own tools make them"},
 	{Package: "testenv/vm", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/agent", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/cable"},
@@ -175,7 +177,7 @@ var Imports = []ImportRow{
 		Package: "wsk/datapath",
 		May: slices.Concat(lower, room("companion", "device", "offload", "ops", "receive", "send"),
 			[]string{netlink, sys}),
-		Tests: []string{"xdp/xdptest", ebpf, ethtool},
+		Tests: []string{"xdp/xdptest", ebpf, ethtool, nft},
 		Why:   "ties the six rooms together",
 	},
 	{
@@ -240,6 +242,7 @@ var Imports = []ImportRow{
 		Tests: []string{"frame", "xdp"},
 		Why:   "what the kernel says of routes; nothing of frames and rings",
 	},
+	{Package: "wsk/route/conntrack", May: []string{netlink, nsfd, sys}, Tests: []string{nft}, Why: "what the kernel says of connections"},
 	{Package: "wsk/route/internal/rtattr", Why: "bytes"},
 	{Package: "wsk/route/ipsec", May: []string{netlink, nsfd, sys}, Why: "what the kernel says of IPsec policies"},
 	{
@@ -274,7 +277,7 @@ var Imports = []ImportRow{
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
 var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
 	"wsk/datapath/internal/locks",
-	"wsk/route", "wsk/route/ipsec", "xdp", "xdp/nic"}
+	"wsk/route", "wsk/route/conntrack", "wsk/route/ipsec", "xdp", "xdp/nic"}
 
 // cmdBase is what verbs that make a laboratory of their own start from.
 var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
@@ -282,7 +285,7 @@ var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
 var bench = tool("bench/check", "bench/proc", "bench/stats")
 
 // anyTest is what every test may import: the laboratory, and what makes comparing and setting up plain.
-var anyTest = []string{"testenv", "testenv/vm/cable", "testenv/vm/job", "testenv/vm/row", gocmp, netlink, sys}
+var anyTest = []string{"testenv", "testenv/firewall", "testenv/vm/cable", "testenv/vm/job", "testenv/vm/row", gocmp, netlink, sys}
 
 func tool(names ...string) []string { return under("cmd/wsk-xdp/internal/", names) }
 func room(names ...string) []string { return under("wsk/datapath/internal/", names) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/inflight"
@@ -18,6 +19,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/conntrack"
 )
 
 // routing is what the datapath needs of [route.Table].
@@ -38,7 +40,8 @@ type Datapath struct {
 	routes routing
 	unsub  func()
 	cancel context.CancelFunc
-	work   inflight.Calls // goroutines
+	work   inflight.Calls     // goroutines
+	track  *conntrack.Tracker // nil with Options.NoConntrack
 
 	senders    *send.Host
 	hub        *receive.Hub
@@ -90,6 +93,11 @@ func openWith(opts Options, below func(*Datapath) (routing, error)) (_ *Datapath
 		return nil, fmt.Errorf("open datapath: %w", err)
 	}
 	dp.setRoutes(routes)
+	if !opts.NoConntrack {
+		if err := dp.trackConnections(opts.Logger); err != nil {
+			return nil, fmt.Errorf("open datapath: %w", err)
+		}
+	}
 	dp.unsub = dp.routes.Subscribe(dp.onEvent)
 	dp.goRun(dp.watch)
 	for _, name := range opts.Receive {
@@ -147,6 +155,18 @@ func (dp *Datapath) setRoutes(routes routing) {
 	dp.hub.Rules = routes
 }
 
+// trackConnections lets senders see to the connections that the kernel tracks.
+func (dp *Datapath) trackConnections(log *slog.Logger) error {
+	err := dp.ns.Do(func() error {
+		dp.track = conntrack.Open(log)
+		return nil
+	})
+	if err == nil {
+		dp.senders.Tracking = dp.track
+	}
+	return err
+}
+
 // OpenEndpoint implements wsk.Transport.
 func (dp *Datapath) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
 	ep := newEndpoint(dp, family, events)
@@ -180,6 +200,9 @@ func (dp *Datapath) Close() error {
 	}
 	dp.work.Close()
 	dp.work.Wait()
+	if dp.track != nil {
+		dp.track.Close()
+	}
 	dp.ns.Close()
 	return err
 }

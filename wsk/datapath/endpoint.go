@@ -27,6 +27,8 @@ type endpoint struct {
 	// boundIf is the device that carries a specific local address, 0 for a wildcard. Written by Bind before its callback.
 	boundIf int
 
+	started chan struct{} // closed when datagrams are let in
+
 	rxMu  lockrank.Mutex[locks.RxMu] // held over the change between not receiving, receiving and ended
 	ended bool
 }
@@ -34,8 +36,9 @@ type endpoint struct {
 var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
 
 func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoint {
-	ep := &endpoint{dp: dp, events: events}
+	ep := &endpoint{dp: dp, events: events, started: make(chan struct{})}
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
+	ep.source.Redirected, ep.source.Started = ep.redirected, ep.started
 	receiver, _ := events.(wsk.Receiver)
 	ep.sink = dp.hub.NewSink(receiver)
 	ep.kernel = dp.companions.NewSockets(family, ep.sink, ep.source.PathNarrowed)
@@ -73,9 +76,15 @@ func (ep *endpoint) receive() {
 	if ep.ended {
 		return
 	}
+	defer close(ep.started)
 	ep.sink.Open()
 	ep.dp.hub.Register(ep.sink)
 	ep.kernel.Start()
+}
+
+// redirected reports whether datagrams of a family that come in by an interface are brought by an XDP program.
+func (ep *endpoint) redirected(ifindex int, is4 bool) bool {
+	return ep.dp.hub.Redirects(ep.sink, uint32(ifindex), is4)
 }
 
 // Configure implements wsk.ReceivingEndpoint.

@@ -77,10 +77,12 @@ type Info struct {
 
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
-	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and two more: "no-queue" where an AF_XDP queue is
-	// not to be had now, and "mtu" where packets of the interface's MTU do not fit a chunk.
+	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and four more: "no-queue" where an AF_XDP queue is
+	// not to be had now, "mtu" where packets of the interface's MTU do not fit a chunk, "looped" where sockets of this host are
+	// to get it too, and "nat" where the kernel translates the addresses.
 	SlowReasons map[string]uint64
 	SlowSent    uint64 // operations sent through a companion socket
+	Opened      uint64 // of these, the ones that were sent so for the sake of a connection: see Options.NoConntrack
 	SlowFailed  uint64
 	ICMPErrors  uint64 // ICMP errors that reached a companion socket
 
@@ -117,6 +119,7 @@ func (dp *Datapath) Info() Info {
 	info := Info{
 		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), Late: dp.hub.Late(),
 	}
+	info.Opened = dp.senders.Stats.Opened.Load()
 	info.SlowReasons, info.SlowPaths = dp.senders.Stats.SlowPaths.Counts()
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()

@@ -62,6 +62,13 @@ type Options struct {
 	// LowGear keeps every queue in the gear in which each send kicks for itself (see internal/send/load.go): lowest latency, no second
 	// processor, about half the rate.
 	LowGear bool
+	// NoConntrack leaves the connections alone that the kernel tracks for its firewall: everything that AF_XDP can carry goes
+	// over AF_XDP. Without it, and where connections are tracked, the kernel's own stack sends the first datagram to each
+	// destination and one about every ten seconds after it, so that a rule like `ct state established accept` lets the
+	// answers in: Info.Opened counts them. What the rules for output refuse then ends in STATUS_ACCESS_DENIED, and a
+	// destination whose addresses the kernel translates (NAT) stays with it. Package conntrack of wsk/route says how it is found
+	// out. On interfaces of Receive answers come past the firewall, and nothing is done.
+	NoConntrack bool
 	// Logger receives what an operator should know, never anything per datagram. nil discards.
 	Logger *slog.Logger
 }

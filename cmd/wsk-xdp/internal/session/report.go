@@ -274,9 +274,13 @@ func refusal(err error) string {
 // SlowWarning says after a run that datagrams went the slow path although the start block promised AF_XDP; empty if
 // none did.
 func (s *Session) SlowWarning(info datapath.Info) string {
-	n := info.SlowSent + info.SlowFailed
-	if n == 0 || !s.fastWay() || s.SlowErr != nil {
+	n := info.SlowSent - info.Opened + info.SlowFailed
+	switch {
+	case n+info.Opened == 0 || !s.fastWay() || s.SlowErr != nil:
 		return ""
+	case n == 0:
+		return units.Plural(int(info.Opened), "send") + " went through the kernel's own stack, so that its firewall, which tracks connections, " +
+			"lets answers in (--require afxdp sends all over AF_XDP)"
 	}
 	return fmt.Sprintf("SLOW PATH: %s through the kernel's own stack and not through AF_XDP: "+
 		"the route or the device changed during the run, or a packet does not fit a chunk", units.Plural(int(n), "send")+" went")

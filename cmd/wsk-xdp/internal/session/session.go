@@ -117,7 +117,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 func (s *Session) openDatapath(o Options) error {
 	opts := datapath.Options{
 		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, LowGear: o.LowGear, Logger: o.Logger,
-		Checksum: o.Checksum, AssumeNoIPsec: o.AssumeNoIPsec,
+		Checksum: o.Checksum, AssumeNoIPsec: o.AssumeNoIPsec, NoConntrack: o.Require != RequireNothing,
 		Socket: xdp.Options{Mode: o.Mode},
 	}
 	if o.Require == RequireZeroCopy {

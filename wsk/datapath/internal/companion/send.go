@@ -33,6 +33,7 @@ type sender struct {
 	sending bool // the goroutine lives
 	closed  bool
 	aborted bool
+	awaited map[*wsk.SendOp]chan wsk.NTSTATUS // see sendAndWait
 
 	// Touched by the goroutine only: what the socket is set to, and memory for one datagram.
 	policy  wsk.FragmentPolicy
@@ -50,10 +51,12 @@ func (s *sender) send(op *wsk.SendOp) {
 	s.mu.Lock()
 	switch {
 	case s.closed:
+		s.tellLocked(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		s.mu.Unlock()
 		s.host.Finish(op, wsk.STATUS_FILE_FORCED_CLOSED)
 		return
 	case s.aborted || !op.ArmCancel(s):
+		s.tellLocked(op, wsk.STATUS_CANCELLED)
 		s.mu.Unlock()
 		s.host.Finish(op, wsk.STATUS_CANCELLED)
 		return
@@ -74,6 +77,7 @@ func (s *sender) CancelSend(op *wsk.SendOp) {
 	if op.Transport.Linked {
 		s.waiting.Remove(op)
 	}
+	s.tellLocked(op, wsk.STATUS_CANCELLED)
 	s.mu.Unlock()
 	s.host.Finish(op, wsk.STATUS_CANCELLED)
 }
@@ -87,6 +91,7 @@ func (s *sender) abort() {
 		s.waiting.Remove(op)
 		if op.DisarmCancel() {
 			op.Transport.Status = wsk.STATUS_CANCELLED
+			s.tellLocked(op, wsk.STATUS_CANCELLED)
 			cancelled.PushBack(op)
 		}
 	}
@@ -117,6 +122,7 @@ func (s *sender) sendLoop() {
 		} else {
 			stats.SlowFailed.Add(1)
 		}
+		s.tell(op, status)
 		s.host.Finish(op, status)
 	}
 }

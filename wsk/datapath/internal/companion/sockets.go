@@ -100,6 +100,10 @@ func (s *Sockets) Start() { s.startReading(s.companion) }
 // Send takes an operation and sends it through the kernel's stack. Bind has succeeded.
 func (s *Sockets) Send(op *wsk.SendOp) { s.sender.send(op) }
 
+// SendAndWait is Send that returns when the operation has ended and what it sent has left the companion socket, or does not leave
+// within a tenth of a second. It returns the status in which it ended.
+func (s *Sockets) SendAndWait(op *wsk.SendOp) wsk.NTSTATUS { return s.sender.sendAndWait(op) }
+
 // Configure sets what the WSK socket wants to receive.
 func (s *Sockets) Configure(o wsk.ReceiveOptions) {
 	s.options.Store(&o)

@@ -59,6 +59,23 @@ func (h *Hub) Serves(ifindex uint32) bool {
 	return slices.ContainsFunc(h.list(), func(in *Intake) bool { return in.serves(ifindex) })
 }
 
+// Redirects reports whether the program of an interface brings a sink its unicast datagrams of a family.
+func (h *Hub) Redirects(s *Sink, ifindex uint32, is4 bool) bool {
+	h.portsMu.Lock()
+	defer h.portsMu.Unlock()
+	for _, e := range h.sinks[s] {
+		if e.key.Addr.Is4() != is4 {
+			continue
+		}
+		for _, in := range e.intakes {
+			if use := in.keys[e.key]; in.serves(ifindex) && use != nil && use.entered {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (h *Hub) list() []*Intake {
 	h.portsMu.Lock()
 	defer h.portsMu.Unlock()

@@ -45,4 +45,9 @@ func (sendOnly) Start(xdp.Queue) error      { return nil }
 func (sendOnly) Close(sock xdp.Queue) error { return sock.Close() }
 
 // SlowPath sends through the kernel's stack what AF_XDP does not reach. It takes ownership of the operation.
-type SlowPath interface{ Send(op *wsk.SendOp) }
+type SlowPath interface {
+	Send(op *wsk.SendOp)
+	// SendAndWait is Send that returns when the operation has ended and what it sent has left the socket, or does not
+	// leave within a moment. It returns the status in which it ended.
+	SendAndWait(op *wsk.SendOp) wsk.NTSTATUS
+}

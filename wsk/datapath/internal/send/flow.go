@@ -4,6 +4,7 @@ package send
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,14 @@ type Path struct {
 
 	groupIf int  // the interface of a group, else 0
 	looped  bool // the kernel hands it to sockets of this host too
+
+	// Of connections that the kernel tracks: local is the source, where they matter at all, and egress the interface; until is
+	// when the kernel is to see another datagram of the flow, zero where it need not; shut says that nothing leaves before it
+	// has seen one.
+	local  netip.Addr
+	egress int
+	until  time.Time
+	shut   bool
 }
 
 // Flow is one destination of a source: the way there, or the operations that wait for it to be found.
@@ -50,6 +59,11 @@ type Flow struct {
 	job  job
 	look atomic.Pointer[look] // for its way; set and cleared by its resolver alone
 	left *Queue               // that the flow leaves through; its resolver's alone
+
+	// Of a connection that the kernel tracks, its resolver's alone, which has an opener go on for it.
+	opener  job
+	opening *Path
+	entry   entry
 }
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
@@ -66,7 +80,11 @@ func (f *Flow) forward(op *wsk.SendOp, p *Path) {
 		f.used.Store(true)
 	}
 	if p.queue == nil {
-		f.src.Slow.Send(op)
+		if p.shut {
+			f.enqueue(op)
+		} else {
+			f.src.Slow.Send(op)
+		}
 		return
 	}
 	p.queue.send(op, f, p)
@@ -242,7 +260,7 @@ func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 		t.evictLocked()
 	}
 	f := &Flow{to: *to, src: src}
-	f.job.run = f.resolve
+	f.job.run, f.opener.run = f.resolve, f.open
 	t.all[*to] = f
 	return f
 }

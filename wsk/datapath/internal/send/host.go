@@ -30,6 +30,8 @@ type Host struct {
 	QueueFor func(rd route.Device, serial uint32, later func()) (*Queue, error)
 	// HasMembers reports whether a socket of this host has joined a group on an interface; nil stands for never.
 	HasMembers func(ifindex int, group netip.Addr) bool
+	// Tracking are the connections that the kernel tracks; nil: nothing is sent for their sake.
+	Tracking Tracking
 	// Sources lists the sources that exist now.
 	Sources func() []*Source
 
@@ -43,6 +45,7 @@ type Host struct {
 	Stats  stats
 
 	workers  workers // they find the ways of flows
+	openers  workers // they may have to wait a moment
 	searches searches
 }
 
@@ -55,6 +58,7 @@ func (h *Host) useHighGear() bool { return h.Processors > 1 && !h.LowGear }
 // stats counts what happens before an operation reaches a queue.
 type stats struct {
 	ResolveFailed atomic.Uint64
+	Opened        atomic.Uint64 // operations that the kernel sent for the sake of its entry of a connection
 	SlowPaths     slowPaths
 }
 

@@ -91,6 +91,10 @@ func (f *Flow) resolve() {
 		}
 		p := l.path
 		f.follow(p.queue)
+		if p.shut {
+			f.beginOpening(p)
+			return
+		}
 		f.path.Store(p)
 		if f.withdrawn.Load() != l.withdrawn {
 			continue
@@ -277,6 +281,7 @@ func (f *Flow) settle(l *look) (err error) {
 		return nil
 	}
 	p.offerOffload(&headers, hop.Kind == route.Unicast)
+	f.track(l)
 	return nil
 }
 

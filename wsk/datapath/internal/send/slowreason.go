@@ -15,6 +15,7 @@ const (
 	slowNoQueue    = slowReason(route.NumObstacles) + iota // no AF_XDP queue is to be had now
 	slowMTU                                                // packets of the interface's MTU do not fit a chunk
 	slowLooped                                             // sockets of this host are to get it too
+	slowNAT                                                // the kernel translates the addresses of the flow
 	numSlowReasons = iota + int(route.NumObstacles)
 )
 
@@ -26,6 +27,8 @@ func (r slowReason) String() string {
 		return "mtu"
 	case slowLooped:
 		return "looped"
+	case slowNAT:
+		return "nat"
 	}
 	return route.ObstacleID(r).String()
 }

@@ -18,10 +18,23 @@ type Source struct {
 	// Set when the endpoint is bound, which happens before the first send.
 	Local netip.AddrPort
 	Slow  SlowPath
+	// Redirected reports whether datagrams of a family that arrive on an interface come to the endpoint past the kernel's
+	// stack. nil stands for never. Started is closed when that has begun; until then the answer is no.
+	Redirected func(ifindex int, is4 bool) bool
+	Started    <-chan struct{}
 
 	aborted atomic.Bool
 	dead    atomic.Bool
 	flows   flowTable
+}
+
+func (s *Source) hasStarted() bool {
+	select {
+	case <-s.Started:
+		return true
+	default:
+		return false
+	}
 }
 
 // Send takes ownership of an operation until it completes. See [wsk.Endpoint].
@@ -92,6 +105,9 @@ func (f *Flow) tend(now time.Time) {
 		f.src.Host.Routes.KeepAlive(p.neighbourIf, p.neighbour)
 	}
 	f.tendGroup(p)
+	if f.wantsOpening(p, now) {
+		f.prefetch()
+	}
 	if now.Sub(p.resolved) > PathLifetime {
 		f.prefetch()
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
-// maxWorkers is how many goroutines do the jobs of a host at most. A job may have the kernel asked, and may run completion
-// routines, but waits for nobody.
+// maxWorkers is how many goroutines do the jobs of a kind of a host at most. A job may have the kernel asked, and may run completion
+// routines, but waits for nobody; that of an opener waits, for a moment.
 const maxWorkers = 8
 
 // workers does jobs, in the order in which they came, on a few goroutines that live while there are any. The zero value is ready.

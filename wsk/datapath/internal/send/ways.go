@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package send
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// What a flow does so that its order is kept when its way changes: for good, or for one datagram that the kernel is to see.
+//
+// When the way of a flow comes to lead through another queue, what waits in the old one, whose link may stay down for
+// ever, leaves by the new way. The flow takes it back, ahead of what has come to it meanwhile, so that order is kept. What
+// lies in the ring of a link that is down goes back to the waiting list first, by way of a new socket.
+
+// recall takes back what waits in a queue that the flow does not lead through any more. What is begun stays, and ends there.
+// No lock is held, and the flow is being resolved, or will be.
+func (f *Flow) recall(q *Queue) {
+	f.clearRing(q)
+	var back ops.List
+	q.mu.Lock()
+	f.mu.Lock()
+	for op := q.waiting.Head; op != nil; {
+		next := op.Transport.Next
+		if pr := progressOf(op); op.Transport.Via == f && pr.frames == 0 && pr.buf == 0 && pr.piece == 0 {
+			q.waiting.Remove(op)
+			switch {
+			case !op.DisarmCancel():
+				pr.canceller = cancellerComing
+			case !mayWait(op, f):
+				q.abandon(op, wsk.STATUS_CANCELLED)
+			default:
+				back.PushBack(op)
+			}
+		}
+		op = next
+	}
+	f.waiters.Add(int32(back.N))
+	back.Append(&f.waiting)
+	f.waiting = back
+	f.mu.Unlock()
+	q.mu.Unlock()
+	q.complete()
+}
+
+// clearRing has a queue whose link is down put on its waiting list again what of the flow lies in its ring.
+func (f *Flow) clearRing(q *Queue) {
+	q.kickMu.Lock()
+	posted := false
+	q.mu.Lock()
+	if q.state == queueDown {
+		q.tx.eachPosted(func(op *wsk.SendOp) { posted = posted || op.Transport.Via == f })
+	}
+	q.mu.Unlock()
+	if posted {
+		q.breakDown("datagrams that wait for the link have another way", wsk.STATUS_IO_TIMEOUT)
+	}
+	q.unlockKick()
+}
+
+// follow is called when a flow has found its way, before it is taken: what waits in the queue that it led through before
+// comes with it. Only the resolver of the flow calls it.
+func (f *Flow) follow(q *Queue) {
+	if f.left != nil && f.left != q {
+		f.recall(f.left)
+	}
+	f.left = q
+}
+
+// reroute looks whether the routes have changed for what a queue can't send, and has it leave by another way. No lock is
+// held.
+func (p *poller) reroute() {
+	q := p.q
+	generation := q.host.Routes.Generation()
+	flows := make(map[*Flow]bool) // whether they lead through another queue
+	look := func(op *wsk.SendOp) {
+		f := op.Transport.Via.(*Flow)
+		path := f.path.Load()
+		if path == nil || path.queue != q || path.generation != generation {
+			flows[f] = path != nil && path.queue != q
+		}
+	}
+	q.mu.Lock()
+	for op := q.waiting.Head; op != nil; op = op.Transport.Next {
+		look(op)
+	}
+	if q.state == queueDown {
+		q.tx.eachPosted(look)
+	}
+	q.mu.Unlock()
+	for f, elsewhere := range flows {
+		if elsewhere {
+			f.recall(q)
+		}
+		f.prefetch()
+	}
+}
+
+// track finds out whether the kernel has to see a datagram of the flow before AF_XDP carries it by the path of a look. Where answers
+// come past the kernel's stack, too, it has not.
+func (f *Flow) track(l *look) {
+	p := l.path
+	if f.src.Host.Tracking == nil || l.hop.Kind != route.Unicast {
+		return
+	}
+	p.local, p.egress = l.source, l.hop.Interface
+	switch {
+	case !f.isTracked(p):
+		f.entry = entry{}
+	case !time.Now().Before(f.entry.until):
+		p.shut = true
+	case f.entry.translated:
+		p.slow(f, slowNAT)
+	default:
+		p.until = f.entry.until
+	}
+}
+
+func (f *Flow) isTracked(p *Path) bool {
+	if !f.src.Host.Tracking.InUse(p.local) {
+		return false
+	}
+	return f.src.Redirected == nil || !f.src.Redirected(p.egress, p.local.Is4())
+}
+
+// wantsOpening reports whether the kernel is to see a datagram of a flow that leaves by AF_XDP.
+func (f *Flow) wantsOpening(p *Path, now time.Time) bool {
+	if p.queue == nil || !p.local.IsValid() {
+		return false
+	}
+	if p.until.IsZero() {
+		return f.isTracked(p)
+	}
+	return now.After(p.until)
+}
+
+// beginOpening has what comes wait, and an opener show the kernel a datagram; the flow stays in resolution.
+func (f *Flow) beginOpening(p *Path) {
+	shut := *p
+	shut.queue = nil
+	f.opening = p
+	f.path.Store(&shut)
+	f.src.Host.openers.add(&f.opener, f.src.Host.GoRun)
+}
+
+// open has the kernel send the first operation that waits, and the resolver go on. What the kernel refuses ends, and the next
+// takes its turn. Where nothing waits, the next operation begins anew.
+func (f *Flow) open() {
+	p, host := f.opening, f.src.Host
+	isCurrent := func() bool {
+		now := f.path.Load()
+		return now != nil && now.shut && now.generation == p.generation && p.generation == host.Routes.Generation()
+	}
+	if f.src.Redirected != nil && !waitUntil(host.Ctx, startLimit, f.src.hasStarted) {
+		host.Log.Debug("an endpoint that sends has not begun to receive")
+	}
+	if !f.isTracked(p) {
+		f.goOn()
+		return
+	}
+	if !waitUntil(host.Ctx, drainLimit, func() bool { return !isCurrent() || !f.isUnderWay(p.queue) }) {
+		f.entry.until = time.Now().Add(drainAgain)
+		f.goOn()
+		return
+	}
+	for isCurrent() {
+		f.mu.Lock()
+		op := f.waiting.PopFront()
+		if op == nil {
+			f.arrived()
+			f.mu.Unlock()
+			return
+		}
+		mine := op.DisarmCancel()
+		f.mu.Unlock()
+		status := wsk.STATUS_CANCELLED
+		if mine {
+			status = f.src.Slow.SendAndWait(op)
+		}
+		f.waiters.Add(-1)
+		if status == wsk.STATUS_SUCCESS {
+			host.Stats.Opened.Add(1)
+			f.entry = opened(host.Tracking, netip.AddrPortFrom(p.local, f.src.Local.Port()),
+				netip.AddrPortFrom(f.to.IP().WithZone(""), f.to.Port))
+			break
+		}
+	}
+	f.goOn()
+}
+
+// isUnderWay reports whether a queue has operations of the flow, and sees to it that they go on.
+func (f *Flow) isUnderWay(q *Queue) bool {
+	q.drive()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for op := q.waiting.Head; op != nil; op = op.Transport.Next {
+		if op.Transport.Via == f {
+			return true
+		}
+	}
+	for i := range q.tx.slots {
+		if op := q.tx.slots[i].op; op != nil && op.Transport.Via == f {
+			return true
+		}
+	}
+	return false
+}
