@@ -76,6 +76,7 @@ var Circles = []CircleLimit{
 	{"wsk/replay", 0, 0},
 	{"wsk/route", 19, 13},
 	{"wsk/route/conntrack", 0, 0},
+	{"wsk/route/internal/mirror", 13, 13},
 	{"wsk/route/internal/rtattr", 0, 0},
 	{"wsk/route/ipsec", 0, 0},
 	{"wsk/service", 14, 14},

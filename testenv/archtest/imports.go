@@ -243,6 +243,11 @@ var Imports = []ImportRow{
 		Why:   "what the kernel says of routes; nothing of frames and rings",
 	},
 	{Package: "wsk/route/conntrack", May: []string{netlink, nsfd, sys}, Tests: []string{nft}, Why: "what the kernel says of connections"},
+	{
+		Package: "wsk/route/internal/mirror",
+		May:     []string{"wsk/route/internal/rtattr", "github.com/gaissmai/bart", sys},
+		Why:     "what the kernel's tables say, without asking about a destination",
+	},
 	{Package: "wsk/route/internal/rtattr", Why: "bytes"},
 	{Package: "wsk/route/ipsec", May: []string{netlink, nsfd, sys}, Why: "what the kernel says of IPsec policies"},
 	{

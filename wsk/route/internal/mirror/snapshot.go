@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package mirror
+
+import (
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+	"golang.org/x/sys/unix"
+)
+
+// Query is what is asked. Addresses have no zones and are no v4-mapped ones.
+type Query struct {
+	Dst netip.Addr
+	Src netip.Addr // invalid: the kernel chooses
+	// Interface is the wanted device, 0 for any.
+	Interface        int
+	TOS              uint8
+	Mark             uint32
+	SrcPort, DstPort uint16
+}
+
+// Result is the answer: a unicast route.
+type Result struct {
+	Hop    *Hop
+	Source netip.Addr // Query.Src where that was given
+}
+
+type trie = bart.Table[*leaf]
+
+// Snapshot is the routing at one moment. It never changes.
+type Snapshot struct {
+	ask        Reason // why nothing at all is answered
+	v4, v6     family
+	hops       pages
+	own        map[netip.Addr]struct{} // the addresses of the host
+	exceptions map[netip.Addr]struct{} // destinations about which the kernel has learned something
+	learned    bool                    // they are too many to be here
+}
+
+// family is the rules of one family, each with its table.
+type family struct {
+	ask   Reason
+	rules []rule
+}
+
+// Lookup answers q as RTM_GETROUTE would for UDP, or says why the kernel must be asked. It does not allocate.
+func (s *Snapshot) Lookup(q *Query) (Result, Reason) {
+	f := &s.v6
+	if q.Dst.Is4() {
+		f = &s.v4
+	}
+	if ask := s.early(f, q); ask != Answered {
+		return Result{}, ask
+	}
+	w := walk{hops: s.hops, q: q, six: q.Dst.Is6()}
+	w.strict = w.six && q.Interface != 0 && (!q.Src.IsValid() || needsStrict(q.Dst))
+	for i := 0; i < len(f.rules); i++ {
+		r := &f.rules[i]
+		switch r.matches(q) {
+		case no:
+			continue
+		case unknown:
+			return Result{}, Rule
+		}
+		switch r.action {
+		case unix.FR_ACT_NOP:
+			continue
+		case unix.FR_ACT_GOTO:
+			if r.target < 0 {
+				continue
+			}
+			i = r.target - 1
+			continue
+		case unix.FR_ACT_TO_TBL:
+		default:
+			return Result{}, Refused
+		}
+		if r.trie == nil {
+			continue
+		}
+		if r.groups {
+			return Result{}, Rule
+		}
+		hop, ask := w.table(r)
+		if ask != Answered {
+			return Result{}, ask
+		}
+		if hop != nil {
+			return s.result(q, hop)
+		}
+	}
+	return Result{}, NoRoute
+}
+
+// early finds what needs no look-up.
+func (s *Snapshot) early(f *family, q *Query) Reason {
+	switch {
+	case s.ask != Answered:
+		return s.ask
+	case f.ask != Answered:
+		return f.ask
+	case s.learned:
+		return Exception
+	case q.Dst.IsMulticast(), q.Dst == limitedBroadcast, !q.Dst.IsValid(), q.Dst.IsUnspecified():
+		return Group
+	case q.Dst.Is6() && q.Dst.IsLinkLocalUnicast() && q.Interface == 0:
+		return Device
+	}
+	if len(s.exceptions) > 0 {
+		if _, ok := s.exceptions[q.Dst]; ok {
+			return Exception
+		}
+	}
+	if !q.Dst.Is4() {
+		// RFC 6724 rule 1: a host talks to itself from the same address, even past the local table.
+		if _, ok := s.own[q.Dst]; ok && !q.Src.IsValid() {
+			return Local
+		}
+		return Answered
+	}
+	if q.Dst.As4()[0] == 0 {
+		return Group
+	}
+	if q.Src.IsValid() {
+		if _, ok := s.own[q.Src]; !ok || q.Src.IsLoopback() {
+			return Source
+		}
+	}
+	return Answered
+}
+
+// result finds the source.
+func (s *Snapshot) result(q *Query, hop *Hop) (Result, Reason) {
+	source := q.Src
+	if !source.IsValid() {
+		switch {
+		case q.Dst.Is6() && q.Dst.IsLinkLocalUnicast():
+			source = hop.linkSource
+		case q.Dst.Is4() || globalScope(q.Dst):
+			source = hop.source
+		}
+		if !source.IsValid() {
+			return Result{}, Source
+		}
+	}
+	return Result{Hop: hop, Source: source}, Answered
+}
+
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// needsStrict is rt6_need_strict of net/ipv6/route.c, without groups.
+func needsStrict(dst netip.Addr) bool { return dst.IsLinkLocalUnicast() || dst.IsLoopback() }
+
+// globalScope reports whether IPv6 counts a unicast address as global (net/ipv6/addrconf_core.c, __ipv6_addr_type).
+// What it counts as compatible, mapped or site-local is left out.
+func globalScope(ip netip.Addr) bool {
+	b := ip.As16()
+	if b[0] == 0 {
+		return b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b // NAT64
+	}
+	return b[0] < 0xfe
+}
