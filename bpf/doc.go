@@ -41,9 +41,9 @@
 //
 // A tag of VLAN 0, which carries a priority only, is as good as none. Other tagged frames are taken if [Program.SetVLANs] named
 // their VLAN, and reach the socket with their tag; all others pass. Where the NIC strips tags (ethtool feature rx-vlan-hw-parse), or
-// where a veth's peer leaves them to hardware that is not there (tx-vlan-hw-insert), the tag travels beside the frame. XDP cannot
-// see it: such a frame looks untagged, is matched as untagged, and reaches the socket without its tag. On interfaces
-// that carry VLANs turn these features off.
+// where a veth's peer leaves them to hardware that is not there (tx-vlan-hw-insert), or where the interface is a bridge or a macvlan,
+// the tag travels beside the frame. XDP sees it only in a program that is bound to the interface ([Options.Ifindex]), which passes such
+// frames. To any other the frame looks untagged, is matched as untagged, and reaches the socket without its tag.
 //
 // # Maps
 //

@@ -42,6 +42,10 @@ type Options struct {
 	MaxFrame int
 	// MultiBuffer says that the sockets are bound with XDP_USE_SG (Linux 6.12). Without it frames of several buffers pass.
 	MultiBuffer bool
+	// Ifindex, if not 0, binds the program to an interface of the calling thread's network namespace: it can be attached only there,
+	// and only in native mode, and sees VLAN tags that the driver has beside the frame (Linux 6.8; ask netdev-genl for the driver,
+	// nic.RxMetadata). It passes such frames. Where it can't be loaded so, Load fails.
+	Ifindex int
 	// NoFrags loads the program without support for frames of several buffers even where the kernel has it (Linux 6.1). Drivers
 	// then refuse native mode on a large MTU.
 	NoFrags bool

@@ -79,8 +79,8 @@ func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) 
 		})
 		return p, err
 	}
-	if opts.NoFrags {
-		return attempt(false)
+	if opts.NoFrags || opts.Ifindex != 0 {
+		return attempt(opts.Ifindex != 0)
 	}
 	p, fragsErr := attempt(true)
 	if fragsErr == nil {
@@ -94,7 +94,7 @@ func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) 
 	return p, nil
 }
 
-// loadSpec loads one of the two programs, and with it only what that one needs.
+// loadSpec loads one of the three programs, and with it only what that one needs.
 func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, error) {
 	var plain struct {
 		Program *ebpf.Program `ebpf:"wskxdp"`
@@ -104,13 +104,23 @@ func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, er
 		Program *ebpf.Program `ebpf:"wskxdp_frags"`
 		wskxdpMaps
 	}
+	var withTags struct {
+		Program *ebpf.Program `ebpf:"wskxdp_tags"`
+		wskxdpMaps
+	}
 	var err error
 	p := &Program{opts: opts, frags: frags, attachments: map[*Attachment]struct{}{}}
 	p.addresses.held = map[netip.Addr]addressKind{}
-	if frags {
+	switch {
+	case opts.Ifindex != 0:
+		bound := spec.Programs[wskxdpProgWskxdpTags]
+		bound.Ifindex, bound.Flags = uint32(opts.Ifindex), bound.Flags|unix.BPF_F_XDP_DEV_BOUND_ONLY
+		err = spec.LoadAndAssign(&withTags, nil)
+		p.prog, p.maps = withTags.Program, withTags.wskxdpMaps
+	case frags:
 		err = spec.LoadAndAssign(&withFrags, nil)
 		p.prog, p.maps = withFrags.Program, withFrags.wskxdpMaps
-	} else {
+	default:
 		err = spec.LoadAndAssign(&plain, nil)
 		p.prog, p.maps = plain.Program, plain.wskxdpMaps
 	}
@@ -139,6 +149,9 @@ func (p *Program) ID() uint32 { return uint32(p.id) }
 // Frags tells whether the program takes frames of several buffers, without which drivers refuse native mode on a large MTU.
 // When it does not although Options allow it, the error says why.
 func (p *Program) Frags() (bool, error) { return p.frags, p.fragsErr }
+
+// SeesTags tells whether the program sees VLAN tags that the driver has beside the frame, see Options.Ifindex.
+func (p *Program) SeesTags() bool { return p.opts.Ifindex != 0 }
 
 // AddPort makes the program redirect what key owns, from the next frame on. On a key that is there already it sets the flags.
 //

@@ -6,7 +6,8 @@
  * always XDP_PASS: the program never drops, never changes a byte, and so can only take what it is sure about. A frame is taken
  * when all of this holds:
  *
- *   - untagged, or one 802.1Q tag whose VLAN is 0 (priority only) or in wskxdp_vlans;
+ *   - untagged, or one 802.1Q tag whose VLAN is 0 (priority only) or in wskxdp_vlans, and no tag beside the frame, as far as the
+ *     program can see such (wskxdp_tags);
  *   - IPv4 without options and not a fragment, or IPv6 with UDP as its first next header;
  *   - the lengths of IP and UDP agree with each other and with the frame, which may be padded at its end;
  *   - wskxdp_ports has {family, destination, port}, or {family, any, port} and the destination is the host's own;
@@ -31,7 +32,7 @@ enum wskxdp_reason {
 	WSKXDP_MARTIAN, /* an address that the kernel refuses from the wire */
 	WSKXDP_NOT_IP, /* ARP and every other Ethernet type */
 	WSKXDP_NOT_UDP, /* TCP, ICMP, ... */
-	WSKXDP_VLAN, /* a VLAN that is not ours, a second tag, a service tag */
+	WSKXDP_VLAN, /* a VLAN that is not ours, a second tag, a service tag, a tag beside the frame */
 	WSKXDP_TRUNCATED, /* ends inside a header */
 	WSKXDP_IP_HEADER, /* wrong version, or an IPv4 header shorter than 20 bytes */
 	WSKXDP_IP_OPTIONS,
@@ -359,8 +360,23 @@ static __always_inline void count(enum wskxdp_reason reason)
 		counts->n[reason]++; /* per CPU, and a program is not interrupted by itself */
 }
 
-/* run is the program; length is that of the whole frame, of which the first buffer may hold only a part. */
-static __always_inline int run(struct xdp_md *ctx, __u64 length)
+/* Linux 6.8, in drivers that say so and only to a program that is bound to their device. */
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym;
+
+/* tag_beside: the driver has the frame's tag beside the frame. */
+static __always_inline int tag_beside(const struct xdp_md *ctx)
+{
+	__be16 proto;
+	__u16 tci;
+
+	return !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci);
+}
+
+/*
+ * run is the program; length is that of the whole frame, of which the first buffer may hold only a part. sees_tags says that the
+ * driver can be asked for a tag beside the frame.
+ */
+static __always_inline int run(struct xdp_md *ctx, __u64 length, int sees_tags)
 {
 	const void *start = (const void *)(long)ctx->data;
 	const void *end = (const void *)(long)ctx->data_end;
@@ -376,6 +392,8 @@ static __always_inline int run(struct xdp_md *ctx, __u64 length)
 		reason = WSKXDP_TOO_LONG;
 	if (reason == WSKXDP_REDIRECTED && may_be_merged(&d))
 		reason = WSKXDP_UDP_PARTIAL;
+	if (reason == WSKXDP_REDIRECTED && sees_tags && tag_beside(ctx))
+		reason = WSKXDP_VLAN;
 	if (reason == WSKXDP_REDIRECTED) {
 		/* The flags are what the helper returns when the queue has no socket, or is beyond the map. */
 		action = bpf_redirect_map(&wskxdp_xsks, ctx->rx_queue_index, XDP_PASS);
@@ -391,12 +409,19 @@ static __always_inline int run(struct xdp_md *ctx, __u64 length)
 SEC("xdp")
 int wskxdp(struct xdp_md *ctx)
 {
-	return run(ctx, ctx->data_end - ctx->data);
+	return run(ctx, ctx->data_end - ctx->data, 0);
 }
 
 /* For kernels from 5.18 on: without it a driver refuses a large MTU, with it a frame may come in several buffers. */
 SEC("xdp.frags")
 int wskxdp_frags(struct xdp_md *ctx)
 {
-	return run(ctx, bpf_xdp_get_buff_len(ctx));
+	return run(ctx, bpf_xdp_get_buff_len(ctx), 0);
+}
+
+/* For drivers that can be asked for a tag beside the frame. It must be bound to its device, and runs in native mode only. */
+SEC("xdp.frags")
+int wskxdp_tags(struct xdp_md *ctx)
+{
+	return run(ctx, bpf_xdp_get_buff_len(ctx), 1);
 }

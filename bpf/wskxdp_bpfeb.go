@@ -72,6 +72,7 @@ const (
 	wskxdpMapWskxdpXsks         = "wskxdp_xsks"
 	wskxdpProgWskxdp            = "wskxdp"
 	wskxdpProgWskxdpFrags       = "wskxdp_frags"
+	wskxdpProgWskxdpTags        = "wskxdp_tags"
 	wskxdpVarWskxdpMaxFrame     = "wskxdp_max_frame"
 	wskxdpVarWskxdpMultiBuffer  = "wskxdp_multi_buffer"
 	wskxdpVarWskxdpUnusedReason = "wskxdp_unused_reason"
@@ -121,6 +122,7 @@ type wskxdpSpecs struct {
 type wskxdpProgramSpecs struct {
 	Wskxdp      *ebpf.ProgramSpec `ebpf:"wskxdp"`
 	WskxdpFrags *ebpf.ProgramSpec `ebpf:"wskxdp_frags"`
+	WskxdpTags  *ebpf.ProgramSpec `ebpf:"wskxdp_tags"`
 }
 
 // wskxdpMapSpecs contains maps before they are loaded into the kernel.
@@ -198,12 +200,14 @@ type wskxdpVariables struct {
 type wskxdpPrograms struct {
 	Wskxdp      *ebpf.Program `ebpf:"wskxdp"`
 	WskxdpFrags *ebpf.Program `ebpf:"wskxdp_frags"`
+	WskxdpTags  *ebpf.Program `ebpf:"wskxdp_tags"`
 }
 
 func (p *wskxdpPrograms) Close() error {
 	return _WskxdpClose(
 		p.Wskxdp,
 		p.WskxdpFrags,
+		p.WskxdpTags,
 	)
 }
 

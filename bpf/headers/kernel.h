@@ -14,6 +14,7 @@ typedef __u32 __be32;
 
 /* How loaders read an object: programs and maps by section, map attributes out of BTF. */
 #define SEC(name) __attribute__((section(name), used))
+#define __ksym __attribute__((section(".ksyms")))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) val *name
 

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -73,6 +74,36 @@ func TestMappedOverIPv6(t *testing.T) {
 			p.src, p.dst = netip.AddrPortFrom(netip.MustParseAddr(tc.src), 999), netip.AddrPortFrom(netip.MustParseAddr(tc.dst), b.local.Port())
 			p.dstMAC = stationOf(p.dst.Addr(), h.gen.w.macA)
 			h.same(b.name+": from "+tc.src+" to "+tc.dst, p, 0, tc.want)
+		}
+	}
+}
+
+// TestTagsBeside: a frame with its VLAN tag beside it is what it is for the kernel: of another VLAN, or with a priority only.
+//
+// issue 11, D.
+func TestTagsBeside(t *testing.T) {
+	h := newHandmade(t, Config{})
+	if tagsUnseen := h.wsk.dp.Info().Programs[0].TagsUnseen; tagsUnseen != !testenv.KernelAtLeast(6, 8) {
+		t.Errorf("TagsUnseen is %v", tagsUnseen)
+	} else if tagsUnseen {
+		return
+	}
+	for _, b := range bindings {
+		for beside, want := range map[uint32]bool{
+			0: true, 0x8100_0000: true, 0x8100_a000: true, 0x8100_0064: false, 0x8100_0001: false, 0x8100_0fff: false,
+			0x88a8_0000: true, 0x88a8_0064: false,
+		} {
+			p := h.gen.address(b)
+			h.same(fmt.Sprintf("%s: tag %#x beside", b.name, beside), p, beside, want)
+			p.fragments = []int{16}
+			h.gen.id++
+			p.id = h.gen.id
+			h.same(fmt.Sprintf("%s: fragments, tag %#x beside", b.name, beside), p, beside, want)
+			if b.group.IsValid() {
+				p.fragments, p.dst = nil, netip.AddrPortFrom(b.group, b.local.Port())
+				p.dstMAC = stationOf(b.group, p.dstMAC)
+				h.same(fmt.Sprintf("%s: group, tag %#x beside", b.name, beside), p, beside, want)
+			}
 		}
 	}
 }

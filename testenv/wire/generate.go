@@ -68,7 +68,7 @@ func (g *generator) next() *Case {
 	if p.dst.Addr() == none4 && p.src == netip.AddrPortFrom(none4, 0) {
 		p.payload, c.Excuse = number(c.Number, max(8, len(p.payload))), NoAddresses
 	}
-	c.Frames = p.frames()
+	c.Frames, c.Beside = p.frames(), p.beside
 	switch {
 	case g.one(3):
 		mutate(g.r, c)
@@ -230,7 +230,12 @@ func (g *generator) headers(p *packet) string {
 
 func (g *generator) tag(p *packet) string {
 	tpid := pick(g.r, []uint32{0x8100, 0x8100, 0x8100, 0x88a8, 0x9100})
-	p.tags = append(p.tags, tpid<<16|pick(g.r, []uint32{0, 0xa000, 100, 1, 4095, 0xe064}))
+	tag := tpid<<16 | pick(g.r, []uint32{0, 0xa000, 100, 1, 4095, 0xe064})
+	if g.one(2) && tpid != 0x9100 { // the kernel has no others beside a frame
+		p.beside = tag
+		return "tag beside"
+	}
+	p.tags = append(p.tags, tag)
 	return "tag"
 }
 

@@ -12,6 +12,7 @@ import (
 type packet struct {
 	dstMAC, srcMAC net.HardwareAddr
 	tags           []uint32 // TPID and TCI
+	beside         uint32   // a tag that is not in the frame but beside it
 	src, dst       netip.AddrPort
 	ttl, tos       byte
 	id             uint16

@@ -15,11 +15,19 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
+// unseen are kinds of cases that this kernel makes impossible to tell apart.
+func unseen() []string {
+	if testenv.KernelAtLeast(6, 8) {
+		return nil
+	}
+	return []string{"tag beside"} // docs/host.md
+}
+
 // TestShort sends some frames; `make wire WIRE=1000000` sends many.
 func TestShort(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	seed := testenv.Seed(t)
-	r, err := Run(t.Context(), Config{Seed: seed, Frames: 20_000, Most: 1})
+	r, err := Run(t.Context(), Config{Seed: seed, Frames: 20_000, Most: 1, Ignore: unseen()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +46,7 @@ func TestShort(t *testing.T) {
 // TestFindsDifference: without its entry on the list a difference is found, alone and in one frame.
 func TestFindsDifference(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
-	r, err := Run(t.Context(), Config{Seed: 1, Frames: 20_000, Most: 1, strict: true})
+	r, err := Run(t.Context(), Config{Seed: 1, Frames: 20_000, Most: 1, Ignore: unseen(), strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}

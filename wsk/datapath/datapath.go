@@ -139,7 +139,7 @@ func (dp *Datapath) furnish(opts *Options) {
 		Devices: make(map[int]*device.Device),
 		Opts: device.Options{
 			Queues: opts.Queues, Socket: opts.Socket, Offload: opts.Checksum.offload(), ReceiveMode: opts.ReceiveMode,
-			SpreadReceive: opts.SpreadReceive,
+			SpreadReceive: opts.SpreadReceive, TagsUnseen: opts.ReceiveTagsUnseen,
 		},
 	}
 	dp.devices.Open = dp.devices.OpenSocket

@@ -25,7 +25,7 @@ import (
 func TestHostTrafficUndisturbed(t *testing.T) {
 	for _, mode := range []bpf.Mode{bpf.Native, bpf.Generic} {
 		t.Run(mode.String(), func(t *testing.T) {
-			lab, dp := receiveLab(t, testenv.Topology{}, Options{ReceiveMode: mode})
+			lab, dp := receiveLab(t, testenv.Topology{}, Options{ReceiveMode: mode, ReceiveTagsUnseen: mode == bpf.Generic})
 			if got := dp.Info().Programs[0].Mode; got != mode {
 				t.Fatalf("the program runs in %v mode", got)
 			}

@@ -97,9 +97,12 @@ type ProgramInfo struct {
 	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
 	Mode     bpf.Mode
 	Fallback error
-	Ports    int          // entries
-	MaxFrame int          // longer frames go through the kernel's stack
-	Counters bpf.Counters // frames by bpf.Reason
+	// TagsUnseen says that a frame of a VLAN may be taken for an untagged one: see Options.ReceiveTagsUnseen, and on veth before
+	// Linux 6.8.
+	TagsUnseen bool
+	Ports      int          // entries
+	MaxFrame   int          // longer frames go through the kernel's stack
+	Counters   bpf.Counters // frames by bpf.Reason
 }
 
 // DeviceInfo is an interface that frames leave through.

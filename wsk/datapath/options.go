@@ -24,11 +24,16 @@ type Options struct {
 	// sends does not change while the datapath is open. It goes with no Interfaces.
 	KernelStack bool
 	// Receive are interfaces whose datagrams are received through AF_XDP: an XDP program is attached to each, and every
-	// receive queue gets a socket. Open fails where that is not to be had, and on a bond, whose ports are to be named instead.
+	// receive queue gets a socket. Open fails where that is not to be had, on a bond, whose ports are to be named instead, and where
+	// the program would not see VLAN tags. A NIC that takes tags out of frames (rx-vlan-offload) leaves them in until Close.
 	// Everything else, and everything when there are none, is received through the kernel's stack.
 	Receive []string
 	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
 	ReceiveMode bpf.Mode
+	// ReceiveTagsUnseen allows receiving where the program does not see the VLAN tag of a frame, so that a datagram of any VLAN counts
+	// as untagged: on bridges and macvlans, on veth in generic mode, on a NIC that does not leave tags in frames. It is for links on
+	// which nobody sends tagged frames. ProgramInfo.TagsUnseen tells.
+	ReceiveTagsUnseen bool
 	// SpreadReceive makes the NICs of Receive choose the queue of a UDP datagram by its ports too, as ethtool -N … rx-flow-hash
 	// udp4 sdfn does, so that the flows between two hosts come in on all queues. Many NICs hash the addresses alone. What
 	// was set before is restored by Close.

@@ -24,6 +24,7 @@ const (
 	netdevAttrDevIfindex     = 1
 	netdevAttrDevXDPFeatures = 3
 	netdevAttrDevZCMaxSegs   = 4
+	netdevAttrDevRxMetadata  = 5
 	netdevAttrDevXSKFeatures = 6
 
 	netdevAttrQueueID      = 1
@@ -40,9 +41,14 @@ type XDPFeatures uint64
 // XSKFeatures are the xsk-features of netdev-genl (Linux 6.12): what the driver can do with TX metadata.
 type XSKFeatures uint64
 
+// RxMetadata are the xdp-rx-metadata-features of netdev-genl (Linux 6.8): what a program that is bound to the device can ask its driver
+// of a frame.
+type RxMetadata uint64
+
 var (
 	xdpFeatureNames = []string{"basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-sg", "ndo-xmit-sg"}
 	xskFeatureNames = []string{"tx-timestamp", "tx-checksum", "tx-launch-time-fifo"}
+	rxMetadataNames = []string{"timestamp", "hash", "vlan-tag"}
 )
 
 // ZeroCopy reports whether the driver has AF_XDP zero-copy.
@@ -53,6 +59,12 @@ func (f XDPFeatures) Native() bool { return f&1 != 0 }
 
 // TxChecksum reports whether the driver computes the checksums that TX metadata ask for, in zero-copy mode.
 func (f XSKFeatures) TxChecksum() bool { return f&(1<<1) != 0 }
+
+// VLANTag reports whether the driver tells of a VLAN tag that it has beside the frame.
+func (f RxMetadata) VLANTag() bool { return f&(1<<2) != 0 }
+
+// String lists the features by their names in the netdev specification.
+func (f RxMetadata) String() string { return bitNames(uint64(f), rxMetadataNames) }
 
 // String lists the features by their names in the netdev specification.
 func (f XDPFeatures) String() string { return bitNames(uint64(f), xdpFeatureNames) }
@@ -82,6 +94,8 @@ func bitNames(bits uint64, names []string) string {
 type Device struct {
 	XDP XDPFeatures
 	XSK XSKFeatures
+	// RxMetadata is 0 on a kernel that does not know it, too.
+	RxMetadata RxMetadata
 	// ZCMaxSegs is the most descriptors one zero-copy frame may have, 0 when the kernel does not say.
 	ZCMaxSegs uint32
 }
@@ -143,6 +157,8 @@ func parseDevice(msg []byte) (d Device, err error) {
 			d.XDP = XDPFeatures(attrUint(value))
 		case netdevAttrDevXSKFeatures:
 			d.XSK = XSKFeatures(attrUint(value))
+		case netdevAttrDevRxMetadata:
+			d.RxMetadata = RxMetadata(attrUint(value))
 		case netdevAttrDevZCMaxSegs:
 			d.ZCMaxSegs = uint32(attrUint(value))
 		}

@@ -36,6 +36,10 @@ type Program struct {
 	hasher   flowHasher
 	attached *bpf.Attachment // nil in tests without a kernel
 
+	features  features
+	tagsTaken []string    // offloads that are off for as long as the program is there
+	unseen    atomic.Bool // the program does not see VLAN tags
+
 	guarding atomic.Bool // the program is being put back
 	retryAt  time.Time   // the janitor's
 }
@@ -46,7 +50,7 @@ const defaultRxChunks = 2048
 
 func (set *Set) NewProgram(ifindex int, name string) *Program {
 	in := receive.NewIntake(set.Hub, ifindex, name)
-	return &Program{Intake: in, set: set, hasher: kernelHasher{}}
+	return &Program{Intake: in, set: set, hasher: kernelHasher{}, features: kernelFeatures{}}
 }
 
 // OpenReceiving attaches the program to an interface and opens a socket on each of its receive queues.
@@ -132,13 +136,9 @@ func (p *Program) load(d *Device, queues int) error {
 	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
 	return p.set.InNetNS(func() error {
-		prog, err := bpf.Load(bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame})
+		prog, a, err := p.attachSeeing(bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame})
 		if err != nil {
 			return err
-		}
-		a, err := prog.Attach(p.IfIndex, p.set.Opts.ReceiveMode)
-		if err != nil {
-			return errors.Join(err, prog.Close())
 		}
 		if !p.keep(prog, a) {
 			return errors.Join(errDeviceGone, prog.Close())
@@ -234,12 +234,12 @@ func (p *Program) Close() {
 		p.lifeMu.Unlock()
 		p.Hub.Remove(p.Intake)
 		p.restoreFlows()
-		if prog == nil {
-			return
+		if prog != nil {
+			if err := prog.Close(); err != nil {
+				p.set.Log.Debug("close XDP program", "interface", p.Name, "err", err)
+			}
 		}
-		if err := prog.Close(); err != nil {
-			p.set.Log.Debug("close XDP program", "interface", p.Name, "err", err)
-		}
+		p.restoreTags()
 	})
 }
 
@@ -249,13 +249,16 @@ type ProgramInfo struct {
 	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
 	Mode     bpf.Mode
 	Fallback error
-	Ports    int          // entries
-	MaxFrame int          // longer frames go through the kernel's stack
-	Counters bpf.Counters // frames by bpf.Reason
+	// TagsUnseen says that a frame of a VLAN may be taken for an untagged one: see Options.ReceiveTagsUnseen, and on veth before
+	// Linux 6.8.
+	TagsUnseen bool
+	Ports      int          // entries
+	MaxFrame   int          // longer frames go through the kernel's stack
+	Counters   bpf.Counters // frames by bpf.Reason
 }
 
 func (p *Program) Info() ProgramInfo {
-	out := ProgramInfo{Interface: p.Name, MaxFrame: p.maxFrame}
+	out := ProgramInfo{Interface: p.Name, MaxFrame: p.maxFrame, TagsUnseen: p.unseen.Load()}
 	if a := p.attachment(); a != nil {
 		out.Mode, out.Fallback = a.Mode(), a.Fallback()
 	}

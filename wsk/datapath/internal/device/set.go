@@ -48,6 +48,7 @@ type Options struct {
 	Offload       xdp.Offload
 	ReceiveMode   bpf.Mode
 	SpreadReceive bool
+	TagsUnseen    bool
 }
 
 // Routes is what devices need of the routing table, [route.Table].
