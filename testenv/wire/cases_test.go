@@ -4,6 +4,7 @@ package wire
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -105,5 +106,43 @@ func TestTagsBeside(t *testing.T) {
 				h.same(fmt.Sprintf("%s: group, tag %#x beside", b.name, beside), p, beside, want)
 			}
 		}
+	}
+}
+
+// TestUnicastInLinkGroups: a unicast datagram in a frame to a group or to every station is delivered unless the host says that
+// such are dropped (drop_unicast_in_l2_multicast), of IPv4 on all interfaces or on that one, of IPv6 on that one.
+//
+// issue 11, C.
+func TestUnicastInLinkGroups(t *testing.T) {
+	const setting = "/drop_unicast_in_l2_multicast=1"
+	for _, tc := range []struct {
+		sysctls      []string
+		drop4, drop6 bool
+	}{
+		{nil, false, false},
+		{[]string{"ipv4/conf/all" + setting, "ipv6/conf/all" + setting}, true, false},
+		{[]string{"ipv4/conf/wsk0" + setting, "ipv6/conf/wsk0" + setting}, true, true},
+	} {
+		t.Run(fmt.Sprint(tc.sysctls), func(t *testing.T) {
+			h := newHandmade(t, Config{Sysctls: tc.sysctls})
+			for _, b := range bindings {
+				p, drop := h.gen.address(b), tc.drop6
+				if b.at.Is4() {
+					drop = tc.drop4
+				}
+				for _, station := range []net.HardwareAddr{{255, 255, 255, 255, 255, 255}, {1, 0, 0x5e, 1, 2, 3}, {0x33, 0x33, 0, 0, 0, 0x77}} {
+					p.dstMAC = station
+					h.same(fmt.Sprintf("%s: to %v", b.name, station), p, 0, !drop)
+				}
+				if b.group.IsValid() { // what is for a group is in order
+					p.dst = netip.AddrPortFrom(b.group, b.local.Port())
+					h.same(b.name+": group", p, 0, true)
+				}
+			}
+			r, err := Run(t.Context(), Config{Seed: testenv.Seed(t), Frames: 4000, Ignore: unseen(), Sysctls: tc.sysctls})
+			if err != nil || len(r.Found) > 0 {
+				t.Errorf("%v %+v", err, r.Found)
+			}
+		})
 	}
 }

@@ -60,6 +60,7 @@ func (fakeRoutes) Policies() *ipsec.Policies                       { return nil 
 func (fakeRoutes) PoliciesUnreadable() error                       { return nil }
 func (fakeRoutes) VRF(int) int                                     { return 0 }
 func (fakeRoutes) ReceivesFromVRFs() bool                          { return false }
+func (fakeRoutes) DropsUnicastInLinkGroups(int, bool) bool         { return false }
 func (fakeRoutes) Close() error                                    { return nil }
 
 // fakeKernels makes the sockets of a datapath: fakes, so that the kernel can be made to misbehave.

@@ -23,8 +23,8 @@ type sysctls struct {
 	flowLabels             setting // net.ipv6.auto_flowlabels
 	stateless              setting // net.ipv6.flowlabel_state_ranges
 	l3mdev                 setting // net.ipv4.udp_l3mdev_accept
-	// devices is the directory of the settings of devices (net.ipv4.conf), nil when there is none.
-	devices *os.File
+	// devices and devices6 are the directories of the settings of devices (net.ipv4.conf, net.ipv6.conf), nil when there is none.
+	devices, devices6 *os.File
 }
 
 // setting is one file.
@@ -60,6 +60,7 @@ func openSysctls() *sysctls {
 		}
 	}
 	s.devices, _ = os.Open(sysctlRoot + "ipv4/conf")
+	s.devices6, _ = os.Open(sysctlRoot + "ipv6/conf")
 	return s
 }
 
@@ -72,6 +73,7 @@ func (s *sysctls) close() {
 		set.file.Close() // nil is allowed
 	}
 	s.devices.Close()
+	s.devices6.Close()
 }
 
 // refresh reads all settings and reports whether one has changed.

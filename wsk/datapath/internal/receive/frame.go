@@ -60,11 +60,11 @@ func (b *batch) take(desc xdp.Desc) {
 		Payload: p.Payload(bytes), Source: WireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
 		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: r, Slot: uint64(i),
 	}
-	b.dispatch(d, i, p.Dst.Port(), p.DstMAC.IsBroadcast())
+	b.dispatch(d, i, p.Dst.Port(), p.DstMAC)
 }
 
 // dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
-func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool) {
+func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	r := b.r
 	t := r.queue.intake.Hub.ports.find(port)
 	used, on := false, d.IfIndex
@@ -92,7 +92,7 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 		r.out.Add(to, given)
 	}
 	d.Cast = b.id.castOf(&d.Destination)
-	refused := b.refuses(d, on)
+	refused := b.refuses(d, on) || d.Cast == wsk.Unicast && to.IsGroup() && b.dropsLinkGroups(d)
 	if refused && d.Cast != wsk.Multicast {
 		b.stats.refused++
 		b.drop(i)
@@ -100,11 +100,11 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, linkBroadcast bool
 	}
 	switch d.Cast {
 	case wsk.Unicast:
-		if linkBroadcast {
+		if to.IsBroadcast() {
 			d.Cast = wsk.Broadcast
 		}
-		if to := t.unicast(&d.Destination, d.IfIndex); to != nil {
-			give(to)
+		if owner := t.unicast(&d.Destination, d.IfIndex); owner != nil {
+			give(owner)
 		} else {
 			b.stats.unowned++
 		}
@@ -155,6 +155,12 @@ func (b *batch) refuses(d *wsk.Datagram, ifindex uint32) bool {
 	}
 	q := sourceQuestion{src: [4]byte(d.Source.Addr[12:]), dst: [4]byte(d.Destination[12:]), ifindex: ifindex, tos: d.TOS}
 	return !r.sources.accepts(r.queue.intake.Hub.Rules, q)
+}
+
+// dropsLinkGroups reports whether the host takes no unicast datagram that comes in a frame to a group.
+func (b *batch) dropsLinkGroups(d *wsk.Datagram) bool {
+	rules := b.r.queue.intake.Hub.Rules
+	return rules != nil && b.r.linkGroups.drops(rules, d.IfIndex, ipaddr.Is4(&d.Destination))
 }
 
 // drop ends the look at a chunk that nobody gets.

@@ -26,12 +26,13 @@ type receiver struct {
 	base  int // index of the first RX chunk
 	wait  Waiter
 
-	ring    *xdp.RxRing // this and the next three are guarded by queue.ringMu
-	stopped bool
-	dropped []uint64 // chunks of the batch that nobody gets
-	sources *sources // nil until the host refuses some
-	out     Delivery // this and the next are touched by the goroutine only
-	meter   lingerMeter
+	ring       *xdp.RxRing // this and the next four are guarded by queue.ringMu
+	stopped    bool
+	dropped    []uint64 // chunks of the batch that nobody gets
+	sources    *sources // nil until the host refuses some
+	linkGroups linkGroups
+	out        Delivery // this and the next are touched by the goroutine only
+	meter      lingerMeter
 
 	slots []slot
 

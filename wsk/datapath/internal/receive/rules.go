@@ -25,6 +25,9 @@ type Rules interface {
 	VRF(ifindex int) int
 	// ReceivesFromVRFs reports whether sockets outside of VRFs get what arrives in them.
 	ReceivesFromVRFs() bool
+	// DropsUnicastInLinkGroups reports whether the host drops, on a device, a unicast datagram in a frame to a group or to every
+	// station. It takes about 10 µs.
+	DropsUnicastInLinkGroups(ifindex int, is4 bool) bool
 }
 
 // sourceLife bounds how long an answer of the kernel counts: not all that it depends on is announced.
@@ -68,4 +71,26 @@ func (s *sources) accepts(rules Rules, q sourceQuestion) bool {
 	}
 	*a = sourceAnswer{q, ok, generation, now.Add(sourceLife)}
 	return ok
+}
+
+// linkGroupLife bounds how long an answer about frames to groups counts: no change of it is announced.
+const linkGroupLife = time.Second
+
+// linkGroups remembers what the host does with unicast datagrams in frames to groups, of each IP version on the interface that was
+// asked about last. It belongs to a receiver; ringMu is held.
+type linkGroups [2]struct {
+	ifindex uint32
+	drops   bool
+	until   time.Time // zero: none
+}
+
+func (l *linkGroups) drops(rules Rules, ifindex uint32, is4 bool) bool {
+	a := &l[0]
+	if !is4 {
+		a = &l[1]
+	}
+	if now := time.Now(); a.ifindex != ifindex || !now.Before(a.until) {
+		a.ifindex, a.drops, a.until = ifindex, rules.DropsUnicastInLinkGroups(int(ifindex), is4), now.Add(linkGroupLife)
+	}
+	return a.drops
 }

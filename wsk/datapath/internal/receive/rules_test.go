@@ -30,6 +30,7 @@ func (r *fakeRules) ReversePath(ifindex int) route.ReversePath { return r.filter
 func (r *fakeRules) Policies() *ipsec.Policies                 { return nil }
 func (r *fakeRules) VRF(ifindex int) int                       { return r.vrf[ifindex] }
 func (r *fakeRules) ReceivesFromVRFs() bool                    { return r.fromVRFs }
+func (r *fakeRules) DropsUnicastInLinkGroups(int, bool) bool   { return false }
 
 func (r *fakeRules) Accepts(a route.Arrival) (bool, error) {
 	r.asked++
