@@ -62,6 +62,7 @@ func (dp *Datapath) janitor() {
 			dp.devices.Nudge()
 			dp.devices.Each((*device.Device).GuardPassProgram)
 			dp.devices.GuardPrograms(now)
+			dp.devices.LookForOthers()
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
@@ -36,9 +37,8 @@ type Program struct {
 	hasher   flowHasher
 	attached *bpf.Attachment // nil in tests without a kernel
 
-	features  features
-	tagsTaken []string    // offloads that are off for as long as the program is there
-	unseen    atomic.Bool // the program does not see VLAN tags
+	sight  sight
+	unseen atomic.Bool // the program does not see VLAN tags
 
 	guarding atomic.Bool // the program is being put back
 	retryAt  time.Time   // the janitor's
@@ -50,7 +50,7 @@ const defaultRxChunks = 2048
 
 func (set *Set) NewProgram(ifindex int, name string) *Program {
 	in := receive.NewIntake(set.Hub, ifindex, name)
-	return &Program{Intake: in, set: set, hasher: kernelHasher{}, features: kernelFeatures{}}
+	return &Program{Intake: in, set: set, hasher: kernelHasher{}, sight: sight{log: set.Log, features: kernelFeatures{}}}
 }
 
 // OpenReceiving attaches the program to an interface and opens a socket on each of its receive queues.
@@ -118,6 +118,7 @@ func (p *Program) begin(d *Device, queues int) error {
 	if err := p.load(d, queues); err != nil {
 		return err
 	}
+	p.lookForOthers()
 	p.Refresh()
 	if !p.Hub.Add(p.Intake, p.IsClosed) {
 		return errDeviceGone
@@ -136,9 +137,22 @@ func (p *Program) load(d *Device, queues int) error {
 	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
 	return p.set.InNetNS(func() error {
-		prog, a, err := p.attachSeeing(bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame})
+		facts, err := nic.Inspect(p.Name)
 		if err != nil {
 			return err
+		}
+		unseen, err := p.lookForTags(facts.Type)
+		if err != nil {
+			return err
+		}
+		opts := bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame}
+		prog, a, unseen, err := attachSeeing(opts, &facts, p.set.Opts.ReceiveMode, p.set.Opts.TagsUnseen, unseen)
+		if err != nil {
+			return err
+		}
+		if unseen != nil {
+			p.unseen.Store(true)
+			p.set.Log.Warn("VLAN tags are not seen", "interface", p.Name, "why", unseen)
 		}
 		if !p.keep(prog, a) {
 			return errors.Join(errDeviceGone, prog.Close())
@@ -164,6 +178,52 @@ func (p *Program) keep(prog receive.Program, a *bpf.Attachment) bool {
 		p.Prog, p.attached = prog, a
 	}
 	return !p.closed
+}
+
+// lookForTags is sight.look, unless there has been a close already. Close undoes it.
+func (p *Program) lookForTags(kind string) (*unseenTags, error) {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	if p.closed {
+		return nil, errDeviceGone
+	}
+	return p.sight.look(p.IfIndex, p.Name, kind, p.set.Routes.Devices()), nil
+}
+
+// restoreTags gives a NIC the VLAN tags back, unless the interface is gone.
+func (p *Program) restoreTags() {
+	p.lifeMu.Lock()
+	defer p.lifeMu.Unlock()
+	if len(p.sight.taken) == 0 {
+		return
+	}
+	err := p.set.InNetNS(func() error {
+		name, err := p.hasher.nameOf(p.IfIndex)
+		if err != nil || name == "" {
+			return err
+		}
+		return p.sight.restore(name)
+	})
+	if err != nil {
+		p.set.Log.Warn("give VLAN tags back to the NIC: ethtool -K NAME rx-vlan-offload on does it", "interface", p.Name, "err", err)
+	}
+}
+
+// lookForOthers looks which stations the interface takes frames for, and reports whether there is news.
+func (p *Program) lookForOthers() bool {
+	var stations []frame.MAC
+	err := p.set.InNetNS(func() error {
+		list, err := nic.Stations(p.IfIndex)
+		for _, a := range list {
+			stations = append(stations, frame.MAC(a))
+		}
+		return err
+	})
+	if err != nil {
+		p.set.Log.Debug("look who else receives", "interface", p.Name, "err", err)
+		return false
+	}
+	return p.SetStations(stations)
 }
 
 // Attachment is where the program is attached now.
@@ -241,28 +301,4 @@ func (p *Program) Close() {
 		}
 		p.restoreTags()
 	})
-}
-
-// ProgramInfo is an XDP program of Options.Receive and what it has done.
-type ProgramInfo struct {
-	Interface string
-	// Mode is what the kernel granted, native or generic; Fallback why it is not native.
-	Mode     bpf.Mode
-	Fallback error
-	// TagsUnseen says that a frame of a VLAN may be taken for an untagged one: see Options.ReceiveTagsUnseen, and on veth before
-	// Linux 6.8.
-	TagsUnseen bool
-	Ports      int          // entries
-	MaxFrame   int          // longer frames go through the kernel's stack
-	Counters   bpf.Counters // frames by bpf.Reason
-}
-
-func (p *Program) Info() ProgramInfo {
-	out := ProgramInfo{Interface: p.Name, MaxFrame: p.maxFrame, TagsUnseen: p.unseen.Load()}
-	if a := p.attachment(); a != nil {
-		out.Mode, out.Fallback = a.Mode(), a.Fallback()
-	}
-	out.Ports = p.Ports()
-	out.Counters, _ = p.Prog.Counters()
-	return out
 }

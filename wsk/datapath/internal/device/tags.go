@@ -5,6 +5,7 @@ package device
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -57,35 +58,30 @@ func (e *unseenTags) Error() string {
 
 func (e *unseenTags) Unwrap() error { return e.cause }
 
-// attachSeeing loads a program and attaches it so that it sees the tag of every frame, or refuses. The caller is in the datapath's
-// namespace.
-func (p *Program) attachSeeing(o bpf.Options) (*bpf.Program, *bpf.Attachment, error) {
-	mode := p.set.Opts.ReceiveMode
-	facts, err := nic.Inspect(p.Name)
-	if err != nil {
-		return nil, nil, err
-	}
-	unseen := p.tagsBeside(facts.Type)
-	if unseen != nil && mode != bpf.Generic && facts.Device.RxMetadata.VLANTag() {
+// attachSeeing loads a program and attaches it so that it sees the tag of every frame; where it can't, it is refused unless that is
+// allowed. unseen is what look has found, and what is left of it afterwards. The caller is in the datapath's namespace.
+func attachSeeing(
+	o bpf.Options, facts *nic.Interface, mode bpf.Mode, allowed bool, unseen *unseenTags,
+) (*bpf.Program, *bpf.Attachment, *unseenTags, error) {
+	asked := facts.Device.RxMetadata.VLANTag()
+	if unseen != nil && mode != bpf.Generic && asked {
 		bound := o
-		bound.Ifindex = p.IfIndex
-		prog, a, err := loadAndAttach(bound, p.IfIndex, bpf.Native)
+		bound.Ifindex = facts.Index
+		prog, a, err := loadAndAttach(bound, facts.Index, bpf.Native)
 		var conflict *bpf.ConflictError
 		if err == nil || errors.As(err, &conflict) {
-			return prog, a, err
+			return prog, a, nil, err
 		}
 		unseen.cause, unseen.remedy = err, "see to it that the program can run in native mode"
 	}
 	if unseen != nil {
-		unseen.old = facts.Type == "veth" && !facts.Device.RxMetadata.VLANTag()
-		if !unseen.old && !p.set.Opts.TagsUnseen {
-			return nil, nil, unseen
+		unseen.old = facts.Type == "veth" && !asked
+		if !unseen.old && !allowed {
+			return nil, nil, unseen, unseen
 		}
-		p.set.Log.Warn("VLAN tags are not seen", "interface", p.Name, "why", unseen)
 	}
-	prog, a, err := loadAndAttach(o, p.IfIndex, mode)
-	p.unseen.Store(unseen != nil && err == nil)
-	return prog, a, err
+	prog, a, err := loadAndAttach(o, facts.Index, mode)
+	return prog, a, unseen, err
 }
 
 func loadAndAttach(o bpf.Options, ifindex int, mode bpf.Mode) (*bpf.Program, *bpf.Attachment, error) {
@@ -100,24 +96,32 @@ func loadAndAttach(o bpf.Options, ifindex int, mode bpf.Mode) (*bpf.Program, *bp
 	return prog, a, nil
 }
 
-// tagsBeside finds out whether frames come in with their tags beside them, after it has done what can be done about it. kind is
+// sight is what a program sees of the tags of an interface, and what has been done for it.
+type sight struct {
+	log      *slog.Logger
+	features features
+	taken    []string // offloads that were on, and are off until restore
+}
+
+// look finds out whether frames come in with their tags beside them, after it has done what can be done about it. kind is
 // rtnetlink's name for what the interface is.
-func (p *Program) tagsBeside(kind string) *unseenTags {
+func (s *sight) look(ifindex int, name, kind string, devices []route.Device) *unseenTags {
 	switch kind {
 	case "veth":
 		return &unseenTags{
-			name: p.Name, how: "its peer leaves them to hardware that is not there, tx-vlan-offload",
-			remedy: "receive in native mode",
+			name: name, how: "its peer leaves them to hardware that is not there, tx-vlan-offload", remedy: "receive in native mode",
 		}
 	case "bridge", "team", "macvlan", "macvtap", "ipvlan", "ipvtap":
-		return &unseenTags{name: p.Name, how: "the device below has taken it out", remedy: p.set.below(p.IfIndex)}
+		return &unseenTags{name: name, how: "the device below has taken it out", remedy: below(ifindex, devices)}
 	}
-	return p.takeTagsBack()
+	return s.takeBack(name)
 }
 
+// leaveIt is what to do where nothing else helps.
+const leaveIt = "leave it to the kernel's stack, which receives what Options.Receive does not name"
+
 // below says what to receive on instead of an interface that gets its frames from others.
-func (set *Set) below(ifindex int) string {
-	devices := set.Routes.Devices()
+func below(ifindex int, devices []route.Device) string {
 	var own route.Device
 	for _, d := range devices {
 		if d.Index == ifindex {
@@ -131,20 +135,15 @@ func (set *Set) below(ifindex int) string {
 		}
 	}
 	if len(names) == 0 {
-		return "leave it to the kernel's stack, which receives what Options.Receive does not name"
+		return leaveIt
 	}
 	slices.Sort(names)
 	return "name " + strings.Join(names, " and ") + " instead"
 }
 
-// takeTagsBack makes a NIC leave tags in the frames, until restoreTags.
-func (p *Program) takeTagsBack() *unseenTags {
-	p.lifeMu.Lock()
-	defer p.lifeMu.Unlock()
-	if p.closed {
-		return nil
-	}
-	on := p.tagsOut()
+// takeBack makes a NIC leave tags in the frames.
+func (s *sight) takeBack(name string) *unseenTags {
+	on := s.out(name)
 	if len(on) == 0 {
 		return nil
 	}
@@ -152,27 +151,26 @@ func (p *Program) takeTagsBack() *unseenTags {
 	for _, f := range on {
 		off[f] = false
 	}
-	err := p.features.set(p.Name, off)
-	left := p.tagsOut()
+	err := s.features.set(name, off)
+	left := s.out(name)
 	for _, f := range left {
 		delete(off, f)
 	}
-	p.tagsTaken = slices.Sorted(maps.Keys(off))
+	s.taken = slices.Sorted(maps.Keys(off))
 	if len(left) == 0 {
-		p.set.Log.Info("the NIC leaves VLAN tags in the frames while the XDP program is attached", "interface", p.Name, "off", on)
+		s.log.Info("the NIC leaves VLAN tags in the frames while the XDP program is attached", "interface", name, "off", on)
 		return nil
 	}
 	return &unseenTags{
-		name: p.Name, how: strings.Join(left, " and ") + " of the NIC, which can't be turned off", cause: err,
-		remedy: "leave it to the kernel's stack, which receives what Options.Receive does not name",
+		name: name, how: strings.Join(left, " and ") + " of the NIC, which can't be turned off", cause: err, remedy: leaveIt,
 	}
 }
 
-// tagsOut lists the offloads that are on by which tags are taken out of frames. A driver that does not tell has none.
-func (p *Program) tagsOut() (on []string) {
-	have, err := p.features.get(p.Name)
+// out lists the offloads that are on by which tags are taken out of frames. A driver that does not tell has none.
+func (s *sight) out(name string) (on []string) {
+	have, err := s.features.get(name)
 	if err != nil {
-		p.set.Log.Debug("read the features of an interface", "interface", p.Name, "err", err)
+		s.log.Debug("read the features of an interface", "interface", name, "err", err)
 	}
 	for _, f := range tagFeatures {
 		if have[f] {
@@ -182,27 +180,15 @@ func (p *Program) tagsOut() (on []string) {
 	return on
 }
 
-// restoreTags undoes takeTagsBack, unless the interface is gone.
-func (p *Program) restoreTags() {
-	p.lifeMu.Lock()
-	taken := p.tagsTaken
-	p.tagsTaken = nil
-	p.lifeMu.Unlock()
-	if len(taken) == 0 {
-		return
-	}
+// restore undoes takeBack on an interface.
+func (s *sight) restore(name string) error {
 	on := make(map[string]bool)
-	for _, f := range taken {
+	for _, f := range s.taken {
 		on[f] = true
 	}
-	err := p.set.InNetNS(func() error {
-		name, err := p.hasher.nameOf(p.IfIndex)
-		if err != nil || name == "" {
-			return err
-		}
-		return p.features.set(name, on)
-	})
-	if err != nil {
-		p.set.Log.Warn("give VLAN tags back to the NIC: ethtool -K NAME rx-vlan-offload on does it", "interface", p.Name, "err", err)
+	s.taken = nil
+	if len(on) == 0 {
+		return nil
 	}
+	return s.features.set(name, on)
 }

@@ -90,8 +90,11 @@ func TestTagsAreGivenBack(t *testing.T) {
 				s.on["nic0"] = tc.before
 			}
 			p := newSet(t, nil, nil).NewProgram(7, "nic0")
-			p.features, p.hasher = s, &nics{names: s.names}
-			unseen := p.tagsBeside("device")
+			p.sight.features, p.hasher = s, &nics{names: s.names}
+			unseen, err := p.lookForTags("device")
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !maps.Equal(s.on["nic0"], tc.during) {
 				t.Errorf("while the program is there: %v, want %v", s.on["nic0"], tc.during)
 			}
@@ -106,8 +109,8 @@ func TestTagsAreGivenBack(t *testing.T) {
 			if !maps.EqualFunc(s.on, tc.after, maps.Equal) {
 				t.Errorf("afterwards: %v, want %v", s.on, tc.after)
 			}
-			if p.tagsBeside("device"); !maps.EqualFunc(s.on, tc.after, maps.Equal) {
-				t.Errorf("a program that was closed turns offloads off: %v", s.on)
+			if _, err := p.lookForTags("device"); err == nil || !maps.EqualFunc(s.on, tc.after, maps.Equal) {
+				t.Errorf("a program that was closed turns offloads off: %v, %v", s.on, err)
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func (b *batch) take(desc xdp.Desc) {
 func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	r := b.r
 	t := r.queue.intake.Hub.ports.find(port)
-	used, on := false, d.IfIndex
+	used := false
 	give := func(to *Sink) {
 		given := d
 		switch buffers := &r.queue.intake.Hub.Buffers; {
@@ -83,17 +83,10 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 			given = buffers.CopyOf(d)
 		}
 		b.stats.delivered++
-		if given.IfIndex != on {
-			given.IfIndex = on
-			if ipaddr.Load(&given.Source.Addr).IsLinkLocal6() {
-				given.Source.Scope = on
-			}
-		}
 		r.out.Add(to, given)
 	}
 	d.Cast = b.id.castOf(&d.Destination)
-	refused := b.refuses(d, on) || d.Cast == wsk.Unicast && to.IsGroup() && b.dropsLinkGroups(d)
-	if refused && d.Cast != wsk.Multicast {
+	if b.refuses(d) || d.Cast == wsk.Unicast && to.IsGroup() && b.dropsLinkGroups(d) {
 		b.stats.refused++
 		b.drop(i)
 		return
@@ -113,21 +106,8 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 			b.stats.unowned++
 		}
 	case wsk.Multicast:
-		n := 0
-		if !refused {
-			n = t.multicast(d, on, give)
-		}
-		if on == b.id.index {
-			for _, on = range b.id.flooded {
-				if b.refuses(d, on) {
-					refused = true
-					continue
-				}
-				n += t.multicast(d, on, give)
-			}
-		}
-		if n == 0 {
-			b.countNoMember(refused)
+		if t.multicast(d, give) == 0 {
+			b.stats.notJoined++
 		}
 	}
 	if !used {
@@ -135,17 +115,8 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	}
 }
 
-// countNoMember counts a datagram of a group that nobody gets.
-func (b *batch) countNoMember(refused bool) {
-	if refused {
-		b.stats.refused++
-	} else {
-		b.stats.notJoined++
-	}
-}
-
-// refuses reports whether the host takes nothing from the source of a datagram on an interface.
-func (b *batch) refuses(d *wsk.Datagram, ifindex uint32) bool {
+// refuses reports whether the host takes nothing from the source of a datagram on its interface.
+func (b *batch) refuses(d *wsk.Datagram) bool {
 	if !b.id.checksSources || !ipaddr.Is4(&d.Destination) {
 		return false // IPv6 has no such check; what can be no source there the program leaves to the kernel
 	}
@@ -153,7 +124,7 @@ func (b *batch) refuses(d *wsk.Datagram, ifindex uint32) bool {
 	if r.sources == nil {
 		r.sources = new(sources)
 	}
-	q := sourceQuestion{src: [4]byte(d.Source.Addr[12:]), dst: [4]byte(d.Destination[12:]), ifindex: ifindex, tos: d.TOS}
+	q := sourceQuestion{src: [4]byte(d.Source.Addr[12:]), dst: [4]byte(d.Destination[12:]), ifindex: d.IfIndex, tos: d.TOS}
 	return !r.sources.accepts(r.queue.intake.Hub.Rules, q)
 }
 
@@ -186,14 +157,14 @@ func (t *portTable) broadcast(dst *[16]byte, give func(*Sink)) (n int) {
 	return n
 }
 
-// multicast calls give for each sink that has joined the group on an interface and wants the source.
-func (t *portTable) multicast(d *wsk.Datagram, ifindex uint32, give func(*Sink)) (n int) {
+// multicast calls give for each sink that has joined the group on the interface that a datagram came in on, and wants the source.
+func (t *portTable) multicast(d *wsk.Datagram, give func(*Sink)) (n int) {
 	if t == nil {
 		return 0
 	}
 	for i := range t.members {
 		m := &t.members[i]
-		if m.group == d.Destination && m.ifindex == ifindex && m.filter.allows(&d.Source.Addr) {
+		if m.group == d.Destination && m.ifindex == d.IfIndex && m.filter.allows(&d.Source.Addr) {
 			give(m.sink)
 			n++
 		}

@@ -3,7 +3,9 @@
 package receive
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
@@ -18,12 +20,14 @@ type identity struct {
 	mac        frame.MAC            // its address
 	stations   map[frame.MAC]uint32 // further own addresses, of devices on top, and those devices
 	vlans      map[uint16]uint32    // VLAN devices on top
-	flooded    []uint32             // devices on top that get every untagged group frame too, if they have joined the group
 	broadcasts map[[16]byte]struct{}
 	partial    bool // frames of local senders arrive here, with the checksum left to a device there is not
 
 	checksSources bool // the host refuses IPv4 sources here, or on a device on top (rp_filter)
 	inVRF         bool // what arrives belongs to a VRF, whose sockets are not ours
+	// shared: others get the groups and broadcasts that arrive as well, be they in this namespace or not: macvlans and ipvlans on
+	// top, the other ports of a bridge. A frame that AF_XDP takes reaches none of them.
+	shared bool
 }
 
 // programIdentity is what a program is told of the same.
@@ -154,8 +158,8 @@ func newIdentity(ifindex int, devices []route.Device, tops map[int]route.Device,
 		if index == own.Master {
 			id.index = uint32(index) // the stack sees frames of a port as the bond's or the bridge's
 		}
-		if d.Type == route.TypeMACVLAN && d.Parent == ifindex {
-			id.flooded = append(id.flooded, uint32(index))
+		if index != ifindex && (d.Type == route.TypeMACVLAN && d.Parent == ifindex || d.Type == route.TypeBridge) {
+			id.shared = true
 		}
 		if index != ifindex {
 			id.stations[frame.MAC(d.MAC)] = uint32(index)
@@ -173,6 +177,15 @@ func newIdentity(ifindex int, devices []route.Device, tops map[int]route.Device,
 		id.partial = true
 	}
 	return id
+}
+
+// hearOf notes the stations that an interface takes frames for, of which the host may know nothing else. A VLAN device on top gets no
+// frames that others get, too.
+func (id *identity) hearOf(stations []frame.MAC) {
+	for _, mac := range stations {
+		on, ours := id.stations[mac]
+		id.shared = id.shared || !ours || !slices.Contains(slices.Collect(maps.Values(id.vlans)), on)
+	}
 }
 
 // goBy notes which of the host's rules matter on the devices that receive through the interface.

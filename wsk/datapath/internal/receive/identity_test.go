@@ -103,8 +103,8 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("serves %d: %v", ifindex, got)
 		}
 	}
-	if id.partial || !slices.Equal(id.flooded, []uint32{5}) {
-		t.Errorf("partial %v, flooded %v", id.partial, id.flooded)
+	if id.partial || !id.shared {
+		t.Errorf("partial %v, shared %v", id.partial, id.shared)
 	}
 }
 

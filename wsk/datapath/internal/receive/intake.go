@@ -5,9 +5,11 @@ package receive
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -24,6 +26,7 @@ type Intake struct {
 
 	refreshing lockrank.Mutex[locks.Refreshing] // held while the identity and what the program knows of it are made anew
 	identity   atomic.Pointer[identity]
+	stations   []frame.MAC         // the interface takes frames for, besides its own; guarded by refreshing
 	keys       map[bpf.Key]*keyUse // what sinks and memberships want redirected; guarded by hub.portsMu
 }
 
@@ -50,6 +53,7 @@ func (in *Intake) Refresh() {
 	in.refreshing.Lock()
 	defer in.refreshing.Unlock()
 	id, told := identify(in.IfIndex, in.Hub.Routes.Devices(), in.Hub.Routes.Addresses(0), in.Hub.Rules)
+	id.hearOf(in.stations)
 	in.identity.Store(id) // what a frame is judged by comes before the frame
 	err := errors.Join(in.Prog.SetVLANs(told.vlans), in.Prog.SetBroadcastAddresses(told.broadcasts),
 		in.Prog.SetLocalAddresses(told.local))
@@ -62,6 +66,16 @@ func (in *Intake) Refresh() {
 	for key, use := range in.keys {
 		in.settleLocked(key, use)
 	}
+}
+
+// SetStations says which stations the interface takes frames for besides its own, and reports whether that is news, after which
+// Refresh is due.
+func (in *Intake) SetStations(stations []frame.MAC) (news bool) {
+	in.refreshing.Lock()
+	defer in.refreshing.Unlock()
+	news = !slices.Equal(in.stations, stations)
+	in.stations = stations
+	return news
 }
 
 // serves reports whether frames of an interface come in here; 0 is any interface.

@@ -9,6 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 )
 
@@ -96,13 +97,17 @@ func (e *PortEntry) addLocked(in *Intake) {
 type keyUse struct {
 	n       int // the sinks and memberships that want it
 	flags   bpf.Flags
-	entered bool // it is in the program
+	entered bool      // it is in the program
+	told    bpf.Flags // the flags that it has there
 }
 
 // settleLocked enters a key into the program, or takes it out, as its users and the host's rules want it.
 func (in *Intake) settleLocked(key bpf.Key, use *keyUse) {
-	wanted := use.n > 0 && !in.bars(key)
-	if wanted == use.entered {
+	wanted, flags := use.n > 0 && !in.bars(key), use.flags
+	if in.identity.Load().shared {
+		flags &^= bpf.MatchBroadcast
+	}
+	if wanted == use.entered && (!wanted || flags == use.told) {
 		return
 	}
 	lockrank.AssertMay(locks.Ask, "to write the ports of a program")
@@ -113,14 +118,14 @@ func (in *Intake) settleLocked(key bpf.Key, use *keyUse) {
 		}
 		return
 	}
-	if err := in.Prog.AddPort(key, use.flags); err != nil {
+	if err := in.Prog.AddPort(key, flags); err != nil {
 		if !errors.Is(err, bpf.ErrClosed) {
 			in.Hub.Log.Warn("enter a port into the XDP program; it receives through the kernel's stack",
 				"interface", in.Name, "port", key, "err", err)
 		}
 		return
 	}
-	use.entered = true
+	use.entered, use.told = true, flags
 }
 
 // Add makes an intake known and enters the ports of all sinks into its program, unless closed says that it has ended.
@@ -178,9 +183,12 @@ func (h *Hub) RemoveGroup(e PortEntry) {
 	h.removeKeyLocked(e)
 }
 
-// bars reports whether the host's rules keep the sockets of a key from getting all of what the program would bring them.
-// Then the kernel gets it, and the companion socket what the kernel lets through.
+// bars reports whether the host's rules keep the sockets of a key from getting all of what the program would bring them, or others
+// are to get it, too. Then the kernel gets it, and the companion socket what the kernel lets through.
 func (in *Intake) bars(key bpf.Key) bool {
-	rules := in.Hub.Rules
-	return rules != nil && (in.identity.Load().inVRF || rules.Policies().Restricts(netip.AddrPortFrom(key.Addr, key.Port)))
+	rules, id := in.Hub.Rules, in.identity.Load()
+	if addr := key.Addr.As16(); id.shared && id.castOf(&addr) != wsk.Unicast {
+		return true
+	}
+	return rules != nil && (id.inVRF || rules.Policies().Restricts(netip.AddrPortFrom(key.Addr, key.Port)))
 }
