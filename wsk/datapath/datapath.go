@@ -176,6 +176,14 @@ func (dp *Datapath) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.
 	return ep, wsk.STATUS_SUCCESS
 }
 
+// Recheck has every [wsk.FlowGuard] asked again about the destinations in use, after what it decides by has changed. What was
+// handed over before goes on as it was; what a socket sends after the call goes by the new verdict. It does not wait.
+func (dp *Datapath) Recheck() {
+	for _, s := range dp.endpoints.sources() {
+		s.Recheck()
+	}
+}
+
 // Close ends the datapath. Its sockets should be closed before; operations that are still under way complete with
 // STATUS_FILE_FORCED_CLOSED, and so do later binds. It returns when every goroutine, socket and mapping is gone.
 func (dp *Datapath) Close() error {

@@ -39,6 +39,7 @@ func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoi
 	ep := &endpoint{dp: dp, events: events, started: make(chan struct{})}
 	ep.source.Host, ep.source.Serial = dp.senders, dp.senders.Serial.Add(1)-1
 	ep.source.Redirected, ep.source.Started = ep.redirected, ep.started
+	ep.source.Guard, _ = events.(wsk.FlowGuard)
 	receiver, _ := events.(wsk.Receiver)
 	ep.sink = dp.hub.NewSink(receiver)
 	ep.kernel = dp.companions.NewSockets(family, ep.sink, ep.source.PathNarrowed)
@@ -103,6 +104,11 @@ func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 
 // Send implements wsk.Endpoint.
 func (ep *endpoint) Send(op *wsk.SendOp) { ep.source.Send(op) }
+
+var _ wsk.BatchEndpoint = (*endpoint)(nil)
+
+// SendBatch implements wsk.BatchEndpoint.
+func (ep *endpoint) SendBatch(ops []*wsk.SendOp) { ep.source.SendBatch(ops) }
 
 // MTU implements wsk.Endpoint. It answers from what is known; an unknown path is looked up for the next question.
 func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) { return ep.source.Mtu(to) }

@@ -207,7 +207,7 @@ func (f *Flow) askRoutes(l *look) error {
 			l.obstacle = host.Routes.Selected(l.query, hop)
 		}
 	}
-	return nil
+	return admit(f.src.Guard, &f.to, &l.hop, l.source, p.mtu, l.settled || l.obstacle.ID != route.NoObstacle)
 }
 
 // askQueue finds the queue to send through, or that there is none. It reports whether the look waits for one that is being opened.

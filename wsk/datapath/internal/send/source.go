@@ -13,7 +13,8 @@ import (
 // Source is the sending half of an endpoint: its destinations, and what they have in common.
 type Source struct {
 	Host   *Host
-	Serial uint32 // spreads sources over queues
+	Serial uint32        // spreads sources over queues
+	Guard  wsk.FlowGuard // is asked about destinations; nil: everything is allowed
 
 	// Set when the endpoint is bound, which happens before the first send.
 	Local netip.AddrPort

@@ -19,7 +19,10 @@ var (
 // resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17). dead: the device with the
 // address of its socket was deleted.
 func resolveStatus(err error, to *wsk.Destination, dead bool) wsk.NTSTATUS {
+	var verdict refused
 	switch {
+	case errors.As(err, &verdict):
+		return wsk.NTSTATUS(verdict)
 	case errors.Is(err, route.ErrNoDevice) && !errors.Is(err, route.ErrScope) && to.IfIndex == 0, dead:
 		// Nobody asked for an interface: the one that the kernel had chosen was deleted meanwhile.
 		return wsk.STATUS_FILE_FORCED_CLOSED
