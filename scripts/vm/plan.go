@@ -46,11 +46,12 @@ func plan(root string, full bool) ([]guestPlan, error) {
 		case "5.10", "newest": // what differs most: a TX cursor that lags and one that does not
 			packages = append(packages, "wsk/datapath")
 		case "6.1": // whose netlink dumps are interrupted most
-			packages = append(packages, "wsk/route")
+			packages = append(packages, "wsk/route", "wsk/route/conntrack", "cmd/wsk-xdp/internal/doctor")
 		}
 		if full {
 			packages = []string{
-				"bpf", "bpf/memlock", "xdp", "xdp/nic", "testenv", "wsk/route", "wsk/route/ipsec", "wsk/datapath", "wsk/netconn", "wsk/replay", "cmd/wsk-xdp",
+				"bpf", "bpf/memlock", "xdp", "xdp/nic", "testenv", "wsk/route", "wsk/route/conntrack", "wsk/route/ipsec", "wsk/datapath",
+				"wsk/netconn", "wsk/replay", "cmd/wsk-xdp", "cmd/wsk-xdp/internal/doctor", "cmd/wsk-xdp/internal/netfilter",
 			}
 		}
 		g := guestPlan{kernel: k, setup: setup("veth"), steps: []step{vethFacts}}
@@ -119,9 +120,12 @@ exit $code`}
 // cardTests begin with this and take the interfaces from WSKXDP_NIC_A and WSKXDP_NIC_B.
 const cardTests = "TestNIC"
 
-// allKinds makes a test of package route fail where the kernel lacks a kind of device, and fill the neighbour table, which is one
+// allKinds makes a test of the packages in kindTests fail where the kernel lacks a kind of device, and fill the neighbour table, which is one
 // for all namespaces of a machine.
 const allKinds = "WSKXDP_ALL_KINDS=1"
+
+// kindTests are packages whose tests have to see every kind of device.
+var kindTests = []string{"wsk/route", "wsk/datapath", "cmd/wsk-xdp/internal/doctor"}
 
 func tests(pkg, which string, full bool) step {
 	s := step{name: pkg, pkg: pkg, timeout: 6 * time.Minute}
@@ -132,7 +136,7 @@ func tests(pkg, which string, full bool) step {
 		words = append(words, "-test.short")
 	}
 	words = append(words, which)
-	if pkg == "wsk/route" {
+	if slices.Contains(kindTests, pkg) {
 		words = append([]string{allKinds}, words...)
 	}
 	// The test binary's own time-out comes first: it says which test ran.

@@ -32,6 +32,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/flows", 0, 0},
 	{"cmd/wsk-xdp/internal/host", 0, 0},
 	{"cmd/wsk-xdp/internal/icmp", 0, 0},
+	{"cmd/wsk-xdp/internal/netfilter", 0, 0},
 	{"cmd/wsk-xdp/internal/netns", 0, 0},
 	{"cmd/wsk-xdp/internal/output", 0, 0},
 	{"cmd/wsk-xdp/internal/payload", 0, 0},

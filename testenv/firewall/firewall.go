@@ -24,6 +24,8 @@ type Chain struct {
 	// Drop is the policy; without it the chain accepts.
 	Drop  bool
 	Rules []Rule
+	// Jump are rules of another chain that this one jumps to after its own.
+	Jump []Rule
 	// NAT makes it a chain of type nat.
 	NAT bool
 	// Device is that of a chain of the family netdev.
@@ -57,7 +59,15 @@ func Apply(ns *testenv.Namespace, family nftables.TableFamily, chains ...Chain) 
 			}
 		}
 		c.AddChain(chain)
-		for _, r := range x.Rules {
+		rules := x.Rules
+		if len(x.Jump) > 0 {
+			inner := c.AddChain(&nftables.Chain{Name: chain.Name + "-inner", Table: table})
+			for _, r := range x.Jump {
+				c.AddRule(&nftables.Rule{Table: table, Chain: inner, Exprs: r})
+			}
+			rules = append(rules, Rule{&expr.Verdict{Kind: expr.VerdictJump, Chain: inner.Name}})
+		}
+		for _, r := range rules {
 			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: r})
 		}
 	}

@@ -9,17 +9,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
-// checker collects findings.
-type checker struct {
-	f     *Facts
-	group string
-	out   []Finding
-}
-
-func (c *checker) add(id string, level Level, title, detail, remedy string) {
-	c.out = append(c.out, Finding{id, c.group, level, title, detail, remedy})
-}
-
 // Check turns facts into findings.
 func Check(f *Facts) []Finding {
 	c := &checker{f: f, group: GroupMachine}
@@ -37,6 +26,10 @@ func Check(f *Facts) []Finding {
 	}
 	for _, o := range f.Others {
 		c.other(o)
+	}
+	c.group = GroupRules
+	if f.Rules != nil {
+		c.hostRules(f.Rules)
 	}
 	c.group = GroupPath
 	if f.Path != nil {
@@ -168,6 +161,11 @@ func (c *checker) path(p *PathFacts) {
 		via += " over " + p.Device
 	}
 	c.add("WX-ROUTE-01", OK, fmt.Sprintf("%s leaves through %s, next hop %s, MTU %d", p.Destination, via, p.NextHop, p.MTU), "", "")
+	carries := "AF_XDP on " + p.Device + " carries what goes to " + p.Destination
+	if c.f.Rules != nil && c.f.Rules.Connections {
+		carries += ", and the kernel's stack the first datagram of each flow"
+	}
+	c.add("WX-CARRY-02", OK, carries, "", "")
 	if p.Source == "" {
 		c.add("WX-SOURCE-01", Fail, "the route gives no source address", "", "add an address to "+p.Interface+": ip addr add")
 	} else {

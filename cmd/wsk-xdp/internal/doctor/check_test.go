@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netfilter"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
@@ -32,6 +33,7 @@ func healthy() Facts {
 			Name: "eth1", Kind: "device", Driver: "ice", MTU: 1500, Up: true, Carrier: true, Ethernet: true, TxQueues: 8, RxQueues: 8,
 			QueuesExact: true, FeaturesKnown: true, Native: true, ZeroCopy: true, TakenKnown: true, TxRing: 1024, RxRing: 1024,
 		},
+		Rules: &RuleFacts{Nftables: yes, Iptables: yes, ReversePath: "off"},
 		Path: &PathFacts{
 			Destination: "192.0.2.7", Interface: "eth1", Device: "eth1", Source: "192.0.2.1", NextHop: "192.0.2.7", OnLink: true,
 			MAC: "02:00:00:00:00:01", AskNeeded: true, MTU: 1500,
@@ -156,6 +158,34 @@ func TestFindings(t *testing.T) {
 		{"vlan", func(f *Facts) { f.Interface.Kind, f.Interface.Lower = "vlan", "eth0" }, "WX-STACK-01", Note, "vlan on eth0"},
 		{"ssh", func(f *Facts) { f.Interface.SSH = true }, "WX-SSH-01", Warn, "wsk-xdp lab"},
 		{"default-route", func(f *Facts) { f.Interface.DefaultRoute = true }, "WX-SSH-01", Note, "default route"},
+		{"tracked", func(f *Facts) { f.Rules.Connections = true }, "WX-CT-01", OK, "first datagram"},
+		{"stateful", func(f *Facts) { f.chain(netfilter.Input, netfilter.Chain{Drops: true, Conntrack: true}) }, "WX-NFT-IN-01", Note, "insert rule inet filter x udp dport PORT accept"},
+		{"drops", func(f *Facts) { f.chain(netfilter.Prerouting, netfilter.Chain{Drops: true}) }, "WX-NFT-IN-01", Warn, "nft list chain inet filter x"},
+		{"ingress-elsewhere", func(f *Facts) { f.chain(netfilter.Ingress, netfilter.Chain{Drops: true, Device: []string{"eth7"}}) }, "WX-NFT-IN-01", OK, ""},
+		{"output", func(f *Facts) { f.chain(netfilter.Output, netfilter.Chain{Rules: 1}) }, "WX-NFT-OUT-01", Warn, "asks none of them"},
+		{"output-tracked", func(f *Facts) {
+			f.Rules.Connections = true
+			f.chain(netfilter.Output, netfilter.Chain{Rules: 1})
+		}, "WX-NFT-OUT-01", Warn, "first datagram"},
+		{"egress", func(f *Facts) { f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth1"}}) }, "WX-NFT-OUT-01", Warn, "KernelStack"},
+		{"nat", func(f *Facts) { f.chain(netfilter.Postrouting, netfilter.Chain{NAT: true}) }, "WX-NFT-NAT-01", Note, "left to the kernel"},
+		{"nat-unseen", func(f *Facts) {
+			f.Privilege.NetAdmin = false
+			f.chain(netfilter.Postrouting, netfilter.Chain{NAT: true})
+		}, "WX-NFT-NAT-01", Warn, "CAP_NET_ADMIN"},
+		{"nft-unknown", func(f *Facts) { f.Rules.Nftables = unknown }, "WX-NFT-01", Note, "nft list ruleset"},
+		{"iptables", func(f *Facts) { f.Rules.IptablesTables = []string{"filter"} }, "WX-IPT-01", Note, "iptables-legacy-save"},
+		{"iptables-unknown", func(f *Facts) { f.Rules.Iptables = unknown }, "WX-IPT-01", Note, "not known"},
+		{"ipsec", func(f *Facts) { f.Rules.IPsecPolicies, f.Path.IPsec = true, true }, "WX-IPSEC-01", Warn, "ip xfrm policy"},
+		{"ipsec-elsewhere", func(f *Facts) { f.Rules.IPsecPolicies = true }, "WX-IPSEC-01", OK, "192.0.2.7"},
+		{"ipsec-somewhere", func(f *Facts) { f.Rules.IPsecPolicies, f.Path = true, nil }, "WX-IPSEC-01", Note, "name a destination"},
+		{"rp-filter", func(f *Facts) { f.Rules.ReversePath = "strict" }, "WX-RPF-01", OK, "asks the kernel"},
+		{"vrf", func(f *Facts) { f.Rules.VRF = "red" }, "WX-VRF-01", Note, "ip vrf exec red"},
+		{"vrf-open", func(f *Facts) { f.Rules.VRF, f.Rules.FromVRFs = "red", true }, "WX-VRF-01", Note, "sockets outside get"},
+		{"shaped", func(f *Facts) { f.Rules.Qdisc = "tbf" }, "WX-TC-01", Warn, "queueing discipline tbf"},
+		{"filtered", func(f *Facts) { f.Rules.EgressFilters = 2 }, "WX-TC-01", Warn, "2 filters of tc"},
+		{"carried", func(f *Facts) {}, "WX-CARRY-02", OK, "AF_XDP on eth1 carries what goes to 192.0.2.7"},
+		{"carried-tracked", func(f *Facts) { f.Rules.Connections = true }, "WX-CARRY-02", OK, "first datagram of each flow"},
 		{"no-route", func(f *Facts) { f.Path.Error = "network is unreachable" }, "WX-ROUTE-01", Fail, "ip route get 192.0.2.7"},
 		{"local", func(f *Facts) { f.Path.SlowReason = "an address of this host" }, "WX-ROUTE-01", Warn, "no AF_XDP"},
 		{"no-source", func(f *Facts) { f.Path.Source = "" }, "WX-SOURCE-01", Fail, "ip addr add"},
@@ -175,6 +205,13 @@ func TestFindings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chain has the host have a chain of nftables.
+func (f *Facts) chain(hook netfilter.Hook, c netfilter.Chain) {
+	c.Family, c.Table, c.Name, c.Hook = "inet", "filter", "x", hook
+	f.Rules.netfilter.Chains = append(f.Rules.netfilter.Chains, c)
+	f.Rules.Chains = f.Rules.netfilter.Chains
 }
 
 // hold lets process 7 hold queues; err is why there may be others.

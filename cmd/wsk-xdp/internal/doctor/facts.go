@@ -40,6 +40,7 @@ type Facts struct {
 	UserNS    Answer          `json:"afxdp_in_user_namespace"`
 	Trial     *TrialFacts     `json:"trial,omitempty"`
 	Interface *InterfaceFacts `json:"interface,omitempty"`
+	Rules     *RuleFacts      `json:"rules,omitempty"`
 	Path      *PathFacts      `json:"path,omitempty"`
 	Proof     *Proof          `json:"proof,omitempty"`
 	Others    []OtherFacts    `json:"other_interfaces,omitempty"`
@@ -181,6 +182,7 @@ type PathFacts struct {
 	AskNeeded   bool   `json:"neighbour_needed,omitempty"`
 	MTU         int    `json:"mtu_bytes,omitempty"`
 	SlowReason  string `json:"slow_path_reason,omitempty"`
+	IPsec       bool   `json:"ipsec_policy_selects,omitempty"`
 }
 
 // OtherFacts is what one line says about an interface that was not asked about.

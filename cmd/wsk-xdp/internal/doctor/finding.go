@@ -29,6 +29,7 @@ const (
 	GroupPrivilege = "privilege"
 	GroupFeatures  = "features"
 	GroupInterface = "interface"
+	GroupRules     = "rules"
 	GroupPath      = "path"
 	GroupProof     = "proof"
 )
@@ -38,6 +39,8 @@ type Summary struct {
 	TX       string `json:"tx"`
 	RX       string `json:"rx"`
 	ZeroCopy string `json:"zero_copy"`
+	// PassesBy is what AF_XDP passes by, whatever was found.
+	PassesBy string `json:"passes_by"`
 	// TXPossible is whether datagrams can leave in copy mode on this machine at all, if not as this user.
 	TXPossible bool `json:"tx_possible"`
 }

@@ -46,7 +46,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 		}
 		if o.Interface == "" {
 			f.Others = others()
-			return nil
+			return f.rules(o.NetNS.FD())
 		}
 		if o.Destination.IsValid() && f.Path == nil {
 			f.path(ctx, o)
@@ -54,9 +54,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 		if err := f.inspect(o.Interface, o.Try); err != nil {
 			return err
 		}
-		var err error
-		f.Interface.Obstacle, err = session.InterfaceObstacle(o.NetNS.FD(), f.Interface.Index)
-		return err
+		return f.rules(o.NetNS.FD())
 	})
 	if err != nil {
 		return f, err
@@ -105,7 +103,7 @@ func (f *Facts) path(ctx context.Context, o Options) {
 		return
 	}
 	f.Path.Interface, f.Path.Device, f.Path.MTU = w.Interface.Name, w.Device.Name, w.MTU
-	f.Path.OnLink, f.Path.AskNeeded, f.Path.SlowReason = w.OnLink, w.NeighbourNeeded, w.SlowReason
+	f.Path.OnLink, f.Path.AskNeeded, f.Path.SlowReason, f.Path.IPsec = w.OnLink, w.NeighbourNeeded, w.SlowReason, w.IPsec
 	if w.Source.IsValid() {
 		f.Path.Source = w.Source.String()
 	}

@@ -5,9 +5,12 @@ package doctor
 // Conclude says what the facts come to.
 func Conclude(f *Facts) Summary {
 	s := Summary{TXPossible: !f.AFXDP.No() && f.kernelTakesUs()}
-	s.TX, s.RX, s.ZeroCopy = f.tx(), f.rx(), f.zeroCopy()
+	s.TX, s.RX, s.ZeroCopy, s.PassesBy = f.tx(), f.rx(), f.zeroCopy(), passesBy
 	return s
 }
+
+const passesBy = "frames sent meet no rule of netfilter or tc and no tcpdump of the interface, and frames taken by XDP receive none either " +
+	"(docs/host.md)."
 
 func (f *Facts) kernelTakesUs() bool {
 	for _, x := range Check(&Facts{Host: f.Host}) {

@@ -34,7 +34,8 @@ func (r *Report) Write(w io.Writer) error {
 			fmt.Fprintf(&b, "        → %s\n", f.Remedy)
 		}
 	}
-	fmt.Fprintf(&b, "\nTX: %s\nRX: %s\nZero-copy: %s\n", r.Summary.TX, r.Summary.RX, r.Summary.ZeroCopy)
+	fmt.Fprintf(&b, "\nTX: %s\nRX: %s\nZero-copy: %s\nPasses by: %s\n", r.Summary.TX, r.Summary.RX, r.Summary.ZeroCopy,
+		r.Summary.PassesBy)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -43,6 +43,8 @@ type Way struct {
 
 	// SlowReason says why AF_XDP is out of question, empty if it is not.
 	SlowReason string
+	// IPsec is whether it is an IPsec policy.
+	IPsec bool
 
 	dependents dependents
 }
@@ -79,21 +81,6 @@ func PoliciesUnreadable(ns int) string {
 	return ""
 }
 
-// InterfaceObstacle says why AF_XDP can't send through an interface of the namespace ns, whatever the destination is; it
-// is empty where it can.
-func InterfaceObstacle(ns, ifindex int) (string, error) {
-	table, err := route.Open(route.Options{NetNS: ns})
-	if err != nil {
-		return "", err
-	}
-	defer table.Close()
-	_, obstacle := table.Transmit(route.Hop{Kind: route.Unicast, Interface: ifindex}, 0)
-	if obstacle.ID == route.NoObstacle {
-		return "", nil
-	}
-	return obstacle.String(), nil
-}
-
 func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
 	w := Way{}
 	rq := route.Query{Dst: q.Destination, Src: q.Source.WithZone(""), TOS: q.TOS}
@@ -120,7 +107,7 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 		obstacle = table.Selected(rq, hop)
 	}
 	if obstacle.ID != route.NoObstacle {
-		w.SlowReason = obstacle.String()
+		w.SlowReason, w.IPsec = obstacle.String(), obstacle.ID == route.ObstacleIPsec
 		return w, nil
 	}
 	w.Device, w.VLANs = egress.Device, egress.VLANs
