@@ -27,6 +27,8 @@ var badValues = map[string][]string{
 	"seed":         {"x", "-1", "99999999999999999999", "1.5"},
 	"flow-order":   {"", "zigzag"},
 	"rate-layer":   {"", "l3"},
+	"stamp":        {"", "none,wsk", "tcp"},
+	"peer":         {"maybe"},
 	"batch":        {"0", "1025", "x"},
 	"in-flight":    {"0", "65537", "1.5"},
 	"queues":       {"0", "-1", "4097"},
@@ -54,6 +56,12 @@ var badLines = []string{
 	"lab", "lab sideways", "lab up --mtu 40", "lab up --queues 0", "lab down --name=*", "doctor 10.0.0.1 10.0.0.2", "bench --size imix", "bench --size 63",
 	"bench -d soon", "bench --runs 0", "bench receive -r 5%", "bench receive -r 0", "bench latency --interval -1s", "bench footprint --idle x", "demo now",
 	"help frobnicate", "version 1",
+	"blast 10.77.0.2:9 --payload-size 17 --peer", "blast 10.77.0.2:9 --payload-size 15 --stamp pktgen", "blast 10.77.0.2:9 --peer --stamp none",
+	"blast 10.77.0.2:9 --peer --dst 10.77.0.2", "blast 10.77.0.2:9 --peer --dst-port 9-10",
+	"recv", "recv :1 :2", "recv 9000", "recv :0", "recv :65536", "recv :http", "recv 10.77.0.2", "recv fd77::2:9", "recv [fd77::2]:0", "recv host:9",
+	"recv :9 --engine xsk", "recv :9 --engine wsk", "recv :9 -i wsk1", "recv :9 --window 63", "recv :9 --window 100", "recv :9 --window 99999999",
+	"recv :9 --verify all", "recv :9 --drain 1h", "recv :9 --drain soon", "recv :9 --for -1s", "recv :9 --expect many", "recv :9 --window x",
+	"recv 10.77.0.99:9",
 }
 
 // Whatever is wrong with a command line, it is told in one sentence for people and, with --json, in one document, and
@@ -81,7 +89,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, line := range badLines {
 		args := strings.Fields(line)
-		if args[0] == "send" || args[0] == "blast" {
+		if args[0] == "send" || args[0] == "blast" || args[0] == "recv" {
 			args = append(args, netns)
 		}
 		try(args...)

@@ -16,10 +16,11 @@ func (a *app) blastCommand() *cobra.Command {
 		Use:   "blast DST:PORT",
 		Short: "Send datagrams at a rate and measure",
 		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, and reports what was submitted, completed and failed,",
-			"completion latency and cost. Each IRP is used again from its completion. Ctrl-C ends the run with its report.",
-			"Exit code 1 if nothing was completed; some packets that fail are a result. Exit code 3 for more than 100 kpps over",
-			"the interface of this ssh session or of the default route, or to broadcast or multicast, without --force."),
-		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s",
+			"completion latency and cost; with --peer also what arrived. Packets are numbered for wsk-xdp recv. Ctrl-C ends the run",
+			"with its report. Exit code 1 if nothing was completed, or nothing arrived; some packets that fail are a result. Exit",
+			"code 3 for more than 100 kpps over the interface of this ssh session or of the default route, or to broadcast or",
+			"multicast, without --force."),
+		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s --peer",
 			"  wsk-xdp blast 10.77.0.2:9000 -r max -n 10M --size imix --require afxdp",
 			"  wsk-xdp blast 10.77.0.2:9000 --dst-port 9000-9099 --flows 1000 -r 2.5Gbit --json > run.json"),
 		Args: oneDestination,
@@ -38,13 +39,15 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.Var(&f.layer, "rate-layer", "what bits count: preamble and gap too (l1), frames with FCS (l2) or the payload")
 	fl.VarP(&f.count, "count", "n", "end after so many packets: 250k, 10M (default: no limit)")
 	fl.VarP(&f.duration, "duration", "d", "end after this time, 0: when stopped (default 10s without --count)")
-	fl.VarP(&f.size, "size", "s", "frame sizes with FCS: 64 or 64,512,1518 or 64-1518 or imix (default 64, or 66 for IPv6)")
+	fl.VarP(&f.size, "size", "s", "frame sizes with FCS: 64 or 64,512,1518 or 64-1518 or imix (default 64, for IPv6 84)")
 	fl.IntVar(&f.payloadSize, "payload-size", -1, "UDP payload size instead; above the MTU it is fragmented")
 	fl.StringVar(&f.payload, "payload", "zero", "`form`, repeated to the size: "+payload.Forms)
 	f.flows.add(fl)
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
 	fl.IntVar(&f.batch, "batch", 0, "packets per IRP at most, by WskSendMessages (default 1, with --rate max 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
+	fl.Var(&f.stamp, "stamp", "number each packet in the first 18 bytes of its payload, or as the kernel's pktgen does")
+	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
 	f.way.add(fl)
 	fl.BoolVar(&f.force, "force", false, "more than 100 kpps even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,11 +38,14 @@ type blastFlags struct {
 	queues      int
 	batch       int
 	inFlight    int
+	stamp       blast.StampKind
+	peer        bool
 	force       bool
 	quiet, json bool
 
 	sizes []int      // payload sizes, in turn
 	pace  blast.Rate // the rate in packets, known with the way
+	note  string     // what was decided for want of room
 }
 
 func (f *blastFlags) defaults() {
@@ -95,7 +99,33 @@ func (f *blastFlags) check(destination string) (header, error) {
 	if err := f.flows.check(h, &f.way); err != nil {
 		return h, err
 	}
-	return h, f.choosePayload(h)
+	if given("payload") && f.payload != "zero" && !given("stamp") && !f.peer {
+		f.stamp = blast.StampNone
+		f.note = "  these packets are not numbered: --stamp wsk writes over the beginning of the payload"
+	}
+	if err := f.choosePayload(h); err != nil {
+		return h, err
+	}
+	return h, f.checkStamp()
+}
+
+// checkStamp sees to it that stamps fit, and that a peer can count them.
+func (f *blastFlags) checkStamp() error {
+	given := f.way.flags.Changed("stamp")
+	if smallest, n := slices.Min(f.sizes), f.stamp.Size(); smallest < n {
+		if given || f.peer {
+			return exit.Usagef("a payload of %d bytes has no room for a stamp of %d: send larger packets, or --stamp none", smallest, n)
+		}
+		f.stamp = blast.StampNone
+		f.note = fmt.Sprintf("  payloads of %d bytes have no room for a stamp of %d: these packets are not numbered", smallest, n)
+	}
+	switch {
+	case f.peer && f.stamp != blast.StampWSK:
+		return exit.Usagef("--peer counts stamps of its own: leave --stamp %v out", f.stamp)
+	case f.peer && (f.flows.to.IsSet() || f.flows.toPorts.IsSet()):
+		return exit.Usagef("--peer counts at one address and port: leave --dst and --dst-port out")
+	}
+	return nil
 }
 
 // oneIsDue refuses a rate at which nothing would be sent in the time.
@@ -118,7 +148,7 @@ func (f *blastFlags) choosePayload(h header) error {
 	is4 := h.to.Addr().Is4()
 	frames := f.size.Cycle()
 	if len(frames) == 0 {
-		frames = []int{blast.MinFrame(is4)}
+		frames = []int{blast.LeastFrame(is4, f.stamp.Size())}
 	}
 	f.sizes = make([]int, len(frames))
 	for i, size := range frames {

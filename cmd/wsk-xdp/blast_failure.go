@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
@@ -18,6 +19,8 @@ func blastFailure(r *blast.Report, res blast.Result, h header, full string) erro
 	switch {
 	case res.Dead:
 		status = wsk.STATUS_FILE_FORCED_CLOSED
+	case r.Verdict.ID == "nothing_arrived" && !res.Interrupted:
+		return errors.New(r.Verdict.Text)
 	case res.Completed > 0 || res.Interrupted:
 		return nil
 	case len(r.Totals.ByStatus) > 0:

@@ -11,7 +11,7 @@ import (
 )
 
 // report begins the report with the configuration.
-func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix) *blast.Report {
+func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uint16) *blast.Report {
 	r := &blast.Report{
 		Schema: blast.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Path: s.Path(),
 		Granted: session.GrantedQueues(s.Info()), Warnings: []string{}, Intervals: []blast.IntervalReport{},
@@ -24,6 +24,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix) *blast.
 		RateMax: f.rate.IsMax(), RateAsked: f.rate.String(), RateLayer: f.layer.String(), Rate: f.pace.Whole(), MicroRate: uint64(f.pace),
 		Count: uint64(f.count), Duration: time.Duration(f.duration).Nanoseconds(), Batch: f.batch, InFlight: f.inFlight, TTL: f.way.ttl,
 		DF: f.way.df, Mode: f.way.mode.String(), Require: f.way.require.String(), Interface: f.way.iface,
+		Stamp: f.stamp.String(), Run: run,
 	}
 	switch {
 	case len(f.sizes) > 1:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
@@ -15,6 +16,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 )
 
 func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
@@ -38,39 +40,43 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		return err
 	}
 
-	r := f.report(h, s, mix)
-	a.note(s.Header("blast", h.to)...)
-	a.note(r.Plan())
-	if note := blast.PacingNote(f.pace); note != "" {
-		a.note(note)
+	run := uint16(rand.Uint32())
+	other, err := f.dialPeer(ctx, h, s, ns, run, body)
+	if err != nil {
+		return err
 	}
-	r.Warnings = append(r.Warnings, s.Warnings()...)
-	if f.flows.n < f.queues {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s to one queue: of %d queues no more than %d are used (--flows)",
-			keeps(f.flows.n), f.queues, f.flows.n))
-	}
-	a.warn(r.Warnings...)
+	defer other.close()
+	r := f.report(h, s, mix, run)
+	a.announceBlast(f, h, s, r, other)
 
 	config := blast.Config{
 		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
 	}
-	sender := blast.NewMixSender(f.datagrams(h, s, body), f.batch)
+	d, err := f.datagrams(h, s, body, run)
+	if err != nil {
+		return err
+	}
+	sender := blast.NewMixSender(d, f.batch)
 	show := a.startLive(f.quiet, mix)
 	config.OnInterval = func(i blast.Interval) {
 		r.Interval(i)
-		show.interval(i)
+		show.interval(i, other.arrived())
 	}
-	before, cpu := s.Info(), host.CPUTime()
+	before, cpu, waited := s.Info(), host.CPUTime(), host.RunDelay()
 	res, err := blast.Run(ctx, config, sender)
 	show.stop()
 	if err != nil {
 		return err
 	}
 	spent, after := host.CPUTime().Sub(cpu), s.Info()
+	waited = host.RunDelay() - waited
 	r.Fill(config, res)
 	session.UpdateProofs(r.Granted, after)
 	r.Cost(spent, before, after)
+	other.report(ctx, r, sender.Sent())
 	r.ICMPErrors = s.ICMPErrors(ctx)
+	speed, _ := s.LinkSpeed() // 0 where there is none
+	r.Limit(speed, waited)
 	r.Conclude()
 	full := s.NeighbourTableFull()
 	if full != "" && res.Failed > 0 && res.Completed > 0 {
@@ -78,6 +84,27 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		r.Warnings = append(r.Warnings, full)
 	}
 	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+}
+
+// announceBlast writes the start block.
+func (a *app) announceBlast(f *blastFlags, h header, s *session.Session, r *blast.Report, other *blastPeer) {
+	a.note(s.Header("blast", h.to)...)
+	a.note(r.Plan())
+	if note := blast.PacingNote(f.pace); note != "" {
+		a.note(note)
+	}
+	if f.note != "" {
+		a.note(f.note)
+	}
+	if other != nil {
+		a.note(other.line())
+	}
+	r.Warnings = append(r.Warnings, s.Warnings()...)
+	if f.flows.n < f.queues {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s to one queue: of %d queues no more than %d are used (--flows)",
+			keeps(f.flows.n), f.queues, f.flows.n))
+	}
+	a.warn(r.Warnings...)
 }
 
 // admit says what the datagrams are on the wire of the way, turns the rate into packets, and refuses what must not or
@@ -115,15 +142,17 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 }
 
 // datagrams is what the run sends.
-func (f *blastFlags) datagrams(h header, s *session.Session, body []byte) blast.Datagrams {
+func (f *blastFlags) datagrams(h header, s *session.Session, body []byte, run uint16) (blast.Datagrams, error) {
+	clock, err := stamp.NewClock()
 	d := blast.Datagrams{
+		Stamp: f.stamp, Run: run, Clock: clock,
 		Flows: f.flows.list(h, s), Random: f.flows.order == randomOrder, Seed: f.flows.seed, Payload: body,
 		Control: f.way.control(h, s, 0),
 	}
 	if len(f.sizes) > 1 {
 		d.Sizes = f.sizes
 	}
-	return d
+	return d, err
 }
 
 // keeps is the beginning of a sentence about so many flows, in the singular or the plural.

@@ -117,7 +117,7 @@ func (a *app) labUp(f *labFlags) error {
 	in := func(role, command string) string {
 		return fmt.Sprintf("  sudo ip netns exec %s-%s %s", f.name, role, command)
 	}
-	next := []string{"", "try:", in("b", "socat -u UDP4-RECV:9000 -") + "   (or any UDP receiver, in another terminal)",
+	next := []string{"", "try:", in("b", program+" recv :9000") + "   (in another terminal)",
 		in("a", fmt.Sprintf("%s send %v:9000 --payload text:hello", program, b4))}
 	if b6.IsValid() {
 		next = append(next, in("a", fmt.Sprintf("%s send [%v]:9000 -n 3", program, b6)))

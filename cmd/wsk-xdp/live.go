@@ -11,8 +11,13 @@ import (
 
 // live shows intervals from a goroutine of its own, so that a slow terminal does not hold up the sender.
 type live struct {
-	intervals chan blast.Interval
+	intervals chan shown
 	done      chan struct{}
+}
+
+type shown struct {
+	i       blast.Interval
+	arrived string
 }
 
 func (a *app) startLive(quiet bool, mix blast.Mix) *live {
@@ -20,22 +25,22 @@ func (a *app) startLive(quiet bool, mix blast.Mix) *live {
 	if !quiet {
 		w = a.stderr
 	}
-	l := &live{intervals: make(chan blast.Interval, 16), done: make(chan struct{})}
+	l := &live{intervals: make(chan shown, 16), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		line := output.NewLive(w)
 		for i := range l.intervals {
-			line.Show(blast.Line(i, mix))
+			line.Show(blast.Line(i.i, mix, i.arrived))
 		}
 		line.End()
 	}()
 	return l
 }
 
-// interval shows an interval, or drops it when the terminal does not keep up.
-func (l *live) interval(i blast.Interval) {
+// interval shows an interval and what the peer says, or drops it when the terminal does not keep up.
+func (l *live) interval(i blast.Interval, arrived string) {
 	select {
-	case l.intervals <- i:
+	case l.intervals <- shown{i, arrived}:
 	default:
 	}
 }

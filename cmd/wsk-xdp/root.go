@@ -58,7 +58,7 @@ func (a *app) command() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.netns, "netns", "", "work in this network namespace: a name (ip netns) or a path")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
-	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.recvCommand(), a.benchCommand(), a.versionCommand())
 	root.AddCommand(a.selftestCommand())
 	return root
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,6 +32,7 @@ func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 func TestSchemas(t *testing.T) {
 	for name, doc := range map[string]any{
 		"send": sendReport{}, "blast": blast.Report{}, "doctor": doctor.Report{}, "lab": labReport{},
+		"recv": recv.Report{}, "error": errorReport{},
 	} {
 		var got []string
 		keys(reflect.TypeOf(doc), "", &got)

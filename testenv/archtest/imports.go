@@ -43,11 +43,12 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"demo", "doctor", "exit", "flows", "icmp", "payload", "send", "session"),
+			"demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
 			[]string{"internal/ipaddr", "wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Tests: []string{nft},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
+	{Package: "cmd/wsk-xdp/internal/account", May: tool("stamp"), Why: "arithmetic: a bit for each number"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
 		May: slices.Concat(cmdBase, bench, tool("blast", "exit", "session"),
@@ -83,8 +84,9 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
-		May:     slices.Concat(tool("host", "icmp", "output", "session", "units"), []string{"wsk", "wsk/datapath", histograms}),
-		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
+		May: slices.Concat(tool("host", "icmp", "output", "peer", "session", "stamp", "units"),
+			[]string{"wsk", "wsk/datapath", histograms}),
+		Tests: append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
 	{
@@ -106,6 +108,13 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
 	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},
 	{Package: "cmd/wsk-xdp/internal/payload"},
+	{Package: "cmd/wsk-xdp/internal/peer", May: tool("netns", "stamp"), Why: "messages and their bounds"},
+	{
+		Package: "cmd/wsk-xdp/internal/recv",
+		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "units"),
+			[]string{"wsk", "wsk/datapath", histograms, sys}),
+		Tests: append(tool("blast"), "wsk/wsktest"),
+	},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
 	{
 		Package: "cmd/wsk-xdp/internal/session",
@@ -113,6 +122,7 @@ var Imports = []ImportRow{
 			[]string{"internal/netns", "wsk", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
 		Tests: tool("send"),
 	},
+	{Package: "cmd/wsk-xdp/internal/stamp", May: []string{sys}},
 	{Package: "cmd/wsk-xdp/internal/units"},
 
 	{

@@ -11,9 +11,9 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
 
 // Schema names the form of Report.
@@ -39,6 +39,11 @@ type Report struct {
 	CPU      *CPUReport    `json:"cpu,omitempty"`
 	Queues   []QueueReport `json:"queues"`
 	SlowPath SlowReport    `json:"slow_path"`
+	// Peer is what the receiver has counted, absent where nobody was asked; PeerError why it is missing.
+	Peer      *peer.Report `json:"peer,omitempty"`
+	PeerError string       `json:"peer_error,omitempty"`
+	// LimitedBy is what kept the run from being faster: rate, ring, cpu, link, receiver_buffer or peer_cpu.
+	LimitedBy string `json:"limited_by,omitempty"`
 	// ICMPErrors is what hosts and routers sent back.
 	ICMPErrors  []icmp.Error     `json:"icmp_errors"`
 	Intervals   []IntervalReport `json:"intervals"`
@@ -88,6 +93,9 @@ type ConfigReport struct {
 	Mode      string `json:"mode"`
 	Require   string `json:"require,omitempty"`
 	Interface string `json:"interface,omitempty"`
+	// Stamp is what the payloads begin with, Run the number of the run in it.
+	Stamp string `json:"stamp"`
+	Run   uint16 `json:"run"`
 }
 
 // Totals are counts of the whole run.
@@ -103,6 +111,8 @@ type Totals struct {
 	Payload    uint64        `json:"completed_payload_bytes"`
 	Sending    int64         `json:"sending_ns"`
 	Elapsed    int64         `json:"elapsed_ns"`
+	// Blocked is how long the sender waited because every IRP was in flight.
+	Blocked int64 `json:"blocked_ns"`
 	// Rates are over the time of sending; that of completions over the time until the last success, if that is longer.
 	// They are absent from runs that are too short to tell.
 	SubmittedPPS *uint64 `json:"submitted_pps,omitempty"`
@@ -197,7 +207,7 @@ func (r *Report) Fill(c Config, res Result) {
 	t.Submitted, t.Completed, t.Failed, t.IRPs, t.Unfinished = res.Submitted, res.Completed, res.Failed, res.Calls, res.Unfinished
 	t.Requested = requested(c)
 	t.Payload = res.Payload
-	t.Sending, t.Elapsed = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds()
+	t.Sending, t.Elapsed, t.Blocked = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds(), res.Blocked.Nanoseconds()
 	if r.TooShort = tooShort(c, res); r.TooShort == "" {
 		completed := perSecond(res.Completed, max(res.Sending, res.Completing))
 		t.SubmittedPPS, t.CompletedPPS = new(perSecond(res.Submitted, res.Sending)), &completed
@@ -265,54 +275,4 @@ func deviation(n uint64, d time.Duration, rate Rate) int64 {
 		return 0
 	}
 	return int64(math.Round((float64(n)/d.Seconds()/rate.PerSecond() - 1) * 1e6))
-}
-
-// Cost enters processor time and what the queues did between two snapshots. It goes behind Fill.
-func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
-	if r.TooShort == "" {
-		r.CPU = &CPUReport{User: cpu.User.Nanoseconds(), System: cpu.System.Nanoseconds()}
-		if n := r.Totals.Completed; n > 0 {
-			r.CPU.PerPacket = uint64(cpu.Total().Nanoseconds()) / n
-		}
-	}
-	r.SlowPath = SlowReport{after.SlowSent - before.SlowSent, after.SlowFailed - before.SlowFailed}
-	r.Queues = []QueueReport{}
-	for _, q := range after.Queues {
-		var b datapath.QueueInfo // zero for a queue that was opened during the run
-		for _, old := range before.Queues {
-			if old.Interface == q.Interface && old.Queue == q.Queue && q.Rebuilds == old.Rebuilds {
-				b = old
-			}
-		}
-		r.Queues = append(r.Queues, QueueReport{
-			Interface: q.Interface, Queue: q.Queue, State: q.State,
-			Submitted: q.Submitted - b.Submitted, Completed: q.Completed - b.Completed, Dropped: q.Dropped - b.Dropped,
-			Kicks: q.Counters.Kicks - b.Counters.Kicks, Saved: q.Counters.KicksSaved - b.Counters.KicksSaved,
-			Parked: q.Parked - b.Parked, Rebuilds: q.Rebuilds - b.Rebuilds, Foreign: q.Foreign - b.Foreign,
-		})
-	}
-	r.Carried = r.carried()
-}
-
-// carried splits the completed packets into those of AF_XDP and those of the kernel's stack. The datapath counts its slow
-// path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
-func (r *Report) carried() []Carried {
-	completed := r.Totals.Completed
-	wsk := completed
-	if r.SlowPath.Sent > 0 {
-		frames := uint64(0)
-		for _, q := range r.Queues {
-			frames += q.Completed - min(q.Dropped, q.Completed)
-		}
-		wsk = min(completed, frames/uint64(max(r.Config.Frames, 1)))
-	}
-	return []Carried{{EngineWSK, wsk}, {EngineKernel, completed - wsk}}
-}
-
-// Interval adds an interval.
-func (r *Report) Interval(i Interval) {
-	r.Intervals = append(r.Intervals, IntervalReport{
-		Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Submitted: i.Counts.Submitted, Completed: i.Counts.Completed,
-		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99,
-	})
 }

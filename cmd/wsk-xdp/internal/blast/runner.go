@@ -54,7 +54,9 @@ type Result struct {
 	Forfeited uint64
 	// LongestBurst is the most datagrams that were sent without a pause between them.
 	LongestBurst uint64
-	Interrupted  bool
+	// Blocked is how long the sender waited because every IRP was in flight.
+	Blocked     time.Duration
+	Interrupted bool
 	// Dead says that the run ended early because the socket is dead (STATUS_FILE_FORCED_CLOSED).
 	Dead bool
 }
@@ -91,6 +93,7 @@ type runner struct {
 	dead  bool
 
 	burst, longest uint64 // packets since the last pause, and the most of that
+	blocked        time.Duration
 }
 
 // Run sends until the count or the duration is reached, ctx ends, or the socket is dead. Every IRP has come back when
@@ -116,7 +119,7 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	}
 	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
-	res.Forfeited, res.LongestBurst = r.pacer.Forfeited(), r.longest
+	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited(), r.longest, r.blocked
 	return res, nil
 }
 
@@ -202,6 +205,9 @@ func (r *runner) pause(done <-chan struct{}) bool {
 	case <-r.timer.C:
 	case <-done:
 		return false
+	}
+	if full {
+		r.blocked += time.Since(r.start) - elapsed
 	}
 	return true
 }

@@ -116,6 +116,9 @@ func TestRunBoundsWhatIsInFlight(t *testing.T) {
 	if got := transport.Counts(); got.Sends != 5 || got.Cancelled != 5 {
 		t.Errorf("%+v, want 5 sends, all cancelled", got)
 	}
+	if res.Blocked < c.Duration/2 {
+		t.Errorf("waited %v for IRPs of %v", res.Blocked, c.Duration)
+	}
 	if res.Submitted != 20 || res.Failed != 20 || res.ByStatus[wsk.STATUS_CANCELLED] != 20 || res.Unfinished != 0 {
 		t.Errorf("%+v", res)
 	}
@@ -215,7 +218,7 @@ func TestRunAllocatesNothingPerPacket(t *testing.T) {
 	for _, batch := range []int{1, 16} {
 		allocs := func(count uint64) float64 {
 			c := Config{Count: count, Batch: batch, InFlight: 64, Drain: time.Second}
-			sender := NewSender(sockets, remote, nil, []byte("payload"), batch)
+			sender := NewMixSender(Datagrams{Flows: []Flow{{sockets[0], remote}}, Payload: make([]byte, 40), Sizes: []int{18, 40}}, batch)
 			return testing.AllocsPerRun(5, func() { mustRun(t, t.Context(), c, sender) })
 		}
 		few, many := allocs(2_000), allocs(20_000)

@@ -5,6 +5,7 @@ package blast
 import (
 	"math/rand/v2"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -18,8 +19,12 @@ type Datagrams struct {
 	Control []byte
 	// Payload is that of the largest datagram, whose beginning the others have. Nobody writes to it.
 	Payload []byte
-	// Sizes are the payload sizes of the datagrams, in turn; nil: all of Payload.
+	// Sizes are the payload sizes of the datagrams, in turn; nil: all of Payload. None is smaller than a stamp.
 	Sizes []int
+	// Stamp is what is written over the beginning of the payload, of run Run, with times of Clock.
+	Stamp StampKind
+	Run   uint16
+	Clock stamp.Clock
 }
 
 // Flow is where datagrams come from and go to.
@@ -28,19 +33,20 @@ type Flow struct {
 	Remote wsk.SOCKADDR
 }
 
-// Sender passes IRPs to sockets. All datagrams share one payload, and so one MDL.
+// Sender passes IRPs to sockets. All datagrams share one payload, and so one MDL; what is stamped has another before it.
 type Sender struct {
 	d      Datagrams
 	list   []wsk.BufList // chained; a burst of n is its last n nodes, which are read during the call only
 	flow   int
 	size   int // the next of Sizes
 	random *rand.Rand
+	stamps *stamping // nil where there are none
 }
 
 // NewSender makes a sender of datagrams with this payload to one destination, from the sockets in turn, in bursts of up to
 // batch.
 func NewSender(sockets []*wsk.Socket, remote wsk.SOCKADDR, control, payload []byte, batch int) *Sender {
-	d := Datagrams{Control: control, Payload: payload}
+	d := Datagrams{Control: control, Payload: payload, Stamp: StampNone}
 	for _, socket := range sockets {
 		d.Flows = append(d.Flows, Flow{socket, remote})
 	}
@@ -50,6 +56,9 @@ func NewSender(sockets []*wsk.Socket, remote wsk.SOCKADDR, control, payload []by
 // NewMixSender makes a sender of these datagrams, in bursts of up to batch.
 func NewMixSender(d Datagrams, batch int) *Sender {
 	s := &Sender{d: d, list: make([]wsk.BufList, batch), flow: -1, random: rand.New(rand.NewPCG(d.Seed, 0))}
+	if d.Stamp != StampNone {
+		s.stamps = newStamping(d.Stamp, d.Run, d.Clock, len(d.Flows), d.Payload, batch)
+	}
 	buf := wsk.Buf{Mdl: wsk.AllocateMDL(d.Payload), Length: uintptr(len(d.Payload))}
 	for i := range s.list {
 		s.list[i].Buffer = buf
@@ -68,11 +77,22 @@ func (s *Sender) send(sl *slot, n int) {
 	if len(s.d.Sizes) > 0 {
 		sl.bytes = s.lengths(burst)
 	}
+	if s.stamps != nil {
+		s.stamps.burst(sl, s.flow, burst)
+	}
 	if n == 1 {
 		f.Socket.SendTo(&burst[0].Buffer, 0, f.Remote, s.d.Control, &sl.irp)
 		return
 	}
 	f.Socket.SendMessages(&burst[0], 0, f.Remote, s.d.Control, &sl.irp)
+}
+
+// Sent is how many numbers were given out to each stream, nil where datagrams have no stamps.
+func (s *Sender) Sent() []uint64 {
+	if s.stamps == nil {
+		return nil
+	}
+	return s.stamps.sent
 }
 
 func (s *Sender) nextFlow() *Flow {

@@ -3,17 +3,20 @@
 package blast
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // Sizes go round packet by packet, over the bounds of bursts; flows IRP by IRP. What completed is counted in bytes.
 func TestMixOfSizesAndFlows(t *testing.T) {
 	transport, sockets := openSockets(t, 2)
-	d := Datagrams{Payload: []byte("abcdefgh"), Sizes: []int{8, 0, 3}}
+	d := Datagrams{Payload: []byte("abcdefgh"), Sizes: []int{8, 0, 3}, Stamp: StampNone}
 	for i := range 3 {
 		d.Flows = append(d.Flows, Flow{sockets[i%2], wsk.NewSockaddr(addrPort(fmt.Sprintf("10.0.0.%d:9000", i+1)))})
 	}
@@ -36,7 +39,7 @@ func TestMixOfSizesAndFlows(t *testing.T) {
 func TestFlowsAtRandom(t *testing.T) {
 	run := func(seed uint64) (out []byte) {
 		transport, sockets := openSockets(t, 1)
-		d := Datagrams{Random: true, Seed: seed}
+		d := Datagrams{Random: true, Seed: seed, Stamp: StampNone}
 		for i := range 8 {
 			d.Flows = append(d.Flows, Flow{sockets[0], wsk.NewSockaddr(addrPort(fmt.Sprintf("10.0.0.%d:9000", i+1)))})
 		}
@@ -64,5 +67,68 @@ func TestMixOnTheWire(t *testing.T) {
 	}
 	if m.MeanL2() != (m.L2Bytes+2)/4 || m.MeanL1() != (m.L1Bytes+2)/4 {
 		t.Errorf("%d, %d", m.MeanL2(), m.MeanL1())
+	}
+}
+
+// Each datagram has its number and the time of its call, whatever bursts it leaves in and however often its IRP is used;
+// behind the stamp is the payload.
+func TestStamps(t *testing.T) {
+	clock, err := stamp.NewClock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := []byte("------------------" + "the payload behind it")
+	for _, batch := range []int{1, 7} {
+		transport, sockets := openSockets(t, 1)
+		d := Datagrams{Payload: payload, Sizes: []int{stamp.Size, len(payload), stamp.Size + 3}, Run: 77, Clock: clock}
+		for i := range 3 {
+			d.Flows = append(d.Flows, Flow{sockets[0], wsk.NewSockaddr(addrPort(fmt.Sprintf("10.0.0.%d:9000", i+1)))})
+		}
+		before := clock.Now()
+		sender := NewMixSender(d, batch)
+		mustRun(t, t.Context(), Config{Count: 1000, Batch: batch, InFlight: 4, Drain: time.Minute}, sender)
+		next := make([]uint64, 3)
+		last := before
+		for i, got := range transport.Datagrams() {
+			s, ok := stamp.Parse(got.Payload)
+			stream := got.To.Addr[15] - 1
+			if !ok || s.Run != 77 || s.Stream != uint16(stream) || s.Sequence != next[stream] || stamp.Since(s.Time, last) > uint64(time.Minute) ||
+				string(got.Payload[stamp.Size:]) != string(payload[stamp.Size:d.Sizes[i%3]]) {
+				t.Fatalf("batch %d, datagram %d: %+v, %q", batch, i, s, got.Payload)
+			}
+			next[stream]++
+			last = s.Time
+		}
+		if sent := sender.Sent(); !slices.Equal(sent, next) {
+			t.Errorf("%v were given out, %v left", sent, next)
+		}
+	}
+}
+
+// More than 2³² numbers go on in the stamp.
+func TestStampsBeyond32Bits(t *testing.T) {
+	transport, sockets := openSockets(t, 1)
+	d := Datagrams{Payload: make([]byte, 18), Flows: []Flow{{sockets[0], remote}}}
+	sender := NewMixSender(d, 4)
+	sender.stamps.sent[0] = 1<<32 - 2
+	mustRun(t, t.Context(), Config{Count: 4, Batch: 4, InFlight: 1, Drain: time.Minute}, sender)
+	for i, got := range transport.Datagrams() {
+		if s, ok := stamp.Parse(got.Payload); !ok || s.Sequence != 1<<32-2+uint64(i) {
+			t.Errorf("%d: %+v", i, s)
+		}
+	}
+}
+
+// The kernel generator's header is what its readers expect.
+func TestPktgenStamps(t *testing.T) {
+	transport, sockets := openSockets(t, 1)
+	d := Datagrams{Payload: []byte("0123456789abcdefXY"), Flows: []Flow{{sockets[0], remote}}, Stamp: StampPktgen}
+	mustRun(t, t.Context(), Config{Count: 5, Batch: 2, InFlight: 2, Drain: time.Minute}, NewMixSender(d, 2))
+	for i, got := range transport.Datagrams() {
+		b := got.Payload
+		if binary.BigEndian.Uint32(b) != 0xbe9be955 || binary.BigEndian.Uint32(b[4:]) != uint32(i) || string(b[16:]) != "XY" ||
+			time.Since(time.Unix(int64(binary.BigEndian.Uint32(b[8:])), 0)) > time.Hour {
+			t.Errorf("%d: %x", i, b)
+		}
 	}
 }

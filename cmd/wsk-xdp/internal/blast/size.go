@@ -38,6 +38,11 @@ func PayloadOfFrame(is4 bool, frame int) (int, error) {
 // MinFrame is the smallest frame, FCS included: 64, or 66 with IPv6 headers in it.
 func MinFrame(is4 bool) int { return max(minFrame, ethernetHeader+ipHeader(is4)+udpHeader+fcs) }
 
+// LeastFrame is the smallest frame that holds so many bytes of payload, FCS included.
+func LeastFrame(is4 bool, payload int) int {
+	return max(minFrame, ethernetHeader+ipHeader(is4)+udpHeader+payload+fcs)
+}
+
 // Wire is what one datagram is on the wire.
 type Wire struct {
 	Frames  int

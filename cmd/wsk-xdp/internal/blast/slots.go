@@ -21,6 +21,8 @@ type slot struct {
 	start  time.Time
 	end    time.Time
 	status wsk.NTSTATUS
+	stamps []byte    // of a burst, nil where datagrams have none
+	mdls   []wsk.MDL // one for each stamp
 }
 
 // returns is where completion routines put slots: a list that the runner takes as a whole.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -59,19 +60,29 @@ func PacingNote(rate Rate) string {
 	return note + fmt.Sprintf("; pauses above %v are not made up for", bucketTime)
 }
 
-// Line is the live line of an interval.
-func Line(i Interval, mix Mix) string {
+// Line is the live line of an interval. What matters most comes first: a narrow terminal shows no more. arrived is what
+// the peer says, empty where nobody was asked.
+func Line(i Interval, mix Mix, arrived string) string {
 	length := i.End - i.Start
 	pps := float64(perSecond(i.Counts.Submitted, length))
-	line := fmt.Sprintf("[%5.1fs] tx %s  L1 %s  done %s  in flight %s", i.End.Seconds(), units.PacketRate(pps),
-		units.BitRate(mix.bits(pps, mix.L1Bytes)), units.Grouped(i.Total.Completed), units.Plural(i.InFlight, "IRP"))
+	line := fmt.Sprintf("[%5.1fs] tx %s", i.End.Seconds(), units.PacketRate(pps)) + arrived
 	if i.Total.Failed > 0 {
 		line += "  failed " + units.Grouped(i.Total.Failed)
 	}
 	if i.Latency.Count > 0 {
 		line += fmt.Sprintf("  compl p50 %s p99 %s", units.Nanoseconds(i.Latency.P50), units.Nanoseconds(i.Latency.P99))
 	}
-	return line
+	return line + fmt.Sprintf("  L1 %s  done %s  in flight %s", units.BitRate(mix.bits(pps, mix.L1Bytes)), units.Grouped(i.Total.Completed),
+		units.Plural(i.InFlight, "IRP"))
+}
+
+// Arrived is what the peer says in the live line: a rate between two intervals of its own, and what is lost so far.
+func Arrived(before, now peer.Interval) string {
+	if now.Elapsed <= before.Elapsed {
+		return ""
+	}
+	pps := float64(now.Received-min(before.Received, now.Received)) / time.Duration(now.Elapsed-before.Elapsed).Seconds()
+	return fmt.Sprintf("  rx %s  lost %s", units.PacketRate(pps), units.Grouped(now.Lost))
 }
 
 // shortText stands where a run was too short for a figure.
@@ -102,6 +113,9 @@ func (r *Report) Tables() []*output.Table {
 	}
 	row("submitted", t.Submitted, floating(t.SubmittedPPS), "")
 	row("completed", t.Completed, floating(t.CompletedPPS), r.carriedText())
+	if r.Peer != nil {
+		row("received", r.Peer.Received, r.receivedRate(), r.receivedText())
+	}
 	for _, s := range t.ByStatus {
 		counts.Row("failed", units.Grouped(s.Packets), s.Status)
 	}
@@ -114,6 +128,10 @@ func (r *Report) Tables() []*output.Table {
 		ns := units.Nanoseconds
 		facts.Row("completion", fmt.Sprintf("min %s  p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", ns(l.Min), ns(l.P50), ns(l.P90), ns(l.P99),
 			ns(l.P999), ns(l.Max)))
+	}
+	if r.Peer != nil && r.Peer.Delay != nil {
+		ns, d := units.Nanoseconds, r.Peer.Delay
+		facts.Row("one way", fmt.Sprintf("min %s  p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", ns(d.Min), ns(d.P50), ns(d.P90), ns(d.P99), ns(d.P999), ns(d.Max)))
 	}
 	facts.Row("cost", r.costText())
 	facts.Row("verdict", r.Verdict.Text)
@@ -161,6 +179,9 @@ func (r *Report) costText() string {
 	kicks, frames := r.kicks()
 	if kicks > 0 {
 		text += fmt.Sprintf(" · %s kick syscalls · %.1f frames/kick", units.Grouped(kicks), float64(frames)/float64(kicks))
+	}
+	if p := r.Peer; p != nil && p.Elapsed > 0 && r.TooShort == "" {
+		text += fmt.Sprintf(" · peer %.2f CPU", float64(p.CPU)/float64(p.Elapsed))
 	}
 	return text
 }

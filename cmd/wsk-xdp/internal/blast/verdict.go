@@ -9,13 +9,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
-// trouble is one thing that went wrong.
-type trouble struct{ id, text string }
-
 // Conclude enters the verdict. It goes last.
 func (r *Report) Conclude() {
 	found := r.troubles()
 	v := Verdict{ID: "sent", OK: true, Text: "every packet submitted was completed; nobody looked at what arrived"}
+	if r.Peer != nil {
+		v.ID, v.Text = "received", "every packet arrived"
+	}
 	if len(found) > 0 {
 		v.ID, v.OK = found[0].id, false
 		words := make([]string, len(found))
@@ -23,6 +23,9 @@ func (r *Report) Conclude() {
 			words[i] = t.text
 		}
 		v.Text = strings.Join(words, "; ")
+	}
+	if limit := limitWords[r.LimitedBy]; limit != "" {
+		v.Text += "; limited by " + limit
 	}
 	if r.Interrupted {
 		v.Text += " (interrupted)"
@@ -43,6 +46,7 @@ func (r *Report) troubles() (out []trouble) {
 		}
 		out = append(out, trouble{id, e.Sentence()})
 	}
+	out = append(out, r.arrivals()...)
 	if t.Failed > 0 {
 		out = append(out, trouble{"failed", fmt.Sprintf("%s of %s packets failed", units.Grouped(t.Failed), units.Grouped(t.Submitted))})
 	}
@@ -52,7 +56,7 @@ func (r *Report) troubles() (out []trouble) {
 	if r.SlowPath.Sent+r.SlowPath.Failed > 0 {
 		out = append(out, trouble{"slow_path", r.slowText()})
 	}
-	if r.Pacing != nil && r.Pacing.Error != nil && !r.Interrupted && *r.Pacing.Error < -10_000 {
+	if r.Pacing != nil && r.Pacing.Error != nil && !r.Interrupted && *r.Pacing.Error < rateKept {
 		out = append(out, trouble{"rate", "the rate was not reached"})
 	}
 	return out

@@ -162,6 +162,9 @@ func asked(err error) bool {
 	return errors.Is(err, ErrNoInterface) || errors.Is(err, route.ErrSource) || errors.Is(err, route.ErrNoDevice)
 }
 
+// IsCast is whether the destination is a group or everybody.
+func (w *Way) IsCast() bool { return w.Kind == route.Broadcast || w.Kind == route.Multicast }
+
 // DeviceName is the name of the interface that datagrams leave through, empty when that is not known.
 func (w *Way) DeviceName() string { return w.Device.Name }
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blast
+
+import (
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+)
+
+// Cost enters processor time and what the queues did between two snapshots. It goes behind Fill.
+func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
+	if r.TooShort == "" {
+		r.CPU = &CPUReport{User: cpu.User.Nanoseconds(), System: cpu.System.Nanoseconds()}
+		if n := r.Totals.Completed; n > 0 {
+			r.CPU.PerPacket = uint64(cpu.Total().Nanoseconds()) / n
+		}
+	}
+	r.SlowPath = SlowReport{after.SlowSent - before.SlowSent, after.SlowFailed - before.SlowFailed}
+	r.Queues = []QueueReport{}
+	for _, q := range after.Queues {
+		var b datapath.QueueInfo // zero for a queue that was opened during the run
+		for _, old := range before.Queues {
+			if old.Interface == q.Interface && old.Queue == q.Queue && q.Rebuilds == old.Rebuilds {
+				b = old
+			}
+		}
+		r.Queues = append(r.Queues, QueueReport{
+			Interface: q.Interface, Queue: q.Queue, State: q.State,
+			Submitted: q.Submitted - b.Submitted, Completed: q.Completed - b.Completed, Dropped: q.Dropped - b.Dropped,
+			Kicks: q.Counters.Kicks - b.Counters.Kicks, Saved: q.Counters.KicksSaved - b.Counters.KicksSaved,
+			Parked: q.Parked - b.Parked, Rebuilds: q.Rebuilds - b.Rebuilds, Foreign: q.Foreign - b.Foreign,
+		})
+	}
+	r.Carried = r.carried()
+}
+
+// carried splits the completed packets into those of AF_XDP and those of the kernel's stack. The datapath counts its slow
+// path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
+func (r *Report) carried() []Carried {
+	completed := r.Totals.Completed
+	wsk := completed
+	if r.SlowPath.Sent > 0 {
+		frames := uint64(0)
+		for _, q := range r.Queues {
+			frames += q.Completed - min(q.Dropped, q.Completed)
+		}
+		wsk = min(completed, frames/uint64(max(r.Config.Frames, 1)))
+	}
+	return []Carried{{EngineWSK, wsk}, {EngineKernel, completed - wsk}}
+}
+
+// Interval adds an interval.
+func (r *Report) Interval(i Interval) {
+	r.Intervals = append(r.Intervals, IntervalReport{
+		Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Submitted: i.Counts.Submitted, Completed: i.Counts.Completed,
+		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99,
+	})
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+)
+
+// Engine reads datagrams and hands them to a sink until it is closed.
+type Engine interface {
+	// Name is the word on the command line.
+	Name() string
+	// Drops are the datagrams that there was no room for, by cause, since the beginning. It is never nil.
+	Drops() map[string]uint64
+	// Close returns when nothing is handed over any more.
+	Close() error
+}
+
+// receiveBuffer is what the kernel may queue for us, where it lets us.
+const receiveBuffer = 32 << 20
+
+// udpEngine is the kernel's socket, read in batches by recvmmsg.
+type udpEngine struct {
+	conn *net.UDPConn
+	raw  syscall.RawConn
+	done chan error
+
+	mu      sync.Mutex
+	dropped uint64
+}
+
+// OpenUDP binds a kernel socket in the namespace.
+func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
+	e := &udpEngine{done: make(chan error, 1)}
+	err := ns.Do(func() error {
+		var c net.ListenConfig
+		network := "udp"
+		if local.Addr().Is4() {
+			network = "udp4"
+		}
+		pc, err := c.ListenPacket(context.Background(), network, listenText(local))
+		if err == nil {
+			e.conn = pc.(*net.UDPConn)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e.raw, err = e.conn.SyscallConn(); err != nil {
+		return nil, errors.Join(err, e.conn.Close())
+	}
+	err = e.raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		}
+	})
+	if err != nil {
+		return nil, errors.Join(err, e.conn.Close())
+	}
+	go func() { e.done <- e.read(sink) }()
+	return e, nil
+}
+
+// listenText is an address as package net listens to it: every address where it is the wildcard.
+func listenText(local netip.AddrPort) string {
+	if !local.Addr().IsValid() {
+		return fmt.Sprintf(":%d", local.Port())
+	}
+	return local.String()
+}
+
+func (e *udpEngine) Name() string { return "udp" }
+
+// read reads until the connection is closed. The goroutine waits in the runtime's poller while nothing comes.
+func (e *udpEngine) read(sink *Sink) error {
+	m := newMessages()
+	for {
+		var n int
+		var err error
+		closed := e.raw.Read(func(fd uintptr) bool {
+			n, err = m.receive(int(fd))
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		switch {
+		case closed != nil:
+			return nil // what Read says is that the connection is closed
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return fmt.Errorf("recvmmsg: %w", err)
+		}
+		sink.Batch(func(take func([]byte, int)) {
+			for i := range n {
+				take(m.message(i))
+			}
+		})
+	}
+}
+
+// Drops is what the socket's buffer had no room for, which the kernel counts in 32 bits.
+func (e *udpEngine) Drops() map[string]uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_ = e.raw.Control(func(fd uintptr) { // a socket that is closed counts no more
+		if n, err := socketDrops(int(fd)); err == nil {
+			e.dropped += uint64(n - uint32(e.dropped))
+		}
+	})
+	if e.dropped == 0 {
+		return map[string]uint64{}
+	}
+	return map[string]uint64{"socket_buffer_full": e.dropped}
+}
+
+func (e *udpEngine) Close() error { return errors.Join(e.conn.Close(), <-e.done) }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// Defaults and limits of recv.
+const (
+	defaultWindow = 1 << 16
+	maxWindow     = 1 << 24
+	defaultDrain  = 500 * time.Millisecond
+	maxDrain      = 20 * time.Second // senders wait for their report a little longer than that
+)
+
+type recvFlags struct {
+	engine      string
+	interfaces  []string
+	window      int
+	verify      recv.Verify
+	drain       units.Duration
+	lasts       units.Duration
+	expect      units.Count
+	oneOff      bool
+	quiet, json bool
+
+	local netip.AddrPort // an invalid address is every one
+}
+
+func (a *app) recvCommand() *cobra.Command {
+	f := recvFlags{window: defaultWindow, drain: units.Duration(defaultDrain)}
+	c := &cobra.Command{
+		Use: "recv [ADDR]:PORT", Aliases: []string{"sink"},
+		Short: "Count datagrams and say which are missing",
+		Long: lines("Counts the datagrams that come to a port. Those of blast are numbered: it says which were received, lost, duplicated,",
+			"reordered and by how many places, late or corrupt, for up to 64 runs at once. On the same port number, over TCP, it answers",
+			"blast --peer, and does nothing for it but count its run. Ctrl-C ends it with its report.",
+			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface.",
+			"Exit code 1 if nothing came, or less than was expected."),
+		Example: lines("  wsk-xdp recv :9000", "  wsk-xdp recv :9000 --one-off --json > received.json",
+			"  sudo wsk-xdp recv 10.77.0.2:9000 --engine wsk -i wsk1 --for 30s"),
+		Args: oneListen,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(args[0]); err != nil {
+				return err
+			}
+			return a.withNetNS(func(ns *netns.NS) error { return a.recv(c.Context(), &f, ns) })
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.engine, "engine", "udp", "what receives: `udp|wsk`")
+	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk receives from")
+	fl.IntVar(&f.window, "window", f.window, "how many numbers of a stream are told apart; what is older is late")
+	fl.Var(&f.verify, "verify", "look at payloads that a peer has announced, at numbers only, or just count")
+	fl.Var(&f.drain, "drain", "how long to wait for the stragglers of a run that has ended")
+	fl.Var(&f.lasts, "for", "end after this time")
+	fl.Var(&f.expect, "expect", "end after so many packets, and fail if fewer come")
+	fl.BoolVar(&f.oneOff, "one-off", false, "end with the first run: when its peer says so, or nothing came for two seconds")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
+	fl.BoolVar(&f.json, "json", false, "one JSON document ("+recv.Schema+") instead of the table")
+	for _, name := range []string{"for", "expect"} {
+		fl.Lookup(name).DefValue = "0"
+	}
+	return c
+}
+
+// oneListen is the rule for arguments of commands that listen.
+func oneListen(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return exit.Usagef("give [ADDR]:PORT, as in %s :9000", c.CommandPath())
+	case len(args) > 1:
+		return exit.Usagef("give one [ADDR]:PORT, not %d arguments: %s", len(args), strings.Join(args, " "))
+	}
+	return nil
+}
+
+func (f *recvFlags) check(listen string) (err error) {
+	if f.local, err = parseListen(listen); err != nil {
+		return err
+	}
+	drain := time.Duration(f.drain)
+	switch {
+	case f.engine != "udp" && f.engine != "wsk":
+		return exit.Usagef("--engine %q is neither udp nor wsk", f.engine)
+	case f.engine == "wsk" && len(f.interfaces) == 0:
+		return exit.Usagef("--engine wsk attaches an XDP program: name the interface with -i")
+	case f.engine == "udp" && len(f.interfaces) > 0:
+		return exit.Usagef("--interface goes with --engine wsk: with udp, listen on an address of the interface")
+	case f.window < 64 || f.window > maxWindow || f.window%64 != 0:
+		return exit.Usagef("--window %d: a window is 64 to %s, in steps of 64", f.window, units.Grouped(maxWindow))
+	case drain > maxDrain:
+		return exit.Usagef("--drain %v is more than %v", drain, maxDrain)
+	}
+	return nil
+}
+
+// parseListen parses [ADDR]:PORT; the result's address is invalid where every one is meant.
+func parseListen(s string) (netip.AddrPort, error) {
+	if port, ok := strings.CutPrefix(s, ":"); ok {
+		var p units.Ports
+		if err := p.Set(port); err != nil || p.Len() != 1 {
+			return netip.AddrPort{}, exit.Usagef("%q has %q in place of a port: ports are 1 to 65535", s, port)
+		}
+		return netip.AddrPortFrom(netip.Addr{}, p.At(0)), nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return ap, exit.Usagef("%q %s, or :9000 for every address", s, notAnEndpoint(s))
+	}
+	if ap.Port() == 0 {
+		return ap, exit.Usagef("%q: ports are 1 to 65535", s)
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) {
+	sink, err := recv.NewSink(f.window, f.verify)
+	if err != nil {
+		return err
+	}
+	engine, err := a.openReceiver(ctx, f, ns, sink)
+	if err != nil {
+		return f.openError(err)
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	control, err := recv.Listen(ns, f.local, sink, engine, time.Duration(f.drain))
+	if err != nil {
+		return f.openError(err)
+	}
+	defer control.Close()
+	r := f.report()
+	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
+		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
+
+	begun, cpu := time.Now(), host.CPUTime()
+	var w io.Writer
+	if !f.quiet {
+		w = a.stderr
+	}
+	live, line := output.NewLive(w), &recv.Line{}
+	recv.Wait(ctx, recv.Until{
+		For: time.Duration(f.lasts), Expect: uint64(f.expect), OneOff: f.oneOff,
+		OnSecond: func(elapsed time.Duration) { live.Show(line.Next(elapsed, sink, engine)) },
+	}, sink, control)
+	live.End()
+	r.Interrupted = ctx.Err() != nil
+	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
+	r.Fill(sink, engine)
+	return errors.Join(a.printRecv(f, r), f.failure(r))
+}
+
+// openReceiver opens the engine.
+func (a *app) openReceiver(ctx context.Context, f *recvFlags, ns *netns.NS, sink *recv.Sink) (recv.Engine, error) {
+	if f.engine == "wsk" {
+		for _, name := range f.interfaces {
+			if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
+				return nil, exit.Usagef("--interface %s: there is none of that name here: see ip link", name)
+			}
+		}
+		return recv.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, sink, a.logger())
+	}
+	return recv.OpenUDP(ns, f.local, sink)
+}
+
+// openError gives what is in the way a sentence and an exit code.
+func (f *recvFlags) openError(err error) error {
+	port := f.local.Port()
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, wsk.STATUS_INVALID_ADDRESS_COMPONENT):
+		return exit.Usagef("%v is no address of this host: see ip addr, or write :%d for every address", f.local.Addr(), port)
+	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsk.STATUS_ADDRESS_ALREADY_EXISTS) || errors.Is(err, wsk.STATUS_SHARING_VIOLATION):
+		return exit.NotPossiblef("port %d is somebody else's, for UDP or for TCP: see ss -lnutp sport = :%d", port, port)
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, wsk.STATUS_ACCESS_DENIED):
+		return exit.NotPossiblef("engine %s on port %d: %w", f.engine, port, err)
+	}
+	return err
+}
+
+// report begins the report with the configuration.
+func (f *recvFlags) report() *recv.Report {
+	listen := f.local.String()
+	if !f.local.Addr().IsValid() {
+		listen = fmt.Sprintf(":%d", f.local.Port())
+	}
+	return &recv.Report{
+		Schema: recv.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
+		Config: recv.Config{
+			Listen: listen, Engine: f.engine, Interfaces: f.interfaces, Window: f.window, Verify: f.verify.String(),
+			Drain: time.Duration(f.drain).Nanoseconds(), For: time.Duration(f.lasts).Nanoseconds(), Expect: uint64(f.expect), OneOff: f.oneOff,
+		},
+	}
+}
+
+func (a *app) printRecv(f *recvFlags, r *recv.Report) (err error) {
+	if f.json {
+		return output.JSON(a.stdout, r)
+	}
+	for _, t := range r.Tables() {
+		err = errors.Join(err, t.Write(a.stdout))
+	}
+	return err
+}
+
+// failure is the error of a receiver to which nothing came, or less than was expected.
+func (f *recvFlags) failure(r *recv.Report) error {
+	switch n := r.Totals.Packets; {
+	case n < uint64(f.expect):
+		return fmt.Errorf("%s of %s packets came", units.Grouped(n), units.Grouped(uint64(f.expect)))
+	case n == 0 && !r.Interrupted:
+		return errors.New("nothing came")
+	}
+	return nil
+}
