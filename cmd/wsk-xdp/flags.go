@@ -45,7 +45,7 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 	f.Var(&w.mode, "mode", "AF_XDP bind mode; auto is zero-copy if possible")
 	f.Var(&w.checksum, "checksum", "who computes UDP checksums; auto is a zero-copy NIC that can")
 	f.BoolVar(&w.assumeNoIPsec, "assume-no-ipsec", false,
-		"the host has no IPsec policies: for users who may not read them (CAP_NET_ADMIN) and else send through the kernel's stack")
+		"the host has no IPsec policies, which this user may not read (CAP_NET_ADMIN)")
 	f.Var(&w.require, "require", "refuse to run without this, with exit code 3, instead of falling back aloud")
 	for _, name := range []string{"ttl", "tos", "dscp"} {
 		f.Lookup(name).DefValue = "0" // shows no default: the value stands for "not given"

@@ -50,7 +50,7 @@ func TestClock(t *testing.T) {
 	if Since(b, a) > near || Since(c, a) > near || Since(a+near, b) > 2*near || c < a {
 		t.Errorf("%d, %d, %d", a, b, c)
 	}
-	if Identity() == "" || Identity() != Identity() {
+	if a, b := Identity(), Identity(); a == "" || a != b {
 		t.Error("no identity")
 	}
 }
