@@ -147,8 +147,10 @@ func (ep *endpoint) Close(done func()) {
 }
 
 // deviceGone is called when a device has been deleted. A socket dies with the device that carried the address that it is
-// bound to. One that is bound to no address outlives every device, as the kernel's does: only what was in flight fails.
-func (ep *endpoint) deviceGone(ifindex int) {
+// bound to. One that is bound to no address outlives every device, as the kernel's does: only what was in flight fails. Groups that
+// were joined there are left; age is from when it was heard of.
+func (ep *endpoint) deviceGone(ifindex int, age uint64) {
+	ep.kernel.LeaveInterface(uint32(ifindex), age)
 	if ep.boundIf != ifindex {
 		return
 	}

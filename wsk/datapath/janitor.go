@@ -30,8 +30,8 @@ func (dp *Datapath) onEvent(ev route.Event) {
 		}
 	case route.LinkDeleted:
 		// At once, since another of its name or index may be in the next event, and sockets be made for that.
-		endpoints, d := dp.endpoints.list(), dp.devices.Remove(ev.Interface)
-		dp.goRun(func() { dp.deviceDeleted(ev.Interface, d, endpoints) })
+		endpoints, d, age := dp.endpoints.list(), dp.devices.Remove(ev.Interface), dp.companions.InterfaceDeleted()
+		dp.goRun(func() { dp.deviceDeleted(ev.Interface, d, endpoints, age) })
 	case route.PathsChanged:
 		dp.senders.Reconsider()
 	case route.Resynced:
@@ -57,7 +57,7 @@ func (dp *Datapath) janitor() {
 				ep.source.Tend(now)
 			}
 			for _, d := range dp.devices.RemoveLost() {
-				dp.deviceDeleted(d.Index, d, endpoints)
+				dp.deviceDeleted(d.Index, d, endpoints, dp.companions.InterfaceDeleted())
 			}
 			dp.devices.Nudge()
 			dp.devices.Each((*device.Device).GuardPassProgram)
@@ -68,13 +68,13 @@ func (dp *Datapath) janitor() {
 }
 
 // deviceDeleted fails everything that was to leave through an interface and tells the sockets that lived on it. d is what
-// the set of devices knew of it, nil for nothing; endpoints are those that there were then.
-func (dp *Datapath) deviceDeleted(ifindex int, d *device.Device, endpoints []*endpoint) {
+// the set of devices knew of it, nil for nothing; endpoints are those that there were then, and age that of the deletion.
+func (dp *Datapath) deviceDeleted(ifindex int, d *device.Device, endpoints []*endpoint, age uint64) {
 	if d != nil {
 		d.Dismantle()
 	}
 	for _, ep := range endpoints {
-		ep.deviceGone(ifindex)
+		ep.deviceGone(ifindex, age)
 		if d != nil {
 			ep.source.Hasten() // another of its index may be there already
 		}

@@ -109,11 +109,7 @@ func TestOthersGetGroups(t *testing.T) {
 // othersGet sends to a group or broadcast address from B, and expects each datagram at the WSK socket and at the device that is there.
 func othersGet(t *testing.T, lab *testenv.Lab, dp *Datapath, on, there *testenv.Iface, to netip.AddrPort) {
 	t.Helper()
-	wildcard := netip.IPv6Unspecified()
-	if to.Addr().Is4() {
-		wildcard = netip.IPv4Unspecified()
-	}
-	local := netip.AddrPortFrom(wildcard, to.Port())
+	local := netip.AddrPortFrom(wildcard(to.Addr()), to.Port())
 	p := bind(t, dp, local.String())
 	opts := testenv.UDPReceiverOptions{Interface: there.Index()}
 	if to.Addr().IsMulticast() {
@@ -121,7 +117,7 @@ func othersGet(t *testing.T, lab *testenv.Lab, dp *Datapath, on, there *testenv.
 		mustSucceed(t, "join", p.Change(wsk.Membership{Group: to.Addr().As16(), IfIndex: uint32(on.Index())}))
 	}
 	other := testenv.NewUDPReceiverT(t, there.Namespace(), local, opts)
-	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Interface: lab.B.If.Index(), Source: netip.AddrPortFrom(wildcard, 0)})
+	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Interface: lab.B.If.Index(), Source: netip.AddrPortFrom(local.Addr(), 0)})
 	send := func(payload string) {
 		t.Helper()
 		if err := sender.Send(to, []byte(payload)); err != nil {

@@ -29,6 +29,7 @@ type Host struct {
 	ports   portTable
 	batches batchPool
 	members members
+	deleted atomic.Uint64 // interfaces, so far
 }
 
 // Stats counts operations that go through the kernel's stack, and what comes from there.

@@ -19,6 +19,7 @@ type membership struct {
 	filter receive.SourceFilter
 	entry  receive.PortEntry
 	socket *socket // that has joined, and receives what does not come through AF_XDP
+	age    uint64  // how many interfaces had been deleted when it began
 }
 
 // Change changes a membership, see [wsk.ReceivingEndpoint]. The kernel joins first, so that its report has left when
@@ -107,7 +108,7 @@ func (s *Sockets) join(
 		s.host.Log.Debug("join group", "group", key.group, "interface", key.ifindex, "err", err)
 		return memberStatus(err)
 	}
-	m := &membership{filter: *f, socket: k}
+	m := &membership{filter: *f, socket: k, age: s.host.deleted.Load()}
 	if s.memberships == nil {
 		s.memberships = make(map[groupKey]*membership)
 	}
@@ -135,6 +136,21 @@ func (s *Sockets) LeaveAll() {
 	defer s.mu.Unlock()
 	for key, m := range s.memberships {
 		s.leave(key, m)
+	}
+}
+
+// InterfaceDeleted notes that an interface has gone, for LeaveInterface.
+func (h *Host) InterfaceDeleted() (age uint64) { return h.deleted.Add(1) }
+
+// LeaveInterface ends the memberships on an interface that has been deleted, of which the kernel's sockets keep theirs though they are
+// no members any more. One that began after InterfaceDeleted is on another interface that has the index now.
+func (s *Sockets) LeaveInterface(ifindex uint32, age uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, m := range s.memberships {
+		if key.ifindex == ifindex && m.age < age {
+			s.leave(key, m)
+		}
 	}
 }
 
