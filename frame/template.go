@@ -37,6 +37,7 @@ type Template struct {
 	ipSum uint32
 	// pseudoSum is the sum of the pseudo-header with length zero, udpSum that and the ports.
 	pseudoSum, udpSum uint32
+	plain             plain
 }
 
 // NewTemplate builds the headers of a flow. The error wraps ErrInvalidFlow and names every field that is wrong, with
@@ -101,6 +102,7 @@ func NewTemplate(flow Flow) (Template, error) {
 	sum.AddUint16(flow.Dst.Port())
 	t.udpSum = uint32(sum.Fold())
 	t.headerLen = uint8(udpAt + UDPLen)
+	t.derive()
 	return t, nil
 }
 

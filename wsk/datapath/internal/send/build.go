@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // build builds the frames of an operation straight from the client's MDL chains into chunks, as many as there are. Whoever
@@ -14,43 +15,71 @@ import (
 // failure status or goes on where it stopped when chunks have come back.
 func (p *producer) build(op *wsk.SendOp, l *layout) bool {
 	pr := progressOf(op)
-	if len(op.Bufs) == 1 && op.Segment == 0 && pr.piece == 0 && int(op.Bufs[0].Length) <= l.room {
-		if !p.buildDatagram(op, l, 0, int(op.Bufs[0].Length), p.nextID()) {
+	for pr.buf < len(op.Bufs) {
+		if pr.piece == 0 && op.Segment == 0 && l.offload == 0 && p.buildRun(op, l) {
+			break
+		}
+		if !p.buildBuf(op, l) {
 			return false
 		}
-		pr.built = true
-		p.unpublished++
-		return true
-	}
-	var built uint32
-	for pr.buf < len(op.Bufs) && p.buildBuf(op, l, &built) {
 		pr.buf++
 		pr.piece = 0
 	}
-	p.unpublished += built
-	pr.built = pr.buf == len(op.Bufs)
-	return pr.built
+	pr.built = true
+	return true
 }
 
-// buildBuf builds what is left of one buffer, counting the frames in built, and reports whether that was all of it.
-func (p *producer) buildBuf(op *wsk.SendOp, l *layout, built *uint32) bool {
+// buildRun builds datagrams one after the other while each lies in one piece, leaves in one frame and finds a chunk, and
+// reports whether those were all. It is one loop with everything at hand, since nearly all datagrams are built here.
+func (p *producer) buildRun(op *wsk.SendOp, l *layout) bool {
+	pr := progressOf(op)
+	bufs, free, id := op.Bufs[pr.buf:], p.free, p.ipID
+	first, room := p.ring.Reserve(uint32(min(len(bufs), len(free))))
+	var built uint32
+	for built < room {
+		buf := &bufs[built]
+		n := int(buf.Length)
+		piece := buf.Piece(0, n)
+		if piece == nil || n > l.room {
+			break
+		}
+		last := len(free) - 1
+		s := &p.slots[free[last]]
+		s.renew()
+		addr, at := s.addr(), first+built
+		id++
+		n = l.Template.PutDatagram(p.umem.Chunk(addr), piece, id)
+		p.ring.Set(at, xdp.Desc{Addr: addr, Len: uint32(n)})
+		s.op, s.at, s.use = op, at, slotDatagram
+		free = free[:last]
+		built++
+	}
+	p.ring.Cancel(room - built)
+	p.free, p.ipID = free, id
+	p.inflight += int(built)
+	p.unpublished += built
+	p.stats.submitted += uint64(built)
+	pr.frames += int32(built)
+	pr.buf += int(built)
+	return pr.buf == len(op.Bufs)
+}
+
+// buildBuf builds what is left of one buffer, and reports whether that was all of it.
+func (p *producer) buildBuf(op *wsk.SendOp, l *layout) bool {
 	n := int(op.Bufs[progressOf(op).buf].Length)
 	switch {
 	case op.Segment != 0:
-		return p.buildSegments(op, l, n, built)
+		return p.buildSegments(op, l, n)
 	case n > l.room || progressOf(op).piece != 0:
-		return p.buildFragments(op, l, n, built)
+		return p.buildFragments(op, l, n)
 	}
-	if !p.buildDatagram(op, l, 0, n, p.nextID()) {
-		return false
-	}
-	*built++
-	return true
+	c := op.Bufs[progressOf(op).buf].Cursor(0)
+	return p.buildFrom(op, l, &c, n, p.nextID())
 }
 
 // buildFragments cuts one datagram into IP fragments. The checksum in the first covers all, so the payload is
 // summed once before the first frame is built.
-func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int, built *uint32) bool {
+func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int) bool {
 	t, pr := &op.Transport, progressOf(op)
 	buf := &op.Bufs[pr.buf]
 	if pr.piece == 0 {
@@ -86,26 +115,7 @@ func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int, built *uint3
 			return false
 		}
 		p.put(op, idx, l.Template.PutFragment(mem, plan, pr.piece, pr.id, frame.RestoreSum(pr.sum)))
-		*built++
 	}
-	return true
-}
-
-// buildDatagram builds one unfragmented datagram from n payload bytes at offset of the operation's current buffer.
-func (p *producer) buildDatagram(op *wsk.SendOp, l *layout, offset, n int, id uint16) bool {
-	buf := &op.Bufs[progressOf(op).buf]
-	piece := buf.Piece(offset, n)
-	if piece == nil || l.offload != 0 {
-		c := buf.Cursor(offset)
-		return p.buildFrom(op, l, &c, n, id)
-	}
-	idx, mem, ok := p.take()
-	if !ok {
-		return false
-	}
-	var sum frame.Sum
-	sum.CopyAdd(mem[l.header:l.header+n], piece)
-	p.put(op, idx, l.Template.PutHeaders(mem, n, id, sum))
 	return true
 }
 

@@ -282,9 +282,7 @@ func (q *Queue) harvest() (completions int, left bool) {
 	q.fruitless = 0
 	var done ops.List
 	q.mu.Lock()
-	for i := range n {
-		q.tx.takeBack(q.cq.At(first+i), &done)
-	}
+	q.tx.takeBack(q.cq, first, n, &done)
 	q.cq.Release(n)
 	q.tx.ring.Completed(q.tx.newest) // before refill: some kernels do not tell that there is room
 	q.refill()

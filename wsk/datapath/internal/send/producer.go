@@ -112,6 +112,7 @@ func (p *producer) put(op *wsk.SendOp, idx uint32, frameLen int) uint32 {
 	s.op, s.at, s.use = op, at, slotDatagram
 	progressOf(op).frames++
 	p.inflight++
+	p.unpublished++
 	p.stats.submitted++
 	return at
 }
@@ -158,30 +159,47 @@ func (p *producer) slotOf(addr uint64) (idx uint32, s *slot) {
 	return uint32(chunk), &p.slots[chunk]
 }
 
-// takeBack takes one completion: the chunk goes back to the pool, and an operation that nothing holds any more to done. An
-// address that does not name a frame that was posted and has not come back is counted, never trusted.
-func (p *producer) takeBack(addr uint64, done *ops.List) {
-	idx, s := p.slotOf(addr)
-	if s == nil {
-		p.stats.foreign++
+// takeBack takes n completions: the chunks go back to the pool, and operations that nothing holds any more to done. An address
+// that does not name a frame that was posted and has not come back is counted, never trusted. The frames of an operation
+// mostly come back together, and are counted together.
+func (p *producer) takeBack(cq *xdp.CompletionRing, first, n uint32, done *ops.List) {
+	var op *wsk.SendOp
+	var frames int32 // of op
+	free, newest := p.free, p.newest
+	for i := range n {
+		idx, s := p.slotOf(cq.At(first + i))
+		if s == nil {
+			p.stats.foreign++
+			continue
+		}
+		if s.op != op {
+			takenBack(op, frames, done)
+			op, frames = s.op, 0
+		}
+		frames++
+		if s.fate != wsk.STATUS_SUCCESS && op != nil && op.Transport.Status == wsk.STATUS_SUCCESS {
+			op.Transport.Status = s.fate
+		}
+		if int32(s.at-newest) > 0 {
+			newest = s.at
+		}
+		s.clear()
+		free = append(free, idx)
+	}
+	takenBack(op, frames, done)
+	back := len(free) - len(p.free)
+	p.free, p.newest = free, newest
+	p.inflight -= back
+	p.stats.completed += uint64(back)
+}
+
+// takenBack counts frames of an operation that have come back. A probe has none.
+func takenBack(op *wsk.SendOp, frames int32, done *ops.List) {
+	if op == nil {
 		return
 	}
-	op, fate := s.op, s.fate
-	s.clear()
-	if int32(s.at-p.newest) > 0 {
-		p.newest = s.at
-	}
-	p.free = append(p.free, idx)
-	p.inflight--
-	p.stats.completed++
-	if op == nil {
-		return // a probe
-	}
-	t, pr := &op.Transport, progressOf(op)
-	if fate != wsk.STATUS_SUCCESS && t.Status == wsk.STATUS_SUCCESS {
-		t.Status = fate
-	}
-	if pr.frames--; pr.frames != 0 {
+	pr := progressOf(op)
+	if pr.frames -= frames; pr.frames != 0 {
 		return
 	}
 	// An operation that was made cancellable may have left all the same: the driver had it, or a kernel that is late to say

@@ -7,7 +7,7 @@ import "github.com/wsk-xdp/wsk-xdp/wsk"
 // buildSegments cuts a buffer into datagrams of UDP_SEND_MSG_SIZE bytes, whose identifications run on by one. All of them
 // have their headers from the flow's template, where everything is summed but lengths, identification and payload; the
 // chain is walked once.
-func (p *producer) buildSegments(op *wsk.SendOp, l *layout, n int, built *uint32) bool {
+func (p *producer) buildSegments(op *wsk.SendOp, l *layout, n int) bool {
 	t, pr := &op.Transport, progressOf(op)
 	plan, err := l.Template.PlanSegments(n, int(op.Segment), l.mtu)
 	if err != nil {
@@ -24,7 +24,6 @@ func (p *producer) buildSegments(op *wsk.SendOp, l *layout, n int, built *uint32
 		if !p.buildFrom(op, l, &c, s.PayloadLen, s.ID) {
 			return false
 		}
-		*built++
 	}
 	return true
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frame
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// plainLen is the header of a plain datagram: Ethernet without tags, IPv4, UDP.
+const plainLen = EthernetLen + IPv4Len + UDPLen
+
+// plain is the header of a plain datagram as the words that are stored, with what is open zero, and its sums of
+// little-endian words: so nothing has to be turned before it is stored. It is for flows that are nothing but that, and
+// that send a checksum.
+type plain struct {
+	is            bool
+	words         [plainLen / 8]uint64
+	ipSum, udpSum uint32
+}
+
+// derive makes the plain form of a template that is complete.
+func (t *Template) derive() {
+	p := &t.plain
+	if p.is = !t.v6 && t.headerLen == plainLen && !t.noChecksum; !p.is {
+		return
+	}
+	for i := range p.words {
+		p.words[i] = binary.LittleEndian.Uint64(t.hdr[8*i:])
+	}
+	p.ipSum, p.udpSum = uint32(bits.ReverseBytes16(fold32(t.ipSum))), uint32(bits.ReverseBytes16(fold32(t.udpSum)))
+}
+
+// PutDatagram writes one whole datagram, a payload and the headers in front of it, and returns the length of the frame.
+// It is CopyAdd and PutHeaders in one, with their rules.
+func (t *Template) PutDatagram(frame, payload []byte, id uint16) int {
+	n := len(payload)
+	if !t.plain.is || n > MaxIPv4Payload || len(frame) < plainLen+n {
+		return t.putDatagram(frame, payload, id)
+	}
+	p, h := &t.plain, (*[plainLen]byte)(frame)
+	body := frame[plainLen : plainLen+n]
+	var sum uint64
+	if n >= 16 && n < 32 {
+		sum = copySum16(body, payload)
+	} else {
+		sum = copySumBytes(body, payload)
+	}
+	total := uint64(bits.ReverseBytes16(uint16(IPv4Len + UDPLen + n)))
+	length := uint64(bits.ReverseBytes16(uint16(UDPLen + n)))
+	ident := uint64(bits.ReverseBytes16(id))
+
+	binary.LittleEndian.PutUint64(h[0:], p.words[0])
+	binary.LittleEndian.PutUint64(h[8:], p.words[1])
+	binary.LittleEndian.PutUint64(h[16:], p.words[2]|total|ident<<16)
+	binary.LittleEndian.PutUint64(h[24:], p.words[3]|uint64(^fold32(p.ipSum+uint32(total)+uint32(ident))))
+	binary.LittleEndian.PutUint64(h[32:], p.words[4]|length<<48)
+	// The length counts twice: in the header, and in the pseudo-header.
+	low := uint32((sum + bits.RotateLeft64(sum, 32)) >> 32)
+	rest := uint64(low) + uint64(p.udpSum) + 2*length
+	check := nonZero(^fold32(uint32(rest) + uint32(rest>>32)))
+	binary.LittleEndian.PutUint16(h[40:], check)
+	return plainLen + n
+}
+
+// putDatagram is PutDatagram for every template.
+func (t *Template) putDatagram(frame, payload []byte, id uint16) int {
+	var sum Sum
+	hl := int(t.headerLen)
+	if hl+len(payload) <= len(frame) {
+		sum.CopyAdd(frame[hl:hl+len(payload)], payload)
+	}
+	return t.PutHeaders(frame, len(payload), id, sum) // panics where the payload is too long
+}
+
+// copySum16 is copySumBytes for 16 to 31 octets, the least that a frame has behind the headers of IPv4, without a loop. The
+// last word is stored first and overlaps what comes then: of an octet that somebody changes meanwhile, what stays in dst is
+// what is summed.
+func copySum16(dst, src []byte) uint64 {
+	n := len(src)
+	last := binary.LittleEndian.Uint64(src[n-8:])
+	binary.LittleEndian.PutUint64(dst[n-8:], last)
+	var s, c uint64
+	if n >= 24 {
+		s = binary.LittleEndian.Uint64(src[16:])
+		binary.LittleEndian.PutUint64(dst[16:], s)
+	}
+	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
+	binary.LittleEndian.PutUint64(dst, a)
+	binary.LittleEndian.PutUint64(dst[8:], b)
+	s, c = bits.Add64(s, a, 0)
+	s, c = bits.Add64(s, b, c)
+	s, c = bits.Add64(s, last>>(64-8*(n&7)), c) // nothing is left of it where the words were all
+	return s + c
+}
