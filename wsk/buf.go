@@ -20,6 +20,15 @@ type BufList struct {
 	Buffer Buf
 }
 
+// isWhole is valid for a buffer that lies in its first MDL, as nearly every one does.
+func (b *Buf) isWhole() bool {
+	if b.Mdl == nil {
+		return false
+	}
+	offset, first := uintptr(b.Offset), uintptr(len(b.Mdl.data))
+	return offset <= first && b.Length <= first-offset
+}
+
 // valid checks the chain by the rules of the WSK_BUF page. On Windows a Length beyond the chain reads foreign memory;
 // here it is refused.
 func (b *Buf) valid() bool {

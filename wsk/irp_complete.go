@@ -33,7 +33,14 @@ func (irp *IRP) completeSend(status NTSTATUS) *Socket {
 		clear(op.Bufs)
 	}
 	op.Bufs = nil // an idle IRP keeps no memory of its client alive
-	irp.complete(status, information)
+	if irp.upper != nil {
+		irp.completeUpward(status, information)
+		return socket
+	}
+	irp.mustPend()
+	irp.IoStatus.Status = status
+	irp.IoStatus.Information = information
+	irp.finish(status)
 	return socket
 }
 

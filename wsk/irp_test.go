@@ -180,6 +180,11 @@ func TestCompletionDropsBuffers(t *testing.T) {
 	if irp.op.Bufs != nil || len(irp.list) != 2 || irp.list[0] != (Buf{}) || irp.list[1] != (Buf{}) {
 		t.Error("a completed SendMessages still has its buffers")
 	}
+	irp.Reuse(0)
+	s.SendMessages(&BufList{Buffer: buf, Next: &BufList{Buffer: Buf{Length: 1}}}, 0, to, nil, irp)
+	if _ = irp.Wait(t.Context()); len(irp.list) != 1 || irp.list[0] != (Buf{}) {
+		t.Error("a refused SendMessages still has its buffers")
+	}
 }
 
 func TestReuseClears(t *testing.T) {

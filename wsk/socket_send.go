@@ -93,40 +93,46 @@ func (op *SendOp) capture(buf *Buf) NTSTATUS {
 	if buf == nil {
 		return STATUS_INVALID_PARAMETER
 	}
-	op.one[0] = *buf // one read, then the check of what was read
-	if !op.one[0].valid() {
+	b := *buf // one read, then the check of what was read
+	if !b.isWhole() && !b.valid() {
 		return STATUS_INVALID_PARAMETER
 	}
+	op.one[0] = b
 	op.Bufs = op.one[:]
-	op.bytes = op.one[0].Length
+	op.bytes, op.longest = b.Length, b.Length
 	return STATUS_SUCCESS
 }
 
-// captureList is row 5 for a list. A list that turns back on itself is refused (Brent's algorithm).
+// cycleFrom is the length of a list from which it is looked whether it turns back on itself.
+const cycleFrom = 256
+
+// captureList is row 5 for a list, which it copies in one pass. A list that turns back on itself is refused (Brent's
+// algorithm).
 func (irp *IRP) captureList(list *BufList) NTSTATUS {
-	irp.list = irp.list[:0]
-	var sum uintptr
-	mark := (*BufList)(nil)
+	bufs := irp.list[:0]
+	var sum, longest uintptr
+	var mark *BufList
+	status := STATUS_SUCCESS
 	for node := list; node != nil; node = node.Next {
-		if node == mark {
-			return STATUS_INVALID_PARAMETER
+		b := node.Buffer // one read, then the check of what was read
+		if node == mark || !b.isWhole() && !b.valid() {
+			status = STATUS_INVALID_PARAMETER
+			break
 		}
-		irp.list = append(irp.list, node.Buffer)
-		n := len(irp.list)
-		if n&(n-1) == 0 {
+		bufs = append(bufs, b)
+		if n := len(bufs); n >= cycleFrom && n&(n-1) == 0 {
 			mark = node
 		}
-		b := &irp.list[n-1]
-		if !b.valid() {
-			return STATUS_INVALID_PARAMETER
-		}
 		sum += b.Length
+		longest = max(longest, b.Length)
 	}
-	if len(irp.list) == 0 {
+	irp.list = bufs
+	if len(bufs) == 0 || status != STATUS_SUCCESS {
+		clear(bufs) // an idle IRP keeps no memory of its client alive
 		return STATUS_INVALID_PARAMETER
 	}
-	irp.op.Bufs = irp.list
-	irp.op.bytes = sum
+	op := &irp.op
+	op.Bufs, op.bytes, op.longest = bufs, sum, longest
 	return STATUS_SUCCESS
 }
 

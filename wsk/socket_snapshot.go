@@ -119,10 +119,8 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	if r.is4 {
 		limit = MaxPayload4
 	}
-	for i := range op.Bufs {
-		if op.Bufs[i].Length > limit {
-			return STATUS_INVALID_BUFFER_SIZE
-		}
+	if op.longest > limit {
+		return STATUS_INVALID_BUFFER_SIZE
 	}
 	return STATUS_SUCCESS
 }

@@ -171,6 +171,7 @@ type SendOp struct {
 	irp       *IRP
 	socket    *Socket
 	bytes     uintptr
+	longest   uintptr // of Bufs
 	cancel    atomic.Uint32
 	canceller Canceller
 	one       [1]Buf
