@@ -40,9 +40,17 @@ func (l *List) Remove(op *wsk.SendOp) {
 
 func (l *List) PopFront() *wsk.SendOp {
 	op := l.Head
-	if op != nil {
-		l.Remove(op)
+	if op == nil {
+		return nil
 	}
+	t := &op.Transport
+	if l.Head = t.Next; l.Head == nil {
+		l.tail = nil
+	} else {
+		l.Head.Transport.Prev = nil
+	}
+	t.Next, t.Linked = nil, false
+	l.N--
 	return op
 }
 

@@ -15,6 +15,9 @@ import (
 // failure status or goes on where it stopped when chunks have come back.
 func (p *producer) build(op *wsk.SendOp, l *layout) bool {
 	pr := progressOf(op)
+	if len(op.Bufs) == 1 && op.Segment == 0 && l.offload == 0 && pr.piece == 0 && p.buildOne(op, l) {
+		return true
+	}
 	for pr.buf < len(op.Bufs) {
 		if pr.piece == 0 && op.Segment == 0 && l.offload == 0 && p.buildRun(op, l) {
 			break
@@ -26,6 +29,31 @@ func (p *producer) build(op *wsk.SendOp, l *layout) bool {
 		pr.piece = 0
 	}
 	pr.built = true
+	return true
+}
+
+// buildOne is buildRun for an operation of one datagram.
+func (p *producer) buildOne(op *wsk.SendOp, l *layout) bool {
+	buf, last := &op.Bufs[0], len(p.free)-1
+	n := int(buf.Length)
+	piece := buf.Piece(0, n)
+	if piece == nil || n > l.room || last < 0 {
+		return false
+	}
+	idx := p.free[last]
+	s := &p.slots[idx]
+	s.renew()
+	addr := s.addr()
+	p.ipID++
+	n = l.Template.PutDatagram(p.umem.Chunk(addr), piece, p.ipID)
+	at, _ := p.ring.Put(xdp.Desc{Addr: addr, Len: uint32(n)})
+	s.op, s.at, s.use = op, at, slotDatagram
+	p.free = p.free[:last]
+	p.inflight++
+	p.unpublished++
+	p.stats.submitted++
+	pr := progressOf(op)
+	pr.frames, pr.buf, pr.built = 1, 1, true
 	return true
 }
 

@@ -232,14 +232,17 @@ func cacheSlot(to *wsk.Destination) uint32 {
 	return h >> 16 & (flowCacheSize - 1)
 }
 
+// isSame compares field by field, which the compiler makes into words. For == it calls a comparison of memory.
+func isSame(a, b *wsk.Destination) bool {
+	return a.Addr == b.Addr && a.Port == b.Port && a.Source == b.Source && a.IfIndex == b.IfIndex &&
+		a.TTL == b.TTL && a.TOS == b.TOS && a.Fragment == b.Fragment && a.Flags == b.Flags
+}
+
 // find returns the flow of a destination, making it on first use.
 func (t *flowTable) find(src *Source, to *wsk.Destination) *Flow {
-	if f := t.last.Load(); f != nil && f.to == *to {
-		return f
-	}
 	slot := &t.cache[cacheSlot(to)]
 	f := slot.Load()
-	if f == nil || f.to != *to {
+	if f == nil || !isSame(&f.to, to) {
 		f = t.insert(src, to)
 		slot.Store(f)
 	}

@@ -39,7 +39,18 @@ func (s *Source) hasStarted() bool {
 }
 
 // Send takes ownership of an operation until it completes. See [wsk.Endpoint].
-func (s *Source) Send(op *wsk.SendOp) { s.flows.find(s, &op.To).send(op) }
+func (s *Source) Send(op *wsk.SendOp) {
+	f := s.flows.last.Load()
+	if f == nil || !isSame(&f.to, &op.To) {
+		f = s.flows.find(s, &op.To)
+	}
+	p := f.path.Load()
+	if p == nil || f.waiters.Load() != 0 || p.queue == nil || !f.used.Load() || p.generation != s.Host.Routes.Generation() {
+		f.send(op)
+		return
+	}
+	p.queue.send(op, f, p) // nearly always
+}
 
 // Mtu answers from what is known; an unknown path is looked up for the next question.
 func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
