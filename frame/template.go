@@ -2,6 +2,11 @@
 
 package frame
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // MaxHeaderLen is the longest header that is written: Ethernet, two tags, IPv6, a fragment header and UDP. A
 // chunk of a packet of MTU octets needs at most MTU + EthernetLen + MaxVLANTags*VLANTagLen.
 const MaxHeaderLen = EthernetLen + MaxVLANTags*VLANTagLen + IPv6Len + IPv6FragmentLen + UDPLen
@@ -124,4 +129,28 @@ func (t *Template) maxDatagram() int {
 		return MaxIPv6Payload
 	}
 	return MaxIPv4Payload
+}
+
+// plainLen is the header of a plain datagram: Ethernet without tags, IPv4, UDP.
+const plainLen = EthernetLen + IPv4Len + UDPLen
+
+// plain is the header of a plain datagram as the words that are stored, with what is open zero, and its sums of
+// little-endian words: so nothing has to be turned before it is stored. It is for flows that are nothing but that, and
+// that send a checksum.
+type plain struct {
+	is            bool
+	words         [plainLen / 8]uint64
+	ipSum, udpSum uint32
+}
+
+// derive makes the plain form of a template that is complete.
+func (t *Template) derive() {
+	p := &t.plain
+	if p.is = !t.v6 && t.headerLen == plainLen && !t.noChecksum; !p.is {
+		return
+	}
+	for i := range p.words {
+		p.words[i] = binary.LittleEndian.Uint64(t.hdr[8*i:])
+	}
+	p.ipSum, p.udpSum = uint32(bits.ReverseBytes16(fold32(t.ipSum))), uint32(bits.ReverseBytes16(fold32(t.udpSum)))
 }
