@@ -74,7 +74,7 @@ func TestUsage(t *testing.T) {
 		{"send 10.0.0.1:9 --mode copy --require zerocopy", "contradicts"},
 		{"blast", "give DST:PORT, as in wsk-xdp blast"},
 		{"blast 10.0.0.1:9 --payload-size 65527", "over IPv4 can hold: 65507"},
-		{"blast 10.0.0.1:9 -r 1m", "m is no multiple: write M"},
+		{"blast 10.0.0.1:9 -r 1m", "m is no multiple: write \"M\""},
 		{"blast 10.0.0.1:9 --dst 10.0.1.1-10.0.0.1", "runs backwards"},
 		{"blast 10.0.0.1:9 --dst fd00::/64", "different IP versions"},
 		{"blast 10.0.0.1:9 --dst 223.0.0.0-224.0.0.1", "addresses of groups"},

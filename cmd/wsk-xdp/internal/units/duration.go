@@ -36,7 +36,7 @@ func (d *Duration) Set(s string) error {
 		value, behind, ok := number(rest)
 		if !ok {
 			if strings.HasPrefix(s, "-") {
-				return fmt.Errorf("%s is negative", s)
+				return fmt.Errorf("%q is negative", s)
 			}
 			return fmt.Errorf("%q is no duration: write 5s, 300ms, 1h30m, 2d, or 10 for ten seconds", s)
 		}

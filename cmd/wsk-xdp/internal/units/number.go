@@ -39,7 +39,7 @@ func multiple(value *big.Rat, rest string) (*big.Rat, string, error) {
 	}
 	for _, other := range []struct{ wrong, right string }{{"K", "k"}, {"m", "M"}, {"g", "G"}} {
 		if tail, ok := strings.CutPrefix(rest, other.wrong); ok {
-			return nil, "", fmt.Errorf("%s is no multiple: write %s%s, multiples are k, M and G", other.wrong, other.right, tail)
+			return nil, "", fmt.Errorf("%s is no multiple: write %q, multiples are k, M and G", other.wrong, other.right+tail)
 		}
 	}
 	return value, rest, nil
