@@ -154,6 +154,9 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
+	if f.engine == "wsk" {
+		a.warn("an XDP program is on " + strings.Join(f.interfaces, ", ") + " until the end, for which some drivers take the link down for seconds")
+	}
 	begun, cpu := time.Now(), host.CPUTime()
 	var w io.Writer
 	if !f.quiet {

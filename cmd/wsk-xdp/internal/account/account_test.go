@@ -102,7 +102,10 @@ func TestRun(t *testing.T) {
 		r.Take(&stamp.Stamp{Stream: 5, Sequence: n})
 		r.Take(&stamp.Stamp{Stream: 0, Sequence: 9 - n})
 	}
-	r.Take(&stamp.Stamp{Stream: 7})
+	if r.Take(&stamp.Stamp{Stream: 7}) {
+		t.Error("taken without memory")
+	}
+	r.Refuse()
 	r.Corrupt()
 	want := Counts{Received: 20, Reordered: 9, Extent: 9, Corrupt: 1, Numbers: 33, Lost: 13}
 	if got := r.Counts([]uint64{11, 2, 0, 0, 0, 20}); got != want || r.Refused() != 1 {

@@ -29,16 +29,16 @@ type Run struct {
 // NewRun makes a run whose windows come out of the budget.
 func NewRun(window int, budget *Budget) *Run { return &Run{window: window, budget: budget} }
 
-// Take takes a stamp of the run.
-func (r *Run) Take(s *stamp.Stamp) {
+// Take takes a stamp of the run. It reports false where there is no memory left for its stream; try again if there is
+// more, or say Refuse.
+func (r *Run) Take(s *stamp.Stamp) bool {
 	number := int(s.Stream)
 	if number < len(r.streams) && r.streams[number] != nil {
 		r.streams[number].Take(s.Sequence)
-		return
+		return true
 	}
 	if !r.budget.take(r.window) {
-		r.refused++
-		return
+		return false
 	}
 	for len(r.streams) <= number {
 		r.streams = append(r.streams, nil)
@@ -46,7 +46,11 @@ func (r *Run) Take(s *stamp.Stamp) {
 	r.streams[number] = NewStream(r.window)
 	r.opened++
 	r.streams[number].Take(s.Sequence)
+	return true
 }
+
+// Refuse counts a datagram that was not taken.
+func (r *Run) Refuse() { r.refused++ }
 
 // Corrupt counts a datagram of the run that is not as it was sent.
 func (r *Run) Corrupt() { r.corrupt++ }

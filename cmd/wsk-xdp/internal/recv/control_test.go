@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/account"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
@@ -153,5 +154,44 @@ func TestRunWithoutPeer(t *testing.T) {
 	}
 	if sink.over() {
 		t.Error("a run whose datagrams have just come is over")
+	}
+}
+
+// Runs that anybody begins by a datagram take neither places nor memory from one that is announced.
+func TestAnnouncedRunsGoFirst(t *testing.T) {
+	l, to, sink, _ := receiver(t, 64)
+	ctx := testenv.Context(t, time.Minute)
+	conn := dialUDP(t, l, to)
+	b := make([]byte, stamp.Size)
+	sent := uint64(0)
+	send := func(s stamp.Stamp) {
+		s.Put(b)
+		write(t, conn, b)
+		if sent++; sent%64 != 0 {
+			return
+		}
+		if err := testenv.Poll(ctx, "every datagram", func() (bool, error) { return sink.Totals().Packets == sent, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink.mu.Lock()
+	sink.budget.Bytes = 0
+	for range MaxRuns {
+		sink.budget.Bytes += account.Bytes(64)
+	}
+	sink.mu.Unlock()
+	for run := range uint16(MaxRuns) {
+		send(stamp.Stamp{Run: 100 + run})
+	}
+	c, err := announce(ctx, l, to, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stream := range uint16(MaxRuns) {
+		send(stamp.Stamp{Run: 7, Stream: stream})
+	}
+	got, err := c.End(ctx, nil)
+	if err != nil || got.Received != MaxRuns || got.Refused != 0 || !got.Balanced {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

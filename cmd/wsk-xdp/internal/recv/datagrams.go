@@ -116,7 +116,11 @@ func (s *Sink) take(b []byte, length int) {
 		r.account.Corrupt()
 		return
 	}
-	r.account.Take(&st)
+	// An announced run has its memory before those that anybody begins.
+	if !r.account.Take(&st) && (r.hello == nil || !s.evict() || !r.account.Take(&st)) {
+		r.account.Refuse()
+		return
+	}
 	if r.delay != nil {
 		r.record(stamp.Since(s.time, st.Time))
 	}
@@ -125,7 +129,7 @@ func (s *Sink) take(b []byte, length int) {
 // begin makes a run, announced by hello or, where that is nil, by its first datagram. It returns nil where there are too
 // many. The mutex is held.
 func (s *Sink) begin(id uint16, hello *announced) *run {
-	if len(s.runs) >= MaxRuns {
+	if len(s.runs) >= MaxRuns && (hello == nil || !s.evict()) {
 		return nil
 	}
 	r := &run{id: id, hello: hello, account: account.NewRun(s.window, &s.budget), begun: time.Now(), foreign: s.counts.Foreign}
@@ -136,13 +140,33 @@ func (s *Sink) begin(id uint16, hello *announced) *run {
 	return r
 }
 
+// evict ends the run that nobody has announced and of which nothing has come for longest: what anybody can begin by a
+// datagram takes no room from a run that is announced. The mutex is held.
+func (s *Sink) evict() bool {
+	var oldest *run
+	for _, r := range s.runs {
+		if r.hello == nil && (oldest == nil || r.last.Before(oldest.last)) {
+			oldest = r
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	s.finish(oldest, nil)
+	return true
+}
+
 // end ends a run, if it goes on: its counts stay, its windows go. sent is how many numbers there were of each stream.
 func (s *Sink) end(r *run, sent []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.runs[r.id] != r {
-		return
+	if s.runs[r.id] == r {
+		s.finish(r, sent)
 	}
+}
+
+// finish is end with the mutex held, of a run that goes on.
+func (s *Sink) finish(r *run, sent []uint64) {
 	r.foreign = s.counts.Foreign - r.foreign
 	r.sent = sent
 	r.final, r.over = r.account.Release(sent), true
