@@ -7,6 +7,30 @@ import (
 	"strings"
 )
 
+// lower are the layers below wsk/datapath, for its rooms to use as they need them.
+var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
+	"wsk/datapath/internal/locks",
+	"wsk/route", "wsk/route/conntrack", "wsk/route/ipsec", "xdp", "xdp/nic"}
+
+// cmdBase is what verbs that make a laboratory of their own start from.
+var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
+
+var bench = tool("bench/check", "bench/proc", "bench/stats")
+
+// anyTest is what every test may import: the laboratory, and what makes comparing and setting up plain.
+var anyTest = []string{"testenv", "testenv/firewall", "testenv/vm/cable", "testenv/vm/job", "testenv/vm/row", gocmp, netlink, sys}
+
+func tool(names ...string) []string { return under("cmd/wsk-xdp/internal/", names) }
+func room(names ...string) []string { return under("wsk/datapath/internal/", names) }
+
+func under(parent string, names []string) []string {
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = parent + name
+	}
+	return paths
+}
+
 // MayImport says whether the row lets the package import path, a full one.
 func (r ImportRow) MayImport(path string) bool { return isFree(path) || covers(r.May, path) }
 

@@ -42,13 +42,14 @@ var Imports = []ImportRow{
 
 	{
 		Package: "cmd/wsk-xdp",
-		May: slices.Concat(cmdBase, bench, tool("bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
-			[]string{"internal/ipaddr", "wsk/datapath", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
+			"daemon", "demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
+			[]string{"internal/ipaddr", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Tests: []string{nft},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
 	{Package: "cmd/wsk-xdp/internal/account", May: tool("stamp"), Why: "arithmetic: a bit for each number"},
+	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
 		May: slices.Concat(cmdBase, bench, tool("blast", "exit", "session"),
@@ -89,6 +90,13 @@ var Imports = []ImportRow{
 		Tests: append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
+	{
+		Package: "cmd/wsk-xdp/internal/daemon",
+		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
+			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
+		Tests: []string{"wsk", "wsk/client", "wsk/netconn"},
+		Why:   "the one place where a service gets a datapath",
+	},
 	{
 		Package: "cmd/wsk-xdp/internal/demo",
 		May:     slices.Concat(cmdBase, tool("blast", "exit", "send", "session"), []string{"xdp"}),
@@ -290,28 +298,4 @@ var Imports = []ImportRow{
 		Why:     "what can be asked of an interface, without a socket on it: it is below xdp",
 	},
 	{Package: "xdp/xdptest", May: []string{"xdp", "xdp/internal/hook", "xdp/nic", sys}, Why: "a kernel made up"},
-}
-
-// lower are the layers below wsk/datapath, for its rooms to use as they need them.
-var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
-	"wsk/datapath/internal/locks",
-	"wsk/route", "wsk/route/conntrack", "wsk/route/ipsec", "xdp", "xdp/nic"}
-
-// cmdBase is what verbs that make a laboratory of their own start from.
-var cmdBase = append(tool("host", "netns", "output", "units"), "testenv", "wsk")
-
-var bench = tool("bench/check", "bench/proc", "bench/stats")
-
-// anyTest is what every test may import: the laboratory, and what makes comparing and setting up plain.
-var anyTest = []string{"testenv", "testenv/firewall", "testenv/vm/cable", "testenv/vm/job", "testenv/vm/row", gocmp, netlink, sys}
-
-func tool(names ...string) []string { return under("cmd/wsk-xdp/internal/", names) }
-func room(names ...string) []string { return under("wsk/datapath/internal/", names) }
-
-func under(parent string, names []string) []string {
-	paths := make([]string, len(names))
-	for i, name := range names {
-		paths[i] = parent + name
-	}
-	return paths
 }

@@ -252,6 +252,23 @@ func TestGoodbye(t *testing.T) {
 	all(t, send(old, 10), wsk.STATUS_SUCCESS)
 }
 
+// TestGoodbyeLast: the session ends with its last socket.
+func TestGoodbyeLast(t *testing.T) {
+	d := serve(t, memory(), nil)
+	socket := bound(t, capture(t, open(t, client.Options{Path: d.path})))
+	d.mu.Lock()
+	only := d.peers[0]
+	d.mu.Unlock()
+	goodbye := ipc.Goodbye{After: time.Hour}
+	only.write(ipc.Header{Type: ipc.TypeGoodbye}, goodbye.Append(nil))
+	call(t, func(irp *wsk.IRP) { socket.Close(irp) })
+	testenv.Eventually(t, waitLimit, "the session to end", func() bool {
+		only.mu.Lock()
+		defer only.mu.Unlock()
+		return only.sockets == nil
+	})
+}
+
 // TestRoutineAsks: a completion routine may make the calls that make a round trip.
 func TestRoutineAsks(t *testing.T) {
 	d := serve(t, memory(), nil)

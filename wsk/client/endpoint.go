@@ -208,6 +208,7 @@ func (ep *endpoint) Close(done func()) {
 		s.mu.Lock()
 		delete(s.sockets, ep.number)
 		s.mu.Unlock()
+		s.leave()
 		ep.in.whenQuiet(func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()

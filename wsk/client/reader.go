@@ -110,11 +110,14 @@ func (s *session) notified(h ipc.Header, body []byte) error {
 		return s.hasAddresses(body)
 	case ipc.TypeGoodbye:
 		var goodbye ipc.Goodbye
-		err := goodbye.Decode(body)
+		if err := goodbye.Decode(body); err != nil {
+			return err
+		}
 		s.mu.Lock()
 		s.leaving = true
 		s.mu.Unlock()
-		return err
+		s.leave()
+		return nil
 	case ipc.TypeDead:
 		return s.socketDied(h, body)
 	}

@@ -101,6 +101,16 @@ func (s *session) end(cause error) {
 	}
 }
 
+// leave ends a session that the daemon has said goodbye to, once no socket is left: the daemon waits for that.
+func (s *session) leave() {
+	s.mu.Lock()
+	unused := s.leaving && len(s.sockets) == 0
+	s.mu.Unlock()
+	if unused {
+		s.end(errGone)
+	}
+}
+
 // signal wakes the writer. The mutex is held.
 func (s *session) signal() {
 	if !s.idle {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service"
+)
+
+// Options are the command line: what it says holds above daemon.toml.
+type Options struct {
+	Config  string // daemon.toml; empty: DefaultConfig, which need not be there
+	Policy  string
+	Listen  string
+	Admin   string
+	Verbose bool
+	Version string
+}
+
+// Config is what a daemon starts from, read and found to be in order.
+type Config struct {
+	settings *Settings
+	rules    *rules
+	options  Options
+}
+
+// Load reads settings and policy. The error names every line that is wrong.
+func Load(o Options) (*Config, error) {
+	s, err := readSettings(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	for from, to := range map[string]*string{o.Policy: &s.Policy, o.Listen: &s.Listen, o.Admin: &s.Admin} {
+		if from != "" {
+			*to = from
+		}
+	}
+	if o.Verbose {
+		s.LogLevel = "debug"
+	}
+	r, err := readPolicy(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Config{s, r, o}, nil
+}
+
+// Policy is the policy that was read.
+func (c *Config) Policy() *policy.Policy { return c.rules.current.Load() }
+
+// Files are where settings and policy come from; the first is empty where there is no file.
+func (c *Config) Files() (settings, policy string) { return c.settings.file, c.settings.Policy }
+
+// daemon is one that runs.
+type daemon struct {
+	*Config
+	ns        *netns.NS // nil: the process's own
+	log       *slog.Logger
+	started   time.Time
+	datapath  *datapath.Datapath
+	server    *service.Server
+	health    *health
+	listeners []listener
+	names     *names // of interfaces, in another namespace
+
+	mu    sync.Mutex
+	ready bool
+}
+
+// notify tells systemd, where there is one.
+func (d *daemon) notify(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		d.log.Warn("tell systemd", "state", state, "err", err)
+	}
+}
+
+func (d *daemon) reload(by string) error {
+	d.notify(sd.SdNotifyReloading)
+	err := d.rules.reload(d.policyChanged)
+	d.notify(sd.SdNotifyReady)
+	if err != nil {
+		d.log.Error("the policy stays as it is", "by", by, "err", err)
+		return err
+	}
+	d.log.Info("policy reloaded", "by", by, "grants", len(d.Policy().Grants()))
+	return nil
+}
+
+func (d *daemon) setReady(ready bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ready = ready
+}
+
+func (d *daemon) isReady() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ready
+}
+
+// recheck is nil where the datapath forgets nothing.
+func (d *daemon) recheck() func() {
+	if r, ok := any(d.datapath).(interface{ Recheck() }); ok {
+		return r.Recheck
+	}
+	return nil
+}
+
+func (d *daemon) policyChanged() {
+	if s, ok := any(d.server).(interface{ PolicyChanged() }); ok {
+		s.PolicyChanged()
+	}
+}
+
+func notNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+)
+
+// rules are the policy in force, and the file that it came from.
+type rules struct {
+	file    string
+	host    policy.Host
+	current *policy.Current
+
+	mu     sync.Mutex // one reload at a time
+	loaded time.Time
+	tries  uint64
+	err    error // of the last reload
+}
+
+// readPolicy reads the file for the first time.
+func readPolicy(s *Settings) (*rules, error) {
+	r := &rules{file: s.Policy, host: policy.Host{MaxMemory: s.memory, MaxSockets: maxSockets()}, loaded: time.Now()}
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Parse(r.file, text, r.host)
+	if err != nil {
+		return nil, err
+	}
+	if err := oneForAll(p); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.file, err)
+	}
+	r.current = policy.NewCurrent(p)
+	return r, nil
+}
+
+// reload reads the file again. On any error the policy that is in force stays.
+func (r *rules) reload(changed func()) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tries++
+	text, err := os.ReadFile(r.file)
+	if err == nil {
+		err = r.current.Reload(r.file, text, r.host)
+	}
+	if r.err = err; err == nil {
+		r.loaded = time.Now()
+		changed()
+	}
+	return err
+}
+
+// state is when the policy in force was loaded, how often it was tried to change it, and how the last try went.
+func (r *rules) state() (loaded time.Time, tries uint64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded, r.tries, r.err
+}
+
+// oneForAll refuses a policy whose interfaces differ in what a datapath has one of.
+func oneForAll(p *policy.Policy) error {
+	if len(p.Interfaces) == 0 {
+		return fmt.Errorf("no [interface.NAME]: there is nothing to send through")
+	}
+	first := p.Interfaces[0]
+	for _, i := range p.Interfaces[1:] {
+		if i.Queues != first.Queues || i.Mode != first.Mode || i.Spread != first.Spread {
+			return fmt.Errorf("[interface.%s] and [interface.%s] differ in queues, mode or spread: one daemon has these once", first.Name, i.Name)
+		}
+	}
+	return nil
+}
+
+const (
+	spareFiles     = 1024 // descriptors that are not for clients
+	filesForSocket = 3    // a session's, a companion, and groups
+)
+
+// maxSockets is how many sockets all grants together may have with the descriptors of this process.
+func maxSockets() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur <= spareFiles {
+		return 1
+	}
+	return int(min(limit.Cur-spareFiles, 1<<30)) / filesForSocket
+}

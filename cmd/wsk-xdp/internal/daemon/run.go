@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// drainTime is for clients, at the end. With adminTime it makes 5 s in all.
+const drainTime = 4 * time.Second
+
+// Run is the daemon, in a network namespace, nil for the process's own, until ctx is done. It returns when everything is closed.
+func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error) {
+	handler, err := newHandler(log, c.settings.LogFormat, c.settings.LogLevel)
+	if err != nil {
+		return err
+	}
+	d := &daemon{Config: c, ns: ns, log: slog.New(handler), started: time.Now()}
+	hups := make(chan os.Signal, 1)
+	signal.Reset(syscall.SIGHUP) // it ends other commands
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
+	if err := d.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	web, err := d.serveAdmin()
+	if err != nil {
+		return err
+	}
+	defer web.close()
+	failed := make(chan error, len(d.listeners))
+	for _, l := range d.listeners {
+		go func() { failed <- d.server.Serve(l.UnixListener, l.name) }()
+	}
+	d.setReady(true)
+	d.notify(sd.SdNotifyReady)
+	d.log.Info("ready", "policy", c.settings.Policy, "grants", len(c.Policy().Grants()), "admin", c.settings.Admin)
+	err = d.loop(ctx, hups, failed)
+	d.setReady(false)
+	d.notify(sd.SdNotifyStopping)
+	return err
+}
+
+// open opens everything, in the order in which it needs each other. What it has opened it closes when it fails.
+func (d *daemon) open() (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	p := d.Policy()
+	opts := datapath.Options{
+		NetNS: d.ns.FD(), Queues: p.Interfaces[0].Queues, SpreadReceive: p.Interfaces[0].Spread,
+		StallTimeout: d.settings.stall, NeighbourTimeout: d.settings.neighbour, Logger: d.log,
+		Socket: xdp.Options{Mode: modes[p.Interfaces[0].Mode]},
+	}
+	for _, i := range p.Interfaces {
+		opts.Interfaces = append(opts.Interfaces, i.Name)
+		if i.Receive {
+			opts.Receive = append(opts.Receive, i.Name)
+		}
+	}
+	if d.datapath, err = datapath.Open(opts); err != nil {
+		return err
+	}
+	config := service.Config{
+		Transport: d.datapath, Policy: d.rules.current, Recheck: d.recheck(), Queues: opts.Queues,
+		Version: d.options.Version, Logger: d.log,
+	}
+	if d.ns != nil {
+		if d.names, err = newNames(d.ns); err != nil {
+			return err
+		}
+		config.Interface = d.names.of
+	}
+	if d.server, err = service.New(config); err != nil {
+		return err
+	}
+	d.health = newHealth(d.datapath.Info, func() { d.server.Statistics() }, d.settings.stall)
+	d.listeners, err = clientSockets(d.settings)
+	return err
+}
+
+var modes = map[policy.Mode]xdp.Mode{
+	policy.ModeAuto: xdp.ModeAuto, policy.ModeZeroCopy: xdp.ModeZeroCopy, policy.ModeCopy: xdp.ModeCopy,
+}
+
+// close ends what open has opened: clients first, who are told and have time, then the queues.
+func (d *daemon) close() (err error) {
+	for _, l := range d.listeners {
+		if e := l.Close(); e != nil && !errors.Is(e, os.ErrClosed) && d.server == nil {
+			err = errors.Join(err, e)
+		}
+	}
+	if d.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		err = errors.Join(err, d.server.Shutdown(ctx))
+		cancel()
+	}
+	if d.datapath != nil {
+		err = errors.Join(err, d.datapath.Close())
+	}
+	d.names.close()
+	d.log.Info("stopped", "after", time.Since(d.started).Truncate(time.Millisecond))
+	return err
+}
+
+// loop waits for what may happen to a daemon: its end, a signal to reload, and the time to look at its health.
+func (d *daemon) loop(ctx context.Context, hups <-chan os.Signal, failed <-chan error) error {
+	look := time.NewTicker(d.watchEvery())
+	defer look.Stop()
+	well := true
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("stopping", "cause", context.Cause(ctx))
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("a socket of clients fails: %w", err)
+		case <-hups:
+			_ = d.reload("SIGHUP") // has been logged
+		case now := <-look.C:
+			complaints := d.health.complaints(now)
+			if len(complaints) == 0 {
+				d.notify(sd.SdNotifyWatchdog)
+			}
+			if now := len(complaints) == 0; now != well {
+				well = now
+				d.log.Warn("health", "healthy", well, "complaints", complaints)
+			}
+		}
+	}
+}
+
+const usualLook = 5 * time.Second
+
+// watchEvery is half of what systemd waits for, or a time that is good for logs.
+func (d *daemon) watchEvery() time.Duration {
+	if every, err := sd.SdWatchdogEnabled(false); err == nil && every > 0 {
+		return min(every/2, usualLook)
+	}
+	return usualLook
+}
