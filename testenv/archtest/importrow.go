@@ -7,6 +7,30 @@ import (
 	"strings"
 )
 
+// An ImportRow says what a package may import itself, besides the standard library. What it gets through others is not
+// counted: they have rows of their own.
+type ImportRow struct {
+	Package string
+	May     []string // packages of this module, and modules of others with all their packages
+	Tests   []string // what its tests may import besides, beyond what all tests may
+	Why     string   // where it is not plain from the package's comment
+}
+
+// Modules that stand for a purpose.
+const (
+	sys     = "golang.org/x/sys"
+	netlink = "github.com/vishvananda/netlink"
+	nsfd    = "github.com/vishvananda/netns"
+	ebpf    = "github.com/cilium/ebpf"
+	ethtool = "github.com/safchain/ethtool"
+	gocmp   = "github.com/google/go-cmp"
+	packets = "github.com/gopacket/gopacket"
+	// otherXDP is the independent other end of an AF_XDP socket; what is to be judged must not be built on it.
+	otherXDP   = "github.com/asavie/xdp"
+	histograms = "github.com/HdrHistogram/hdrhistogram-go"
+	nft        = "github.com/google/nftables"
+)
+
 // lower are the layers below wsk/datapath, for its rooms to use as they need them.
 var lower = []string{"bpf", "frame", "internal/inflight", "internal/ipaddr", "internal/lockrank", "internal/netns", "wsk",
 	"wsk/datapath/internal/locks",
