@@ -104,7 +104,10 @@ func failure(t ipc.Type, socket uint32, reason ipc.Reason, text string) []byte {
 
 // leave takes a session that is over out of the server.
 func (s *Server) leave(n *session) {
+	n.regranting.Lock()
+	n.left = true
 	n.granted.Load().quota.End()
+	n.regranting.Unlock()
 	s.users.end(n.user)
 	s.mu.Lock()
 	delete(s.sessions, n)

@@ -22,6 +22,9 @@ func (k *socket) Admit(to *wsk.Destination, way wsk.Way) wsk.NTSTATUS {
 		OfInterface: source.IsLinkLocalUnicast() || host.interfaceOf(way.Source) == way.IfIndex,
 	}
 	reason := g.grant.Admit(&f)
+	if k.session.revoked.Load() {
+		reason = ipc.ReasonRevoked
+	}
 	if reason == ipc.ReasonNone {
 		return wsk.STATUS_SUCCESS
 	}

@@ -107,6 +107,7 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 	}
 	j.seq, j.n, j.next, j.left, j.nDone, j.tardy = seq, len(datagrams), 0, len(datagrams), 0, false
 	spare := free
+	gone, why := k.refusal()
 	for i := range datagrams {
 		d, e := &datagrams[i], &j.entries[i]
 		e.id, e.segment, e.payload = d.ID, uint32(d.Segment), d.Payload
@@ -118,16 +119,18 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 		e.frames = frames(len(d.Payload), int(d.Segment))
 		status, reason := wsk.STATUS_ACCESS_DENIED, g.grant.Datagram(size, math.MaxInt)
 		e.to = nil
-		if reason == ipc.ReasonNone {
-			if spare == 0 {
-				status, reason = wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonInflight
-			} else {
-				to := destination(&d.Entry)
-				if !g.grant.Limits.Fragments && to.Fragment != wsk.IP_PMTUDISC_PROBE && to.Fragment != wsk.IP_PMTUDISC_DO {
-					to.Fragment, e.whole = wsk.IP_PMTUDISC_DO, true
-				}
-				e.to, status, reason = k.find(&to)
+		switch {
+		case gone != wsk.STATUS_SUCCESS:
+			status, reason = gone, why
+		case reason != ipc.ReasonNone:
+		case spare == 0:
+			status, reason = wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonInflight
+		default:
+			to := destination(&d.Entry)
+			if !g.grant.Limits.Fragments && to.Fragment != wsk.IP_PMTUDISC_PROBE && to.Fragment != wsk.IP_PMTUDISC_DO {
+				to.Fragment, e.whole = wsk.IP_PMTUDISC_DO, true
 			}
+			e.to, status, reason = k.find(&to)
 		}
 		if e.to != nil {
 			e.to.busy.Add(1)

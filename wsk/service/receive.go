@@ -33,6 +33,9 @@ func (k *socket) Receive(list *wsk.Datagram) {
 func (k *socket) mayReceive(d *wsk.Datagram) bool {
 	host := &k.session.server.host
 	g := k.session.granted.Load()
+	if status, _ := k.refusal(); status != wsk.STATUS_SUCCESS {
+		return false
+	}
 	return g.grant.Receives(d.Source.Addr, d.Source.Port, host.place(g.policy, d.IfIndex), host.isLocal(&d.Source.Addr))
 }
 

@@ -26,6 +26,11 @@ type session struct {
 	number  uint64
 	log     *slog.Logger
 	granted atomic.Pointer[granted]
+	revoked atomic.Bool   // the policy grants nothing any more
+	over    chan struct{} // closed when the client has gone
+
+	regranting sync.Mutex // one reload at a time
+	left       bool       // the server; guarded by regranting
 
 	// Of the goroutine that reads.
 	hello    bool
@@ -52,6 +57,7 @@ func newSession(s *Server, c *peer.Conn, who *peer.Identity, u *user, g *granted
 	n := &session{
 		server: s, conn: c, who: who, user: u, largest: ipc.MaxMessage, buffer: make([]byte, ipc.MaxMessage),
 		sockets: make(map[uint32]*socket), asked: make(map[uint32]struct{}),
+		over: make(chan struct{}),
 	}
 	n.out.session = n
 	n.granted.Store(g)
@@ -69,6 +75,7 @@ func (n *session) run() {
 		}
 	}
 	n.note(err)
+	close(n.over)
 	n.mu.Lock()
 	n.ending = true
 	sockets := make([]*socket, 0, len(n.sockets))

@@ -22,6 +22,8 @@ type socket struct {
 	id      uint32
 	family  uint16
 	dual    bool
+	flags   ipc.OpenFlags
+	revoked atomic.Bool    // a reload has taken its address away
 	local   netip.AddrPort // when open
 	ep      wsk.Endpoint
 
@@ -86,6 +88,10 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 		n.fail(h, wsk.STATUS_DEVICE_NOT_READY, ipc.ReasonDraining, "")
 		return nil
 	}
+	if n.revoked.Load() {
+		n.fail(h, wsk.STATUS_ACCESS_DENIED, ipc.ReasonRevoked, "")
+		return nil
+	}
 	if reason := n.mayBind(g, &m); reason != ipc.ReasonNone {
 		n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
 		return nil
@@ -95,7 +101,8 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 		return nil
 	}
 	s := n.server
-	k := &socket{session: n, quota: g.quota, id: h.Socket, family: m.Family, dual: m.Flags&ipc.OpenDualStack != 0}
+	k := &socket{session: n, quota: g.quota, id: h.Socket, family: m.Family, flags: m.Flags}
+	k.dual = m.Flags&ipc.OpenDualStack != 0
 	k.pump = s.pumps[s.next.Add(1)%uint32(len(s.pumps))]
 	k.member = s.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight).NewMember(k)
 	k.hold.init(k)

@@ -12,15 +12,16 @@ import (
 
 // endpoint implements wsk.ReceivingEndpoint and wsk.InterfaceFinder. Its fields are guarded by the transport's mutex.
 type endpoint struct {
-	t       *Transport
-	family  uint16
-	events  wsk.EndpointEvents
-	req     wsk.BindRequest // with the port that was bound
-	local   netip.AddrPort  // valid when bound
-	options wsk.ReceiveOptions
-	groups  groups
-	aborted bool
-	dying   sync.Once
+	t        *Transport
+	family   uint16
+	events   wsk.EndpointEvents
+	req      wsk.BindRequest // with the port that was bound
+	local    netip.AddrPort  // valid when bound
+	options  wsk.ReceiveOptions
+	groups   groups
+	aborted  bool
+	verdicts map[wsk.Destination]wsk.NTSTATUS // of the guard
+	dying    sync.Once
 
 	receiving int // calls of Receive in progress
 	closed    bool
@@ -86,10 +87,14 @@ func (e *endpoint) take(req wsk.BindRequest) (netip.AddrPort, wsk.NTSTATUS) {
 // Send implements wsk.Endpoint.
 func (e *endpoint) Send(op *wsk.SendOp) {
 	t := e.t
+	verdict := e.admit(&op.To)
 	t.mu.Lock()
 	t.counts.Sends++
 	op.Transport.Via = e
 	switch {
+	case verdict != wsk.STATUS_SUCCESS:
+		t.mu.Unlock()
+		t.end(op, verdict)
 	case e.aborted:
 		t.counts.Cancelled++
 		t.mu.Unlock()

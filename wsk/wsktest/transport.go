@@ -61,6 +61,7 @@ type Transport struct {
 	keep       bool
 	counts     Counts
 
+	way      func(*wsk.Destination) wsk.Way
 	moveKept bool
 	watchers []*func()
 	loop     bool

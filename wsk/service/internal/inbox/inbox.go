@@ -44,6 +44,7 @@ type Inbox struct {
 
 	held  []chunk // messages that wait, the oldest first
 	bytes int     // of their memory
+	spare []byte  // memory of one that was sent
 	last  ipc.RecvWriter
 }
 
@@ -178,7 +179,10 @@ func (b *Inbox) hold(r *ipc.Record, d *wsk.Datagram) outcome {
 		return noMemory
 	}
 	b.seal()
-	c := chunk{memory: make([]byte, size)}
+	c := chunk{memory: b.spare}
+	if b.spare = nil; len(c.memory) != size {
+		c.memory = make([]byte, size)
+	}
 	b.bytes += size
 	b.held = append(b.held, c)
 	b.last.Begin(c.memory, b.Socket)
@@ -238,6 +242,9 @@ func (b *Inbox) drain() {
 func (b *Inbox) give(c *chunk) {
 	b.bytes -= len(c.memory)
 	b.Quota.GiveMemory(len(c.memory))
+	if len(c.memory) == chunkSize {
+		b.spare = c.memory
+	}
 	c.memory = nil
 }
 
@@ -266,5 +273,5 @@ func (b *Inbox) Close() {
 	for i := range b.held {
 		b.give(&b.held[i])
 	}
-	b.held, b.scratch = nil, nil
+	b.held, b.scratch, b.spare = nil, nil, nil
 }

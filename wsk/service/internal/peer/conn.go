@@ -27,10 +27,12 @@ type Conn struct {
 	inErr    error
 	receive  func(fd uintptr) bool
 
-	mu     sync.Mutex // one message at a time
+	mu     sync.Mutex // one message, or question, at a time
 	out    []byte
 	outErr error
+	queued int
 	send   func(fd uintptr) bool
+	ask    func(fd uintptr)
 }
 
 // What ends a connection besides io.EOF.
@@ -58,6 +60,11 @@ func New(conn *net.UnixConn) (*Conn, error) {
 	c.send = func(fd uintptr) bool {
 		c.outErr = sendto(int(fd), c.out)
 		return true
+	}
+	c.ask = func(fd uintptr) {
+		if q, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			c.queued = q
+		}
 	}
 	if err := c.configure(); err != nil {
 		conn.Close()
@@ -125,13 +132,11 @@ func (c *Conn) sendLocked(msg []byte) error {
 
 // HasRoom reports whether the socket can take a message of n bytes and has half of its room left for others.
 func (c *Conn) HasRoom(n int) bool {
-	queued := c.room
-	_ = c.raw.Control(func(fd uintptr) {
-		if q, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-			queued = q
-		}
-	})
-	return queued == 0 || queued+n+n/4 <= c.room/2
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queued = c.room
+	_ = c.raw.Control(c.ask)
+	return c.queued == 0 || c.queued+n+n/4 <= c.room/2
 }
 
 // AwaitRoom waits until the client has read most of what was sent, or the connection ends.

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service"
+)
+
+// instant is a transport that completes every operation at once and allocates nothing.
+type instant struct{}
+
+func (instant) OpenEndpoint(_ uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
+	receiver, _ := events.(wsk.Receiver)
+	e := &instantEndpoint{receiver: receiver}
+	select {
+	case instants <- e:
+	default:
+	}
+	return e, wsk.STATUS_SUCCESS
+}
+
+// instants are the endpoints that were opened, for a benchmark that wants datagrams to arrive.
+var instants = make(chan *instantEndpoint, 64)
+
+type instantEndpoint struct{ receiver wsk.Receiver }
+
+func (*instantEndpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTSTATUS)) {
+	done(req.Local, wsk.STATUS_SUCCESS)
+}
+func (*instantEndpoint) MTU(*wsk.Destination) (int, wsk.NTSTATUS) { return 1500, wsk.STATUS_SUCCESS }
+func (*instantEndpoint) Abort()                                   {}
+func (*instantEndpoint) Close(done func())                        { done() }
+func (*instantEndpoint) Send(op *wsk.SendOp)                      { op.Complete(wsk.STATUS_SUCCESS) }
+func (*instantEndpoint) Configure(wsk.ReceiveOptions)             {}
+func (*instantEndpoint) Change(wsk.Membership) wsk.NTSTATUS       { return wsk.STATUS_NOT_SUPPORTED }
+func (e *instantEndpoint) Release(*wsk.Datagram)                  {}
+func (e *instantEndpoint) Keep(*wsk.Datagram)                     {}
+func (e *instantEndpoint) SendBatch(ops []*wsk.SendOp) {
+	var c wsk.Completer
+	for _, op := range ops {
+		c.Complete(op, wsk.STATUS_SUCCESS)
+	}
+	c.Flush()
+}
+
+// lane is a client with a socket, and one SEND of 64 datagrams.
+func lane(t testing.TB, size int) (round func()) {
+	b := newBench(t, generous, func(c *service.Config) { c.Transport = instant{} })
+	c := b.hello()
+	c.open(1, "10.77.0.1:7000")
+	entries := make([]ipc.Entry, ipc.MaxBatch)
+	for i := range entries {
+		entries[i] = entry(uint32(i), "10.77.0.2:9")
+	}
+	msg := c.sendRequest(1, string(make([]byte, size)), entries...)
+	return func() {
+		c.write(msg)
+		if n, err := c.conn.Read(c.buf); err != nil || n != ipc.HeaderSize+8+ipc.MaxBatch*16 {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+	}
+}
+
+// TestLaneAllocatesNothing: neither a SEND nor a RECV.
+func TestLaneAllocatesNothing(t *testing.T) {
+	round := lane(t, 64)
+	if n := testing.AllocsPerRun(200, round); n >= 1 {
+		t.Errorf("%v allocations for 64 datagrams to send", n)
+	}
+	round = inbound(t, 64)
+	if n := testing.AllocsPerRun(200, round); n >= 1 {
+		t.Errorf("%v allocations for 64 datagrams that arrive", n)
+	}
+}
+
+// inbound is a client with a socket, and 64 datagrams that arrive for it together.
+func inbound(t testing.TB, size int) (round func()) {
+	for len(instants) > 0 {
+		<-instants
+	}
+	b := newBench(t, generous, func(c *service.Config) { c.Transport = instant{} })
+	c := b.hello()
+	c.open(1, "10.77.0.1:7000")
+	<-instants // the server's own
+	e := <-instants
+	list := make([]wsk.Datagram, ipc.MaxBatch)
+	payload := make([]byte, size)
+	credit := (&ipc.Credit{Messages: 1}).Append(ipc.Header{Type: ipc.TypeCredit, Socket: 1}.Append(nil))
+	return func() {
+		for i := range list {
+			list[i] = wsk.Datagram{
+				Payload: payload, Source: wsk.Address{Addr: netip.MustParseAddr("10.77.0.2").As16(), Port: 9}, IfIndex: 1,
+				TTL: 64, Lender: e,
+			}
+			if i > 0 {
+				list[i-1].Next = &list[i]
+			}
+		}
+		c.write(credit)
+		e.receiver.Receive(&list[0])
+		if n, err := c.conn.Read(c.buf); err != nil || n < ipc.MaxBatch*64 {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+	}
+}
+
+// BenchmarkDaemonLane is the work of both sides for a datagram of a SEND of 64, without the transport's.
+func BenchmarkDaemonLane(b *testing.B) {
+	for _, size := range []int{64, 1472} {
+		b.Run(map[int]string{64: "64", 1472: "1472"}[size], func(b *testing.B) {
+			round := lane(b, size)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; n += ipc.MaxBatch {
+				round()
+			}
+		})
+	}
+}
+
+// BenchmarkDaemonReceive is the same for datagrams that arrive 64 at a time.
+func BenchmarkDaemonReceive(b *testing.B) {
+	round := inbound(b, 64)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += ipc.MaxBatch {
+		round()
+	}
+}
