@@ -96,26 +96,58 @@ func (j *job) complete(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reas
 // and by the timer.
 func (j *job) tell() {
 	k := j.socket
+	var t tally
+	last := j.post(&t)
+	k.quota.Counters.Sent.Add(t.sent)
+	k.quota.Counters.SentBytes.Add(t.bytes)
+	for _, reason := range t.reasons[:t.n] {
+		k.session.refused(reason)
+	}
+	if last {
+		k.settle()
+	}
+}
+
+// tally is what is counted of completions.
+type tally struct {
+	sent, bytes uint64
+	n           int
+	reasons     [ipc.MaxBatch]ipc.Reason
+}
+
+func (t *tally) add(c *ipc.Completion) {
+	if c.Status == 0 {
+		t.sent++
+		t.bytes += uint64(c.Bytes)
+	} else if c.Reason != ipc.ReasonNone {
+		t.reasons[t.n] = c.Reason
+		t.n++
+	}
+}
+
+// post is tell under the lock of the outbox. It reports whether it was the last reply.
+func (j *job) post(t *tally) (last bool) {
+	k := j.socket
 	n := k.session
 	o := &n.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k.mu.Lock()
 	j.armed = false
+	j.tardy = j.active
 	if !j.active || j.nDone == 0 {
-		j.tardy = j.active
 		k.mu.Unlock()
-		return
+		return false
 	}
-	j.tardy = true
 	o.done.Reset()
-	for _, c := range j.done[:j.nDone] {
-		o.done.Add(c)
+	for i := range j.done[:j.nDone] {
+		o.done.Add(j.done[i])
+		t.add(&j.done[i])
 	}
 	j.nDone = 0
 	o.done.Left = uint32(j.left)
 	h := ipc.Header{Type: ipc.TypeSend, Seq: j.seq, Socket: k.id}
-	last := j.left == 0
+	last = j.left == 0
 	if last {
 		k.releaseLocked(j)
 	}
@@ -126,25 +158,7 @@ func (j *job) tell() {
 	h.Type = h.Type.Reply()
 	o.b = o.done.Append(h.Append(o.b[:0]))
 	o.send(o.b)
-	k.count(o.done.Completions())
-	if last {
-		k.settle()
-	}
-}
-
-// count takes what has completed into the accounts.
-func (k *socket) count(list []ipc.Completion) {
-	var sent, bytes uint64
-	for i := range list {
-		if c := &list[i]; c.Status == 0 {
-			sent++
-			bytes += uint64(c.Bytes)
-		} else if c.Reason != ipc.ReasonNone {
-			k.session.refused(c.Reason)
-		}
-	}
-	k.quota.Counters.Sent.Add(sent)
-	k.quota.Counters.SentBytes.Add(bytes)
+	return last
 }
 
 // releaseLocked makes a job that is over free. mu is held.

@@ -39,7 +39,7 @@ link_local = true
 broadcast = true
 reuse = true
 rate = "unlimited"
-sockets = 64
+sockets = 200
 memory = "256MiB"
 `
 

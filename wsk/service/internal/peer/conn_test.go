@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peer_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/peer"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// pair is a connection between a client and a server.
+func pair(t *testing.T) (client *net.UnixConn, server *peer.Conn, raw *net.UnixConn) {
+	t.Helper()
+	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixpacket"}
+	l, err := net.ListenUnix("unixpacket", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.DialUnix("unixpacket", nil, address); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if raw, err = l.AcceptUnix(); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = peer.New(raw); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close(nil) })
+	server.SetDeadline(time.Now().Add(time.Minute))
+	return client, server, raw
+}
+
+// TestRights: descriptors that the kernel lets through are thrown away, and the message says so.
+func TestRights(t *testing.T) {
+	client, server, raw := pair(t)
+	rc, err := raw.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = rc.Control(func(fd uintptr) { // as if the kernel could not refuse them
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 1)
+	})
+	if _, _, err := client.WriteMsgUnix([]byte("x"), unix.UnixRights(int(os.Stdin.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Receive(make([]byte, 100)); !errors.Is(err, peer.ErrRights) {
+		t.Errorf("%v, want ErrRights", err)
+	}
+}
+
+// TestReceive: a message, one that is too long, and the end.
+func TestReceive(t *testing.T) {
+	client, server, _ := pair(t)
+	b := make([]byte, 10)
+	for _, tt := range []struct {
+		n    int
+		want error
+	}{{10, nil}, {11, peer.ErrSize}, {1, nil}} {
+		if _, err := client.Write(make([]byte, tt.n)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := server.Receive(b); !errors.Is(err, tt.want) || err == nil && n != tt.n {
+			t.Errorf("%d bytes: %d, %v", tt.n, n, err)
+		}
+	}
+	client.Close()
+	if _, err := server.Receive(b); !errors.Is(err, io.EOF) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestFull: sending to a client that does not read fails and does not wait, and goes on when it has read.
+func TestFull(t *testing.T) {
+	client, server, _ := pair(t)
+	msg := make([]byte, 60000)
+	sent := 0
+	for ; server.HasRoom(len(msg)); sent++ {
+		if err := server.Send(msg); err != nil {
+			t.Fatalf("with room: %v", err)
+		}
+	}
+	if sent == 0 {
+		t.Fatal("an empty socket has no room")
+	}
+	var err error
+	for range 1000 {
+		if err = server.Send(msg); err != nil {
+			break
+		}
+		sent++
+	}
+	if !errors.Is(err, peer.ErrFull) {
+		t.Fatalf("%v, want ErrFull", err)
+	}
+	room := make(chan error, 1)
+	go func() { room <- server.AwaitRoom() }()
+	for range sent {
+		if n, err := client.Read(msg); err != nil || n != len(msg) {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	if err := <-room; err != nil || !server.HasRoom(len(msg)) {
+		t.Errorf("%v, and no room", err)
+	}
+}
+
+// TestCloseTells: the last message arrives although what the client has sent was not read.
+func TestCloseTells(t *testing.T) {
+	client, server, _ := pair(t)
+	for range 20 {
+		if _, err := client.Write([]byte("unread")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Close([]byte("why"))
+	b := make([]byte, 10)
+	if n, err := client.Read(b); err != nil || string(b[:n]) != "why" {
+		t.Errorf("%q, %v", b[:n], err)
+	}
+}
+
+// TestIdentify: the kernel says who this process is.
+func TestIdentify(t *testing.T) {
+	_, server, _ := pair(t)
+	id, err := server.Identify("tests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int(id.UID) != os.Getuid() || int(id.GID) != os.Getgid() || id.PID != os.Getpid() || id.Listener != "tests" {
+		t.Errorf("%+v", id)
+	}
+	groups, _ := os.Getgroups()
+	if len(id.Groups) != len(groups) {
+		t.Errorf("groups %v, want %v", id.Groups, groups)
+	}
+	if in := id.InUnit("no-such-unit.service"); in {
+		t.Error("in a unit that is not there")
+	}
+}
+
+// TestBreak: it ends what is waited for.
+func TestBreak(t *testing.T) {
+	_, server, _ := pair(t)
+	go server.Break()
+	if _, err := server.Receive(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("%v, want EOF", err)
+	}
+	server.Break()
+}
