@@ -31,6 +31,7 @@ type Conn struct {
 	out    []byte
 	outErr error
 	queued int
+	closed bool
 	send   func(fd uintptr) bool
 	ask    func(fd uintptr)
 }
@@ -114,6 +115,9 @@ func (c *Conn) Receive(b []byte) (int, error) {
 func (c *Conn) Send(msg []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
 	return c.sendLocked(msg)
 }
 
@@ -156,9 +160,12 @@ func (c *Conn) Break() {
 // Close sends a last message, unless it is nil, and closes. What the client has sent and nobody has read is thrown away
 // first: it would find ECONNRESET before the message. No other goroutine receives any more.
 func (c *Conn) Close(last []byte) {
-	if last != nil {
-		_ = c.Send(last)
+	c.mu.Lock()
+	if last != nil && !c.closed {
+		_ = c.sendLocked(last)
 	}
+	c.closed = true // nothing comes behind it
+	c.mu.Unlock()
 	_ = c.raw.Control(func(fd uintptr) {
 		_ = unix.Shutdown(int(fd), unix.SHUT_RD)
 		var b [1]byte
