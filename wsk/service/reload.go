@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 )
 
@@ -92,12 +91,4 @@ func (k *socket) regrant(g *granted) {
 	n.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
 	k.revoked.Store(true)
 	k.abort()
-}
-
-// refusal is what a socket answers that may not send any more, STATUS_SUCCESS while it may.
-func (k *socket) refusal() (wsk.NTSTATUS, ipc.Reason) {
-	if k.revoked.Load() || k.session.revoked.Load() {
-		return wsk.STATUS_FILE_FORCED_CLOSED, ipc.ReasonRevoked
-	}
-	return wsk.STATUS_SUCCESS, ipc.ReasonNone
 }
