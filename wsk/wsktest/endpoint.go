@@ -181,3 +181,24 @@ func (e *endpoint) Close(done func()) {
 		done()
 	}
 }
+
+// admit is the verdict of the endpoint's guard.
+func (e *endpoint) admit(to *wsk.Destination) wsk.NTSTATUS {
+	guard, ok := e.events.(wsk.FlowGuard)
+	t := e.t
+	t.mu.Lock()
+	way := t.way
+	verdict, known := e.verdicts[*to]
+	t.mu.Unlock()
+	if !ok || way == nil || known {
+		return verdict
+	}
+	verdict = guard.Admit(to, way(to))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.verdicts == nil {
+		e.verdicts = make(map[wsk.Destination]wsk.NTSTATUS)
+	}
+	e.verdicts[*to] = verdict
+	return verdict
+}

@@ -173,3 +173,20 @@ func (t *Transport) OpenEndpoint(family uint16, events wsk.EndpointEvents) (wsk.
 	}
 	return e, wsk.STATUS_SUCCESS
 }
+
+// SetWay makes endpoints whose events are a wsk.FlowGuard ask it about each destination, once until [Transport.Recheck], and
+// says which way a destination has. nil, as at first, asks nobody.
+func (t *Transport) SetWay(way func(to *wsk.Destination) wsk.Way) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.way = way
+}
+
+// Recheck has guards asked again about all destinations.
+func (t *Transport) Recheck() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.endpoints {
+		e.verdicts = nil
+	}
+}
