@@ -5,7 +5,10 @@
 package ipsec
 
 import (
+	"errors"
+	"log/slog"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -167,6 +170,47 @@ func TestUnreadable(t *testing.T) {
 	var none *Policies
 	if none.Unreadable() != nil || none.Selects(In, Flow{}) != None || none.Restricts(netip.AddrPort{}) {
 		t.Error("no policies select something")
+	}
+}
+
+// TestUnreadableClosesNothingElse: a watcher that may not listen leaves nothing behind that closes descriptors of others, which have the
+// number of its socket by the time of the next collection.
+func TestUnreadableClosesNothingElse(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	err := lab.A.NS.Do(func() error { // on a thread of its own
+		regain, err := testenv.DropCapabilities(unix.CAP_NET_ADMIN)
+		if err != nil {
+			return err
+		}
+		w, err := Watch(slog.New(slog.DiscardHandler), false, func() {})
+		if err == nil && w.Policies().Unreadable() == nil {
+			t.Error("the policies can be read without the right to")
+		}
+		w.Close()
+		return errors.Join(err, regain())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others []int
+	for range 64 {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, fd)
+	}
+	for range 3 { // a collection finds what is unused, and its end is known by what was unused as well
+		cleaned := make(chan struct{})
+		runtime.AddCleanup(new([64]byte), func(c chan struct{}) { close(c) }, cleaned)
+		runtime.GC()
+		<-cleaned
+	}
+	for _, fd := range others {
+		if err := unix.Close(fd); err != nil {
+			t.Errorf("descriptor %d was closed by somebody else: %v", fd, err)
+		}
 	}
 }
 

@@ -42,6 +42,9 @@ const (
 	burst = 4096
 )
 
+// groups are what is announced of policies.
+var groups = []uint{nl.XFRMNLGRP_POLICY, nl.XFRMNLGRP_EXPIRE, groupMigrate}
+
 // Watch must be called on a thread in the namespace. changed is called, from a goroutine of the watcher and with no lock held, when other
 // policies apply than before; the new ones are already there. A kernel without IPsec, and one that does not let this process read the
 // policies, is no error: see [Policies.Unreadable]. With assumeNone there are none in the latter case.
@@ -69,7 +72,10 @@ func Watch(log *slog.Logger, assumeNone bool, changed func()) (*Watcher, error) 
 }
 
 func (w *Watcher) open() (err error) {
-	if w.events, err = nl.Subscribe(unix.NETLINK_XFRM, nl.XFRMNLGRP_POLICY, nl.XFRMNLGRP_EXPIRE, groupMigrate); err != nil {
+	if err := mayListen(); err != nil {
+		return err
+	}
+	if w.events, err = nl.Subscribe(unix.NETLINK_XFRM, groups...); err != nil {
 		w.events = nil
 		return err
 	}
@@ -80,6 +86,21 @@ func (w *Watcher) open() (err error) {
 	w.asker = &nl.SocketHandle{Socket: s}
 	timeout := unix.NsecToTimeval(int64(answerTimeout))
 	return s.SetReceiveTimeout(&timeout)
+}
+
+// mayListen reports whether a socket may listen to the groups. nl.Subscribe must not be asked in vain: it closes the descriptor of a
+// socket that it can't bind, and leaves a file behind that closes the same number again when it is collected, whosever that is then.
+func mayListen() error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_XFRM)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	sa := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	for _, g := range groups {
+		sa.Groups |= 1 << (g - 1)
+	}
+	return unix.Bind(fd, sa)
 }
 
 // Close ends the watching. The policies stay what they were. Later calls do nothing. It must not be called from changed.
