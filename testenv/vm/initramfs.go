@@ -31,6 +31,7 @@ var (
 	optional = []string{
 		"xsk_diag", "udp_diag", "inet_diag", "bridge", "macvlan", "macvtap", "8021q", "ifb", "dummy", "vrf", "tun", "ipvlan",
 		"bonding", "vxlan", "geneve", "ip_gre", "macsec", "xfrm_user", "esp4", "esp6",
+		"crc32c_generic", // libcrc32c, which nf_tables needs, does not load without it
 		"nf_tables", "nft_ct", "nft_chain_nat", "nft_nat", "nft_reject_inet", "nf_conntrack_netlink", "team", "team_mode_activebackup",
 		"team_mode_roundrobin", "sch_ingress", "sch_netem", "sch_tbf", "cls_u32", "cls_bpf", "act_mirred", "act_gact", "act_pedit",
 	}

@@ -31,6 +31,14 @@
 // Between the two ways there is no order; within each, that of arrival. Neither buffers: that is the socket above, and the
 // kernel below.
 //
+// # What the kernel's stack does not see
+//
+// A frame that is sent meets no rule of netfilter or tc and no tcpdump of its interface, and one that an XDP program takes
+// met none either. Everything else that decides what the host's own socket would send and get is asked of the kernel and kept to, or the
+// datagram goes through the kernel: routes, neighbours, sources, MTU, IPsec policies, VRFs, rp_filter, kinds of devices. Where the
+// kernel tracks connections it sees the first datagram of each flow (Options.NoConntrack). docs/host.md has all of it, with the test of
+// each, and `wsk-xdp doctor` tells what a host has.
+//
 // # The end
 //
 // Close ends everything in the order of invariant I8: endpoints, then queues, then the programs, then the companion sockets

@@ -56,7 +56,7 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 		// The datapath's Close either finds the companion socket or has it refused.
 		local, status := ep.kernel.Bind(req, func() bool { return !ep.dp.endpoints.isClosed() })
 		if status == wsk.STATUS_SUCCESS {
-			ep.source.Local, ep.source.Slow = local, ep.kernel
+			ep.source.Local, ep.source.Slow, ep.source.Bound = local, ep.kernel, ep.kernel.Interface()
 			ep.sink.SetLocal(local, req.DualStack)
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))

@@ -31,5 +31,7 @@
 //   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source address that
 //     the route preferred when it was dialled.
 //   - An ICMP error is reported by the next read only, not also by the next write.
+//   - Over AF_XDP what is written meets no rule of the host's firewall and no tcpdump of the interface, but for the first
+//     datagram to each peer where the firewall is a stateful one; so its answer gets in. docs/host.md says what is passed by and what is not.
 //   - On a dual-stack Conn the control messages of an IPv4 datagram are those of level IPPROTO_IP.
 package netconn

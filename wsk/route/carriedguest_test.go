@@ -157,6 +157,16 @@ func lacp(s *stage) netlink.Link {
 	return bond
 }
 
+// team is a team of one port. It has no mode, which teamd would give it, and so sends nothing; the port gives it a carrier.
+func team(s *stage) netlink.Link {
+	port := s.link("v")
+	l := s.add(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: "x"}, LinkType: "team"})
+	must(s.t, s.h.LinkSetDown(port))
+	must(s.t, s.h.LinkSetMaster(port, l))
+	must(s.t, s.h.LinkSetUp(port))
+	return l
+}
+
 func TestNotCarried(t *testing.T) {
 	kind := func(l func(lower netlink.Link) netlink.Link) kindTest {
 		return kindTest{func(s *stage) netlink.Link { return s.add(l(s.link("v"))) }, "", ObstacleKind, ObstacleKind}
@@ -183,6 +193,7 @@ func TestNotCarried(t *testing.T) {
 			return &netlink.Gretap{LinkAttrs: netlink.LinkAttrs{Name: "x"}, Local: hostIP("10.9.9.8"), Remote: hostIP("10.9.9.9")}
 		}),
 		"macsec": kind(plain("macsec")),
+		"team":   {team, "", ObstacleKind, ObstacleKind},
 	})
 }
 

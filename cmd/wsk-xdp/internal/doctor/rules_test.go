@@ -171,6 +171,7 @@ func TestTellsEveryKind(t *testing.T) {
 		"ipvlan": {func(l *testenv.Lab) netlink.Link {
 			return &netlink.IPVlan{LinkAttrs: on(l, "x"), Mode: netlink.IPVLAN_MODE_L3}
 		}, "ipvlan"},
+		"team":   {generic("team"), "team"},
 		"macsec": {generic("macsec"), "macsec"},
 		"ifb":    {func(*testenv.Lab) netlink.Link { return &netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: "x"}} }, "ifb"},
 		"VRF": {func(*testenv.Lab) netlink.Link {

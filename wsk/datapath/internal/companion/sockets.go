@@ -87,6 +87,16 @@ func (s *Sockets) Bind(req wsk.BindRequest, admit func() bool) (netip.AddrPort, 
 	return s.local, wsk.STATUS_SUCCESS
 }
 
+// Interface is the interface that the kernel has bound the companion socket to (SO_BINDTOIFINDEX), 0 for none. Nobody has asked for it:
+// the host binds what runs in a VRF, and the kernel what has a link-local address. Bind has succeeded.
+func (s *Sockets) Interface() (index int) {
+	_ = s.companion.control(func(fd int) (err error) {
+		index, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+		return err
+	})
+	return index
+}
+
 // IsBound reports whether Bind has succeeded.
 func (s *Sockets) IsBound() bool {
 	s.mu.Lock()

@@ -172,7 +172,7 @@ func (f *Flow) askRoutes(l *look) error {
 		return err
 	}
 	l.query = route.Query{
-		Dst: f.to.IP(), Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), TOS: f.to.TOS,
+		Dst: f.to.IP(), TOS: f.to.TOS, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), Bound: f.src.Bound,
 	}
 	hop, err := host.Routes.Resolve(host.Ctx, l.query)
 	if err != nil {

@@ -19,6 +19,9 @@ type Source struct {
 	// Set when the endpoint is bound, which happens before the first send.
 	Local netip.AddrPort
 	Slow  SlowPath
+	// Bound is the interface that the kernel has bound the companion socket to, 0 for none: a VRF for what runs in one
+	// (`ip vrf exec`), or that of a link-local address.
+	Bound int
 	// Redirected reports whether datagrams of a family that arrive on an interface come to the endpoint past the kernel's
 	// stack. nil stands for never. Started is closed when that has begun; until then the answer is no.
 	Redirected func(ifindex int, is4 bool) bool
