@@ -234,8 +234,8 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/route",
-		May: []string{"internal/ipaddr", "internal/netns", "wsk/route/internal/rtattr", "wsk/route/ipsec", netlink, nsfd,
-			sys},
+		May: []string{"internal/ipaddr", "internal/netns", "wsk/route/internal/mirror", "wsk/route/internal/rtattr",
+			"wsk/route/ipsec", netlink, nsfd, sys},
 		Tests: []string{"frame", "xdp"},
 		Why:   "what the kernel says of routes; nothing of frames and rings",
 	},

@@ -3,10 +3,11 @@
 // Package route knows where a datagram goes: which route, which source address, which MTU, which neighbour with
 // which MAC, and which network device with which VLAN tags, all as the Linux kernel of one network namespace has it.
 //
-// The kernel decides. A route is asked for with RTM_GETROUTE, so that policy routing, VRF, multipath, metrics, learned
-// path MTUs and preferred sources need no second implementation here; answers are cached for as long as nothing has
-// changed. Devices, addresses and neighbours are mirrored: one netlink socket subscribes to changes, a goroutine
-// applies them to its private model, and readers see immutable snapshots behind an atomic pointer:
+// The kernel decides. A route is asked for with RTM_GETROUTE, and answers are cached for as long as nothing has
+// changed. For those who send to many destinations, or while routes change, there is a mirror of the kernel's routing
+// ([Table.ResolveStanding]), which leaves to the kernel what it can't know: VRFs, multipath, encapsulation, learned
+// path MTUs. Devices, addresses and neighbours are mirrored for all: one netlink socket subscribes to changes, a
+// goroutine applies them to its private model, and readers see immutable snapshots behind an atomic pointer:
 //
 //	netlink events ──► reader ──► table goroutine ──► snapshot ──► Device, IsLocal, NeighbourNow …   (no lock)
 //	                                   │
@@ -15,9 +16,9 @@
 //	                                   └──► subscribers  of Event
 //
 // The order is subscribe, dump, replay, so that nothing is missed between the dump and the first event. When the kernel
-// reports lost events (ENOBUFS) or an interrupted dump, a whole new model is built and swapped in; readers never
-// see an empty table in between. A reading that fails, or is interrupted every time, is done again later: no event would
-// bring what it has missed.
+// reports lost events (ENOBUFS) or an interrupted dump, a whole new model is built and swapped in; readers never see an
+// empty table in between. A reading that fails, or is interrupted every time, is done again later: no event would bring
+// what it has missed.
 //
 // # Generations
 //

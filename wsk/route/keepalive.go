@@ -71,18 +71,19 @@ func (t *Table) now() time.Duration { return time.Since(t.start) }
 // KeepAlive notes that a neighbour is in use. The kernel doesn't see traffic over AF_XDP and would let the entry grow
 // stale, so that a neighbour that moved or died went unnoticed: an entry noted within the last Options.KeepAliveFor is
 // verified whenever it goes STALE, and asked for again when it is deleted. The generation grows when it answers with
-// another MAC or not at all. It grows too when the neighbour was not in use any more: it may have moved meanwhile, which
-// nobody was told.
+// another MAC or not at all. It grows too when the neighbour was not in use any more: it may have moved meanwhile,
+// which nobody was told.
 //
 // It is cheap (a map look-up and a store) and meant to be called at most about once a second per flow.
 func (t *Table) KeepAlive(ifindex int, ip netip.Addr) {
 	if !t.uses.note(neighbourKey{ifindex, ip.Unmap().WithZone("")}, t.now()) {
-		t.gen.Add(1)
+		t.bump()
 	}
 }
 
-// keepAlive is the periodic look at the neighbours in use, for what the events left over: a probe that failed to be sent,
-// for an entry that has gone STALE or was deleted while its MAC is in use. It also ends the memory of what is used no more.
+// keepAlive is the periodic look at the neighbours in use, for what the events left over: a probe that failed to be
+// sent, for an entry that has gone STALE or was deleted while its MAC is in use. It also ends the memory of what is
+// used no more.
 func (t *Table) keepAlive(m *model) {
 	t.uses.expire(t.now() - t.opts.KeepAliveFor)
 	for k, e := range m.neighbours {

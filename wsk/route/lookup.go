@@ -65,10 +65,11 @@ func (t *Table) Addresses(version int) []Address {
 	return list
 }
 
-// IsLocal reports whether the address is one of this host that can be used now; all of 127.0.0.0/8 is. The zone of an IPv6
-// address, when there is one, must be the interface.
-func (t *Table) IsLocal(ip netip.Addr) bool {
-	s := t.snap.Load()
+// IsLocal reports whether the address is one of this host that can be used now; all of 127.0.0.0/8 is. The zone of an
+// IPv6 address, when there is one, must be the interface.
+func (t *Table) IsLocal(ip netip.Addr) bool { return t.snap.Load().isLocal(ip) }
+
+func (s *snapshot) isLocal(ip netip.Addr) bool {
 	if _, ok := s.addressDevice(ip); ok {
 		return true
 	}

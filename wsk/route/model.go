@@ -20,8 +20,8 @@ type model struct {
 	filters    map[int]ReversePath // by device; those that are off are left out
 }
 
-// entry is a neighbour. An entry that the kernel has deleted stays, with state 0, so that its return with another MAC is
-// seen as the change that it is; keepAlive and the deletion of the device take it away.
+// entry is a neighbour. An entry that the kernel has deleted stays, with state 0, so that its return with another MAC
+// is seen as the change that it is; keepAlive and the deletion of the device take it away.
 type entry struct {
 	state  uint16
 	mac    [6]byte // the last usable one
@@ -42,6 +42,7 @@ type changes struct {
 	devices, addresses, neighbours, rules, filters bool // these parts of the snapshot must be made anew
 
 	bump       bool // some path may have changed
+	routes     bool // some path may have changed, by routes, rules or next hops, which the mirror follows itself
 	revalidate bool // flags changed: ask the kernel whether a known path has
 
 	events     []Event
@@ -99,9 +100,9 @@ func (m *model) apply(typ uint16, b []byte, c *changes) {
 			m.setNeighbour(n, c)
 		}
 	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
-		c.bump, c.rereadRules = true, true
+		c.routes, c.rereadRules = true, true
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
-		c.bump = true
+		c.routes = true
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		c.revalidate = true // ignore_routes_with_linkdown, forwarding
 		if index, filter, ok := parseNetconf(b); ok && (filter >= 0 || typ == unix.RTM_DELNETCONF) {
@@ -243,8 +244,8 @@ func (m *model) setNeighbour(n neighbour, c *changes) {
 	}
 }
 
-// replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced. A device that same
-// says is another one with an old index was deleted and added.
+// replace makes the model equal to fresh, a newly read one, and notes the differences as if they had been announced. A
+// device that same says is another one with an old index was deleted and added.
 func (m *model) replace(fresh *model, c *changes, same func(before, now Device) bool) {
 	for _, index := range slices.Sorted(maps.Keys(m.devices)) {
 		if now := fresh.devices[index]; now == nil || !same(*m.devices[index], *now) {

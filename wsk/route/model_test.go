@@ -141,7 +141,7 @@ func TestModelChanges(t *testing.T) {
 			for _, s := range test.steps {
 				m.apply(s.typ, s.body, c)
 			}
-			bump := c.bump
+			bump := c.bump || c.routes
 			for _, tr := range c.touched {
 				bump = bump || tr.bump
 			}

@@ -13,8 +13,8 @@ import (
 
 // Options say how to open a Table. The zero value is usable.
 type Options struct {
-	// NetNS is an open file descriptor of a network namespace. It is used during Open only and stays the caller's. 0: the
-	// namespace of the calling thread; no privilege is needed then, nor when NetNS names that same namespace.
+	// NetNS is an open file descriptor of a network namespace. It is used during Open only and stays the caller's. 0:
+	// the namespace of the calling thread; no privilege is needed then, nor when NetNS names that same namespace.
 	NetNS int
 
 	// Logger receives what an operator may have to know (lost events, failed dumps). nil: nothing is logged.
@@ -34,13 +34,13 @@ type Options struct {
 	// KeepAliveFor is how long after its last use a neighbour is still kept fresh. 0: 90 s.
 	KeepAliveFor time.Duration
 
-	// AssumeNoIPsec says that the host has no IPsec policies, for a process that may not read them (CAP_NET_ADMIN). Otherwise every
-	// datagram of such a process is one that the kernel may have to encrypt: see Table.Selected. Where policies can be read it changes
-	// nothing.
+	// AssumeNoIPsec says that the host has no IPsec policies, for a process that may not read them (CAP_NET_ADMIN).
+	// Otherwise every datagram of such a process is one that the kernel may have to encrypt: see Table.Selected. Where
+	// policies can be read it changes nothing.
 	AssumeNoIPsec bool
 
-	// ReceiveBuffer is the size in bytes of the kernel's event queue. 0: 4 MiB. Without CAP_NET_ADMIN the kernel caps it at
-	// net.core.rmem_max. A small one loses events in a storm, which costs a new snapshot each time.
+	// ReceiveBuffer is the size in bytes of the kernel's event queue. 0: 4 MiB. Without CAP_NET_ADMIN the kernel caps
+	// it at net.core.rmem_max. A small one loses events in a storm, which costs a new snapshot each time.
 	ReceiveBuffer int
 
 	// datagramProbe leaves NTF_USE out, as if CAP_NET_ADMIN were missing. For tests.

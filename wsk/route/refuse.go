@@ -29,8 +29,8 @@ func (t *Table) checkInterface(q question, r *requester) error {
 // and doesn't look at an IPv6 source at all.
 //
 // What counts is what the kernel's socket takes. For IPv4 that is any address of the host, whatever the interface
-// (net/ipv4/route.c, ip_route_output_key_hash_rcu); for IPv6 any of the same VRF as the interface, and a link-local one only if it
-// is the interface's (net/ipv6/addrconf.c, __ipv6_chk_addr_and_flags).
+// (net/ipv4/route.c, ip_route_output_key_hash_rcu); for IPv6 any of the same VRF as the interface, and a link-local one
+// only if it is the interface's (net/ipv6/addrconf.c, __ipv6_chk_addr_and_flags).
 func (t *Table) checkSource(q question, r *requester) error {
 	if !q.src.IsValid() {
 		return nil
@@ -44,16 +44,24 @@ func (t *Table) checkSource(q question, r *requester) error {
 		}
 		return nil
 	}
-	if q.oif == 0 || q.src.Is4() {
+	if s.suits(q) {
 		return nil
+	}
+	return fmt.Errorf("%v: %w: not an address of that interface", q, ErrSource)
+}
+
+// suits reports whether a source that is an address of the host can be used on the wanted interface.
+func (s *snapshot) suits(q question) bool {
+	if q.oif == 0 || q.src.Is4() {
+		return true
 	}
 	vrf := s.vrf(q.oif)
 	for _, index := range s.addresses.local[q.src] {
 		if index == q.oif || !q.src.IsLinkLocalUnicast() && s.vrf(index) == vrf {
-			return nil
+			return true
 		}
 	}
-	return fmt.Errorf("%v: %w: not an address of that interface", q, ErrSource)
+	return false
 }
 
 // linkLocalInterface is the interface to look a source up on: only link-local ones depend on it.

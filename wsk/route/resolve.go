@@ -37,15 +37,15 @@ type Hop struct {
 	Kind      Kind
 	Interface int    // index of the outgoing interface
 	Device    Device // the same, described
-	// Gateway is the next hop, without zone: the address to give to Neighbour. It is the destination itself when OnLink,
-	// and can be of the other family (an IPv4 route over an IPv6 next hop, RFC 5549).
+	// Gateway is the next hop, without zone: the address to give to Neighbour. It is the destination itself when
+	// OnLink, and can be of the other family (an IPv4 route over an IPv6 next hop, RFC 5549).
 	Gateway netip.Addr
 	OnLink  bool
-	// Source is the source address to use: Query.Src when that was given. When the host has none, it is 0.0.0.0 for IPv4, as
-	// the kernel sends then, and invalid for IPv6, where the kernel refuses (EADDRNOTAVAIL).
+	// Source is the source address to use: Query.Src when that was given. When the host has none, it is 0.0.0.0 for
+	// IPv4, as the kernel sends then, and invalid for IPv6, where the kernel refuses (EADDRNOTAVAIL).
 	Source netip.Addr
-	// MTU is the largest IP packet for this path in bytes: the smallest of the device's MTU, the route's metric and what
-	// was learned from ICMP.
+	// MTU is the largest IP packet for this path in bytes: the smallest of the device's MTU, the route's metric and
+	// what was learned from ICMP.
 	MTU int
 	// Encap is set when the route encapsulates (MPLS, SRv6, …): only the kernel can send there.
 	Encap bool
@@ -55,16 +55,26 @@ type Hop struct {
 // older than Options.CacheTTL. The errors are ErrNoRoute, ErrSource, ErrNoDevice, ErrScope, ErrClosed or the context's;
 // all say which query and what the kernel said. It takes a few microseconds in the kernel and doesn't wait for the
 // network.
-func (t *Table) Resolve(ctx context.Context, in Query) (Hop, error) {
+func (t *Table) Resolve(ctx context.Context, in Query) (Hop, error) { return t.resolve(ctx, in, nil) }
+
+func (t *Table) resolve(ctx context.Context, in Query, on *Standing) (Hop, error) {
 	if err := ctx.Err(); err != nil {
 		return Hop{}, err
 	}
 	// The generation is read before everything else: an answer from before a change must not be kept after it.
 	gen := t.gen.Load()
+	if on != nil {
+		on.hop, on.generation, on.causes = nil, gen, t.causes.Load()
+		on.seen.Store(t.mirrorGen.Load())
+	}
 	begun := t.cache.revalidations.Load()
-	q, err := t.question(t.snap.Load(), in)
+	s := t.snap.Load()
+	q, err := t.question(s, in)
 	if err != nil {
 		return Hop{}, err
+	}
+	if hop, ok := t.mirrored(s, q, in, on); ok {
+		return t.describe(hop)
 	}
 	hop, ok := t.cache.lookup(q, gen, t.opts.CacheTTL)
 	if !ok {
@@ -72,15 +82,15 @@ func (t *Table) Resolve(ctx context.Context, in Query) (Hop, error) {
 			return Hop{}, ErrClosed
 		}
 		if t.sysctls.refresh() {
-			t.gen.Add(1) // the question may be another one now
-			return t.Resolve(ctx, in)
+			t.bump() // the question may be another one now
+			return t.resolve(ctx, in, on)
 		}
 		if hop, err = t.ask(q, t.asker); err != nil {
 			return Hop{}, err
 		}
 		if t.cache.store(q, hop, gen, begun) {
-			// Others hold the older answer; nothing announced the difference (a path MTU was learned or has expired). Or this
-			// one is the older, and a revalidation has passed it by.
+			// Others hold the older answer; nothing announced the difference (a path MTU was learned or has expired).
+			// Or this one is the older, and a revalidation has passed it by.
 			t.gen.Add(1)
 		}
 	}
@@ -91,9 +101,14 @@ func (t *Table) Resolve(ctx context.Context, in Query) (Hop, error) {
 // MTU from an ICMP message. What was answered about dst before is asked again; the generation grows if the answers
 // differ.
 func (t *Table) Flush(dst netip.Addr) {
-	if !t.closed() {
-		t.revalidate(dst.Unmap().WithZone(""), t.asker)
+	if t.closed() {
+		return
 	}
+	dst = dst.Unmap().WithZone("")
+	if t.mirror != nil && t.mirror.Distrust(dst) {
+		t.mirrorGen.Add(1)
+	}
+	t.revalidate(dst, t.asker)
 }
 
 // ask puts a question to the kernel. The hop has no Device yet.
@@ -106,8 +121,8 @@ func (t *Table) ask(q question, r *requester) (Hop, error) {
 	}
 	a, err := t.askRoute(q, r)
 	if err != nil && q.dst.Is6() && !q.src.IsValid() {
-		// With routes or rules that want a source first (default from PREFIX), the kernel's socket chooses among all its
-		// addresses and asks again (net/ipv6/ip6_output.c, ip6_dst_lookup_tail).
+		// With routes or rules that want a source first (default from PREFIX), the kernel's socket chooses among all
+		// its addresses and asks again (net/ipv6/ip6_output.c, ip6_dst_lookup_tail).
 		if source, otherwise := t.oracle.source(q); otherwise == nil {
 			q.src, q.strict = source, q.oif != 0
 			a, err = t.askRoute(q, r)
@@ -122,8 +137,8 @@ func (t *Table) ask(q question, r *requester) (Hop, error) {
 	return q.hop(a), nil
 }
 
-// askRoute asks once, or twice where the kernel's socket is stricter than its RTM_GETROUTE: bound to an interface it takes no route
-// by another, source address or not (net/ipv6/route.c, ip6_route_output_flags_noref).
+// askRoute asks once, or twice where the kernel's socket is stricter than its RTM_GETROUTE: bound to an interface it
+// takes no route by another, source address or not (net/ipv6/route.c, ip6_route_output_flags_noref).
 func (t *Table) askRoute(q question, r *requester) (answer, error) {
 	a, err := r.route(q)
 	if q.strict && err == nil && a.index != q.oif && t.snap.Load().vrf(a.index) != q.oif && a.typ != unix.RTN_LOCAL {

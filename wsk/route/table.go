@@ -16,18 +16,22 @@ import (
 	"github.com/vishvananda/netlink/nl"
 
 	"github.com/wsk-xdp/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/mirror"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route/ipsec"
 )
 
-// Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent use;
-// after Close, those that ask the kernel return ErrClosed and the others answer from the last snapshot.
+// Table is the routes, neighbours, addresses and devices of one network namespace. All methods are safe for concurrent
+// use; after Close, those that ask the kernel return ErrClosed and the others answer from the last snapshot.
 type Table struct {
 	opts  Options
 	log   *slog.Logger
 	start time.Time
 
 	snap atomic.Pointer[snapshot]
-	gen  atomic.Uint64
+	// gen grows with every change: an answer of the kernel stands for one. causes grows with those that are not of
+	// routes, rules and next hops alone: an answer of the mirror stands for one, and while it gives it. mirrorGen grows
+	// with causes, and when the mirror may answer something else.
+	gen, causes, mirrorGen atomic.Uint64
 
 	events    *nl.NetlinkSocket
 	dumper    *requester // of the table's goroutine, so that a dump delays nobody
@@ -37,6 +41,9 @@ type Table struct {
 	sysctls   *sysctls
 	ipsec     *ipsec.Watcher
 	redirects *redirects
+	mirror    *mirror.Mirror
+	asked     [mirror.Reasons]atomic.Uint64
+	rerouted  chan struct{} // the mirror may answer something else
 	policed   chan struct{} // other IPsec policies apply
 	labelKey  maphash.Seed
 	incoming  chan batch
@@ -63,6 +70,7 @@ func Open(o Options) (*Table, error) {
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
 		labelKey: maphash.MakeSeed(), policed: make(chan struct{}, 1),
+		rerouted: make(chan struct{}, 1),
 	}
 	t.waiting.timeout, t.waiting.limit = o.NeighbourTimeout, o.MaxWaiting
 	t.waiting.timer = time.NewTimer(o.NeighbourTimeout)
@@ -109,7 +117,13 @@ func (t *Table) openSockets() (err error) {
 	if t.ipsec, err = ipsec.Watch(t.log, t.opts.AssumeNoIPsec, t.policiesChanged); err != nil {
 		return err
 	}
-	t.oracle, err = newOracle()
+	if t.oracle, err = newOracle(); err != nil {
+		return err
+	}
+	t.mirror, err = mirror.Open(mirror.Options{
+		Logger: t.log, Changed: t.mirrorChanged, Learned: func() { t.mirrorGen.Add(1) }, ReceiveBuffer: t.opts.ReceiveBuffer,
+		LearnedEvery: t.opts.CacheTTL,
+	})
 	return err
 }
 
@@ -137,6 +151,9 @@ func (t *Table) closeSockets() {
 	if t.sysctls != nil {
 		t.sysctls.close()
 	}
+	if t.mirror != nil {
+		t.mirror.Close()
+	}
 }
 
 // Close ends the table: waiters get ErrClosed, the table's goroutines end, the sockets are closed. It returns when all
@@ -154,17 +171,17 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// Policies are the IPsec policies that apply now, nil when none can change anything; see package ipsec. One atomic load. When
-// others apply the generation grows, and subscribers get PoliciesChanged.
+// Policies are the IPsec policies that apply now, nil when none can change anything; see package ipsec. One atomic
+// load. When others apply the generation grows, and subscribers get PoliciesChanged.
 func (t *Table) Policies() *ipsec.Policies { return t.ipsec.Policies() }
 
-// PoliciesUnreadable is the reason why the IPsec policies are not known, so that one may select any datagram; nil when they are, or are
-// assumed to be none.
+// PoliciesUnreadable is the reason why the IPsec policies are not known, so that one may select any datagram; nil when
+// they are, or are assumed to be none.
 func (t *Table) PoliciesUnreadable() error { return t.Policies().Unreadable() }
 
-// Selected tells whether an IPsec policy selects the datagrams of a query that is answered by hop: then the kernel has to send them. It is
-// one atomic load while there are no policies. Policies that can't be read (CAP_NET_ADMIN) may select everything, unless
-// Options.AssumeNoIPsec says that there are none.
+// Selected tells whether an IPsec policy selects the datagrams of a query that is answered by hop: then the kernel has
+// to send them. It is one atomic load while there are no policies. Policies that can't be read (CAP_NET_ADMIN) may
+// select everything, unless Options.AssumeNoIPsec says that there are none.
 func (t *Table) Selected(q Query, hop Hop) Obstacle {
 	p := t.Policies()
 	if p == nil {
@@ -189,8 +206,8 @@ func (t *Table) policiesChanged() {
 }
 
 // Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, IPsec
-// policies, the MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before Resolve and
-// Neighbour, never after.
+// policies, the MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before
+// Resolve and Neighbour, never after.
 func (t *Table) Generation() uint64 { return t.gen.Load() }
 
 // Subscribe calls fn for every event from now on, in order, from the table's goroutine and with no lock held. fn must
@@ -227,8 +244,10 @@ func (t *Table) run(m *model) {
 				t.take(m, <-t.incoming, c)
 			}
 			t.publish(m, c)
+		case <-t.rerouted:
+			t.subs.deliver([]Event{{Kind: PathsChanged}})
 		case <-t.policed:
-			t.gen.Add(1)
+			t.bump()
 			t.subs.deliver([]Event{{Kind: PoliciesChanged}})
 		case <-t.waiting.timer.C:
 			t.endWaits()
@@ -239,7 +258,7 @@ func (t *Table) run(m *model) {
 		case <-tick.C:
 			t.keepAlive(m)
 			if t.sysctls.refresh() {
-				t.gen.Add(1)
+				t.bump()
 			}
 		}
 	}
@@ -266,7 +285,8 @@ func (t *Table) publish(m *model, c *changes) {
 	if c.devices {
 		t.lives.follow(m.devices)
 	}
-	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new snapshot.
+	// A use is noted before the snapshot is read (see uses.note): either it is seen here, or its reader saw the new
+	// snapshot.
 	var probes []neighbourKey
 	for k, tr := range c.touched {
 		if !t.uses.has(k) {
@@ -281,10 +301,14 @@ func (t *Table) publish(m *model, c *changes) {
 		c.events = append(c.events,
 			Event{Kind: NeighbourChanged, Interface: k.index, Neighbour: k.ip, MAC: macIf(tr), Usable: tr.usable})
 	}
-	if c.bump {
+	switch {
+	case c.bump:
+		t.bump()
+		c.events = append(c.events, Event{Kind: PathsChanged})
+	case c.routes:
 		t.gen.Add(1)
 		c.events = append(c.events, Event{Kind: PathsChanged})
-	} else if c.revalidate {
+	case c.revalidate:
 		t.revalidate(netip.Addr{}, t.dumper)
 	}
 	t.wakeWaiters(m, c)

@@ -7,6 +7,7 @@ package mirror
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +70,7 @@ func (f *follower) events() {
 	if lost {
 		f.log.Info("routing events were lost; reading the tables anew")
 		f.ready = false
-		f.publish(&Snapshot{ask: NotReady})
+		f.publish(&Snapshot{ask: NotReady}, false)
 		f.again.Reset(0)
 	}
 	if !f.ready {
@@ -99,7 +100,10 @@ func (f *follower) settle() {
 		f.fail(err)
 		return
 	}
-	f.publish(f.snapshot())
+	if s := f.snapshot(); f.model.tells(s, f.Snapshot()) {
+		f.publish(s, f.model.hops.silent)
+		f.model.hops.silent = false
+	}
 	if s := f.model.soonest; s != 0 && (f.armed == 0 || s < f.armed) {
 		f.armed = s
 		f.expiry.Reset(max(time.Duration(s)*10*time.Millisecond/2, time.Second))
@@ -122,7 +126,7 @@ func (f *follower) fail(err error) {
 	f.log.Warn("the routing tables can't be read; every route is asked of the kernel until they can",
 		"err", err, "again in", f.delay)
 	f.ready = false
-	f.publish(&Snapshot{ask: NotReady})
+	f.publish(&Snapshot{ask: NotReady}, false)
 	f.again.Reset(f.delay)
 }
 
@@ -246,6 +250,7 @@ func (f *follower) rules(i int, family uint8) error {
 	if optional(err) != nil {
 		return err
 	}
+	f.model.changed = f.model.changed || !slices.Equal(f.model.rules[i], list)
 	f.model.rules[i] = list
 	return nil
 }

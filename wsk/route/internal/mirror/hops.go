@@ -18,6 +18,8 @@ type hops struct {
 	pages  pages  // what the next snapshot has
 	shared []bool // pages that a snapshot has
 
+	silent   bool               // since the last snapshot routes were removed of which nothing was said
+	changed  bool               // a Hop is another one than in the last snapshot
 	stale    bool               // a Hop may be another one now: all are
 	staleDev map[int]struct{}   // those of these devices
 	fresh    []uint32           // new numbers
@@ -102,13 +104,14 @@ func (h *hops) forget(id uint32) {
 // remove notes that the kernel has taken out all routes of a number.
 func (h *hops) remove(id uint32) {
 	h.forget(id)
-	h.removed[id] = true
+	h.removed[id], h.silent = true, true
 	h.garbage += h.uses[id]
 	h.put(id, goneHop)
 }
 
 // put gives a number its Hop.
 func (h *hops) put(id uint32, hop *Hop) {
+	h.changed = true
 	p := int(id / pageSize)
 	for p >= len(h.pages) {
 		h.pages, h.shared = append(h.pages, make([]*Hop, pageSize)), append(h.shared, false)

@@ -23,13 +23,21 @@ const tellTime = time.Second
 // learnPart is how small a part of the time the readings of what was learned may take.
 const learnPart = 200
 
+// learnSoonest is the shortest pause between two readings.
+const learnSoonest = 10 * time.Millisecond
+
 // Distrust makes a destination ask the kernel because something about it was learned that is not announced: an ICMP
-// message has told a path MTU or another gateway. The next look-up sees it.
-func (m *Mirror) Distrust(dst netip.Addr) {
+// message has told a path MTU or another gateway. The next look-up sees it. The invalid address means all destinations.
+// It reports whether this is new.
+func (m *Mirror) Distrust(dst netip.Addr) bool {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
+	_, known := m.learned[dst]
 	m.learned[dst] = time.Now()
-	m.restamp()
+	if !known {
+		m.restamp()
+	}
+	return !known
 }
 
 // restamp puts what was learned into the present snapshot. The caller holds publishing.
@@ -41,7 +49,8 @@ func (m *Mirror) restamp() {
 
 // stamp puts what was learned into a snapshot. The caller holds publishing.
 func (m *Mirror) stamp(s *Snapshot) {
-	s.exceptions, s.learned = nil, len(m.learned) > learnedLimit
+	_, all := m.learned[netip.Addr{}]
+	s.exceptions, s.learned = nil, all || len(m.learned) > learnedLimit
 	if s.learned || len(m.learned) == 0 {
 		return
 	}
@@ -56,7 +65,7 @@ func (m *Mirror) learning() {
 	defer m.running.Done()
 	var took time.Duration
 	for {
-		timer := time.NewTimer(max(m.opts.LearnedEvery, learnPart*took))
+		timer := time.NewTimer(max(m.opts.LearnedEvery, learnPart*took, learnSoonest))
 		select {
 		case <-m.done:
 			timer.Stop()
@@ -97,8 +106,15 @@ func (m *Mirror) learn() error {
 			learned[dst] = at
 		}
 	}
+	same := maps.EqualFunc(m.learned, learned, func(time.Time, time.Time) bool { return true })
 	m.learned = learned
+	if same {
+		return nil
+	}
 	m.restamp()
+	if m.opts.Learned != nil {
+		m.opts.Learned()
+	}
 	return nil
 }
 

@@ -15,8 +15,11 @@ import (
 // Options say how to open a Mirror.
 type Options struct {
 	Logger *slog.Logger // nil: nothing is logged
-	// Changed is called after each new snapshot, from the mirror's goroutine. It must return soon. nil: nobody is told.
-	Changed func()
+	// Changed is called after each new snapshot, from the mirror's goroutine. It must return soon. silent says that the
+	// kernel has taken out routes without a word. nil: nobody is told.
+	Changed func(silent bool)
+	// Learned is called when something else than before is known about single destinations. It must return soon.
+	Learned func()
 	// ReceiveBuffer is the size of the kernel's event queue in bytes.
 	ReceiveBuffer int
 	// LearnedEvery is how old what the kernel has learned about single destinations can be, which it doesn't announce.
@@ -97,12 +100,12 @@ func (m *Mirror) Close() {
 func (m *Mirror) Snapshot() *Snapshot { return m.snap.Load() }
 
 // publish makes a snapshot the present one.
-func (m *Mirror) publish(s *Snapshot) {
+func (m *Mirror) publish(s *Snapshot, silent bool) {
 	m.publishing.Lock()
 	m.stamp(s)
 	m.snap.Store(s)
 	m.publishing.Unlock()
 	if m.opts.Changed != nil {
-		m.opts.Changed()
+		m.opts.Changed(silent)
 	}
 }

@@ -32,6 +32,8 @@ type model struct {
 	// odd: some IPv4 route has a scope between those of a network and of the world. A gateway by such a one doesn't
 	// count.
 	odd bool
+	// changed: the next snapshot answers something else, or may.
+	changed bool
 	// bulk: so much is to be changed that a copy of a trie is cheaper than as many paths of it.
 	bulk bool
 }
@@ -226,6 +228,7 @@ func (m *model) set(t *table, prefix netip.Prefix, old *leaf, list []route) {
 		return
 	}
 	m.keep(f)
+	m.changed = true
 	if m.bulk && !t.own {
 		t.trie, t.own = t.trie.Clone(), true
 	}

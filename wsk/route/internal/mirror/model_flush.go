@@ -6,6 +6,7 @@ package mirror
 
 import (
 	"encoding/binary"
+	"maps"
 
 	"golang.org/x/sys/unix"
 )
@@ -117,7 +118,9 @@ func (m *model) announces(id int, a address) bool {
 
 // setAddresses takes a dump of them.
 func (m *model) setAddresses(all []address) {
+	own := m.addresses.own
 	m.addresses.list(all)
+	m.changed = m.changed || !maps.Equal(own, m.addresses.own)
 	m.hops.stale = true
 }
 

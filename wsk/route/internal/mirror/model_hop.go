@@ -104,6 +104,9 @@ func (m *model) sources(h *Hop, k *key) {
 		if k.six && !m.owns6(k.source) {
 			h.source, h.linkSource = netip.Addr{}, netip.Addr{}
 		}
+	case k.six && !m.devices[k.device].carrier:
+		// An address that needs no duplicate address detection counts at once, and is announced when there is a
+		// carrier.
 	case k.six:
 		h.source = m.addresses.select6(k.device, false)
 		h.linkSource = m.addresses.select6(k.device, true)
