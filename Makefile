@@ -6,7 +6,7 @@ BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test repeat check fmt vet lint generated bench fuzz soak faults wire test-vm test-vm-full clean
+.PHONY: help build demo demo-daemon test repeat check fmt vet lint generated bench fuzz soak faults wire test-vm test-vm-full clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ build: ## build bin/wsk-xdp, a static binary
 
 demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no root needed, under a minute
 	@$(BIN) demo
+
+demo-daemon: build ## the daemon as a user of its own, programs of three users, both directions; root, under a minute
+	@$(BIN) demo --daemon
 
 test: ## all tests with the race detector; as an ordinary user in a user and network namespace of its own
 	@scripts/test.sh $(GOTEST_FLAGS)

@@ -62,7 +62,7 @@
 // # Life and privilege
 //
 // The program is attached by a bpf_link, so that it is gone when the process is, and never in place of another: see
-// [ConflictError]. Loading and attaching need CAP_BPF and CAP_NET_ADMIN outside user namespaces, and Linux 5.10. The
+// [ConflictError]. Loading and attaching need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces, and Linux 5.10. The
 // variant for frames of several buffers is loaded where the kernel takes it: it came with Linux 5.18, and the oldest
 // kernel tried that has it is 6.1, which is what docs, errors and options of this package name.
 //

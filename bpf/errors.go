@@ -111,7 +111,7 @@ func attachHint(mode Mode, err error) string {
 	native := mode == Native
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return "it needs CAP_BPF and CAP_NET_ADMIN outside user namespaces: run as root"
+		return "it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces: run as root"
 	case errors.Is(err, unix.ENODEV):
 		return "there is no such interface in this network namespace"
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):

@@ -51,7 +51,7 @@ type Program struct {
 // Load puts program and maps into the kernel, where nothing changes before Attach. The variant for frames of several buffers is
 // preferred; on a kernel that refuses it the plain one is loaded, see Frags.
 //
-// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces. On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
+// It needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces. On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
 // long as it takes, if it may and must, see package memlock. The error of a program that the verifier refused wraps an
 // *ebpf.VerifierError with the whole log.
 func Load(opts Options) (*Program, error) {
@@ -136,8 +136,11 @@ func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, er
 }
 
 func loadHint(err error) string {
+	if errors.Is(err, unix.EACCES) {
+		return "; the verifier takes it only from those who have CAP_PERFMON beside CAP_BPF and CAP_NET_ADMIN"
+	}
 	if errors.Is(err, unix.EPERM) {
-		return "; it needs CAP_BPF and CAP_NET_ADMIN outside user namespaces, and on kernels before 5.11 a memory lock limit" +
+		return "; it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces, and on kernels before 5.11 a memory lock limit" +
 			" (ulimit -l) that holds the maps, or CAP_SYS_RESOURCE to lift it"
 	}
 	return ""

@@ -103,7 +103,7 @@ func (a *app) measurePart(ctx context.Context, o *benchOutput, child *[]string, 
 		return err
 	}
 	if err := testenv.Check(testenv.XDPProgram); errors.Is(err, fs.ErrPermission) {
-		return exit.NotPossiblef("this measurement loads XDP programs, which takes CAP_BPF and CAP_NET_ADMIN outside of user namespaces: sudo")
+		return exit.NotPossiblef("this measurement loads XDP programs, which takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside of user namespaces: sudo")
 	}
 	return a.measure(ctx, o, "part", child, run)
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	var rootless, inside bool
+	var rootless, inside, daemon bool
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show everything at work in a laboratory, verify it, and clean up",
@@ -29,13 +29,15 @@ func (a *app) demoCommand() *cobra.Command {
 			"kernel's UDP sockets and, as root, at an independent AF_XDP receiver. Takes a few seconds; nothing outside of the",
 			"laboratory is touched, and nothing is left. Without root it runs in a user namespace of its own.",
 			"Exit code 0 when everything shown was verified, 3 where no laboratory can be built."),
-		Example: lines("  wsk-xdp demo", "  sudo wsk-xdp demo", "  sudo wsk-xdp demo --rootless"),
+		Example: lines("  wsk-xdp demo", "  sudo wsk-xdp demo", "  sudo wsk-xdp demo --rootless", "  sudo wsk-xdp demo --daemon"),
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.ownNetNS("demo"); err != nil {
 				return err
 			}
 			switch {
+			case daemon:
+				return a.demoDaemon(c.Context())
 			case inside:
 				return a.demo(c.Context(), true)
 			case rootless:
@@ -47,6 +49,7 @@ func (a *app) demoCommand() *cobra.Command {
 			return a.demo(c.Context(), testenv.Check(testenv.Root) != nil && testenv.Check(testenv.XDPProgram) != nil)
 		},
 	}
+	c.Flags().BoolVar(&daemon, "daemon", false, "show wsk-xdp daemon instead, with programs of three users; needs root")
 	c.Flags().BoolVar(&rootless, "rootless", false, "run in a user namespace even as root")
 	c.Flags().BoolVar(&inside, insideFlag, false, "this is the user namespace")
 	if err := c.Flags().MarkHidden(insideFlag); err != nil {

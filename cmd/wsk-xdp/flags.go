@@ -131,6 +131,19 @@ func (w *wayFlags) session(h header) session.Options {
 
 // control is the control data of each send (WSK cmsg objects).
 func (w *wayFlags) control(h header, s *session.Session, segment int) []byte {
+	b := w.plainControl(h, segment)
+	if w.iface != "" || w.pin {
+		wildcard := netip.IPv6Unspecified()
+		if h.to.Addr().Is4() {
+			wildcard = netip.IPv4Unspecified()
+		}
+		b = wsk.AppendPktinfo(b, wildcard, uint32(s.Way.Interface.Index))
+	}
+	return b
+}
+
+// plainControl is the control data that names no interface.
+func (w *wayFlags) plainControl(h header, segment int) []byte {
 	is4 := h.to.Addr().Is4()
 	var b []byte
 	if w.ttl > 0 {
@@ -138,13 +151,6 @@ func (w *wayFlags) control(h header, s *session.Session, segment int) []byte {
 	}
 	if h.setTOS {
 		b = wsk.AppendTOS(b, is4, h.tos)
-	}
-	if w.iface != "" || w.pin {
-		wildcard := netip.IPv6Unspecified()
-		if is4 {
-			wildcard = netip.IPv4Unspecified()
-		}
-		b = wsk.AppendPktinfo(b, wildcard, uint32(s.Way.Interface.Index))
 	}
 	if segment > 0 {
 		b = wsk.AppendSendMsgSize(b, uint32(segment))

@@ -60,6 +60,6 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
 	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.recvCommand(), a.benchCommand(), a.versionCommand())
 	root.AddCommand(a.daemonCommand(), a.statusCommand(), a.statsCommand(), a.clientsCommand(), a.reloadCommand(), a.explainCommand())
-	root.AddCommand(a.selftestCommand())
+	root.AddCommand(a.selftestCommand(), a.programCommand())
 	return root
 }

@@ -33,6 +33,7 @@ type sendFlags struct {
 	size    int
 	segment int
 	timeout time.Duration
+	via     string
 	json    bool
 }
 
@@ -59,6 +60,9 @@ func (a *app) sendCommand() *cobra.Command {
 			if err := h.checkPayload(f.largest(len(body))); err != nil {
 				return err
 			}
+			if f.via != "" {
+				return f.checkVia(a, func() error { return a.sendVia(c.Context(), &f, h, body) })
+			}
 			return a.withNetNS(func(ns *netns.NS) error { return a.send(c.Context(), &f, h, body, ns) })
 		},
 	}
@@ -71,6 +75,7 @@ func (a *app) sendCommand() *cobra.Command {
 	fl.IntVar(&f.segment, "segment", 0, "UDP_SEND_MSG_SIZE: cut each payload into datagrams of this many bytes (USO)")
 	fl.Var((*units.Duration)(&f.timeout), "timeout", "cancel an IRP that has not completed by then")
 	f.way.add(fl)
+	fl.StringVar(&f.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.send/1) instead of the table")
 	fl.Lookup("size").DefValue = "0"
 	return c
@@ -153,16 +158,7 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		Socket: s.Sockets[0], Remote: s.Remote(h.to.Port(), h.to.Addr()), Control: f.way.control(h, s, f.segment),
 		Payload: body, Count: f.count, Timeout: f.timeout,
 	}
-	send.Run(ctx, config, func(one send.Result) {
-		r.Results = append(r.Results, one)
-		r.Totals.Sent++
-		r.Totals.Bytes += one.Bytes
-		if one.NTSTATUS() == wsk.STATUS_SUCCESS {
-			r.Totals.Completed++
-		} else {
-			r.Totals.Failed++
-		}
-	})
+	send.Run(ctx, config, r.add)
 	info := s.Info()
 	session.UpdateProofs(r.Granted, info)
 	r.Totals.SlowPath = info.SlowSent + info.SlowFailed
@@ -185,6 +181,18 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		return errors.Join(output.JSON(a.stdout, r), err, r.failure(h, full))
 	}
 	return errors.Join(r.table().Write(a.stdout), err, r.failure(h, full))
+}
+
+// add adds one that has ended.
+func (r *sendReport) add(one send.Result) {
+	r.Results = append(r.Results, one)
+	r.Totals.Sent++
+	r.Totals.Bytes += one.Bytes
+	if one.NTSTATUS() == wsk.STATUS_SUCCESS {
+		r.Totals.Completed++
+	} else {
+		r.Totals.Failed++
+	}
 }
 
 func (r *sendReport) table() *output.Table {

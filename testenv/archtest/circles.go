@@ -29,6 +29,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/blast", 0, 0},
 	{"cmd/wsk-xdp/internal/client", 0, 0},
 	{"cmd/wsk-xdp/internal/daemon", 0, 0},
+	{"cmd/wsk-xdp/internal/daemondemo", 0, 0},
 	{"cmd/wsk-xdp/internal/demo", 3, 3},
 	{"cmd/wsk-xdp/internal/doctor", 4, 4},
 	{"cmd/wsk-xdp/internal/exit", 0, 0},

@@ -19,8 +19,8 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"daemon", "demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
-			[]string{"internal/ipaddr", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
+			"client", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
+			[]string{"internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
 		Tests: []string{nft},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
@@ -72,6 +72,11 @@ var Imports = []ImportRow{
 			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
 		Tests: []string{"wsk", "wsk/client", "wsk/netconn"},
 		Why:   "the one place where a service gets a datapath",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/daemondemo",
+		May:     slices.Concat(tool("admin"), []string{"testenv", "wsk", "wsk/client", "wsk/netconn", sys}),
+		Why:     "its programs know nothing but the client; the daemon is this binary again",
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/demo",

@@ -97,7 +97,7 @@ func (c *checker) userNS() {
 }
 
 // setcap is what a binary needs to do everything without root.
-const setcap = "setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock=ep on the binary"
+const setcap = "setcap cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock=ep on the binary"
 
 func (c *checker) privilege() {
 	p := &c.f.Privilege
@@ -116,13 +116,16 @@ func (c *checker) privilege() {
 			p.Policies, "--assume-no-ipsec where there are none (Options.AssumeNoIPsec), sudo, or setcap cap_net_raw,cap_net_admin=ep on the binary")
 	}
 	switch {
-	case p.NetAdmin && p.BPF:
-		c.add("WX-CAP-RX-01", OK, "CAP_NET_ADMIN and CAP_BPF are held: XDP programs can be attached (XDP receive, most zero-copy)", "", "")
+	case p.programs():
+		c.add("WX-CAP-RX-01", OK, "CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON are held: XDP programs can be attached (XDP receive, most zero-copy)", "", "")
+	case p.NetAdmin && p.BPF && p.InitialUserNS:
+		c.add("WX-CAP-RX-01", Note, "CAP_PERFMON is not held: the kernel refuses the XDP program that receives",
+			"its verifier lets only CAP_PERFMON subtract pointers to a packet (\"pointer -= pointer prohibited\")", "sudo, or "+setcap)
 	case !p.InitialUserNS:
 		c.add("WX-CAP-RX-01", Note, "XDP programs can't be loaded in a user namespace: no XDP receive, no zero-copy",
 			"the kernel asks for CAP_BPF in the first user namespace", "sudo outside of it")
 	default:
-		c.add("WX-CAP-RX-01", Note, "CAP_NET_ADMIN and CAP_BPF are not both held: no XDP receive, no zero-copy with most drivers",
+		c.add("WX-CAP-RX-01", Note, "CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON are not all held: no XDP receive, no zero-copy with most drivers",
 			foreign, "sudo, or "+setcap)
 	}
 }

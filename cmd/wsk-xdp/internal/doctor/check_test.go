@@ -20,7 +20,7 @@ func healthy() Facts {
 	return Facts{
 		Host: host.Info{Kernel: "6.18.0"},
 		Privilege: PrivilegeFacts{
-			NetRaw: true, NetAdmin: true, BPF: true, IPCLock: true, InitialUserNS: true, OwnNetNS: true, Unlimited: true,
+			NetRaw: true, NetAdmin: true, BPF: true, PerfMon: true, IPCLock: true, InitialUserNS: true, OwnNetNS: true, Unlimited: true,
 			MemlockNeed: 4 << 20,
 		},
 		SocketFacts: SocketFacts{AFXDP: yes, TxBudget: yes, Metadata: yes, BusyPoll: yes},

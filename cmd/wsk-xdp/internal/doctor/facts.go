@@ -72,6 +72,7 @@ type PrivilegeFacts struct {
 	// Policies is why the IPsec policies can't be read, empty if they can: without knowing them AF_XDP does not send.
 	Policies      string `json:"ipsec_policies_unreadable,omitempty"`
 	BPF           bool   `json:"cap_bpf"`
+	PerfMon       bool   `json:"cap_perfmon"`
 	IPCLock       bool   `json:"cap_ipc_lock"`
 	InitialUserNS bool   `json:"initial_user_namespace"`
 	OwnNetNS      bool   `json:"owns_network_namespace"`
@@ -80,6 +81,9 @@ type PrivilegeFacts struct {
 	MemlockNeed uint64 `json:"memlock_needed_bytes_per_queue"`
 	Unlimited   bool   `json:"memlock_unlimited"`
 }
+
+// programs says whether this process may load the XDP program that receives, and that drivers want for zero-copy.
+func (p *PrivilegeFacts) programs() bool { return p.NetAdmin && p.BPF && p.PerfMon }
 
 // InterfaceFacts is what is known about the interface.
 type InterfaceFacts struct {

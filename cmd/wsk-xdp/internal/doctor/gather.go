@@ -75,7 +75,8 @@ func (f *Facts) machine() {
 	p := host.ReadPrivilege()
 	f.Privilege = PrivilegeFacts{
 		UID: p.UID, NetRaw: p.Has(unix.CAP_NET_RAW) && p.OwnNetNS, NetAdmin: p.Has(unix.CAP_NET_ADMIN) && p.OwnNetNS,
-		BPF: p.HasGlobally(unix.CAP_BPF) || p.HasGlobally(unix.CAP_SYS_ADMIN), IPCLock: p.HasGlobally(unix.CAP_IPC_LOCK),
+		BPF:     p.HasGlobally(unix.CAP_BPF) || p.HasGlobally(unix.CAP_SYS_ADMIN),
+		PerfMon: p.HasGlobally(unix.CAP_PERFMON) || p.HasGlobally(unix.CAP_SYS_ADMIN), IPCLock: p.HasGlobally(unix.CAP_IPC_LOCK),
 		InitialUserNS: p.InitialUserNS, OwnNetNS: p.OwnNetNS, Unlimited: p.Unlimited(), MemlockNeed: memlockNeed(),
 	}
 	if !f.Privilege.Unlimited {

@@ -48,16 +48,16 @@ func (f *Facts) rx() string {
 	switch {
 	case f.AFXDP.No():
 		return kernel + "; through XDP no: there are no AF_XDP sockets."
-	case f.Privilege.NetAdmin && f.Privilege.BPF && f.AFXDP.Yes():
+	case f.Privilege.programs() && f.AFXDP.Yes():
 		if t := f.Trial; t != nil && t.Where == trialHere && t.Error == "" && !t.Program.Yes() {
-			return kernel + "; through XDP no, though CAP_BPF and CAP_NET_ADMIN are held: see WX-PROGRAM-01."
+			return kernel + "; through XDP no, though CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are held: see WX-PROGRAM-01."
 		}
 		if f.Interface != nil && f.Interface.FeaturesKnown && !f.Interface.Native {
 			return kernel + "; through XDP in generic mode only: the driver has no native XDP."
 		}
-		return kernel + "; through XDP too: CAP_BPF and CAP_NET_ADMIN are held."
+		return kernel + "; through XDP too: CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are held."
 	}
-	return kernel + "; through XDP it needs CAP_BPF and CAP_NET_ADMIN (sudo)."
+	return kernel + "; through XDP it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (sudo)."
 }
 
 func (f *Facts) zeroCopy() string {
@@ -77,10 +77,10 @@ func (f *Facts) zeroCopy() string {
 		return "yes: a bind on queue 0 was granted."
 	case i.Tried != nil && i.ZeroCopy:
 		return "announced by the driver, but refused when tried."
-	case i.ZeroCopy && f.Privilege.NetAdmin && f.Privilege.BPF:
+	case i.ZeroCopy && f.Privilege.programs():
 		return "announced by the driver, not tried (--try)."
 	case i.ZeroCopy:
-		return "announced by the driver; needs CAP_BPF and CAP_NET_ADMIN with most drivers."
+		return "announced by the driver; needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN with most drivers."
 	case i.FeaturesKnown, i.Kind == "veth" && f.Trial != nil && f.Trial.ZeroCopy.No():
 		driver := i.Driver
 		if driver == "" {

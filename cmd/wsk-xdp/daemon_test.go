@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// TestDemoDaemon: daemon and programs as users of their own, with the capabilities of the unit and no others.
+func TestDemoDaemon(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	outcome(t, exec.CommandContext(timeout(t), binary(t), "demo", "--daemon"), run1).want(t, 0,
+		"program 1", "program 2", "policy.not_granted", "completion ring", "exit code 0")
+}
+
+// TestDaemonWithoutPerfmon: what the verifier refuses is told as the capability that is missing.
+func TestDaemonWithoutPerfmon(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	l, _ := lab(t, testenv.Topology{})
+	dir, user := t.TempDir(), testenv.OrdinaryUser()
+	policy := fmt.Sprintf("version = 1\n[interface.%s]\n", l.A.If.Name())
+	if err := os.WriteFile(filepath.Join(dir, "policy.toml"), []byte(policy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path := dir; path != os.TempDir(); path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(timeout(t), binary(t), "daemon", "--policy", filepath.Join(dir, "policy.toml"),
+		"--listen", filepath.Join(dir, "s"), "--admin", filepath.Join(dir, "a"))
+	outcome(t, cmd, func(cmd *exec.Cmd) error {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential:  &syscall.Credential{Uid: user, Gid: user},
+			AmbientCaps: []uintptr{unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_BPF, unix.CAP_IPC_LOCK},
+		}
+		return l.A.NS.Do(cmd.Run)
+	}).want(t, 3, "CAP_PERFMON")
+}
+
+// TestCheck: --check says what is wrong with a policy, with its place, or what it grants.
+func TestCheck(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.toml")
+	for text, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"version = 1\n[interface.eth0]\n[[allow]]\nname = \"a\"\nuid = 1\ndestination = [\"10.0.0.0/8\"]\n": {0, "1 grant"},
+		"version = 1\n[interface.eth0]\nqueus = 2\n":                                                        {2, "policy.toml:3:1"},
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		outcome(t, exec.CommandContext(timeout(t), binary(t), "daemon", "--check", "--policy", file), run1).want(t, want.code, want.text)
+	}
+}
+
+// TestSendVia: send goes through a daemon, with the control data that it was given, and is told a reason where that refuses.
+func TestSendVia(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	l, _ := lab(t, testenv.Topology{})
+	dir := t.TempDir()
+	policy := fmt.Sprintf("version = 1\n[interface.%s]\n[[allow]]\nname = \"me\"\nuid = %d\ndestination = [\"10.77.0.0/24\"]\n",
+		l.A.If.Name(), os.Getuid())
+	if err := os.WriteFile(filepath.Join(dir, "policy.toml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket, admin := filepath.Join(dir, "s"), filepath.Join(dir, "a")
+	daemon := exec.CommandContext(timeout(t), binary(t), "daemon", "--policy", filepath.Join(dir, "policy.toml"),
+		"--listen", socket, "--admin", admin)
+	daemon.Stderr = t.Output()
+	if err := l.A.NS.Do(daemon.Start); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(daemon.Process.Signal(syscall.SIGTERM), daemon.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	run := func(args ...string) result {
+		return outcome(t, exec.CommandContext(timeout(t), binary(t), args...), run1)
+	}
+	testenv.Eventually(t, time.Minute, "the daemon", func() bool {
+		return exec.CommandContext(timeout(t), binary(t), "status", "--admin", admin).Run() == nil
+	})
+	far := testenv.NewUDPReceiverT(t, l.B.NS, netip.AddrPortFrom(l.B.IPv4(), testPort), testenv.UDPReceiverOptions{})
+	run("send", far.Local().String(), "--via", "daemon="+socket, "--ttl", "9", "--tos", "184").want(t, 0, "STATUS_SUCCESS", "via the daemon")
+	got, err := far.Wait(testenv.Context(t, time.Minute), 1)
+	if err != nil || got[0].TTL != 9 || got[0].TOS != 184 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	to := far.Local().String()
+	run("send", to, "--via", "daemon="+socket, "--source", "0.0.0.0:80").want(t, 3, "policy.source_port")
+	run("send", to, "--via", "daemon="+filepath.Join(dir, "none")).want(t, 3, "--via")
+	run("send", to, "--via", "carrier pigeon").want(t, 2, "--via")
+	run("send", to, "--via", "daemon="+socket, "--mode", "copy").want(t, 2, "--mode")
+	for verb, want := range map[string]string{"status": "healthy", "stats": "me", "clients": "session", "reload": "1 grants"} {
+		run(verb, "--admin", admin).want(t, 0, want)
+	}
+	run("status", "--admin", filepath.Join(dir, "none")).want(t, 1, "no daemon answers")
+}
