@@ -84,7 +84,7 @@ func (d *daemon) notify(state string) {
 
 func (d *daemon) reload(by string) error {
 	d.notify(sd.SdNotifyReloading)
-	err := d.rules.reload(d.policyChanged)
+	err := d.rules.reload(d.server.PolicyChanged)
 	d.notify(sd.SdNotifyReady)
 	if err != nil {
 		d.log.Error("the policy stays as it is", "by", by, "err", err)
@@ -104,20 +104,6 @@ func (d *daemon) isReady() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.ready
-}
-
-// recheck is nil where the datapath forgets nothing.
-func (d *daemon) recheck() func() {
-	if r, ok := any(d.datapath).(interface{ Recheck() }); ok {
-		return r.Recheck
-	}
-	return nil
-}
-
-func (d *daemon) policyChanged() {
-	if s, ok := any(d.server).(interface{ PolicyChanged() }); ok {
-		s.PolicyChanged()
-	}
 }
 
 func notNil(list []string) []string {

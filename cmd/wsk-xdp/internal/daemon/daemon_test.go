@@ -18,6 +18,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/client"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
@@ -201,10 +202,12 @@ func (r *rig) look() {
 	}
 }
 
-// TestReload: a policy that is broken changes nothing and says where it is broken.
+// TestReload: a policy that is broken changes nothing and says where it is broken; one that is in order takes hold of
+// sockets that are open.
 func TestReload(t *testing.T) {
 	r := start(t)
-	c := r.listen(client.Options{})
+	refusals := make(chan client.Refusal, 1000)
+	c := r.listen(client.Options{OnRefusal: func(f client.Refusal) { refusals <- f }})
 	to := netip.AddrPortFrom(r.lab.B.IPv4(), 9000)
 	send := func() error {
 		_, err := c.WriteToUDPAddrPort([]byte("hello"), to)
@@ -231,4 +234,13 @@ func TestReload(t *testing.T) {
 	if s, err := r.admin.Status(t.Context()); err != nil || s.Policy.Error != "" || s.Policy.Reloads != 2 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	testenv.Eventually(t, waitLimit, "the new policy", func() bool { return send() != nil })
+	if f := <-refusals; f.Reason != ipc.ReasonDestination || f.Status != wsk.STATUS_ACCESS_DENIED {
+		t.Errorf("%+v", f)
+	}
+	r.write(everything)
+	if answer, err := r.admin.Reload(t.Context()); err != nil || !answer.OK {
+		t.Errorf("reload: %+v, %v", answer, err)
+	}
+	testenv.Eventually(t, waitLimit, "the old policy", func() bool { return send() == nil })
 }

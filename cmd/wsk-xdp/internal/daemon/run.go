@@ -81,7 +81,7 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	config := service.Config{
-		Transport: d.datapath, Policy: d.rules.current, Recheck: d.recheck(), Queues: opts.Queues,
+		Transport: d.datapath, Policy: d.rules.current, Recheck: d.datapath.Recheck, Queues: opts.Queues,
 		Version: d.options.Version, Logger: d.log,
 	}
 	if d.ns != nil {

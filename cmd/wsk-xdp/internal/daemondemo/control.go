@@ -10,6 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// What the programs put into the headers, and the far side into those of its answers.
+const (
+	programTTL = 9
+	programTOS = 0xb8
+	answerTTL  = 33
+	answerTOS  = 0x28
+)
+
 // control are the control messages of a datagram: TTL, TOS, and pktinfo that leaves both choices to the route.
 func control(to netip.Addr) []byte {
 	ttl := binary.NativeEndian.AppendUint32(nil, programTTL)

@@ -14,14 +14,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
-// What the programs put into the headers, and the far side into those of its answers.
-const (
-	programTTL = 9
-	programTOS = 0xb8
-	answerTTL  = 33
-	answerTOS  = 0x28
-)
-
 // programTime bounds each wait of a program.
 const programTime = 10 * time.Second
 
