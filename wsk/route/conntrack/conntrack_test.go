@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -44,11 +45,11 @@ func (t *Tracker) fresh(local netip.Addr) bool {
 	return t.InUse(local)
 }
 
-// TestInUse: that connections are tracked shows although there are none, in each family by itself, whether lo is up or not, and
-// as soon as a rule wants it.
+// TestInUse: that connections are tracked shows although there are none, in each family by itself, whether lo is up or not, which
+// it is in every second case, and as soon as a rule wants it.
 func TestInUse(t *testing.T) {
 	testenv.Require(t, testenv.NetNS)
-	for _, tc := range []struct {
+	for i, tc := range []struct {
 		name   string
 		family nftables.TableFamily
 		chain  firewall.Chain
@@ -71,6 +72,15 @@ func TestInUse(t *testing.T) {
 			tr := track(t, ns)
 			if tr.fresh(v4) || tr.fresh(v6) {
 				t.Fatal("in use before there is a rule")
+			}
+			if i%2 == 1 {
+				must(t, ns.Do(func() error {
+					lo, err := netlink.LinkByName("lo")
+					if err != nil {
+						return err
+					}
+					return netlink.LinkSetDown(lo)
+				}))
 			}
 			must(t, firewall.Apply(ns, tc.family, tc.chain))
 			// What one family has put into the table shows in the other: that costs a datagram and no correctness.

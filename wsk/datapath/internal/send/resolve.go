@@ -172,7 +172,8 @@ func (f *Flow) askRoutes(l *look) error {
 		return err
 	}
 	l.query = route.Query{
-		Dst: f.to.IP(), TOS: f.to.TOS, Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port, Interface: int(f.to.IfIndex), Bound: f.src.Bound,
+		Dst: f.to.IP(), Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port,
+		Interface: int(f.to.IfIndex), Bound: f.src.Bound, TOS: f.to.TOS,
 	}
 	hop, err := host.Routes.Resolve(host.Ctx, l.query)
 	if err != nil {
@@ -184,8 +185,7 @@ func (f *Flow) askRoutes(l *look) error {
 	if l.source = source; !source.IsValid() {
 		l.source = hop.Source
 	}
-	p := &Path{generation: generation, resolved: time.Now()}
-	p.mtu = hop.MTU
+	p := &Path{generation: generation, resolved: time.Now(), layout: layout{mtu: hop.MTU}}
 	p.refuse = f.to.Fragment == wsk.IP_PMTUDISC_DO || f.to.Fragment == wsk.IP_PMTUDISC_PROBE
 	if f.to.Fragment == wsk.IP_PMTUDISC_PROBE {
 		p.mtu = hop.Device.MTU
