@@ -179,7 +179,7 @@ var Imports = []ImportRow{
 		Package: "wsk/datapath",
 		May: slices.Concat(lower, room("companion", "device", "offload", "ops", "receive", "send"),
 			[]string{netlink, sys}),
-		Tests: []string{"xdp/xdptest", ebpf, ethtool, nft},
+		Tests: []string{"bpf/memlock", "xdp/xdptest", ebpf, ethtool, nft},
 		Why:   "ties the six rooms together",
 	},
 	{
