@@ -69,13 +69,21 @@ func TestOverrunWhileDeviceIsReplaced(t *testing.T) {
 			}
 			test.change(t, h, l)
 			goOn()
+			settle(t, lab, table)
+			must(t, lab.A.If.SetMTU(1400)) // the last that is told
 			var seen []EventKind
-			w.wait(t, "resynced", func(e Event) bool {
+			resynced := false
+			for _, e := range w.until(t, "the last change", func(e Event) bool {
+				return e.Kind == LinkChanged && e.Interface == lab.A.If.Index()
+			}) {
 				if e.Interface == replaceIndex && (e.Kind == LinkDeleted || e.Kind == LinkAdded || e.Kind == LinkChanged) {
 					seen = append(seen, e.Kind)
 				}
-				return e.Kind == Resynced
-			})
+				resynced = resynced || e.Kind == Resynced
+			}
+			if !resynced {
+				t.Fatal("no event was lost")
+			}
 			if seen = slices.Compact(seen); !slices.Equal(seen, test.want) {
 				t.Fatalf("%v, want %v", seen, test.want)
 			}

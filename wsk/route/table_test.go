@@ -128,15 +128,22 @@ func newWatch(t *testing.T, table *Table) *watch {
 // wait returns the first event that matches and forgets it and those before.
 func (w *watch) wait(t *testing.T, what string, match func(Event) bool) Event {
 	t.Helper()
+	all := w.until(t, what, match)
+	return all[len(all)-1]
+}
+
+// until returns the events up to the first that matches, and forgets them.
+func (w *watch) until(t *testing.T, what string, match func(Event) bool) []Event {
+	t.Helper()
 	deadline := time.After(testenv.Patience(patience))
 	for {
 		w.mu.Lock()
 		i := slices.IndexFunc(w.events, match)
 		if i >= 0 {
-			e := w.events[i]
+			all := w.events[:i+1]
 			w.events = w.events[i+1:]
 			w.mu.Unlock()
-			return e
+			return all
 		}
 		seen := slices.Clone(w.events)
 		w.mu.Unlock()
