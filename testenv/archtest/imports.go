@@ -145,7 +145,7 @@ var Imports = []ImportRow{
 	{Package: "testenv/archtest"},
 	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
 	{Package: "testenv/cmd/faults", May: []string{"testenv", "testenv/faults", sys}},
-	{Package: "testenv/cmd/wire", May: []string{"testenv", "testenv/wire", sys}},
+	{Package: "testenv/cmd/wire", May: []string{"bpf", "testenv", "testenv/wire", sys}},
 	{
 		Package: "testenv/faults",
 		May:     []string{"bpf", "testenv", "testenv/account", "wsk", "wsk/datapath", "xdp", ebpf, netlink, sys},

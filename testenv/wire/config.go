@@ -18,7 +18,7 @@ type Config struct {
 	Ignore []string
 	// Sysctls are set in both hosts, as in ipv4/conf/all/rp_filter=1.
 	Sysctls []string
-	// Mode is where the XDP program runs.
+	// Mode is where the XDP program runs. In generic mode it does not see tags beside frames: ignore "tag beside".
 	Mode bpf.Mode
 	// Log gets the datapath's log, nil discards.
 	Log *slog.Logger

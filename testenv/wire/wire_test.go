@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -40,6 +41,23 @@ func TestShort(t *testing.T) {
 	}
 	if r.Redirected < 2000 || r.Companion < 500 || r.Delivered < 4000 || r.Allowed[PartialChecksum] == 0 {
 		t.Errorf("%d frames through XDP, %d datagrams through the kernel, %d delivered, allowed %v", r.Redirected, r.Companion, r.Delivered, r.Allowed)
+	}
+}
+
+// TestGeneric is TestShort with the program in generic mode, where it does not see tags beside frames.
+func TestGeneric(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
+	seed := testenv.Seed(t)
+	r, err := Run(t.Context(), Config{Seed: seed, Frames: 10_000, Most: 1, Mode: bpf.Generic, Ignore: []string{"tag beside"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for i := range r.Found {
+		r.Found[i].Write(&out)
+	}
+	if len(r.Found) != 0 || r.Redirected < 1000 {
+		t.Errorf("again: go run ./testenv/cmd/wire -generic -n 10000 -seed %d\n%d frames through XDP\n%s", seed, r.Redirected, out.String())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
@@ -36,7 +37,7 @@ func newWSKSide(c Config) (_ *wskSide, err error) {
 		}
 	}()
 	s.dp, err = datapath.Open(datapath.Options{
-		NetNS: s.lab.A.NS.FD(), Receive: []string{s.lab.A.If.Name()}, ReceiveMode: c.Mode, Logger: c.Log,
+		NetNS: s.lab.A.NS.FD(), Receive: []string{s.lab.A.If.Name()}, ReceiveMode: c.Mode, ReceiveTagsUnseen: c.Mode == bpf.Generic, Logger: c.Log,
 	})
 	if err != nil {
 		return nil, err

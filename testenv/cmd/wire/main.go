@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/testenv/wire"
 )
@@ -39,6 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	most := flags.Int("most", 1, "after how many differences to give up")
 	ignore := flags.String("ignore", "", "make no cases that are one of these, separated by commas: to look beyond what is known")
 	sysctls := flags.String("sysctl", "", "of both hosts, separated by commas: ipv4/conf/all/rp_filter=1")
+	generic := flags.Bool("generic", false, "run the XDP program in generic mode, and send no tags beside frames, which it does not see there")
 	verbose := flags.Bool("v", false, "print the datapath's log")
 	list := flags.Bool("list", false, "print what may differ, and why")
 	if err := flags.Parse(args); err != nil {
@@ -57,6 +59,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c := wire.Config{Seed: *seed, Frames: *n, Most: *most}
 	if *ignore != "" {
 		c.Ignore = strings.Split(*ignore, ",")
+	}
+	if *generic {
+		c.Mode, c.Ignore = bpf.Generic, append(c.Ignore, "tag beside")
 	}
 	if *sysctls != "" {
 		c.Sysctls = strings.Split(*sysctls, ",")
