@@ -17,8 +17,24 @@ func (t *Template) PutDatagram(frame, payload []byte, id uint16) int {
 	p, h := &t.plain, (*[plainLen]byte)(frame)
 	body := frame[plainLen : plainLen+n]
 	var sum uint64
-	if n >= 16 && n < 32 {
-		sum = copySum16(body, payload)
+	if n >= 16 && n < 32 { // the least that a frame has behind these headers, without a call
+		// The last word is stored first and overlaps what comes then: of an octet that somebody changes meanwhile, what stays
+		// in the frame is what is summed.
+		last := binary.LittleEndian.Uint64(payload[n-8:])
+		binary.LittleEndian.PutUint64(body[n-8:], last)
+		if n >= 24 {
+			sum = binary.LittleEndian.Uint64(payload[16:])
+			binary.LittleEndian.PutUint64(body[16:], sum)
+		}
+		from, to := (*[16]byte)(payload), (*[16]byte)(body)
+		a, b := binary.LittleEndian.Uint64(from[:8]), binary.LittleEndian.Uint64(from[8:])
+		binary.LittleEndian.PutUint64(to[:8], a)
+		binary.LittleEndian.PutUint64(to[8:], b)
+		var c uint64
+		sum, c = bits.Add64(sum, a, 0)
+		sum, c = bits.Add64(sum, b, c)
+		sum, c = bits.Add64(sum, last>>(64-8*(n&7)), c) // nothing is left of it where the words were all
+		sum += c
 	} else {
 		sum = copySumBytes(body, payload)
 	}
@@ -47,25 +63,4 @@ func (t *Template) putDatagram(frame, payload []byte, id uint16) int {
 		sum.CopyAdd(frame[hl:hl+len(payload)], payload)
 	}
 	return t.PutHeaders(frame, len(payload), id, sum) // panics where the payload is too long
-}
-
-// copySum16 is copySumBytes for 16 to 31 octets, the least that a frame has behind the headers of IPv4, without a loop. The
-// last word is stored first and overlaps what comes then: of an octet that somebody changes meanwhile, what stays in dst is
-// what is summed.
-func copySum16(dst, src []byte) uint64 {
-	n := len(src)
-	last := binary.LittleEndian.Uint64(src[n-8:])
-	binary.LittleEndian.PutUint64(dst[n-8:], last)
-	var s, c uint64
-	if n >= 24 {
-		s = binary.LittleEndian.Uint64(src[16:])
-		binary.LittleEndian.PutUint64(dst[16:], s)
-	}
-	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
-	binary.LittleEndian.PutUint64(dst, a)
-	binary.LittleEndian.PutUint64(dst[8:], b)
-	s, c = bits.Add64(s, a, 0)
-	s, c = bits.Add64(s, b, c)
-	s, c = bits.Add64(s, last>>(64-8*(n&7)), c) // nothing is left of it where the words were all
-	return s + c
 }
