@@ -4,6 +4,7 @@ package send
 
 import (
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -99,4 +100,27 @@ func TestTailsOfTwoQueues(t *testing.T) {
 			t.Errorf("queue %d is left in the high gear", q.id)
 		}
 	}
+}
+
+// TestTailPace: while bursts fill the watcher looks more and more seldom, and one tail makes it look often again.
+func TestTailPace(t *testing.T) {
+	var p tailPace
+	now := time.Now()
+	step := func(d time.Duration, tail bool, want time.Duration) {
+		t.Helper()
+		now = now.Add(d)
+		if got := p.next(now, tail); got != want {
+			t.Errorf("a nap of %v, want %v", got, want)
+		}
+	}
+	step(0, true, tailLook)
+	step(tailLook, false, tailLook)
+	step(tailMemory-tailLook, false, tailLook)
+	step(tailLook, false, 2*tailLook)
+	step(2*tailLook, false, 4*tailLook)
+	step(4*tailLook, false, 8*tailLook)
+	step(8*tailLook, false, tailSeldom)
+	step(tailSeldom, false, tailSeldom)
+	step(time.Hour, true, tailLook)
+	step(tailMemory, false, tailLook)
 }

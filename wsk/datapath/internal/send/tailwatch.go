@@ -14,8 +14,11 @@ import (
 
 const (
 	// tailLook is how long the watcher sleeps between two looks. A look comes some 10 µs late in a guest, where it also
-	// costs as much of a processor, and a tail must not wait for more than 50.
-	tailLook = 30 * time.Microsecond
+	// costs as much of a processor, and a tail must not wait for more than 50. While bursts fill and there was no tail for
+	// tailMemory, the watcher looks more and more seldom, up to tailSeldom; the first tail after that waits as long, once.
+	tailLook   = 30 * time.Microsecond
+	tailSeldom = 250 * time.Microsecond
+	tailMemory = 10 * time.Millisecond
 	// tailSettle is how long nothing is added to a burst before it passes for a tail.
 	tailSettle = 2 * time.Microsecond
 	// After dozeAfter looks at nothing the watcher dozes until a sender leaves a frame behind.
@@ -35,7 +38,10 @@ type tailWatcher struct {
 
 	mu      lockrank.Mutex[locks.TailMu]
 	queues  []*Queue
+	added   bool // to queues, since the watcher last asked
 	running bool
+
+	tails uint64 // kicked; the watcher's alone
 }
 
 func (w *tailWatcher) Init() { w.token = make(chan struct{}, 1) }
@@ -49,7 +55,7 @@ func (w *tailWatcher) add(q *Queue) {
 	}
 	q.tail = tailState{began: time.Now(), mark: q.look().submitted}
 	q.poll.high.Store(true)
-	w.queues = append(slices.Clone(w.queues), q)
+	w.queues, w.added = append(slices.Clone(w.queues), q), true
 	if !w.running {
 		w.running = true
 		q.host.GoRun(w.run)
@@ -75,23 +81,41 @@ func (w *tailWatcher) wake() {
 	}
 }
 
-// watched returns the queues in the high gear; with none the watcher has ended.
-func (w *tailWatcher) watched() []*Queue {
+// watched returns the queues in the high gear, and whether there are new ones; with none the watcher has ended.
+func (w *tailWatcher) watched() (queues []*Queue, added bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running = len(w.queues) != 0
-	return w.queues
+	w.running, added, w.added = len(w.queues) != 0, w.added, false
+	return w.queues, added
+}
+
+// tailPace is how often the watcher looks.
+type tailPace struct {
+	nap  time.Duration
+	tail time.Time // when there was one, or may have been
+}
+
+// next is how long to sleep after a look, which has found a tail or not.
+func (p *tailPace) next(now time.Time, tail bool) time.Duration {
+	switch {
+	case tail:
+		p.nap, p.tail = tailLook, now
+	case now.Sub(p.tail) > tailMemory:
+		p.nap = min(p.nap*2, tailSeldom)
+	}
+	return p.nap
 }
 
 func (w *tailWatcher) run() {
 	doze := time.NewTimer(dozeLook)
 	defer doze.Stop()
+	var pace tailPace
 	for {
-		queues := w.watched()
+		queues, unknown := w.watched()
 		if len(queues) == 0 {
 			return
 		}
-		quiet := true
+		quiet, tails := true, w.tails
 		for _, q := range queues {
 			if !w.visit(q) {
 				w.remove(q) // whoever adds it again has its state, too
@@ -101,10 +125,11 @@ func (w *tailWatcher) run() {
 		}
 		if quiet {
 			w.doze(queues, doze)
+			pace.next(time.Now(), true)
 			continue
 		}
 		runtime.Gosched() // to sleep is to keep the processor from others
-		nap(tailLook)
+		nap(pace.next(time.Now(), unknown || w.tails != tails))
 	}
 }
 
@@ -170,7 +195,8 @@ func (w *tailWatcher) visit(q *Queue) (loaded bool) {
 	case !t.moved && now.stuck(t.last), now.unpublished > 0 && spinUntilSettled(q, now):
 		t.empty = 0
 		if now.unpublished > 0 {
-			t.tails++ // otherwise only completions are late, as a device that saves interrupts brings them
+			t.tails++
+			w.tails++ // otherwise only completions are late, as a device that saves interrupts brings them
 		}
 		q.drive()
 	case now.unpublished > 0 || now.inflight > 0:
