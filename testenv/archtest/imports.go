@@ -223,8 +223,9 @@ var Imports = []ImportRow{
 	{
 		Package: "wsk/netconn",
 		May:     []string{"wsk"},
-		Tests:   []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/wsktest", "github.com/miekg/dns", sys},
-		Why:     "built on the public API alone, over any Transport",
+		Tests: []string{"bpf", "wsk/datapath", "wsk/netconn/pctest", "wsk/service/servicetest", "wsk/wsktest",
+			"github.com/miekg/dns", sys},
+		Why: "built on the public API alone, over any Transport",
 	},
 	{Package: "wsk/netconn/pctest", Why: "judges any net.PacketConn, so it must know none of ours"},
 	{
@@ -234,7 +235,7 @@ var Imports = []ImportRow{
 	},
 	{
 		Package: "wsk/replay",
-		Tests:   []string{"wsk", "wsk/datapath", "xdp"},
+		Tests:   []string{"wsk", "wsk/datapath", "wsk/service/servicetest", "xdp"},
 		Why:     "is tests alone",
 	},
 	{
@@ -263,6 +264,11 @@ var Imports = []ImportRow{
 	{Package: "wsk/service/internal/peer", May: []string{"wsk/policy", sys}},
 	{Package: "wsk/service/internal/quota", May: []string{"wsk/policy"}},
 	{Package: "wsk/service/internal/turns", Why: "an order of turns, whatever they are for"},
+	{
+		Package: "wsk/service/servicetest",
+		May:     []string{"wsk", "wsk/client", "wsk/policy", "wsk/service"},
+		Why:     "is for the tests of what runs over any Transport",
+	},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 
 	{

@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn/pctest"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/servicetest"
 )
 
 // afxdp opens a datapath at one end of a lab. It sends through AF_XDP and, with receive, receives through AF_XDP too;
@@ -49,20 +50,35 @@ func TestLab(t *testing.T) {
 		name             string
 		needs            testenv.Capability
 		receive, kernelB bool
+		daemon           bool // between the connections and the datapath
 	}{
-		{"kernel peer", testenv.NetNS | testenv.AFXDP | testenv.XDPProgram, true, true},
-		{"AF_XDP peer", testenv.NetNS | testenv.AFXDP | testenv.XDPProgram, true, false},
-		{"kernel peer, sending only", testenv.NetNS | testenv.AFXDP, false, true},
+		{"kernel peer", testenv.NetNS | testenv.AFXDP | testenv.XDPProgram, true, true, false},
+		{"AF_XDP peer", testenv.NetNS | testenv.AFXDP | testenv.XDPProgram, true, false, false},
+		{"kernel peer, sending only", testenv.NetNS | testenv.AFXDP, false, true, false},
+		{"kernel peer, through a daemon", testenv.NetNS | testenv.AFXDP | testenv.XDPProgram, true, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			testenv.Require(t, tc.needs)
 			lab := testenv.NewLabT(t, testenv.Topology{})
 			dp, npi := afxdp(t, lab.A, tc.receive)
+			if tc.daemon {
+				name := func(index uint32) string {
+					if int(index) == lab.A.If.Index() {
+						return lab.A.If.Name()
+					}
+					return ""
+				}
+				npi = capture(t, servicetest.Over(t, dp, lab.A.If.Name(), name, dp.Recheck))
+			}
 			var npiB *wsk.ProviderNPI
 			if !tc.kernelB {
 				_, npiB = afxdp(t, lab.B, true)
 			}
-			for _, addrs := range addresses(lab) {
+			all, many := addresses(lab), uint64(3000)
+			if tc.daemon { // one is enough: what differs between them is tested without it; and the storms are slower
+				all, many = all[1:], 1000
+			}
+			for _, addrs := range all {
 				t.Run(addrs[0].String(), func(t *testing.T) {
 					hosts := pctest.Hosts{A: host(addrs[0], npi), B: pctest.Kernel(addrs[1], lab.B.NS.Do), Refuses: true}
 					if !tc.kernelB {
@@ -70,7 +86,7 @@ func TestLab(t *testing.T) {
 					}
 					before := dp.Info()
 					pctest.Run(t, hosts)
-					judge(t, before, dp.Info(), tc.receive)
+					judge(t, before, dp.Info(), tc.receive, many)
 				})
 			}
 		})
@@ -79,9 +95,8 @@ func TestLab(t *testing.T) {
 
 // judge checks that the datagrams went the way that the test is about: in each direction the suite exchanges some 5000
 // that AF_XDP can carry, and fewer than a thousand that it leaves to the kernel (fragments, the host's own addresses).
-func judge(t *testing.T, before, after datapath.Info, receive bool) {
+func judge(t *testing.T, before, after datapath.Info, receive bool, many uint64) {
 	t.Helper()
-	const many = 3000
 	b, a := before.Queues[0], after.Queues[0]
 	if sent := a.Submitted - b.Submitted; sent < many || a.Completed != a.Submitted || a.InFlight != 0 || a.Waiting != 0 {
 		t.Errorf("AF_XDP sent %d frames: %+v", sent, a)

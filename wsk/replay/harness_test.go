@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/servicetest"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -33,6 +34,7 @@ type rigOptions struct {
 	top      testenv.Topology
 	datapath datapath.Options
 	provider wsk.ProviderOptions
+	daemon   bool // between the sockets and the datapath
 }
 
 // secondSource is another address of A, so that the choice of a source address shows.
@@ -40,10 +42,14 @@ var secondSource = struct{ v4, v6 netip.Prefix }{
 	netip.MustParsePrefix("10.77.0.101/24"), netip.MustParsePrefix("fd77::101/64"),
 }
 
-// eachMode runs a test with both of the ways by which datagrams come in.
+// eachMode runs a test with both of the ways by which datagrams come in, and through a daemon.
 func eachMode(t *testing.T, o rigOptions, run func(t *testing.T, r *rig)) {
 	t.Run("companion", func(t *testing.T) { run(t, newRig(t, o, false)) })
 	t.Run("xdp", func(t *testing.T) { run(t, newRig(t, o, true)) })
+	t.Run("daemon", func(t *testing.T) {
+		o.daemon = true
+		run(t, newRig(t, o, true))
+	})
 }
 
 func newRig(t *testing.T, o rigOptions, withXDP bool) *rig {
@@ -72,17 +78,35 @@ func newRig(t *testing.T, o rigOptions, withXDP bool) *rig {
 	}
 	r.dp = dp
 	t.Cleanup(func() {
-		r.settle()
-		r.ss.Detach()
+		if !o.daemon {
+			r.settle()
+			r.ss.Detach()
+		}
 		r.auditChunks()
 		if err := dp.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	if status := r.ss.Attach(dp, o.provider); status != wsk.STATUS_SUCCESS {
+	var transport wsk.Transport = dp
+	if o.daemon {
+		transport = servicetest.Over(t, dp, r.lab.A.If.Name(), r.interfaceName, dp.Recheck)
+		t.Cleanup(func() { // the client's end comes behind that of the sockets
+			r.settle()
+			r.ss.Detach()
+		})
+	}
+	if status := r.ss.Attach(transport, o.provider); status != wsk.STATUS_SUCCESS {
 		t.Fatalf("attach: %v", status)
 	}
 	return r
+}
+
+// interfaceName is the name of an interface of A.
+func (r *rig) interfaceName(index uint32) string {
+	if int(index) == r.lab.A.If.Index() {
+		return r.lab.A.If.Name()
+	}
+	return ""
 }
 
 // auditChunks checks that every chunk is back when no IRP is pending and no indication is kept, and that no completion
