@@ -15,14 +15,10 @@ func (a *app) blastCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blast DST:PORT",
 		Short: "Send datagrams at a rate and measure",
-		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, and reports what was submitted, completed and failed,",
-			"completion latency and cost; with --peer also what arrived. Packets are numbered for wsk-xdp recv. Ctrl-C ends the run",
-			"with its report. Exit code 1 if nothing was completed, or nothing arrived; some packets that fail are a result. Exit",
-			"code 3 for more than 100 kpps over the interface of this ssh session or of the default route, or to broadcast or",
-			"multicast, without --force."),
+		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, numbered for wsk-xdp recv; reports what was completed, with --peer",
+			"what arrived, latency, cost. Exit code 1 if nothing was completed or arrived, 3 for a flood where others suffer. See docs/cli.md."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s --peer",
-			"  wsk-xdp blast 10.77.0.2:9000 -r max -n 10M --size imix --require afxdp",
-			"  wsk-xdp blast 10.77.0.2:9000 --dst-port 9000-9099 --flows 1000 -r 2.5Gbit --json > run.json"),
+			"  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --json > run.json"),
 		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.defaults()
@@ -30,7 +26,12 @@ func (a *app) blastCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withNetNS(func(ns *netns.NS) error { return a.blast(c.Context(), &f, h, ns) })
+			return a.withNetNS(func(ns *netns.NS) error {
+				if f.engine == engineFrames {
+					return a.blastFrames(c.Context(), &f, h, ns)
+				}
+				return a.blast(c.Context(), &f, h, ns)
+			})
 		},
 	}
 	fl := c.Flags()
@@ -42,9 +43,11 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.VarP(&f.size, "size", "s", "frame sizes with FCS: 64 or 64,512,1518 or 64-1518 or imix (default 64, for IPv6 84)")
 	fl.IntVar(&f.payloadSize, "payload-size", -1, "UDP payload size instead; above the MTU it is fragmented")
 	fl.StringVar(&f.payload, "payload", "zero", "`form`, repeated to the size: "+payload.Forms)
+	fl.Var(&f.engine, "engine", "WSK sockets, or prepared frames with any source, MAC and VLAN, counted and not timed")
 	f.flows.add(fl)
+	f.ether.add(fl)
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
-	fl.IntVar(&f.batch, "batch", 0, "packets per IRP at most, by WskSendMessages (default 1, with --rate max 64)")
+	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1, with --rate max or engine frames 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
 	fl.Var(&f.stamp, "stamp", "number each packet in the first 18 bytes of its payload, or as the kernel's pktgen does")
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")

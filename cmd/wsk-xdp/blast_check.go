@@ -10,7 +10,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // Defaults and limits of blast.
@@ -39,6 +41,8 @@ type blastFlags struct {
 	batch       int
 	inFlight    int
 	stamp       blast.StampKind
+	engine      engine
+	ether       etherFlags
 	peer        bool
 	force       bool
 	quiet, json bool
@@ -52,7 +56,7 @@ func (f *blastFlags) defaults() {
 	given := f.way.flags.Changed
 	if !given("batch") {
 		f.batch = 1
-		if f.rate.IsMax() {
+		if f.rate.IsMax() || f.engine == engineFrames {
 			f.batch = batchAtMax
 		}
 	}
@@ -96,7 +100,10 @@ func (f *blastFlags) check(destination string) (header, error) {
 			return h, err
 		}
 	}
-	if err := f.flows.check(h, &f.way); err != nil {
+	if err := f.checkEngine(); err != nil {
+		return h, err
+	}
+	if err := f.flows.check(h, &f.way, f.engine == engineFrames); err != nil {
 		return h, err
 	}
 	if given("payload") && f.payload != "zero" && !given("stamp") && !f.peer {
@@ -126,6 +133,28 @@ func (f *blastFlags) checkStamp() error {
 		return exit.Usagef("--peer counts at one address and port: leave --dst and --dst-port out")
 	}
 	return nil
+}
+
+// checkEngine refuses what the engine can't do.
+func (f *blastFlags) checkEngine() error {
+	given := f.way.flags.Changed
+	if f.engine == engineWSK {
+		for _, name := range []string{"src-mac", "dst-mac", "vlan"} {
+			if given(name) {
+				return exit.Usagef("--%s is for --engine frames: with WSK sockets the host decides it", name)
+			}
+		}
+		return nil
+	}
+	for _, name := range []string{"queues", "in-flight", "checksum"} {
+		if given(name) {
+			return exit.Usagef("--%s is for --engine wsk: frames are prepared for one queue, with their checksums", name)
+		}
+	}
+	if f.way.mode == session.Mode(xdp.ModeZeroCopy) || f.way.require == session.RequireZeroCopy {
+		return exit.Usagef("--engine frames sends in copy mode only")
+	}
+	return f.ether.parse()
 }
 
 // oneIsDue refuses a rate at which nothing would be sent in the time.

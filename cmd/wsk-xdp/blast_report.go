@@ -18,7 +18,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 	}
 	r.Mix = mix
 	r.Config = blast.ConfigReport{
-		Destination: h.to.String(), Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
+		Engine: f.engine.String(), Destination: h.to.String(), Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
 		Addresses: f.flows.to.String(), Ports: f.flows.toPorts.String(), SourcePorts: f.flows.ports.String(),
 		Queues: f.queues, Payload: f.payloadSize, WireL2: mix.MeanL2(), WireL1: mix.MeanL1(), Frames: mix.Frames,
 		RateMax: f.rate.IsMax(), RateAsked: f.rate.String(), RateLayer: f.layer.String(), Rate: f.pace.Whole(), MicroRate: uint64(f.pace),
@@ -35,7 +35,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 	if h.setTOS {
 		r.Config.TOS = &h.tos
 	}
-	for _, local := range s.Sources() {
+	for _, local := range s.Sources() { // none with engine frames
 		r.Config.Sources = append(r.Config.Sources, local.String())
 	}
 	return r

@@ -34,6 +34,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/doctor", 4, 4},
 	{"cmd/wsk-xdp/internal/exit", 0, 0},
 	{"cmd/wsk-xdp/internal/flows", 0, 0},
+	{"cmd/wsk-xdp/internal/frames", 0, 0},
 	{"cmd/wsk-xdp/internal/host", 0, 0},
 	{"cmd/wsk-xdp/internal/icmp", 0, 0},
 	{"cmd/wsk-xdp/internal/netfilter", 0, 0},

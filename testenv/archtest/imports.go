@@ -19,8 +19,10 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"client", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "icmp", "payload", "peer", "recv", "send", "session", "stamp"),
-			[]string{"internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra", "github.com/spf13/pflag"}),
+			"client", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "payload", "peer", "recv", "send", "session",
+			"stamp"),
+			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
+				"github.com/spf13/pflag"}),
 		Tests: []string{nft},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
@@ -61,9 +63,8 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
-		May: slices.Concat(tool("host", "icmp", "output", "peer", "session", "stamp", "units"),
-			[]string{"wsk", "wsk/datapath", histograms}),
-		Tests: append(tool("client"), "frame", "wsk/wsktest"),
+		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms),
+		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
 	{
@@ -91,6 +92,10 @@ var Imports = []ImportRow{
 	},
 	{Package: "cmd/wsk-xdp/internal/exit"},
 	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
+	{
+		Package: "cmd/wsk-xdp/internal/frames",
+		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp"), Tests: []string{"xdp/xdptest"},
+	},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
 	{Package: "cmd/wsk-xdp/internal/netfilter", May: []string{netlink, sys}, Tests: []string{nft}},

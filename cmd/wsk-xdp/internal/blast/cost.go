@@ -38,6 +38,9 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 // path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
 func (r *Report) carried() []Carried {
 	completed := r.Totals.Completed
+	if r.Config.Engine == EngineFrames {
+		return []Carried{{EngineFrames, completed}}
+	}
 	wsk := completed
 	if r.SlowPath.Sent > 0 {
 		frames := uint64(0)

@@ -28,6 +28,13 @@ func MixOf(is4 bool, payloads []int, mtu int) (m Mix) {
 	return m
 }
 
+// Tagged is the mix with so many VLAN tags in each frame.
+func (m Mix) Tagged(tags int) Mix {
+	m.L2Bytes += m.Packets * tags * vlanTag
+	m.L1Bytes += m.Packets * tags * vlanTag
+	return m
+}
+
 // Load is the cycle as bit rates of the layer count it.
 func (m Mix) Load(layer units.Layer) units.Load {
 	bytes := m.Payload

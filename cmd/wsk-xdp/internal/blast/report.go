@@ -57,6 +57,8 @@ type Report struct {
 
 // ConfigReport is the complete effective configuration.
 type ConfigReport struct {
+	// Engine is what was asked to send: wsk or frames.
+	Engine      string   `json:"engine"`
 	Destination string   `json:"destination"`
 	Sources     []string `json:"sources"`
 	Flows       int      `json:"flows"`
@@ -66,7 +68,12 @@ type ConfigReport struct {
 	Addresses   string `json:"destination_addresses,omitempty"`
 	Ports       string `json:"destination_ports,omitempty"`
 	SourcePorts string `json:"source_ports,omitempty"`
-	Queues      int    `json:"queues"`
+	// SourceAddresses, SourceMAC, DestinationMAC and VLANs are what engine frames wrote.
+	SourceAddresses string `json:"source_addresses,omitempty"`
+	SourceMAC       string `json:"source_mac,omitempty"`
+	DestinationMAC  string `json:"destination_mac,omitempty"`
+	VLANs           []int  `json:"vlan_ids,omitempty"`
+	Queues          int    `json:"queues"`
 	// Payload is that of the largest packet.
 	Payload int `json:"payload_bytes"`
 	// Sizes are frame sizes as they were given, where there are several.
@@ -130,6 +137,7 @@ type Carried struct {
 // The ways of Carried.
 const (
 	EngineWSK    = "wsk"    // AF_XDP
+	EngineFrames = "frames" // AF_XDP, without WSK
 	EngineKernel = "kernel" // the kernel's own stack: the slow path
 )
 

@@ -61,16 +61,17 @@ type Result struct {
 	Dead bool
 }
 
-// Pacing: the sender sleeps until a few datagrams are due, because no timer of the system is good for less than some
-// 50 µs, and sends what fell due meanwhile at once. Ten milliseconds are the longest pause that is made up for.
+// SleepGrain is the grain of pacing: the sender sleeps until a few datagrams are due, because no timer of the system is
+// good for less than some 50 µs, and sends what fell due meanwhile at once. Ten milliseconds are the longest pause that is
+// made up for.
 const (
-	sleepGrain  = 50 * time.Microsecond
-	bucketTime  = 10 * time.Millisecond
-	intervalLen = time.Second
+	SleepGrain     = 50 * time.Microsecond
+	IntervalLength = time.Second
+	bucketTime     = 10 * time.Millisecond
 )
 
-// interruptDrain is what remains of a drain after an interrupt: enough for what the kernel has, not for a neighbour.
-const interruptDrain = 500 * time.Millisecond
+// InterruptDrain is what remains of a drain after an interrupt: enough for what the kernel has, not for a neighbour.
+const InterruptDrain = 500 * time.Millisecond
 
 // Bucket is the number of datagrams that may leave at once after a pause.
 func Bucket(rate Rate, batch int) uint64 {
@@ -104,7 +105,7 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	}
 	r := &runner{
 		c: c, sender: sender, slots: newSlots(c.InFlight), meter: newMeter(),
-		pacer: NewPacer(c.Rate, Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour), tick: intervalLen,
+		pacer: NewPacer(c.Rate, Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour), tick: IntervalLength,
 	}
 	defer r.timer.Stop()
 	r.start = time.Now()
@@ -189,7 +190,7 @@ func (r *runner) pause(done <-chan struct{}) bool {
 		if wait == 0 {
 			return true
 		}
-		until = min(until, max(wait, sleepGrain))
+		until = min(until, max(wait, SleepGrain))
 	}
 	if until <= 0 {
 		return true
@@ -235,7 +236,7 @@ func (r *runner) report(elapsed time.Duration) {
 	}
 	r.last, r.since = r.meter.Counts, elapsed
 	r.meter.interval.Reset()
-	r.tick = elapsed.Truncate(intervalLen) + intervalLen
+	r.tick = elapsed.Truncate(IntervalLength) + IntervalLength
 }
 
 // drain waits for the IRPs that are out, and cancels those that do not come. An interrupt, before or meanwhile,
@@ -250,7 +251,7 @@ func (r *runner) drain(ctx context.Context) {
 				continue
 			case <-done:
 				done = nil
-				r.timer.Reset(min(r.c.Drain, interruptDrain))
+				r.timer.Reset(min(r.c.Drain, InterruptDrain))
 				continue
 			case <-r.timer.C:
 			}

@@ -12,6 +12,7 @@ const (
 	fragmentHeader = 8 // IPv6 extension header
 	udpHeader      = 8
 	fcs            = 4
+	vlanTag        = 4
 	minFrame       = 64 // with FCS: shorter frames are padded by the NIC
 	preambleAndGap = 20 // preamble, start delimiter and inter-frame gap: what L1 adds
 )

@@ -44,6 +44,9 @@ func (r *Report) Plan() string {
 	if c.Flows > 1 {
 		flows += fmt.Sprintf(" (%s, seed %d)", c.FlowOrder, c.Seed)
 	}
+	if c.Engine == EngineFrames {
+		return fmt.Sprintf("  %s · %s · rate %s%s · in bursts of %d at most", size, flows, strings.Replace(rate, "IRPs come", "frames come", 1), limit, c.Batch)
+	}
 	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, flows, rate, limit,
 		units.Plural(c.InFlight, "IRP"), units.Plural(c.Batch, "packet"))
 }
@@ -53,8 +56,8 @@ func PacingNote(rate Rate) string {
 	if rate == 0 {
 		return ""
 	}
-	note := fmt.Sprintf("  pacing by sleeps of %v or more: what falls due meanwhile leaves as one burst", sleepGrain)
-	if perSleep := rate.Whole() / uint64(time.Second/sleepGrain); perSleep > 1 {
+	note := fmt.Sprintf("  pacing by sleeps of %v or more: what falls due meanwhile leaves as one burst", SleepGrain)
+	if perSleep := rate.Whole() / uint64(time.Second/SleepGrain); perSleep > 1 {
 		note += fmt.Sprintf(" (about %s packets at this rate)", units.Grouped(perSleep))
 	}
 	return note + fmt.Sprintf("; pauses above %v are not made up for", bucketTime)

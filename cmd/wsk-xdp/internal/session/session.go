@@ -152,8 +152,13 @@ func (s *Session) slowCause() error {
 	return errors.New(s.Way.SlowReason)
 }
 
-// Info is a snapshot of the datapath.
-func (s *Session) Info() datapath.Info { return s.dp.Info() }
+// Info is a snapshot of the datapath, empty where there is none.
+func (s *Session) Info() datapath.Info {
+	if s.dp == nil {
+		return datapath.Info{}
+	}
+	return s.dp.Info()
+}
 
 // Remote is the destination in the form that the sockets take.
 func (s *Session) Remote(port uint16, fallback netip.Addr) wsk.SOCKADDR {

@@ -181,5 +181,8 @@ func onePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
+// PortRange is the range from first to last, of which neither is 0.
+func PortRange(first, last uint16) Ports { return Ports{first, last} }
+
 // OnePort is the range of one port, or none for 0.
 func OnePort(p uint16) Ports { return Ports{p, p} }

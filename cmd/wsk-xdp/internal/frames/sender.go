@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frames
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
+)
+
+// Burst is how many frames go into the ring before a kick.
+const Burst = 64
+
+// sender is one run over one queue in copy mode.
+type sender struct {
+	c     blast.Config
+	q     xdp.Queue
+	maker *Maker
+	pacer blast.Pacer
+	start time.Time
+	timer *time.Timer
+
+	free   []int   // chunks that are ours
+	chunks []chunk // all
+	counts blast.Counts
+	bytes  uint64 // of payload in what came back
+	drops  uint64 // frames that the device dropped; their completions come, too
+	last   time.Time
+
+	tick           time.Duration
+	before         blast.Counts // at the beginning of the interval
+	since          time.Duration
+	burst, longest uint64
+	blocked        time.Duration
+	gone           bool
+}
+
+// chunk is a piece of the UMEM, and what is in it.
+type chunk struct {
+	out   bool   // the kernel has it
+	index uint32 // in the TX ring
+	size  int    // of the payload
+}
+
+// Run sends until the count or the duration is reached, ctx ends, or the device is gone. Batch is the most frames of a
+// kick; InFlight is not looked at: all chunks of the queue are.
+func Run(ctx context.Context, c blast.Config, q xdp.Queue, maker *Maker) (res blast.Result, err error) {
+	chunks := q.UMEM().TxChunks()
+	if largest, err := maker.Largest(); err != nil || largest > q.UMEM().FrameSize() {
+		return res, fmt.Errorf("a frame of %d bytes does not fit one of %d: %w", largest, q.UMEM().FrameSize(), err)
+	}
+	s := &sender{
+		c: c, q: q, maker: maker, pacer: blast.NewPacer(c.Rate, blast.Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour),
+		chunks: make([]chunk, chunks), tick: blast.IntervalLength,
+	}
+	defer s.timer.Stop()
+	for i := range chunks {
+		s.free = append(s.free, i)
+	}
+	s.start = time.Now()
+	err = s.send(ctx)
+	res.Sending = time.Since(s.start)
+	if err == nil {
+		err = s.drain(ctx)
+	}
+	res.Elapsed = time.Since(s.start)
+	if s.counts.Completed > 0 {
+		res.Completing = s.last.Sub(s.start)
+	}
+	res.Counts, res.Payload, res.ByStatus = s.counts, s.bytes, map[wsk.NTSTATUS]uint64{}
+	if s.counts.Failed > 0 {
+		res.ByStatus[wsk.STATUS_NETWORK_BUSY] = s.counts.Failed
+	}
+	res.Unfinished, res.Dead, res.Interrupted = chunks-len(s.free), s.gone, ctx.Err() != nil
+	res.Forfeited, res.LongestBurst, res.Blocked = s.pacer.Forfeited(), s.longest, s.blocked
+	return res, err
+}
+
+func (s *sender) send(ctx context.Context) error {
+	for {
+		elapsed := time.Since(s.start)
+		s.report(elapsed)
+		over := s.c.Duration > 0 && elapsed >= s.c.Duration
+		if over {
+			elapsed = s.c.Duration // what fell due until the end still goes
+		}
+		for !over || s.c.Rate > 0 {
+			n := s.submit(elapsed)
+			if err := s.kick(); err != nil || s.gone {
+				return err
+			}
+			if n == 0 || !over && time.Since(s.start)-elapsed > time.Millisecond {
+				break
+			}
+		}
+		if over {
+			s.pacer.End(elapsed)
+		}
+		if over || ctx.Err() != nil || s.c.Count > 0 && s.counts.Submitted >= s.c.Count {
+			return nil
+		}
+		if !s.pause(ctx) {
+			return nil
+		}
+	}
+}
+
+// submit puts what is due into the ring, a burst at most, and returns how many that were.
+func (s *sender) submit(elapsed time.Duration) int {
+	want := uint64(min(s.c.Batch, len(s.free)))
+	if s.c.Count > 0 {
+		want = min(want, s.c.Count-s.counts.Submitted)
+	}
+	if want = min(want, uint64(s.q.TX().Free())); want == 0 {
+		return 0
+	}
+	n := s.pacer.Take(elapsed, want)
+	if n == 0 {
+		return 0
+	}
+	now := time.Now()
+	tx, umem := s.q.TX(), s.q.UMEM()
+	for range n {
+		number := s.free[len(s.free)-1]
+		addr := umem.Addr(number)
+		length, payload := s.maker.Put(umem.Chunk(addr), now)
+		index, ok := tx.Put(xdp.Desc{Addr: addr, Len: uint32(length)})
+		if !ok {
+			panic("frames: a slot that was free is not") // the ring is ours alone
+		}
+		s.free = s.free[:len(s.free)-1]
+		s.chunks[number] = chunk{true, index, payload}
+	}
+	tx.Submit(uint32(n))
+	s.counts.Submitted += n
+	s.burst += n
+	s.longest = max(s.longest, s.burst)
+	return int(n)
+}
+
+// kick makes the kernel send, and takes back what it is done with.
+func (s *sender) kick() error {
+	if s.q.TX().Pending() == 0 && len(s.free) == len(s.chunks) {
+		return nil
+	}
+	errno := s.q.Kick()
+	switch result := xdp.ClassifyKick(errno); result {
+	case xdp.KickDropped:
+		s.drops++
+	case xdp.KickGone:
+		s.gone = true
+	case xdp.KickBadDescriptor, xdp.KickFatal, xdp.KickUnserved:
+		return fmt.Errorf("the kernel sends nothing more: %w", errno)
+	case xdp.KickDone, xdp.KickLimited, xdp.KickLinkDown:
+	}
+	s.harvest()
+	return nil
+}
+
+// harvest counts what came back. A frame that the device dropped comes back, too.
+func (s *sender) harvest() {
+	completion, umem, tx := s.q.Completion(), s.q.UMEM(), s.q.TX()
+	first, n := completion.Peek(uint32(completion.Size()))
+	for i := range n {
+		number, ok := umem.CheckTx(completion.At(first + i))
+		if !ok || !s.chunks[number].out {
+			continue // none of ours that is on its way
+		}
+		back := &s.chunks[number]
+		tx.Completed(back.index)
+		back.out = false
+		s.free = append(s.free, number)
+		if s.drops > 0 {
+			s.drops--
+			s.counts.Failed++
+			continue
+		}
+		s.counts.Completed++
+		s.bytes += uint64(back.size)
+	}
+	if n > 0 {
+		completion.Release(n)
+		s.last = time.Now()
+	}
+}
+
+// held is how long to wait when the kernel has everything: it wakes nobody for completions.
+const held = 100 * time.Microsecond
+
+// pause waits until something is due, or may have come back. It reports false when the run is interrupted.
+func (s *sender) pause(ctx context.Context) bool {
+	elapsed := time.Since(s.start)
+	until := s.tick - elapsed
+	if s.c.Duration > 0 {
+		until = min(until, s.c.Duration-elapsed)
+	}
+	full := len(s.free) == 0 || s.q.TX().Free() == 0
+	wait := s.pacer.Wait(elapsed, 1)
+	switch {
+	case full:
+		wait = held
+	case wait == 0:
+		return true
+	}
+	if until = min(until, max(wait, blast.SleepGrain)); until <= 0 {
+		return true
+	}
+	s.burst = 0
+	s.timer.Reset(until)
+	select {
+	case <-s.timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	if full {
+		s.blocked += time.Since(s.start) - elapsed
+	}
+	return true
+}
+
+// report hands an interval to OnInterval when one is over.
+func (s *sender) report(elapsed time.Duration) {
+	if elapsed < s.tick {
+		return
+	}
+	if s.c.OnInterval != nil {
+		s.c.OnInterval(blast.Interval{
+			Start: s.since, End: elapsed, Total: s.counts, InFlight: len(s.chunks) - len(s.free),
+			Counts: blast.Counts{
+				Submitted: s.counts.Submitted - s.before.Submitted, Completed: s.counts.Completed - s.before.Completed,
+				Failed: s.counts.Failed - s.before.Failed,
+			},
+		})
+	}
+	s.before, s.since = s.counts, elapsed
+	s.tick = elapsed.Truncate(blast.IntervalLength) + blast.IntervalLength
+}
+
+// drain waits until everything has come back, for a bounded time, which an interrupt shortens.
+func (s *sender) drain(ctx context.Context) error {
+	begun := time.Now()
+	for len(s.free) < len(s.chunks) && !s.gone {
+		if err := s.kick(); err != nil {
+			return err
+		}
+		bound := s.c.Drain
+		if ctx.Err() != nil {
+			bound = min(bound, blast.InterruptDrain)
+		}
+		if len(s.free) == len(s.chunks) || time.Since(begun) >= bound {
+			break
+		}
+		s.timer.Reset(held)
+		<-s.timer.C
+	}
+	return nil
+}

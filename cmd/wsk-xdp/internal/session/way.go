@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// OpenWay surveys the way for whoever sends frames of its own, and opens nothing: no datapath and no sockets. Its errors
+// have exit codes.
+func OpenWay(ctx context.Context, o Options) (*Session, error) {
+	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4()}
+	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
+	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
+	switch {
+	case asked(s.WayErr):
+		return nil, exit.Usagef("%w", s.WayErr)
+	case s.WayErr != nil:
+		return nil, fmt.Errorf("no way to %v: %w", o.Destination, s.WayErr)
+	case s.Way.SlowReason != "":
+		return nil, exit.NotPossiblef("engine frames sends through AF_XDP only: %s", s.Way.SlowReason)
+	}
+	return s, nil
+}
+
+// FindMAC waits until it is known who gets the frames.
+func (s *Session) FindMAC(ctx context.Context, timeout time.Duration) (net.HardwareAddr, error) {
+	table, err := route.Open(route.Options{NetNS: s.netns, NeighbourTimeout: timeout})
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
+	to := s.Way.Gateway
+	if s.Way.Kind != route.Unicast {
+		to = s.Way.Destination
+	}
+	mac, err := table.Neighbour(ctx, s.Way.Interface.Index, to)
+	switch {
+	case errors.Is(err, route.ErrUnreachable):
+		return nil, fmt.Errorf("%v does not answer: %w: give its MAC by --dst-mac, or see ip neigh", to, err)
+	case err != nil:
+		return nil, err
+	}
+	return mac[:], nil
+}
+
+// QueueError adds, to the error that a queue of the way's device is taken, who has it.
+func (s *Session) QueueError(err error) error { return withHolder(s.netns, s.Way.Device.Index, err) }
