@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package quota
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+)
+
+func TestBucket(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var b Bucket
+	if b.Take(1000); b.Wait(now) != 0 || !b.Has() {
+		t.Error("the zero value bounds something")
+	}
+	b.Set(100, 10, now)
+	for i := range 10 {
+		if b.Wait(now) != 0 {
+			t.Fatalf("empty after %d of a burst of 10", i)
+		}
+		b.Take(1)
+	}
+	if got := b.Wait(now); got <= 0 || got > 11*time.Millisecond {
+		t.Errorf("the next comes after %v, want 10ms at most", got)
+	}
+	now = now.Add(20 * time.Millisecond) // two more
+	if b.Wait(now) != 0 {
+		t.Error("nothing has come")
+	}
+	b.Take(102) // into debt
+	if got := b.Wait(now); got < 990*time.Millisecond || got > 1010*time.Millisecond {
+		t.Errorf("a debt of 100 takes %v", got)
+	}
+	now = now.Add(time.Hour)
+	b.Wait(now)
+	if b.Take(11); b.Has() {
+		t.Error("more than a burst was saved up")
+	}
+}
+
+// TestGrantLimits: each is taken up to its limit, and given back.
+func TestGrantLimits(t *testing.T) {
+	g := NewGrant("g", &policy.Limits{Sockets: 2, Inflight: 3, Memory: 10, Destinations: 1, NewDestinations: 5, Burst: 1})
+	if !g.TakeSocket() || !g.TakeSocket() || g.TakeSocket() {
+		t.Error("sockets")
+	}
+	g.GiveSocket()
+	if !g.TakeSocket() {
+		t.Error("a socket that was given back")
+	}
+	if !g.TakeInflight(3) || g.TakeInflight(1) || !g.TakeMemory(10) || g.TakeMemory(1) || !g.TakeDestination() || g.TakeDestination() {
+		t.Error("limits")
+	}
+	taken := 0
+	for range 100 {
+		if g.TakeNewcomer() {
+			taken++
+		}
+	}
+	if taken < 5 || taken > 20 {
+		t.Errorf("%d destinations at once, of 5 a second", taken)
+	}
+	g.SetLimits(&policy.Limits{Sockets: 5, Burst: 1})
+	if !g.TakeSocket() || g.Usage().Sockets != 3 {
+		t.Error("a reload")
+	}
+}
+
+// TestTurn: what is over the rate is refused until it comes again.
+func TestTurn(t *testing.T) {
+	g := NewGrant("g", &policy.Limits{Rate: 1000, Burst: 10})
+	turn := g.BeginTurn()
+	n := 0
+	for turn.Take(1, 100) {
+		n++
+	}
+	if n != 10 {
+		t.Errorf("%d datagrams of a burst of 10", n)
+	}
+	if wait := turn.End(); wait > 2*time.Millisecond {
+		t.Errorf("the next after %v at 1000 a second", wait)
+	}
+	g.SetLimits(&policy.Limits{Bits: 8000, Burst: 1})
+	turn = g.BeginTurn()
+	n = 0
+	for turn.Take(1, 8*1000) {
+		n++
+	}
+	turn.End()
+	if n > 3 {
+		t.Errorf("%d datagrams of 1000 bytes at 8000 bits a second", n)
+	}
+	free := NewGrant("f", &policy.Limits{})
+	turn = free.BeginTurn()
+	if !turn.Take(1<<30, 1<<40) || turn.End() != 0 {
+		t.Error("a grant without bounds is bounded")
+	}
+}
