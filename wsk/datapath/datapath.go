@@ -131,7 +131,7 @@ func (dp *Datapath) furnish(opts *Options) {
 		NewWaiter: receive.NewPollWaiter,
 	}
 	dp.companions = &companion.Host{
-		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub,
+		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub, Inherited: opts.Inherited,
 	}
 	dp.senders.HasMembers = dp.companions.HasMembers
 	dp.devices = &device.Set{

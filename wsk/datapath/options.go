@@ -4,6 +4,7 @@ package datapath
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
@@ -74,6 +75,10 @@ type Options struct {
 	// destination whose addresses the kernel translates (NAT) stays with it. Package conntrack of wsk/route says how it is found
 	// out. On interfaces of Receive answers come past the firewall, and nothing is done.
 	NoConntrack bool
+	// Inherited is asked when a socket is bound to an address with a port: a UDP socket of the kernel that a process before
+	// this one has left bound to it, to be used instead of a new one, or -1. The descriptor belongs to the datapath from then
+	// on. An IPv6 one was bound with the IPV6_V6ONLY that the new socket has. nil: there is none.
+	Inherited func(local netip.AddrPort) (fd int)
 	// Logger receives what an operator should know, never anything per datagram. nil discards.
 	Logger *slog.Logger
 }

@@ -15,11 +15,10 @@ import (
 func (k *socket) Admit(to *wsk.Destination, way wsk.Way) wsk.NTSTATUS {
 	host := &k.session.server.host
 	g := k.session.granted.Load()
-	source := ipaddr.Addr(way.Source)
 	f := policy.Flow{
 		Destination: to.Addr, Source: way.Source, Port: to.Port, TTL: to.TTL, TOS: to.TOS,
 		Kind: policy.Kind(way.Kind), Interface: host.place(g.policy, way.IfIndex),
-		OfInterface: source.IsLinkLocalUnicast() || host.interfaceOf(way.Source) == way.IfIndex,
+		OfInterface: host.isOf(&way.Source, way.IfIndex) || ipaddr.Addr(way.Source).IsLinkLocalUnicast(),
 	}
 	reason := g.grant.Admit(&f)
 	if k.session.revoked.Load() {

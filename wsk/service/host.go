@@ -28,7 +28,7 @@ type host struct {
 	unwatch func()
 	socket  int // to ask for names with
 
-	local  atomic.Pointer[map[[16]byte]struct{}]
+	local  atomic.Pointer[map[[16]byte]uint32] // the host's addresses and their interfaces
 	places atomic.Pointer[placeTable]
 
 	mu     sync.Mutex // one goes to the transport or the kernel at a time
@@ -114,16 +114,16 @@ func (h *host) refresh() bool {
 	if h.closed {
 		return false
 	}
-	local := make(map[[16]byte]struct{})
+	local := make(map[[16]byte]uint32)
 	var list []ipc.InterfaceAddress
 	if h.source != nil {
 		for _, family := range []uint16{wsk.AF_INET, wsk.AF_INET6} {
 			for _, a := range h.source.Addresses(family) {
-				local[a.Addr] = struct{}{}
 				index := a.Scope
 				if index == 0 {
 					index = h.interfaceOf(a.Addr)
 				}
+				local[a.Addr] = index
 				if index != 0 {
 					list = append(list, ipc.InterfaceAddress{Addr: a.Addr, Scope: a.Scope, IfIndex: index})
 				}
@@ -149,6 +149,14 @@ func (h *host) isLocal(a *[16]byte) bool {
 		return true
 	}
 	return ipaddr.Addr(*a).IsLoopback()
+}
+
+// isOf says that an address is one of an interface.
+func (h *host) isOf(a *[16]byte, index uint32) bool {
+	if known, ok := (*h.local.Load())[*a]; ok && known == index {
+		return true
+	}
+	return h.interfaceOf(*a) == index
 }
 
 // interfaceOf is the interface that has an address, or 0.

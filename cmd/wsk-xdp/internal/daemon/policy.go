@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 )
 
 // rules are the policy in force, and the file that it came from.
@@ -25,9 +26,14 @@ type rules struct {
 	err    error // of the last reload
 }
 
+// policyHost is what a policy has to know of the host.
+func policyHost(s *Settings) policy.Host {
+	return policy.Host{MaxMemory: s.memory, MaxSockets: maxSockets(), Units: service.KnowsUnits()}
+}
+
 // readPolicy reads the file for the first time.
 func readPolicy(s *Settings) (*rules, error) {
-	r := &rules{file: s.Policy, host: policy.Host{MaxMemory: s.memory, MaxSockets: maxSockets()}, loaded: time.Now()}
+	r := &rules{file: s.Policy, host: policyHost(s), loaded: time.Now()}
 	text, err := os.ReadFile(r.file)
 	if err != nil {
 		return nil, err

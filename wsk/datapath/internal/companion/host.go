@@ -23,6 +23,9 @@ type Host struct {
 	InNetNS func(func() error) error // runs a function in the datapath's network namespace
 	Routes  Routes
 	Hub     *receive.Hub
+	// Inherited is a socket that is bound to an address already and is to be used instead of a new one, -1 where there is
+	// none. The descriptor is ours from then on. nil: there is never one.
+	Inherited func(netip.AddrPort) int
 
 	Stats Stats
 

@@ -171,7 +171,7 @@ func (s *Sockets) socketFor(key groupKey) (*socket, error) {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}
 	at := netip.AddrPortFrom(group, s.local.Port())
-	k, err := openSocket(s.host.InNetNS, s.host.Log, six, options, func(k *socket, fd int) error {
+	k, err := openSocket(s.host.InNetNS, s.host.Log, six, -1, options, func(k *socket, fd int) error {
 		return s.host.ports.bindGroup(s.holding, k, fd, at)
 	})
 	if err != nil {

@@ -126,10 +126,10 @@ func TestNoConflict(t *testing.T) {
 func bindForeign(t *testing.T, lab *testenv.Lab, local string, reuse bool) (fd int, err error) {
 	t.Helper()
 	ap := netip.MustParseAddrPort(local)
-	domain := unix.AF_INET
-	var sa unix.Sockaddr = &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().Unmap().As4()}
-	if ap.Addr().Is6() {
-		domain, sa = unix.AF_INET6, &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+	domain := unix.AF_INET6
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+	if ap.Addr().Is4() {
+		domain, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	}
 	if fd, err = lab.A.NS.Socket(domain, unix.SOCK_DGRAM, unix.IPPROTO_UDP); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,8 @@ type socket struct {
 	six  bool
 	id   socketID
 	log  *slog.Logger
+	// bound says that the socket was inherited with its address.
+	bound bool
 }
 
 // socketID is the inode of a socket, by which sock_diag names it.
@@ -38,20 +40,16 @@ func socketOf(fd int) socketID {
 }
 
 // openSocket makes a socket in the network namespace in which inNetNS runs functions. bind gets it with its descriptor, on
-// the thread that is there; where that fails the socket is closed.
+// the thread that is there; where that fails the socket is closed. inherited is a socket to use instead of a new one, or -1.
 func openSocket(
-	inNetNS func(func() error) error, log *slog.Logger, six bool, options []sockopt, bind func(s *socket, fd int) error,
+	inNetNS func(func() error) error, log *slog.Logger, six bool, inherited int, options []sockopt, bind func(s *socket, fd int) error,
 ) (*socket, error) {
 	lockrank.AssertMay(locks.Ask, "to open a kernel socket")
-	s := &socket{six: six, log: log}
+	s := &socket{six: six, log: log, bound: inherited >= 0}
 	err := inNetNS(func() error {
-		domain := unix.AF_INET
-		if six {
-			domain = unix.AF_INET6
-		}
-		fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+		fd, err := newDescriptor(six, inherited)
 		if err != nil {
-			return os.NewSyscallError("socket", err)
+			return err
 		}
 		s.id = socketOf(fd)
 		// From here on the file owns the descriptor, and the runtime's poller knows it.
@@ -71,6 +69,23 @@ func openSocket(
 		return nil, err
 	}
 	return s, nil
+}
+
+// newDescriptor is a new UDP socket, or the one that was inherited.
+func newDescriptor(six bool, inherited int) (int, error) {
+	if inherited >= 0 {
+		unix.CloseOnExec(inherited)
+		if err := unix.SetNonblock(inherited, true); err != nil {
+			return -1, os.NewSyscallError("take over a socket", err)
+		}
+		return inherited, nil
+	}
+	domain := unix.AF_INET
+	if six {
+		domain = unix.AF_INET6
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+	return fd, os.NewSyscallError("socket", err)
 }
 
 // control calls f with the descriptor, unless the socket is closed.
@@ -94,7 +109,29 @@ func (s *socket) bindTo(fd int, ap netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
+	if s.bound {
+		return isBoundTo(fd, sa)
+	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}
+
+// isBoundTo is nil when an inherited socket has the address that is wanted.
+func isBoundTo(fd int, want unix.Sockaddr) error {
+	have, err := unix.Getsockname(fd)
+	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	switch have := have.(type) {
+	case *unix.SockaddrInet4:
+		if want, ok := want.(*unix.SockaddrInet4); ok && have.Port == want.Port && have.Addr == want.Addr {
+			return nil
+		}
+	case *unix.SockaddrInet6:
+		if want, ok := want.(*unix.SockaddrInet6); ok && have.Port == want.Port && have.Addr == want.Addr && have.ZoneId == want.ZoneId {
+			return nil
+		}
+	}
+	return fmt.Errorf("the socket that was inherited has another address: %w", unix.EADDRNOTAVAIL)
 }
 
 // sockaddr is an address in the form of this socket's family: IPv4 is v4-mapped for an IPv6 socket.

@@ -52,11 +52,15 @@ func (h *Host) NewSockets(family uint16, sink *receive.Sink, narrowed func(netip
 func (s *Sockets) Bind(req wsk.BindRequest, admit func() bool) (netip.AddrPort, wsk.NTSTATUS) {
 	six := s.family == wsk.AF_INET6
 	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}} // the permission is the WSK socket's, checked before
-	if six {
+	inherited := -1
+	if s.host.Inherited != nil && req.Local.Port() != 0 {
+		inherited = s.host.Inherited(req.Local)
+	}
+	if six && inherited < 0 { // one that is bound keeps what it has
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(!req.DualStack)})
 	}
 	var held *holding
-	c, err := openSocket(s.host.InNetNS, s.host.Log, six, options, func(c *socket, fd int) (err error) {
+	c, err := openSocket(s.host.InNetNS, s.host.Log, six, inherited, options, func(c *socket, fd int) (err error) {
 		held, err = s.host.ports.bind(c, fd, req)
 		return err
 	})

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
+)
+
+// guardOf is a socket that is asked about destinations, and one that its grant allows.
+func guardOf(t testing.TB) (*socket, wsk.Destination, wsk.Way) {
+	t.Helper()
+	p, err := policy.Parse("p", []byte("version = 1\n[interface.eth0]\n[[allow]]\nname = \"a\"\nuid = 7\n"+
+		"destination = [\"10.0.0.0/8\", \"192.0.2.0/24:53\", \"2001:db8::/32\"]\n"), policy.Host{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := wsktest.New()
+	transport.SetLocal(netip.MustParseAddr("10.77.0.1"))
+	s, err := New(Config{Transport: transport, Policy: policy.NewCurrent(p), Interface: func(uint32) string { return "eth0" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Shutdown(t.Context()) })
+	grant := p.Grants()[0]
+	n := &session{server: s}
+	n.granted.Store(&granted{p, grant, quota.NewGrant("a", &grant.Limits)})
+	to := wsk.Destination{Addr: netip.MustParseAddr("10.77.0.2").As16(), Port: 9, TTL: 64}
+	return &socket{session: n}, to, wsk.Way{IfIndex: 1, Source: netip.MustParseAddr("10.77.0.1").As16(), MTU: 1500}
+}
+
+// TestAdmitAllocatesNothing: a verdict is cheap enough for a destination that is new with every datagram.
+func TestAdmitAllocatesNothing(t *testing.T) {
+	k, to, way := guardOf(t)
+	if status := k.Admit(&to, way); status != wsk.STATUS_SUCCESS {
+		t.Fatalf("%v, %v", status, k.denials.find(&to))
+	}
+	denied := to
+	denied.Addr = netip.MustParseAddr("11.0.0.1").As16()
+	if n := testing.AllocsPerRun(100, func() {
+		k.Admit(&to, way)
+		k.Admit(&denied, way)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	k, to, way := guardOf(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if k.Admit(&to, way) != wsk.STATUS_SUCCESS {
+			b.Fatal("refused")
+		}
+	}
+}
