@@ -43,8 +43,10 @@ func TestBucket(t *testing.T) {
 // TestGrantLimits: each is taken up to its limit, and given back.
 func TestGrantLimits(t *testing.T) {
 	g := NewGrant("g", &policy.Limits{Sockets: 2, Inflight: 3, Memory: 10, Destinations: 1, NewDestinations: 5, Burst: 1})
-	if !g.TakeSocket() || !g.TakeSocket() || g.TakeSocket() {
-		t.Error("sockets")
+	for _, want := range []bool{true, true, false} {
+		if g.TakeSocket() != want {
+			t.Errorf("of two sockets, want %v", want)
+		}
 	}
 	g.GiveSocket()
 	if !g.TakeSocket() {
