@@ -18,8 +18,8 @@ import (
 // underWay is how many SENDs of 64 datagrams a client of the benchmark has under way.
 const underWay = 4
 
-// BenchmarkWire is a datagram over a veth pair to a socket that is not there: through the lane of the daemon, 64 a message
-// and four messages under way, and by SendTo in this process.
+// BenchmarkWire is a datagram over a veth pair to a socket that is not there: through the lane of the daemon, 64 a
+// message and four messages under way, and by SendTo in this process.
 func BenchmarkWire(b *testing.B) {
 	for _, size := range []int{18, 1472} {
 		name := map[int]string{18: "18", 1472: "1472"}[size]
@@ -65,8 +65,8 @@ func benchLane(b *testing.B, size int) {
 	}
 }
 
-// reportCPU adds what the process has used of processors, both sides of the lane together, which says more than the clock
-// on a machine that is busy.
+// reportCPU adds what the process has used of processors, both sides of the lane together, which says more than the
+// clock on a machine that is busy.
 func reportCPU(b *testing.B) func() {
 	before := cpuTime()
 	return func() { b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/op") }

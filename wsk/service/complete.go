@@ -92,8 +92,8 @@ func (j *job) complete(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reas
 	j.left--
 }
 
-// tell sends the completions that there are. With the last of them the job is free. It is called when all have completed,
-// and by the timer.
+// tell sends the completions that there are. With the last of them the job is free. It is called when all have
+// completed, and by the timer.
 func (j *job) tell() {
 	k := j.socket
 	var t tally

@@ -142,7 +142,8 @@ func (s *Server) room() int {
 	return max(turns.Quantum, s.config.Chunks*len(s.pumps)/max(int(s.busy.Load()), 1))
 }
 
-// holdLeast is the least that a socket waits that is over its rate: a timer for each datagram would cost more than they.
+// holdLeast is the least that a socket waits that is over its rate: a timer for each datagram would cost more than
+// they.
 const holdLeast = time.Millisecond
 
 // throttle makes a socket's turn come again after a time.

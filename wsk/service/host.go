@@ -17,8 +17,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 )
 
-// host is what the service knows of addresses and interfaces. The questions of the data path are answered from tables that
-// are replaced as wholes.
+// host is what the service knows of addresses and interfaces. The questions of the data path are answered from tables
+// that are replaced as wholes.
 type host struct {
 	lookout wsk.Endpoint // bound to nothing: knows the interfaces of addresses
 	finder  wsk.InterfaceFinder
@@ -107,7 +107,8 @@ func (h *host) ask(index uint32) string {
 	return ifr.Name()
 }
 
-// refresh reads the addresses of the host and forgets the names of interfaces. It reports false once the host is closed.
+// refresh reads the addresses of the host and forgets the names of interfaces. It reports false once the host is
+// closed.
 func (h *host) refresh() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

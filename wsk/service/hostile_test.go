@@ -253,7 +253,8 @@ func TestReconnectStorm(t *testing.T) {
 	}
 }
 
-// TestManyDestinations: a client that goes through destinations is held to its grant's, and finds room again as they are idle.
+// TestManyDestinations: a client that goes through destinations is held to its grant's, and finds room again as they
+// are idle.
 func TestManyDestinations(t *testing.T) {
 	b := newBench(t, generous+"destinations = 100\nnew_destinations = \"200/s\"\n")
 	c := b.hello()

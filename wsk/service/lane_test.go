@@ -48,7 +48,8 @@ func TestPartialReplies(t *testing.T) {
 	}
 }
 
-// TestCancel: the oldest entry with the id is taken back, whether it is below or waits here, and completes all the same.
+// TestCancel: the oldest entry with the id is taken back, whether it is below or waits here, and completes all the
+// same.
 func TestCancel(t *testing.T) {
 	b := newBench(t, limited("rate = \"1pps\"\nburst = 1\n"))
 	c := b.hello()

@@ -183,8 +183,8 @@ func (f *foe) again(trick func(*foe), stop *atomic.Bool) {
 	}
 }
 
-// TestHostile has clients with every trick against a server over AF_XDP, and two honest ones beside, who lose nothing. What
-// the foes have used comes back. -hostile=60s for the whole minute.
+// TestHostile has clients with every trick against a server over AF_XDP, and two honest ones beside, who lose nothing.
+// What the foes have used comes back. -hostile=60s for the whole minute.
 func TestHostile(t *testing.T) {
 	const limits = "destination = [\"10.77.0.0/16\"]\nsource = [\"0.0.0.0/0\", \"interface\"]\nsockets = 100\nmemory = \"64MiB\"\n"
 	w := newWire(t, generous)

@@ -92,8 +92,8 @@ func (n *session) refused(reason ipc.Reason) {
 	}
 }
 
-// pace bounds how often a client asks for what costs system calls. A client that asks more often waits: nobody reads its
-// messages meanwhile.
+// pace bounds how often a client asks for what costs system calls. A client that asks more often waits: nobody reads
+// its messages meanwhile.
 type pace struct {
 	at    time.Time
 	spare time.Duration

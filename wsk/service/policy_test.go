@@ -12,7 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 )
 
-// ways are the routes of the tests: everything leaves through eth0 with its address, but for 10.78/16 and this host itself.
+// ways are the routes of the tests: everything leaves through eth0 with its address, but for 10.78/16 and this host
+// itself.
 func ways(to *wsk.Destination) wsk.Way {
 	a := to.IP()
 	way := wsk.Way{IfIndex: 1, Source: netip.MustParseAddr("10.77.0.1").As16(), MTU: 1500}
@@ -38,7 +39,8 @@ func guarded(c *service.Config) {
 	c.Recheck = t.Recheck
 }
 
-// TestGrantDecides: each line of a grant lets through what it says, and what it does not say is refused with its reason.
+// TestGrantDecides: each line of a grant lets through what it says, and what it does not say is refused with its
+// reason.
 func TestGrantDecides(t *testing.T) {
 	const all = "destination = [\"10.0.0.0/8:9\"]\n"
 	type change func(*ipc.Entry)

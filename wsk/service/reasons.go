@@ -29,8 +29,8 @@ func reasonOf(status wsk.NTSTATUS) ipc.Reason {
 	return ipc.ReasonNone
 }
 
-// denials are the reasons of the last refusals of a socket's guard. The transport ends what waits for a destination with the
-// guard's status; here the completion finds why.
+// denials are the reasons of the last refusals of a socket's guard. The transport ends what waits for a destination
+// with the guard's status; here the completion finds why.
 type denials struct {
 	mu   sync.Mutex
 	next int

@@ -122,8 +122,8 @@ func (k *socket) change(h ipc.Header, body []byte) error {
 	return nil
 }
 
-// mayJoin asks the policy about a group. Where the route would decide about the interface it is asked here, and the answer
-// holds.
+// mayJoin asks the policy about a group. Where the route would decide about the interface it is asked here, and the
+// answer holds.
 func (k *socket) mayJoin(m *ipc.Membership) ipc.Reason {
 	host := &k.session.server.host
 	g := k.session.granted.Load()

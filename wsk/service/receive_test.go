@@ -113,3 +113,35 @@ func TestReceivePolicy(t *testing.T) {
 	c.must(join("239.1.2.3"), nil)
 	c.refused(join("239.2.2.3"), wsk.STATUS_ACCESS_DENIED, ipc.ReasonMulticast)
 }
+
+// TestSlowReader: a client that asks for more than its socket takes gets it as it reads, and keeps nobody, its own replies
+// neither.
+func TestSlowReader(t *testing.T) {
+	b := newBench(t, generous)
+	c, other := b.hello(), b.hello()
+	local := c.open(1, "10.77.0.1:7000")
+	other.open(1, "10.77.0.1:0")
+	c.must(c.ask(ipc.TypeConfigure, 1, &ipc.Configure{BufferBytes: 16 << 20}), nil)
+	c.credit(1, 500)
+	const size, many = 60000, 200
+	payload := strings.Repeat("x", size)
+	for range many {
+		b.transport.Arrive(arrival("10.77.0.2:9", local.String(), payload))
+	}
+	for i := range uint32(10) {
+		if one := other.send(1, "x", entry(i, "10.77.0.2:9"))[i]; one.Status != 0 {
+			t.Errorf("%+v", one)
+		}
+	}
+	c.write(c.sendRequest(1, "x", entry(1, "10.77.0.2:9")))
+	testenv.Eventually(t, patience, "the SEND to be done", func() bool { return b.server.Statistics().Grants[0].Sent == 11 })
+	if done := c.completions(c.seq); done[1].Status != 0 {
+		t.Errorf("%+v", done[1])
+	}
+	for got := 0; got < many; {
+		m := c.note()
+		r := new(ipc.Recv)
+		c.must(m, r)
+		got += len(r.Records())
+	}
+}

@@ -14,8 +14,8 @@ import (
 const revokedAfter = time.Second
 
 // PolicyChanged puts a policy in force for the clients that are there, after it was reloaded: limits count at once, but
-// take nothing away that is in use; a session without a grant is told, and ends after a second; a socket whose address is
-// not granted any more is dead; and each destination is decided about anew before anything else leaves for it.
+// take nothing away that is in use; a session without a grant is told, and ends after a second; a socket whose address
+// is not granted any more is dead; and each destination is decided about anew before anything else leaves for it.
 func (s *Server) PolicyChanged() {
 	s.grants.adopt(s.config.Policy.Load())
 	s.mu.Lock()
@@ -88,7 +88,20 @@ func (k *socket) regrant(g *granted) {
 		return
 	}
 	reason := ipc.ReasonRevoked
+	k.mu.Lock()
+	open = k.state == isOpen
+	if open {
+		k.aborting++
+	}
+	k.mu.Unlock()
+	if !open {
+		return
+	}
 	n.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
 	k.revoked.Store(true)
 	k.abort()
+	k.mu.Lock()
+	k.aborting--
+	k.mu.Unlock()
+	k.settle()
 }

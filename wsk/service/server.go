@@ -24,8 +24,8 @@ type Config struct {
 	Transport wsk.Transport
 	// Policy says who may do what. After a reload call [Server.PolicyChanged].
 	Policy *policy.Current
-	// Recheck makes the transport ask about all destinations again, like (*datapath.Datapath).Recheck. nil: the transport
-	// forgets nothing, and a reload takes hold of destinations in use only when their way changes.
+	// Recheck makes the transport ask about all destinations again, like (*datapath.Datapath).Recheck. nil: the
+	// transport forgets nothing, and a reload takes hold of destinations in use only when their way changes.
 	Recheck func()
 	// Interface is the name of an interface of the transport's network namespace, empty when there is none. It must
 	// not block. nil asks the kernel, in the namespace of the process.
@@ -101,8 +101,8 @@ func (s *Server) goRun(f func()) {
 	}()
 }
 
-// Serve takes clients from a listening socket of the network "unixpacket" until Shutdown or a fault of the listener, and
-// returns why. It closes the listener. name is what the policy calls it (listener = "…").
+// Serve takes clients from a listening socket of the network "unixpacket" until Shutdown or a fault of the listener,
+// and returns why. It closes the listener. name is what the policy calls it (listener = "…").
 func (s *Server) Serve(l *net.UnixListener, name string) error {
 	defer l.Close()
 	s.mu.Lock()
@@ -147,9 +147,9 @@ func (s *Server) isDraining() bool {
 // goodbye is how long sessions may go on after the beginning of Shutdown.
 const goodbye = 2 * time.Second
 
-// Shutdown takes no more clients and no more sockets, tells the clients that are there, and ends their sessions when they
-// have gone, after two seconds, or when ctx is done. It returns when nothing of the server is left: every operation has
-// completed, every port is free.
+// Shutdown takes no more clients and no more sockets, tells the clients that are there, and ends their sessions when
+// they have gone, after two seconds, or when ctx is done. It returns when nothing of the server is left: every
+// operation has completed, every port is free.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.draining

@@ -16,8 +16,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/peer"
 )
 
-// session is one client: its connection and its sockets. One goroutine reads its messages and does what they ask; replies
-// come from any.
+// session is one client: its connection and its sockets. One goroutine reads its messages and does what they ask;
+// replies come from any.
 type session struct {
 	server  *Server
 	conn    *peer.Conn

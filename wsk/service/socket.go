@@ -14,8 +14,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
 )
 
-// socket is one socket of a client: an endpoint of the transport, the jobs that wait for it or are under way, and what has
-// arrived for it. It is the EndpointEvents of its endpoint.
+// socket is one socket of a client: an endpoint of the transport, the jobs that wait for it or are under way, and what
+// has arrived for it. It is the EndpointEvents of its endpoint.
 type socket struct {
 	session *session
 	quota   *quota.Grant // what it was opened under
@@ -43,6 +43,7 @@ type socket struct {
 	closing  ipc.Header // of the CLOSE that is to be answered; Seq 0: none
 	ended    bool       // its abort is over, and nothing is queued any more
 	shutting bool
+	aborting int    // calls of abort by others than the reader, which closes
 	jobs     []*job // with entries left, the oldest first
 	queue    []*job // of them, those with entries to hand over
 	free     []*job
@@ -156,8 +157,8 @@ func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) 
 	}
 }
 
-// close begins the end of the socket: what waits is cancelled, and when everything has completed the endpoint is closed. seq
-// is the CLOSE that is answered then, 0 when the session ends.
+// close begins the end of the socket: what waits is cancelled, and when everything has completed the endpoint is
+// closed. seq is the CLOSE that is answered then, 0 when the session ends.
 func (k *socket) close(seq uint32) {
 	k.mu.Lock()
 	state := k.state
@@ -181,7 +182,7 @@ func (k *socket) close(seq uint32) {
 // settle closes the endpoint of a socket that is closing when the last job is over.
 func (k *socket) settle() {
 	k.mu.Lock()
-	over := k.ended && len(k.jobs) == 0 && !k.shutting
+	over := k.ended && len(k.jobs) == 0 && k.aborting == 0 && !k.shutting
 	k.shutting = k.shutting || over
 	k.mu.Unlock()
 	if over {

@@ -25,8 +25,8 @@ const (
 	targetFailed
 )
 
-// targets are the destinations that a socket uses, the last used ones first. They belong to the goroutine that reads the
-// session's messages, and to the end of the socket after that.
+// targets are the destinations that a socket uses, the last used ones first. They belong to the goroutine that reads
+// the session's messages, and to the end of the socket after that.
 type targets struct {
 	all    map[wsk.Destination]*target
 	newest *target
@@ -83,8 +83,8 @@ func (k *socket) valid(to *wsk.Destination) wsk.NTSTATUS {
 	return wsk.ValidDestination(k.family, to)
 }
 
-// dropOldest makes room for another destination by forgetting the one that was not used for the longest time. It reports
-// false when that one is in use.
+// dropOldest makes room for another destination by forgetting the one that was not used for the longest time. It
+// reports false when that one is in use.
 func (k *socket) dropOldest() bool {
 	ts := &k.targets
 	t := ts.oldest

@@ -104,7 +104,8 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestPolicyOnTheWire: what the policy refuses does not leave, and asks no neighbour; what a reload refuses leaves no more.
+// TestPolicyOnTheWire: what the policy refuses does not leave, and asks no neighbour; what a reload refuses leaves no
+// more.
 func TestPolicyOnTheWire(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	w := newWire(t, "destination = [\"10.77.0.2:7000\"]\n")

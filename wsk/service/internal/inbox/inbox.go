@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package inbox is what has arrived for a socket of a client: datagrams become RECV messages, which go out as the client
-// gives credit and reads, and wait up to a bound until then.
+// Package inbox is what has arrived for a socket of a client: datagrams become RECV messages, which go out as the
+// client gives credit and reads, and wait up to a bound until then.
 package inbox
 
 import (
@@ -113,6 +113,9 @@ func (b *Inbox) Receive(list *wsk.Datagram) {
 	if direct {
 		b.flush()
 	}
+	if b.credit > 0 && len(b.held) > 0 {
+		b.awaitRoom() // there was none
+	}
 	b.mu.Unlock()
 	c := &b.Quota.Counters
 	c.Received.Add(taken)
@@ -132,8 +135,8 @@ const (
 	noMemory
 )
 
-// take copies a datagram into the message that goes out at the end of the list (direct), or into the last that waits. mu is
-// held.
+// take copies a datagram into the message that goes out at the end of the list (direct), or into the last that waits.
+// mu is held.
 func (b *Inbox) take(d *wsk.Datagram, direct *bool) outcome {
 	r := record(d)
 	if *direct {

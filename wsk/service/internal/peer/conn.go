@@ -111,7 +111,8 @@ func (c *Conn) Receive(b []byte) (int, error) {
 	return c.received, nil
 }
 
-// Send sends a message and does not wait: ErrFull says that the client's socket has no room for it. It allocates nothing.
+// Send sends a message and does not wait: ErrFull says that the client's socket has no room for it. It allocates
+// nothing.
 func (c *Conn) Send(msg []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,14 +144,24 @@ func (c *Conn) HasRoom(n int) bool {
 	return c.queued == 0 || c.queued+n+n/4 <= c.room/2
 }
 
-// AwaitRoom waits until the client has read most of what was sent, or the connection ends.
+// AwaitRoom waits until the client has read most of what was sent, or the connection ends. It looks from time to time:
+// the runtime's way to wait for room would keep everybody else from sending.
 func (c *Conn) AwaitRoom() error {
-	return c.raw.Write(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		n, err := unix.Poll(p, 0)
-		return err != unix.EINTR && n != 0
-	})
+	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
+		ready := false
+		err := c.raw.Control(func(fd uintptr) {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			n, err := unix.Poll(p, 0)
+			ready = err == nil && n != 0
+		})
+		if err != nil || ready {
+			return err
+		}
+		time.Sleep(pause)
+	}
 }
+
+const maxPause = 20 * time.Millisecond
 
 // Break ends the connection: Receive returns io.EOF. It may be called by any goroutine, again and again.
 func (c *Conn) Break() {

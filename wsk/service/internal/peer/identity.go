@@ -64,8 +64,8 @@ func (id *Identity) ask(fd int) error {
 // systemUnits is where systemd has the control groups of its units.
 const systemUnits = "/sys/fs/cgroup/system.slice"
 
-// inUnit says whether the client's process is in a unit. The process is held by its pidfd, so a number that is used again
-// is not taken for it.
+// inUnit says whether the client's process is in a unit. The process is held by its pidfd, so a number that is used
+// again is not taken for it.
 func (c *Conn) inUnit(unit string) (bool, error) {
 	pidfd := -1
 	var err error

@@ -5,8 +5,8 @@ package quota
 
 import "time"
 
-// Bucket is a token bucket that may go into debt: who finds a token gets all that he asks for, and the next one waits for
-// as long as that takes to pay. The zero value, and a rate of 0, is no bound. It is for one goroutine at a time.
+// Bucket is a token bucket that may go into debt: who finds a token gets all that he asks for, and the next one waits
+// for as long as that takes to pay. The zero value, and a rate of 0, is no bound. It is for one goroutine at a time.
 type Bucket struct {
 	rate   float64 // tokens a second
 	burst  float64

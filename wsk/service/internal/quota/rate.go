@@ -4,7 +4,8 @@ package quota
 
 import "time"
 
-// A Turn is the right to take from the rate of a grant, for one goroutine until End. One that has no bound costs nothing.
+// A Turn is the right to take from the rate of a grant, for one goroutine until End. One that has no bound costs
+// nothing.
 type Turn struct{ g *Grant }
 
 // BeginTurn begins one. While it lasts others who want one wait.

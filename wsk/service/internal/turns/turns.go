@@ -13,9 +13,9 @@ import (
 // Quantum is how many frames a user of weight 1 may hand over in a round.
 const Quantum = 64
 
-// A Hander is what a member does when it is its turn: it hands over datagrams of at most frames frames together, the last
-// one may exceed that, and answers how many frames it was and whether there is more that could go at once. It runs with no
-// lock held, one member of a Pump at a time.
+// A Hander is what a member does when it is its turn: it hands over datagrams of at most frames frames together, the
+// last one may exceed that, and answers how many frames it was and whether there is more that could go at once. It runs
+// with no lock held, one member of a Pump at a time.
 type Hander interface {
 	Hand(frames int) (used int, more bool)
 }
