@@ -2,7 +2,11 @@
 
 package wsk
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+)
 
 // snapshot is everything that a send needs to know about its socket. It never changes once it is published, so
 // that a send reads one pointer and takes no lock.
@@ -30,7 +34,11 @@ type snapshot struct {
 	fixedOrder  uint64       // counts settings, to know the last one
 
 	base [baseCount]Destination
+
+	serial uint64 // no other has it; 0 before the first derive, when nothing is sent
 }
+
+var serials atomic.Uint64
 
 type bindState uint8
 
@@ -49,6 +57,7 @@ type fixedAddress struct {
 // derive computes what follows from the other fields.
 func (sn *snapshot) derive() {
 	sn.base = sn.options.bases()
+	sn.serial = serials.Add(1)
 	if sn.family == AF_INET6 {
 		sn.no4 = sn.v6Only
 		sn.no6 = false
@@ -82,6 +91,14 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	if sn.bind != bound {
 		return STATUS_INVALID_DEVICE_STATE
 	}
+	if len(control) == 0 && op.aimed.isFor(sn, address) {
+		op.Segment = sn.segment
+		if op.longest > MaxPayload4 {
+			return STATUS_INVALID_BUFFER_SIZE
+		}
+		return STATUS_SUCCESS
+	}
+	op.aimed = aimed{}
 	var r remote
 	if address == nil {
 		if !sn.hasFixed {
@@ -122,7 +139,21 @@ func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATU
 	if op.longest > limit {
 		return STATUS_INVALID_BUFFER_SIZE
 	}
+	if sn.family == AF_INET && address != nil && len(control) == 0 {
+		op.aimed = aimed{sn.serial, binary.LittleEndian.Uint64(address)}
+	}
 	return STATUS_SUCCESS
+}
+
+// aimed is what the destination of an operation was made of: an IRP that goes to the same again has it already. The zero one is
+// for nothing. It names a snapshot by its number, so that an idle IRP keeps none alive.
+type aimed struct {
+	serial uint64
+	to     uint64 // family, port and address of a SOCKADDR_IN
+}
+
+func (a *aimed) isFor(sn *snapshot, address SOCKADDR) bool {
+	return a.serial == sn.serial && len(address) >= SizeofSockaddrIn && a.to == binary.LittleEndian.Uint64(address)
 }
 
 // aim merges an address with the options.

@@ -158,7 +158,7 @@ func (d *Destination) SourceIP() netip.Addr {
 // Everything small was copied during the call; the payload stays in the client's MDL chains, which must not change
 // until completion.
 type SendOp struct {
-	To Destination
+	To Destination // to read only: an IRP that goes to the same again has it already
 	// Bufs are the datagrams in order, at least one, already checked against their MDL chains.
 	Bufs []Buf
 	// Segment is the UDP_SEND_MSG_SIZE in force: each buffer leaves as datagrams of this many payload bytes,
@@ -172,6 +172,7 @@ type SendOp struct {
 	socket    *Socket
 	bytes     uintptr
 	longest   uintptr // of Bufs
+	aimed     aimed
 	cancel    atomic.Uint32
 	canceller Canceller
 	one       [1]Buf

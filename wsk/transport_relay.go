@@ -21,7 +21,7 @@ func (irp *IRP) Relay(to *Destination, buf *Buf, segment uint32) *SendOp {
 		return nil
 	}
 	irp.begin() // one that has been cancelled ends where it would have to wait
-	op.To = *to
+	op.To, op.aimed = *to, aimed{}
 	op.Segment = segment
 	op.Transport = SendState{}
 	op.irp, op.socket = irp, nil
