@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
@@ -39,8 +41,8 @@ func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) 
 	if err != nil {
 		return err
 	}
-	var why []string
-	transport := daemon.Open(daemon.Options{Path: path, OnRefusal: func(r daemon.Refusal) { why = append(why, r.Error()) }})
+	var why reasons
+	transport := daemon.Open(daemon.Options{Path: path, OnRefusal: why.add})
 	c, err := client.Open(transport, transport.Close)
 	if err != nil {
 		return err
@@ -62,7 +64,7 @@ func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) 
 		local = h.source
 	}
 	if err := client.Bind(ctx, socket, local); err != nil {
-		return exit.NotPossiblef("%w", withReasons(err, why))
+		return exit.NotPossiblef("%w", why.with(err))
 	}
 	bound, err := client.LocalAddress(ctx, socket)
 	if err != nil {
@@ -84,20 +86,32 @@ func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) 
 	if f.json {
 		show = func() error { return output.JSON(a.stdout, r) }
 	}
-	return errors.Join(show(), withReasons(r.failure(h, ""), why))
+	return errors.Join(show(), why.with(r.failure(h, "")))
 }
 
-// withReasons adds what the daemon has said to an error, each sentence once.
-func withReasons(err error, why []string) error {
+// reasons are what the daemon has said, each sentence once.
+type reasons struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *reasons) add(refusal daemon.Refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if line := refusal.Error(); !slices.Contains(r.lines, line) {
+		r.lines = append(r.lines, line)
+	}
+}
+
+// with adds them to an error.
+func (r *reasons) with(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err == nil {
 		return nil
 	}
-	seen := make(map[string]bool)
-	for _, line := range why {
-		if !seen[line] {
-			seen[line] = true
-			err = fmt.Errorf("%w\n  %s", err, line)
-		}
+	for _, line := range r.lines {
+		err = fmt.Errorf("%w\n  %s", err, line)
 	}
 	return err
 }

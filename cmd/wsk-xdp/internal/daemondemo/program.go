@@ -19,8 +19,7 @@ const programTime = 10 * time.Second
 
 // Program is one of the programs: it sends a datagram to each address, over the daemon at path, and says what comes back.
 func Program(path string, to []netip.AddrPort, out io.Writer) (err error) {
-	var refused error
-	transport := client.Open(client.Options{Path: path, OnRefusal: func(r client.Refusal) { refused = r }})
+	transport := client.Open(client.Options{Path: path})
 	defer func() { err = errors.Join(err, transport.Close()) }()
 	subsystem := new(wsk.Subsystem)
 	if status := subsystem.Attach(transport, wsk.ProviderOptions{}); status != wsk.STATUS_SUCCESS {
@@ -37,7 +36,7 @@ func Program(path string, to []netip.AddrPort, out io.Writer) (err error) {
 	}
 	for _, addr := range to {
 		if err := exchange(npi, addr, out); err != nil {
-			return errors.Join(err, refused)
+			return err
 		}
 	}
 	return nil
