@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
@@ -15,8 +16,7 @@ func (a *app) blastCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blast DST:PORT",
 		Short: "Send datagrams at a rate and measure",
-		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise, numbered for wsk-xdp recv; reports what was completed, with --peer",
-			"what arrived, latency, cost. Exit code 1 if nothing was completed or arrived, 3 for a flood where others suffer. See docs/cli.md."),
+		Long:  lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s --peer",
 			"  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --json > run.json"),
 		Args: oneDestination,
@@ -25,6 +25,12 @@ func (a *app) blastCommand() *cobra.Command {
 			h, err := f.check(args[0])
 			if err != nil {
 				return err
+			}
+			if f.way.via != "" {
+				if f.engine == engineFrames {
+					return exit.Usagef("--via and --engine frames: the daemon has no such engine")
+				}
+				return f.way.checkVia(a, func() error { return a.blast(c.Context(), &f, h, nil) })
 			}
 			return a.withNetNS(func(ns *netns.NS) error {
 				if f.engine == engineFrames {
@@ -52,6 +58,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.Var(&f.stamp, "stamp", "number each packet in the first 18 bytes of its payload, or as the kernel's pktgen does")
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
 	f.way.add(fl)
+	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	fl.BoolVar(&f.force, "force", false, "more than 100 kpps even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.blast/1) instead of the table")

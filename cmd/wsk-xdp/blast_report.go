@@ -16,7 +16,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 		Schema: blast.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Path: s.Path(),
 		Granted: session.GrantedQueues(s.Info()), Warnings: []string{}, Intervals: []blast.IntervalReport{},
 	}
-	r.Mix = mix
+	r.Mix, r.ByDaemon = mix, f.way.via != ""
 	r.Config = blast.ConfigReport{
 		Engine: f.engine.String(), Destination: h.to.String(), Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
 		Addresses: f.flows.to.String(), Ports: f.flows.toPorts.String(), SourcePorts: f.flows.ports.String(),

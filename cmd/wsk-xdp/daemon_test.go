@@ -102,6 +102,8 @@ func TestSendVia(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	to := far.Local().String()
+	blast := exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "1000", "-r", "20k")
+	outcome(t, blast, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }).want(t, 0, "engine daemon", "daemon 1,000")
 	run("send", to, "--via", "daemon="+socket, "--source", "0.0.0.0:80").want(t, 3, "policy.source_port")
 	run("send", to, "--via", "daemon="+filepath.Join(dir, "none")).want(t, 3, "--via")
 	run("send", to, "--via", "carrier pigeon").want(t, 2, "--via")

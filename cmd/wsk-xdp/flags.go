@@ -21,6 +21,9 @@ import (
 
 // wayFlags are the flags that send and blast share: how datagrams leave and what their headers say.
 type wayFlags struct {
+	via    string // --via
+	socket string // of the daemon that it names
+
 	ttl, tos, dscp int
 	source         string
 	iface          string
@@ -123,7 +126,7 @@ func (w *wayFlags) checkFragments(h header, s *session.Session, bytes int) error
 // session returns the options for opening a session.
 func (w *wayFlags) session(h header) session.Options {
 	return session.Options{
-		Destination: h.to, Source: h.source, Interface: w.iface, TOS: h.tos, DontFragment: w.df,
+		Via: w.socket, Destination: h.to, Source: h.source, Interface: w.iface, TOS: h.tos, DontFragment: w.df,
 		Mode: xdp.Mode(w.mode), Require: w.require, Checksum: datapath.ChecksumMode(w.checksum),
 		AssumeNoIPsec: w.assumeNoIPsec,
 	}

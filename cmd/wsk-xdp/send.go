@@ -31,7 +31,6 @@ type sendFlags struct {
 	size    int
 	segment int
 	timeout time.Duration
-	via     string
 	json    bool
 }
 

@@ -36,8 +36,8 @@ func (a *app) sendCommand() *cobra.Command {
 			if err := h.checkPayload(f.largest(len(body))); err != nil {
 				return err
 			}
-			if f.via != "" {
-				return f.checkVia(a, func() error { return a.sendVia(c.Context(), &f, h, body) })
+			if f.way.via != "" {
+				return f.way.checkVia(a, func() error { return a.sendVia(c.Context(), &f, h, body) })
 			}
 			return a.withNetNS(func(ns *netns.NS) error { return a.send(c.Context(), &f, h, body, ns) })
 		},
@@ -51,7 +51,7 @@ func (a *app) sendCommand() *cobra.Command {
 	fl.IntVar(&f.segment, "segment", 0, "UDP_SEND_MSG_SIZE: cut each payload into datagrams of this many bytes (USO)")
 	fl.Var((*units.Duration)(&f.timeout), "timeout", "cancel an IRP that has not completed by then")
 	f.way.add(fl)
-	fl.StringVar(&f.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
+	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.send/1) instead of the table")
 	fl.Lookup("size").DefValue = "0"
 	return c

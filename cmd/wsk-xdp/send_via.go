@@ -37,10 +37,7 @@ func viaPath(via string) (string, error) {
 
 // sendVia is send through a daemon, which knows the way and has the queues.
 func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) (err error) {
-	path, err := viaPath(f.via)
-	if err != nil {
-		return err
-	}
+	path := f.way.socket
 	var why reasons
 	transport := daemon.Open(daemon.Options{Path: path, OnRefusal: why.add})
 	c, err := client.Open(transport, transport.Close)
@@ -49,7 +46,7 @@ func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) 
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
 	if err := transport.Connect(); err != nil {
-		return exit.NotPossiblef("--via %s: %w", f.via, err)
+		return exit.NotPossiblef("--via %s: %w", f.way.via, err)
 	}
 	family, wildcard := uint16(wsk.AF_INET6), netip.IPv6Unspecified()
 	if h.to.Addr().Is4() {
@@ -117,15 +114,18 @@ func (r *reasons) with(err error) error {
 }
 
 // ofTheWay are flags that say how this process would send: through a daemon others decide that.
-var ofTheWay = []string{"interface", "mode", "checksum", "require", "df", "assume-no-ipsec"}
+var ofTheWay = []string{"interface", "mode", "checksum", "require", "df", "assume-no-ipsec", "queues"}
 
 // checkVia refuses what means nothing with --via.
-func (f *sendFlags) checkVia(a *app, run func() error) error {
+func (w *wayFlags) checkVia(a *app, run func() error) (err error) {
+	if w.socket, err = viaPath(w.via); err != nil {
+		return err
+	}
 	if a.netns != "" {
 		return exit.Usagef("--via and --netns: the daemon is where its socket is")
 	}
 	for _, name := range ofTheWay {
-		if flag := f.way.flags.Lookup(name); flag != nil && flag.Changed {
+		if flag := w.flags.Lookup(name); flag != nil && flag.Changed {
 			return exit.Usagef("--via and --%s: what the daemon sends with is in its policy", name)
 		}
 	}

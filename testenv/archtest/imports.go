@@ -113,7 +113,7 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp/internal/session",
 		May: slices.Concat(tool("client", "exit", "host", "icmp", "netns", "units"),
-			[]string{"internal/netns", "wsk", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
+			[]string{"internal/netns", "wsk", "wsk/client", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
 		Tests: tool("send"),
 	},
 	{Package: "cmd/wsk-xdp/internal/stamp", May: []string{sys}},

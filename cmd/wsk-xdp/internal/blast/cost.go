@@ -41,6 +41,9 @@ func (r *Report) carried() []Carried {
 	if r.Config.Engine == EngineFrames {
 		return []Carried{{EngineFrames, completed}}
 	}
+	if r.ByDaemon {
+		return []Carried{{EngineDaemon, completed}}
+	}
 	wsk := completed
 	if r.SlowPath.Sent > 0 {
 		frames := uint64(0)

@@ -39,6 +39,8 @@ type Report struct {
 	CPU      *CPUReport    `json:"cpu,omitempty"`
 	Queues   []QueueReport `json:"queues"`
 	SlowPath SlowReport    `json:"slow_path"`
+	// ByDaemon says that a daemon has the queues, and counts what carried the packets.
+	ByDaemon bool `json:"-"`
 	// Peer is what the receiver has counted, absent where nobody was asked; PeerError why it is missing.
 	Peer      *peer.Report `json:"peer,omitempty"`
 	PeerError string       `json:"peer_error,omitempty"`
@@ -138,6 +140,7 @@ type Carried struct {
 const (
 	EngineWSK    = "wsk"    // AF_XDP
 	EngineFrames = "frames" // AF_XDP, without WSK
+	EngineDaemon = "daemon" // its queues, or the stack of its host
 	EngineKernel = "kernel" // the kernel's own stack: the slow path
 )
 

@@ -132,6 +132,9 @@ func (s *Session) Header(command string, to netip.AddrPort) []string {
 	lines := []string{
 		fmt.Sprintf("wsk-xdp %s %v via %s  source %s  next hop %s", command, to, via, s.sourceText(), w.NextHop()),
 	}
+	if s.via != "" {
+		return append(lines, "  engine daemon at "+s.via+" · kernel "+host.Kernel())
+	}
 	queues := s.Info().Queues
 	if len(queues) == 0 {
 		return append(lines, "  engine kernel stack (slow path) · kernel "+host.Kernel())
@@ -198,6 +201,9 @@ func (s *Session) Warnings() []string {
 		return []string{fmt.Sprintf("no way to the destination: %v", s.WayErr)}
 	}
 	out := s.linkWarnings()
+	if s.via != "" {
+		return out // the rest is about queues of this process
+	}
 	if s.Way.SlowReason != "" {
 		return append(out, "SLOW PATH: "+s.Way.SlowReason+", so datagrams go through the kernel's own stack and not through AF_XDP")
 	}

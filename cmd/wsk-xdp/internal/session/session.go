@@ -18,6 +18,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	daemon "github.com/wsk-xdp/wsk-xdp/wsk/client"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -54,6 +55,9 @@ type Options struct {
 	// NeighbourTimeout bounds the wait for a neighbour, 0 for the default.
 	NeighbourTimeout time.Duration
 	Logger           *slog.Logger
+	// Via is the socket of a daemon to send through; empty: this process sends itself. The daemon decides then what the
+	// fields from Mode to LowGear would.
+	Via string
 }
 
 // Session is an open datapath with bound sockets. Its methods are for one goroutine; the sockets are as concurrent as
@@ -73,8 +77,9 @@ type Session struct {
 	is4      bool
 	fulls    uint64 // of the neighbour table, at the beginning
 	checksum datapath.ChecksumMode
-	queues   int // asked for
-	dp       *datapath.Datapath
+	queues   int                // asked for
+	via      string             // the daemon's socket
+	dp       *datapath.Datapath // nil: the daemon has it
 	client   *client.Client
 }
 
@@ -101,10 +106,12 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	case s.WayErr != nil && o.Require != RequireNothing:
 		return nil, exit.NotPossiblef("--require %v: %w", o.Require, s.WayErr)
 	}
-	if err := s.openDatapath(o); err != nil {
-		return nil, err
+	if o.Via != "" {
+		err = s.openVia(o.Via)
+	} else if err = s.openDatapath(o); err == nil {
+		s.client, err = client.Open(s.dp, s.dp.Close)
 	}
-	if s.client, err = client.Open(s.dp, s.dp.Close); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := s.openSockets(ctx, o); err != nil {
@@ -152,7 +159,18 @@ func (s *Session) slowCause() error {
 	return errors.New(s.Way.SlowReason)
 }
 
-// Info is a snapshot of the datapath, empty where there is none.
+// openVia connects to a daemon.
+func (s *Session) openVia(path string) (err error) {
+	transport := daemon.Open(daemon.Options{Path: path})
+	if err := transport.Connect(); err != nil {
+		return exit.NotPossiblef("--via daemon=%s: %w", path, errors.Join(err, transport.Close()))
+	}
+	s.via = path
+	s.client, err = client.Open(transport, transport.Close)
+	return err
+}
+
+// Info is a snapshot of the datapath, empty where there is none. Of a daemon's wsk-xdp status has one.
 func (s *Session) Info() datapath.Info {
 	if s.dp == nil {
 		return datapath.Info{}
