@@ -177,8 +177,8 @@ func descriptors(t *testing.T) int {
 // TestNoHello: who says nothing for two seconds is sent away.
 func TestNoHello(t *testing.T) {
 	b := newBench(t, generous)
-	c := b.dial()
 	began := time.Now()
+	c := b.dial()
 	c.ended(ipc.ReasonState)
 	if took := time.Since(began); took < ipc.HelloTimeout-100*time.Millisecond {
 		t.Errorf("after %v", took)
