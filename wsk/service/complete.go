@@ -98,8 +98,6 @@ func (j *job) tell() {
 	k := j.socket
 	var t tally
 	last := j.post(&t)
-	k.quota.Counters.Sent.Add(t.sent)
-	k.quota.Counters.SentBytes.Add(t.bytes)
 	for _, reason := range t.reasons[:t.n] {
 		k.session.refused(reason)
 	}
@@ -152,6 +150,8 @@ func (j *job) post(t *tally) (last bool) {
 		k.releaseLocked(j)
 	}
 	k.mu.Unlock()
+	k.quota.Counters.Sent.Add(t.sent) // before the client knows
+	k.quota.Counters.SentBytes.Add(t.bytes)
 	if last {
 		n.answered(h)
 	}

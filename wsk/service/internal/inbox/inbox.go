@@ -39,6 +39,8 @@ type Inbox struct {
 	ended   bool
 	waiting bool // for room, by a goroutine
 
+	taken, takenBytes uint64 // and not counted yet
+
 	scratch []byte // of a message that goes out at once
 	now     ipc.RecvWriter
 
@@ -87,7 +89,7 @@ func (b *Inbox) AddCredit(n int) bool {
 
 // Receive takes over a list of datagrams, as [wsk.Receiver] says.
 func (b *Inbox) Receive(list *wsk.Datagram) {
-	var taken, bytes, full, refused, poor uint64
+	var full, refused, poor uint64
 	b.mu.Lock()
 	direct := false
 	for d := list; d != nil; {
@@ -99,8 +101,8 @@ func (b *Inbox) Receive(list *wsk.Datagram) {
 		default:
 			switch b.take(d, &direct) {
 			case kept:
-				taken++
-				bytes += uint64(len(d.Payload))
+				b.taken++
+				b.takenBytes += uint64(len(d.Payload))
 			case noRoom:
 				full++
 			case noMemory:
@@ -113,18 +115,25 @@ func (b *Inbox) Receive(list *wsk.Datagram) {
 	if direct {
 		b.flush()
 	}
+	b.count()
 	if b.credit > 0 && len(b.held) > 0 {
 		b.awaitRoom() // there was none
 	}
 	b.mu.Unlock()
-	c := &b.Quota.Counters
-	c.Received.Add(taken)
-	c.ReceivedBytes.Add(bytes)
 	if full|refused|poor != 0 {
+		c := &b.Quota.Counters
 		c.DroppedFull.Add(full)
 		c.DroppedPolicy.Add(refused)
 		c.DroppedMemory.Add(poor)
 	}
+}
+
+// count takes what was taken into the account. mu is held.
+func (b *Inbox) count() {
+	c := &b.Quota.Counters
+	c.Received.Add(b.taken)
+	c.ReceivedBytes.Add(b.takenBytes)
+	b.taken, b.takenBytes = 0, 0
 }
 
 type outcome uint8
@@ -204,6 +213,7 @@ func (b *Inbox) seal() {
 
 // flush sends the message that was built, or keeps it when the client's socket has filled meanwhile. mu is held.
 func (b *Inbox) flush() {
+	b.count() // before the client knows
 	msg := b.now.Message()
 	if b.Conn.Send(msg) == nil {
 		b.credit--
