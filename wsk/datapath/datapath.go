@@ -153,6 +153,7 @@ func (dp *Datapath) setRoutes(routes routing) {
 	dp.routes = routes
 	dp.senders.Routes, dp.hub.Routes, dp.companions.Routes, dp.devices.Routes = routes, routes, routes, routes
 	dp.hub.Rules = routes
+	dp.senders.Standings, _ = routes.(send.Standings)
 }
 
 // trackConnections lets senders see to the connections that the kernel tracks.

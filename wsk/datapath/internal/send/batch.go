@@ -28,7 +28,7 @@ func (s *Source) SendBatch(list []*wsk.SendOp) {
 	for _, op := range list {
 		f := s.flows.find(s, &op.To)
 		p := f.path.Load()
-		if p == nil || p.queue == nil || f.waiters.Load() != 0 || p.generation != s.Host.Routes.Generation() {
+		if p == nil || p.queue == nil || f.waiters.Load() != 0 || !s.Host.stands(p) {
 			flush() // the order of the calls is kept
 			f.send(op)
 			continue

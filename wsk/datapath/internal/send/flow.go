@@ -13,13 +13,15 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// Path is how the datagrams of a flow leave, as one generation of the routing tables has it. Immutable.
+// Path is how the datagrams of a flow leave, as the routing tables have it while it stands. Immutable.
 type Path struct {
 	layout
-	generation uint64
-	queue      *Queue // nil: through the companion socket
+	generation uint64          // of the routing tables, when they were asked
+	standing   *route.Standing // what the answer rests on; nil: that generation
+	queue      *Queue          // nil: through the companion socket
 	refuse     bool
 	proof      offload.Key
 	resolved   time.Time
@@ -68,7 +70,7 @@ type Flow struct {
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
 func (f *Flow) send(op *wsk.SendOp) {
-	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && p.generation == f.src.Host.Routes.Generation() {
+	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && f.src.Host.stands(p) {
 		f.forward(op, p)
 		return
 	}
@@ -180,7 +182,7 @@ func (f *Flow) passOn(p *Path) passing {
 			f.mu.Unlock()
 			return passedOn
 		}
-		if p.generation != f.src.Host.Routes.Generation() {
+		if !f.src.Host.stands(p) {
 			f.mu.Unlock()
 			return passesNot
 		}

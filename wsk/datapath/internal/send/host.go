@@ -23,6 +23,8 @@ type Host struct {
 	Ctx     context.Context // done when the datapath closes
 	InNetNS func(func() error) error
 	Routes  Routes
+	// Standings tell how long an answer of the routes stands; nil, as with made-up routes: until the generation grows.
+	Standings Standings
 
 	// QueueFor is the queue that a source sends through on a device; sources with different serials are spread over the
 	// queues. It does not block: while the queue is being opened the error is ErrOpening, and later is called when it is worth
@@ -60,6 +62,35 @@ type stats struct {
 	ResolveFailed atomic.Uint64
 	Opened        atomic.Uint64 // operations that the kernel sent for the sake of its entry of a connection
 	SlowPaths     slowPaths
+}
+
+// Standings is what sending needs of the routing table besides, for the sake of those who send while routes change.
+type Standings interface {
+	ResolveStanding(ctx context.Context, q route.Query, on *route.Standing) (route.Hop, error)
+	Stands(on *route.Standing) bool
+}
+
+func (h *Host) newStanding() *route.Standing {
+	if h.Standings == nil {
+		return nil
+	}
+	return new(route.Standing)
+}
+
+// resolve asks the routes. What the answer rests on goes into on, where that is not nil.
+func (h *Host) resolve(q route.Query, on *route.Standing) (route.Hop, error) {
+	if on == nil {
+		return h.Routes.Resolve(h.Ctx, q)
+	}
+	return h.Standings.ResolveStanding(h.Ctx, q, on)
+}
+
+// stands reports whether the routes still lead where p goes, as far as is known.
+func (h *Host) stands(p *Path) bool {
+	if p.standing == nil || h.Standings == nil {
+		return p.generation == h.Routes.Generation()
+	}
+	return h.Standings.Stands(p.standing)
 }
 
 // Routes is what sending needs of the routing table, [route.Table].

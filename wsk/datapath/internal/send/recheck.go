@@ -15,7 +15,7 @@ func (s *Source) Recheck() {
 		f.withdrawn.Add(1) // a look that has begun may have asked before
 		for p := f.path.Load(); p != nil; p = f.path.Load() {
 			old := *p
-			old.generation = never
+			old.generation, old.standing = never, nil
 			if f.path.CompareAndSwap(p, &old) {
 				return
 			}

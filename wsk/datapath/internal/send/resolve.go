@@ -166,7 +166,7 @@ func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
 // askRoutes asks the routing table for the way of the flow as it is now.
 func (f *Flow) askRoutes(l *look) error {
 	host := f.src.Host
-	generation := host.Routes.Generation()
+	generation, standing := host.Routes.Generation(), host.newStanding()
 	source, err := sourceOf(&f.to, f.src.Local.Addr())
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (f *Flow) askRoutes(l *look) error {
 		Dst: f.to.IP(), Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port,
 		Interface: int(f.to.IfIndex), Bound: f.src.Bound, TOS: f.to.TOS,
 	}
-	hop, err := host.Routes.Resolve(host.Ctx, l.query)
+	hop, err := host.resolve(l.query, standing)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (f *Flow) askRoutes(l *look) error {
 	if l.source = source; !source.IsValid() {
 		l.source = hop.Source
 	}
-	p := &Path{generation: generation, resolved: time.Now(), layout: layout{mtu: hop.MTU}}
+	p := &Path{generation: generation, standing: standing, resolved: time.Now(), layout: layout{mtu: hop.MTU}}
 	p.refuse = f.to.Fragment == wsk.IP_PMTUDISC_DO || f.to.Fragment == wsk.IP_PMTUDISC_PROBE
 	if f.to.Fragment == wsk.IP_PMTUDISC_PROBE {
 		p.mtu = hop.Device.MTU
@@ -243,10 +243,10 @@ func (l *look) asksNeighbour() bool {
 // leadsThere reports whether the routes still say what the look goes by.
 func (l *look) leadsThere() bool {
 	host := l.flow.src.Host
-	if l.path.generation == host.Routes.Generation() {
+	if host.stands(l.path) {
 		return true
 	}
-	hop, err := host.Routes.Resolve(host.Ctx, l.query)
+	hop, err := host.resolve(l.query, host.newStanding())
 	return err == nil && hop.Kind == l.hop.Kind && hop.Interface == l.hop.Interface && hop.Gateway == l.hop.Gateway
 }
 

@@ -48,7 +48,7 @@ func (s *Source) Send(op *wsk.SendOp) {
 		f = s.flows.find(s, &op.To)
 	}
 	p := f.path.Load()
-	if p == nil || f.waiters.Load() != 0 || p.queue == nil || !f.used.Load() || p.generation != s.Host.Routes.Generation() {
+	if p == nil || f.waiters.Load() != 0 || p.queue == nil || !f.used.Load() || !s.Host.stands(p) {
 		f.send(op)
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Source) Send(op *wsk.SendOp) {
 // Mtu answers from what is known; an unknown path is looked up for the next question.
 func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
 	f := s.flows.find(s, to)
-	if p := f.path.Load(); p != nil && p.generation == s.Host.Routes.Generation() {
+	if p := f.path.Load(); p != nil && s.Host.stands(p) {
 		return p.mtu, wsk.STATUS_SUCCESS
 	}
 	f.prefetch()

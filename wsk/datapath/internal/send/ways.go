@@ -75,12 +75,11 @@ func (f *Flow) follow(q *Queue) {
 // held.
 func (p *poller) reroute() {
 	q := p.q
-	generation := q.host.Routes.Generation()
 	flows := make(map[*Flow]bool) // whether they lead through another queue
 	look := func(op *wsk.SendOp) {
 		f := op.Transport.Via.(*Flow)
 		path := f.path.Load()
-		if path == nil || path.queue != q || path.generation != generation {
+		if path == nil || path.queue != q || !q.host.stands(path) {
 			flows[f] = path != nil && path.queue != q
 		}
 	}
@@ -153,7 +152,7 @@ func (f *Flow) open() {
 	p, host := f.opening, f.src.Host
 	isCurrent := func() bool {
 		now := f.path.Load()
-		return now != nil && now.shut && now.generation == p.generation && p.generation == host.Routes.Generation()
+		return now != nil && now.shut && now.generation == p.generation && host.stands(p)
 	}
 	if f.src.Redirected != nil && !waitUntil(host.Ctx, startLimit, f.src.hasStarted) {
 		host.Log.Debug("an endpoint that sends has not begun to receive")
