@@ -7,6 +7,7 @@ package mirror
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -122,6 +123,9 @@ func (f *follower) snapshot() *Snapshot {
 }
 
 func (f *follower) fail(err error) {
+	if errors.Is(err, os.ErrClosed) {
+		return
+	}
 	f.delay = min(max(2*f.delay, repairSoonest), repairLatest)
 	f.log.Warn("the routing tables can't be read; every route is asked of the kernel until they can",
 		"err", err, "again in", f.delay)

@@ -65,11 +65,11 @@ func Open(o Options) (*Mirror, error) {
 	if m.events, err = subscribe(o.ReceiveBuffer); err != nil {
 		return nil, err
 	}
-	if m.dumps, err = newDumper(); err != nil {
+	if m.dumps, err = newDumper(m.done); err != nil {
 		m.events.close()
 		return nil, err
 	}
-	if m.learner, err = newDumper(); err != nil {
+	if m.learner, err = newDumper(m.done); err != nil {
 		m.events.close()
 		m.dumps.close()
 		return nil, err

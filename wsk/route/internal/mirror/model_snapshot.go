@@ -33,7 +33,8 @@ func (m *model) snapshot() *Snapshot {
 
 // tells reports whether a snapshot that was just made answers something that the one before doesn't, and forgets it.
 func (m *model) tells(now, before *Snapshot) bool {
-	changed := m.changed || m.hops.changed || now.ask != before.ask || now.v4.ask != before.v4.ask || now.v6.ask != before.v6.ask
+	changed := m.changed || m.hops.changed ||
+		now.ask != before.ask || now.v4.ask != before.v4.ask || now.v6.ask != before.v6.ask
 	m.changed, m.hops.changed = false, false
 	return changed
 }

@@ -44,13 +44,14 @@ func eachMessage(b []byte, fn func(typ, flags uint16, seq uint32, body []byte) b
 
 // dumper is a socket for dumps. Of one goroutine.
 type dumper struct {
-	fd  int
-	seq uint32
-	buf []byte
+	fd   int
+	seq  uint32
+	buf  []byte
+	done <-chan struct{} // closed: a dump that is under way is given up
 }
 
 // newDumper must run in the namespace.
-func newDumper() (*dumper, error) {
+func newDumper(done <-chan struct{}) (*dumper, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket for dumps: %w", err)
@@ -63,7 +64,7 @@ func newDumper() (*dumper, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("prepare netlink socket for dumps: %w", err)
 	}
-	return &dumper{fd: fd, buf: make([]byte, receiveSize)}, nil
+	return &dumper{fd: fd, buf: make([]byte, receiveSize), done: done}, nil
 }
 
 func (d *dumper) close() { unix.Close(d.fd) }
@@ -97,6 +98,11 @@ func (d *dumper) once(typ uint16, body []byte, fn func(body []byte)) error {
 	}
 	interrupted, done, failure := false, false, error(nil)
 	for !done {
+		select {
+		case <-d.done:
+			return os.ErrClosed
+		default:
+		}
 		n, _, err := unix.Recvfrom(d.fd, d.buf, 0)
 		if errors.Is(err, unix.EINTR) {
 			continue
