@@ -60,6 +60,15 @@ func (m *model) objectHop(k *key) *Hop {
 	one.object, one.device, one.gateway, one.encap = 0, o.device, o.gateway, o.encap
 	h := m.single(&one)
 	h.object = true
+	if !k.six && !k.source.IsValid() {
+		// The kernel keeps the source with the object, as it was for the scope of whichever route by it came first.
+		for _, scope := range []uint8{unix.RT_SCOPE_UNIVERSE, unix.RT_SCOPE_LINK} {
+			one.scope = scope
+			if m.single(&one).source != h.source {
+				h.source = netip.Addr{}
+			}
+		}
+	}
 	return h
 }
 
