@@ -313,9 +313,3 @@ func (t *flowTable) each(do func(*Flow)) {
 		do(f)
 	}
 }
-
-// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more.
-func (f *Flow) withdraw() {
-	f.withdrawn.Add(1)
-	f.path.Store(nil)
-}

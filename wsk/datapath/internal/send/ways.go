@@ -208,3 +208,9 @@ func (f *Flow) isUnderWay(q *Queue) bool {
 	}
 	return false
 }
+
+// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more.
+func (f *Flow) withdraw() {
+	f.withdrawn.Add(1)
+	f.path.Store(nil)
+}
