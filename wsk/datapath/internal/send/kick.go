@@ -119,7 +119,7 @@ func (q *Queue) completeLater() {
 func (q *Queue) driveLocked() (left bool) {
 	for range driveRounds {
 		moved := q.kick()
-		n, left := q.harvest()
+		n, left := q.harvest(true)
 		switch {
 		case n == 0 && !moved:
 			return unfinished(q)
@@ -269,9 +269,9 @@ func (q *Queue) checkInvalid(after uint32) {
 }
 
 // harvest reads the completion ring: chunks go back to the pool, operations whose last frame is back to the trampoline,
-// and what waits for chunks is posted. It returns the number of completions and, if there were any, whether something
+// and with goOn what waits for chunks is posted and published. It returns the number of completions and, if there were any, whether something
 // is left to look after. kickMu is held.
-func (q *Queue) harvest() (completions int, left bool) {
+func (q *Queue) harvest(goOn bool) (completions int, left bool) {
 	if q.closed {
 		return 0, false
 	}
@@ -285,7 +285,10 @@ func (q *Queue) harvest() (completions int, left bool) {
 	q.tx.takeBack(q.cq, first, n, &done)
 	q.cq.Release(n)
 	q.tx.ring.Completed(q.tx.newest) // before refill: some kernels do not tell that there is room
-	q.refill()
+	if goOn && q.waiting.Head != nil {
+		q.refill()
+		q.tx.publish()
+	}
 	left = unfinishedLocked(q)
 	q.mu.Unlock()
 	q.done.Add(&done)
@@ -298,6 +301,6 @@ func (q *Queue) harvestAll() {
 		return
 	}
 	for range q.cq.Size()/harvestBatch + 1 {
-		q.harvest()
+		q.harvest(false)
 	}
 }

@@ -79,3 +79,26 @@ func TestEndOfQueueInHighGear(t *testing.T) {
 		}
 	}
 }
+
+// TestListBeyondTheRing sends a list with more datagrams than there are chunks: the sender builds, publishes and kicks what
+// waits as often as chunks come back, and leaves nothing to the poller.
+func TestListBeyondTheRing(t *testing.T) {
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	q := r.queue()
+	testenv.Eventually(t, waitLimit, "an idle poller", q.poll.idle.Load)
+	nodes := make([]wsk.BufList, 1000)
+	for i := range nodes {
+		nodes[i].Buffer = *whole([]byte("x"))
+		if i > 0 {
+			nodes[i-1].Next = &nodes[i]
+		}
+	}
+	irp := wsk.AllocateIRP()
+	s.SendMessages(&nodes[0], 0, to, nil, irp)
+	if pending(irp) {
+		t.Error("the sender has left datagrams behind although the kernel takes all")
+	}
+	mustSucceed(t, "a long list", await(t, irp))
+}

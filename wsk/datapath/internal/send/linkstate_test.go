@@ -61,7 +61,7 @@ func (c *lateCanceller) CancelSend(op *wsk.SendOp) {
 // Invariant I4.
 func TestLateCanceller(t *testing.T) {
 	for name, end := range map[string]func(*Queue){
-		"goes on":   func(q *Queue) { q.harvest() },
+		"goes on":   func(q *Queue) { q.harvest(true) },
 		"breakdown": func(q *Queue) { q.breakDown("test", wsk.STATUS_IO_TIMEOUT) },
 		"give up":   func(q *Queue) { q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED) },
 	} {

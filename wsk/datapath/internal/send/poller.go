@@ -115,7 +115,7 @@ func (p *poller) once(watch *stallWatch) (now glance, left bool) {
 		if consumed(q) == 0 || watch.expired() {
 			q.breakDown("operations were cancelled that wait for the link", wsk.STATUS_IO_TIMEOUT)
 		} else {
-			q.harvest()
+			q.harvest(false)
 		}
 	case state == queueDown:
 		p.probeLink()
@@ -140,7 +140,7 @@ func consumed(q *Queue) int {
 // device still gives back. kickMu is held.
 func (p *poller) probeLink() {
 	q := p.q
-	q.harvest()
+	q.harvest(false)
 	if q.zeroCopy {
 		p.probeCarrier()
 		return
