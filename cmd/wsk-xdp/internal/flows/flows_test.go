@@ -25,7 +25,7 @@ func TestFlowsAreDifferent(t *testing.T) {
 		addresses, ports string
 		sources, size    uint64
 	}{
-		{"10.0.0.2", "9000", 1, 1}, {"10.0.0.2", "9000-9002", 1, 3}, {"10.0.0.0/29", "9000-9001", 5, 60}, {"10.0.0.2", "1-65535", 1, 65535},
+		{"10.0.0.2", "9000", 1, 1}, {"10.0.0.2", "9000-9002", 1, 3}, {"10.0.0.0/29", "9000-9001", 5, 60}, {"10.0.0.2", "1-2053", 1, 2053},
 		{"fd00::/120", "7-9", 4, 3072}, {"10.0.0.1-10.0.0.2", "1", 1, 2},
 	} {
 		for _, seed := range []uint64{0, 1, 2, 7, 1 << 63, 1<<64 - 1} {
@@ -64,7 +64,7 @@ func TestHugeSpaces(t *testing.T) {
 			t.Fatal(s.Len())
 		}
 		seen := map[Flow]bool{}
-		for range 10_000 {
+		for range 2000 {
 			f := s.At(random.Uint64N(most))
 			if seen[f] || f.To.Port() == 0 || f.Source >= 1024 {
 				t.Fatalf("%+v", f)

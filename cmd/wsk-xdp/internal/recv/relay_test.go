@@ -30,10 +30,10 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func relayCount(t *testing.T) int {
 	text := os.Getenv("WSKXDP_RELAY")
 	if text == "" {
-		return 6_000
+		return 4_500
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 6_000 {
+	if err != nil || n < 4_500 {
 		t.Fatalf("WSKXDP_RELAY=%s", text)
 	}
 	return n
