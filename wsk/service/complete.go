@@ -131,9 +131,12 @@ func (j *job) post(t *tally) (last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k.mu.Lock()
-	j.armed = false
-	j.tardy = j.active
-	if !j.active || j.nDone == 0 {
+	if !j.active { // the timer comes late: the job may be somebody's who is filling it
+		k.mu.Unlock()
+		return false
+	}
+	j.armed, j.tardy = false, true
+	if j.nDone == 0 {
 		k.mu.Unlock()
 		return false
 	}
@@ -163,7 +166,7 @@ func (j *job) post(t *tally) (last bool) {
 
 // releaseLocked makes a job that is over free. mu is held.
 func (k *socket) releaseLocked(j *job) {
-	j.active = false
+	j.active, j.armed = false, false
 	j.timer.Stop()
 	for i, other := range k.jobs {
 		if other == j {
