@@ -108,6 +108,16 @@ func (a *Arrivals) LongestPause(flow uint32) time.Duration {
 	return 0
 }
 
+// Reordered is how many datagrams of a flow came behind a later one.
+func (a *Arrivals) Reordered(flow uint32) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.flows[flow]; f != nil {
+		return f.reordered
+	}
+	return 0
+}
+
 // Count is how many datagrams of a flow came, each as often as it did.
 func (a *Arrivals) Count(flow uint32) int {
 	a.mu.Lock()

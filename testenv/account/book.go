@@ -40,6 +40,7 @@ type Book struct {
 
 	mu         sync.Mutex
 	entries    []entry
+	oldest     uint64 // see Oldest
 	complaints []Problem
 	pending    int
 	lastEnd    time.Time
@@ -95,6 +96,16 @@ func (b *Book) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.entries)
+}
+
+// Oldest is the number of the first datagram that has not ended, and of the next one to begin where all have.
+func (b *Book) Oldest() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.oldest < uint64(len(b.entries)) && b.entries[b.oldest].times != 0 {
+		b.oldest++
+	}
+	return b.oldest
 }
 
 // Pending is the number of datagrams that have not ended.

@@ -74,6 +74,10 @@ func failoverFaults() []*Fault {
 			About: "The same with a sender that sends as fast as it can.", do: stays},
 		{Name: "fail-over by link, five times", Dir: Send, twoLinks: true, plan: narrow, About: "The first link goes down and comes back five times.",
 			do: link(5)},
+		{Name: "fail-over by link, twenty times", Dir: Send, twoLinks: true, plan: narrow, do: twentyFailOvers, check: inOrder,
+			About: "1,000 datagrams a second; the first link goes down twenty times. What was begun ends while it is down, all in order."},
+		{Name: "fail-over by link, twenty times, full rate", Dir: Send, twoLinks: true, plan: full, do: twentyFailOvers, check: inOrder,
+			About: "The same with a sender that sends as fast as it can."},
 		{Name: "fail-over by deletion", Dir: Send, twoLinks: true, About: "The first device is deleted for good; the other carries.", do: (*world).remove},
 		{Name: "fail-over by carrier", Dir: Send, twoLinks: true, About: "The first link loses its carrier; then its route goes.",
 			do: func(w *world) error {

@@ -56,7 +56,7 @@ func (ep *endpoint) Bind(req wsk.BindRequest, done func(netip.AddrPort, wsk.NTST
 		// The datapath's Close either finds the companion socket or has it refused.
 		local, status := ep.kernel.Bind(req, func() bool { return !ep.dp.endpoints.isClosed() })
 		if status == wsk.STATUS_SUCCESS {
-			ep.source.Local, ep.source.Slow, ep.source.Bound = local, ep.kernel, ep.kernel.Interface()
+			ep.source.Local, ep.source.Slow, ep.source.Asks = local, ep.kernel, ep.kernel.Asks()
 			ep.sink.SetLocal(local, req.DualStack)
 			if a := local.Addr(); !a.IsUnspecified() {
 				ep.boundIf, _ = ep.dp.routes.AddressDevice(a.Unmap().WithZone(""))
@@ -79,13 +79,21 @@ func (ep *endpoint) receive() {
 	}
 	defer close(ep.started)
 	ep.sink.Open()
-	ep.dp.hub.Register(ep.sink)
+	if ep.takesFrames() {
+		ep.dp.hub.Register(ep.sink)
+	}
 	ep.kernel.Start()
 }
 
 // redirected reports whether datagrams of a family that come in by an interface are brought by an XDP program.
 func (ep *endpoint) redirected(ifindex int, is4 bool) bool {
 	return ep.dp.hub.Redirects(ep.sink, uint32(ifindex), is4)
+}
+
+// takesFrames reports whether datagrams may come past the kernel. What is made in a VRF (ip vrf exec) is bound to it, and gets only what
+// comes from there, which the kernel knows.
+func (ep *endpoint) takesFrames() bool {
+	return ep.source.Asks.Bound == 0 || ep.source.Local.Addr().Zone() != ""
 }
 
 // Configure implements wsk.ReceivingEndpoint.

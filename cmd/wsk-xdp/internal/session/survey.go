@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -21,6 +25,8 @@ type Query struct {
 	TOS         uint8
 	// AssumeNoIPsec says that the host has no IPsec policies where they can't be read.
 	AssumeNoIPsec bool
+
+	asks route.Query // what the routes of a socket depend on besides addresses
 }
 
 // Way is how datagrams to a destination leave, as the kernel's tables have it now.
@@ -60,11 +66,34 @@ func Survey(ctx context.Context, ns int, q Query) (Way, error) {
 		return Way{}, err
 	}
 	defer table.Close()
+	if q.asks, err = asksAsSocket(ns, q.Destination); err != nil {
+		return Way{}, err
+	}
 	w, err := surveyTable(ctx, table, q)
 	if err == nil {
 		w.dependents = dependentsOn(ctx, table, w.Interface.Index, w.Device.Index)
 	}
 	return w, err
+}
+
+// asksAsSocket reads from a socket what this process's sockets are bound to (ip vrf exec) and marked with.
+func asksAsSocket(ns int, to netip.Addr) (rq route.Query, err error) {
+	family := unix.AF_INET6
+	if to.Unmap().Is4() {
+		family = unix.AF_INET
+	}
+	err = netns.Do(ns, func() error {
+		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if errors.Is(err, unix.EAFNOSUPPORT) {
+			return nil // there is no way either, which is told in its place
+		}
+		if err != nil {
+			return os.NewSyscallError("socket", err)
+		}
+		defer unix.Close(fd)
+		return rq.OfSocket(fd)
+	})
+	return rq, err
 }
 
 // PoliciesUnreadable says why the IPsec policies of the namespace ns can't be read by this process, so that it sends through the
@@ -83,7 +112,8 @@ func PoliciesUnreadable(ns int) string {
 
 func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
 	w := Way{}
-	rq := route.Query{Dst: q.Destination, Src: q.Source.WithZone(""), TOS: q.TOS}
+	rq := q.asks
+	rq.Dst, rq.Src, rq.TOS = q.Destination, q.Source.WithZone(""), q.TOS
 	if q.Interface != "" {
 		dev, ok := table.DeviceByName(q.Interface)
 		if !ok {

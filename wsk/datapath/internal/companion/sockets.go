@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // Sockets are the sockets in the kernel of one endpoint: its companion, which is there from Bind on, and further ones
@@ -91,21 +92,19 @@ func (s *Sockets) Bind(req wsk.BindRequest, admit func() bool) (netip.AddrPort, 
 	return s.local, wsk.STATUS_SUCCESS
 }
 
-// Interface is the interface that the kernel has bound the companion socket to (SO_BINDTOIFINDEX), 0 for none. Nobody has asked for it:
-// the host binds what runs in a VRF, and the kernel what has a link-local address. Bind has succeeded.
-func (s *Sockets) Interface() (index int) {
-	_ = s.companion.control(func(fd int) (err error) {
-		index, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
-		return err
-	})
-	return index
-}
-
 // IsBound reports whether Bind has succeeded.
 func (s *Sockets) IsBound() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.companion != nil
+}
+
+// Asks is what the routes of the companion socket depend on besides addresses. Bind has succeeded.
+func (s *Sockets) Asks() (q route.Query) {
+	if err := s.companion.control(q.OfSocket); err != nil {
+		s.host.Log.Error("ask what the companion socket is bound to", "address", s.local, "err", err)
+	}
+	return q
 }
 
 // Start lets datagrams in. What came before waits in the companion socket. Bind has succeeded.

@@ -46,11 +46,17 @@ func (s *Source) SendBatch(list []*wsk.SendOp) {
 }
 
 // handOver gives a queue operations that leave together: what can go now is built, published and kicked for at once, in
-// either gear, and the rest waits in order.
+// either gear, and the rest waits in order. What belongs to a flow that has left the queue meanwhile waits in that.
 func handOver(q *Queue, run []handover) {
+	left := 0
 	q.mu.Lock()
 	for i := range run {
 		h := &run[i]
+		if !h.flow.leads(h.path, q) {
+			run[left] = *h
+			left++
+			continue
+		}
 		h.op.Transport.Via = h.flow
 		if q.state != queueUp || q.waiting.Head != nil || !q.tx.build(h.op, &h.path.layout) {
 			q.park(h.op)
@@ -58,4 +64,7 @@ func handOver(q *Queue, run []handover) {
 	}
 	q.mu.Unlock()
 	q.drive()
+	for i := range left {
+		run[i].flow.enqueue(run[i].op)
+	}
 }

@@ -29,6 +29,9 @@ type Path struct {
 	neighbourIf int // the neighbour to keep alive; 0 for group addresses and the slow path
 	neighbour   neighbourAddr
 
+	why      slowReason     // queue is nil
+	obstacle route.Obstacle // of that reason
+
 	groupIf int  // the interface of a group, else 0
 	looped  bool // the kernel hands it to sockets of this host too
 
@@ -71,25 +74,31 @@ type Flow struct {
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
 func (f *Flow) send(op *wsk.SendOp) {
 	if p := f.path.Load(); p != nil && f.waiters.Load() == 0 && f.src.Host.stands(p) {
-		f.forward(op, p)
-		return
+		if f.forward(op, p) {
+			return
+		}
 	}
 	f.enqueue(op)
 }
 
-func (f *Flow) forward(op *wsk.SendOp, p *Path) {
+// forward passes op on by a path. It reports false when the flow has left that meanwhile.
+func (f *Flow) forward(op *wsk.SendOp, p *Path) (taken bool) {
 	if !f.used.Load() {
 		f.used.Store(true)
 	}
 	if p.queue == nil {
-		if p.shut {
-			f.enqueue(op)
-		} else {
+		if !p.shut {
 			f.src.Slow.Send(op)
 		}
-		return
+		return !p.shut
 	}
-	p.queue.send(op, f, p)
+	return p.queue.send(op, f, p)
+}
+
+// leads reports whether the flow, of which somebody has seen the path p, still leads through the queue of that.
+func (f *Flow) leads(p *Path, q *Queue) bool {
+	now := f.path.Load()
+	return now == p || now != nil && now.queue == q
 }
 
 // enqueue makes op wait for a resolution, and starts one unless it runs.
@@ -158,55 +167,6 @@ func (f *Flow) fail(status wsk.NTSTATUS) {
 	}
 	f.mu.Unlock()
 	f.src.Host.FinishAll(&failed)
-}
-
-// passing is how far passOn has come.
-type passing uint8
-
-const (
-	passedOn  passing = iota // nothing waits any more
-	passesOn                 // more has come, again and again
-	passesNot                // operations wait for which the path is too old
-)
-
-// passRounds is how often passOn takes what waits before others have their turn.
-const passRounds = 16
-
-// passOn sends everything that waits, in order, over p. It takes all that waits at once, so that it gains on a sender that
-// keeps adding to the end.
-func (f *Flow) passOn(p *Path) passing {
-	for range passRounds {
-		f.mu.Lock()
-		if f.waiting.Head == nil {
-			f.arrived()
-			f.mu.Unlock()
-			return passedOn
-		}
-		if !f.src.Host.stands(p) {
-			f.mu.Unlock()
-			return passesNot
-		}
-		switch better := f.path.Load(); {
-		case better == nil: // withdrawn
-			f.mu.Unlock()
-			return passesNot
-		case better.generation == p.generation:
-			p = better // a proof has ended meanwhile
-		}
-		taken := int32(f.waiting.N)
-		var ready ops.List
-		for op := f.waiting.PopFront(); op != nil; op = f.waiting.PopFront() {
-			if op.DisarmCancel() {
-				ready.PushBack(op)
-			}
-		}
-		f.mu.Unlock()
-		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
-			f.forward(op, p)
-		}
-		f.waiters.Add(-taken)
-	}
-	return passesOn
 }
 
 // flowCacheSize is the number of destinations a socket finds without a lock: a power of two, one pointer each.

@@ -139,8 +139,9 @@ func (q *Queue) capacity() int {
 }
 
 // send takes an operation whose way is known. It is the send path: everything that can go now is built, and the rest waits
-// in order. In the low gear it takes the right to kick first, where nobody has it, and publishes at once what it builds.
-func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) {
+// in order. In the low gear it takes the right to kick first, where nobody has it, and publishes at once what it builds. It takes
+// nothing, and says so, of a flow that has left the queue with all that it had here: this one would be left behind.
+func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) (taken bool) {
 	driving := !q.poll.highGear() && q.kickMu.TryLock()
 	if driving {
 		q.again.take()
@@ -148,7 +149,9 @@ func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) {
 	q.mu.Lock()
 	due := true
 	op.Transport.Via = f
-	if q.state != queueUp || q.waiting.Head != nil || !q.tx.build(op, &p.layout) {
+	if !f.leads(p, q) {
+		due = false
+	} else if taken = true; q.state != queueUp || q.waiting.Head != nil || !q.tx.build(op, &p.layout) {
 		q.park(op)
 	} else if q.poll.highGear() {
 		due = q.tx.unpublished >= loadBurst
@@ -162,9 +165,10 @@ func (q *Queue) send(op *wsk.SendOp, f *Flow, p *Path) {
 		q.complete()
 	case driving, due:
 		q.drive()
-	case q.tails.dozing.Load():
+	case taken && q.tails.dozing.Load():
 		q.tails.wake()
 	}
+	return taken
 }
 
 // park puts an operation on the waiting list, or ends it where waiting makes no sense. mu is held.

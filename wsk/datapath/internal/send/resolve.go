@@ -24,7 +24,6 @@ type look struct {
 	hop       route.Hop
 	source    netip.Addr
 	egress    route.Egress
-	obstacle  route.Obstacle // why the kernel's stack sends
 	path      *Path
 	settled   bool // the path is whole
 	noQueue   bool // AF_XDP is not to be had now
@@ -133,7 +132,7 @@ func (f *Flow) proceed(l *look) (parked bool, err error) {
 			return false, err
 		}
 	}
-	for l.err == nil && !l.settled && l.obstacle.ID == route.NoObstacle && l.path.queue == nil && !l.noQueue {
+	for l.err == nil && !l.settled && l.path.obstacle.ID == route.NoObstacle && l.path.queue == nil && !l.noQueue {
 		if f.askQueue(l) {
 			return true, nil
 		}
@@ -171,10 +170,9 @@ func (f *Flow) askRoutes(l *look) error {
 	if err != nil {
 		return err
 	}
-	l.query = route.Query{
-		Dst: f.to.IP(), Src: source, SrcPort: f.src.Local.Port(), DstPort: f.to.Port,
-		Interface: int(f.to.IfIndex), Bound: f.src.Bound, TOS: f.to.TOS,
-	}
+	l.query = f.src.Asks
+	l.query.Dst, l.query.Src, l.query.SrcPort, l.query.DstPort = f.to.IP(), source, f.src.Local.Port(), f.to.Port
+	l.query.Interface, l.query.TOS = int(f.to.IfIndex), f.to.TOS
 	hop, err := host.resolve(l.query, standing)
 	if err != nil {
 		return err
@@ -199,15 +197,16 @@ func (f *Flow) askRoutes(l *look) error {
 		p.slow(f, slowLooped)
 		l.settled = true
 	case hop.Kind == route.Local:
+		p.obstacle.ID = route.ObstacleLocal
 		p.slow(f, slowReason(route.ObstacleLocal))
 		l.settled = true
 	default:
-		l.egress, l.obstacle = host.Routes.Transmit(hop, f.to.TOS)
-		if l.obstacle.ID == route.NoObstacle {
-			l.obstacle = host.Routes.Selected(l.query, hop)
+		l.egress, p.obstacle = host.Routes.Transmit(hop, f.to.TOS)
+		if p.obstacle.ID == route.NoObstacle {
+			p.obstacle = host.Routes.Selected(l.query, hop)
 		}
 	}
-	return admit(f.src.Guard, &f.to, &l.hop, l.source, p.mtu, l.settled || l.obstacle.ID != route.NoObstacle)
+	return admit(f.src.Guard, &f.to, &l.hop, l.source, p.mtu, l.settled || l.path.obstacle.ID != route.NoObstacle)
 }
 
 // askQueue finds the queue to send through, or that there is none. It reports whether the look waits for one that is being opened.
@@ -237,7 +236,7 @@ func (l *look) asksNeighbour() bool {
 	if l.path.queue != nil {
 		return l.hop.Kind == route.Unicast
 	}
-	return asksNeighbour(l.hop, l.obstacle)
+	return asksNeighbour(l.hop, l.path.obstacle)
 }
 
 // leadsThere reports whether the routes still say what the look goes by.
@@ -261,9 +260,9 @@ func (f *Flow) settle(l *look) (err error) {
 	}
 	q := p.queue
 	switch {
-	case l.obstacle.ID != route.NoObstacle:
-		f.src.Host.Log.Debug("through the kernel's stack", "to", f.to.IP(), "why", l.obstacle)
-		p.slow(f, slowReason(l.obstacle.ID))
+	case l.path.obstacle.ID != route.NoObstacle:
+		f.src.Host.Log.Debug("through the kernel's stack", "to", f.to.IP(), "why", l.path.obstacle)
+		p.slow(f, slowReason(l.path.obstacle.ID))
 		return nil
 	case q == nil:
 		p.slow(f, slowNoQueue)
@@ -288,7 +287,7 @@ func (f *Flow) settle(l *look) (err error) {
 // slow turns p into the way through the companion socket.
 func (p *Path) slow(f *Flow, why slowReason) {
 	f.src.Host.Stats.SlowPaths[why].Add(1)
-	p.queue = nil
+	p.queue, p.why = nil, why
 }
 
 // headers are what all datagrams of the flow have in common.

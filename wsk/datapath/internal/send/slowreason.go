@@ -33,6 +33,19 @@ func (r slowReason) String() string {
 	return route.ObstacleID(r).String()
 }
 
+// sentence says it to people. o is what is in the way, if it is something on the way.
+func (r slowReason) sentence(o route.Obstacle) string {
+	switch r {
+	case slowNoQueue:
+		return "no AF_XDP queue is to be had now"
+	case slowMTU:
+		return "packets of the interface's MTU do not fit a chunk"
+	case slowLooped:
+		return "sockets of this host are to get it too"
+	}
+	return o.String()
+}
+
 // slowPaths counts the resolutions that ended at the kernel's stack.
 type slowPaths [numSlowReasons]atomic.Uint64
 

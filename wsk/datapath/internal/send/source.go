@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // Source is the sending half of an endpoint: its destinations, and what they have in common.
@@ -19,13 +20,12 @@ type Source struct {
 	// Set when the endpoint is bound, which happens before the first send.
 	Local netip.AddrPort
 	Slow  SlowPath
-	// Bound is the interface that the kernel has bound the companion socket to, 0 for none: a VRF for what runs in one
-	// (`ip vrf exec`), or that of a link-local address.
-	Bound int
 	// Redirected reports whether datagrams of a family that arrive on an interface come to the endpoint past the kernel's
 	// stack. nil stands for never. Started is closed when that has begun; until then the answer is no.
 	Redirected func(ifindex int, is4 bool) bool
 	Started    <-chan struct{}
+	// Asks is what the routes of this source depend on besides addresses: the device that it is bound to, its mark and its owner.
+	Asks route.Query
 
 	aborted atomic.Bool
 	dead    atomic.Bool
@@ -52,7 +52,9 @@ func (s *Source) Send(op *wsk.SendOp) {
 		f.send(op)
 		return
 	}
-	p.queue.send(op, f, p) // nearly always
+	if !p.queue.send(op, f, p) { // hardly ever: the flow has just left that queue
+		f.enqueue(op)
+	}
 }
 
 // Mtu answers from what is known; an unknown path is looked up for the next question.
@@ -63,6 +65,31 @@ func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
 	}
 	f.prefetch()
 	return 0, wsk.STATUS_NETWORK_UNREACHABLE
+}
+
+// FlowInfo is what datapath.FlowInfo is.
+type FlowInfo struct {
+	Local, Remote netip.AddrPort
+	Interface     string
+	Queue         int
+	Slow, Why     string
+	Waiting       int
+}
+
+// Flows lists the destinations that are remembered.
+func (s *Source) Flows() (list []FlowInfo) {
+	s.flows.each(func(f *Flow) {
+		info := FlowInfo{Local: s.Local, Remote: netip.AddrPortFrom(f.to.IP(), f.to.Port), Waiting: int(f.waiters.Load())}
+		switch p := f.path.Load(); {
+		case p == nil:
+		case p.queue != nil:
+			info.Interface, info.Queue = p.queue.dev.Name(), p.queue.id
+		default:
+			info.Slow, info.Why = p.why.String(), p.why.sentence(p.obstacle)
+		}
+		list = append(list, info)
+	})
+	return list
 }
 
 // Abort cancels what waits for a way, and refuses what comes. What waits in a queue is cancelled by [Queue.Abort], later.

@@ -15,7 +15,8 @@ import (
 //
 // When the way of a flow comes to lead through another queue, what waits in the old one, whose link may stay down for
 // ever, leaves by the new way. The flow takes it back, ahead of what has come to it meanwhile, so that order is kept. What
-// lies in the ring of a link that is down goes back to the waiting list first, by way of a new socket.
+// lies in the ring of a link that is down goes back to the waiting list first, by way of a new socket; in that of a link that is up it
+// leaves at once, before anything does by the new way.
 
 // recall takes back what waits in a queue that the flow does not lead through any more. What is begun stays, and ends there.
 // No lock is held, and the flow is being resolved, or will be.
@@ -47,9 +48,18 @@ func (f *Flow) recall(q *Queue) {
 	q.complete()
 }
 
-// clearRing has a queue whose link is down put on its waiting list again what of the flow lies in its ring.
+// clearRing lets leave what of the flow lies in the ring of a queue, or has it put on the waiting list again if its link is down.
 func (f *Flow) clearRing(q *Queue) {
 	q.kickMu.Lock()
+	q.mu.Lock()
+	up := q.state == queueUp
+	if up {
+		q.tx.publish()
+	}
+	q.mu.Unlock()
+	if up {
+		q.driveLocked()
+	}
 	posted := false
 	q.mu.Lock()
 	if q.state == queueDown {
@@ -66,9 +76,84 @@ func (f *Flow) clearRing(q *Queue) {
 // comes with it. Only the resolver of the flow calls it.
 func (f *Flow) follow(q *Queue) {
 	if f.left != nil && f.left != q {
+		f.path.Store(nil) // whoever is about to put something into that queue finds it so, and brings it here instead
 		f.recall(f.left)
 	}
 	f.left = q
+}
+
+// passing is how far passOn has come.
+type passing uint8
+
+const (
+	passedOn  passing = iota // nothing waits any more
+	passesOn                 // more has come, again and again
+	passesNot                // operations wait for which the path is too old
+)
+
+// passRounds is how often passOn takes what waits before others have their turn.
+const passRounds = 16
+
+// passOn sends everything that waits, in order, over p. It takes all that waits at once, so that it gains on a sender that
+// keeps adding to the end.
+func (f *Flow) passOn(p *Path) passing {
+	for range passRounds {
+		f.mu.Lock()
+		if f.waiting.Head == nil {
+			f.arrived()
+			f.mu.Unlock()
+			return passedOn
+		}
+		if !f.src.Host.stands(p) {
+			f.mu.Unlock()
+			return passesNot
+		}
+		switch better := f.path.Load(); {
+		case better == nil: // withdrawn
+			f.mu.Unlock()
+			return passesNot
+		case better.generation == p.generation:
+			p = better // a proof has ended meanwhile
+		}
+		taken := int32(f.waiting.N)
+		var ready ops.List
+		for op := f.waiting.PopFront(); op != nil; op = f.waiting.PopFront() {
+			if op.DisarmCancel() {
+				ready.PushBack(op)
+			}
+		}
+		f.mu.Unlock()
+		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
+			if !f.forward(op, p) {
+				rest := ops.List{}
+				rest.PushBack(op)
+				rest.Append(&ready)
+				f.putBack(&rest)
+			}
+		}
+		f.waiters.Add(-taken)
+	}
+	return passesOn
+}
+
+// putBack has operations wait again that were taken off to be passed on, ahead of what has come meanwhile.
+func (f *Flow) putBack(list *ops.List) {
+	var back, cancelled ops.List
+	f.mu.Lock()
+	for op := list.PopFront(); op != nil; op = list.PopFront() {
+		op.Transport.Via = f
+		if mayWait(op, f) {
+			back.PushBack(op)
+			continue
+		}
+		op.Transport.Status = wsk.STATUS_CANCELLED
+		cancelled.PushBack(op)
+	}
+	f.waiters.Add(int32(back.N))
+	back.Append(&f.waiting)
+	f.waiting = back
+	f.mu.Unlock()
+	f.src.Host.FinishAll(&cancelled)
 }
 
 // reroute looks whether the routes have changed for what a queue can't send, and has it leave by another way. No lock is
