@@ -96,6 +96,7 @@ type Kernel struct {
 	script  map[uint64]Fate
 	next    uint32 // the TX consumer, which txWords.Consumer may not tell yet
 	known   uint32 // the TX producer as last looked at
+	asked   int    // see Questions
 	seq     uint64 // descriptors consumed so far
 	errnos  []syscall.Errno
 	held    []uint64
@@ -218,9 +219,17 @@ func (k *Kernel) Statistics() (xdp.Statistics, error) {
 	if k.closed {
 		return xdp.Statistics{}, xdp.ErrClosed
 	}
+	k.asked++
 	s := k.stats
 	s.Version = 2
 	return s, nil
+}
+
+// Questions is how often Statistics was asked.
+func (k *Kernel) Questions() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.asked
 }
 
 // Counters are the wake-ups so far.

@@ -169,6 +169,9 @@ func (q *Queue) afterKick(errno syscall.Errno, published, before uint32) (moved 
 	switch xdp.ClassifyKick(errno) {
 	case xdp.KickDone:
 		if after == published {
+			if d := q.tx.ring.At(published - 1); !q.proven.covers(d) && !q.checkInvalid(published) {
+				q.proven.add(d, q.tx.umem)
+			}
 			break
 		}
 		if after = q.consumed(); after != published && after != before {
@@ -255,17 +258,19 @@ func dropStatus(dev Device) wsk.NTSTATUS {
 }
 
 // checkInvalid is called when a kick ended without an error before the ring was empty, which a descriptor that the
-// kernel finds invalid does. That would be our bug; its completion must not pass for a datagram sent.
-func (q *Queue) checkInvalid(after uint32) {
+// kernel finds invalid does, or at one that may be. That would be our bug; its completion must not pass for a datagram sent. It
+// reports whether it was so.
+func (q *Queue) checkInvalid(after uint32) (found bool) {
 	lockrank.AssertMay(locks.Ask, "to read what the kernel counts")
 	st, err := q.sock.Statistics()
-	if err != nil || st.TxInvalidDescs == q.invalid {
-		return
+	if err != nil || st.TxInvalidDescs == q.proven.invalid {
+		return false
 	}
-	q.invalid = st.TxInvalidDescs
+	q.proven.invalid = st.TxInvalidDescs
 	q.log.Error("the kernel found a descriptor invalid; please report this", "interface", q.dev.Name(), "queue", q.id,
 		"desc", q.tx.ring.At(after-1))
 	q.pin(after-1, wsk.STATUS_INTERNAL_ERROR)
+	return true
 }
 
 // harvest reads the completion ring: chunks go back to the pool, operations whose last frame is back to the trampoline,

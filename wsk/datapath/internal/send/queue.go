@@ -76,7 +76,7 @@ type Queue struct {
 	// zeroCopy is what the socket was granted; it decides what a kick means.
 	zeroCopy  bool
 	fruitless int    // kicks in a row that failed for no reason that passes, with no completion in between
-	invalid   uint64 // the kernel's invalid descriptor counter when last looked at
+	proven    proven // what of its descriptors the kernel takes
 
 	_ [64]byte
 
@@ -123,7 +123,7 @@ func (q *Queue) use(sock xdp.Queue) {
 	q.sock, q.cq = sock, sock.Completion()
 	q.tx.reset(sock)
 	q.tx.offload = q.prover.Adopt(sock.Granted())
-	q.invalid, q.withdraw = 0, false
+	q.proven, q.withdraw = proven{}, false
 	q.state, q.closed = queueUp, false
 	q.zeroCopy = sock.Granted().Mode == xdp.ModeZeroCopy
 }
