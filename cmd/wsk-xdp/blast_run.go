@@ -51,6 +51,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 
 	config := blast.Config{
 		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
+		Over: s.IsOver,
 	}
 	d, err := f.datagrams(h, s, body, run)
 	if err != nil {
@@ -75,6 +76,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	r.Cost(spent, before, after)
 	other.report(ctx, r, sender.Sent())
 	r.ICMPErrors = s.ICMPErrors(ctx)
+	if res.Failed > 0 && s.InterfaceGone() {
+		r.Lost = fmt.Sprintf("interface %s was deleted during the run", s.Way.Interface.Name)
+	}
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, waited)
 	r.Conclude()

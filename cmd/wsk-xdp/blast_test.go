@@ -105,25 +105,48 @@ func TestBlastInterrupted(t *testing.T) {
 	}
 }
 
-// The device of the source address is deleted: that ends the run.
+// The device is deleted: that ends a run from its address, or through it by name. One that named neither goes on when there is a way
+// again, as with the kernel's sockets, and says what happened.
 func TestBlastLosesTheDevice(t *testing.T) {
-	l, netns := lab(t, testenv.Topology{})
-	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
-	rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
-	ctx := timeout(t)
-	deleted := make(chan error, 1)
-	go func() {
-		err := rx.WaitCount(ctx, 100)
-		if err == nil {
-			err = l.A.If.Delete()
-		}
-		deleted <- err
-	}()
-	r := cli(ctx, "blast", netns, to.String(), "--source", l.A.IPv4().String(), "-d", "1h", "-r", "1k", "-q")
-	if err := <-deleted; err != nil {
-		t.Fatal(err)
+	for name, flags := range map[string][]string{"source": {"--source", "10.77.0.1"}, "interface": {"-i", "wsk0"}, "neither": nil} {
+		t.Run(name, func(t *testing.T) {
+			l, netns := lab(t, testenv.Topology{NoIPv6: true})
+			to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+			rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+			ctx, interrupt := context.WithCancel(timeout(t))
+			defer interrupt()
+			happened := make(chan error, 1)
+			go func() {
+				happened <- func() error {
+					if err := rx.WaitCount(ctx, 100); err != nil {
+						return err
+					}
+					if err := l.A.If.Delete(); err != nil || flags != nil {
+						return err
+					}
+					a, b := l.Topology.A, l.Topology.B
+					if _, _, err := testenv.Connect(l.A.NS, a, 0, l.B.NS, b, 1500); err != nil {
+						return err
+					}
+					if err := rx.WaitCount(ctx, rx.Count()+100); err != nil {
+						return err
+					}
+					interrupt()
+					return nil
+				}()
+			}()
+			r := cli(ctx, append(flags, "blast", netns, to.String(), "-d", "1h", "-r", "1k", "-q")...)
+			if err := <-happened; err != nil {
+				t.Fatal(err, r)
+			}
+			const lost = "interface wsk0 was deleted during the run"
+			if flags == nil {
+				r.want(t, 0, lost, "(interrupted)")
+			} else {
+				r.want(t, 1, lost, "STATUS_FILE_FORCED_CLOSED", "on wsk0", "ip link")
+			}
+		})
 	}
-	r.want(t, 1, "STATUS_FILE_FORCED_CLOSED", "on wsk0", "ip link")
 }
 
 func TestBlastReachesNobody(t *testing.T) {

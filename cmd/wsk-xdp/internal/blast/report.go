@@ -51,7 +51,9 @@ type Report struct {
 	Intervals   []IntervalReport `json:"intervals"`
 	Warnings    []string         `json:"warnings"`
 	Interrupted bool             `json:"interrupted"`
-	Verdict     Verdict          `json:"verdict"`
+	// Lost is what the run lost on its way, empty for nothing: the interface that it began with.
+	Lost    string  `json:"lost,omitempty"`
+	Verdict Verdict `json:"verdict"`
 
 	// Mix is what packets are on the wire. It is set with Config.
 	Mix Mix `json:"-"`

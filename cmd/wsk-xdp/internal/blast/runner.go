@@ -24,6 +24,9 @@ type Config struct {
 	// Drain bounds the wait for the IRPs that are out at the end; those that remain are then cancelled, and waited
 	// for as long again. An interrupt shortens both waits.
 	Drain time.Duration
+	// Over is asked about a send that failed, once a second at most: whether no other can succeed. nil: after
+	// STATUS_FILE_FORCED_CLOSED none can.
+	Over func(status wsk.NTSTATUS) bool
 	// OnInterval is called about every second from the sending goroutine, and so must return at once. nil: not called.
 	OnInterval func(Interval)
 }
@@ -57,7 +60,7 @@ type Result struct {
 	// Blocked is how long the sender waited because every IRP was in flight.
 	Blocked     time.Duration
 	Interrupted bool
-	// Dead says that the run ended early because the socket is dead (STATUS_FILE_FORCED_CLOSED).
+	// Dead says that the run ended early because no send could succeed any more: see Config.Over.
 	Dead bool
 }
 
@@ -92,6 +95,7 @@ type runner struct {
 	last  Counts        // at its beginning
 	since time.Duration
 	dead  bool
+	asked time.Duration // the end of the interval in which Over was asked
 
 	burst, longest uint64 // packets since the last pause, and the most of that
 	blocked        time.Duration
@@ -216,8 +220,19 @@ func (r *runner) pause(done <-chan struct{}) bool {
 func (r *runner) collect() {
 	r.slots.collect(func(s *slot) {
 		r.meter.count(s)
-		r.dead = r.dead || s.status == wsk.STATUS_FILE_FORCED_CLOSED
+		r.dead = r.dead || s.status != wsk.STATUS_SUCCESS && r.isOver(s.status)
 	})
+}
+
+func (r *runner) isOver(status wsk.NTSTATUS) bool {
+	switch {
+	case r.c.Over == nil:
+		return status == wsk.STATUS_FILE_FORCED_CLOSED
+	case r.asked == r.tick:
+		return false
+	}
+	r.asked = r.tick
+	return r.c.Over(status)
 }
 
 // report hands an interval to OnInterval when one is over.

@@ -39,6 +39,9 @@ func (r *Report) troubles() (out []trouble) {
 	if t.Completed == 0 {
 		out = append(out, trouble{"nothing", "nothing was sent"})
 	}
+	if r.Lost != "" {
+		out = append(out, trouble{"lost", r.Lost})
+	}
 	for _, e := range r.ICMPErrors {
 		id := "icmp"
 		if e.PortClosed() {

@@ -73,6 +73,8 @@ type Session struct {
 	Locals  []netip.AddrPort
 
 	netns    int
+	bound    bool // to an address
+	named    bool // the interface was asked for
 	listener *icmp.Listener
 	is4      bool
 	fulls    uint64 // of the neighbour table, at the beginning
@@ -88,6 +90,7 @@ type Session struct {
 // error has exit code 3, as it has when this user may not enter the namespace.
 func Open(ctx context.Context, o Options) (_ *Session, err error) {
 	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4(), checksum: o.Checksum, queues: o.Queues}
+	s.bound, s.named = o.Source.Addr().IsValid() && !o.Source.Addr().IsUnspecified(), o.Interface != ""
 	s.fulls = host.NeighbourTableFulls(s.is4)
 	defer func() {
 		if err != nil {
