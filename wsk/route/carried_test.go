@@ -71,6 +71,12 @@ func (s *stage) link(name string) netlink.Link {
 	far, err := testenv.FindIface(s.out, name+"-far")
 	must(s.t, err)
 	must(s.t, far.SetUp())
+	// Until then the kernel's own datagrams are dropped, and those of AF_XDP, which pass no qdisc, are not.
+	near, err := testenv.FindIface(s.ns, name)
+	must(s.t, err)
+	for _, i := range []*testenv.Iface{near, far} {
+		must(s.t, i.AwaitOper(netlink.OperUp, patience))
+	}
 	s.tap(far)
 	return l
 }
