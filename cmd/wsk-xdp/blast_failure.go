@@ -12,14 +12,14 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// blastFailure is the error of a run that achieved nothing or lost its socket. Packets that fail at a high rate are a
+// blastFailure is the error of a run that achieved nothing, as far as is known here or at the peer, or lost its socket. Packets that fail at a high rate are a
 // result, not an error. full is about a neighbour table that is full.
 func blastFailure(r *blast.Report, res blast.Result, h header, full string) error {
 	status := wsk.STATUS_PENDING
 	switch {
 	case res.Dead:
 		status = wsk.STATUS_FILE_FORCED_CLOSED
-	case r.Verdict.ID == "nothing_arrived" && !res.Interrupted:
+	case r.NothingReceived() && !res.Interrupted:
 		return errors.New(r.Verdict.Text)
 	case res.Completed > 0 || res.Interrupted:
 		return nil

@@ -25,6 +25,13 @@ func (r *Report) Joint(p *peer.Report) {
 	r.Peer = p
 }
 
+// NothingReceived is whether the peer has got nothing of what was sent, as it was sent. Something else may have gone wrong
+// before that.
+func (r *Report) NothingReceived() bool {
+	p := r.Peer
+	return p != nil && r.Totals.Completed > 0 && p.Received+p.Duplicate+p.Late == 0
+}
+
 // arrivals is everything about what arrived that a reader of one line has to know, the worst first.
 func (r *Report) arrivals() (out []trouble) {
 	if r.PeerError != "" {
@@ -40,7 +47,7 @@ func (r *Report) arrivals() (out []trouble) {
 		}
 	}
 	switch {
-	case p.Received == 0 && r.Totals.Completed > 0:
+	case r.NothingReceived() && p.Corrupt+p.Refused == 0:
 		return append(out, trouble{"nothing_arrived", fmt.Sprintf("nothing arrived at the peer: %s packets were sent", units.Grouped(r.Totals.Completed))})
 	case p.Lost > 0:
 		out = append(out, trouble{"loss", r.lossText()})
