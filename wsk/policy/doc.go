@@ -37,8 +37,12 @@
 //
 //	user, uid          the user, by name or number
 //	group, gid         a group of the user, by name or number
-//	unit               the systemd unit of the process, like "telemetry.service"
+//	unit               a unit of the host's systemd that the process is in: its service or scope, like "telemetry.service"
+//	                   or "worker@1.service", or a slice around that
 //	listener           the name of the socket through which the client has come
+//
+// What a user's own systemd or a container starts is in the unit of that: "user@1000.service", or the container's scope.
+// A client whose unit cannot be found where a rule asks for it is refused, whatever the rules after it say.
 //
 // What is granted, in [[allow]]:
 //

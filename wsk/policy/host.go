@@ -11,7 +11,7 @@ import (
 type Host struct {
 	User       func(name string) (uid uint32, err error) // nil: package os/user
 	Group      func(name string) (gid uint32, err error) // nil: package os/user
-	Units      bool                                      // the kernel tells the unit of a process
+	Units      bool                                      // the units of a process can be told
 	MaxMemory  uint64                                    // bytes for all grants together; 0: no bound
 	MaxSockets int                                       // for all grants together; 0: no bound
 }

@@ -99,7 +99,8 @@ func TestUnitNeedsKernel(t *testing.T) {
 	old := host
 	old.Units = false
 	_, err := policy.Parse("p.toml", []byte(preamble+"[[deny]]\nname = \"d\"\nunit = \"t.service\"\n"), old)
-	const want = "p.toml:6:8: this kernel does not tell the unit of a process (Linux 6.13 does): use user or listener"
+	const want = "p.toml:6:8: the units of processes can't be told here " +
+		"(that takes Linux 6.13, and all of cgroup2 at /sys/fs/cgroup): use user or listener"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

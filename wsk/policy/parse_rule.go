@@ -81,7 +81,7 @@ func (p *parser) who(path string, w *fileWho) rule {
 		case !unitName.MatchString(r.unit):
 			p.at(path+".unit", "%q is not the name of a service, scope or slice", r.unit)
 		case !p.host.Units:
-			p.at(path+".unit", "this kernel does not tell the unit of a process (Linux 6.13 does): use user or listener")
+			p.at(path+".unit", "the units of processes can't be told here (that takes Linux 6.13, and all of cgroup2 at /sys/fs/cgroup): use user or listener")
 		}
 	}
 	if w.Listener != nil {

@@ -20,7 +20,8 @@ func isPassing(err error) bool {
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EINTR)
 }
 
-// KnowsUnits reports whether the kernel tells the systemd unit of a client (Linux 6.13), for [policy.Host].
+// KnowsUnits reports whether the systemd units of a client can be told (Linux 6.13, with all of cgroup2 mounted), for
+// [policy.Host].
 func KnowsUnits() bool { return peer.CanTellUnits() }
 
 // granted is what the policy in force says of a client, and the account that goes with it.

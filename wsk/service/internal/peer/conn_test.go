@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +150,102 @@ func TestIdentify(t *testing.T) {
 	}
 	if in := id.InUnit("no-such-unit.service"); in {
 		t.Error("in a unit that is not there")
+	}
+}
+
+// TestInstance: a client in an instance of a template is in that unit, in its slices, and in no other.
+func TestInstance(t *testing.T) {
+	if !peer.CanTellUnits() {
+		t.Skip("the units of a process can't be told here")
+	}
+	const slice, unit = "wskxdptest.slice", "client@1.service"
+	inGroup(t, filepath.Join(slice, unit))
+	_, server, _ := pair(t)
+	id, err := server.Identify("tests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{unit: true, slice: true, "client@2.service": false, "system.slice": false} {
+		if in := id.InUnit(name); in != want || id.Err != nil {
+			t.Errorf("in %s: %t, %v", name, in, id.Err)
+		}
+	}
+}
+
+// inGroup puts this process into a control group of its own, until the test ends.
+func inGroup(t *testing.T, group string) {
+	t.Helper()
+	root := "/sys/fs/cgroup"
+	if _, err := os.Stat(root + "/cgroup.procs"); err != nil {
+		root += "/unified"
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, before, _ := strings.Cut("\n"+string(own), "\n0::")
+	before, _, _ = strings.Cut(before, "\n")
+	if err := os.MkdirAll(filepath.Join(root, group), 0o755); err != nil {
+		t.Skip("no control group may be made here: ", err)
+	}
+	enter := func(group string) error {
+		return os.WriteFile(filepath.Join(root, group, "cgroup.procs"), []byte("0"), 0)
+	}
+	t.Cleanup(func() {
+		if err := enter(before); err != nil {
+			t.Error(err)
+		}
+		for ; group != "."; group = filepath.Dir(group) {
+			if err := unix.Rmdir(filepath.Join(root, group)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := enter(group); err != nil {
+		t.Skip("the process may not be moved: ", err)
+	}
+}
+
+// TestClientHasEnded: a process that connects, leaves the connection to a child and ends can't be told from others. It is
+// not one that is in no unit.
+func TestClientHasEnded(t *testing.T) {
+	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixpacket"}
+	l, err := net.ListenUnix("unixpacket", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	child := exec.Command(os.Args[0], "-test.run=^TestConnectAndEnd$")
+	child.Env = append(os.Environ(), "PEER_TEST_SOCKET="+address.Name)
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	raw, err := l.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := peer.New(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close(nil)
+	id, err := server.Identify("tests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := id.InUnit("a.service"); in || id.Err == nil {
+		t.Errorf("in a unit: %t, %v, want an error", in, id.Err)
+	}
+}
+
+// TestConnectAndEnd is the child of TestClientHasEnded.
+func TestConnectAndEnd(t *testing.T) {
+	name := os.Getenv("PEER_TEST_SOCKET")
+	if name == "" {
+		t.Skip("is a child of TestClientHasEnded")
+	}
+	if _, err := net.Dial("unixpacket", name); err != nil {
+		t.Fatal(err)
 	}
 }
 

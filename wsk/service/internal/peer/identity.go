@@ -3,10 +3,9 @@
 package peer
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,10 +37,14 @@ func (c *Conn) Identify(listener string) (*Identity, error) {
 		return nil, fmt.Errorf("who the client is: %w", err)
 	}
 	id.Listener = listener
+	var units []string
+	known := false // once: a client does not become another one with the next reload of the policy
 	id.InUnit = func(unit string) bool {
-		in, err := c.inUnit(unit)
-		id.Err = errors.Join(id.Err, err)
-		return in
+		if !known && id.Err == nil {
+			units, id.Err = c.units()
+			known = id.Err == nil
+		}
+		return slices.Contains(units, unit)
 	}
 	return id, nil
 }
@@ -59,49 +62,4 @@ func (id *Identity) ask(fd int) error {
 		id.Comm = strings.TrimSpace(string(comm))
 	}
 	return nil
-}
-
-// systemUnits is where systemd has the control groups of its units.
-const systemUnits = "/sys/fs/cgroup/system.slice"
-
-// inUnit says whether the client's process is in a unit. The process is held by its pidfd, so a number that is used
-// again is not taken for it.
-func (c *Conn) inUnit(unit string) (bool, error) {
-	pidfd := -1
-	var err error
-	if e := c.raw.Control(func(fd uintptr) {
-		pidfd, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD)
-	}); e != nil {
-		return false, e
-	}
-	if err != nil {
-		return false, fmt.Errorf("the process of the client: %w", err)
-	}
-	defer unix.Close(pidfd)
-	id, err := cgroupOf(pidfd)
-	if errors.Is(err, unix.ESRCH) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("the control group of the client: %w", err)
-	}
-	var st unix.Stat_t
-	switch err := unix.Stat(filepath.Join(systemUnits, filepath.Base(unit)), &st); {
-	case errors.Is(err, unix.ENOENT):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("the control group of %s: %w", unit, err)
-	}
-	return st.Ino == id, nil
-}
-
-// CanTellUnits reports whether the kernel tells the control group of a process.
-func CanTellUnits() bool {
-	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(pidfd)
-	_, err = cgroupOf(pidfd)
-	return err == nil
 }
