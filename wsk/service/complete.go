@@ -3,6 +3,7 @@
 package service
 
 import (
+	"slices"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -164,16 +165,14 @@ func (j *job) post(t *tally) (last bool) {
 	return last
 }
 
-// releaseLocked makes a job that is over free. mu is held.
+// releaseLocked makes a job that is over free. It may still be in the queue, when its last entries were taken back or a
+// part of one has failed: what stays there would be looked at while the next SEND fills it. mu is held.
 func (k *socket) releaseLocked(j *job) {
 	j.active, j.armed = false, false
 	j.timer.Stop()
-	for i, other := range k.jobs {
-		if other == j {
-			k.jobs = append(k.jobs[:i], k.jobs[i+1:]...)
-			break
-		}
-	}
+	same := func(other *job) bool { return other == j }
+	k.jobs = slices.DeleteFunc(k.jobs, same)
+	k.queue = slices.DeleteFunc(k.queue, same)
 	if len(k.jobs) == 0 {
 		k.session.server.busy.Add(-1)
 	}

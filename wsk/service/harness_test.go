@@ -239,6 +239,16 @@ func (c *client) reply(seq uint32) message {
 	}
 }
 
+// skipTo reads until the reply to a request, whatever else comes before it.
+func (c *client) skipTo(seq uint32) message {
+	c.t.Helper()
+	for {
+		if m := c.next(); m.Type.IsReply() && m.Seq == seq {
+			return m
+		}
+	}
+}
+
 func (c *client) ask(typ ipc.Type, socket uint32, body appender) message {
 	c.t.Helper()
 	return c.reply(c.post(typ, socket, body))

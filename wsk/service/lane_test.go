@@ -88,6 +88,32 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelledJobLeavesTheQueue: a SEND that was taken back while it waited has left the queue before its memory serves another one, which
+// goes behind those that came earlier.
+func TestCancelledJobLeavesTheQueue(t *testing.T) {
+	b := newBench(t, limited("rate = \"1pps\"\nburst = 1\n"))
+	c := b.hello()
+	c.open(1, "10.77.0.1:0")
+	debt := entry(1, "10.77.0.2:9")
+	debt.Segment = 1
+	c.send(1, strings.Repeat("x", 60), debt) // a minute's datagrams
+	c.write(c.sendRequest(1, "taken back", entry(2, "10.77.0.2:9")))
+	c.write(c.sendRequest(1, "first", entry(3, "10.77.0.2:9")))
+	c.post(ipc.TypeCancel, 1, &ipc.Cancel{ID: 2})
+	c.write(c.sendRequest(1, "second", entry(4, "10.77.0.2:9")))
+	c.skipTo(c.post(ipc.TypeMTU, 1, &ipc.Path{To: entry(0, "10.77.0.2:9")})) // by then all of it has been read
+	b.reload(generous)
+	c.write(c.sendRequest(1, "third", entry(5, "10.77.0.2:9")))
+	c.skipTo(c.seq)
+	var left []string
+	for _, d := range b.transport.Datagrams()[60:] {
+		left = append(left, string(d.Payload))
+	}
+	if got := strings.Join(left, ", "); got != "first, second, third" {
+		t.Errorf("what has left: %s", got)
+	}
+}
+
 // TestAbort: everything that waits ends, here and below, and so does what comes after it.
 func TestAbort(t *testing.T) {
 	b := newBench(t, limited("rate = \"1pps\"\nburst = 1\n"))
