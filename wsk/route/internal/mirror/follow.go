@@ -46,6 +46,7 @@ const (
 func (m *Mirror) follow() {
 	defer m.running.Done()
 	f := &follower{Mirror: m, model: newModel(), again: time.NewTimer(0), expiry: time.NewTimer(time.Hour)}
+	m.dumps.between = f.between
 	defer f.again.Stop()
 	defer f.expiry.Stop()
 	for {
@@ -64,7 +65,7 @@ func (m *Mirror) follow() {
 	}
 }
 
-// events applies what has come, and makes one snapshot of it all.
+// events applies what has come, nothing perhaps, and makes one snapshot of it all.
 func (f *follower) events() {
 	b, lost := f.inbox.take(f.spare)
 	f.spare = b
@@ -134,6 +135,19 @@ func (f *follower) fail(err error) {
 	f.again.Reset(f.delay)
 }
 
+// between is called while a dump goes on. What has been announced meanwhile is applied after it only, so the snapshot
+// answers nothing until then.
+func (f *follower) between(table uint16) {
+	if f.opts.reading != nil {
+		f.opts.reading(table)
+	}
+	if s := f.Snapshot(); s.ask == Answered && f.inbox.waits.Load() {
+		doubtful := *s
+		doubtful.ask = Doubtful
+		f.publish(&doubtful, false)
+	}
+}
+
 // repair reads what only a dump can tell, or everything.
 func (f *follower) repair() {
 	if !f.ready {
@@ -148,7 +162,7 @@ func (f *follower) repair() {
 			}
 		}
 	}
-	f.settle()
+	f.events()
 }
 
 // start reads everything.
@@ -175,7 +189,7 @@ func (f *follower) start() {
 		return
 	}
 	f.ready, f.delay = true, 0
-	f.settle()
+	f.events()
 	if !f.begun {
 		f.begun = true
 		f.running.Add(1)

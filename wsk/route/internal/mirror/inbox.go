@@ -19,6 +19,8 @@ type inbox struct {
 	wake chan struct{}
 	// routes6 counts the events about IPv6 routes. A dump during which some came may have passed over others.
 	routes6 atomic.Uint64
+	// waits: there are events of other things than neighbours, which change too often to count here.
+	waits atomic.Bool
 
 	mu    sync.Mutex
 	bytes []byte
@@ -33,6 +35,7 @@ func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 // put adds events; too many of them are lost.
 func (x *inbox) put(b []byte) {
 	x.mu.Lock()
+	x.note(b)
 	if len(x.bytes)+len(b) > inboxLimit {
 		x.bytes, x.lost = x.bytes[:0], true
 	} else {
@@ -49,6 +52,7 @@ func (x *inbox) put(b []byte) {
 func (x *inbox) lose() {
 	x.mu.Lock()
 	x.bytes, x.lost = x.bytes[:0], true
+	x.waits.Store(true)
 	x.mu.Unlock()
 	x.ring()
 }
@@ -65,6 +69,7 @@ func (x *inbox) take(spare []byte) (b []byte, lost bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	b, lost = x.bytes, x.lost
+	x.waits.Store(false)
 	x.bytes, x.lost = spare[:0], false
 	return b, lost
 }
@@ -75,7 +80,6 @@ func (x *inbox) fill(e *events) {
 		b, err := e.receive(true)
 		switch {
 		case err == nil:
-			x.count(b)
 			x.put(b)
 		case errors.Is(err, os.ErrClosed):
 			return
@@ -94,8 +98,13 @@ func (x *inbox) fill(e *events) {
 	}
 }
 
-func (x *inbox) count(b []byte) {
+// note counts what comes. The caller holds mu.
+func (x *inbox) note(b []byte) {
 	eachMessage(b, func(typ, _ uint16, _ uint32, body []byte) bool {
+		if typ == unix.RTM_NEWNEIGH || typ == unix.RTM_DELNEIGH {
+			return true
+		}
+		x.waits.Store(true)
 		if (typ == unix.RTM_NEWROUTE || typ == unix.RTM_DELROUTE) && len(body) > 0 && body[0] == unix.AF_INET6 {
 			x.routes6.Add(1)
 		}

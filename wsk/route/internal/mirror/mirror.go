@@ -27,6 +27,8 @@ type Options struct {
 
 	// applied is told each event. For tests.
 	applied func(typ uint16, body []byte)
+	// reading is called after each part of a dump of this table. For tests.
+	reading func(table uint16)
 }
 
 // Mirror follows the routing of a namespace. All methods are safe for concurrent use.

@@ -48,6 +48,8 @@ type dumper struct {
 	seq  uint32
 	buf  []byte
 	done <-chan struct{} // closed: a dump that is under way is given up
+	// between is called after each part of a dump of this table.
+	between func(table uint16)
 }
 
 // newDumper must run in the namespace.
@@ -64,7 +66,7 @@ func newDumper(done <-chan struct{}) (*dumper, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("prepare netlink socket for dumps: %w", err)
 	}
-	return &dumper{fd: fd, buf: make([]byte, receiveSize), done: done}, nil
+	return &dumper{fd: fd, buf: make([]byte, receiveSize), done: done, between: func(uint16) {}}, nil
 }
 
 func (d *dumper) close() { unix.Close(d.fd) }
@@ -129,6 +131,7 @@ func (d *dumper) once(typ uint16, body []byte, fn func(body []byte)) error {
 			}
 			return true
 		})
+		d.between(typ)
 	}
 	if failure == nil && interrupted {
 		return errInterrupted

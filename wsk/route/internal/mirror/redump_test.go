@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package mirror
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// to is a route to a prefix by a gateway on a device.
+func (w *world) to(p netip.Prefix, table uint32, device int, gateway netip.Addr) wire {
+	body := wire{familyOf(p.Addr().Is6()), uint8(p.Bits()), 0, 0, 0, unix.RTPROT_STATIC, 0, unix.RTN_UNICAST}.u32(0)
+	body = body.addr(unix.RTA_DST, p.Addr()).attr32(unix.RTA_TABLE, table)
+	return body.attr32(unix.RTA_OIF, uint32(w.index[device])).addr(unix.RTA_GATEWAY, gateway)
+}
+
+// TestEventsDuringDump changes a route of IPv6 while those of IPv4 are read again: the old answer is not given any more,
+// neither while the dump goes on nor by the first snapshot after it.
+func TestEventsDuringDump(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	w := newWorld(t, testenv.Rand(t))
+	dst := netip.MustParsePrefix("2001:db8::/64")
+	before, after := w.host6(0, 0, 8), w.host6(0, 0, 9)
+	must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(dst, unix.RT_TABLE_MAIN, 0, before), nil))
+	// When the preferred source of a route goes, only a dump tells whether the route has gone with it.
+	source := netip.PrefixFrom(w.host4(1, 1, 1), 24)
+	must(t, w.address(1, source, 0))
+	sourced := w.to(netip.MustParsePrefix("192.0.2.0/24"), 100, 1, w.host4(1, 0, 9)).addr(unix.RTA_PREFSRC, source.Addr())
+	must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, sourced, nil))
+
+	var m atomic.Pointer[Mirror]
+	var armed, changed atomic.Bool
+	q := Query{Dst: dst.Addr().Next()}
+	answer := func() netip.Addr {
+		r, ask := m.Load().Snapshot().Lookup(&q)
+		if ask != Answered {
+			return netip.Addr{}
+		}
+		return r.Hop.Gateway
+	}
+	outdated := func(when string) {
+		if changed.Load() && answer() == before {
+			t.Errorf("%s: a route is answered that has been replaced", when)
+		}
+	}
+	var once sync.Once
+	o := Options{ReceiveBuffer: 1 << 20, LearnedEvery: time.Hour}
+	o.Changed = func(bool) { outdated("a new snapshot") }
+	o.reading = func(table uint16) {
+		if table != unix.RTM_GETROUTE || !armed.Load() {
+			return
+		}
+		outdated("the next part of the dump")
+		once.Do(func() {
+			seen := m.Load().inbox.routes6.Load()
+			must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_REPLACE|unix.NLM_F_CREATE, w.to(dst, unix.RT_TABLE_MAIN, 0, after), nil))
+			testenv.Eventually(t, patience, "the event", func() bool { return m.Load().inbox.routes6.Load() > seen })
+			changed.Store(true)
+		})
+	}
+	m.Store(openIn(t, w.near, o))
+	testenv.Eventually(t, patience, "the first answer", func() bool { return answer() == before })
+	armed.Store(true)
+	gone := wire{unix.AF_INET, uint8(source.Bits()), 0, 0}.u32(uint32(w.index[1])).addr(unix.IFA_LOCAL, source.Addr())
+	must(t, newTalk(t, w.near).do(unix.RTM_DELADDR, 0, gone, nil))
+	testenv.Eventually(t, patience, "the answer after the dump", func() bool { return answer() == after })
+}
