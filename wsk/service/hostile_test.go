@@ -227,6 +227,20 @@ func TestNeverReading(t *testing.T) {
 	testenv.Eventually(t, patience, "its session to end", func() bool { return b.server.Statistics().Sessions == 1 })
 }
 
+// TestShutForReading: a client that has shut down reading has no session any more, with datagrams for it at hand.
+func TestShutForReading(t *testing.T) {
+	b := newBench(t, generous)
+	c := b.hello()
+	local := c.open(1, "10.77.0.1:7000")
+	c.credit(1, 10)
+	c.must(c.ask(ipc.TypeMTU, 1, &ipc.Path{To: entry(0, "10.77.0.2:9")}), nil) // the credit has come before it
+	if err := c.conn.CloseRead(); err != nil {
+		t.Fatal(err)
+	}
+	b.transport.Arrive(arrival("10.77.0.2:9", local.String(), "to nobody"))
+	testenv.Eventually(t, patience, "the session to end", func() bool { return b.server.Statistics().Sessions == 0 })
+}
+
 // TestReconnectStorm: a user that connects more often than he may is refused, and his sessions go on.
 func TestReconnectStorm(t *testing.T) {
 	b := newBench(t, generous)

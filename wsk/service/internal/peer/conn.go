@@ -111,8 +111,9 @@ func (c *Conn) Receive(b []byte) (int, error) {
 	return c.received, nil
 }
 
-// Send sends a message and does not wait: ErrFull says that the client's socket has no room for it. It allocates
-// nothing.
+// Send sends a message and does not wait: ErrFull says that the client's socket has no room for it. Any other error is
+// the end of the connection, as after Break: it does not pass, a client that has shut down reading reads no more. It
+// allocates nothing.
 func (c *Conn) Send(msg []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,6 +132,8 @@ func (c *Conn) sendLocked(msg []byte) error {
 		return err
 	case c.outErr == unix.EAGAIN:
 		return ErrFull
+	case c.outErr != nil:
+		c.Break()
 	}
 	return c.outErr
 }
@@ -148,14 +151,20 @@ func (c *Conn) HasRoom(n int) bool {
 // the runtime's way to wait for room would keep everybody else from sending.
 func (c *Conn) AwaitRoom() error {
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		ready := false
+		ready, over := false, false
 		err := c.raw.Control(func(fd uintptr) {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 			n, err := unix.Poll(p, 0)
 			ready = err == nil && n != 0
+			over = ready && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 		})
-		if err != nil || ready {
+		switch {
+		case err != nil:
 			return err
+		case over:
+			return net.ErrClosed
+		case ready:
+			return nil
 		}
 		time.Sleep(pause)
 	}

@@ -119,6 +119,25 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestNotReadAnyMore: a client that has shut down reading has ended its session, and nobody waits for room that would
+// never be of use.
+func TestNotReadAnyMore(t *testing.T) {
+	client, server, _ := pair(t)
+	if err := client.CloseRead(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Send([]byte("x")); err == nil || errors.Is(err, peer.ErrFull) {
+		t.Errorf("Send: %v", err)
+	}
+	server.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := server.Receive(make([]byte, 10)); !errors.Is(err, io.EOF) {
+		t.Errorf("Receive: %v, want EOF", err)
+	}
+	if err := server.AwaitRoom(); err == nil {
+		t.Error("there is room")
+	}
+}
+
 // TestCloseTells: the last message arrives although what the client has sent was not read.
 func TestCloseTells(t *testing.T) {
 	client, server, _ := pair(t)
