@@ -118,8 +118,8 @@ type Membership struct {
 	Change  MembershipChange
 	Group   [16]byte
 	Source  [16]byte
-	IfIndex uint32   // 0: the transport's choice by route
-	Local   [16]byte // for the forms that name the interface by its address; zero: IfIndex counts
+	IfIndex uint32   // 0: the interface of Local
+	Local   [16]byte // for the forms that name the interface by its address; zero: the transport's choice by route
 }
 
 // AddressSource is a Transport that knows the host's addresses, for SIO_ADDRESS_LIST_QUERY and its relatives.

@@ -109,12 +109,18 @@ func (k *socket) change(h ipc.Header, body []byte) error {
 		n.reply(h, wsk.STATUS_NOT_SUPPORTED, nil)
 		return nil
 	}
-	joins := m.Change == ipc.JoinGroup || m.Change == ipc.JoinSource
-	if joins {
-		if reason := k.mayJoin(&m); reason != ipc.ReasonNone {
+	if ipaddr.Load(&m.Local).IsUnspecified() {
+		m.Local = [16]byte{}
+	} else {
+		m.IfIndex = 0 // the address names the interface
+	}
+	if m.Change == ipc.JoinGroup || m.Change == ipc.JoinSource {
+		index, reason := k.mayJoin(&m)
+		if reason != ipc.ReasonNone {
 			n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
 			return nil
 		}
+		m.Local, m.IfIndex = [16]byte{}, index
 	}
 	n.reply(h, ep.Change(wsk.Membership{
 		Change: wsk.MembershipChange(m.Change), Group: m.Group, Source: m.Source, Local: m.Local, IfIndex: m.IfIndex,
@@ -122,22 +128,20 @@ func (k *socket) change(h ipc.Header, body []byte) error {
 	return nil
 }
 
-// mayJoin asks the policy about a group. Where the route would decide about the interface it is asked here, and the
-// answer holds.
-func (k *socket) mayJoin(m *ipc.Membership) ipc.Reason {
+// mayJoin asks the policy about a group, and answers with the interface that it was asked about, which is the one to
+// join on: what an address or the route names may be another one a moment later.
+func (k *socket) mayJoin(m *ipc.Membership) (index uint32, reason ipc.Reason) {
 	host := &k.session.server.host
 	g := k.session.granted.Load()
-	index := m.IfIndex
-	switch {
-	case m.Local != [16]byte{} && !ipaddr.Load(&m.Local).IsUnspecified():
+	switch index = m.IfIndex; {
+	case m.Local != [16]byte{}:
 		index = host.interfaceOf(m.Local)
 	case index == 0:
 		if a, status := host.sourceFor(wsk.Address{Addr: m.Group}); status == wsk.STATUS_SUCCESS {
 			if index = a.Scope; index == 0 {
 				index = host.interfaceOf(a.Addr)
 			}
-			m.IfIndex = index
 		}
 	}
-	return g.grant.Join(m.Group, host.place(g.policy, index))
+	return index, g.grant.Join(m.Group, host.place(g.policy, index))
 }

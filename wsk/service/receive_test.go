@@ -114,6 +114,26 @@ func TestReceivePolicy(t *testing.T) {
 	c.refused(join("239.2.2.3"), wsk.STATUS_ACCESS_DENIED, ipc.ReasonMulticast)
 }
 
+// TestJoinWhatIsAllowed: a group is joined on the interface that the policy was asked about, whatever else the request
+// names.
+func TestJoinWhatIsAllowed(t *testing.T) {
+	b := newBench(t, "destination = [\"10.0.0.0/8\"]\nmulticast = [\"239.1.0.0/16\"]\ninterface = [\"eth0\"]\n")
+	c := b.hello()
+	c.open(1, "10.77.0.1:0")
+	m := ipc.Membership{
+		Group: netip.MustParseAddr("239.1.2.3").As16(), Local: netip.MustParseAddr("10.77.0.1").As16(), IfIndex: 2,
+	}
+	c.must(c.ask(ipc.TypeMembership, 1, &m), nil)
+	m.Change, m.Local = ipc.LeaveGroup, [16]byte{}
+	if got := wsk.NTSTATUS(c.ask(ipc.TypeMembership, 1, &m).Status); got != wsk.STATUS_NOT_FOUND {
+		t.Errorf("leaving on eth1: %v", got)
+	}
+	m.Local = netip.MustParseAddr("10.77.0.1").As16()
+	c.must(c.ask(ipc.TypeMembership, 1, &m), nil)
+	m.Change, m.IfIndex, m.Local = ipc.JoinGroup, 1, netip.MustParseAddr("10.78.0.1").As16()
+	c.refused(c.ask(ipc.TypeMembership, 1, &m), wsk.STATUS_ACCESS_DENIED, ipc.ReasonInterface)
+}
+
 // TestSlowReader: a client that asks for more than its socket takes gets it as it reads, and keeps nobody, its own replies
 // neither.
 func TestSlowReader(t *testing.T) {

@@ -66,7 +66,7 @@ func (e *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	t := e.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if local := ipaddr.Addr(m.Local); m.Local != [16]byte{} {
+	if local := ipaddr.Addr(m.Local); m.IfIndex == 0 && m.Local != [16]byte{} {
 		i := slices.Index(t.local, local)
 		if i < 0 {
 			return wsk.STATUS_INVALID_ADDRESS_COMPONENT
