@@ -31,6 +31,13 @@ func (w Words) Store(a *[16]byte) {
 	binary.BigEndian.PutUint64(a[8:], w.Low)
 }
 
+// IsScoped reports the IPv6 addresses that mean something on one link only, so that a scope belongs to them: fe80::/10,
+// and the groups of an interface or a link.
+func (w Words) IsScoped() bool {
+	scope := w.High >> 48 & 0xff0f
+	return w.IsLinkLocal6() || scope == 0xff01 || scope == 0xff02
+}
+
 // Is4 reports an IPv4 address.
 func (w Words) Is4() bool { return w.High == 0 && w.Low>>32 == mapped }
 

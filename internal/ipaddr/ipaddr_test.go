@@ -12,7 +12,8 @@ func TestQuestions(t *testing.T) {
 	for _, s := range []string{
 		"0.0.0.0", "127.0.0.1", "192.0.2.7", "223.255.255.255", "224.0.0.0", "239.1.2.3", "240.0.0.0", "255.255.255.254", "255.255.255.255",
 		"::", "::1", "::ffff", "::fffe:c000:207", "::1:ffff:0:0", "1::ffff:0:0", "::7fff:e000:1", "::ffff:ffff:ffff:ffff",
-		"2001:db8::1", "fe7f::1", "fe80::", "fe80::1", "febf:ffff::1", "fec0::1", "feff::", "ff00::", "ff02::1", "ffff::",
+		"2001:db8::1", "fe7f::1", "fe80::", "fe80::1", "febf:ffff::1", "fec0::1", "feff::", "ff00::", "ff01::1", "ff02::1", "ff12::1", "ff05::1",
+		"ffff::",
 	} {
 		want := netip.MustParseAddr(s)
 		a := want.As16()
@@ -30,6 +31,8 @@ func TestQuestions(t *testing.T) {
 			{"Is4 of bytes", Is4(&a), want.Is4()},
 			{"IsUnspecified", w.IsUnspecified(), want.IsUnspecified()},
 			{"IsMulticast", w.IsMulticast(), want.IsMulticast()},
+			{"IsScoped", w.IsScoped(), want.Is6() &&
+				(want.IsLinkLocalUnicast() || want.IsInterfaceLocalMulticast() || want.IsLinkLocalMulticast())},
 			{"IsLinkLocal6", w.IsLinkLocal6(), want.Is6() && want.IsLinkLocalUnicast()},
 			{"IsLimitedBroadcast", w.IsLimitedBroadcast(), s == "255.255.255.255"},
 		} {

@@ -331,6 +331,40 @@ func TestRefusedSocket(t *testing.T) {
 	all(t, send(socket, 1), wsk.STATUS_SUCCESS)
 }
 
+// TestScope: the daemon is told of a scope that belongs to the address. The kernel takes another one for nothing, and so
+// does a bind.
+func TestScope(t *testing.T) {
+	asked := make(chan ipc.Address, 1)
+	d := serve(t, memory(), func(d *daemon) {
+		d.intercept = func(p *peer, h ipc.Header, body []byte) bool {
+			if h.Type != ipc.TypeOpen {
+				return false
+			}
+			var o ipc.Open
+			if err := o.Decode(body); err != nil {
+				t.Error(err)
+			}
+			asked <- o.Local
+			failure(p, h, wsk.STATUS_ACCESS_DENIED, ipc.ReasonSourcePort, "")
+			return true
+		}
+	})
+	tr := open(t, client.Options{Path: d.path})
+	for at, scope := range map[string]uint32{"2001:db8::1%2": 0, "::%2": 0, "fe80::1%2": 2, "ff02::1%2": 2} {
+		ep, status := tr.OpenEndpoint(wsk.AF_INET6, &events{dead: make(chan struct{})})
+		if status != wsk.STATUS_SUCCESS {
+			t.Fatal(status)
+		}
+		bound := make(chan wsk.NTSTATUS, 1)
+		ep.Bind(wsk.BindRequest{Local: netip.AddrPortFrom(netip.MustParseAddr(at), 0)}, func(_ netip.AddrPort, s wsk.NTSTATUS) { bound <- s })
+		if a := <-asked; a.Scope != scope {
+			t.Errorf("%s: scope %d", at, a.Scope)
+		}
+		<-bound
+		closeEndpoint(ep)
+	}
+}
+
 // TestRefusedDatagram: the status is the IRP's, and the reason is told before.
 func TestRefusedDatagram(t *testing.T) {
 	d := serve(t, memory(), func(d *daemon) {

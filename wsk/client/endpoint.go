@@ -112,7 +112,8 @@ func openOf(family uint16, req *wsk.BindRequest) ipc.Open {
 	open := ipc.Open{Family: family, Local: ipc.Address{Port: req.Local.Port()}}
 	addr := req.Local.Addr()
 	open.Local.Addr = addr.WithZone("").As16()
-	if scope, err := strconv.ParseUint(addr.Zone(), 10, 32); err == nil {
+	scope, err := strconv.ParseUint(addr.Zone(), 10, 32)
+	if err == nil && ipaddr.Load(&open.Local.Addr).IsScoped() { // with others it means nothing, and the daemon wants none
 		open.Local.Scope = uint32(scope)
 	}
 	for flag, set := range map[ipc.OpenFlags]bool{

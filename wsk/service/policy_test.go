@@ -106,6 +106,24 @@ func (b *bench) reload(grant string) {
 	b.server.PolicyChanged()
 }
 
+// TestScopeOfGlobalAddress: the interface of an address is where the host has it. Only with a link-local one, which is
+// there on every interface, does the scope decide.
+func TestScopeOfGlobalAddress(t *testing.T) {
+	b := newBench(t, "destination = [\"::/0\"]\ninterface = [\"eth0\"]\nsource = [\"interface\"]\nlink_local = true\n")
+	b.transport.SetLocal(netip.MustParseAddr("fe80::1"), netip.MustParseAddr("2001:db8::1"))
+	c := b.hello()
+	open := func(socket uint32, local string, scope uint32) message {
+		o := openRequest(local)
+		o.Local.Scope = scope
+		return c.ask(ipc.TypeOpen, socket, o)
+	}
+	c.refused(open(1, "[2001:db8::1]:0", 0), wsk.STATUS_ACCESS_DENIED, ipc.ReasonSourceAddress)
+	c.refused(open(1, "[2001:db8::1]:0", 1), wsk.STATUS_INVALID_ADDRESS_COMPONENT, ipc.ReasonAddressNotLocal)
+	c.refused(open(1, "[::]:0", 1), wsk.STATUS_INVALID_ADDRESS_COMPONENT, ipc.ReasonAddressNotLocal)
+	c.refused(open(1, "[fe80::1]:0", 2), wsk.STATUS_ACCESS_DENIED, ipc.ReasonSourceAddress)
+	c.must(open(1, "[fe80::1]:0", 1), nil)
+}
+
 // TestReload: a destination, an address and a client that a reload takes away.
 func TestReload(t *testing.T) {
 	b := newBench(t, "destination = [\"10.77.0.0/16\"]\nsource = [\"10.77.0.1\", \"10.78.0.1\"]\n", guarded)

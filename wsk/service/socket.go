@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/inbox"
@@ -91,6 +92,10 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	}
 	if n.revoked.Load() {
 		n.fail(h, wsk.STATUS_ACCESS_DENIED, ipc.ReasonRevoked, "")
+		return nil
+	}
+	if m.Local.Scope != 0 && !ipaddr.Load(&m.Local.Addr).IsScoped() { // it would say whose the address is
+		n.fail(h, wsk.STATUS_INVALID_ADDRESS_COMPONENT, ipc.ReasonAddressNotLocal, "only a link-local address has a scope")
 		return nil
 	}
 	if reason := n.mayBind(g, &m); reason != ipc.ReasonNone {
