@@ -116,3 +116,40 @@ func learnPathMTU(t *testing.T, ns *testenv.Namespace, dst netip.Addr) {
 		return errors.Is(unix.Sendto(fd, make([]byte, 1400), 0, nil), unix.EMSGSIZE)
 	})
 }
+
+// TestRulesFollowNames renames a device: a rule that names it matches no more, and again when it has its name back. No
+// other event tells the mirror to answer anew.
+func TestRulesFollowNames(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	w := newWorld(t, testenv.Rand(t))
+	dst := netip.MustParsePrefix("192.0.2.0/24")
+	usual, ruled := w.host4(0, 0, 8), w.host4(0, 0, 9)
+	must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(dst, unix.RT_TABLE_MAIN, 0, usual), nil))
+	must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(dst, 100, 0, ruled), nil))
+	rule := wire{unix.AF_INET, 0, 0, 0, 0, 0, 0, unix.FR_ACT_TO_TBL}.u32(0).attr32(unix.FRA_PRIORITY, 100)
+	rule = rule.attr32(unix.FRA_TABLE, 100).str(unix.FRA_OIFNAME, w.name(0))
+	must(t, w.talk.do(unix.RTM_NEWRULE, unix.NLM_F_CREATE, rule, nil))
+	m := openIn(t, w.near, Options{ReceiveBuffer: 1 << 20, LearnedEvery: time.Hour})
+	q := Query{Dst: dst.Addr().Next(), Interface: w.index[0]}
+	leads := func(to netip.Addr) {
+		t.Helper()
+		if v := w.talk.ask(&q); v.gateway != to {
+			t.Fatalf("the kernel says %+v, not %v", v, to)
+		}
+		testenv.Eventually(t, patience/4, "the mirror to agree with the kernel", func() bool {
+			r, ask := m.Snapshot().Lookup(&q)
+			return ask == Answered && r.Hop.Gateway == to
+		})
+	}
+	l, err := w.linkOf(0)
+	must(t, err)
+	leads(ruled)
+	if err := w.h.LinkSetName(l, "other"); errors.Is(err, unix.EBUSY) {
+		t.Skip("this kernel renames no device that is up")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	leads(usual)
+	must(t, w.h.LinkSetName(l, w.name(0)))
+	leads(ruled)
+}

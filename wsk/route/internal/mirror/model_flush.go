@@ -18,6 +18,7 @@ func nativeIndex(b []byte) int32 { return int32(binary.NativeEndian.Uint32(b)) }
 func (m *model) setDevice(d device) {
 	old := m.devices[d.index]
 	m.devices[d.index] = d
+	m.changed = m.changed || old.name != d.name // rules name devices
 	m.touch(d.index)
 	if old.mtu != d.mtu {
 		m.doubtMetrics(d.index)
@@ -33,6 +34,7 @@ func (m *model) setDevice(d device) {
 // deleteDevice: with it go its routes, those too that have other legs besides.
 func (m *model) deleteDevice(index int) {
 	delete(m.devices, index)
+	m.changed = true // rules may have named it
 	m.touch(index)
 	m.flush(index, false, false)
 	delete(m.addresses.counted, index)
