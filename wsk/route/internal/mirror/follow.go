@@ -210,9 +210,10 @@ func (f *follower) devices() error {
 	)
 }
 
-// read applies a dump to the model.
+// read applies a dump to the model. A dump has routes that tie in the order in which they count, so each goes behind
+// those before.
 func (f *follower) read(request, typ uint16, body []byte, reset func()) error {
-	return f.dumps.dump(request, body, reset, func(b []byte) { f.model.apply(typ, 0, b) })
+	return f.dumps.dump(request, body, reset, func(b []byte) { f.model.apply(typ, unix.NLM_F_APPEND, b) })
 }
 
 // small reads the rules, objects and addresses, where they are wanted.

@@ -157,20 +157,20 @@ func (m *model) present(f *leaf) []route {
 	return list
 }
 
+// insert4 puts a route where the kernel puts it: before those that it ties with, behind them, or in the place of the
+// first. One that is known already comes from a dump that was ahead of its event, and goes to that place again: with the
+// events that follow, the order becomes the kernel's.
 func insert4(list []route, r route, flags uint16) []route {
-	for i, o := range list {
-		if o == r && flags&unix.NLM_F_REPLACE == 0 {
-			return list // known from a dump
-		}
-		if flags&unix.NLM_F_REPLACE != 0 && o.ties(r) {
+	if flags&unix.NLM_F_REPLACE != 0 {
+		if i := slices.IndexFunc(list, r.ties); i >= 0 {
 			list[i] = r
 			return dedupe(list, r, i)
 		}
 	}
-	return insert(list, r, flags&unix.NLM_F_APPEND != 0)
+	return insert(dedupe(list, r, -1), r, flags&unix.NLM_F_APPEND != 0)
 }
 
-// dedupe leaves one r, that at i.
+// dedupe leaves one r, that at i; none with −1.
 func dedupe(list []route, r route, i int) []route {
 	kept := list[:0]
 	for j, o := range list {

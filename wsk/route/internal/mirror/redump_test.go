@@ -74,3 +74,45 @@ func TestEventsDuringDump(t *testing.T) {
 	must(t, newTalk(t, w.near).do(unix.RTM_DELADDR, 0, gone, nil))
 	testenv.Eventually(t, patience, "the answer after the dump", func() bool { return answer() == after })
 }
+
+// TestTiesKeepTheirOrder replaces the first of two routes that differ in the device alone: which one that is a mirror
+// knows from a dump, or from the events.
+func TestTiesKeepTheirOrder(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	for name, late := range map[string]bool{"dumped": true, "announced": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testenv.Rand(t))
+			c := newCaughtUp(t, newTalk(t, w.near))
+			var m *Mirror
+			open := func(now bool) {
+				if now {
+					m = openIn(t, w.near, c.options())
+					c.await()
+				}
+			}
+			dst := netip.MustParsePrefix("192.0.2.0/24")
+			via := func(device int, flags uint16) {
+				t.Helper()
+				body := w.to(dst, unix.RT_TABLE_MAIN, device, w.host4(device, 0, 9))
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|flags, body, nil))
+			}
+			open(!late)
+			via(0, unix.NLM_F_EXCL)
+			via(1, unix.NLM_F_APPEND)
+			open(late)
+			via(2, unix.NLM_F_REPLACE)
+			c.await()
+			for device := range 3 {
+				q := Query{Dst: dst.Addr().Next(), Interface: w.index[device]}
+				got, ask := m.Snapshot().Lookup(&q)
+				v := w.talk.ask(&q)
+				if ask == Answered && disagreement(got, v) != "" {
+					t.Errorf("by device %d: %+v; %s", device, *got.Hop, disagreement(got, v))
+				}
+				if ask == NoRoute && v.err == nil && v.gateway.IsValid() {
+					t.Errorf("by device %d: no route; the kernel has one by %v", device, v.gateway)
+				}
+			}
+		})
+	}
+}

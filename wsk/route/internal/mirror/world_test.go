@@ -27,6 +27,8 @@ type world struct {
 	index     [worldDevices]int // 0: deleted
 	last      [worldDevices]int
 	kinds     map[string][2]int // operations by name: accepted, refused
+	// apart: no gateway is ever an address of the host.
+	apart bool
 }
 
 const worldDevices = 5
@@ -180,6 +182,8 @@ func (w *world) gateway(i int, six bool) netip.Addr {
 		return netip.AddrFrom16([16]byte{0xfe, 0x80, 15: byte(1 + w.rnd.IntN(4))})
 	case six:
 		return w.host6(i, 0, 2+w.rnd.IntN(3))
+	case w.oneIn(12) && w.apart:
+		return w.host4(w.rnd.IntN(worldDevices+1), w.rnd.IntN(3), 4+w.rnd.IntN(8))
 	case w.oneIn(12):
 		return w.host(false)
 	}

@@ -44,7 +44,7 @@ func (w *world) object() error {
 // addr adds or removes an address.
 func (w *world) addr() error {
 	i := w.rnd.IntN(worldDevices)
-	p := netip.PrefixFrom(w.host4(i, w.rnd.IntN(2), 1+w.rnd.IntN(3)), pick(w.rnd, 24, 24, 24, 28, 32))
+	p := netip.PrefixFrom(w.host4(i, w.rnd.IntN(2), w.own()), pick(w.rnd, 24, 24, 24, 28, 32))
 	if w.oneIn(2) {
 		p = netip.PrefixFrom(w.host6(i, w.rnd.IntN(2), 1+w.rnd.IntN(2)), pick(w.rnd, 64, 128))
 	}
@@ -56,6 +56,14 @@ func (w *world) addr() error {
 	}
 	body := wire{familyOf(p.Addr().Is6()), uint8(p.Bits()), 0, 0}.u32(uint32(w.index[i]))
 	return w.talk.do(unix.RTM_DELADDR, 0, body.addr(unix.IFA_LOCAL, p.Addr()), nil)
+}
+
+// own is the last byte of an address of the host.
+func (w *world) own() int {
+	if w.apart {
+		return pick(w.rnd, 1, 21, 22)
+	}
+	return 1 + w.rnd.IntN(3)
 }
 
 func (w *world) linkOf(i int) (netlink.Link, error) { return w.h.LinkByName(w.name(i)) }
