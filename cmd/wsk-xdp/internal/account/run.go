@@ -22,63 +22,118 @@ type Run struct {
 	budget  *Budget
 	streams []*Stream // by number, nil while nothing of one has come
 	opened  int
-	corrupt uint64 // of no stream
-	refused uint64
+	apart   Counts   // of no stream
+	sent    []uint64 // by stream, nil while that is not known
+
+	released bool
+	final    Counts
+	lost     []uint64 // by stream, when it was released
 }
 
 // NewRun makes a run whose windows come out of the budget.
 func NewRun(window int, budget *Budget) *Run { return &Run{window: window, budget: budget} }
 
-// Take takes a stamp of the run. It reports false where there is no memory left for its stream; try again if there is
-// more, or say Refuse.
-func (r *Run) Take(s *stamp.Stamp) bool {
+// Take takes a stamp of the run. It is NoRoom where there is no memory left for its stream; try again if there is more, or
+// say Refuse. What comes after Release is late, for whether it came before is not known any more.
+func (r *Run) Take(s *stamp.Stamp) Class {
 	number := int(s.Stream)
-	if number < len(r.streams) && r.streams[number] != nil {
-		r.streams[number].Take(s.Sequence)
-		return true
-	}
-	if !r.budget.take(r.window) {
-		return false
+	switch {
+	case r.released:
+		return r.straggler(s)
+	case number < len(r.streams) && r.streams[number] != nil:
+		return r.streams[number].Take(s.Sequence)
+	case !r.budget.take(r.window):
+		return NoRoom
 	}
 	for len(r.streams) <= number {
 		r.streams = append(r.streams, nil)
 	}
-	r.streams[number] = NewStream(r.window)
+	stream := NewStream(r.window)
+	if r.sent != nil {
+		stream.End(r.given(number))
+	}
+	r.streams[number] = stream
 	r.opened++
-	r.streams[number].Take(s.Sequence)
-	return true
+	return stream.Take(s.Sequence)
+}
+
+// straggler takes what comes after the end: what is late is not lost.
+func (r *Run) straggler(s *stamp.Stamp) Class {
+	number := int(s.Stream)
+	if r.sent != nil && s.Sequence >= r.given(number) {
+		r.final.Corrupt++
+		return Corrupt
+	}
+	r.final.Late++
+	if number < len(r.lost) && r.lost[number] > 0 {
+		r.lost[number]--
+		r.final.Lost--
+	}
+	return Late
+}
+
+// given is how many numbers the sender gave out to a stream, once that is known.
+func (r *Run) given(stream int) uint64 {
+	if stream < len(r.sent) {
+		return r.sent[stream]
+	}
+	return 0
 }
 
 // Refuse counts a datagram that was not taken.
-func (r *Run) Refuse() { r.refused++ }
+func (r *Run) Refuse() { r.count().Refused++ }
 
 // Corrupt counts a datagram of the run that is not as it was sent.
-func (r *Run) Corrupt() { r.corrupt++ }
+func (r *Run) Corrupt() { r.count().Corrupt++ }
 
-// Refused is how many datagrams were not accounted for, because there was no memory left for their streams.
-func (r *Run) Refused() uint64 { return r.refused }
+// count is where a datagram of no stream is counted.
+func (r *Run) count() *Counts {
+	if r.released {
+		return &r.final
+	}
+	return &r.apart
+}
 
-// Release gives the memory of the windows back, and keeps the counts as they are for this many numbers of each stream.
-func (r *Run) Release(sent []uint64) Counts {
-	c := r.Counts(sent)
+// End says how many numbers of each stream the sender gave out, nil where that is not known.
+func (r *Run) End(sent []uint64) {
+	r.sent = sent
+	if sent == nil {
+		return
+	}
+	for i, s := range r.streams {
+		if s != nil {
+			s.End(r.given(i))
+		}
+	}
+}
+
+// Release gives the memory of the windows back, and keeps the counts.
+func (r *Run) Release() {
+	r.final = r.Counts()
+	r.lost = make([]uint64, max(len(r.sent), len(r.streams)))
+	for i := range r.lost {
+		r.lost[i] = r.stream(i).Lost
+	}
 	r.budget.Bytes += r.opened * Bytes(r.window)
-	r.streams, r.opened = nil, 0
+	r.streams, r.opened, r.released = nil, 0, true
+}
+
+// Counts sums up the streams.
+func (r *Run) Counts() Counts {
+	if r.released {
+		return r.final
+	}
+	c := r.apart
+	for i := range max(len(r.sent), len(r.streams)) {
+		c.Add(r.stream(i))
+	}
 	return c
 }
 
-// Counts sums up the streams. sent is how many numbers of each the sender gave out, nil where that is not known.
-func (r *Run) Counts(sent []uint64) Counts {
-	c := Counts{Corrupt: r.corrupt}
-	for i := range max(len(sent), len(r.streams)) {
-		given := uint64(0)
-		if i < len(sent) {
-			given = sent[i]
-		}
-		if i < len(r.streams) && r.streams[i] != nil {
-			c.Add(r.streams[i].Counts(given))
-			continue
-		}
-		c.Add(Counts{Numbers: given, Lost: given})
+// stream is what became of one stream.
+func (r *Run) stream(i int) Counts {
+	if i < len(r.streams) && r.streams[i] != nil {
+		return r.streams[i].Counts()
 	}
-	return c
+	return Counts{Numbers: r.given(i), Lost: r.given(i)}
 }

@@ -65,7 +65,8 @@ func (r *Report) arrivals() (out []trouble) {
 	return out
 }
 
-// lossText says how many were lost, and where as far as the receiver's counters tell.
+// lossText says how many were lost, and where as far as the receiver's counters tell. A number that is missing because its
+// datagram came corrupt, or was refused, was not lost on the way.
 func (r *Report) lossText() string {
 	p := r.Peer
 	dropped := uint64(0)
@@ -79,13 +80,35 @@ func (r *Report) lossText() string {
 		causes[i] = fmt.Sprintf("%s %s", strings.ReplaceAll(cause, "_", " "), units.Grouped(p.Drops[cause]))
 	}
 	text := fmt.Sprintf("%s of %s lost", units.Grouped(p.Lost), units.Grouped(r.Totals.Submitted))
-	switch at := strings.Join(causes, ", "); {
+	came := min(p.Corrupt+p.Refused, p.Lost)
+	rest, at := p.Lost-came, strings.Join(causes, ", ")
+	if came > 0 {
+		return text + cameText(came, rest, dropped, at)
+	}
+	switch {
 	case dropped == 0:
 		return text + " on the way: the peer has dropped none"
 	case dropped >= p.Lost:
 		return text + " at the peer (" + at + ")"
 	default:
 		return fmt.Sprintf("%s, of which the peer dropped %s (%s) and the way the others", text, units.Grouped(dropped), at)
+	}
+}
+
+// cameText is about lost ones some of which came all the same.
+func cameText(came, rest, dropped uint64, at string) string {
+	const how = " came to the peer corrupt or were refused there"
+	if rest == 0 {
+		return ", all of which" + how
+	}
+	text := ", of which " + units.Grouped(came) + how
+	switch {
+	case dropped == 0:
+		return text + " and the way lost the others"
+	case dropped >= rest:
+		return text + " and the peer dropped the others (" + at + ")"
+	default:
+		return fmt.Sprintf("%s, the peer dropped %s (%s) and the way the others", text, units.Grouped(dropped), at)
 	}
 }
 

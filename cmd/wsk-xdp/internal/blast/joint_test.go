@@ -26,6 +26,17 @@ func TestVerdictOfBothEnds(t *testing.T) {
 			"10 of 2,000 lost on the way: the peer has dropped none; limited by the rate"},
 		{"here and there", peer.Report{Received: 1990, Lost: 10, Balanced: true, Drops: map[string]uint64{"b": 1, "a_c": 2}}, 0, "", "loss",
 			"10 of 2,000 lost, of which the peer dropped 3 (a c 2, b 1) and the way the others; limited by the rate"},
+		{"came all the same", peer.Report{Received: 1990, Lost: 10, Corrupt: 8, Refused: 2, Balanced: true}, 0, "", "loss",
+			"10 of 2,000 lost, all of which came to the peer corrupt or were refused there; 8 came corrupt; 2 were too many streams for the peer's memory; " +
+				"limited by the rate"},
+		{"came, and the way", peer.Report{Received: 1990, Lost: 10, Corrupt: 3, Balanced: true}, 0, "", "loss",
+			"10 of 2,000 lost, of which 3 came to the peer corrupt or were refused there and the way lost the others; 3 came corrupt; limited by the rate"},
+		{"came, and the peer", peer.Report{Received: 1990, Lost: 10, Corrupt: 3, Balanced: true, Drops: map[string]uint64{"b": 7}}, 0, "", "loss",
+			"10 of 2,000 lost, of which 3 came to the peer corrupt or were refused there and the peer dropped the others (b 7); 3 came corrupt; " +
+				"limited by the rate"},
+		{"came, here and there", peer.Report{Received: 1990, Lost: 10, Refused: 3, Balanced: true, Drops: map[string]uint64{"b": 2}}, 0, "", "loss",
+			"10 of 2,000 lost, of which 3 came to the peer corrupt or were refused there, the peer dropped 2 (b 2) and the way the others; " +
+				"3 were too many streams for the peer's memory; limited by the rate"},
 		{"never sent", peer.Report{Received: 1990, Lost: 10, Balanced: true}, 10, "", "failed", "10 of 2,000 packets failed; limited by the rate"},
 		{"nothing", peer.Report{Lost: 2000, Balanced: true}, 0, "", "nothing_arrived", "nothing arrived at the peer: 2,000 packets were sent; limited by the rate"},
 		{"the path", peer.Report{Received: 2000, Duplicate: 5, Reordered: 11, Extent: 3, Late: 2, Corrupt: 1, Balanced: true}, 0, "", "corrupt",

@@ -33,18 +33,23 @@ func (s *Sink) reportOf(r *run) peer.Report {
 func (s *Sink) intervalOf(r *run) peer.Interval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := r.counts()
+	c := r.account.Counts()
 	return peer.Interval{
 		Elapsed: time.Since(r.begun).Nanoseconds(), Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate, Reordered: c.Reordered,
 	}
 }
 
-// complete is whether everything that was sent has come, and when the latest datagram came.
-func (s *Sink) complete(r *run, sent []uint64) (done bool, last time.Time) {
+// said enters how many numbers of each stream the sender has given out.
+func (s *Sink) said(r *run, sent []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.over {
-		return true, r.last
-	}
-	return r.account.Counts(sent).Lost == 0, r.last
+	r.said = true
+	r.account.End(sent)
+}
+
+// complete is whether everything that was sent has come, and when the latest datagram came.
+func (s *Sink) complete(r *run) (done bool, last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.account.Counts().Lost == 0, r.last
 }

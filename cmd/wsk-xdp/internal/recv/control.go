@@ -32,8 +32,9 @@ type Control struct {
 	stop     context.CancelFunc
 	serving  sync.WaitGroup
 
-	mu    sync.Mutex
-	conns int
+	mu      sync.Mutex
+	conns   int
+	reports int
 }
 
 // Listen listens for senders on the address of the datagrams, in the namespace. drain is how long a run's stragglers are
@@ -105,14 +106,22 @@ func (c *Control) enter(n int) bool {
 	return true
 }
 
-// Idle is whether no sender is connected.
+// reporting counts the senders that have said their end and wait for their report.
+func (c *Control) reporting(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports += n
+}
+
+// Idle is whether no sender waits for its report. A connection alone is nothing to wait for: anybody may have it.
 func (c *Control) Idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.conns == 0
+	return c.reports == 0
 }
 
-// serve is one connection: a run from hello to report. An error of it ends the connection, and the run.
+// serve is one connection: a run from hello to report. An error of it ends the connection; the run then goes on as one that
+// nobody has announced, as long as its datagrams come.
 func (c *Control) serve(conn *peer.Conn) {
 	m, err := conn.Read(time.Now().Add(helloTime))
 	if err != nil || m.Hello == nil {
@@ -131,7 +140,7 @@ func (c *Control) serve(conn *peer.Conn) {
 		return
 	}
 	drops, cpu := c.engine.Drops(), host.CPUTime()
-	defer c.sink.end(r, nil) // where it does not end in good order
+	defer c.sink.abandon(r) // where it does not end in good order
 	version := host.ReadBuild().Version
 	if conn.Write(peer.Message{Welcome: &peer.Welcome{Version: version, Engine: c.engine.Name(), ClockShared: hello.shared}}) != nil {
 		return
@@ -140,8 +149,11 @@ func (c *Control) serve(conn *peer.Conn) {
 	if err != nil {
 		return
 	}
-	c.wait(r, sent)
-	c.sink.end(r, sent)
+	c.reporting(1)
+	defer c.reporting(-1)
+	c.sink.said(r, sent)
+	c.wait(r)
+	c.sink.end(r)
 	report := c.sink.reportOf(r)
 	report.Version, report.Engine = version, c.engine.Name()
 	report.Drops = since(drops, c.engine.Drops())
@@ -189,12 +201,12 @@ func (c *Control) until(conn *peer.Conn, r *run) ([]uint64, error) {
 const lookAgain = 5 * time.Millisecond
 
 // wait waits until all that was sent has come, or nothing has come for a while.
-func (c *Control) wait(r *run, sent []uint64) {
+func (c *Control) wait(r *run) {
 	begun := time.Now()
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	for {
-		done, last := c.sink.complete(r, sent)
+		done, last := c.sink.complete(r)
 		if last.Before(begun) {
 			last = begun
 		}

@@ -96,8 +96,15 @@ func TestManyRuns(t *testing.T) {
 		t.Errorf("the same run again: %v", err)
 	}
 	c.Close()
-	if err := testenv.Poll(ctx, "the end of a run whose sender is gone", func() (bool, error) { return sink.over(), nil }); err != nil {
+	if err := testenv.Poll(ctx, "the end of a run whose sender is gone", func() (bool, error) {
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		return !sink.runs[1].served, nil
+	}); err != nil {
 		t.Fatal(err)
+	}
+	if !sink.over(time.Now()) {
+		t.Error("a run of which nothing came goes on")
 	}
 	if sink.budget.Bytes != WindowBytes || len(sink.ended) != MaxRuns {
 		t.Errorf("%d bytes of windows are free, %d runs are kept", sink.budget.Bytes, len(sink.ended))
@@ -152,8 +159,9 @@ func TestRunWithoutPeer(t *testing.T) {
 	if c := sink.Counts(); c.Received != 4 || c.Lost != 1 || c.Duplicate != 1 || c.Reordered != 1 || sink.Totals().Foreign != 1 || !c.Balanced() {
 		t.Errorf("%+v, %+v", c, sink.Totals())
 	}
-	if sink.over() {
-		t.Error("a run whose datagrams have just come is over")
+	now := time.Now()
+	if sink.over(now) || !sink.over(now.Add(stillness)) || sink.awaits(now) {
+		t.Error("a run whose datagrams have just come is over, or one of which none comes goes on")
 	}
 }
 

@@ -4,6 +4,7 @@ package recv
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // Bounds of what a Sink keeps.
 const (
-	MaxRuns     = 64       // at once; those that have ended stay for the report, as many again
+	MaxRuns     = 64       // at once; those that have ended stay for the report, as many again, and are summed up then
 	WindowBytes = 64 << 20 // all windows of all runs
 )
 
@@ -59,6 +60,13 @@ type Sink struct {
 	runs   map[uint16]*run // those that go on
 	ended  []*run
 	counts Totals
+	gone   forgotten
+}
+
+// forgotten is what is left of runs that had ended and made room for others: their sums.
+type forgotten struct {
+	runs   int
+	counts account.Counts
 }
 
 // Totals are all datagrams that came.
@@ -100,12 +108,10 @@ func (s *Sink) take(b []byte, length int) {
 		s.counts.Foreign++
 		return
 	}
-	r := s.runs[st.Run]
+	r := s.runOf(st.Run)
 	if r == nil {
-		if r = s.begin(st.Run, nil); r == nil {
-			s.counts.Foreign++
-			return
-		}
+		s.counts.Foreign++
+		return
 	}
 	if r.packets == 0 {
 		r.first = s.now
@@ -116,23 +122,46 @@ func (s *Sink) take(b []byte, length int) {
 		r.account.Corrupt()
 		return
 	}
-	// An announced run has its memory before those that anybody begins.
-	if !r.account.Take(&st) && (r.hello == nil || !s.evict() || !r.account.Take(&st)) {
-		r.account.Refuse()
-		return
+	class := r.account.Take(&st)
+	if class == account.NoRoom && s.evict(r.served) {
+		class = r.account.Take(&st)
 	}
-	if r.delay != nil {
+	switch {
+	case class == account.NoRoom:
+		r.account.Refuse()
+	case class == account.Received && r.delay != nil:
 		r.record(stamp.Since(s.time, st.Time))
 	}
+}
+
+// stragglers is for how long after a run what bears its number is a straggler of it, and not of another run: no datagram
+// is on the way for longer (RFC 793, maximum segment lifetime).
+const stragglers = 2 * time.Minute
+
+// runOf is the run that a datagram of now is counted in, which may have ended or begins with it. It is nil where there are
+// too many. The mutex is held.
+func (s *Sink) runOf(id uint16) *run {
+	if r := s.runs[id]; r != nil {
+		return r
+	}
+	for _, r := range s.ended {
+		if r.id == id && r.said && s.now.Sub(r.last) < stragglers {
+			return r
+		}
+	}
+	return s.begin(id, nil)
 }
 
 // begin makes a run, announced by hello or, where that is nil, by its first datagram. It returns nil where there are too
 // many. The mutex is held.
 func (s *Sink) begin(id uint16, hello *announced) *run {
-	if len(s.runs) >= MaxRuns && (hello == nil || !s.evict()) {
+	if len(s.runs) >= MaxRuns && !s.evict(hello != nil) {
 		return nil
 	}
-	r := &run{id: id, hello: hello, account: account.NewRun(s.window, &s.budget), begun: time.Now(), foreign: s.counts.Foreign}
+	now := time.Now()
+	r := &run{
+		id: id, hello: hello, served: hello != nil, account: account.NewRun(s.window, &s.budget), begun: now, last: now, foreign: s.counts.Foreign,
+	}
 	if hello != nil && hello.shared {
 		r.delay = newDelay()
 	}
@@ -140,41 +169,59 @@ func (s *Sink) begin(id uint16, hello *announced) *run {
 	return r
 }
 
-// evict ends the run that nobody has announced and of which nothing has come for longest: what anybody can begin by a
-// datagram takes no room from a run that is announced. The mutex is held.
-func (s *Sink) evict() bool {
+// evict ends, of the runs that no sender is connected for, the one of which nothing has come for longest: what anybody can
+// begin by a datagram takes no room from a run that is announced. A run that is not has to wait until another is still:
+// strangers then end none whose datagrams come. The mutex is held.
+func (s *Sink) evict(announced bool) bool {
 	var oldest *run
 	for _, r := range s.runs {
-		if r.hello == nil && (oldest == nil || r.last.Before(oldest.last)) {
+		if !r.served && (oldest == nil || r.last.Before(oldest.last)) {
 			oldest = r
 		}
 	}
-	if oldest == nil {
+	if oldest == nil || !announced && s.now.Sub(oldest.last) < stillness {
 		return false
 	}
-	s.finish(oldest, nil)
+	s.finish(oldest)
 	return true
 }
 
-// end ends a run, if it goes on: its counts stay, its windows go. sent is how many numbers there were of each stream.
-func (s *Sink) end(r *run, sent []uint64) {
+// end ends a run whose sender has said how much it sent: no more is waited for.
+func (s *Sink) end(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.runs[r.id] == r {
-		s.finish(r, sent)
+		s.finish(r)
 	}
 }
 
-// finish is end with the mutex held, of a run that goes on.
-func (s *Sink) finish(r *run, sent []uint64) {
+// abandon is for a run whose sender is gone without a word about how much it sent. Its datagrams may still come.
+func (s *Sink) abandon(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.served = false
+}
+
+// finish ends a run that goes on: its counts stay, its windows go. The mutex is held.
+func (s *Sink) finish(r *run) {
 	r.foreign = s.counts.Foreign - r.foreign
-	r.sent = sent
-	r.final, r.over = r.account.Release(sent), true
+	r.account.Release()
+	r.receiving, r.last = r.took(), time.Now()
+	r.over, r.served = true, false
 	delete(s.runs, r.id)
 	if len(s.ended) == MaxRuns {
-		s.ended = append(s.ended[:0], s.ended[1:]...) // the oldest is forgotten
+		s.forget()
 	}
 	s.ended = append(s.ended, r)
+}
+
+// forget makes room for a run that has ended: the oldest goes, or the oldest of those that nobody has announced, which
+// anybody can make many of. The mutex is held.
+func (s *Sink) forget() {
+	i := max(slices.IndexFunc(s.ended, func(r *run) bool { return r.hello == nil }), 0)
+	s.gone.runs++
+	s.gone.counts.Add(s.ended[i].account.Counts())
+	s.ended = slices.Delete(s.ended, i, i+1)
 }
 
 // Totals are all datagrams so far.
@@ -185,14 +232,20 @@ func (s *Sink) Totals() Totals {
 }
 
 // Counts sums up all runs, those that have ended too.
-func (s *Sink) Counts() (c account.Counts) {
+func (s *Sink) Counts() account.Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.sums()
+}
+
+// sums is Counts with the mutex held.
+func (s *Sink) sums() account.Counts {
+	c := s.gone.counts
 	for _, r := range s.ended {
-		c.Add(r.final)
+		c.Add(r.account.Counts())
 	}
 	for _, r := range s.runs {
-		c.Add(r.account.Counts(nil))
+		c.Add(r.account.Counts())
 	}
 	return c
 }

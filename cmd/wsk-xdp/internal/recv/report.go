@@ -25,7 +25,7 @@ type Report struct {
 	StartedAt time.Time `json:"started_at"`
 	Host      host.Info `json:"host"`
 	Config    Config    `json:"config"`
-	// Totals are all datagrams; Runs those with stamps, run by run.
+	// Totals are all datagrams; Runs those with stamps, run by run, as far as there is room for runs.
 	Totals TotalsReport `json:"totals"`
 	Runs   []RunReport  `json:"runs"`
 	// Drops are what buffers and rings had no room for, by cause.
@@ -61,6 +61,9 @@ type TotalsReport struct {
 	Reordered uint64 `json:"reordered_packets"`
 	Late      uint64 `json:"late_packets"`
 	Corrupt   uint64 `json:"corrupt_packets"`
+	Refused   uint64 `json:"refused_packets"`
+	// RunsForgotten is how many runs are counted here and are not among the runs, to make room for later ones.
+	RunsForgotten int `json:"runs_forgotten"`
 }
 
 // RunReport is about one run.
@@ -83,7 +86,11 @@ type Verdict struct {
 // Fill enters what the sink and the engine know now.
 func (r *Report) Fill(s *Sink, e Engine) {
 	s.mu.Lock()
-	r.Totals = TotalsReport{Packets: s.counts.Packets, Bytes: s.counts.Bytes, Foreign: s.counts.Foreign}
+	c := s.sums()
+	r.Totals = TotalsReport{
+		Packets: s.counts.Packets, Bytes: s.counts.Bytes, Foreign: s.counts.Foreign, Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate,
+		Reordered: c.Reordered, Late: c.Late, Corrupt: c.Corrupt, Refused: c.Refused, RunsForgotten: s.gone.runs,
+	}
 	r.Runs = []RunReport{}
 	add := func(one *run) {
 		report := RunReport{Run: one.id, Announced: one.hello != nil, Ended: one.over, Report: one.report()}
@@ -101,15 +108,6 @@ func (r *Report) Fill(s *Sink, e Engine) {
 	}
 	s.mu.Unlock()
 	slices.SortStableFunc(r.Runs[len(r.Runs)-r.going():], func(a, b RunReport) int { return cmp.Compare(a.Run, b.Run) })
-	t := &r.Totals
-	for _, one := range r.Runs {
-		t.Received += one.Received
-		t.Lost += one.Lost
-		t.Duplicate += one.Duplicate
-		t.Reordered += one.Reordered
-		t.Late += one.Late
-		t.Corrupt += one.Corrupt
-	}
 	r.Drops = e.Drops()
 	r.conclude()
 }
@@ -145,6 +143,7 @@ func (r *Report) conclude() {
 		add("drops", r.Drops[cause], "dropped here: "+strings.ReplaceAll(cause, "_", " "))
 	}
 	add("corrupt", t.Corrupt, "corrupt")
+	add("refused", t.Refused, "of more streams than there is memory for")
 	add("late", t.Late, "came behind the window")
 	add("duplicate", t.Duplicate, "duplicate")
 	if len(wrong) > 0 {
@@ -155,7 +154,7 @@ func (r *Report) conclude() {
 	}
 	for _, one := range r.Runs {
 		if !one.Balanced {
-			v.Text += fmt.Sprintf("; the sums of run %d do not come out even: of the late ones some came before", one.Run)
+			v.Text += fmt.Sprintf("; the sums of run %04x do not come out even: of the late ones some came before", one.Run)
 		}
 	}
 	r.Verdict = v
@@ -184,8 +183,11 @@ func (r *Report) Tables() []*output.Table {
 			units.Grouped(one.Reordered), units.Grouped(one.Extent), units.Grouped(one.Late), units.Grouped(one.Corrupt))
 	}
 	t := &r.Totals
-	facts.Row("came", fmt.Sprintf("%s, %s of payload, %s of no run", units.Plural(int(t.Packets), "packet"), units.Bytes(t.Bytes),
-		units.Grouped(t.Foreign)))
+	came := fmt.Sprintf("%s, %s of payload, %s of no run", units.Plural(int(t.Packets), "packet"), units.Bytes(t.Bytes), units.Grouped(t.Foreign))
+	if t.RunsForgotten > 0 {
+		came += fmt.Sprintf("; %s more than are listed", units.Plural(t.RunsForgotten, "run"))
+	}
+	facts.Row("came", came)
 	for _, one := range r.Runs {
 		if d := one.Delay; d != nil {
 			ns := units.Nanoseconds

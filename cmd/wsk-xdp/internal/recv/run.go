@@ -17,17 +17,31 @@ import (
 type run struct {
 	id      uint16
 	hello   *announced // nil: nobody has announced it
+	served  bool       // its sender is connected
+	said    bool       // its sender has said how much it sent
 	account *account.Run
 	begun   time.Time
 
 	packets     uint64
-	first, last time.Time
+	first, last time.Time      // last is begun while nothing has come, and later the end if that is later
+	receiving   time.Duration  // from the first datagram to the last before the end, once it is over
 	delay       *hdr.Histogram // nil where no clock is shared
 	foreign     uint64         // the sink's when it began; its own when it is over
 
-	over  bool
-	sent  []uint64
-	final account.Counts
+	over bool
+}
+
+// How long nothing has to come until a run is taken to have ended: one that no sender is connected for, and one whose
+// sender is connected, and may be slow, or may be anybody who sends nothing at all.
+const (
+	stillness = 2 * time.Second
+	patience  = 10 * time.Second
+)
+
+// goesOn is whether something of a run has come, and not too long ago. The mutex is held.
+func (r *run) goesOn(now time.Time) bool {
+	still := now.Sub(r.last)
+	return r.packets > 0 && (still < stillness || r.served && still < patience)
 }
 
 // Times are recorded from 1 ns to 100 s with two significant digits: a run has one, and there may be many.
@@ -38,22 +52,25 @@ func (r *run) record(ns uint64) {
 	_ = r.delay.RecordValue(int64(min(max(ns, 1), uint64(100*time.Second))))
 }
 
-// counts are those of now, or of the end. The mutex is held.
-func (r *run) counts() account.Counts {
-	if r.over {
-		return r.final
+// took is the time from the first datagram to the last. The mutex is held.
+func (r *run) took() time.Duration {
+	switch {
+	case r.over:
+		return r.receiving
+	case r.packets == 0:
+		return 0
 	}
-	return r.account.Counts(r.sent)
+	return r.last.Sub(r.first)
 }
 
 // report is what has become of the run. The mutex is held.
 func (r *run) report() peer.Report {
-	c := r.counts()
+	c := r.account.Counts()
 	p := peer.Report{
 		Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate, Reordered: c.Reordered, Extent: c.Extent, Late: c.Late,
-		Corrupt: c.Corrupt, Refused: r.account.Refused(), Foreign: r.foreign,
-		Balanced:    c.Balanced() && c.Arrived()+r.account.Refused() == r.packets,
-		Receiving:   r.last.Sub(r.first).Nanoseconds(),
+		Corrupt: c.Corrupt, Refused: c.Refused, Foreign: r.foreign,
+		Balanced:    c.Balanced() && c.Arrived() == r.packets,
+		Receiving:   r.took().Nanoseconds(),
 		ClockShared: r.hello != nil && r.hello.shared,
 	}
 	if h := r.delay; h != nil && h.TotalCount() > 0 {

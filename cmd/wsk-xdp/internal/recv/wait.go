@@ -21,9 +21,6 @@ type Until struct {
 	OnSecond func(elapsed time.Duration)
 }
 
-// stillness is how long nothing has to come until a run that no sender has announced is taken to have ended.
-const stillness = 2 * time.Second
-
 // Wait waits until it is over.
 func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 	begun := time.Now()
@@ -39,8 +36,8 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 			u.OnSecond(elapsed)
 			second = elapsed.Truncate(time.Second) + time.Second
 		}
-		// Who waits for a report gets it.
-		if idle := c.Idle(); idle && (u.Expect > 0 && s.Totals().Packets >= u.Expect || u.OneOff && s.over()) {
+		// A sender gets its report, before and after it has said its end.
+		if now := time.Now(); c.Idle() && (u.Expect > 0 && s.Totals().Packets >= u.Expect && !s.awaits(now) || u.OneOff && s.over(now)) {
 			return
 		}
 		select {
@@ -51,17 +48,34 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 	}
 }
 
-// over is whether there has been a run, and none goes on.
-func (s *Sink) over() bool {
+// over is whether there has been a run, and none goes on. A run of which nothing has come counts only if its sender has
+// said so: any connection can begin one.
+func (s *Sink) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	going := 0
+	been := s.gone.runs > 0
+	for _, r := range s.ended {
+		been = been || r.packets > 0 || r.said
+	}
 	for _, r := range s.runs {
-		if r.hello != nil || time.Since(r.last) < stillness {
-			going++
+		been = been || r.packets > 0
+		if r.goesOn(now) {
+			return false
 		}
 	}
-	return going == 0 && len(s.runs)+len(s.ended) > 0
+	return been
+}
+
+// awaits is whether a sender is connected whose datagrams come, and will want a report.
+func (s *Sink) awaits(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.runs {
+		if r.served && r.goesOn(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // Line is the live line: what has come, and since the last one how fast.
@@ -79,7 +93,7 @@ func (l *Line) Next(elapsed time.Duration, s *Sink, e Engine) string {
 	for _, more := range []struct {
 		name string
 		n    uint64
-	}{{"dup", c.Duplicate}, {"reordered", c.Reordered}, {"late", c.Late}, {"corrupt", c.Corrupt}, {"foreign", t.Foreign}, {"dropped here", sum(e.Drops())}} {
+	}{{"dup", c.Duplicate}, {"reordered", c.Reordered}, {"late", c.Late}, {"corrupt", c.Corrupt}, {"refused", c.Refused}, {"foreign", t.Foreign}, {"dropped here", sum(e.Drops())}} {
 		if more.n > 0 {
 			line += fmt.Sprintf("  %s %s", more.name, units.Grouped(more.n))
 		}
