@@ -27,6 +27,7 @@ type endpoint struct {
 	mtus    map[wsk.Destination]mtu
 	isReady bool // in the line for the writer
 	bound   bool
+	doomed  bool // the daemon has said that it is dead before it has said that it is bound
 	dead    bool // nothing is sent any more
 	closing bool
 
@@ -93,7 +94,7 @@ func (ep *endpoint) attach(s *session) error {
 			break
 		}
 	}
-	ep.number = s.serial
+	ep.number, ep.doomed = s.serial, false
 	ep.session.Store(s)
 	s.sockets[ep.number] = ep
 	s.done.users++
@@ -154,6 +155,9 @@ func (ep *endpoint) opened(req *wsk.BindRequest, opened *ipc.Opened, err error, 
 		done(local, wsk.STATUS_SUCCESS)
 		ep.receive()
 	})
+	if ep.doomed {
+		ep.die()
+	}
 }
 
 // addrPort is an address in the form that the socket's family has.
@@ -168,13 +172,18 @@ func (ep *endpoint) addrPort(a *ipc.Address) netip.AddrPort {
 	return netip.AddrPortFrom(addr, a.Port)
 }
 
-// die makes the endpoint one that can't send any more, and tells the socket. The mutex is held.
+// die makes the endpoint one that can't send any more, and tells the socket. One that is not bound dies when it is, in the
+// same session: a Bind that fails may be followed by one that succeeds. The mutex is held.
 func (ep *endpoint) die() {
+	if !ep.bound {
+		ep.doomed = true
+		return
+	}
 	if ep.dead {
 		return
 	}
 	ep.dead = true
-	if ep.bound && !ep.closing {
+	if !ep.closing {
 		ep.session.Load().done.call(ep.events.Dead)
 	}
 }
