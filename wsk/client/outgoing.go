@@ -11,6 +11,7 @@ import (
 type outgoing struct {
 	buf    []byte
 	writer ipc.SendWriter
+	seq    uint32 // of the message
 	pieces [ipc.MaxBatch]piece
 }
 
@@ -21,25 +22,29 @@ type piece struct {
 	to     []byte
 }
 
-// fill makes a SEND of the oldest datagrams that wait, and says whether there are any. The payloads are copied by copy.
-// The mutex is held.
+// fill makes a SEND of the oldest datagrams that wait, and says whether there are any. The payloads are copied by copy, and
+// no reply is taken before filled. The mutex is held.
 func (ep *endpoint) fill(o *outgoing) bool {
 	x := &ep.out
 	if !x.canSend() {
 		return false
 	}
 	s := ep.session.Load()
-	seq := s.calls.begin(call{kind: ipc.TypeSend, socket: ep.number})
-	o.writer.Begin(o.buf, seq, ep.number)
+	o.seq = s.calls.begin(call{kind: ipc.TypeSend, socket: ep.number})
+	o.writer.Begin(o.buf, o.seq, ep.number)
 	for op := x.waiting.head; op != nil; op = x.waiting.head {
 		if !ep.hand(op, o) {
 			break
 		}
 		x.waiting.remove(op)
 	}
-	s.calls.list[seq-1].left = uint32(o.writer.Count())
 	x.sends++
 	return true
+}
+
+// filled lets the daemon answer the SEND, now that nothing reads the payloads any more. The mutex is held.
+func (s *session) filled(o *outgoing) {
+	s.calls.list[placeOf(o.seq)].left = uint32(o.writer.Count())
 }
 
 // hand adds entries for the rest of an operation, and says whether that was all of it: else the message is full, or no
@@ -63,7 +68,7 @@ func (ep *endpoint) hand(op *wsk.SendOp, o *outgoing) bool {
 		}
 		o.pieces[n] = piece{*buf, offset, to}
 		ep.out.free = ep.out.free[:len(ep.out.free)-1]
-		ep.out.slots[e.ID] = op
+		ep.out.slots[e.ID] = slot{op, o.seq}
 		room[roomUnder]++
 		if room[roomOffset] += uint64(length); room[roomOffset] >= uint64(buf.Length) {
 			room[roomBuf]++
@@ -82,16 +87,7 @@ func (ep *endpoint) cut(op *wsk.SendOp, rest int) (length, segment int) {
 	if !ep.session.Load().has(ipc.FeatureSegment) {
 		return segment, 0
 	}
-	most := ipc.MaxPayload6
-	if op.To.Is4() {
-		most = ipc.MaxPayload4
-	}
-	if rest > most {
-		if rest = most - most%segment; rest == segment {
-			return segment, 0
-		}
-	}
-	return rest, segment
+	return rest, segment // the socket takes no buffer that is larger than an entry may be
 }
 
 // copy copies the payloads into the message. No lock is held: the operations stay with the endpoint until the daemon has

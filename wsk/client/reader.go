@@ -62,7 +62,7 @@ func (s *session) sent(h ipc.Header, done *ipc.Done) error {
 		s.calls.end(h.Seq)
 		ep.out.sends--
 	}
-	err := ep.completed(list)
+	err := ep.completed(h.Seq, list)
 	s.makeReady(ep)
 	return err
 }

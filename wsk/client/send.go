@@ -13,15 +13,21 @@ const slots = ipc.MaxSends * ipc.MaxBatch
 // sending is the sending half of an endpoint. The session's mutex guards it.
 type sending struct {
 	waiting opList
-	slots   []*wsk.SendOp // by ID; nil: free
+	slots   []slot // by ID
 	free    []uint16
 	held    map[uint32]struct{} // slots that aren't given away again before the reply to a CANCEL
 	sends   int                 // SENDs under way
 	aborted bool
 }
 
+// slot is the operation of an entry that is under way, and the SEND that has it. Without an operation it is free.
+type slot struct {
+	op  *wsk.SendOp
+	seq uint32
+}
+
 func (x *sending) init() {
-	x.slots, x.free = make([]*wsk.SendOp, slots), make([]uint16, slots)
+	x.slots, x.free = make([]slot, slots), make([]uint16, slots)
 	for i := range x.free {
 		x.free[i] = uint16(slots - 1 - i)
 	}
@@ -67,8 +73,8 @@ func (ep *endpoint) CancelSend(op *wsk.SendOp) {
 	if s.over {
 		return // the session is about to bury it
 	}
-	for id, o := range ep.out.slots {
-		if o == op {
+	for id := range ep.out.slots {
+		if ep.out.slots[id].op == op {
 			ep.takeBack(s, uint32(id))
 		}
 	}
@@ -88,7 +94,7 @@ func (ep *endpoint) takeBack(s *session, id uint32) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			delete(ep.out.held, id)
-			if ep.out.slots[id] == nil {
+			if ep.out.slots[id].op == nil {
 				ep.out.free = append(ep.out.free, uint16(id))
 				s.makeReady(ep)
 			}
@@ -144,13 +150,13 @@ func (ep *endpoint) end(op *wsk.SendOp) {
 	ep.session.Load().done.end(op, outcome(op))
 }
 
-// completed takes a reply to a SEND. The mutex is held.
-func (ep *endpoint) completed(list []ipc.Completion) error {
+// completed takes a reply to the SEND of a number: of its entries, and of no others. The mutex is held.
+func (ep *endpoint) completed(seq uint32, list []ipc.Completion) error {
 	for i := range list {
 		c := &list[i]
-		if c.ID >= slots || ep.out.slots[c.ID] == nil {
+		if c.ID >= slots || ep.out.slots[c.ID].op == nil || ep.out.slots[c.ID].seq != seq {
 			return &ipc.Violation{
-				Reason: ipc.ReasonState, Type: ipc.TypeSend.Reply(), Rule: "a completion is of an entry that is under way",
+				Reason: ipc.ReasonState, Type: ipc.TypeSend.Reply(), Rule: "a completion is of an entry of its SEND that is under way",
 			}
 		}
 		op := ep.freeSlot(c.ID)
@@ -166,8 +172,8 @@ func (ep *endpoint) completed(list []ipc.Completion) error {
 }
 
 func (ep *endpoint) freeSlot(id uint32) *wsk.SendOp {
-	op := ep.out.slots[id]
-	ep.out.slots[id] = nil
+	op := ep.out.slots[id].op
+	ep.out.slots[id] = slot{}
 	if _, held := ep.out.held[id]; !held {
 		ep.out.free = append(ep.out.free, uint16(id))
 	}
@@ -178,11 +184,11 @@ func (ep *endpoint) freeSlot(id uint32) *wsk.SendOp {
 // bury ends everything at the end of the session. The mutex is held, and the writer is no more.
 func (ep *endpoint) bury() {
 	ep.endWaiting(wsk.STATUS_FILE_FORCED_CLOSED)
-	for id, op := range ep.out.slots {
-		if op == nil {
+	for id := range ep.out.slots {
+		if ep.out.slots[id].op == nil {
 			continue
 		}
-		ep.freeSlot(uint32(id))
+		op := ep.freeSlot(uint32(id))
 		fail(op, wsk.STATUS_FILE_FORCED_CLOSED, ipc.ReasonNone)
 		if op.Transport.Room[roomUnder] == 0 {
 			ep.end(op)

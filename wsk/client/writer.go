@@ -83,6 +83,7 @@ func (s *session) nextOf(ep *endpoint, o *outgoing) []byte {
 	s.mu.Unlock()
 	o.copy()
 	s.mu.Lock()
+	s.filled(o)
 	return o.writer.Message()
 }
 
