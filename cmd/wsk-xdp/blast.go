@@ -59,7 +59,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
-	fl.BoolVar(&f.force, "force", false, "more than 100 kpps even where others suffer: ssh session, default route, broadcast")
+	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.blast/1) instead of the table")
 	fl.Lookup("payload-size").DefValue = "0"

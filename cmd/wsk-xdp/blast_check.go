@@ -165,8 +165,10 @@ func (f *blastFlags) oneIsDue(rate blast.Rate) error {
 	return nil
 }
 
-// flood is whether the rate is more than what is harmless anywhere.
-func (f *blastFlags) flood() bool { return f.rate.IsMax() || f.pace > blast.PPS(defaultRate) }
+// flood is whether the rate, of packets that are so many frames each, is more than what is harmless anywhere.
+func (f *blastFlags) flood(frames int) bool {
+	return f.rate.IsMax() || f.pace > blast.PPS(defaultRate)/blast.Rate(max(frames, 1))
+}
 
 // choosePayload turns frame sizes into the sizes of payloads.
 func (f *blastFlags) choosePayload(h header) error {

@@ -40,8 +40,14 @@ func (a *app) blastFrames(ctx context.Context, f *blastFlags, h header, ns *netn
 	if err != nil {
 		return err
 	}
+	if err := f.ether.find(ctx, s); err != nil {
+		return err
+	}
+	if err := f.spare(s, mix); err != nil { // the MAC of the next hop may be a group's, too
+		return err
+	}
 	run := uint16(rand.Uint32())
-	maker, err := f.maker(ctx, h, s, body, run)
+	maker, err := f.maker(h, s, body, run)
 	if err != nil {
 		return err
 	}
@@ -109,12 +115,9 @@ func (f *blastFlags) announceFrames(a *app, h header, s *session.Session, r *bla
 }
 
 // maker prepares the frames.
-func (f *blastFlags) maker(ctx context.Context, h header, s *session.Session, body []byte, run uint16) (*frames.Maker, error) {
+func (f *blastFlags) maker(h header, s *session.Session, body []byte, run uint16) (*frames.Maker, error) {
 	clock, err := stamp.NewClock()
 	if err != nil {
-		return nil, err
-	}
-	if err := f.ether.find(ctx, s); err != nil {
 		return nil, err
 	}
 	p := frames.Plan{

@@ -5,6 +5,7 @@ package main
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
@@ -70,13 +71,37 @@ func TestBlastFramesJointly(t *testing.T) {
 	}
 }
 
+// A frame to a group of MACs is for every host on the link, whatever address is in it.
+func TestBlastFramesToGroup(t *testing.T) {
+	_, netns := lab(t, testenv.Topology{})
+	for _, mac := range []string{"ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:07", "33:33:00:00:00:07"} {
+		frames := func(args ...string) result {
+			return cli(timeout(t), append([]string{"blast", netns, "10.77.0.2:9000", "--engine", "frames", "--dst-mac", mac, "-n", "100", "-q"}, args...)...)
+		}
+		for _, rate := range []string{"max", "100001"} {
+			frames("-r", rate).want(t, 3, "WX-CAST-01", mac, "wsk0", "--force")
+			frames("-r", rate, "--force").want(t, 0)
+		}
+		frames("-r", "100k").want(t, 0)
+	}
+	args := []string{"blast", netns, "10.77.0.2:9000", "--engine", "frames", "--dst-mac", "02:00:00:00:00:88", "-n", "100", "-q", "-r", "max"}
+	cli(timeout(t), args...).want(t, 0)
+}
+
 // What stands in the way of prepared frames is told before anything is sent.
 func TestBlastFramesRefuses(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	frames := func(args ...string) result {
 		return cli(timeout(t), append([]string{"blast", netns, "10.77.0.2:9000", "--engine", "frames", "-n", "5", "-q"}, args...)...)
 	}
-	frames("-s", "1519").want(t, 2, "1518 bytes")
+	for _, size := range [][]string{{"-s", "1519"}, {"-s", "64,1519"}, {"--payload-size", "1473"}, {"--payload-size", "1473", "--vlan", "42"}, {"--payload-size", "9000"}} {
+		r := frames(append(size, "--dst-mac", "02:00:00:00:00:88")...)
+		r.want(t, 2, size[0], "MTU of 1500", "1518 bytes")
+		if strings.Contains(r.stderr, "--payload-size 1473 sends") {
+			t.Errorf("%v: what does not help is advised: %v", size, r)
+		}
+	}
+	frames("--payload-size", "1472", "--vlan", "42").want(t, 0)
 	cli(timeout(t), "blast", netns, l.A.IPv4().String()+":9000", "--engine", "frames", "-n", "5").want(t, 3, "AF_XDP only")
 	cli(timeout(t), "blast", netns, "10.77.0.99:9000", "--engine", "frames", "-n", "5").want(t, 1, "10.77.0.99 does not answer", "--dst-mac")
 	frames("-r", "max", "--src", "10.77.0.7").want(t, 0)

@@ -121,9 +121,8 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 		return mix, err
 	}
 	mix = blast.MixOf(h.to.Addr().Is4(), f.sizes, s.Way.MTU)
-	if f.way.flags.Changed("size") && mix.Frames > 1 {
-		return mix, exit.Usagef("--size %v: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
-			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, f.payloadSize)
+	if err := f.checkMTU(s, mix); err != nil {
+		return mix, err
 	}
 	speed := uint64(0)
 	if f.rate.IsShare() {
@@ -139,10 +138,40 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 	if err := f.oneIsDue(f.pace); err != nil {
 		return mix, err
 	}
-	if danger := s.Way.Danger(); danger != "" && f.flood() && !f.force {
-		return mix, exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
+	return mix, f.spare(s, mix)
+}
+
+// checkMTU refuses frames that are larger than the path takes.
+func (f *blastFlags) checkMTU(s *session.Session, mix blast.Mix) error {
+	bySize := f.way.flags.Changed("size")
+	if mix.Frames <= 1 || !bySize && f.engine != engineFrames { // WSK sockets send a payload in fragments
+		return nil
 	}
-	return mix, nil
+	given, instead := fmt.Sprintf("--size %v", f.size), ""
+	switch {
+	case !bySize:
+		given, instead = fmt.Sprintf("--payload-size %d", f.payloadSize), ", and engine frames sends no fragments"
+	case f.engine != engineFrames:
+		instead = fmt.Sprintf("; --payload-size %d sends fragments", f.payloadSize)
+	}
+	return exit.Usagef("%s: the largest frame on %s with an MTU of %d is %d bytes with FCS%s", given, s.Way.Interface.Name, s.Way.MTU,
+		s.Way.MTU+18, instead)
+}
+
+// spare refuses a flood where others would suffer from it, unless it is insisted on.
+func (f *blastFlags) spare(s *session.Session, mix blast.Mix) error {
+	danger := s.Way.Danger()
+	if f.ether.dst.IsGroup() {
+		danger = fmt.Sprintf("WX-CAST-01: a frame to %s is for every host on the link of %s", macText(f.ether.dst), s.Way.Interface.Name)
+	}
+	if danger == "" || !f.flood(mix.Frames) || f.force {
+		return nil
+	}
+	most := "100k"
+	if mix.Frames > 1 {
+		most = fmt.Sprintf("%d for packets in %d fragments", defaultRate/mix.Frames, mix.Frames)
+	}
+	return exit.NotPossiblef("%s: stay at --rate %s, use another interface or wsk-xdp lab, or say --force", danger, most)
 }
 
 // datagrams is what the run sends.

@@ -246,6 +246,11 @@ func TestBlastSparesOthers(t *testing.T) {
 				run("-r", rate, "--force").want(t, 0)
 			}
 			run("-r", "100k").want(t, 0)
+			if c.told != "" {
+				// What counts is frames: three of each of these.
+				run("-r", "33334", "--payload-size", "3000").want(t, 3, c.told, "--rate 33333", "3 fragments")
+			}
+			run("-r", "33333", "--payload-size", "3000").want(t, 0)
 		})
 	}
 }

@@ -298,5 +298,7 @@ func TestWithNetRawAlone(t *testing.T) {
 	as("send", to).want(t, 0, "STATUS_SUCCESS", why, "--assume-no-ipsec")
 	as("send", to, "--require", "afxdp").want(t, 3, why, "--assume-no-ipsec")
 	as("send", to, "--require", "afxdp", "--assume-no-ipsec").want(t, 0, "STATUS_SUCCESS")
+	as("blast", to, "--engine", "frames", "-n", "5", "-q").want(t, 3, why, "--assume-no-ipsec")
+	as("blast", to, "--engine", "frames", "-n", "5", "-q", "--assume-no-ipsec").want(t, 0)
 	as("doctor").want(t, 0, "WX-IPSEC-01", "--assume-no-ipsec")
 }

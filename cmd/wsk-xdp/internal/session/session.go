@@ -60,6 +60,11 @@ type Options struct {
 	Via string
 }
 
+// query asks for the way of a session.
+func (o *Options) query() Query {
+	return Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS, AssumeNoIPsec: o.AssumeNoIPsec}
+}
+
 // Session is an open datapath with bound sockets. Its methods are for one goroutine; the sockets are as concurrent as
 // wsk.Socket is.
 type Session struct {
@@ -101,8 +106,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 			err = exit.NotPossiblef("%w", err)
 		}
 	}()
-	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS, AssumeNoIPsec: o.AssumeNoIPsec}
-	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
+	s.Way, s.WayErr = Survey(ctx, o.NetNS, o.query())
 	switch {
 	case asked(s.WayErr):
 		return nil, exit.Usagef("%w", s.WayErr)

@@ -18,8 +18,7 @@ import (
 // have exit codes.
 func OpenWay(ctx context.Context, o Options) (*Session, error) {
 	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4()}
-	q := Query{Destination: o.Destination.Addr(), Source: o.Source.Addr(), Interface: o.Interface, TOS: o.TOS}
-	s.Way, s.WayErr = Survey(ctx, o.NetNS, q)
+	s.Way, s.WayErr = Survey(ctx, o.NetNS, o.query())
 	switch {
 	case asked(s.WayErr):
 		return nil, exit.Usagef("%w", s.WayErr)
