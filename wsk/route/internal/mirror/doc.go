@@ -24,4 +24,9 @@
 // all routes of a next hop object when that goes. The model does the same with the event that goes before
 // (model_flush.go). Where it can't know how the kernel has decided, it asks for a new dump and answers nothing about
 // that family until it has it.
+//
+// One thing is neither announced nor dumped: IPv4 takes no notice of a gateway that was an address of the host when the
+// route was made. The mirror knows of addresses that it has seen; of a route that is older than it, whose gateway was
+// the host's own at that time and isn't any more, it answers the gateway, where the kernel takes the destination to be
+// on the link.
 package mirror
