@@ -78,7 +78,15 @@ func TestLearned(t *testing.T) {
 			if told {
 				every = time.Hour
 			}
-			m := openIn(t, lab.A.NS, Options{ReceiveBuffer: 1 << 20, LearnedEvery: every})
+			var open atomic.Pointer[Mirror]
+			var heard atomic.Bool
+			m := openIn(t, lab.A.NS, Options{ReceiveBuffer: 1 << 20, LearnedEvery: every, Learned: func() {
+				if m := open.Load(); m != nil {
+					m.Distrust(netip.MustParseAddr("192.0.2.1")) // whoever hears of it may use the mirror
+					heard.Store(true)
+				}
+			}})
+			open.Store(m)
 			for _, dst := range []netip.Addr{lab.B.IPv4(), lab.B.IPv6()} {
 				q := Query{Dst: dst, Src: lab.A.IPv4()}
 				if dst.Is6() {
@@ -94,6 +102,9 @@ func TestLearned(t *testing.T) {
 					}
 				}
 				testenv.Eventually(t, patience, "the kernel to be asked", func() bool { return ask() == Exception })
+			}
+			if !told {
+				testenv.Eventually(t, patience/4, "to be told of it", heard.Load)
 			}
 		})
 	}

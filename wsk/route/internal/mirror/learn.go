@@ -11,11 +11,12 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gaissmai/bart"
 	"golang.org/x/sys/unix"
 )
 
 // learnedLimit bounds the destinations that are asked about one by one; beyond it all are asked about.
-const learnedLimit = 1 << 16
+const learnedLimit = 1 << 12
 
 // tellTime is how long the kernel may take to learn what we have been told.
 const tellTime = time.Second
@@ -27,17 +28,48 @@ const learnPart = 200
 const learnSoonest = 10 * time.Millisecond
 
 // Distrust makes a destination ask the kernel because something about it was learned that is not announced: an ICMP
-// message has told a path MTU or another gateway. The next look-up sees it. The invalid address means all destinations.
-// It reports whether this is new.
+// message has told a path MTU or another gateway. The next look-up sees it. The invalid address means all destinations,
+// and so does each that is one too many. It reports whether this is new.
 func (m *Mirror) Distrust(dst netip.Addr) bool {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
 	_, known := m.learned[dst]
+	if !known && len(m.learned) >= learnedLimit {
+		dst = netip.Addr{}
+		_, known = m.learned[dst]
+	}
 	m.learned[dst] = time.Now()
 	if !known {
+		m.except(dst)
 		m.restamp()
 	}
 	return !known
+}
+
+// except adds what was learned about a destination. The caller holds publishing.
+func (m *Mirror) except(dst netip.Addr) {
+	switch {
+	case !dst.IsValid():
+		m.all = true
+	case m.exceptions == nil:
+		m.exceptions = new(bart.Lite)
+		fallthrough
+	default:
+		m.exceptions = m.exceptions.InsertPersist(netip.PrefixFrom(dst, dst.BitLen()))
+	}
+}
+
+// relearn takes what is known now in the place of what was. The caller holds publishing.
+func (m *Mirror) relearn(learned map[netip.Addr]time.Time) {
+	_, all := learned[netip.Addr{}]
+	m.learned, m.exceptions, m.all = learned, nil, all || len(learned) > learnedLimit
+	if m.all || len(learned) == 0 {
+		return
+	}
+	m.exceptions = new(bart.Lite) // nobody else has it yet
+	for dst := range learned {
+		m.exceptions.Insert(netip.PrefixFrom(dst, dst.BitLen()))
+	}
 }
 
 // restamp puts what was learned into the present snapshot. The caller holds publishing.
@@ -48,17 +80,7 @@ func (m *Mirror) restamp() {
 }
 
 // stamp puts what was learned into a snapshot. The caller holds publishing.
-func (m *Mirror) stamp(s *Snapshot) {
-	_, all := m.learned[netip.Addr{}]
-	s.exceptions, s.learned = nil, all || len(m.learned) > learnedLimit
-	if s.learned || len(m.learned) == 0 {
-		return
-	}
-	s.exceptions = make(map[netip.Addr]struct{}, len(m.learned))
-	for dst := range maps.Keys(m.learned) {
-		s.exceptions[dst] = struct{}{}
-	}
-}
+func (m *Mirror) stamp(s *Snapshot) { s.exceptions, s.learned = m.exceptions, m.all }
 
 // learning reads again and again what the kernel has learned about single destinations: it announces none of it.
 func (m *Mirror) learning() {
@@ -98,6 +120,14 @@ func (m *Mirror) learn() error {
 			return err
 		}
 	}
+	if m.learnedNow(learned, begun) && m.opts.Learned != nil {
+		m.opts.Learned()
+	}
+	return nil
+}
+
+// learnedNow takes what a dump had that began then. It reports whether it is something else than before.
+func (m *Mirror) learnedNow(learned map[netip.Addr]time.Time, begun time.Time) bool {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
 	// What was told while the dump ran, or so shortly before that the kernel may not have had it.
@@ -106,16 +136,13 @@ func (m *Mirror) learn() error {
 			learned[dst] = at
 		}
 	}
-	same := maps.EqualFunc(m.learned, learned, func(time.Time, time.Time) bool { return true })
-	m.learned = learned
-	if same {
-		return nil
+	if maps.EqualFunc(m.learned, learned, func(time.Time, time.Time) bool { return true }) {
+		m.learned = learned
+		return false
 	}
+	m.relearn(learned)
 	m.restamp()
-	if m.opts.Learned != nil {
-		m.opts.Learned()
-	}
-	return nil
+	return true
 }
 
 // optional passes over what a kernel may be built without.

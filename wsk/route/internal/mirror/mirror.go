@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gaissmai/bart"
 )
 
 // Options say how to open a Mirror.
@@ -46,6 +48,8 @@ type Mirror struct {
 	// publishing orders snapshots; what follows is under it.
 	publishing sync.Mutex
 	learned    map[netip.Addr]time.Time // when it was told; the zero time: a dump has it
+	exceptions *bart.Lite               // the same for snapshots; nil: there are none
+	all        bool                     // they are too many: all destinations are asked about
 
 	done    chan struct{}
 	closing sync.Once
@@ -55,13 +59,7 @@ type Mirror struct {
 // Open begins to follow the namespace of the calling thread. It returns at once: until the tables have been read, the
 // answer is NotReady.
 func Open(o Options) (*Mirror, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	m := &Mirror{
-		opts: o, log: o.Logger, inbox: newInbox(), learned: map[netip.Addr]time.Time{}, done: make(chan struct{}),
-	}
-	m.snap.Store(&Snapshot{ask: NotReady})
+	m := newMirror(o)
 	var err error
 	// First the subscription, so that nothing falls between it and the dumps.
 	if m.events, err = subscribe(o.ReceiveBuffer); err != nil {
@@ -84,6 +82,18 @@ func Open(o Options) (*Mirror, error) {
 	}()
 	go m.follow()
 	return m, nil
+}
+
+// newMirror is one that follows nothing yet.
+func newMirror(o Options) *Mirror {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Mirror{
+		opts: o, log: o.Logger, inbox: newInbox(), learned: map[netip.Addr]time.Time{}, done: make(chan struct{}),
+	}
+	m.snap.Store(&Snapshot{ask: NotReady})
+	return m
 }
 
 // Close ends the mirror; the last snapshot stays. It returns when its goroutines have ended.

@@ -36,7 +36,7 @@ type Snapshot struct {
 	v4, v6     family
 	hops       pages
 	own        map[netip.Addr]struct{} // the addresses of the host
-	exceptions map[netip.Addr]struct{} // destinations about which the kernel has learned something
+	exceptions *bart.Lite              // destinations about which the kernel has learned something; nil: none
 	learned    bool                    // they are too many to be here
 }
 
@@ -109,10 +109,8 @@ func (s *Snapshot) early(f *family, q *Query) Reason {
 	case q.Dst.Is6() && q.Dst.IsLinkLocalUnicast() && q.Interface == 0:
 		return Device
 	}
-	if len(s.exceptions) > 0 {
-		if _, ok := s.exceptions[q.Dst]; ok {
-			return Exception
-		}
+	if s.exceptions != nil && s.exceptions.Lookup(q.Dst) {
+		return Exception
 	}
 	if !q.Dst.Is4() {
 		// RFC 6724 rule 1: a host talks to itself from the same address, even past the local table.
