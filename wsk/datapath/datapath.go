@@ -64,6 +64,7 @@ func Open(opts Options) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
 		return route.Open(route.Options{
 			NetNS: dp.ns.FD(), Logger: opts.Logger, NeighbourTimeout: opts.NeighbourTimeout, AssumeNoIPsec: opts.AssumeNoIPsec,
+			Mirror: true,
 		})
 	})
 }

@@ -5,8 +5,8 @@
 //
 // The kernel decides. A route is asked for with RTM_GETROUTE, and answers are cached for as long as nothing has
 // changed. For those who send to many destinations, or while routes change, there is a mirror of the kernel's routing
-// ([Table.ResolveStanding]), which leaves to the kernel what it can't know: VRFs, multipath, encapsulation, learned
-// path MTUs. Devices, addresses and neighbours are mirrored for all: one netlink socket subscribes to changes, a
+// ([Options.Mirror], [Table.ResolveStanding]), which leaves to the kernel what it can't know: VRFs, multipath,
+// encapsulation, learned path MTUs. Devices, addresses and neighbours are mirrored for all: one netlink socket subscribes to changes, a
 // goroutine applies them to its private model, and readers see immutable snapshots behind an atomic pointer:
 //
 //	netlink events ──► reader ──► table goroutine ──► snapshot ──► Device, IsLocal, NeighbourNow …   (no lock)

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/mirror"
 )
 
 // Options say how to open a Table. The zero value is usable.
@@ -43,6 +45,13 @@ type Options struct {
 	// it at net.core.rmem_max. A small one loses events in a storm, which costs a new snapshot each time.
 	ReceiveBuffer int
 
+	// Mirror keeps a copy of the kernel's routing, out of which ResolveStanding answers without a system call. It costs
+	// sockets, goroutines and memory for each route, and is for those who send to many destinations or while routes
+	// change. Where it can't be had that is logged, and the kernel is asked everything.
+	Mirror bool
+
+	// openMirror makes the mirror. For tests; nil: mirror.Open.
+	openMirror func(mirror.Options) (*mirror.Mirror, error)
 	// datagramProbe leaves NTF_USE out, as if CAP_NET_ADMIN were missing. For tests.
 	datagramProbe bool
 	// interrupt makes a dump count as interrupted, with nothing of it known. For tests.
@@ -65,6 +74,9 @@ func (o Options) withDefaults() Options {
 	set(&o.CacheTTL, 30*time.Second)
 	set(&o.KeepAliveFor, 90*time.Second)
 	set(&o.keepAliveEvery, 5*time.Second)
+	if o.openMirror == nil {
+		o.openMirror = mirror.Open
+	}
 	if o.ReceiveBuffer == 0 {
 		o.ReceiveBuffer = 4 << 20
 	}

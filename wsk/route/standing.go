@@ -26,9 +26,9 @@ type Standing struct {
 }
 
 // ResolveStanding is Resolve for those who keep what follows from the answer: Stands tells for how long they may. The
-// answer comes from a mirror of the kernel's routing, without a system call, where that knows (see Asked); such an
-// answer goes on to stand when routes change that don't lead there. A change counts as soon as it has been announced to
-// the mirror. on is overwritten.
+// answer comes from a mirror of the kernel's routing, without a system call, where there is one that knows (see
+// Options.Mirror and Asked); such an answer goes on to stand when routes change that don't lead there. A change counts
+// as soon as it has been announced to the mirror. on is overwritten.
 func (t *Table) ResolveStanding(ctx context.Context, in Query, on *Standing) (Hop, error) {
 	return t.resolve(ctx, in, on)
 }

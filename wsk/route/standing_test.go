@@ -5,19 +5,25 @@
 package route
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"maps"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/mirror"
 )
 
 // An answer of the mirror stands until something that it rests on changes; one of the kernel until any route does.
 func TestStanding(t *testing.T) {
 	lab := newLab(t, testenv.Topology{})
 	h := handle(t, lab.A.NS)
-	table := open(t, lab, Options{})
+	table := open(t, lab, Options{Mirror: true})
 	settle(t, lab, table)
 	gateway := net.IP(lab.B.IPv4().AsSlice())
 	index := lab.A.If.Index()
@@ -40,7 +46,7 @@ func TestStanding(t *testing.T) {
 	if hop, err := table.ResolveStanding(t.Context(), q, &on); err != nil || hop.Gateway != lab.B.IPv4() {
 		t.Errorf("%+v, %v", hop, err)
 	}
-	if now := table.Asked(); len(now) != len(asked) {
+	if now := table.Asked(); !maps.Equal(now, asked) {
 		t.Errorf("asked: %v, before %v", now, asked)
 	}
 	grows(t, table, "another route", func() error { return h.RouteAdd(blackhole) })
@@ -79,5 +85,34 @@ func TestStanding(t *testing.T) {
 	grows(t, table, "a route less", func() error { return h.RouteDel(blackhole) })
 	if table.Stands(&other) {
 		t.Error("an answer of the kernel goes on to stand")
+	}
+}
+
+// A table has a mirror where somebody wants one, and does without where there is none to be had.
+func TestStandingWithoutMirror(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	for name, wanted := range map[string]bool{"not wanted": false, "not to be had": true} {
+		t.Run(name, func(t *testing.T) {
+			var logged bytes.Buffer
+			opened := 0
+			table := open(t, lab, Options{
+				Mirror: wanted, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+				openMirror: func(mirror.Options) (*mirror.Mirror, error) {
+					opened++
+					return nil, errors.New("too many open files")
+				},
+			})
+			settle(t, lab, table)
+			var on Standing
+			hop, err := table.ResolveStanding(t.Context(), Query{Dst: lab.B.IPv4()}, &on)
+			if err != nil || hop.Gateway != lab.B.IPv4() || on.hop != nil || !table.Stands(&on) {
+				t.Errorf("%+v, %v, by the mirror: %v, stands: %v", hop, err, on.hop != nil, table.Stands(&on))
+			}
+			table.Flush(lab.B.IPv4())
+			must(t, table.Close())
+			if (opened > 0) != wanted || strings.Contains(logged.String(), "too many open files") != wanted {
+				t.Errorf("opened %d times; logged: %s", opened, logged.String())
+			}
+		})
 	}
 }

@@ -41,7 +41,7 @@ type Table struct {
 	sysctls   *sysctls
 	ipsec     *ipsec.Watcher
 	redirects *redirects
-	mirror    *mirror.Mirror
+	mirror    *mirror.Mirror // nil: none
 	asked     [mirror.Reasons]atomic.Uint64
 	rerouted  chan struct{} // the mirror may answer something else
 	policed   chan struct{} // other IPsec policies apply
@@ -120,11 +120,24 @@ func (t *Table) openSockets() (err error) {
 	if t.oracle, err = newOracle(); err != nil {
 		return err
 	}
-	t.mirror, err = mirror.Open(mirror.Options{
+	t.mirror = t.openMirror()
+	return nil
+}
+
+// openMirror opens the mirror, nil where none is wanted or to be had.
+func (t *Table) openMirror() *mirror.Mirror {
+	if !t.opts.Mirror {
+		return nil
+	}
+	m, err := t.opts.openMirror(mirror.Options{
 		Logger: t.log, Changed: t.mirrorChanged, Learned: func() { t.mirrorGen.Add(1) }, ReceiveBuffer: t.opts.ReceiveBuffer,
 		LearnedEvery: t.opts.CacheTTL,
 	})
-	return err
+	if err != nil {
+		t.log.Warn("no mirror of the kernel's routing; every route is asked of the kernel", "err", err)
+		return nil
+	}
+	return m
 }
 
 func (t *Table) closeSockets() {
