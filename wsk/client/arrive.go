@@ -26,7 +26,6 @@ func (ep *endpoint) receive() {
 	ep.in.mu.Lock()
 	defer ep.in.mu.Unlock()
 	if !ep.in.closed {
-		ep.in.running = true
 		go ep.in.deliverAll()
 	}
 }

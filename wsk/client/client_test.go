@@ -269,6 +269,30 @@ func TestGoodbyeLast(t *testing.T) {
 	})
 }
 
+// TestCloseAfterGoodbye: Close ends the sessions too that the daemon has said goodbye to and that have sockets left.
+func TestCloseAfterGoodbye(t *testing.T) {
+	d := serve(t, memory(), nil)
+	transport := open(t, client.Options{Path: d.path})
+	npi := capture(t, transport)
+	old := bound(t, npi)
+	goodbye := ipc.Goodbye{After: time.Hour}
+	d.mu.Lock()
+	first := d.peers[0]
+	d.mu.Unlock()
+	first.write(ipc.Header{Type: ipc.TypeGoodbye}, goodbye.Append(nil))
+	testenv.Eventually(t, waitLimit, "a second session", func() bool {
+		bound(t, npi)
+		return d.sessions() == 2
+	})
+	transport.Close()
+	all(t, send(old, 1), wsk.STATUS_FILE_FORCED_CLOSED)
+	testenv.Eventually(t, waitLimit, "the first session to end", func() bool {
+		first.mu.Lock()
+		defer first.mu.Unlock()
+		return first.sockets == nil
+	})
+}
+
 // TestRoutineAsks: a completion routine may make the calls that make a round trip.
 func TestRoutineAsks(t *testing.T) {
 	d := serve(t, memory(), nil)

@@ -23,7 +23,6 @@ type receiving struct {
 	tail       *message
 	idle       bool
 	wake       chan struct{}
-	running    bool // the goroutine is there
 	delivering bool // the socket's callback is running
 	closed     bool
 	quiet      func() // called when the callback has returned

@@ -70,6 +70,7 @@ func (s *session) start() {
 		both.Wait()
 		s.conn.Close()
 		s.bury()
+		s.t.forget(s)
 		close(s.ended)
 	}()
 }

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,8 +33,9 @@ type Transport struct {
 
 	mu       sync.Mutex
 	closed   bool
-	session  *session // the last one; nil before the first
-	dialing  *dialing // under way
+	session  *session              // the last one; nil before the first
+	sessions map[*session]struct{} // that have not ended; those before the last are left to sockets that they had at GOODBYE
+	dialing  *dialing              // under way
 	watchers []*watcher
 }
 
@@ -60,7 +62,7 @@ func Open(options Options) *Transport {
 	if options.Name == "" {
 		options.Name = filepath.Base(os.Args[0])
 	}
-	return &Transport{options: options}
+	return &Transport{options: options, sessions: make(map[*session]struct{})}
 }
 
 // OpenEndpoint implements wsk.Transport.
@@ -80,25 +82,34 @@ func (t *Transport) Connect() error {
 	return err
 }
 
-// Close ends the session. Sockets that are still open end in STATUS_FILE_FORCED_CLOSED, and no new ones are made. It
-// waits until the daemon's end of the connection is gone from this process, and not for completion routines.
+// Close ends all sessions. Sockets that are still open end in STATUS_FILE_FORCED_CLOSED, and no new ones are made. It
+// waits until this process has no connection to a daemon any more, and not for completion routines.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	t.closed = true
-	s, d := t.session, t.dialing
+	d := t.dialing
 	t.mu.Unlock()
 	if d != nil {
 		d.abandon()
 		<-d.over
-		t.mu.Lock()
-		s = t.session
-		t.mu.Unlock()
 	}
-	if s != nil {
+	t.mu.Lock()
+	list := slices.Collect(maps.Keys(t.sessions))
+	t.mu.Unlock()
+	for _, s := range list {
 		s.end(errClosed)
+	}
+	for _, s := range list {
 		<-s.ended
 	}
 	return nil
+}
+
+// forget takes out a session that has ended.
+func (t *Transport) forget(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sessions, s)
 }
 
 // acquire is a session that takes sockets: the present one, or a new one.
@@ -134,6 +145,7 @@ func (t *Transport) dial(d *dialing) {
 	t.dialing, d.err = nil, err
 	if err == nil {
 		t.session = newSession(t, c)
+		t.sessions[t.session] = struct{}{}
 		d.session = t.session
 		d.session.start()
 	}
