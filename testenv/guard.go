@@ -74,7 +74,7 @@ func Check(c Capability) error {
 	return nil
 }
 
-// skipped remembers the tests that Require skipped, for Main to report.
+// skipped remembers the tests that Require and Skipf skipped, for Main to report.
 var skipped struct {
 	sync.Mutex
 	tests []string
@@ -93,13 +93,20 @@ func Require(t TB, c Capability) {
 	if mustRun() && !allowed {
 		t.Fatalf("%v (a skip is a failure here: CI is set, or this is root)", err)
 	}
+	Skipf(t, "%v", err)
+}
+
+// Skipf skips a test, and has Main name it. It is for what no machine needs to have, not even one of CI: a program that is
+// not ours, say.
+func Skipf(t TB, format string, args ...any) {
+	t.Helper()
 	skipped.Lock()
 	skipped.tests = append(skipped.tests, t.Name())
 	skipped.Unlock()
-	t.Skipf("%v", err)
+	t.Skipf(format, args...)
 }
 
-// Skipped returns the names of the tests that Require skipped in this process.
+// Skipped returns the names of the tests that Require and Skipf skipped in this process.
 func Skipped() []string {
 	skipped.Lock()
 	defer skipped.Unlock()

@@ -22,7 +22,7 @@ const settleTime = 10 * time.Second
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
 // When the tests passed it fails the package with ExitLeak on descriptors, socket mappings or goroutines that were
-// not there before, and names them. It prints how many top-level tests ran and which were skipped by Require.
+// not there before, and names them. It prints how many top-level tests ran and which were skipped by Require and Skipf.
 func Main(m interface{ Run() int }) {
 	if patienceErr != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", patienceErr)

@@ -18,18 +18,17 @@ import sys
 MAGIC = 0x584B5357
 LARGEST = 131072
 HELLO, OPEN, CLOSE, SEND, CREDIT = 1, 2, 8, 10, 11
-REPLY, RECV, DEAD, ADDRESSES, GOODBYE, ERROR = 0x8000, 0x4001, 0x4002, 0x4003, 0x4004, 0x40FF
+REPLY, RECV, DEAD, ERROR = 0x8000, 0x4001, 0x4002, 0x40FF
 RECEIVE = 1 << 1  # feature
 IPV4, IPV6 = 2, 23
 SOCKET = 1  # the client numbers its sockets itself
 
 
 class Refused(Exception):
-    """The daemon says no: reason is a number that never changes, text is for people."""
+    """The daemon says no. The number of the reason never changes, the text is for people."""
 
     def __init__(self, status, reason, text):
         super().__init__(f"{text or 'refused'} (reason {reason}, status {status:#010x}; wsk-xdp explain {reason})")
-        self.status, self.reason = status, reason
 
 
 def failure(status, body):
@@ -62,7 +61,7 @@ class Session:
         except (BrokenPipeError, ConnectionResetError):
             sequence = self.sequence  # it has closed its end: its reason is to be read
         answer = self.reply(sequence)
-        magic, major, _, _, self.largest, self.sockets = struct.unpack_from("<IHHQII", answer)
+        magic, major = struct.unpack_from("<IH", answer)
         if magic != MAGIC or major != 1:
             raise ValueError("this is no daemon that speaks version 1")
 
@@ -174,7 +173,7 @@ def main():
             source, port, ttl, tos, payload = next(datagrams)
             print(f"received {payload!r} from {source} port {port} TTL {ttl} TOS {tos:#04x}", flush=True)
         session.close()
-    except (Refused, EOFError, OSError) as error:
+    except (Refused, EOFError, OSError, ValueError) as error:
         print(f"wsk_client.py: {error}", file=sys.stderr)
         return 1
     return 0

@@ -175,7 +175,7 @@ func TestIdentify(t *testing.T) {
 // TestInstance: a client in an instance of a template is in that unit, in its slices, and in no other.
 func TestInstance(t *testing.T) {
 	if !peer.CanTellUnits() {
-		t.Skip("the units of a process can't be told here")
+		testenv.Skipf(t, "the units of a process can't be told here")
 	}
 	const slice, unit = "wskxdptest.slice", "client@1.service"
 	inGroup(t, filepath.Join(slice, unit))
@@ -205,7 +205,7 @@ func inGroup(t *testing.T, group string) {
 	_, before, _ := strings.Cut("\n"+string(own), "\n0::")
 	before, _, _ = strings.Cut(before, "\n")
 	if err := os.MkdirAll(filepath.Join(root, group), 0o755); err != nil {
-		t.Skip("no control group may be made here: ", err)
+		testenv.Skipf(t, "no control group may be made here: %v", err)
 	}
 	enter := func(group string) error {
 		return os.WriteFile(filepath.Join(root, group, "cgroup.procs"), []byte("0"), 0)
@@ -221,7 +221,7 @@ func inGroup(t *testing.T, group string) {
 		}
 	})
 	if err := enter(group); err != nil {
-		t.Skip("the process may not be moved: ", err)
+		testenv.Skipf(t, "the process may not be moved: %v", err)
 	}
 }
 
