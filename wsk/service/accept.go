@@ -5,6 +5,7 @@ package service
 import (
 	"errors"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -56,22 +57,36 @@ func (s *Server) begin(conn *net.UnixConn, listener string) {
 		return
 	}
 	n := newSession(s, c, who, u, g)
-	s.mu.Lock()
-	if s.draining {
-		s.mu.Unlock()
+	if !s.enter(n) {
 		s.users.end(u)
 		s.refuse(c, who, ipc.ReasonDraining)
 		return
 	}
+	go n.run()
+}
+
+// enter takes a session into the server, or reports that no more are taken. From then on others find it and may end it,
+// so it is whole before. leave must follow.
+func (s *Server) enter(n *session) bool {
+	g, who := n.granted.Load(), n.who
+	n.conn.SetDeadline(time.Now().Add(ipc.HelloTimeout))
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return false
+	}
 	s.last++
 	n.number = s.last
+	n.log.Store(s.log.With("session", n.number, "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm))
+	g.quota.Begin()
 	s.sessions[n] = struct{}{}
 	s.work.Add(1)
 	s.mu.Unlock()
-	g.quota.Begin()
-	n.log = s.log.With("session", n.number, "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm)
-	n.log.Info("a client has come", "listener", listener, "grant", g.grant.Name)
-	go n.run()
+	n.log.Load().Info("a client has come", "listener", who.Listener, "grant", g.grant.Name)
+	if s.config.Policy.Load() != g.policy { // a reload that looked for sessions before may have missed this one
+		n.regrant()
+	}
+	return true
 }
 
 // match finds the grant of a client.

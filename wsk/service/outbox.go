@@ -37,7 +37,7 @@ func (o *outbox) send(msg []byte) {
 	err := o.session.conn.Send(msg)
 	if errors.Is(err, peer.ErrFull) {
 		o.session.server.stats.full.Add(1)
-		o.session.log.Warn("a client does not read its messages, and is disconnected")
+		o.session.log.Load().Warn("a client does not read its messages, and is disconnected")
 		o.session.conn.Break()
 	}
 }
@@ -88,7 +88,7 @@ func (n *session) refused(reason ipc.Reason) {
 	g := n.granted.Load()
 	n.server.stats.denied(g.grant.Name, reason, 1)
 	if n.server.stats.mayLog(n.number, reason) {
-		n.log.Warn("refused", "grant", g.grant.Name, "reason", reason)
+		n.log.Load().Warn("refused", "grant", g.grant.Name, "reason", reason)
 	}
 }
 

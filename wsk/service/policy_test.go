@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
@@ -166,4 +167,17 @@ func TestReload(t *testing.T) {
 	c.refused(c.ask(ipc.TypeOpen, 3, openRequest("10.77.0.1:0")), wsk.STATUS_ACCESS_DENIED, ipc.ReasonRevoked)
 	c.ended(ipc.ReasonRevoked)
 	b.dial().ended(ipc.ReasonNotGranted)
+}
+
+// TestRevokedWhileGreeting: a client that is greeted and sent away at the same time is the business of two goroutines.
+func TestRevokedWhileGreeting(t *testing.T) {
+	b := newBench(t, generous)
+	c := b.dial()
+	testenv.Eventually(t, patience, "the session", func() bool { return b.server.Statistics().Sessions == 1 })
+	c.post(ipc.TypeHello, 0, &ipc.Hello{MaxMessage: ipc.MaxMessage, Name: "somebody"})
+	if err := b.policy.Reload("policy.toml", []byte("version = 1\n[interface.eth0]\n[interface.eth1]\n"), policy.Host{}); err != nil {
+		t.Fatal(err)
+	}
+	b.server.PolicyChanged()
+	c.ended(ipc.ReasonRevoked)
 }

@@ -17,6 +17,8 @@ const revokedAfter = time.Second
 // take nothing away that is in use; a session without a grant is told, and ends after a second; a socket whose address
 // is not granted any more is dead; and each destination is decided about anew before anything else leaves for it.
 func (s *Server) PolicyChanged() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	s.grants.adopt(s.config.Policy.Load())
 	s.mu.Lock()
 	list := slices.Collect(maps.Keys(s.sessions))
@@ -38,7 +40,7 @@ func (n *session) regrant() {
 	}
 	g, reason := n.server.match(n.who)
 	if reason != ipc.ReasonNone {
-		n.log.Warn("the policy does not grant this client anything any more", "reason", reason)
+		n.log.Load().Warn("the policy does not grant this client anything any more", "reason", reason)
 		n.revoke()
 		return
 	}

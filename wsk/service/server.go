@@ -54,6 +54,8 @@ type Server struct {
 	host     host
 	stats    stats
 
+	reloading sync.Mutex // so that the limits of an older policy do not come after those of a newer one
+
 	mu        sync.Mutex
 	draining  bool
 	listeners map[*net.UnixListener]struct{}

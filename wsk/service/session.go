@@ -24,7 +24,7 @@ type session struct {
 	who     *peer.Identity
 	user    *user
 	number  uint64
-	log     *slog.Logger
+	log     atomic.Pointer[slog.Logger] // HELLO gives it another one
 	granted atomic.Pointer[granted]
 	revoked atomic.Bool   // the policy grants nothing any more
 	over    chan struct{} // closed when the client has gone
@@ -44,7 +44,6 @@ type session struct {
 	out outbox
 
 	mu       sync.Mutex
-	ending   bool
 	reason   ipc.Reason // why, where the client did not just go
 	text     string
 	sockets  map[uint32]*socket
@@ -66,7 +65,6 @@ func newSession(s *Server, c *peer.Conn, who *peer.Identity, u *user, g *granted
 
 // run reads until the client goes, breaks a rule or is sent away, and then ends everything that it had.
 func (n *session) run() {
-	n.conn.SetDeadline(time.Now().Add(ipc.HelloTimeout))
 	var err error
 	for err == nil {
 		var size int
@@ -77,7 +75,6 @@ func (n *session) run() {
 	n.note(err)
 	close(n.over)
 	n.mu.Lock()
-	n.ending = true
 	sockets := make([]*socket, 0, len(n.sockets))
 	for _, k := range n.sockets {
 		sockets = append(sockets, k)
@@ -93,7 +90,7 @@ func (n *session) run() {
 		k.close(0)
 	}
 	n.open.Wait()
-	n.log.Info("a client has gone", "reason", reason, "text", text)
+	n.log.Load().Info("a client has gone", "reason", reason, "text", text)
 	n.server.leave(n)
 }
 
@@ -113,13 +110,13 @@ func (n *session) note(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		v = &ipc.Violation{Reason: ipc.ReasonState, Rule: "HELLO comes within two seconds"}
 	case !errors.Is(err, io.EOF):
-		n.log.Debug("the connection has failed", "err", err)
+		n.log.Load().Debug("the connection has failed", "err", err)
 	}
 	if v == nil {
 		return
 	}
 	n.server.stats.violated(v)
-	n.log.Warn("a client has broken a rule of the protocol", "reason", v.Reason, "message", v.Type, "rule", v.Rule)
+	n.log.Load().Warn("a client has broken a rule of the protocol", "reason", v.Reason, "message", v.Type, "rule", v.Rule)
 	n.setReason(v.Reason, v.Rule)
 }
 
@@ -221,7 +218,7 @@ func (n *session) sayHello(h ipc.Header, body []byte) error {
 	w.Instance, w.Version = n.server.instance, n.server.config.Version
 	n.hello, n.features, n.largest = true, w.Features, int(w.MaxMessage)
 	if m.Name != "" {
-		n.log = n.log.With("name", m.Name)
+		n.log.Store(n.log.Load().With("name", m.Name))
 	}
 	n.reply(h, wsk.STATUS_SUCCESS, &w)
 	n.greeted.Store(true)
