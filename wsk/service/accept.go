@@ -4,7 +4,9 @@ package service
 
 import (
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -104,6 +106,52 @@ func (s *Server) match(who *peer.Identity) (*granted, ipc.Reason) {
 	}
 	return &granted{p, grant, s.grants.of(grant)}, ipc.ReasonNone
 }
+
+// regrant finds the grant of a session in the policy that is in force now.
+func (n *session) regrant() {
+	n.regranting.Lock()
+	defer n.regranting.Unlock()
+	if n.left {
+		return
+	}
+	g, reason := n.server.match(n.who)
+	if reason != ipc.ReasonNone {
+		n.log.Load().Warn("the policy does not grant this client anything any more", "reason", reason)
+		n.revoke()
+		return
+	}
+	old := n.granted.Swap(g)
+	if old.quota != g.quota {
+		g.quota.Begin()
+		old.quota.End()
+	}
+	n.mu.Lock()
+	sockets := slices.Collect(maps.Values(n.sockets))
+	n.mu.Unlock()
+	for _, k := range sockets {
+		k.regrant(g)
+	}
+}
+
+// revoke tells the client to go and sends it away after a while. Until then nothing of what it asks for is granted.
+func (n *session) revoke() {
+	if n.revoked.Swap(true) {
+		return
+	}
+	n.notify(0, ipc.TypeGoodbye, &ipc.Goodbye{After: revokedAfter})
+	n.server.goRun(func() {
+		late := time.NewTimer(revokedAfter)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			n.end(ipc.ReasonRevoked, ipc.ReasonRevoked.Sentence())
+		case <-n.over:
+		}
+	})
+}
+
+// revokedAfter is how long a client stays whom the policy does not grant anything any more.
+const revokedAfter = time.Second
 
 // refuse ends a connection that gets no session.
 func (s *Server) refuse(c *peer.Conn, who *peer.Identity, reason ipc.Reason) {

@@ -154,8 +154,9 @@ func (j *job) post(t *tally) (last bool) {
 		k.releaseLocked(j)
 	}
 	k.mu.Unlock()
-	k.quota.Counters.Sent.Add(t.sent) // before the client knows
-	k.quota.Counters.SentBytes.Add(t.bytes)
+	c := &k.quota.Grant().Counters
+	c.Sent.Add(t.sent) // before the client knows
+	c.SentBytes.Add(t.bytes)
 	if last {
 		n.answered(h)
 	}

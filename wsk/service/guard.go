@@ -45,6 +45,52 @@ func (n *session) mayBind(g *granted, m *ipc.Open) ipc.Reason {
 	})
 }
 
+// moveTo has the socket use up another grant from now on, with what it uses already.
+func (k *socket) moveTo(g *granted) {
+	n := k.session
+	n.server.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight)
+	k.quota.Move(g.quota)
+}
+
+// mayStay asks the policy about an address that the socket has.
+func (k *socket) mayStay(g *granted, local netip.AddrPort) ipc.Reason {
+	return k.session.mayBind(g, &ipc.Open{Family: k.family, Flags: k.flags, Local: wireAddress(local)})
+}
+
+// regrant ends a socket whose address the grant does not have. One that is opening sees to that itself.
+func (k *socket) regrant(g *granted) {
+	n := k.session
+	k.moveTo(g)
+	k.mu.Lock()
+	local, open := k.local, k.state == isOpen
+	k.mu.Unlock()
+	if !open || k.revoked.Load() {
+		return
+	}
+	if k.mayStay(g, local) == ipc.ReasonNone {
+		k.member.Ready() // what was over the rate may go now
+		k.pump.Wake()
+		return
+	}
+	reason := ipc.ReasonRevoked
+	k.mu.Lock()
+	open = k.state == isOpen
+	if open {
+		k.aborting++
+	}
+	k.mu.Unlock()
+	if !open {
+		return
+	}
+	n.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
+	k.revoked.Store(true)
+	k.abort()
+	k.mu.Lock()
+	k.aborting--
+	k.mu.Unlock()
+	k.settle()
+}
+
 // bindPlace is the interface that an address to bind belongs to.
 func (s *Server) bindPlace(g *granted, a *ipc.Address) int {
 	addr := netip.AddrFrom16(a.Addr).Unmap()

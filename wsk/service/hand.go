@@ -37,7 +37,7 @@ func (k *socket) queueJob(j *job) {
 
 // Hand implements turns.Hander: it hands datagrams to the transport.
 func (k *socket) Hand(share int) (used int, more bool) {
-	turn := k.quota.BeginTurn()
+	turn := k.quota.Grant().BeginTurn()
 	k.mu.Lock()
 	ops := k.ops[:0]
 	k.room = k.session.server.room()
@@ -162,7 +162,7 @@ func (t *throttle) wait(d time.Duration) {
 	if t.ended {
 		return
 	}
-	t.socket.quota.Counters.Throttled.Add(int64(d))
+	t.socket.quota.Grant().Counters.Throttled.Add(int64(d))
 	if t.timer == nil {
 		t.timer = time.AfterFunc(d, t.over)
 		return

@@ -4,13 +4,17 @@ package service_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
+	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
 // ways are the routes of the tests: everything leaves through eth0 with its address, but for 10.78/16 and this host
@@ -167,6 +171,90 @@ func TestReload(t *testing.T) {
 	c.refused(c.ask(ipc.TypeOpen, 3, openRequest("10.77.0.1:0")), wsk.STATUS_ACCESS_DENIED, ipc.ReasonRevoked)
 	c.ended(ipc.ReasonRevoked)
 	b.dial().ended(ipc.ReasonNotGranted)
+}
+
+// TestReloadWhileOpening: a socket whose bind takes long is judged by the policy that is in force when it is open, and
+// counts under its grant.
+func TestReloadWhileOpening(t *testing.T) {
+	b := newBench(t, "destination = [\"10.77.0.0/16\"]\nsource = [\"10.77.0.1\", \"10.78.0.1\"]\n", guarded)
+	c := b.hello()
+	b.transport.DelayBinds(true)
+	stays := c.post(ipc.TypeOpen, 1, openRequest("10.77.0.1:0"))
+	goes := c.post(ipc.TypeOpen, 2, openRequest("10.78.0.1:0"))
+	testenv.Eventually(t, patience, "the binds", func() bool { return b.server.Statistics().Grants[0].Sockets == 2 })
+	c.must(c.ask(ipc.TypeSource, 0, &ipc.Source{Address: ipc.Address{Addr: netip.MustParseAddr("10.77.0.2").As16()}}), nil)
+	b.reloadAs("others", "destination = [\"10.77.0.0/16\"]\nsource = [\"10.77.0.1\"]\n")
+	b.transport.DelayBinds(false)
+	for range 2 {
+		switch m := c.next(); m.Seq {
+		case stays:
+			c.must(m, nil)
+		case goes:
+			c.refused(m, wsk.STATUS_ACCESS_DENIED, ipc.ReasonSourceAddress)
+		default:
+			t.Fatalf("%v, %d", m.Type, m.Seq)
+		}
+	}
+	if n := b.grant("others").Sockets; n != 1 {
+		t.Errorf("%d sockets of the new grant", n)
+	}
+	if one := c.send(1, "x", entry(1, "10.77.0.2:9"))[1]; one.Status != 0 {
+		t.Errorf("%+v", one)
+	}
+}
+
+// reloadAs puts a grant in force that has another name.
+func (b *bench) reloadAs(name, grant string) {
+	b.t.Helper()
+	text := strings.Replace(policyHead, "\"tests\"", "\""+name+"\"", 1) + grant
+	if err := b.policy.Reload("policy.toml", []byte(text), policy.Host{Units: true}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.server.PolicyChanged()
+}
+
+// grant is what is counted of a grant.
+func (b *bench) grant(name string) service.GrantStatistics {
+	b.t.Helper()
+	for _, g := range b.server.Statistics().Grants {
+		if g.Name == name {
+			return g
+		}
+	}
+	b.t.Fatalf("there is no grant %s", name)
+	return service.GrantStatistics{}
+}
+
+// TestReloadToAnotherGrant: sockets that are open use up the grant that a reload gives to their session, with what they
+// have, and its rate is theirs.
+func TestReloadToAnotherGrant(t *testing.T) {
+	b := newBench(t, limited("rate = \"1pps\"\nburst = 1\n"))
+	c := b.hello()
+	c.open(1, "10.77.0.1:0")
+	b.transport.SetMode(wsktest.Post)
+	debt, another := entry(1, "10.77.0.2:9"), entry(2, "10.77.0.2:9")
+	debt.Segment, another.Segment = 1, 1
+	c.write(c.sendRequest(1, strings.Repeat("x", 60), debt, another)) // a minute's datagrams, and as many again
+	send := c.seq
+	b.pending(1)
+	before := b.grant("tests").Usage
+	b.reloadAs("others", generous)
+	if now := b.grant("others").Usage; now != before {
+		t.Errorf("%+v, and before %+v", now, before)
+	}
+	if left := b.grant("tests").Usage; left != (quota.Usage{}) {
+		t.Errorf("left: %+v", left)
+	}
+	began := time.Now()
+	testenv.Eventually(t, patience, "the other one to leave", func() bool { return len(b.transport.Datagrams()) == 120 })
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	b.transport.CompleteAll(wsk.STATUS_SUCCESS)
+	c.completions(send)
+	if sent := b.grant("others").Sent; sent != 2 {
+		t.Errorf("%d are counted as sent", sent)
+	}
 }
 
 // TestRevokedWhileGreeting: a client that is greeted and sent away at the same time is the business of two goroutines.

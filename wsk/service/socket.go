@@ -19,7 +19,8 @@ import (
 // has arrived for it. It is the EndpointEvents of its endpoint.
 type socket struct {
 	session *session
-	quota   *quota.Grant // what it was opened under
+	quota   *quota.Share
+	judged  *granted // what it was opened under, if nothing newer came meanwhile
 	id      uint32
 	family  uint16
 	dual    bool
@@ -102,12 +103,13 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 		n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
 		return nil
 	}
-	if !g.quota.TakeSocket() {
+	share := g.quota.NewShare()
+	if !share.TakeSocket() {
 		n.fail(h, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonSockets, "")
 		return nil
 	}
 	s := n.server
-	k := &socket{session: n, quota: g.quota, id: h.Socket, family: m.Family, flags: m.Flags}
+	k := &socket{session: n, quota: share, judged: g, id: h.Socket, family: m.Family, flags: m.Flags}
 	k.dual = m.Flags&ipc.OpenDualStack != 0
 	k.pump = s.pumps[s.next.Add(1)%uint32(len(s.pumps))]
 	k.member = s.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight).NewMember(k)
@@ -115,7 +117,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	k.furnishInbox()
 	ep, status := s.config.Transport.OpenEndpoint(m.Family, k)
 	if status != wsk.STATUS_SUCCESS {
-		g.quota.GiveSocket()
+		share.GiveSocket()
 		n.reply(h, status, nil)
 		return nil
 	}
@@ -131,35 +133,53 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	return nil
 }
 
-// bound is the end of a bind.
+// bound is the end of a bind. A reload passes over a socket that is opening: what it says counts from here on.
 func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) {
 	n := k.session
-	k.mu.Lock()
-	ended := k.state != opening // by the end of the session
-	if status == wsk.STATUS_SUCCESS && !ended {
-		k.state, k.local = isOpen, local
-	} else {
-		k.state = closing
+	var reason ipc.Reason
+	var ended bool // by the end of the session
+	for newest := false; !newest; {
+		g := n.granted.Load()
+		if g != k.judged && status == wsk.STATUS_SUCCESS {
+			k.moveTo(g)
+			reason = k.mayStay(g, local)
+		}
+		if n.revoked.Load() {
+			reason = ipc.ReasonRevoked
+		}
+		k.mu.Lock()
+		if newest = g == n.granted.Load(); newest {
+			ended = k.state != opening
+			if status == wsk.STATUS_SUCCESS && reason == ipc.ReasonNone && !ended {
+				k.state, k.local = isOpen, local
+			} else {
+				k.state = closing
+			}
+		}
+		k.mu.Unlock()
 	}
-	k.mu.Unlock()
 	switch {
 	case ended:
 		k.shut()
+	case reason != ipc.ReasonNone:
+		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason)
+	case status == wsk.STATUS_ADDRESS_ALREADY_EXISTS, status == wsk.STATUS_SHARING_VIOLATION, status == wsk.STATUS_ACCESS_DENIED:
+		k.notOpened(h, status, ipc.ReasonPortInUse)
 	case status != wsk.STATUS_SUCCESS:
-		k.ep.Abort()
-		k.ep.Close(func() {
-			k.forget()
-			reason := reasonOf(status)
-			if status == wsk.STATUS_ADDRESS_ALREADY_EXISTS || status == wsk.STATUS_SHARING_VIOLATION ||
-				status == wsk.STATUS_ACCESS_DENIED {
-				reason = ipc.ReasonPortInUse
-			}
-			n.fail(h, status, reason, "")
-			k.gone()
-		})
+		k.notOpened(h, status, reasonOf(status))
 	default:
 		n.reply(h, wsk.STATUS_SUCCESS, &ipc.Opened{Local: wireAddress(local)})
 	}
+}
+
+// notOpened answers OPEN with a failure, when nothing of the socket is left.
+func (k *socket) notOpened(h ipc.Header, status wsk.NTSTATUS, reason ipc.Reason) {
+	k.ep.Abort()
+	k.ep.Close(func() {
+		k.forget()
+		k.session.fail(h, status, reason, "")
+		k.gone()
+	})
 }
 
 // close begins the end of the socket: what waits is cancelled, and when everything has completed the endpoint is

@@ -45,7 +45,7 @@ func (k *socket) find(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason) {
 		ts.link(t)
 	}
 	if t.state.Load() == targetFailed {
-		if !k.quota.TakeNewcomer() {
+		if !k.quota.Grant().TakeNewcomer() {
 			return nil, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonDestinations
 		}
 		t.state.CompareAndSwap(targetFailed, targetNew)
@@ -63,7 +63,7 @@ func (k *socket) insert(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason)
 		return nil, status, reason
 	}
 	ts := &k.targets
-	if !k.quota.TakeNewcomer() || !k.quota.TakeDestination() && !k.dropOldest() {
+	if !k.quota.Grant().TakeNewcomer() || !k.quota.TakeDestination() && !k.dropOldest() {
 		return nil, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonDestinations
 	}
 	if ts.all == nil {

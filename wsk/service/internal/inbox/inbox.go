@@ -27,7 +27,7 @@ type Inbox struct {
 	Socket  uint32
 	Largest int // message
 	Conn    Conn
-	Quota   *quota.Grant
+	Quota   *quota.Share
 	// Accepts says whether the client may have a datagram.
 	Accepts func(d *wsk.Datagram) bool
 	// Go runs a function on a goroutine of its own.
@@ -121,7 +121,7 @@ func (b *Inbox) Receive(list *wsk.Datagram) {
 	}
 	b.mu.Unlock()
 	if full|refused|poor != 0 {
-		c := &b.Quota.Counters
+		c := &b.Quota.Grant().Counters
 		c.DroppedFull.Add(full)
 		c.DroppedPolicy.Add(refused)
 		c.DroppedMemory.Add(poor)
@@ -130,7 +130,7 @@ func (b *Inbox) Receive(list *wsk.Datagram) {
 
 // count takes what was taken into the account. mu is held.
 func (b *Inbox) count() {
-	c := &b.Quota.Counters
+	c := &b.Quota.Grant().Counters
 	c.Received.Add(b.taken)
 	c.ReceivedBytes.Add(b.takenBytes)
 	b.taken, b.takenBytes = 0, 0
@@ -227,7 +227,7 @@ func (b *Inbox) flush() {
 		b.awaitRoom()
 		return
 	}
-	b.Quota.Counters.DroppedMemory.Add(uint64(b.now.Count()))
+	b.Quota.Grant().Counters.DroppedMemory.Add(uint64(b.now.Count()))
 }
 
 // drain sends what waits, as far as credit and room go. mu is held.

@@ -43,16 +43,17 @@ func TestBucket(t *testing.T) {
 // TestGrantLimits: each is taken up to its limit, and given back.
 func TestGrantLimits(t *testing.T) {
 	g := NewGrant("g", &policy.Limits{Sockets: 2, Inflight: 3, Memory: 10, Destinations: 1, NewDestinations: 5, Burst: 1})
+	a, b := g.NewShare(), g.NewShare()
 	for _, want := range []bool{true, true, false} {
-		if g.TakeSocket() != want {
+		if a.TakeSocket() != want {
 			t.Errorf("of two sockets, want %v", want)
 		}
 	}
-	g.GiveSocket()
-	if !g.TakeSocket() {
+	a.GiveSocket()
+	if !b.TakeSocket() {
 		t.Error("a socket that was given back")
 	}
-	if !g.TakeInflight(3) || g.TakeInflight(1) || !g.TakeMemory(10) || g.TakeMemory(1) || !g.TakeDestination() || g.TakeDestination() {
+	if !a.TakeInflight(3) || b.TakeInflight(1) || !a.TakeMemory(10) || b.TakeMemory(1) || !a.TakeDestination() || b.TakeDestination() {
 		t.Error("limits")
 	}
 	taken := 0
@@ -65,8 +66,35 @@ func TestGrantLimits(t *testing.T) {
 		t.Errorf("%d destinations at once, of 5 a second", taken)
 	}
 	g.SetLimits(&policy.Limits{Sockets: 5, Burst: 1})
-	if !g.TakeSocket() || g.Usage().Sockets != 3 {
+	if !b.TakeSocket() || g.Usage().Sockets != 3 {
 		t.Error("a reload")
+	}
+}
+
+// TestMove: what a share uses goes along to another grant, beyond its limits if need be, and is given back there.
+func TestMove(t *testing.T) {
+	from := NewGrant("from", &policy.Limits{Sockets: 2, Inflight: 10, Memory: 100, Destinations: 5})
+	to := NewGrant("to", &policy.Limits{Sockets: 1, Inflight: 1, Memory: 50})
+	stays, moves := from.NewShare(), from.NewShare()
+	for _, s := range []*Share{stays, moves} {
+		if !s.TakeSocket() || !s.TakeInflight(3) || !s.TakeMemory(40) || !s.TakeDestination() {
+			t.Fatal("limits")
+		}
+	}
+	moves.Move(to)
+	one := Usage{Sockets: 1, Inflight: 3, Destinations: 1, Memory: 40}
+	if from.Usage() != one || to.Usage() != one || moves.Grant() != to {
+		t.Errorf("%+v, %+v", from.Usage(), to.Usage())
+	}
+	if moves.TakeInflight(1) || moves.TakeMemory(11) || !moves.TakeMemory(10) {
+		t.Error("limits after the move")
+	}
+	moves.GiveSocket()
+	moves.GiveInflight(3)
+	moves.GiveDestination(1)
+	moves.GiveMemory(50)
+	if from.Usage() != one || to.Usage() != (Usage{}) {
+		t.Errorf("%+v, %+v", from.Usage(), to.Usage())
 	}
 }
 

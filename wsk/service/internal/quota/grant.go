@@ -16,8 +16,8 @@ type Grant struct {
 
 	limits atomic.Pointer[policy.Limits]
 
-	sessions, sockets, inflight, destinations atomic.Int64
-	memory                                    atomic.Int64
+	sessions atomic.Int64
+	used     [resources]atomic.Int64 // by the shares
 
 	mu       sync.Mutex
 	rate     Bucket // frames
@@ -59,33 +59,30 @@ func (g *Grant) SetLimits(l *policy.Limits) {
 // Limits are those in force.
 func (g *Grant) Limits() *policy.Limits { return g.limits.Load() }
 
-func take(used *atomic.Int64, n, limit int64) bool {
-	if used.Add(n) <= limit {
-		return true
+// resource is what there is only so much of.
+type resource uint8
+
+const (
+	sockets resource = iota
+	memory           // bytes
+	inflight
+	destinations
+	resources
+)
+
+// limit is how much of a resource the grant has.
+func (g *Grant) limit(of resource) int64 {
+	switch l := g.Limits(); of {
+	case sockets:
+		return int64(l.Sockets)
+	case memory:
+		return int64(l.Memory)
+	case inflight:
+		return int64(l.Inflight)
+	default:
+		return int64(l.Destinations)
 	}
-	used.Add(-n)
-	return false
 }
-
-// TakeSocket counts a socket, unless all are in use. GiveSocket ends it.
-func (g *Grant) TakeSocket() bool { return take(&g.sockets, 1, int64(g.Limits().Sockets)) }
-func (g *Grant) GiveSocket()      { g.sockets.Add(-1) }
-
-// TakeMemory counts n bytes, unless that is too much. GiveMemory ends it.
-func (g *Grant) TakeMemory(n int) bool { return take(&g.memory, int64(n), int64(g.Limits().Memory)) }
-func (g *Grant) GiveMemory(n int)      { g.memory.Add(-int64(n)) }
-
-// TakeInflight counts n datagrams under way, unless that is too many. GiveInflight ends it.
-func (g *Grant) TakeInflight(n int) bool {
-	return take(&g.inflight, int64(n), int64(g.Limits().Inflight))
-}
-func (g *Grant) GiveInflight(n int) { g.inflight.Add(-int64(n)) }
-
-// TakeDestination counts a destination, unless all are in use. GiveDestination ends it.
-func (g *Grant) TakeDestination() bool {
-	return take(&g.destinations, 1, int64(g.Limits().Destinations))
-}
-func (g *Grant) GiveDestination(n int) { g.destinations.Add(-int64(n)) }
 
 // TakeNewcomer counts a datagram to a destination that has not been reached yet, unless those come too fast.
 func (g *Grant) TakeNewcomer() bool {
@@ -111,7 +108,7 @@ type Usage struct {
 // Usage is what is used now.
 func (g *Grant) Usage() Usage {
 	return Usage{
-		Sessions: g.sessions.Load(), Sockets: g.sockets.Load(), Inflight: g.inflight.Load(),
-		Destinations: g.destinations.Load(), Memory: g.memory.Load(),
+		Sessions: g.sessions.Load(), Sockets: g.used[sockets].Load(), Inflight: g.used[inflight].Load(),
+		Destinations: g.used[destinations].Load(), Memory: g.used[memory].Load(),
 	}
 }
