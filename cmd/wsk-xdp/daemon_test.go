@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -104,6 +105,21 @@ func TestSendVia(t *testing.T) {
 	to := far.Local().String()
 	blast := exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "1000", "-r", "20k")
 	outcome(t, blast, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }).want(t, 0, "engine daemon", "daemon 1,000")
+	// From another namespace, B's, the way is not known, nor who is on it.
+	there := func(args ...string) result {
+		cmd := exec.CommandContext(timeout(t), binary(t), append([]string{"blast", to, "--via", "daemon=" + socket, "-n", "100", "-q"}, args...)...)
+		return outcome(t, cmd, func(cmd *exec.Cmd) error { return l.B.NS.Do(cmd.Run) })
+	}
+	const elsewhere = "the daemon is in another network namespace"
+	there("-r", "max").want(t, 3, elsewhere, "--force")
+	there("-r", "20k").want(t, 0, elsewhere, "daemon 100")
+	nowhere := exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "100")
+	nowhere.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	outcome(t, nowhere, run1).want(t, 1, "no way to", elsewhere)
+	if r := outcome(t, exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "100", "-r", "max"),
+		func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }); r.code != 0 || strings.Contains(r.stderr, elsewhere) {
+		t.Errorf("in the daemon's namespace: %v", r)
+	}
 	run("send", to, "--via", "daemon="+socket, "--source", "0.0.0.0:80").want(t, 3, "policy.source_port")
 	run("send", to, "--via", "daemon="+filepath.Join(dir, "none")).want(t, 3, "--via")
 	run("send", to, "--via", "carrier pigeon").want(t, 2, "--via")

@@ -201,6 +201,9 @@ func (s *Session) Warnings() []string {
 	if s.WayErr != nil {
 		return []string{fmt.Sprintf("no way to the destination: %v", s.WayErr)}
 	}
+	if s.Way.elsewhere {
+		return []string{daemonElsewhere + ": what is said about the way, and the sizes and rates of frames, are by the routes of this one"}
+	}
 	out := s.linkWarnings()
 	if s.via != "" {
 		return out // the rest is about queues of this process

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (_ *Session, err error) {
 		return nil, exit.NotPossiblef("--require %v: %w", o.Require, s.WayErr)
 	}
 	if o.Via != "" {
-		err = s.openVia(o.Via)
+		err = s.openVia(o)
 	} else if err = s.openDatapath(o); err == nil {
 		s.client, err = client.Open(s.dp, s.dp.Close)
 	}
@@ -167,14 +168,32 @@ func (s *Session) slowCause() error {
 }
 
 // openVia connects to a daemon.
-func (s *Session) openVia(path string) (err error) {
-	transport := daemon.Open(daemon.Options{Path: path})
+func (s *Session) openVia(o Options) (err error) {
+	transport := daemon.Open(daemon.Options{Path: o.Via})
 	if err := transport.Connect(); err != nil {
-		return exit.NotPossiblef("--via daemon=%s: %w", path, errors.Join(err, transport.Close()))
+		return exit.NotPossiblef("--via daemon=%s: %w", o.Via, errors.Join(err, transport.Close()))
 	}
-	s.via = path
+	s.via = o.Via
+	if s.Way.elsewhere = s.sendsElsewhere(transport, o); s.Way.elsewhere && s.WayErr != nil {
+		s.WayErr = fmt.Errorf("%w: %s, and the way is looked up in this one: run it there", s.WayErr, daemonElsewhere)
+	}
 	s.client, err = client.Open(transport, transport.Close)
 	return err
+}
+
+// sendsElsewhere is whether a daemon sends in another network namespace than this process looks its ways up in, as far as
+// addresses tell: the source of the way is none of the daemon's, or the daemon has a way and this process none.
+func (s *Session) sendsElsewhere(transport *daemon.Transport, o Options) bool {
+	if s.WayErr != nil {
+		_, status := transport.SourceFor(wsk.Address{Addr: o.Destination.Addr().As16(), Port: o.Destination.Port()})
+		return status == wsk.STATUS_SUCCESS
+	}
+	family := uint16(wsk.AF_INET6)
+	if s.is4 {
+		family = wsk.AF_INET
+	}
+	theirs, ours := transport.Addresses(family), s.Way.Source
+	return len(theirs) > 0 && ours.IsValid() && !slices.ContainsFunc(theirs, func(a wsk.Address) bool { return a.Addr == ours.As16() })
 }
 
 // Info is a snapshot of the datapath, empty where there is none. Of a daemon's wsk-xdp status has one.

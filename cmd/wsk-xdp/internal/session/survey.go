@@ -53,6 +53,7 @@ type Way struct {
 	IPsec bool
 
 	dependents dependents
+	elsewhere  bool // it is not the way of the daemon that sends, which is in another namespace
 }
 
 // ErrNoInterface is wrapped when the interface asked for is not there.
@@ -229,10 +230,15 @@ func (w *Way) NextHop() string {
 	return fmt.Sprintf("%s %v (neighbour table)", to, w.MAC)
 }
 
+// daemonElsewhere is a sentence about what was surveyed in another network namespace than the daemon sends in.
+const daemonElsewhere = "the daemon is in another network namespace"
+
 // Danger says why a flood over the way would harm others, with the identity of doctor's finding; empty if nothing is
 // known.
 func (w *Way) Danger() string {
 	switch {
+	case w.elsewhere:
+		return daemonElsewhere + ", and who is on its links is not known"
 	case w.Kind == route.Broadcast:
 		return "WX-CAST-01: every host on the link of " + w.Interface.Name + " takes a broadcast"
 	case w.Kind == route.Multicast:
