@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -113,6 +114,53 @@ func TestTiesKeepTheirOrder(t *testing.T) {
 					t.Errorf("by device %d: no route; the kernel has one by %v", device, v.gateway)
 				}
 			}
+		})
+	}
+}
+
+// TestLossesKeepThePause loses events again and again after a reading that has taken a minute, or failed: the next one
+// begins when its pause is over, neither sooner nor later, and nobody is told twice that nothing is known.
+func TestLossesKeepThePause(t *testing.T) {
+	for name, c := range map[string]struct {
+		after func(*follower)
+		pause time.Duration
+	}{
+		"a long one": {func(f *follower) { f.rested(time.Now().Add(-time.Minute)) }, dumpPause * time.Minute},
+		"a failed one": {func(f *follower) {
+			for f.delay < repairLatest {
+				f.fail(unix.ENOMEM)
+			}
+		}, repairLatest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				told := 0
+				m := newMirror(Options{Changed: func(bool) { told++ }})
+				f := newFollower(m)
+				<-f.again.C
+				f.ready = true
+				c.after(f)
+				told = 0
+				begun := time.Now()
+				for tick := time.NewTicker(c.pause / 8); ; {
+					select {
+					case <-tick.C:
+						m.inbox.lose()
+						f.events()
+						continue
+					case <-f.again.C:
+					}
+					tick.Stop()
+					break
+				}
+				if took := time.Since(begun); took != c.pause {
+					t.Errorf("read again after %v, not %v", took, c.pause)
+				}
+				if told > 1 {
+					t.Errorf("told %d times", told)
+				}
+				f.expiry.Stop()
+			})
 		})
 	}
 }
