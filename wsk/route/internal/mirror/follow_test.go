@@ -6,6 +6,7 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -163,4 +164,48 @@ func TestRulesFollowNames(t *testing.T) {
 	leads(usual)
 	must(t, w.h.LinkSetName(l, w.name(0)))
 	leads(ruled)
+}
+
+// TestRulesWithoutSource has rules for ranges of sources to which 0.0.0.0 and :: belong: IPv4 takes a datagram without a
+// source for one from 0.0.0.0, IPv6 does not.
+func TestRulesWithoutSource(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	for name, six := range map[string]bool{"IPv4": false, "IPv6": true} {
+		for _, inverted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, inverted %v", name, inverted), func(t *testing.T) {
+				w := newWorld(t, testenv.Rand(t))
+				dst, host := netip.MustParsePrefix("192.0.2.0/24"), w.host4
+				if six {
+					dst, host = netip.MustParsePrefix("2001:db8::/64"), w.host6
+				}
+				usual, ruled := host(0, 0, 8), host(0, 0, 9)
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(dst, unix.RT_TABLE_MAIN, 0, usual), nil))
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(dst, 100, 0, ruled), nil))
+				flags := uint32(0)
+				if inverted {
+					flags = fibRuleInvert
+				}
+				rule := wire{familyOf(six), 0, 1, 0, 0, 0, 0, unix.FR_ACT_TO_TBL}.u32(flags).attr32(unix.FRA_PRIORITY, 100)
+				rule = rule.attr32(unix.FRA_TABLE, 100).addr(unix.FRA_SRC, anyAddress(six))
+				must(t, w.talk.do(unix.RTM_NEWRULE, unix.NLM_F_CREATE, rule, nil))
+				m := openIn(t, w.near, Options{ReceiveBuffer: 1 << 20, LearnedEvery: time.Hour})
+				q := Query{Dst: dst.Addr().Next()}
+				testenv.Eventually(t, patience, "an answer", func() bool {
+					_, ask := m.Snapshot().Lookup(&q)
+					return ask == Answered
+				})
+				for _, src := range []netip.Addr{{}, host(0, 0, 1)} {
+					q.Src = src
+					got, ask := m.Snapshot().Lookup(&q)
+					v := w.talk.ask(&q)
+					if ask != Answered || disagreement(got, v) != "" {
+						t.Errorf("from %v: %+v, %v; the kernel: %+v", src, got.Hop, ask, v)
+					}
+					if to := v.gateway; to != usual && to != ruled {
+						t.Errorf("from %v: the kernel says %+v", src, v)
+					}
+				}
+			})
+		}
+	}
 }

@@ -63,18 +63,22 @@ func (r *rule) matches(q *Query) truth {
 }
 
 func (r *rule) selects(q *Query) truth {
+	src := q.Src
+	if !src.IsValid() && q.Dst.Is4() {
+		src = netip.IPv4Unspecified() // net/ipv4/fib_rules.c, fib4_rule_match; IPv6 knows that there is none
+	}
 	switch {
 	case r.never,
 		r.in != "" && !r.inLocal,
 		r.out != "" && r.outIndex != q.Interface,
 		(r.mark^q.Mark)&r.markMask != 0,
 		r.dst.IsValid() && !r.dst.Contains(q.Dst),
-		r.src.IsValid() && q.Src.IsValid() && !r.src.Contains(q.Src),
+		r.src.IsValid() && src.IsValid() && !r.src.Contains(src),
 		!r.sports.any() && !r.sports.has(q.SrcPort),
 		!r.dports.any() && !r.dports.has(q.DstPort),
 		r.tos != 0 && q.TOS&^3 == 0:
 		return no
-	case r.src.IsValid() && !q.Src.IsValid():
+	case r.src.IsValid() && !src.IsValid():
 		if r.saddrFind {
 			return unknown
 		}

@@ -325,6 +325,9 @@ func (w *world) rule() error {
 	}
 	if !hard && w.oneIn(2) {
 		p := w.prefix(six)
+		if w.oneIn(3) { // has no source, too, as IPv4 sees it
+			p = netip.PrefixFrom(anyAddress(six), 1+w.rnd.IntN(6))
+		}
 		body[2] = uint8(p.Bits())
 		body = body.addr(unix.FRA_SRC, p.Addr())
 	}
