@@ -30,15 +30,16 @@ type memberList struct {
 const membersAge = 500 * time.Millisecond
 
 // forget makes the next question read anew.
-func (m *members) forget() { m.last.Store(nil) }
+func (m *members) forget() { m.last.Store(new(memberList)) } // not nil: of what is being read now, nothing is to be kept
 
 // HasMembers reports whether a socket of this host has joined a group on an interface. Where that can't be read it says
 // so of every group, for then the kernel, which knows, has to send.
 func (h *Host) HasMembers(ifindex int, group netip.Addr) bool {
 	list := h.members.last.Load()
 	if list == nil || time.Since(list.read) > membersAge {
+		old := list
 		list = h.readMembers()
-		h.members.last.Store(list)
+		h.members.last.CompareAndSwap(old, list)
 	}
 	if list.joined == nil {
 		return true

@@ -42,6 +42,23 @@ type Path struct {
 	egress int
 	until  time.Time
 	shut   bool
+
+	// drains is the path that this one has taken the place of, while what was begun by that one, or waits in its queue, goes on
+	// as it was.
+	drains *Path
+}
+
+// through is the path by which what waits in a queue goes on there; nil when it has none any more.
+func (p *Path) through(q *Queue) *Path {
+	for p != nil && p.queue != q {
+		p = p.drains
+	}
+	return p
+}
+
+// leadsTo reports whether a flow that has p leads through a queue, at once or when what keeps it shut is over.
+func (p *Path) leadsTo(q *Queue) bool {
+	return p.queue == q || p.shut && p.drains != nil && p.drains.queue == q
 }
 
 // Flow is one destination of a source: the way there, or the operations that wait for it to be found.
@@ -50,14 +67,15 @@ type Flow struct {
 	src  *Source
 	path atomic.Pointer[Path]
 	used atomic.Bool // since the janitor last looked
-	// withdrawn counts what makes a way wrong that is being looked for.
-	withdrawn atomic.Uint32
+	// forgotten says that the table does not have it any more, so that no cache may.
+	forgotten atomic.Bool
 
 	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
 	// new operations queue up behind, so that the order of the calls is kept.
 	waiters atomic.Int32
 
 	mu        lockrank.Mutex[locks.FlowMu]
+	withdrawn uint32 // counts what makes a way wrong that is being looked for
 	waiting   ops.List
 	resolving bool // a worker has the flow, or will have it, or its look is parked
 
@@ -209,6 +227,9 @@ func (t *flowTable) find(src *Source, to *wsk.Destination) *Flow {
 		slot.Store(f)
 	}
 	t.last.Store(f)
+	if f.forgotten.Load() { // since it was found, and perhaps before it was stored
+		t.dropCached(f)
+	}
 	return f
 }
 
@@ -258,7 +279,13 @@ func (t *flowTable) evictLocked() {
 
 func (t *flowTable) forgetLocked(to wsk.Destination, f *Flow) {
 	delete(t.all, to)
-	t.cache[cacheSlot(&to)].CompareAndSwap(f, nil)
+	f.forgotten.Store(true)
+	t.dropCached(f)
+}
+
+// dropCached makes the next that looks for the destination of f ask the table.
+func (t *flowTable) dropCached(f *Flow) {
+	t.cache[cacheSlot(&f.to)].CompareAndSwap(f, nil)
 	t.last.CompareAndSwap(f, nil)
 }
 

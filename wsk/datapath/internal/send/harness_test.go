@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -113,11 +114,14 @@ func (f *fakeKernels) newest() *xdptest.Kernel {
 	return f.all[len(f.all)-1]
 }
 
-func (f *fakeKernels) count() int {
+// list is all that there were, in order.
+func (f *fakeKernels) list() []*xdptest.Kernel {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.all)
+	return slices.Clone(f.all)
 }
+
+func (f *fakeKernels) count() int { return len(f.list()) }
 
 // rig is a host with one fake device, and a WSK client over it: no more of a datapath than sends.
 type rig struct {

@@ -175,3 +175,33 @@ func (p *poller) probeCarrier() {
 		q.afterZeroCopyKick(errno)
 	}
 }
+
+// reroute looks whether the routes have changed for what a queue can't send, and has it leave by another way. No lock is
+// held.
+func (p *poller) reroute() {
+	q := p.q
+	flows := make(map[*Flow]bool) // whether they lead through another queue
+	look := func(op *wsk.SendOp) {
+		f := op.Transport.Via.(*Flow)
+		path := f.path.Load()
+		if path == nil || !path.leadsTo(q) || !q.host.stands(path) {
+			flows[f] = path != nil && !path.leadsTo(q)
+		}
+	}
+	q.mu.Lock()
+	for op := q.waiting.Head; op != nil; op = op.Transport.Next {
+		look(op)
+	}
+	if q.state == queueDown {
+		q.tx.eachPosted(look)
+	}
+	q.mu.Unlock()
+	for f, elsewhere := range flows {
+		if elsewhere {
+			f.takeBack(q, false)
+		}
+		if !f.prefetch() {
+			f.fail(resolveStatus(errTooManySearches, &f.to, false))
+		}
+	}
+}

@@ -218,9 +218,9 @@ func (q *Queue) refill() {
 			continue
 		}
 		f := op.Transport.Via.(*Flow)
-		p := f.path.Load()
-		if p == nil || p.queue != q {
-			// The way changed while it waited. What was not begun starts again; what was goes on failing.
+		p := f.path.Load().through(q)
+		if p == nil {
+			// The flow has no way through here any more. What was not begun starts again; what was goes on failing.
 			q.waiting.Remove(op)
 			q.reroute(op, f)
 			continue

@@ -53,13 +53,12 @@ func (f *Flow) arrived() {
 	f.src.Host.searches.leave()
 }
 
-// prefetch resolves in the background when nobody waits.
-func (f *Flow) prefetch() {
+// prefetch resolves in the background when nobody waits. It reports false where too many ways are looked for; the next datagram
+// tells, if nothing waits.
+func (f *Flow) prefetch() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.resolving {
-		f.seek() // or else the next datagram tells that it can't be
-	}
+	return f.resolving || f.seek()
 }
 
 // resolve finds the way of a flow and then sends or fails everything that waits for it. Where it would have to wait, for a
@@ -69,7 +68,7 @@ func (f *Flow) resolve() {
 	for {
 		l := f.look.Load()
 		if l == nil {
-			l = &look{flow: f, withdrawn: f.withdrawn.Load()}
+			l = &look{flow: f, withdrawn: f.withdrawals()}
 			l.in, l.goOn, l.still = &f.src.Host.searches, f.goOn, l.leadsThere
 			f.look.Store(l)
 		}
@@ -89,19 +88,21 @@ func (f *Flow) resolve() {
 			return
 		}
 		p := l.path
-		f.follow(p.queue)
+		f.follow(p)
 		if p.shut {
-			f.beginOpening(p)
-			return
+			if f.take(shutPath(p), l.withdrawn) {
+				f.beginOpening(p)
+				return
+			}
+			continue
 		}
-		f.path.Store(p)
-		if f.withdrawn.Load() != l.withdrawn {
+		if !f.take(p, l.withdrawn) {
 			continue
 		}
 		if p.queue != nil {
 			f.catchUp(p)
 		}
-		switch f.passOn(p) {
+		switch f.passOn() {
 		case passedOn:
 			return
 		case passesOn: // others have their turn

@@ -81,7 +81,7 @@ func (s *Source) Flows() (list []FlowInfo) {
 	s.flows.each(func(f *Flow) {
 		info := FlowInfo{Local: s.Local, Remote: netip.AddrPortFrom(f.to.IP(), f.to.Port), Waiting: int(f.waiters.Load())}
 		switch p := f.path.Load(); {
-		case p == nil:
+		case p == nil, p.shut: // its way is not open at this moment
 		case p.queue != nil:
 			info.Interface, info.Queue = p.queue.dev.Name(), p.queue.id
 		default:
@@ -117,6 +117,14 @@ func (s *Source) Hasten() {
 			f.prefetch()
 		}
 	})
+}
+
+// Recheck has the guard asked again about every destination. What has been handed over goes on as it was; what comes after
+// the call goes by the new verdict.
+func (s *Source) Recheck() {
+	if s.Guard != nil {
+		s.flows.each((*Flow).withdraw)
+	}
 }
 
 // PathNarrowed makes every flow to an address learn its path MTU anew.

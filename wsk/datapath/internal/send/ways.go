@@ -18,13 +18,17 @@ import (
 // lies in the ring of a link that is down goes back to the waiting list first, by way of a new socket; in that of a link that is up it
 // leaves at once, before anything does by the new way.
 
-// recall takes back what waits in a queue that the flow does not lead through any more. What is begun stays, and ends there.
-// No lock is held, and the flow is being resolved, or will be.
-func (f *Flow) recall(q *Queue) {
-	f.clearRing(q)
+// takeBack takes back what waits in a queue that the flow does not lead through any more; where it leaves the queue for the first
+// time, nothing more of it goes there from then on. What is begun stays, and ends there. No lock is held, and the flow is being
+// resolved, or will be.
+func (f *Flow) takeBack(q *Queue, leaves bool) {
 	var back ops.List
 	q.mu.Lock()
 	f.mu.Lock()
+	if leaves {
+		// A sender that is about to put something into the queue finds the flow so, and has it wait here instead.
+		f.path.Store(&Path{generation: never, shut: true, drains: f.path.Load().through(q)})
+	}
 	for op := q.waiting.Head; op != nil; {
 		next := op.Transport.Next
 		if pr := progressOf(op); op.Transport.Via == f && pr.frames == 0 && pr.buf == 0 && pr.piece == 0 {
@@ -73,13 +77,38 @@ func (f *Flow) clearRing(q *Queue) {
 }
 
 // follow is called when a flow has found its way, before it is taken: what waits in the queue that it led through before
-// comes with it. Only the resolver of the flow calls it.
-func (f *Flow) follow(q *Queue) {
-	if f.left != nil && f.left != q {
-		f.path.Store(nil) // whoever is about to put something into that queue finds it so, and brings it here instead
-		f.recall(f.left)
+// comes with it, and what was begun there goes on there. Only the resolver of the flow calls it.
+func (f *Flow) follow(p *Path) {
+	p.drains = f.path.Load().behind(p.queue)
+	if f.left != nil && f.left != p.queue {
+		f.takeBack(f.left, true)
+		f.clearRing(f.left)
+		f.takeBack(f.left, false)
 	}
-	f.left = q
+	f.left = p.queue
+}
+
+// behind is the path by which something may still have to go on when a flow that has p comes to lead through q; nil when there is none.
+func (p *Path) behind(q *Queue) *Path {
+	for ; p != nil; p = p.drains {
+		if p.queue != nil && p.queue != q && !p.queue.poll.ended.Load() {
+			last := *p
+			last.drains = nil
+			return &last
+		}
+	}
+	return nil
+}
+
+// take makes p the way of the flow. It reports false, and does not, where that was withdrawn since the look for p began.
+func (f *Flow) take(p *Path, withdrawn uint32) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.withdrawn != withdrawn {
+		return false
+	}
+	f.path.Store(p)
+	return true
 }
 
 // passing is how far passOn has come.
@@ -94,9 +123,9 @@ const (
 // passRounds is how often passOn takes what waits before others have their turn.
 const passRounds = 16
 
-// passOn sends everything that waits, in order, over p. It takes all that waits at once, so that it gains on a sender that
-// keeps adding to the end.
-func (f *Flow) passOn(p *Path) passing {
+// passOn sends everything that waits, in order, by the way that the flow has taken. It takes all that waits at once, so that it gains
+// on a sender that keeps adding to the end.
+func (f *Flow) passOn() passing {
 	for range passRounds {
 		f.mu.Lock()
 		if f.waiting.Head == nil {
@@ -104,16 +133,10 @@ func (f *Flow) passOn(p *Path) passing {
 			f.mu.Unlock()
 			return passedOn
 		}
+		p := f.path.Load()
 		if !f.src.Host.stands(p) {
 			f.mu.Unlock()
 			return passesNot
-		}
-		switch better := f.path.Load(); {
-		case better == nil: // withdrawn
-			f.mu.Unlock()
-			return passesNot
-		case better.generation == p.generation:
-			p = better // a proof has ended meanwhile
 		}
 		taken := int32(f.waiting.N)
 		var ready ops.List
@@ -156,34 +179,6 @@ func (f *Flow) putBack(list *ops.List) {
 	f.src.Host.FinishAll(&cancelled)
 }
 
-// reroute looks whether the routes have changed for what a queue can't send, and has it leave by another way. No lock is
-// held.
-func (p *poller) reroute() {
-	q := p.q
-	flows := make(map[*Flow]bool) // whether they lead through another queue
-	look := func(op *wsk.SendOp) {
-		f := op.Transport.Via.(*Flow)
-		path := f.path.Load()
-		if path == nil || path.queue != q || !q.host.stands(path) {
-			flows[f] = path != nil && path.queue != q
-		}
-	}
-	q.mu.Lock()
-	for op := q.waiting.Head; op != nil; op = op.Transport.Next {
-		look(op)
-	}
-	if q.state == queueDown {
-		q.tx.eachPosted(look)
-	}
-	q.mu.Unlock()
-	for f, elsewhere := range flows {
-		if elsewhere {
-			f.recall(q)
-		}
-		f.prefetch()
-	}
-}
-
 // track finds out whether the kernel has to see a datagram of the flow before AF_XDP carries it by the path of a look. Where answers
 // come past the kernel's stack, too, it has not.
 func (f *Flow) track(l *look) {
@@ -222,12 +217,16 @@ func (f *Flow) wantsOpening(p *Path, now time.Time) bool {
 	return now.After(p.until)
 }
 
-// beginOpening has what comes wait, and an opener show the kernel a datagram; the flow stays in resolution.
-func (f *Flow) beginOpening(p *Path) {
+// shutPath is the path of a flow while the kernel is to see a datagram, before AF_XDP carries more by p.
+func shutPath(p *Path) *Path {
 	shut := *p
-	shut.queue = nil
+	shut.queue, shut.drains = nil, p
+	return &shut
+}
+
+// beginOpening has an opener show the kernel a datagram; the flow stays in resolution, and what comes waits.
+func (f *Flow) beginOpening(p *Path) {
 	f.opening = p
-	f.path.Store(&shut)
 	f.src.Host.openers.add(&f.opener, f.src.Host.GoRun)
 }
 
@@ -294,8 +293,26 @@ func (f *Flow) isUnderWay(q *Queue) bool {
 	return false
 }
 
-// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more.
+// never is no generation of the routing tables: a path that has it is looked up again before anything takes it.
+const never = ^uint64(0)
+
+// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more. What has been
+// handed over goes on as it was.
 func (f *Flow) withdraw() {
-	f.withdrawn.Add(1)
-	f.path.Store(nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.withdrawn++
+	for p := f.path.Load(); p != nil; p = f.path.Load() {
+		stale := *p
+		stale.generation, stale.standing = never, nil
+		if f.path.CompareAndSwap(p, &stale) { // a proof may end at this moment
+			return
+		}
+	}
+}
+
+func (f *Flow) withdrawals() uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.withdrawn
 }
