@@ -206,6 +206,11 @@ const (
 // Timeout is how long an entry for UDP lives without a datagram, in whichever state it is
 // (net.netfilter.nf_conntrack_udp_timeout, …_stream), at least 3 s. Timeouts that a rule sets for single flows are not seen.
 func (t *Tracker) Timeout() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return defaultTimeout
+	}
 	shortest := time.Duration(0)
 	for _, name := range []string{"nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"} {
 		if n, ok := t.number(name); ok && (shortest == 0 || time.Duration(n)*time.Second < shortest) {
@@ -224,7 +229,7 @@ func (t *Tracker) Translates(src, dst netip.AddrPort) (bool, error) {
 	return t.asker.translates(src, dst)
 }
 
-// number reads a setting of the namespace. The file is there only while the kernel has the module.
+// number reads a setting of the namespace. The file is there only while the kernel has the module. The caller holds mu.
 func (t *Tracker) number(name string) (int64, bool) {
 	if t.sysctl == nil {
 		return 0, false

@@ -140,6 +140,29 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// TestClosedMeanwhile closes while somebody reads the timeouts: a descriptor that is used then may be another file's. The
+// race detector tells.
+func TestClosedMeanwhile(t *testing.T) {
+	for range 20 {
+		tr := Open(slog.New(slog.DiscardHandler))
+		begun, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := range 100 {
+				if got := tr.Timeout(); got < leastTimeout {
+					t.Errorf("timeout %v", got)
+				}
+				if i == 0 {
+					close(begun)
+				}
+			}
+		}()
+		<-begun
+		tr.Close()
+		<-ended
+	}
+}
+
 // FuzzStatusOf: whatever the kernel answers, nothing is read beyond it.
 func FuzzStatusOf(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 0, 8, 0, 3, 0, 0, 0, 1, 0x8a})
