@@ -105,12 +105,15 @@ func (d *dumper) once(typ uint16, body []byte, fn func(body []byte)) error {
 			return os.ErrClosed
 		default:
 		}
-		n, _, err := unix.Recvfrom(d.fd, d.buf, 0)
+		n, from, err := unix.Recvfrom(d.fd, d.buf, 0)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		if !fromKernel(from) {
+			continue
 		}
 		eachMessage(d.buf[:n], func(typ, flags uint16, seq uint32, body []byte) bool {
 			if seq != d.seq {
@@ -195,10 +198,16 @@ func (e *events) receive(wait bool) (b []byte, err error) {
 	case n > len(e.buf):
 		return nil, unix.ENOBUFS
 	}
-	if k, ok := from.(*unix.SockaddrNetlink); !ok || k.Pid != 0 {
-		return nil, nil // not from the kernel
+	if !fromKernel(from) {
+		return nil, nil
 	}
 	return e.buf[:n], nil
+}
+
+// fromKernel: other processes can send to our port, too.
+func fromKernel(from unix.Sockaddr) bool {
+	k, ok := from.(*unix.SockaddrNetlink)
+	return ok && k.Pid == 0
 }
 
 func (e *events) close() { e.file.Close() }
