@@ -85,6 +85,9 @@ type Info struct {
 	Opened      uint64 // of these, the ones that were sent so for the sake of a connection: see Options.NoConntrack
 	SlowFailed  uint64
 	ICMPErrors  uint64 // ICMP errors that reached a companion socket
+	// RoutesAsked counts the ways for which the kernel had to be asked, by what the mirror of its routing did not know: see
+	// [route.Table.Asked]. Many of them make sending slow while routes change.
+	RoutesAsked map[string]uint64
 
 	CompanionReceived  uint64 // datagrams that came through companion sockets
 	CompanionDiscarded uint64 // of which nobody could be told
@@ -124,6 +127,9 @@ func (dp *Datapath) Info() Info {
 	}
 	info.Opened = dp.senders.Stats.Opened.Load()
 	info.SlowReasons, info.SlowPaths = dp.senders.Stats.SlowPaths.Counts()
+	if s := dp.senders.Standings; s != nil {
+		info.RoutesAsked = s.Asked()
+	}
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()

@@ -94,3 +94,13 @@ func TestOtherRoutesChange(t *testing.T) {
 		return sendOne(t, df, whole(pattern(1440)), sockaddr(lab.B.IPv4(), 7011), nil) == wsk.STATUS_INVALID_BUFFER_SIZE
 	})
 }
+
+// TestRoutesAsked sends to an address of the host: which way that goes is asked of the kernel, and counted.
+func TestRoutesAsked(t *testing.T) {
+	lab, c := newLab(t, testenv.Topology{}, Options{})
+	// Until it has read the tables, the mirror says "not ready" of everything.
+	testenv.Eventually(t, waitLimit, "the kernel to be asked", func() bool {
+		sendOne(t, c.socket("0.0.0.0:0"), whole(pattern(18)), sockaddr(lab.A.IPv4(), 7012), nil)
+		return c.dp.Info().RoutesAsked["local"] > 0
+	})
+}

@@ -68,6 +68,7 @@ type stats struct {
 type Standings interface {
 	ResolveStanding(ctx context.Context, q route.Query, on *route.Standing) (route.Hop, error)
 	Stands(on *route.Standing) bool
+	Asked() map[string]uint64
 }
 
 func (h *Host) newStanding() *route.Standing {
