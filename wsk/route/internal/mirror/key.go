@@ -30,6 +30,17 @@ type key struct {
 	sibling bool
 	// legs are the next hops of an IPv4 multipath route.
 	legs string
+	// rest and legsRest stand for what else two IPv4 routes can differ in, which decides no way: protocol, metrics; of
+	// the next hops realms, weights, encapsulations. Without them one route could be taken for another that is removed.
+	rest, legsRest uint32
+}
+
+// fold adds bytes to a sum of what was said before (FNV-1a).
+func fold(sum uint32, b ...byte) uint32 {
+	for _, x := range b {
+		sum = (sum ^ uint32(x)) * 16777619
+	}
+	return sum
 }
 
 // leg is one next hop of a multipath route.

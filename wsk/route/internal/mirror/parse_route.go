@@ -17,7 +17,8 @@ const (
 	rtmLen      = unix.SizeofRtMsg
 	rtNexthop   = unix.SizeofRtNexthop
 	maxSiblings = 1024
-	dying       = 200 // hundredths of a second
+	dying       = 200                                        // hundredths of a second
+	routeFlags  = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE // of a route as it was made; others tell its state
 
 	rtaNexthopID = 30 // RTA_NH_ID, linux/rtnetlink.h
 )
@@ -47,6 +48,7 @@ func parseRoute(b []byte, a *announced) bool {
 		table: uint32(b[4]), tos: b[3], typ: b[7], cloned: flags&unix.RTM_F_CLONED != 0, siblings: a.siblings[:0],
 		key: key{six: b[0] == unix.AF_INET6, scope: b[6], kernel: b[5] == unix.RTPROT_KERNEL},
 	}
+	a.key.rest = fold(0, b[5], byte(flags)&routeFlags)
 	dst, src := anyAddress(a.key.six), anyAddress(a.key.six)
 	for rest := b[rtmLen:]; ; {
 		at, more, ok := rtattr.Next(rest)
@@ -105,11 +107,13 @@ func (a *announced) prefixes(dst, src netip.Addr, dstBits, srcBits uint8) bool {
 func (a *announced) settle() {
 	if a.key.six {
 		a.tos, a.key.scope = 0, 0
+		a.key.rest, a.key.legsRest = 0, 0 // one next hop at one metric is one route, whatever else it has
 		a.key.dying = a.expires != 0 && a.expires < dying
 	}
 	if a.key.object != 0 {
 		// The kernel may or may not add what the object is now.
 		a.key.device, a.key.gateway, a.key.encap, a.key.legs, a.siblings = 0, netip.Addr{}, false, "", a.siblings[:0]
+		a.key.legsRest = 0
 	}
 	if isError(a.typ) {
 		a.key.device, a.key.gateway = 0, netip.Addr{}
@@ -134,6 +138,7 @@ func (k *key) attribute(at rtattr.Attr) {
 			k.source = ip
 		}
 	case unix.RTA_METRICS:
+		k.rest = fold(k.rest, at.Value...)
 		rtattr.Each(at.Value, func(m rtattr.Attr) {
 			if m.Type == unix.RTAX_MTU {
 				k.mtu = m.Index()
@@ -141,6 +146,9 @@ func (k *key) attribute(at rtattr.Attr) {
 		})
 	case unix.RTA_ENCAP_TYPE:
 		k.encap = at.U16() != 0
+		k.legsRest = fold(k.legsRest, at.Value...)
+	case unix.RTA_ENCAP, unix.RTA_FLOW:
+		k.legsRest = fold(k.legsRest, at.Value...)
 	case rtaNexthopID:
 		k.object = at.U32()
 	}
@@ -178,6 +186,8 @@ func (a *announced) multipath(b []byte) bool {
 			a.siblings = append(a.siblings, l)
 		} else {
 			a.key.legs = addLeg(a.key.legs, l)
+			more := binary.NativeEndian.AppendUint32([]byte{b[2] & routeFlags, b[3]}, k.legsRest)
+			a.key.legsRest = fold(a.key.legsRest, more...)
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}

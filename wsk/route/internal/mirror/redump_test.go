@@ -5,6 +5,7 @@
 package mirror
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -162,5 +163,44 @@ func TestLossesKeepThePause(t *testing.T) {
 				f.expiry.Stop()
 			})
 		})
+	}
+}
+
+// TestRoutesThatLookAlike removes one of two routes that differ in what decides no way: the other one still leads there.
+func TestRoutesThatLookAlike(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	dst := netip.MustParsePrefix("192.0.2.0/24")
+	for name, differ := range map[string]func(wire) wire{
+		"protocol": func(w wire) wire { w[5] = unix.RTPROT_BGP; return w },
+		"realm":    func(w wire) wire { return w.attr32(unix.RTA_FLOW, 7) },
+		"window":   func(w wire) wire { return w.attr(unix.RTA_METRICS, wire(nil).attr32(unix.RTAX_WINDOW, 1000)) },
+		"flags":    func(w wire) wire { w[8] |= unix.RTNH_F_ONLINK; return w },
+	} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, dumped %v", name, late), func(t *testing.T) {
+				w := newWorld(t, testenv.Rand(t))
+				c := newCaughtUp(t, newTalk(t, w.near))
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, w.to(netip.MustParsePrefix("0.0.0.0/0"), unix.RT_TABLE_MAIN, 1, w.host4(1, 0, 9)), nil))
+				route := func() wire { return w.to(dst, unix.RT_TABLE_MAIN, 0, w.host4(0, 0, 9)) }
+				var m *Mirror
+				if !late {
+					m = openIn(t, w.near, c.options())
+					c.await()
+				}
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, route(), nil))
+				must(t, w.talk.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, differ(route()), nil))
+				if late {
+					m = openIn(t, w.near, c.options())
+					c.await()
+				}
+				must(t, w.talk.do(unix.RTM_DELROUTE, 0, differ(route()), nil))
+				c.await()
+				q := Query{Dst: dst.Addr().Next()}
+				got, ask := m.Snapshot().Lookup(&q)
+				if v := w.talk.ask(&q); ask == Answered && disagreement(got, v) != "" {
+					t.Errorf("by %v; %s", got.Hop.Gateway, disagreement(got, v))
+				}
+			})
+		}
 	}
 }

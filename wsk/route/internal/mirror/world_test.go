@@ -228,7 +228,8 @@ func (w *world) route() error {
 	if six && w.oneIn(40) {
 		from, p = w.prefix(true), w.narrow(true)
 	}
-	body := wire{familyOf(six), uint8(p.Bits()), 0, tos, 0, unix.RTPROT_STATIC, w.scope(six, typ), typ}.u32(uint32(flags))
+	protocol := pick(w.rnd, uint8(unix.RTPROT_STATIC), unix.RTPROT_STATIC, unix.RTPROT_BGP)
+	body := wire{familyOf(six), uint8(p.Bits()), 0, tos, 0, protocol, w.scope(six, typ), typ}.u32(uint32(flags))
 	body = body.addr(unix.RTA_DST, p.Addr()).attr32(unix.RTA_TABLE, table)
 	if from.IsValid() && from.Bits() > 0 {
 		body[2] = uint8(from.Bits())
