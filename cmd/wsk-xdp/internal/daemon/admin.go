@@ -31,7 +31,7 @@ const (
 	headerTime = 5 * time.Second
 	writeTime  = 10 * time.Second
 	maxHeader  = 16 << 10
-	adminTime  = time.Second // for questions that are being answered, at the end
+	adminTime  = 500 * time.Millisecond // for questions that are being answered, at the end
 )
 
 type peerKey struct{}

@@ -10,6 +10,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
@@ -59,13 +60,21 @@ func (c *Config) Policy() *policy.Policy { return c.rules.current.Load() }
 // Files are where settings and policy come from; the first is empty where there is no file.
 func (c *Config) Files() (settings, policy string) { return c.settings.file, c.settings.Policy }
 
+// transport is the datapath.
+type transport interface {
+	wsk.Transport
+	Info() datapath.Info
+	Recheck()
+	Close() error
+}
+
 // daemon is one that runs.
 type daemon struct {
 	*Config
 	ns        *netns.NS // nil: the process's own
 	log       *slog.Logger
 	started   time.Time
-	datapath  *datapath.Datapath
+	datapath  transport
 	server    *service.Server
 	health    *health
 	listeners []listener

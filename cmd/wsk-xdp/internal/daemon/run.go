@@ -22,8 +22,11 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// drainTime is for clients, at the end. With adminTime it makes 5 s in all.
-const drainTime = 4 * time.Second
+// Bounds of the end. With adminTime, and with answerTime for a look at the health that is under way, they make 5 s in all.
+const (
+	drainTime = 3 * time.Second        // for clients: the two seconds that they have, and what is called back after them
+	closeTime = 500 * time.Millisecond // at least, for the queues, and for what only comes back with them
+)
 
 // Run is the daemon, in a network namespace, nil for the process's own, until ctx is done. It returns when everything is closed.
 func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error) {
@@ -77,9 +80,11 @@ func (d *daemon) open() (err error) {
 			opts.Receive = append(opts.Receive, i.Name)
 		}
 	}
-	if d.datapath, err = datapath.Open(opts); err != nil {
+	dp, err := datapath.Open(opts)
+	if err != nil {
 		return err
 	}
+	d.datapath = dp
 	config := service.Config{
 		Transport: d.datapath, Policy: d.rules.current, Recheck: d.datapath.Recheck, Queues: opts.Queues,
 		Version: d.options.Version, Logger: d.log,
@@ -109,17 +114,51 @@ func (d *daemon) close() (err error) {
 			err = errors.Join(err, e)
 		}
 	}
-	if d.server != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-		err = errors.Join(err, d.server.Shutdown(ctx))
-		cancel()
-	}
-	if d.datapath != nil {
-		err = errors.Join(err, d.datapath.Close())
-	}
+	err = errors.Join(err, d.drain())
 	d.names.close()
 	d.log.Info("stopped", "after", time.Since(d.started).Truncate(time.Millisecond))
 	return err
+}
+
+// drain ends the server and then the queues. What has not come back in time is left to the end of the process: an
+// operation that never completes does not keep the daemon.
+func (d *daemon) drain() (err error) {
+	var clients, queues chan error
+	late := time.NewTimer(drainTime + closeTime) // clients that go early leave their time to the queues
+	defer late.Stop()
+	if d.server != nil {
+		clients = begin(func() error { return d.server.Shutdown(context.Background()) })
+		goOn := time.NewTimer(drainTime)
+		defer goOn.Stop()
+		select {
+		case err = <-clients:
+			clients = nil
+		case <-goOn.C:
+		}
+	}
+	if d.datapath != nil {
+		queues = begin(d.datapath.Close)
+	}
+	for clients != nil || queues != nil {
+		select {
+		case e := <-clients:
+			clients, err = nil, errors.Join(err, e)
+		case e := <-queues:
+			queues, err = nil, errors.Join(err, e)
+		case <-late.C:
+			return errors.Join(err, errLeft)
+		}
+	}
+	return err
+}
+
+var errLeft = errors.New("operations that do not complete are left to the end of the process")
+
+// begin runs f on a goroutine of its own.
+func begin(f func() error) chan error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return done
 }
 
 // loop waits for what may happen to a daemon: its end, a signal to reload, and the time to look at its health.
