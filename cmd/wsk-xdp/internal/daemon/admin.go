@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -36,19 +37,28 @@ const (
 
 type peerKey struct{}
 
-func (d *daemon) serveAdmin() (*web, error) {
+// handlers answer operators: open those on loopback, all those on the Unix socket.
+func (d *daemon) handlers() (open, all *http.ServeMux) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(&collector{d})
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	open := http.NewServeMux()
+	open = http.NewServeMux()
 	open.Handle("GET /metrics", metrics)
 	open.HandleFunc("GET /healthz", d.healthz)
 	open.HandleFunc("GET /readyz", d.readyz)
-	all := http.NewServeMux()
+	all = http.NewServeMux()
 	all.Handle("/", open)
-	all.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, d.status()) })
-	all.HandleFunc("GET /v1/clients", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, d.clients()) })
+	all.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		_, s := d.status()
+		answer(w, http.StatusOK, s)
+	})
+	all.HandleFunc("GET /v1/clients", d.answerClients)
 	all.HandleFunc("POST /v1/reload", d.reloadNow)
+	return open, all
+}
+
+func (d *daemon) serveAdmin() (*web, error) {
+	open, all := d.handlers()
 	l, err := listen("unix", d.settings.Admin, adminMode)
 	if err != nil {
 		return nil, err
@@ -125,12 +135,21 @@ func answer(w http.ResponseWriter, code int, document any) {
 }
 
 func (d *daemon) healthz(w http.ResponseWriter, _ *http.Request) {
-	complaints := d.health.complaints(time.Now())
+	_, complaints := d.health.look(time.Now())
 	code := http.StatusOK
 	if len(complaints) > 0 {
 		code = http.StatusServiceUnavailable
 	}
 	answer(w, code, map[string]any{"healthy": len(complaints) == 0, "complaints": notNil(complaints)})
+}
+
+func (d *daemon) answerClients(w http.ResponseWriter, _ *http.Request) {
+	sessions, ok := d.sessions.answer()
+	if !ok {
+		http.Error(w, fmt.Sprintf("the server has not answered for %v", answerTime), http.StatusServiceUnavailable)
+		return
+	}
+	answer(w, http.StatusOK, clients(sessions))
 }
 
 func (d *daemon) readyz(w http.ResponseWriter, _ *http.Request) {

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"time"
@@ -39,11 +40,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for from, to := range map[string]*string{o.Policy: &s.Policy, o.Listen: &s.Listen, o.Admin: &s.Admin} {
-		if from != "" {
-			*to = from
-		}
-	}
+	s.Policy, s.Listen, s.Admin = cmp.Or(o.Policy, s.Policy), cmp.Or(o.Listen, s.Listen), cmp.Or(o.Admin, s.Admin)
 	if o.Verbose {
 		s.LogLevel = "debug"
 	}
@@ -77,6 +74,7 @@ type daemon struct {
 	datapath  transport
 	server    *service.Server
 	health    *health
+	sessions  asker[[]service.Client]
 	listeners []listener
 	names     *names // of interfaces, in another namespace
 

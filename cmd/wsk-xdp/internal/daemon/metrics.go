@@ -80,10 +80,11 @@ func (c collected) add(m metric, value float64, labels ...string) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	out := collected(to)
-	statistics, info := c.d.server.Statistics(), c.d.datapath.Info()
-	out.service(&statistics)
-	out.datapath(&info)
-	status := c.d.status()
+	seen, status := c.d.status()
+	if seen.answered {
+		out.service(&seen.statistics)
+		out.datapath(&seen.info)
+	}
 	out.add(mHealthy, oneIf(status.Healthy))
 	out.add(mReloadOK, oneIf(status.Policy.Error == ""))
 	out.add(mReloadTime, float64(status.Policy.LoadedAt.Unix()))

@@ -98,7 +98,8 @@ func (d *daemon) open() (err error) {
 	if d.server, err = service.New(config); err != nil {
 		return err
 	}
-	d.health = newHealth(d.datapath.Info, func() { d.server.Statistics() }, d.settings.stall)
+	d.health = newHealth(func() look { return look{true, d.server.Statistics(), d.datapath.Info()} }, d.settings.stall)
+	d.sessions.ask = d.server.Clients
 	d.listeners, err = clientSockets(d.settings)
 	return err
 }
@@ -163,8 +164,8 @@ func begin(f func() error) chan error {
 
 // loop waits for what may happen to a daemon: its end, a signal to reload, and the time to look at its health.
 func (d *daemon) loop(ctx context.Context, hups <-chan os.Signal, failed <-chan error) error {
-	look := time.NewTicker(d.watchEvery())
-	defer look.Stop()
+	tick := time.NewTicker(d.watchEvery())
+	defer tick.Stop()
 	well := true
 	for {
 		select {
@@ -175,8 +176,8 @@ func (d *daemon) loop(ctx context.Context, hups <-chan os.Signal, failed <-chan 
 			return fmt.Errorf("a socket of clients fails: %w", err)
 		case <-hups:
 			_ = d.reload("SIGHUP") // has been logged
-		case now := <-look.C:
-			complaints := d.health.complaints(now)
+		case now := <-tick.C:
+			_, complaints := d.health.look(now)
 			if len(complaints) == 0 {
 				d.notify(sd.SdNotifyWatchdog)
 			}

@@ -14,16 +14,17 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 )
 
-func (d *daemon) status() *admin.Status {
-	complaints := d.health.complaints(time.Now())
-	statistics, info := d.server.Statistics(), d.datapath.Info()
+// status is how the daemon is, and what that was made of. Where its parts do not answer it says so, and counts nothing.
+func (d *daemon) status() (look, *admin.Status) {
+	seen, complaints := d.health.look(time.Now())
+	statistics, info := &seen.statistics, &seen.info
 	loaded, tries, err := d.rules.state()
 	s := &admin.Status{
 		Schema: admin.StatusSchema, Version: d.options.Version, StartedAt: d.started, PID: os.Getpid(), Ready: d.isReady(),
 		Healthy: len(complaints) == 0, Complaints: notNil(complaints),
 		Policy:    admin.PolicyStatus{File: d.rules.file, LoadedAt: loaded, Grants: len(d.Policy().Grants()), Reloads: tries},
-		Listeners: d.documentListeners(), Queues: queues(&info), Programs: programs(&info), Sessions: statistics.Sessions,
-		Grants: grants(&statistics), Refusals: byName(statistics.Refusals), Violations: violations(&statistics),
+		Listeners: d.documentListeners(), Queues: queues(info), Programs: programs(info), Sessions: statistics.Sessions,
+		Grants: grants(statistics), Refusals: byName(statistics.Refusals), Violations: violations(statistics),
 		Unread: statistics.Unread, Slow: info.SlowReasons,
 	}
 	if s.Slow == nil {
@@ -32,7 +33,7 @@ func (d *daemon) status() *admin.Status {
 	if err != nil {
 		s.Policy.Error = err.Error()
 	}
-	return s
+	return seen, s
 }
 
 func queues(info *datapath.Info) []admin.Queue {
@@ -98,9 +99,9 @@ func byName(counts map[ipc.Reason]uint64) map[string]uint64 {
 	return names
 }
 
-func (d *daemon) clients() *admin.Clients {
+func clients(sessions []service.Client) *admin.Clients {
 	document := &admin.Clients{Schema: admin.ClientsSchema, Sessions: []admin.Session{}}
-	for _, c := range d.server.Clients() {
+	for _, c := range sessions {
 		one := admin.Session{
 			ID: c.Session, UID: c.UID, GID: c.GID, PID: c.PID, Command: c.Command, Grant: c.Grant, Listener: c.Listener,
 			Sockets: []string{},
