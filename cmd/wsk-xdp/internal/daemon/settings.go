@@ -134,9 +134,9 @@ func (s *Settings) check() error {
 	complain("neighbour_timeout", err)
 	_, err = newHandler(nil, s.LogFormat, s.LogLevel)
 	complain("log_format, log_level", err)
-	for key, path := range map[string]string{"policy": s.Policy, "listen": s.Listen, "admin": s.Admin} {
-		if !strings.HasPrefix(path, "/") {
-			complain(key, fmt.Errorf("%q is no absolute path", path))
+	for _, p := range []struct{ key, path string }{{"policy", s.Policy}, {"listen", s.Listen}, {"admin", s.Admin}} {
+		if !strings.HasPrefix(p.path, "/") {
+			complain(p.key, fmt.Errorf("%q is no absolute path", p.path))
 		}
 	}
 	return errors.Join(all...)

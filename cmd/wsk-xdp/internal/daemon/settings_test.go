@@ -17,6 +17,7 @@ func TestSettings(t *testing.T) {
 		"version = 1\nlisten = 7\n":                 "daemon.toml:2:",
 		"version = 2\n":                             "version: 2",
 		"listen = \"relative\"\n":                   "listen: \"relative\" is no absolute path",
+		"admin='a'\nlisten='l'\npolicy='p'\n":       "policy: \"p\" is no absolute path\nlisten: \"l\" is no absolute path\nadmin: ",
 		"listen_mode = \"0999\"\n":                  "listen_mode",
 		"metrics = \"0.0.0.0:9464\"\n":              "is no address of loopback",
 		"memory_max = \"1\"\n":                      "memory_max",
@@ -66,5 +67,20 @@ func TestLoad(t *testing.T) {
 		if _, err := Load(Options{Policy: policy}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestLoadSamePaths: options that say the same are all heard.
+func TestLoadSamePaths(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.toml")
+	if err := os.WriteFile(policy, []byte("version = 1\n[interface.a]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(Options{Policy: policy, Listen: "/x/s", Admin: "/x/s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.settings.Listen != "/x/s" || c.settings.Admin != "/x/s" {
+		t.Errorf("listen %s, admin %s", c.settings.Listen, c.settings.Admin)
 	}
 }

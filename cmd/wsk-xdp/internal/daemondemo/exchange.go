@@ -68,7 +68,7 @@ func (d *demo) granted(ctx context.Context) error {
 		e := &ends[i]
 		<-e.over
 		if e.err != nil || e.out.String() != d.expected() {
-			all = append(all, fmt.Errorf("the program of user %d: %w: it says\n%s%swant\n%s", uid, e.err, &e.out, &e.errs, d.expected()))
+			all = append(all, fmt.Errorf("the program of user %d: %s: it says\n%s%swant\n%s", uid, ending(e.err), &e.out, &e.errs, d.expected()))
 			cancel()
 			continue
 		}

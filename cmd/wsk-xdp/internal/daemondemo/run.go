@@ -74,7 +74,7 @@ func (d *demo) startDaemon(ctx context.Context) error {
 		select {
 		case err := <-d.ended:
 			d.daemon = nil
-			return false, fmt.Errorf("the daemon has ended: %w", err)
+			return false, fmt.Errorf("the daemon has ended: %s", ending(err))
 		default:
 		}
 		s, err := client.Status(ctx)
@@ -87,13 +87,21 @@ func (d *demo) startDaemon(ctx context.Context) error {
 	return nil
 }
 
+// ending is how a program has ended that should not have ended so: it may have succeeded.
+func ending(err error) string {
+	if err == nil {
+		return "exit code 0"
+	}
+	return err.Error()
+}
+
 // stranger is the program that the policy does not know.
 func (d *demo) stranger(ctx context.Context) error {
 	cmd := d.program(ctx, strangerUser)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	if err := cmd.Run(); err == nil || !strings.Contains(errs.String(), "policy.not_granted") {
-		return fmt.Errorf("the program of user %d: %w: %s, want policy.not_granted", strangerUser, err, &errs)
+		return fmt.Errorf("the program of user %d: %s: %s, want policy.not_granted", strangerUser, ending(err), &errs)
 	}
 	d.say("program 3  user %d: %s", strangerUser, strings.TrimSpace(errs.String()))
 	return nil
@@ -131,8 +139,12 @@ func (d *demo) stopDaemon(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the daemon ends with %w\nits log:\n%s", err, d.log.String())
 	}
-	if list, err := os.ReadDir(d.dir); err != nil || len(list) != 2 {
-		return fmt.Errorf("the daemon has left something in %s: %v %w", d.dir, list, err)
+	list, err := os.ReadDir(d.dir)
+	if err != nil {
+		return err
+	}
+	if len(list) != 2 {
+		return fmt.Errorf("the daemon has left something in %s: %v", d.dir, list)
 	}
 	d.say("stopped    SIGTERM: exit code 0, no socket left")
 	return nil

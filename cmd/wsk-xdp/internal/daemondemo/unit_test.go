@@ -35,3 +35,12 @@ func TestCapabilities(t *testing.T) {
 		}
 	}
 }
+
+// TestEnding: a program that should have failed may have succeeded, and then there is no error to tell.
+func TestEnding(t *testing.T) {
+	for err, want := range map[error]string{nil: "exit code 0", os.ErrClosed: os.ErrClosed.Error()} {
+		if got := ending(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+}
