@@ -71,7 +71,7 @@ var Imports = []ImportRow{
 		Package: "cmd/wsk-xdp/internal/daemon",
 		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
 			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
-		Tests: []string{"wsk", "wsk/client", "wsk/netconn"},
+		Tests: []string{"wsk", "wsk/client", "wsk/netconn", "wsk/wsktest"},
 		Why:   "the one place where a service gets a datapath",
 	},
 	{

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"cmp"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,8 +12,6 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 )
@@ -57,21 +56,13 @@ func (c *Config) Policy() *policy.Policy { return c.rules.current.Load() }
 // Files are where settings and policy come from; the first is empty where there is no file.
 func (c *Config) Files() (settings, policy string) { return c.settings.file, c.settings.Policy }
 
-// transport is the datapath.
-type transport interface {
-	wsk.Transport
-	Info() datapath.Info
-	Recheck()
-	Close() error
-}
-
 // daemon is one that runs.
 type daemon struct {
 	*Config
 	ns        *netns.NS // nil: the process's own
 	log       *slog.Logger
 	started   time.Time
-	datapath  transport
+	queues    io.Closer // the datapath
 	server    *service.Server
 	health    *health
 	sessions  asker[[]service.Client]

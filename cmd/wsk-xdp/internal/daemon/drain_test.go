@@ -14,7 +14,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/client"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
@@ -27,8 +26,6 @@ type stuck struct {
 	free chan struct{}
 }
 
-func (s *stuck) Info() datapath.Info { return datapath.Info{} }
-
 func (s *stuck) Close() error {
 	<-s.free
 	return nil
@@ -39,7 +36,7 @@ func TestDrainBound(t *testing.T) {
 	queue := &stuck{wsktest.New(), make(chan struct{})}
 	queue.SetMode(wsktest.Post)
 	queue.SetLocal(netip.MustParseAddr("10.77.0.1"))
-	d := &daemon{log: slog.New(slog.DiscardHandler), started: time.Now(), datapath: queue}
+	d := &daemon{log: slog.New(slog.DiscardHandler), started: time.Now(), queues: queue}
 	p, err := policy.Parse("p.toml", []byte("version = 1\n[interface.eth0]\n[[allow]]\nname = \"all\"\nlistener = \"l\"\n"+
 		"destination = [\"10.0.0.0/8\"]\n"), policy.Host{})
 	if err != nil {

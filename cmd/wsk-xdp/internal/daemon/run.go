@@ -84,9 +84,9 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
-	d.datapath = dp
+	d.queues = dp
 	config := service.Config{
-		Transport: d.datapath, Policy: d.rules.current, Recheck: d.datapath.Recheck, Queues: opts.Queues,
+		Transport: dp, Policy: d.rules.current, Recheck: dp.Recheck, Queues: opts.Queues,
 		Version: d.options.Version, Logger: d.log,
 	}
 	if d.ns != nil {
@@ -98,7 +98,7 @@ func (d *daemon) open() (err error) {
 	if d.server, err = service.New(config); err != nil {
 		return err
 	}
-	d.health = newHealth(func() look { return look{true, d.server.Statistics(), d.datapath.Info()} }, d.settings.stall)
+	d.health = newHealth(func() look { return look{true, d.server.Statistics(), dp.Info()} }, d.settings.stall)
 	d.sessions.ask = d.server.Clients
 	d.listeners, err = clientSockets(d.settings)
 	return err
@@ -137,8 +137,8 @@ func (d *daemon) drain() (err error) {
 		case <-goOn.C:
 		}
 	}
-	if d.datapath != nil {
-		queues = begin(d.datapath.Close)
+	if d.queues != nil {
+		queues = begin(d.queues.Close)
 	}
 	for clients != nil || queues != nil {
 		select {
