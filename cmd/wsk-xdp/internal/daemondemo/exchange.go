@@ -122,3 +122,11 @@ func (d *demo) expected() string {
 	}
 	return b.String()
 }
+
+// ending is how a program has ended that should not have ended so: it may have succeeded.
+func ending(err error) string {
+	if err == nil {
+		return "exit code 0"
+	}
+	return err.Error()
+}

@@ -87,14 +87,6 @@ func (d *demo) startDaemon(ctx context.Context) error {
 	return nil
 }
 
-// ending is how a program has ended that should not have ended so: it may have succeeded.
-func ending(err error) string {
-	if err == nil {
-		return "exit code 0"
-	}
-	return err.Error()
-}
-
 // stranger is the program that the policy does not know.
 func (d *demo) stranger(ctx context.Context) error {
 	cmd := d.program(ctx, strangerUser)
