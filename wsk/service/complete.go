@@ -22,12 +22,12 @@ func completed(irp *wsk.IRP, context any) wsk.NTSTATUS {
 		if e.to.state.Load() != targetReached {
 			e.to.state.Store(targetReached)
 		}
-		k.finish(e, status, len(e.payload), ipc.ReasonNone)
+		k.finish(e, status, ipc.ReasonNone)
 	} else {
 		if status != wsk.STATUS_CANCELLED {
 			e.to.state.Store(targetFailed)
 		}
-		k.finish(e, status, 0, k.why(e, status))
+		k.finish(e, status, k.why(e, status))
 	}
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
@@ -45,13 +45,21 @@ func (k *socket) why(e *entry, status wsk.NTSTATUS) ipc.Reason {
 	return reasonOf(status)
 }
 
-// finish is the end of an entry, or of a part of it.
-func (k *socket) finish(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reason) {
+// finish is the end of an entry, or of a part of it. An entry of which parts have gone and others do not go any more has
+// been cancelled.
+func (k *socket) finish(e *entry, status wsk.NTSTATUS, reason ipc.Reason) {
 	j := e.job
 	k.mu.Lock()
 	wake := k.blocked && !k.aborted && int(k.frames.Load()) <= k.room/2
 	k.blocked = k.blocked && !wake
-	if status.Success() && e.offset+e.part < len(e.payload) && !k.aborted {
+	bytes := 0
+	switch {
+	case !status.Success():
+	case !e.hasMore():
+		bytes = len(e.payload)
+	case k.aborted || e.cut:
+		status = wsk.STATUS_CANCELLED
+	default:
 		e.offset += e.part
 		e.state = waiting
 		k.mu.Unlock()
@@ -208,6 +216,6 @@ func (k *socket) cancelQueued() {
 	k.queue = k.queue[:0]
 	k.mu.Unlock()
 	for _, e := range list {
-		k.finish(e, wsk.STATUS_CANCELLED, 0, ipc.ReasonNone)
+		k.finish(e, wsk.STATUS_CANCELLED, ipc.ReasonNone)
 	}
 }

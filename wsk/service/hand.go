@@ -83,7 +83,7 @@ func (k *socket) Hand(share int) (used int, more bool) {
 		k.watch()
 	}
 	for _, e := range refused {
-		k.finish(e, wsk.STATUS_INSUFFICIENT_RESOURCES, 0, ipc.ReasonRate)
+		k.finish(e, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonRate)
 	}
 	return used, more
 }
@@ -108,7 +108,7 @@ func (k *socket) nextLocked() *entry {
 
 // passLocked goes on to the next entry, unless there is more of this one. mu is held.
 func (k *socket) passLocked(e *entry) {
-	if e.state == over || e.offset+e.part == len(e.payload) {
+	if e.state == over || !e.hasMore() {
 		e.job.next++
 	}
 }

@@ -57,7 +57,11 @@ type entry struct {
 	state   entryState
 	counted bool // they are in the socket's count
 	whole   bool // it may not be fragmented because the grant says so
+	cut     bool // no more parts of it are to go
 }
+
+// hasMore says that parts of the entry come after the one that is under way.
+func (e *entry) hasMore() bool { return e.offset+e.part < len(e.payload) }
 
 type entryState uint8
 

@@ -212,6 +212,41 @@ func TestSmallSegments(t *testing.T) {
 	}
 }
 
+// TestCutOff: of a payload that goes in parts no more goes after CANCEL or ABORT, and it is not said to have been sent.
+func TestCutOff(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		typ  ipc.Type
+		body appender
+	}{{"CANCEL", ipc.TypeCancel, &ipc.Cancel{ID: 1}}, {"ABORT", ipc.TypeAbort, nil}} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, generous)
+			c := b.hello()
+			c.open(1, "10.77.0.1:0")
+			b.transport.SetMode(wsktest.Post)
+			e := entry(1, "10.77.0.2:9")
+			e.Segment = 1
+			c.write(c.sendRequest(1, strings.Repeat("x", 100), e))
+			send := c.seq
+			b.pending(1)
+			if m := c.skipTo(c.post(tt.typ, 1, tt.body)); m.Status != 0 {
+				t.Errorf("%v", wsk.NTSTATUS(m.Status))
+			}
+			b.transport.SetMode(wsktest.Deliver)
+			b.transport.CompleteAll(wsk.STATUS_SUCCESS)
+			if one := c.completions(send)[1]; wsk.NTSTATUS(one.Status) != wsk.STATUS_CANCELLED || one.Bytes != 0 {
+				t.Errorf("%v, %d bytes", wsk.NTSTATUS(one.Status), one.Bytes)
+			}
+			if n := len(b.transport.Datagrams()); n != 64 {
+				t.Errorf("%d of 100 segments have left", n)
+			}
+			if n := b.server.Statistics().Grants[0].Sent; n != 0 {
+				t.Errorf("%d are counted as sent", n)
+			}
+		})
+	}
+}
+
 // TestInflight: the grant's bound of datagrams under way.
 func TestInflight(t *testing.T) {
 	b := newBench(t, generous+"inflight = 3\n")

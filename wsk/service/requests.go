@@ -114,12 +114,14 @@ func (k *socket) takeBack(e *entry) bool {
 			}()
 		}
 		k.mu.Unlock()
-		k.finish(e, wsk.STATUS_CANCELLED, 0, ipc.ReasonNone)
+		k.finish(e, wsk.STATUS_CANCELLED, ipc.ReasonNone)
 		return true
 	}
 	under := e.state == under
+	rest := under && e.hasMore()
+	e.cut = under // so that no next part takes the IRP while it is cancelled
 	k.mu.Unlock()
-	return under && e.irp.Cancel() // its completion takes the lock
+	return under && (e.irp.Cancel() || rest) // its completion takes the lock
 }
 
 // sourceFor answers SOURCE, on a goroutine of its own: it may make system calls.
