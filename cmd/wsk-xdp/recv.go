@@ -51,12 +51,12 @@ func (a *app) recvCommand() *cobra.Command {
 	f := recvFlags{window: defaultWindow, drain: units.Duration(defaultDrain)}
 	c := &cobra.Command{
 		Use: "recv [ADDR]:PORT", Aliases: []string{"sink"},
-		Short: "Count datagrams and say which are missing",
-		Long: lines("Counts the datagrams that come to a port. Those of blast are numbered: it says which were received, lost, duplicated,",
+		Short: "Count datagrams and say how many are missing",
+		Long: lines("Counts the datagrams that come to a port. Those of blast are numbered: it says how many were received, lost, duplicated,",
 			"reordered and by how many places, late or corrupt, for up to 64 runs at once. On the same port number, over TCP, it answers",
-			"blast --peer, and does nothing for it but count its run. Ctrl-C ends it with its report.",
+			"blast --peer, and does nothing for it but count its run. It ends, with its report, as --for, --expect or --one-off say, or by Ctrl-C.",
 			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface.",
-			"Exit code 1 if nothing came, or less than was expected."),
+			"Exit code 1 if it ended by itself and nothing came, if less than --expect came, or if it could receive no more."),
 		Example: lines("  wsk-xdp recv :9000", "  wsk-xdp recv :9000 --one-off --json > received.json",
 			"  sudo wsk-xdp recv 10.77.0.2:9000 --engine wsk -i wsk1 --for 30s"),
 		Args: oneListen,
@@ -72,11 +72,11 @@ func (a *app) recvCommand() *cobra.Command {
 	fl.StringVar(&f.engine, "engine", "udp", "what receives: `udp|wsk`")
 	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk receives from")
 	fl.IntVar(&f.window, "window", f.window, "how many numbers of a stream are told apart; what is older is late")
-	fl.Var(&f.verify, "verify", "look at payloads that a peer has announced, at numbers only, or just count")
-	fl.Var(&f.drain, "drain", "how long to wait for the stragglers of a run that has ended")
+	fl.Var(&f.verify, "verify", "look at payloads that a peer has announced, at numbers only, or just count and answer no peer")
+	fl.Var(&f.drain, "drain", "how long to wait for the stragglers of a run when its peer has sent everything")
 	fl.Var(&f.lasts, "for", "end after this time")
 	fl.Var(&f.expect, "expect", "end after so many packets, and fail if fewer come")
-	fl.BoolVar(&f.oneOff, "one-off", false, "end with the first run: when its peer says so, or nothing came for two seconds")
+	fl.BoolVar(&f.oneOff, "one-off", false, "end with the first run: when its peer has its report, or nothing came for two seconds")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+recv.Schema+") instead of the table")
 	for _, name := range []string{"for", "expect"} {
@@ -110,6 +110,8 @@ func (f *recvFlags) check(listen string) (err error) {
 		return exit.Usagef("--interface goes with --engine wsk: with udp, listen on an address of the interface")
 	case f.window < 64 || f.window > maxWindow || f.window%64 != 0:
 		return exit.Usagef("--window %d: a window is 64 to %s, in steps of 64", f.window, units.Grouped(maxWindow))
+	case f.oneOff && f.verify == recv.VerifyNothing:
+		return exit.Usagef("--one-off and --verify none: without numbers no run is known, so that none ends")
 	case drain > maxDrain:
 		return exit.Usagef("--drain %v is more than %v", drain, maxDrain)
 	}

@@ -107,6 +107,7 @@ func TestUsage(t *testing.T) {
 		{"recv :9 --engine wsk", "name the interface with -i"},
 		{"recv :9 --window 100", "in steps of 64"},
 		{"recv :9 --drain 1m", "is more than 20s"},
+		{"recv :9 --one-off --verify none", "without numbers no run is known"},
 		{"blast 10.0.0.1:9 -s 100 --payload-size 100", "give one"},
 		{"blast 10.0.0.1:9 --payload-size 65528", "0..65527"},
 		{"blast 10.0.0.1:9 -s 70000", "larger than a datagram"},

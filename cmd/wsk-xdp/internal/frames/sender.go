@@ -12,9 +12,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// Burst is how many frames go into the ring before a kick.
-const Burst = 64
-
 // sender is one run over one queue in copy mode.
 type sender struct {
 	c     blast.Config

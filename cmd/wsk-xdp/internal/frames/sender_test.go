@@ -31,6 +31,9 @@ func kernel(t *testing.T, c xdptest.Config) (*xdptest.Kernel, *int) {
 	return k, sent
 }
 
+// burst is how many frames the senders here put into the ring before a kick.
+const burst = 64
+
 func maker(t *testing.T) *Maker {
 	t.Helper()
 	m, err := NewMaker(plan(t, true, 10))
@@ -47,7 +50,7 @@ func TestCountIsExact(t *testing.T) {
 	} {
 		for _, rate := range []blast.Rate{0, blast.PPS(100_000)} {
 			k, sent := kernel(t, c)
-			res, err := Run(t.Context(), blast.Config{Count: 1000, Rate: rate, Batch: Burst, Drain: time.Minute}, k, maker(t))
+			res, err := Run(t.Context(), blast.Config{Count: 1000, Rate: rate, Batch: burst, Drain: time.Minute}, k, maker(t))
 			if err != nil || *sent != 1000 || res.Submitted != 1000 || res.Completed != 1000 || res.Failed != 0 || res.Unfinished != 0 ||
 				res.Payload != 1000/4*(18+119+40+120) || res.Completing > res.Elapsed {
 				t.Errorf("%+v at %v: %d sent, %+v, %v", c, rate, *sent, res, err)
@@ -65,7 +68,7 @@ func TestDrops(t *testing.T) {
 		}
 		k.Plan(100, xdptest.Twice)
 		k.Plan(200, xdptest.Stall)
-		res, err := Run(t.Context(), blast.Config{Count: 500, Batch: Burst, Drain: time.Minute}, k, maker(t))
+		res, err := Run(t.Context(), blast.Config{Count: 500, Batch: burst, Drain: time.Minute}, k, maker(t))
 		if err != nil || *sent != 496 || res.Completed != 496 || res.Failed != 4 || res.Unfinished != 0 || len(res.ByStatus) != 1 {
 			t.Errorf("%d sent, %+v, %v", *sent, res, err)
 		}
@@ -76,7 +79,7 @@ func TestDrops(t *testing.T) {
 func TestLostCompletions(t *testing.T) {
 	k, _ := kernel(t, xdptest.Config{})
 	k.Plan(3, xdptest.Lose)
-	res, err := Run(t.Context(), blast.Config{Count: 10, Batch: Burst, Drain: 10 * time.Millisecond}, k, maker(t))
+	res, err := Run(t.Context(), blast.Config{Count: 10, Batch: burst, Drain: 10 * time.Millisecond}, k, maker(t))
 	if err != nil || res.Completed != 9 || res.Unfinished != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -86,17 +89,17 @@ func TestLostCompletions(t *testing.T) {
 func TestTroubleOfTheDevice(t *testing.T) {
 	k, _ := kernel(t, xdptest.Config{})
 	k.FailKicks(unix.ENXIO)
-	if res, err := Run(t.Context(), blast.Config{Duration: time.Hour, Batch: Burst, Drain: time.Hour}, k, maker(t)); err != nil || !res.Dead {
+	if res, err := Run(t.Context(), blast.Config{Duration: time.Hour, Batch: burst, Drain: time.Hour}, k, maker(t)); err != nil || !res.Dead {
 		t.Errorf("%+v, %v", res, err)
 	}
 	k, _ = kernel(t, xdptest.Config{})
 	k.Plan(5, xdptest.Wedge)
-	if res, err := Run(t.Context(), blast.Config{Duration: time.Hour, Batch: Burst, Drain: time.Hour}, k, maker(t)); err == nil {
+	if res, err := Run(t.Context(), blast.Config{Duration: time.Hour, Batch: burst, Drain: time.Hour}, k, maker(t)); err == nil {
 		t.Errorf("%+v", res)
 	}
 	k, sent := kernel(t, xdptest.Config{})
 	k.FailKicks(unix.ENETDOWN, unix.EAGAIN, unix.ENOBUFS, unix.ENETDOWN)
-	res, err := Run(t.Context(), blast.Config{Count: 300, Batch: Burst, Drain: time.Minute}, k, maker(t))
+	res, err := Run(t.Context(), blast.Config{Count: 300, Batch: burst, Drain: time.Minute}, k, maker(t))
 	if err != nil || *sent != 300 || res.Completed != 300 {
 		t.Errorf("%d sent, %+v, %v", *sent, res, err)
 	}
@@ -105,12 +108,12 @@ func TestTroubleOfTheDevice(t *testing.T) {
 // The duration ends a run at the full rate, and an interrupt any, with everything accounted for.
 func TestRunEnds(t *testing.T) {
 	k, sent := kernel(t, xdptest.Config{})
-	res, err := Run(t.Context(), blast.Config{Duration: 20 * time.Millisecond, Batch: Burst, Drain: time.Minute}, k, maker(t))
+	res, err := Run(t.Context(), blast.Config{Duration: 20 * time.Millisecond, Batch: burst, Drain: time.Minute}, k, maker(t))
 	if err != nil || res.Completed != uint64(*sent) || res.Submitted != res.Completed || res.Sending < 20*time.Millisecond || res.Interrupted {
 		t.Errorf("%d sent, %+v, %v", *sent, res, err)
 	}
 	k, _ = kernel(t, xdptest.Config{})
-	res, err = Run(t.Context(), blast.Config{Rate: blast.PPS(5000), Duration: 100 * time.Millisecond, Batch: Burst, Drain: time.Minute}, k, maker(t))
+	res, err = Run(t.Context(), blast.Config{Rate: blast.PPS(5000), Duration: 100 * time.Millisecond, Batch: burst, Drain: time.Minute}, k, maker(t))
 	if err != nil || res.Submitted+res.Forfeited != 500 {
 		t.Errorf("%+v, %v: 500 were due", res, err)
 	}
@@ -119,7 +122,7 @@ func TestRunEnds(t *testing.T) {
 		k.HoldCompletions(hold)
 		ctx, cancel := context.WithCancel(t.Context())
 		seconds := 0
-		c := blast.Config{Rate: blast.PPS(10), Duration: time.Hour, Batch: Burst, Drain: time.Hour}
+		c := blast.Config{Rate: blast.PPS(10), Duration: time.Hour, Batch: burst, Drain: time.Hour}
 		c.OnInterval = func(blast.Interval) { seconds++ }
 		stop := time.AfterFunc(250*time.Millisecond, cancel)
 		res, err = Run(ctx, c, k, maker(t))

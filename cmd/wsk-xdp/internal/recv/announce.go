@@ -14,6 +14,9 @@ import (
 func (s *Sink) announce(hello *announced) (*run, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.verify == VerifyNothing {
+		return nil, "it only counts packets (--verify none)"
+	}
 	if s.runs[hello.Run] != nil {
 		return nil, "another run has this number, try again"
 	}

@@ -109,7 +109,7 @@ func (r *Report) Fill(s *Sink, e Engine) {
 	s.mu.Unlock()
 	slices.SortStableFunc(r.Runs[len(r.Runs)-r.going():], func(a, b RunReport) int { return cmp.Compare(a.Run, b.Run) })
 	r.Drops = e.Drops()
-	r.conclude()
+	r.conclude(e.Err())
 }
 
 // going is how many runs have not ended; they are the last ones.
@@ -122,7 +122,8 @@ func (r *Report) going() (n int) {
 	return n
 }
 
-func (r *Report) conclude() {
+// conclude enters the verdict. failed is why the engine received no more, nil where it did.
+func (r *Report) conclude(failed error) {
 	t := &r.Totals
 	v := Verdict{"ok", true, units.Grouped(t.Packets) + " packets came"}
 	if t.Received > 0 {
@@ -156,6 +157,9 @@ func (r *Report) conclude() {
 		if !one.Balanced {
 			v.Text += fmt.Sprintf("; the sums of run %04x do not come out even: of the late ones some came before", one.Run)
 		}
+	}
+	if failed != nil {
+		v = Verdict{"receiver_failed", false, fmt.Sprintf("what came later was not received: %v; until then: %s", failed, v.Text)}
 	}
 	r.Verdict = v
 }

@@ -235,3 +235,24 @@ func TestDelayOfReceived(t *testing.T) {
 		t.Errorf("%+v, %+v, %v", got, got.Delay, err)
 	}
 }
+
+// A run has one name in the table and in the verdict.
+func TestRunIsNamedOnce(t *testing.T) {
+	_, _, sink, control := receiver(t, 64)
+	for _, n := range []uint64{0, 1, 65, 2, 66, 130, 0} { // 0 again, behind the window
+		give(sink, stamp.Stamp{Run: 0xbeef, Sequence: n})
+	}
+	for n := range uint64(130) {
+		give(sink, stamp.Stamp{Run: 0xbeef, Sequence: n})
+	}
+	var table strings.Builder
+	r := conclusion(sink, control)
+	for _, tb := range r.Tables() {
+		if err := tb.Write(&table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(r.Verdict.Text, "the sums of run beef do not come out even") || strings.Count(table.String(), "beef") != 2 {
+		t.Errorf("%s", &table)
+	}
+}

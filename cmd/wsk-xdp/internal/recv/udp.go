@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 
@@ -22,7 +23,9 @@ type Engine interface {
 	Name() string
 	// Drops are the datagrams that there was no room for, by cause, since the beginning. It is never nil.
 	Drops() map[string]uint64
-	// Close returns when nothing is handed over any more.
+	// Err is why nothing is handed over any more, nil as long as that goes on.
+	Err() error
+	// Close returns when nothing is handed over any more, with Err if there was one.
 	Close() error
 }
 
@@ -33,15 +36,16 @@ const receiveBuffer = 32 << 20
 type udpEngine struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
-	done chan error
+	done chan struct{}
 
 	mu      sync.Mutex
 	dropped uint64
+	err     error // of reading
 }
 
 // OpenUDP binds a kernel socket in the namespace.
 func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
-	e := &udpEngine{done: make(chan error, 1)}
+	e := &udpEngine{done: make(chan struct{})}
 	err := ns.Do(func() error {
 		var c net.ListenConfig
 		network := "udp"
@@ -68,7 +72,7 @@ func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.conn.Close())
 	}
-	go func() { e.done <- e.read(sink) }()
+	go e.read(sink)
 	return e, nil
 }
 
@@ -82,8 +86,9 @@ func listenText(local netip.AddrPort) string {
 
 func (e *udpEngine) Name() string { return "udp" }
 
-// read reads until the connection is closed. The goroutine waits in the runtime's poller while nothing comes.
-func (e *udpEngine) read(sink *Sink) error {
+// read reads until the connection is closed, or can't be read any more. The goroutine waits in the runtime's poller while nothing comes.
+func (e *udpEngine) read(sink *Sink) {
+	defer close(e.done)
 	m := newMessages()
 	for {
 		var n int
@@ -94,11 +99,14 @@ func (e *udpEngine) read(sink *Sink) error {
 		})
 		switch {
 		case closed != nil:
-			return nil // what Read says is that the connection is closed
+			return // what Read says is that the connection is closed
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return fmt.Errorf("recvmmsg: %w", err)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.err = os.NewSyscallError("recvmmsg", err)
+			return
 		}
 		sink.Batch(func(take func([]byte, int)) {
 			for i := range n {
@@ -123,4 +131,14 @@ func (e *udpEngine) Drops() map[string]uint64 {
 	return map[string]uint64{"socket_buffer_full": e.dropped}
 }
 
-func (e *udpEngine) Close() error { return errors.Join(e.conn.Close(), <-e.done) }
+func (e *udpEngine) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+func (e *udpEngine) Close() error {
+	err := e.conn.Close()
+	<-e.done
+	return errors.Join(err, e.Err())
+}

@@ -13,7 +13,7 @@ import (
 // Until says when a receiver ends.
 type Until struct {
 	// For is a time, Expect a number of packets, OneOff the end of the first run; zero values are none. The context ends it in
-	// any case.
+	// any case, and so does an engine that fails.
 	For    time.Duration
 	Expect uint64
 	OneOff bool
@@ -27,7 +27,7 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	second := time.Second
-	for {
+	for c.engine.Err() == nil {
 		elapsed := time.Since(begun)
 		if u.For > 0 && elapsed >= u.For {
 			return

@@ -93,4 +93,7 @@ func (e *wskEngine) Drops() map[string]uint64 {
 	return out
 }
 
+// Err is nil: datagrams come through the kernel's stack where AF_XDP has ended.
+func (e *wskEngine) Err() error { return nil }
+
 func (e *wskEngine) Close() error { return e.client.Close(context.Background()) }
