@@ -6,6 +6,7 @@ package mirror
 
 import (
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +64,14 @@ func (s *addresses) recount() {
 			s.event(a, true)
 		}
 	}
+}
+
+// has reports whether nothing of an address that is announced is new, neither to the dump nor to the events.
+func (s *addresses) has(a address) bool {
+	if _, counted := s.counted[a.device][addressKey{a.ip, a.prefix}]; a.ip.Is4() && !counted {
+		return false
+	}
+	return slices.Contains(s.ordered[a.device], a)
 }
 
 // event takes a change; none is true when the device has no IPv4 address any more.

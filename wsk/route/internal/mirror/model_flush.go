@@ -94,6 +94,9 @@ func (m *model) someLeg(k *key, but int) (some bool) {
 
 // applyAddress takes a change of an address.
 func (m *model) applyAddress(a address, added bool) {
+	if added && m.addresses.has(a) {
+		return // a renewed lifetime
+	}
 	m.wish.addresses = true
 	none := m.addresses.event(a, added)
 	if added {

@@ -124,8 +124,12 @@ func (w *world) address(i int, p netip.Prefix, scope uint8) error {
 	if p.Addr().Is6() {
 		flags = unix.IFA_F_NODAD
 	}
+	how := uint16(unix.NLM_F_CREATE)
+	if w.oneIn(3) {
+		how |= unix.NLM_F_REPLACE // renews one that is there
+	}
 	body := wire{familyOf(p.Addr().Is6()), uint8(p.Bits()), flags, scope}.u32(uint32(w.index[i]))
-	return w.talk.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE, body.addr(unix.IFA_LOCAL, p.Addr()).addr(unix.IFA_ADDRESS, p.Addr()), nil)
+	return w.talk.do(unix.RTM_NEWADDR, how, body.addr(unix.IFA_LOCAL, p.Addr()).addr(unix.IFA_ADDRESS, p.Addr()), nil)
 }
 
 // do does something at random.
