@@ -9,7 +9,8 @@
 // # Sessions
 //
 // Nothing is connected until the first Bind, or the first question about addresses. A transport has one session at a
-// time. When the daemon ends it, or goes away, everything ends once in STATUS_FILE_FORCED_CLOSED: what waits here, what
+// time that takes sockets; one that the daemon has said goodbye to goes on beside it until its sockets are closed. When
+// the daemon ends a session, or goes away, everything of it ends once in STATUS_FILE_FORCED_CLOSED: what waits here, what
 // is under way there, and each socket, which is to be closed. The next socket that is bound connects again.
 //
 // # Sending

@@ -22,7 +22,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(daemonIn); dir != "" {
+		os.Exit(runDaemon(dir))
+	}
+	testenv.Main(m)
+}
 
 const waitLimit = time.Minute
 

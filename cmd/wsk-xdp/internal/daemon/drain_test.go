@@ -13,8 +13,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
-	"github.com/wsk-xdp/wsk-xdp/wsk/client"
-	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
@@ -53,7 +51,7 @@ func TestDrainBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := begin(func() error { return d.server.Serve(l, "l") })
-	irp := sendStuck(t, path)
+	irp := sendOne(boundSocket(t, through(t, path), netip.MustParseAddr("10.77.0.1")), wsk.NewSockaddr(netip.MustParseAddrPort("10.77.0.7:9")))
 	testenv.Eventually(t, waitLimit, "the datagram to be under way", func() bool { return queue.Counts().Pending == 1 })
 
 	ended := begin(d.close)
@@ -76,41 +74,4 @@ func TestDrainBound(t *testing.T) {
 	if err := d.close(); err != nil {
 		t.Errorf("nothing is left: %v", err)
 	}
-}
-
-// sendStuck sends one datagram through the daemon at path.
-func sendStuck(t *testing.T, path string) *wsk.IRP {
-	t.Helper()
-	transport := client.Open(client.Options{Path: path})
-	subsystem := new(wsk.Subsystem)
-	subsystem.Attach(transport, wsk.ProviderOptions{})
-	npi, release, err := netconn.Capture(subsystem)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := testenv.Context(t, waitLimit)
-	call := func(begin func(*wsk.IRP)) *wsk.IRP {
-		irp := wsk.AllocateIRP()
-		begin(irp)
-		if err := irp.Wait(ctx); err != nil || irp.IoStatus.Status != wsk.STATUS_SUCCESS {
-			t.Fatal(irp.IoStatus.Status, err)
-		}
-		return irp
-	}
-	socket := call(func(irp *wsk.IRP) {
-		npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
-	}).IoStatus.Socket
-	t.Cleanup(func() {
-		call(func(irp *wsk.IRP) { socket.Close(irp) })
-		release()
-		subsystem.Detach()
-		transport.Close()
-	})
-	call(func(irp *wsk.IRP) {
-		socket.Bind(wsk.NewSockaddr(netip.MustParseAddrPort("10.77.0.1:0")), 0, irp)
-	})
-	irp := wsk.AllocateIRP()
-	socket.SendTo(&wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, 8)), Length: 8}, 0,
-		wsk.NewSockaddr(netip.MustParseAddrPort("10.77.0.7:9")), nil, irp)
-	return irp
 }
