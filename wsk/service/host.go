@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,8 +40,18 @@ type host struct {
 // placeTable says where interfaces are in a policy.
 type placeTable struct {
 	policy *policy.Policy
-	places map[uint32]int
+	places map[uint32]placed
 }
+
+// placed is the place of an interface, and when it was looked for.
+type placed struct {
+	place int
+	at    time.Time
+}
+
+// forgetAbsent is how long an interface that the policy does not name is not looked for again: it may be given another
+// name, and no address changes then.
+const forgetAbsent = time.Second
 
 type nobody struct{}
 
@@ -175,30 +186,36 @@ func (h *host) interfaceOf(a [16]byte) uint32 {
 // place is where an interface is in the policy, or policy.NoInterface.
 func (h *host) place(p *policy.Policy, index uint32) int {
 	if t := h.places.Load(); t != nil && t.policy == p {
-		if place, ok := t.places[index]; ok {
-			return place
+		if p, ok := t.places[index]; ok && (p.place != policy.NoInterface || time.Since(p.at) < forgetAbsent) {
+			return p.place
 		}
+	}
+	if index == 0 {
+		return policy.NoInterface
 	}
 	return h.findPlace(p, index)
 }
 
-// findPlace is place for an interface that has not been asked for since the last refresh.
+// findPlace is place for an interface that has not been asked for since the last refresh. One that is not there is not
+// kept: it may come, and clients can name as many as they like.
 func (h *host) findPlace(p *policy.Policy, index uint32) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	place := policy.NoInterface
-	if name := h.name(index); name != "" {
-		for i := range p.Interfaces {
-			if p.Interfaces[i].Name == name {
-				place = i
-			}
+	name := h.name(index)
+	if name == "" {
+		return place
+	}
+	for i := range p.Interfaces {
+		if p.Interfaces[i].Name == name {
+			place = i
 		}
 	}
-	next := &placeTable{policy: p, places: map[uint32]int{index: place}}
+	next := &placeTable{policy: p, places: make(map[uint32]placed)}
 	if old := h.places.Load(); old != nil && old.policy == p && len(old.places) < maxPlaces {
 		maps.Copy(next.places, old.places)
-		next.places[index] = place
 	}
+	next.places[index] = placed{place, time.Now()}
 	h.places.Store(next)
 	return place
 }
