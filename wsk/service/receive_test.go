@@ -92,6 +92,28 @@ func TestReceiveWithoutCredit(t *testing.T) {
 	c.ended(ipc.ReasonState)
 }
 
+// TestReceiveMemory: what a socket receives with is its grant's memory, and one that has little of it receives all the
+// same.
+func TestReceiveMemory(t *testing.T) {
+	for _, tt := range []struct {
+		limit string
+		want  int64
+	}{{"256MiB", ipc.MaxMessage}, {"64KiB", 16 << 10}} {
+		b := newBench(t, strings.Replace(generous, "256MiB", tt.limit, 1))
+		c := b.hello()
+		local := c.open(1, "10.77.0.1:7000")
+		c.credit(1, 10)
+		c.must(c.ask(ipc.TypeMTU, 1, &ipc.Path{To: entry(0, "10.77.0.2:9")}), nil) // the credit has come before it
+		for range 3 {
+			b.transport.Arrive(arrival("10.77.0.2:9", local.String(), "x"))
+			c.recv(1, 1)
+		}
+		testenv.Eventually(t, patience, "the memory to be counted", func() bool {
+			return b.server.Statistics().Grants[0].Memory == tt.want
+		})
+	}
+}
+
 // TestReceivePolicy: whom the grant does not name is not heard.
 func TestReceivePolicy(t *testing.T) {
 	b := newBench(t, "destination = [\"10.77.0.2:9\"]\nmulticast = [\"239.1.0.0/16\"]\n")

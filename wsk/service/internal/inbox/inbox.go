@@ -46,7 +46,7 @@ type Inbox struct {
 
 	held  []chunk // messages that wait, the oldest first
 	bytes int     // of their memory
-	spare []byte  // memory of one that was sent
+	spare []byte  // memory of one that was sent, of chunkSize
 	last  ipc.RecvWriter
 }
 
@@ -155,16 +155,21 @@ func (b *Inbox) take(d *wsk.Datagram, direct *bool) outcome {
 		b.flush()
 		*direct = false
 	}
-	if len(b.held) == 0 && b.credit > 0 && b.Conn.HasRoom(b.Largest) {
-		if b.scratch == nil {
-			b.scratch = make([]byte, b.Largest)
-		}
+	if len(b.held) == 0 && b.credit > 0 && b.Conn.HasRoom(b.Largest) && b.hasScratch() {
 		b.now.Begin(b.scratch, b.Socket)
 		*direct = true
 		b.put(&b.now, &r, d)
 		return kept
 	}
 	return b.hold(&r, d)
+}
+
+// hasScratch reports whether there is memory for a message that goes out at once, or was room for it. mu is held.
+func (b *Inbox) hasScratch() bool {
+	if b.scratch == nil && b.Quota.TakeMemory(b.Largest) {
+		b.scratch = make([]byte, b.Largest)
+	}
+	return b.scratch != nil
 }
 
 func (b *Inbox) put(w *ipc.RecvWriter, r *ipc.Record, d *wsk.Datagram) bool {
@@ -187,14 +192,16 @@ func (b *Inbox) hold(r *ipc.Record, d *wsk.Datagram) outcome {
 	if b.bytes+size > b.limit && (b.bytes != 0 || size > chunkSize+maxDatagram) {
 		return noRoom
 	}
-	if !b.Quota.TakeMemory(size) {
+	c := chunk{memory: b.spare}
+	switch {
+	case size == len(b.spare):
+		b.spare = nil
+	case b.Quota.TakeMemory(size):
+		c.memory = make([]byte, size)
+	default:
 		return noMemory
 	}
 	b.seal()
-	c := chunk{memory: b.spare}
-	if b.spare = nil; len(c.memory) != size {
-		c.memory = make([]byte, size)
-	}
 	b.bytes += size
 	b.held = append(b.held, c)
 	b.last.Begin(c.memory, b.Socket)
@@ -252,11 +259,13 @@ func (b *Inbox) drain() {
 	}
 }
 
+// give is the end of a message that waited. Its memory is kept, and counted, for another one. mu is held.
 func (b *Inbox) give(c *chunk) {
 	b.bytes -= len(c.memory)
-	b.Quota.GiveMemory(len(c.memory))
-	if len(c.memory) == chunkSize {
+	if len(c.memory) == chunkSize && b.spare == nil {
 		b.spare = c.memory
+	} else {
+		b.Quota.GiveMemory(len(c.memory))
 	}
 	c.memory = nil
 }
@@ -286,5 +295,6 @@ func (b *Inbox) Close() {
 	for i := range b.held {
 		b.give(&b.held[i])
 	}
+	b.Quota.GiveMemory(len(b.scratch) + len(b.spare))
 	b.held, b.scratch, b.spare = nil, nil, nil
 }
