@@ -15,9 +15,7 @@ func completed(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	e := context.(*entry)
 	k := e.job.socket
 	status := irp.IoStatus.Status
-	if e.counted {
-		k.frames.Add(int64(-e.now))
-	}
+	e.counted.Add(int64(-e.now))
 	if status.Success() {
 		if e.to.state.Load() != targetReached {
 			e.to.state.Store(targetReached)
@@ -50,8 +48,10 @@ func (k *socket) why(e *entry, status wsk.NTSTATUS) ipc.Reason {
 func (k *socket) finish(e *entry, status wsk.NTSTATUS, reason ipc.Reason) {
 	j := e.job
 	k.mu.Lock()
-	wake := k.blocked && !k.aborted && int(k.frames.Load()) <= k.room/2
-	k.blocked = k.blocked && !wake
+	wake := k.blocked != nil && !k.aborted && int(k.blocked.Load()) <= k.room/2
+	if wake {
+		k.blocked = nil
+	}
 	bytes := 0
 	switch {
 	case !status.Success():

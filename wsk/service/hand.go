@@ -48,13 +48,16 @@ func (k *socket) Hand(share int) (used int, more bool) {
 		if e == nil {
 			break
 		}
-		reached := e.to.state.Load() == targetReached
-		if reached && int(k.frames.Load()) >= k.room {
-			k.blocked = true // until something completes
+		frames := &k.fresh
+		if e.to.state.Load() == targetReached {
+			frames = &k.frames
+		}
+		if int(frames.Load()) >= k.room {
+			k.blocked = frames // until something completes
 			break
 		}
-		payload, frames := e.nextPart()
-		if !turn.Take(frames, linkBits(&e.to.to, len(payload), frames)) {
+		payload, n := e.nextPart()
+		if !turn.Take(n, linkBits(&e.to.to, len(payload), n)) {
 			if k.session.granted.Load().grant.Limits.Refuse {
 				e.state = over
 				k.passLocked(e)
@@ -64,12 +67,10 @@ func (k *socket) Hand(share int) (used int, more bool) {
 			limited = true
 			break
 		}
-		e.counted = reached
-		if reached {
-			k.frames.Add(int64(frames))
-		}
-		ops = append(ops, e.relay(payload, frames))
-		used += frames
+		e.counted = frames
+		frames.Add(int64(n))
+		ops = append(ops, e.relay(payload, n))
+		used += n
 		k.passLocked(e)
 	}
 	more = used >= share && k.nextLocked() != nil
@@ -151,6 +152,7 @@ type throttle struct {
 	socket *socket
 	mu     sync.Mutex
 	timer  *time.Timer
+	until  time.Time // the end of the waiting that is counted
 	ended  bool
 }
 
@@ -162,7 +164,14 @@ func (t *throttle) wait(d time.Duration) {
 	if t.ended {
 		return
 	}
-	t.socket.quota.Grant().Counters.Throttled.Add(int64(d))
+	now := time.Now()
+	if t.until.Before(now) {
+		t.until = now
+	}
+	if more := now.Add(d).Sub(t.until); more > 0 {
+		t.until = t.until.Add(more)
+		t.socket.quota.Grant().Counters.Throttled.Add(int64(more))
+	}
 	if t.timer == nil {
 		t.timer = time.AfterFunc(d, t.over)
 		return

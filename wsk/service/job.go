@@ -3,6 +3,7 @@
 package service
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -55,9 +56,9 @@ type entry struct {
 	part    int // its length
 	now     int // its frames
 	state   entryState
-	counted bool // they are in the socket's count
-	whole   bool // it may not be fragmented because the grant says so
-	cut     bool // no more parts of it are to go
+	counted *atomic.Int64 // in which of the socket's counts they are
+	whole   bool          // it may not be fragmented because the grant says so
+	cut     bool          // no more parts of it are to go
 }
 
 // hasMore says that parts of the entry come after the one that is under way.

@@ -111,7 +111,7 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 	for i := range datagrams {
 		d, e := &datagrams[i], &j.entries[i]
 		e.id, e.segment, e.payload = d.ID, uint32(d.Segment), d.Payload
-		e.offset, e.part, e.state, e.counted, e.whole, e.cut = 0, 0, waiting, false, false, false
+		e.offset, e.part, e.state, e.whole, e.cut = 0, 0, waiting, false, false
 		size := len(d.Payload)
 		if d.Segment != 0 {
 			size = min(size, int(d.Segment))

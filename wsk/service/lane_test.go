@@ -11,6 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
@@ -244,6 +245,37 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("%d are counted as sent", n)
 			}
 		})
+	}
+}
+
+// TestRoomForNewDestinations: no more than a socket's share is with the transport of what goes to a destination that has
+// not been reached yet, and then comes all at once.
+func TestRoomForNewDestinations(t *testing.T) {
+	b := newBench(t, generous, func(c *service.Config) { c.Chunks = 64 })
+	c := b.hello()
+	c.open(1, "10.77.0.1:0")
+	b.transport.SetMode(wsktest.Wait)
+	entries := make([]ipc.Entry, 40)
+	for i := range entries {
+		entries[i] = entry(uint32(i), "10.77.0.2:9")
+	}
+	sends := make(map[uint32]bool)
+	for range 4 {
+		c.write(c.sendRequest(1, "x", entries...))
+		sends[c.seq] = true
+	}
+	c.skipTo(c.post(ipc.TypeMTU, 1, &ipc.Path{To: entry(0, "10.77.0.2:9")})) // by then all of it has been read
+	if n := b.transport.Counts().Pending; n != 64 {
+		t.Errorf("%d of 160 datagrams are with the transport", n)
+	}
+	b.transport.SetMode(wsktest.Deliver)
+	b.transport.CompleteAll(wsk.STATUS_SUCCESS)
+	for len(sends) > 0 {
+		var d ipc.Done
+		m := c.next()
+		if c.must(m, &d); d.Left == 0 {
+			delete(sends, m.Seq)
+		}
 	}
 }
 

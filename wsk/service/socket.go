@@ -33,6 +33,7 @@ type socket struct {
 	member *turns.Member
 	hold   throttle
 	frames atomic.Int64 // with the transport, to destinations that have been reached
+	fresh  atomic.Int64 // and to others, which may wait for long and then come all at once
 
 	targets targets // of the goroutine that reads; see there
 	denials denials
@@ -49,9 +50,9 @@ type socket struct {
 	jobs     []*job // with entries left, the oldest first
 	queue    []*job // of them, those with entries to hand over
 	free     []*job
-	charged  int  // bytes of jobs
-	room     int  // frames that may be with the transport
-	blocked  bool // they are
+	charged  int           // bytes of jobs
+	room     int           // frames of either count that may be with the transport
+	blocked  *atomic.Int64 // the count of which as many are; nil: neither
 }
 
 type socketState uint8
