@@ -30,10 +30,10 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
-		May: slices.Concat(cmdBase, bench, tool("blast", "exit", "session"),
+		May: slices.Concat(cmdBase, bench, tool("admin", "blast", "daemon", "exit", "session"),
 			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
 		Tests: tool("bench/benchtest"),
-		Why:   "asavie/xdp and x/net are rivals that are measured",
+		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/bench/benchtest",

@@ -23,9 +23,10 @@ type event struct {
 	Event   string          `json:"event"`
 	Granted json.RawMessage `json:"granted,omitempty"`
 	// Sent is the number of datagrams handed over, Failed the number of those that the engine knows did not leave.
-	Sent     uint64 `json:"sent"`
-	Failed   uint64 `json:"failed"`
-	Syscalls uint64 `json:"syscalls"`
+	Sent   uint64 `json:"sent"`
+	Failed uint64 `json:"failed"`
+	// Syscalls are those of the engine; null: it can't count them.
+	Syscalls *uint64 `json:"syscalls"`
 }
 
 const (
@@ -40,6 +41,9 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	out, end, err := proc.Serve(stdin, stdout, &j)
 	if err != nil {
 		return err
+	}
+	if j.Daemon != "" {
+		return serve(ctx, j.Daemon, end)
 	}
 	e := find(j.Engine)
 	if e == nil || len(j.Targets) == 0 || j.Queues < 1 {
@@ -67,7 +71,9 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	if done.Sent, err = sendAll(r.lanes, j.Pin, &stop); err != nil {
 		return err
 	}
-	done.Syscalls = r.syscalls() - before
+	if n := r.syscalls() - before; !r.uncounted {
+		done.Syscalls = &n
+	}
 	if r.drain != nil {
 		r.drain()
 	}

@@ -30,6 +30,8 @@ type rig struct {
 	drain func()
 	// failed is the number of datagrams that the engine knows to have failed. nil: it can't tell.
 	failed func() uint64
+	// uncounted is whether the lanes can't count system calls, because others make them for them.
+	uncounted bool
 	// granted is what the kernel gave, for the report.
 	granted func() any
 	// close gives everything back, after the last burst.
@@ -47,6 +49,7 @@ var engines = []engine{
 	{check.Called("wsk", "WskSendTo, one datagram per IRP"), openWsk},
 	{check.Called("wsk-kick", "the same with a kick for every datagram"), openWskKick},
 	{check.Called("wsk-batch", "WskSendMessages, lists of 64"), openWskBatch},
+	{check.Called("daemon-lane", "the same through a daemon in a process of its own, 64 datagrams a message"), openDaemonLane},
 	{check.Called("asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames"), openAsavie},
 	{check.Called("udp", "net.UDPConn, one WriteToUDPAddrPort per datagram"), openUDP},
 	{check.Called("sendmmsg", "x/net WriteBatch, 64 messages"), openSendmmsg},

@@ -26,6 +26,8 @@ type job struct {
 	Queues int
 	// Pin are the CPUs for the sending threads, in turn; nil leaves them alone.
 	Pin []int
+	// Daemon makes the child no engine but the daemon of one: the file with its settings.
+	Daemon string
 }
 
 // target is one destination and the MAC address that its frames go to.

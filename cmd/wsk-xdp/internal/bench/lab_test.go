@@ -69,6 +69,40 @@ func TestEveryEngineSends(t *testing.T) {
 	benchtest.NothingRuns(t)
 }
 
+// TestDaemonLane: the daemon of the engine is measured with it, says what it was given, and leaves nothing, interrupted or
+// not.
+func TestDaemonLane(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	nothingLeft := func() {
+		t.Helper()
+		benchtest.NothingRuns(t)
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+	c := quick(t)
+	c.Engines = []string{"daemon-lane"}
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Results[0].SyscallsPerPacket != nil {
+		t.Error("system calls are counted that others make")
+	}
+	if len(r.Granted.Engines) != 1 || !strings.Contains(string(r.Granted.Engines[0].Queues), `"interface":"wsk0","queue":0,"mode":"copy"`) {
+		t.Errorf("granted %+v", r.Granted.Engines)
+	}
+	nothingLeft()
+	c.Duration = time.Hour
+	benchtest.Interrupted(t, time.Second, func(ctx context.Context) error {
+		_, err := Run(ctx, c)
+		return err
+	})
+	nothingLeft()
+}
+
 // TestManyDestinationsAndQueues: the same with everything multiplied, for those engines that differ in it.
 func TestManyDestinationsAndQueues(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)

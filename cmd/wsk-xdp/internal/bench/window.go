@@ -107,8 +107,8 @@ func (m *measured) finish(p *place, s *proc.Process, before look, bytesBefore ui
 	}
 	m.granted = begun.Granted
 	m.sent, m.failed, m.arrived = done.Sent, done.Failed, arrived
-	if done.Sent > 0 {
-		m.syscalls = float64(done.Syscalls) / float64(done.Sent)
+	if done.Sent > 0 && done.Syscalls != nil {
+		m.syscalls = float64(*done.Syscalls) / float64(done.Sent)
 	}
 	return nil
 }
