@@ -6,13 +6,22 @@ BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-daemon test repeat check fmt vet lint generated bench fuzz soak faults wire test-vm test-vm-full clean
+.PHONY: help build install uninstall demo demo-daemon test repeat check fmt vet lint generated bench fuzz soak faults wire test-vm test-vm-full clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/wsk-xdp, a static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/wsk-xdp
+
+# install.sh reads them. A binary for another machine can't write its pages here: build, copy and install it there.
+export PREFIX DESTDIR
+
+install: build ## put binary, manual pages and completion for bash, zsh and fish under PREFIX (/usr/local), within DESTDIR
+	@scripts/install.sh $(BIN)
+
+uninstall: ## take them away again
+	@scripts/install.sh --remove
 
 demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no root needed, under a minute
 	@$(BIN) demo

@@ -34,6 +34,8 @@ func (a *app) doctorCommand() *cobra.Command {
 			"Exit code 0, or 3 when this machine can't send over AF_XDP at all."),
 		Example: lines("  wsk-xdp doctor", "  wsk-xdp doctor eth0 192.0.2.7", "  sudo wsk-xdp doctor --json --prove wsk0"),
 		Args:    cobra.MaximumNArgs(2),
+
+		ValidArgsFunction: a.completeDoctor,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := doctorArgs(args, &o); err != nil {
 				return err

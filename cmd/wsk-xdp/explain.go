@@ -20,6 +20,8 @@ func (a *app) explainCommand() *cobra.Command {
 			"and the protocol. Without an argument all of them are listed."),
 		Example: lines("  wsk-xdp explain policy.destination", "  wsk-xdp explain 105"),
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: completeReason,
 		RunE: func(_ *cobra.Command, args []string) error {
 			t := output.Table{}
 			for reason := range ipc.Reasons() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/completion"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
@@ -19,6 +20,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	out := &written{Writer: stdout}
 	a := &app{stdin: stdin, stdout: out, stderr: stderr}
 	root := a.command()
+	if completion.Asked(args) {
+		completion.Add(root, a.complete)
+	}
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -59,7 +63,7 @@ func (a *app) command() *cobra.Command {
 	f.StringVar(&a.netns, "netns", "", "work in this network namespace: a name (ip netns) or a path")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
 	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.recvCommand(), a.benchCommand(), a.versionCommand())
-	root.AddCommand(a.daemonCommand(), a.statusCommand(), a.statsCommand(), a.clientsCommand(), a.reloadCommand(), a.explainCommand())
+	root.AddCommand(a.daemonCommand(), a.statusCommand(), a.statsCommand(), a.clientsCommand(), a.reloadCommand(), a.explainCommand(), a.manCommand())
 	root.AddCommand(a.selftestCommand(), a.programCommand())
 	return root
 }

@@ -19,7 +19,7 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"client", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "payload", "peer", "recv", "send", "session",
+			"client", "completion", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "recv", "send", "session",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
@@ -68,6 +68,10 @@ var Imports = []ImportRow{
 	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
 	{
+		Package: "cmd/wsk-xdp/internal/completion",
+		May:     []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
+	},
+	{
 		Package: "cmd/wsk-xdp/internal/daemon",
 		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
 			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
@@ -98,6 +102,11 @@ var Imports = []ImportRow{
 	},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
+	{
+		Package: "cmd/wsk-xdp/internal/manual",
+		May:     append(tool("exit"), "github.com/spf13/cobra", "github.com/spf13/pflag"),
+		Why:     "cobra's own writer of manual pages takes two modules more",
+	},
 	{Package: "cmd/wsk-xdp/internal/netfilter", May: []string{netlink, sys}, Tests: []string{nft}},
 	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
 	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},

@@ -5,6 +5,8 @@ package exit
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 )
 
 // Exit codes of wsk-xdp.
@@ -14,6 +16,16 @@ const (
 	Usage       = 2 // the command line is wrong
 	NotPossible = 3 // this machine, interface or user can't do it
 )
+
+// Meanings are the exit codes and what they say, for people.
+func Meanings() iter.Seq2[int, string] {
+	return slices.All([]string{
+		Done:        "Done, also after an interrupt from the keyboard",
+		Runtime:     "Something failed while it ran, or nothing arrived",
+		Usage:       "The command line is wrong",
+		NotPossible: "Not possible on this machine, interface or for this user, or not without --force",
+	})
+}
 
 // Error carries an exit code. Its text is that of what it wraps.
 type Error struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -25,6 +26,18 @@ type NS struct {
 
 // ErrNotAllowed is found by errors.Is in the error of a namespace that this process may not open or enter.
 var ErrNotAllowed = errors.New("needs CAP_SYS_ADMIN: sudo")
+
+// Names are those of the namespaces that have names, in order, as far as they can be read.
+func Names() (names []string) {
+	entries, err := os.ReadDir(namedDir)
+	if err != nil {
+		return nil // there are none, or they are not for this user
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
 
 // Open opens a namespace by its name (ip netns list) or by a path. An empty name gives nil.
 func Open(name string) (*NS, error) {
