@@ -95,7 +95,7 @@ func (r result) want(t *testing.T, code int, parts ...string) {
 	}
 }
 
-// decode parses the one JSON document on standard output, refusing anything besides it.
+// decode parses the one JSON document on standard output, refusing anything besides it, and holds it to its schema.
 func decode[T any](t *testing.T, r result) (doc T) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(r.stdout))
@@ -106,6 +106,7 @@ func decode[T any](t *testing.T, r result) (doc T) {
 	if _, err := d.Token(); err != io.EOF {
 		t.Fatalf("something stands behind the document: %v", r)
 	}
+	followsSchema(t, []byte(r.stdout))
 	return doc
 }
 

@@ -118,6 +118,7 @@ var Imports = []ImportRow{
 			[]string{"wsk", "wsk/datapath", histograms, sys}),
 		Tests: append(tool("blast"), "wsk/wsktest"),
 	},
+	{Package: "cmd/wsk-xdp/internal/schema", Why: "is for tests and for whoever makes the files of docs/schema: types and text"},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
 	{
 		Package: "cmd/wsk-xdp/internal/session",
