@@ -65,6 +65,7 @@ var Circles = []CircleLimit{
 	{"testenv/cmd/wire", 0, 0},
 	{"testenv/faults", 6, 6},
 	{"testenv/firewall", 0, 0},
+	{"testenv/unit", 0, 0},
 	{"testenv/vm", 3, 3},
 	{"testenv/vm/agent", 0, 0},
 	{"testenv/vm/cable", 0, 0},

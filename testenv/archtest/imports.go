@@ -75,7 +75,7 @@ var Imports = []ImportRow{
 		Package: "cmd/wsk-xdp/internal/daemon",
 		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
 			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
-		Tests: []string{"wsk", "wsk/client", "wsk/netconn", "wsk/wsktest"},
+		Tests: []string{"testenv/unit", "wsk", "wsk/client", "wsk/netconn", "wsk/wsktest"},
 		Why:   "the one place where a service gets a datapath",
 	},
 	{
@@ -167,6 +167,7 @@ var Imports = []ImportRow{
 		Why:     "breaks what the datapath stands on, as its clients see it; xdp holds a queue, bpf names a program",
 	},
 	{Package: "testenv/firewall", May: []string{"testenv", nft, sys}, Why: "rules of a host, made as their own tools make them"},
+	{Package: "testenv/unit", May: []string{sys}, Why: "what a systemd unit grants, for a program of a test"},
 	{Package: "testenv/vm", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/agent", May: []string{"testenv/vm/cable", "testenv/vm/job", netlink, sys}},
 	{Package: "testenv/vm/cable"},

@@ -23,6 +23,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if filter := os.Getenv(filterIn); filter != "" {
+		os.Exit(enter(filter))
+	}
 	if dir := os.Getenv(daemonIn); dir != "" {
 		os.Exit(runDaemon(dir))
 	}
@@ -38,7 +41,7 @@ type rig struct {
 	dir    string
 	config *Config
 	admin  *admin.Client
-	stop   context.CancelFunc
+	stop   func()
 	ended  chan error
 }
 
@@ -47,8 +50,8 @@ func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 // write writes a policy that grants this user what destinations says.
 func (r *rig) write(destinations string) {
 	r.t.Helper()
-	text := fmt.Sprintf("version = 1\n[interface.%s]\n[[allow]]\nname = \"me\"\nuid = %d\ndestination = [%s]\n",
-		r.lab.A.If.Name(), os.Getuid(), destinations)
+	text := fmt.Sprintf("version = 1\n[interface.%s]\n[[allow]]\nname = \"me\"\nuid = %d\ndestination = [%s]\n"+
+		"multicast = [\"239.1.0.0/16\"]\nlocal = true\n", r.lab.A.If.Name(), os.Getuid(), destinations)
 	if err := os.WriteFile(r.path("policy.toml"), []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
@@ -56,7 +59,10 @@ func (r *rig) write(destinations string) {
 
 const everything = `"10.0.0.0/8", "fd00::/8"`
 
-func start(t *testing.T) *rig {
+// start starts a daemon in this process.
+func start(t *testing.T) *rig { return startBy(t, (*rig).run) }
+
+func startBy(t *testing.T, run func(*rig)) *rig {
 	t.Helper()
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	r := &rig{t: t, lab: testenv.NewLabT(t, testenv.Topology{}), dir: t.TempDir(), ended: make(chan error, 1)}
@@ -70,8 +76,9 @@ func start(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.admin = admin.NewClient(r.path("a"))
-	r.run()
+	run(r)
 	t.Cleanup(r.end)
+	r.awaitReady()
 	return r
 }
 
@@ -81,9 +88,13 @@ func (r *rig) run() {
 	ns := netns.Borrow(r.lab.A.NS.FD())
 	log := r.t.Output()
 	go func() { r.ended <- Run(ctx, r.config, ns, log) }()
+}
+
+func (r *rig) awaitReady() {
 	testenv.Eventually(r.t, waitLimit, "the daemon to be ready", func() bool {
 		select {
 		case err := <-r.ended:
+			r.stop = nil
 			r.t.Fatal(err)
 		default:
 		}
@@ -129,8 +140,9 @@ func (r *rig) listen(o client.Options) *netconn.Conn {
 }
 
 // TestDaemon: a client sends and receives over both versions of IP, an operator sees it, and at the end nothing is left.
-func TestDaemon(t *testing.T) {
-	r := start(t)
+func TestDaemon(t *testing.T) { testDaemon(t, start(t)) }
+
+func testDaemon(t *testing.T, r *rig) {
 	c := r.listen(client.Options{})
 	for _, addr := range []netip.Addr{r.lab.B.IPv4(), r.lab.B.IPv6()} {
 		far := testenv.NewUDPReceiverT(t, r.lab.B.NS, netip.AddrPortFrom(addr, 9000), testenv.UDPReceiverOptions{})
@@ -209,8 +221,9 @@ func (r *rig) look() {
 
 // TestReload: a policy that is broken changes nothing and says where it is broken; one that is in order takes hold of
 // sockets that are open.
-func TestReload(t *testing.T) {
-	r := start(t)
+func TestReload(t *testing.T) { testReload(t, start(t)) }
+
+func testReload(t *testing.T, r *rig) {
 	refusals := make(chan client.Refusal, 1000)
 	c := r.listen(client.Options{OnRefusal: func(f client.Refusal) { refusals <- f }})
 	to := netip.AddrPortFrom(r.lab.B.IPv4(), 9000)

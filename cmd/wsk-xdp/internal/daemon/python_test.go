@@ -23,7 +23,9 @@ func python(t *testing.T, path string, args ...string) *exec.Cmd {
 }
 
 // TestPython: docs/protocol.md is good enough for a client in another language, which sends, receives and is told reasons.
-func TestPython(t *testing.T) {
+func TestPython(t *testing.T) { testPython(t, start) }
+
+func testPython(t *testing.T, start func(*testing.T) *rig) {
 	path, err := exec.LookPath("python3")
 	if err != nil {
 		testenv.Skipf(t, "there is no Python to run docs/examples/wsk_client.py with: %v", err)
