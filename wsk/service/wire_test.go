@@ -234,6 +234,11 @@ func TestKilledClient(t *testing.T) {
 	killed := time.Now()
 	testenv.Eventually(t, patience, "the session to end", func() bool { return w.server.Statistics().Sessions == 0 })
 	t.Logf("all is back %v after the kill", time.Since(killed))
+	for _, q := range w.dp.Info().Queues {
+		if q.Submitted == 0 || q.InFlight != 0 || q.Waiting != 0 {
+			t.Errorf("%d frames submitted; with the kernel still %d, and %d operations wait", q.Submitted, q.InFlight, q.Waiting)
+		}
+	}
 	if u := w.server.Statistics().Grants[0].Usage; u.Inflight != 0 || u.Sockets != 0 || u.Memory != 0 || u.Destinations != 0 {
 		t.Errorf("%+v", u)
 	}

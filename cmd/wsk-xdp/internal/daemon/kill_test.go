@@ -41,8 +41,8 @@ func runDaemon(dir string) int {
 	return 0
 }
 
-// TestDaemonKilled: a daemon that is killed under load ends every IRP of its client once, in the status that is documented,
-// and the next socket sends through the next daemon.
+// TestDaemonKilled: a daemon that is killed under load ends every IRP of its client once, in the status that is documented;
+// its XDP program and its queue go with it, and the next socket sends through those of the next daemon.
 func TestDaemonKilled(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	l := testenv.NewLabT(t, testenv.Topology{})
@@ -53,6 +53,7 @@ func TestDaemonKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := testenv.Context(t, waitLimit)
+	operator := admin.NewClient(filepath.Join(dir, "a"))
 	start := func() *exec.Cmd {
 		daemon := exec.CommandContext(ctx, os.Args[0])
 		daemon.Env = append(os.Environ(), daemonIn+"="+dir)
@@ -66,11 +67,13 @@ func TestDaemonKilled(t *testing.T) {
 				_ = daemon.Wait()
 			}
 		})
-		operator := admin.NewClient(filepath.Join(dir, "a"))
 		testenv.Eventually(t, waitLimit, "the daemon", func() bool {
 			s, err := operator.Status(ctx)
 			return err == nil && s.Ready
 		})
+		if !hasProgram(t, l.A.If) {
+			t.Error("the daemon has no XDP program on the interface")
+		}
 		return daemon
 	}
 	first := start()
@@ -91,18 +94,35 @@ func TestDaemonKilled(t *testing.T) {
 	_ = first.Wait() // says that it was killed
 	<-loading
 	load.check(t)
+	testenv.Eventually(t, waitLimit, "the XDP program to be gone", func() bool { return !hasProgram(t, l.A.If) })
 
 	second := start()
 	irp := sendOne(boundSocket(t, npi, l.A.IPv4()), load.to)
 	if err := irp.Wait(testenv.Context(t, waitLimit)); err != nil || irp.IoStatus.Status != wsk.STATUS_SUCCESS {
 		t.Errorf("through the next daemon: %v, %v", irp.IoStatus.Status, err)
 	}
+	testenv.Eventually(t, waitLimit, "the frame to come back from the queue", func() bool {
+		s, err := operator.Status(ctx)
+		if err != nil || len(s.Queues) != 1 || len(s.Slow) > 0 {
+			t.Fatalf("the next daemon: %+v, %v", s, err)
+		}
+		return s.Queues[0].State == "up" && s.Queues[0].Completed == 1
+	})
 	if err := second.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	if err := second.Wait(); err != nil {
 		t.Errorf("the next daemon ends with %v", err)
 	}
+}
+
+func hasProgram(t *testing.T, i *testenv.Iface) bool {
+	t.Helper()
+	attrs, err := i.Attrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attrs.Xdp != nil && attrs.Xdp.Attached
 }
 
 // load is a client that keeps many IRPs under way.
