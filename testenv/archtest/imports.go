@@ -239,8 +239,8 @@ var Imports = []ImportRow{
 	{
 		Package: "wsk/netconn",
 		May:     []string{"wsk"},
-		Tests: []string{"bpf", "testenv/account", "wsk/datapath", "wsk/netconn/pctest", "wsk/service/servicetest", "wsk/wsktest",
-			"github.com/miekg/dns", netlink, sys},
+		Tests: []string{"bpf", "testenv/account", "wsk/client", "wsk/datapath", "wsk/netconn/pctest", "wsk/service/servicetest",
+			"wsk/wsktest", "github.com/miekg/dns", netlink, sys},
 		Why: "built on the public API alone, over any Transport",
 	},
 	{Package: "wsk/netconn/pctest", Why: "judges any net.PacketConn, so it must know none of ours"},

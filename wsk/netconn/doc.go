@@ -7,9 +7,10 @@
 //	conn, err := net.ListenUDP("udp", addr)                               // before
 //	conn, err := netconn.Listen(npi, "udp", addr.AddrPort(), netconn.Options{}) // after
 //
-// npi is a captured provider; [Capture] gets one in one call. The package uses nothing but the public functions of
-// package wsk and so shows how they are used: an IRP for every call, the caller's slice as MDL, IoCancelIrp for a
-// deadline. It builds on every operating system.
+// npi is a captured provider; [Capture] gets one in one call. Whether its datagrams go through queues of the process's
+// own or those of a daemon is one line, too (see the example "daemon"). The package uses nothing but the public
+// functions of package wsk and so shows how they are used: an IRP for every call, the caller's slice as MDL, IoCancelIrp
+// for a deadline. It builds on every operating system.
 //
 // # What is as in package net on Linux
 //
