@@ -4,7 +4,6 @@ package datapath
 
 import (
 	"errors"
-	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -36,7 +35,15 @@ func TestSlowReasons(t *testing.T) {
 		if why != "" {
 			want[why]++
 		}
-		if info := c.dp.Info(); !maps.Equal(info.SlowReasons, want) || info.SlowPaths != uint64(len(want)) {
+		info, all := c.dp.Info(), uint64(0)
+		for reason, n := range info.SlowReasons {
+			all += n
+			if want[reason] == 0 || n < want[reason] {
+				t.Errorf("%s: %d ways because of %q, want %d or more", why, n, reason, want[reason])
+			}
+			want[reason] = n // a way is looked for again when the routes change meanwhile
+		}
+		if len(info.SlowReasons) != len(want) || info.SlowPaths != all {
 			t.Errorf("%s: %d ways through the kernel's stack, %v; want %v", why, info.SlowPaths, info.SlowReasons, want)
 		}
 	}
