@@ -273,7 +273,7 @@ var Imports = []ImportRow{
 		Package: "wsk/service",
 		May: []string{"internal/ipaddr", "wsk", "wsk/ipc", "wsk/policy", "wsk/service/internal/inbox",
 			"wsk/service/internal/peer", "wsk/service/internal/quota", "wsk/service/internal/turns", sys},
-		Tests: []string{"wsk/datapath", "wsk/wsktest"},
+		Tests: []string{"testenv/unit", "wsk/datapath", "wsk/wsktest"},
 		Why:   "serves whatever Transport it is given, so it knows no datapath",
 	},
 	{Package: "wsk/service/internal/inbox", May: []string{"wsk", "wsk/ipc", "wsk/service/internal/quota"}},

@@ -14,15 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
-
-func TestMain(m *testing.M) { testenv.Main(m) }
 
 // policyHead is the beginning of every policy here: interface 1 of the transport is eth0, and the grant of this process
 // is open for more lines.
