@@ -42,8 +42,16 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
+	var stop atomic.Bool
+	go func() {
+		<-end
+		stop.Store(true)
+		interrupt() // what is being opened
+	}()
 	if j.Daemon != "" {
-		return serve(ctx, j.Daemon, end)
+		return serve(ctx, j.Daemon)
 	}
 	e := find(j.Engine)
 	if e == nil || len(j.Targets) == 0 || j.Queues < 1 {
@@ -61,11 +69,6 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) (err error) {
 	if err := out.Encode(event{Event: eventSending, Granted: granted}); err != nil {
 		return err
 	}
-	var stop atomic.Bool
-	go func() {
-		<-end
-		stop.Store(true)
-	}()
 	done := event{Event: eventDone}
 	before := r.syscalls()
 	if done.Sent, err = sendAll(r.lanes, j.Pin, &stop); err != nil {

@@ -24,7 +24,7 @@ type servant struct {
 
 const (
 	servantStart = 30 * time.Second // until it is ready
-	servantStop  = 10 * time.Second // its own bound is half of that
+	servantStop  = 20 * time.Second // its own bound is a quarter of that, on a machine that is not busy
 )
 
 // What its files are called.
@@ -110,14 +110,8 @@ func (s *servant) stop() (err error) {
 	return err
 }
 
-// serve is the whole program of such a daemon: it runs until its standard input ends.
-func serve(ctx context.Context, settings string, end <-chan struct{}) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		<-end
-		stop()
-	}()
+// serve is the whole program of such a daemon, until ctx is done.
+func serve(ctx context.Context, settings string) error {
 	config, err := daemon.Load(daemon.Options{Config: settings})
 	if err != nil {
 		return err
