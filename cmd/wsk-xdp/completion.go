@@ -24,6 +24,7 @@ var valuesOfForm = map[string][]string{
 	"rates":    {"max", "100k", "1M"},
 	"sizes":    {"64", "512", "1518", "imix"},
 	"duration": {"1s", "10s", "1m"},
+	"share":    {"1%", "5%", "10%"},
 	"count":    {"1k", "100k", "1M"},
 }
 

@@ -35,13 +35,12 @@ func completed(t *testing.T, args ...string) (words []string, directive cobra.Sh
 
 func TestCompletion(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"bl|", "blast"}, {"lab |", "down status up"}, {"b|", "bench blast"},
-		{"blast --engine |", "wsk frames"}, {"blast --engine=f|", "frames"}, {"blast 10.77.0.2:9 --flow-order |", "seq random"},
+		{"bl|", "blast"}, {"lab |", "down status up"}, {"blast --engine w|", "wsk"}, {"blast --engine=f|", "frames"}, {"blast 10.77.0.2:9 --flow-order |", "seq random"},
 		{"blast --rate-layer |", "l1 l2 payload"}, {"blast --stamp p|", "pktgen"}, {"blast --require |", "afxdp zerocopy"},
 		{"blast --mode z|", "zerocopy"}, {"send --checksum |", "auto software partial kernel"}, {"blast -r |", "100k 1M 10Gbit max"},
 		{"blast -s i|", "imix"}, {"blast --via |", "daemon"}, {"send --payload t|", "text:"},
-		{"recv --engine |", "udp wsk"}, {"recv --verify |", "payload seq none"},
-		{"bench --engines wsk,wsk-|", "wsk,wsk-kick wsk,wsk-batch"}, {"bench --engines udp,u|", ""},
+		{"recv --engine u|", "udp"}, {"recv --verify |", "payload seq none"},
+		{"bench --engines wsk,wsk-k|", "wsk,wsk-kick"}, {"bench --engines udp,u|", ""},
 		{"bench latency --cpus |", "apart together free"}, {"bench receive --sender |", "xdp wsk-batch"},
 		{"bench footprint --kinds |", ""}, {"help la|", "lab"}, {"man bench l|", "latency"}, {"explain policy.dest|", "policy.destination"},
 		{"blast |", ""}, {"recv :|", ""}, {"doctor lo 10|", ""}, {"blast --ttl |", ""},

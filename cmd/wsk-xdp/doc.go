@@ -9,8 +9,10 @@
 //	wsk-xdp send DST:PORT        one or a few datagrams, every IRP reported
 //	wsk-xdp blast DST:PORT       datagrams at a rate, with completion latency and cost
 //	wsk-xdp recv [ADDR]:PORT     what arrived of them: received, lost, duplicate, reordered, late, corrupt
+//	wsk-xdp report FILE...       reports again, as a page with drawings, or two compared
 //	wsk-xdp man [COMMAND]        the manual page of a command, made of what its --help says
 //
 // Results go to standard output, diagnostics to standard error. Exit codes: 0 done (also when interrupted), 1
-// something failed, 2 wrong command line, 3 not possible on this machine, interface or for this user.
+// something failed, 2 wrong command line, 3 not possible on this machine, interface or for this user, 4 a figure is
+// beyond a threshold that was set.
 package main

@@ -45,6 +45,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/payload", 0, 0},
 	{"cmd/wsk-xdp/internal/peer", 0, 0},
 	{"cmd/wsk-xdp/internal/recv", 0, 0},
+	{"cmd/wsk-xdp/internal/report", 0, 0},
 	{"cmd/wsk-xdp/internal/schema", 0, 0},
 	{"cmd/wsk-xdp/internal/send", 0, 0},
 	{"cmd/wsk-xdp/internal/session", 2, 2},

@@ -19,7 +19,7 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"client", "completion", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "recv", "send", "session",
+			"client", "completion", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "recv", "report", "send", "session",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
@@ -117,6 +117,11 @@ var Imports = []ImportRow{
 		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "units"),
 			[]string{"wsk", "wsk/datapath", histograms, sys}),
 		Tests: append(tool("blast"), "wsk/wsktest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/report",
+		May:     tool("bench", "bench/receive", "blast", "host", "output", "peer", "recv", "units"),
+		Why:     "reads the documents that these packages make",
 	},
 	{Package: "cmd/wsk-xdp/internal/schema", Why: "is for tests and for whoever makes the files of docs/schema: types and text"},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},

@@ -15,6 +15,7 @@ const (
 	Runtime     = 1 // something failed while it ran
 	Usage       = 2 // the command line is wrong
 	NotPossible = 3 // this machine, interface or user can't do it
+	Beyond      = 4 // a figure is beyond the threshold that was set
 )
 
 // Meanings are the exit codes and what they say, for people.
@@ -24,6 +25,7 @@ func Meanings() iter.Seq2[int, string] {
 		Runtime:     "Something failed while it ran, or nothing arrived",
 		Usage:       "The command line is wrong",
 		NotPossible: "Not possible on this machine, interface or for this user, or not without --force",
+		Beyond:      "A figure is beyond the --threshold",
 	})
 }
 
@@ -46,6 +48,9 @@ func Usagef(format string, args ...any) error { return &Error{Usage, fmt.Errorf(
 func NotPossiblef(format string, args ...any) error {
 	return &Error{NotPossible, fmt.Errorf(format, args...)}
 }
+
+// Beyondf is an error of a figure that is beyond a threshold.
+func Beyondf(format string, args ...any) error { return &Error{Beyond, fmt.Errorf(format, args...)} }
 
 // Code is the exit code for an error, Runtime where none was given.
 func Code(err error) int {

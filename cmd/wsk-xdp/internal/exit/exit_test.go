@@ -18,6 +18,7 @@ func TestCode(t *testing.T) {
 		{errors.New("x"), 1},
 		{Usagef("x"), 2},
 		{NotPossiblef("x"), 3},
+		{Beyondf("x"), 4},
 		{fmt.Errorf("wrapped: %w", NotPossiblef("x")), 3},
 		{errors.Join(errors.New("x"), Usagef("y")), 2},
 	} {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// Read reads a file that --json has written.
+func Read(path string) (*Document, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var says struct {
+		Schema  string `json:"schema"`
+		Message string `json:"message"`
+	}
+	if err := json.Unmarshal(text, &says); err != nil {
+		return nil, fmt.Errorf("%s is no JSON document", path)
+	}
+	var d *Document
+	switch says.Schema {
+	case blast.Schema:
+		d, err = of(text, ofBlast)
+	case recv.Schema:
+		d, err = of(text, ofRecv)
+	case bench.Schema:
+		d, err = of(text, ofBench)
+	case receive.Schema:
+		d, err = of(text, ofBenchReceive)
+	case "wsk-xdp.error/1":
+		return nil, fmt.Errorf("%s is what a command wrote that failed: %s", path, says.Message)
+	case "":
+		return nil, fmt.Errorf("%s is no report of wsk-xdp: it has no schema", path)
+	default:
+		return nil, fmt.Errorf("%s is %s: there are rates in the reports of blast, recv, bench and bench receive", path, says.Schema)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is no %s: a value in it is of another kind", path, says.Schema)
+	}
+	d.File, d.Schema = path, says.Schema
+	return d, nil
+}
+
+func of[R any](text []byte, make func(*R) *Document) (*Document, error) {
+	r := new(R)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	return make(r), nil
+}
+
+// ofRecv is a receiver, with its runs in their order.
+func ofRecv(r *recv.Report) *Document {
+	d := &Document{
+		Title: "recv " + r.Config.Listen, Verdict: r.Verdict.Text, OK: r.Verdict.OK,
+		Conditions: []Fact{
+			{"engine", r.Config.Engine}, {"window", strconv.Itoa(r.Config.Window)}, {"kernel", r.Host.Kernel}, {"CPUs", strconv.Itoa(r.Host.CPUs)},
+			{"version", r.Version},
+		},
+		Facts: []Fact{{"started", r.StartedAt.Format(time.RFC3339)}, {"came", units.Plural(int(r.Totals.Packets), "packet")}},
+	}
+	for i := range r.Runs {
+		name := "received"
+		if len(r.Runs) > 1 {
+			name = fmt.Sprintf("received, run %d", i+1)
+		}
+		d.ofPeer(name, &r.Runs[i].Report)
+	}
+	return d
+}
+
+// ofBench is a comparison of ways to send.
+func ofBench(r *bench.Report) *Document {
+	d := &Document{Title: "bench on " + r.Granted.Interface, OK: true, Conditions: conditions(&r.Host)}
+	for _, one := range r.Results {
+		name := fmt.Sprintf("%s, %d bytes", one.Engine, one.FrameBytes)
+		if one.Queues > 1 {
+			name += fmt.Sprintf(", %d queues", one.Queues)
+		}
+		d.Rates = append(d.Rates, Rate{name, float64(one.PPSMedian), float64(one.PPSMin), float64(one.PPSMax)})
+	}
+	return d
+}
+
+// ofBenchReceive is a comparison of ways to receive.
+func ofBenchReceive(r *receive.Report) *Document {
+	d := &Document{Title: "bench receive, sender " + r.Granted.Sender, OK: true, Conditions: conditions(&r.Host)}
+	for _, one := range r.Receive {
+		name := fmt.Sprintf("%s, %d bytes", one.Engine, one.FrameBytes)
+		if one.RateLimit > 0 {
+			name += ", " + units.PacketRate(float64(one.RateLimit)) + " offered"
+		}
+		d.Rates = append(d.Rates, Rate{name, float64(one.PPSMedian), float64(one.PPSMin), float64(one.PPSMax)})
+	}
+	return d
+}
+
+func conditions(h *host.Load) []Fact {
+	return []Fact{{"processor", h.CPUModel}, {"kernel", h.Kernel}, {"CPUs", strconv.Itoa(h.CPUs)}}
+}
