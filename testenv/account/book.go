@@ -27,6 +27,7 @@ type entry struct {
 	fate  Fate
 	code  uint32
 	times uint8 // how often its end was told
+	begun time.Time
 }
 
 // Book is what one sender knows of each datagram of a flow. It may be used concurrently.
@@ -44,6 +45,7 @@ type Book struct {
 	complaints []Problem
 	pending    int
 	lastEnd    time.Time
+	longest    time.Duration // see LongestWait
 	change     chan struct{}
 }
 
@@ -56,7 +58,7 @@ func NewBook(flow uint32, name func(code uint32) string) *Book {
 func (b *Book) Begin() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.entries = append(b.entries, entry{})
+	b.entries = append(b.entries, entry{begun: time.Now()})
 	b.pending++
 	seq := uint64(len(b.entries) - 1)
 	if b.Tell != nil {
@@ -76,6 +78,7 @@ func (b *Book) End(seq uint64, fate Fate, code uint32) {
 		e.fate, e.code = fate, code
 		b.pending--
 		b.lastEnd = time.Now()
+		b.longest = max(b.longest, b.lastEnd.Sub(e.begun))
 	}
 	b.mu.Unlock()
 	select {
@@ -113,6 +116,13 @@ func (b *Book) Pending() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.pending
+}
+
+// LongestWait is the longest that a datagram which has ended was pending.
+func (b *Book) LongestWait() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.longest
 }
 
 // AwaitEnd waits until nothing is pending, at most until the deadline, and returns what still is.

@@ -18,7 +18,7 @@ const failOverLimit = 10 * time.Second
 func twentyFailOvers(w *world) error {
 	mac := w.lab.B.If.MAC()
 	for _, i := range []*testenv.Iface{w.lab.B.If, w.second[1]} {
-		// Where that can't be, what changes places may do so at the receiver: see inOrder.
+		// Where that can't be, what changes places may do so at the receiver: see promptInOrder.
 		if err := i.ReceiveInOrder(); err != nil && !errors.Is(err, testenv.ErrNotSupported) {
 			return err
 		}
@@ -59,10 +59,17 @@ func (w *world) leadsThrough(ifname string) bool {
 	return true
 }
 
-// inOrder is what datagrams of one flow have to be, where the receiver keeps their order.
-func inOrder(w *world) error {
+// failOverWait is how long a send may be pending while its link goes down and another carries.
+const failOverWait = time.Second
+
+// promptInOrder is what datagrams of one flow have to be: none waits long for its end, and where the receiver keeps their order none has
+// changed places.
+func promptInOrder(w *world) error {
 	if n := w.main.got.Reordered(w.main.book.Flow); n > 0 && w.second[1].ReceiveInOrder() == nil {
 		return fmt.Errorf("%d datagrams came behind a later one", n)
+	}
+	if d := w.main.book.LongestWait(); d > testenv.Patience(failOverWait) {
+		return fmt.Errorf("a send was pending for %v", d.Round(time.Millisecond))
 	}
 	return nil
 }

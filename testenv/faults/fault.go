@@ -69,6 +69,8 @@ type Result struct {
 	account.Verdict
 	// Back and KernelBack are how long after the fault the next datagram arrived, and that of the kernel's own; negative: never.
 	Back, KernelBack time.Duration
+	// Longest is how long a send was pending at most.
+	Longest time.Duration
 	// Leaks are what was left.
 	Leaks []string
 	// Wrong is what else was not as it should be.

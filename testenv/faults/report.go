@@ -12,7 +12,7 @@ import (
 )
 
 // columns of the table.
-var columns = []string{"fault", "sent", "ok", "failed", "arrived", "explained by", "unexplained", "pending", "leaks", "back", "kernel's", "s"}
+var columns = []string{"fault", "sent", "ok", "failed", "arrived", "explained by", "unexplained", "pending", "longest", "leaks", "back", "kernel's", "s"}
 
 // Row are the columns of a result.
 func (r *Result) Row() []string {
@@ -22,7 +22,7 @@ func (r *Result) Row() []string {
 	}
 	return []string{
 		r.Fault.ID(), fmt.Sprint(r.Sent), fmt.Sprint(r.OK), dash(failed), fmt.Sprint(r.Arrived), dash(explained), fmt.Sprint(r.Unexplained),
-		fmt.Sprint(r.Pending), fmt.Sprint(len(r.Leaks)), back(r.Back), back(r.KernelBack), fmt.Sprintf("%.1f", r.Took.Seconds()),
+		fmt.Sprint(r.Pending), back(r.Longest), fmt.Sprint(len(r.Leaks)), back(r.Back), back(r.KernelBack), fmt.Sprintf("%.1f", r.Took.Seconds()),
 	}
 }
 
@@ -59,8 +59,8 @@ func (r *Result) Line() string {
 		verdict = "FAIL"
 	}
 	c := r.Row()
-	return fmt.Sprintf("%s %-44s sent %6s ok %6s arrived %6s unexplained %s pending %s leaks %s back %s (kernel %s) %s s; failed: %s; explained: %s",
-		verdict, c[0], c[1], c[2], c[4], c[6], c[7], c[8], c[9], c[10], c[11], c[3], c[5])
+	return fmt.Sprintf("%s %-44s sent %6s ok %6s arrived %6s unexplained %s pending %s longest %s leaks %s back %s (kernel %s) %s s; failed: %s; explained: %s",
+		verdict, c[0], c[1], c[2], c[4], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[3], c[5])
 }
 
 // Details are lines that say what is wrong.
@@ -93,7 +93,7 @@ What becomes of each datagram when what the datapath stands on breaks: the outpu
 
 Each line is a laboratory of its own (two namespaces, veth), a flow through AF_XDP, and a fault that happens and ends while it flows.
 "ok" were sent with STATUS_SUCCESS, or by the kernel's socket where the datapath receives; "explained by" is who says that he has dropped
-what did not arrive; "unexplained" what nobody says anything of. "back" is how long after the fault the next datagram arrived, and
+what did not arrive; "unexplained" what nobody says anything of. "longest" is how long a send was pending at most; "back" is how long after the fault the next datagram arrived, and
 beside it how long that of a kernel socket through the same interfaces took. ` + "`testenv/faults`" + ` has the rules.
 
 `)

@@ -80,6 +80,7 @@ func (r *Runner) Run(ctx context.Context, f *Fault) (res Result, err error) {
 		return res, errors.Join(err, w.close())
 	}
 	res.Verdict = account.Judge(w.main.book, w.main.got, ev)
+	res.Longest = w.main.book.LongestWait()
 	res.Leaks = w.auditChunks()
 	if err := w.close(); err != nil {
 		res.Wrong = append(res.Wrong, err.Error())

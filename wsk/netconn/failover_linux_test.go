@@ -196,6 +196,7 @@ func TestTwentyFailOvers(t *testing.T) {
 		if ordered && v.Reordered != 0 {
 			t.Errorf("%s, flow %d: %d of %d datagrams came behind a later one", w.name, w.book.Flow, v.Reordered, v.Arrived)
 		}
-		t.Logf("%s, flow %d: %d sent, %d of them with success, %v", w.name, w.book.Flow, v.Sent, v.OK, v.Failed)
+		t.Logf("%s, flow %d: %d sent, %d of them with success, %v; none was pending longer than %v", w.name, w.book.Flow, v.Sent, v.OK, v.Failed,
+			w.book.LongestWait())
 	}
 }
