@@ -65,8 +65,10 @@ func startServant(ctx context.Context, j *job) (_ *servant, err error) {
 		}
 		if err := s.process.Pause(ctx, time.Millisecond); errors.Is(err, proc.ErrEnded) {
 			return nil, s.process.Failure()
+		} else if errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("is not ready within %v", servantStart)
 		} else if err != nil {
-			return nil, fmt.Errorf("is not ready within %v: %w", servantStart, err)
+			return nil, err
 		}
 	}
 }

@@ -30,13 +30,14 @@ func TestSameDatagrams(t *testing.T) {
 		Interface: lab.A.If.Name(), IfIndex: lab.A.If.Index(), SrcMAC: frame.MAC(lab.A.If.MAC()), Source: lab.A.IPv4(),
 		Payload: payload, Queues: 1,
 	}
-	for _, b := range top.B.Addrs {
-		j.Targets = append(j.Targets, target{netip.AddrPortFrom(b.Addr(), labPort), frame.MAC(lab.B.If.MAC())})
-	}
-	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(netip.IPv4Unspecified(), labPort), testenv.UDPReceiverOptions{})
-	for _, name := range Names() {
-		j.Engine = name
-		receiver.Reset()
+	for i, name := range Names() {
+		// A port for each: what the engine before it has sent may still arrive, and is not to be taken for this one's.
+		port := uint16(labPort + i)
+		j.Engine, j.Targets = name, nil
+		for _, b := range top.B.Addrs {
+			j.Targets = append(j.Targets, target{netip.AddrPortFrom(b.Addr(), port), frame.MAC(lab.B.If.MAC())})
+		}
+		receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(netip.IPv4Unspecified(), port), testenv.UDPReceiverOptions{})
 		s, err := proc.StartChild(lab.A.NS.Do, child, &j)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -61,5 +62,6 @@ func TestSameDatagrams(t *testing.T) {
 				t.Errorf("%s: %d of %d datagrams to %v (%v)", name, n, len(got), want.To, to)
 			}
 		}
+		receiver.Reset()
 	}
 }
