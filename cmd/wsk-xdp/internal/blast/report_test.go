@@ -125,6 +125,7 @@ func TestVerdict(t *testing.T) {
 		{"too slow", func(r *Report) { *r.Pacing.Error = -10_001 }, "rate", "the rate was not reached"},
 		{"nothing", func(r *Report) { r.Totals.Completed, r.Totals.Failed = 0, 2000 }, "nothing", "nothing was sent; 2,000 of 2,000 packets failed"},
 		{"unfinished", func(r *Report) { r.Totals.Unfinished = 1 }, "unfinished", "1 IRP did not complete"},
+		{"unfinished frames", func(r *Report) { r.Totals.Unfinished, r.Config.Engine = 2, EngineFrames }, "unfinished", "2 frames did not complete"},
 	} {
 		r := Report{Config: ConfigReport{Frames: 1}}
 		r.Fill(Config{Rate: PPS(1000), Count: 2000}, Result{Counts: Counts{Submitted: 2000, Completed: 2000}, Sending: 2 * time.Second})

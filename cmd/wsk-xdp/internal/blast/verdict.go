@@ -54,7 +54,11 @@ func (r *Report) troubles() (out []trouble) {
 		out = append(out, trouble{"failed", fmt.Sprintf("%s of %s packets failed", units.Grouped(t.Failed), units.Grouped(t.Submitted))})
 	}
 	if t.Unfinished > 0 {
-		out = append(out, trouble{"unfinished", units.Plural(t.Unfinished, "IRP") + " did not complete"})
+		noun := "IRP"
+		if r.Config.Engine == EngineFrames {
+			noun = "frame"
+		}
+		out = append(out, trouble{"unfinished", units.Plural(t.Unfinished, noun) + " did not complete"})
 	}
 	if r.SlowPath.Sent+r.SlowPath.Failed > 0 {
 		out = append(out, trouble{"slow_path", r.slowText()})
