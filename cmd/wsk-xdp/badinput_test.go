@@ -73,6 +73,10 @@ var badLines = []string{
 	"recv :9 --engine xsk", "recv :9 --engine wsk", "recv :9 -i wsk1", "recv :9 --window 63", "recv :9 --window 100", "recv :9 --window 99999999",
 	"recv :9 --verify all", "recv :9 --drain 1h", "recv :9 --drain soon", "recv :9 --for -1s", "recv :9 --expect many", "recv :9 --window x",
 	"recv 10.77.0.99:9",
+	"replay", "replay a b", "replay /nonexistent", "replay /proc", "replay /dev/null", "replay /proc/self/exe", "replay /etc/passwd --topspeed --original",
+	"replay /etc/passwd -r 5 --topspeed", "replay /etc/passwd -r 1m", "replay /etc/passwd --loop -1", "replay /etc/passwd --limit 0",
+	"replay /etc/passwd --src-mac x", "replay /etc/passwd --dst-mac 02:00", "replay /etc/passwd --src-mac ff:ff:ff:ff:ff:ff",
+	"replay /etc/passwd --rate-layer payload", "replay /etc/passwd --speed 2",
 }
 
 // Whatever is wrong with a command line, it is told in one sentence for people and, with --json, in one document, and
@@ -100,7 +104,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, line := range badLines {
 		args := strings.Fields(line)
-		if args[0] == "send" || args[0] == "blast" || args[0] == "recv" {
+		if args[0] == "send" || args[0] == "blast" || args[0] == "recv" || args[0] == "replay" {
 			args = append(args, netns)
 		}
 		try(args...)

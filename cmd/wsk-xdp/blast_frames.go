@@ -20,7 +20,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/frame"
-	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -145,32 +144,4 @@ func (f *flowFlags) firstSource(h header, s *session.Session) netip.AddrPort {
 		from = h.source.Addr()
 	}
 	return netip.AddrPortFrom(from, f.ports.At(0))
-}
-
-// openQueue opens the AF_XDP socket of queue 0 in copy mode.
-func openQueue(s *session.Session, ns *netns.NS, maker *frames.Maker) (q *xdp.Socket, err error) {
-	largest, err := maker.Largest()
-	if err != nil {
-		return nil, err
-	}
-	o := xdp.Options{Ifname: s.Way.DeviceName(), Mode: xdp.ModeCopy, ChunkSize: 2048}
-	if largest > int(o.ChunkSize) {
-		o.ChunkSize = 4096
-	}
-	err = ns.Do(func() error {
-		q, err = xdp.Open(o)
-		return err
-	})
-	if err != nil {
-		return nil, exit.NotPossiblef("engine frames: %w", s.QueueError(err))
-	}
-	return q, nil
-}
-
-// queueInfo is what the queue has done, in the form in which a datapath says it.
-func queueInfo(s *session.Session, q xdp.Queue, n blast.Counts) datapath.Info {
-	return datapath.Info{Queues: []datapath.QueueInfo{{
-		Interface: s.Way.DeviceName(), Queue: 0, State: "up", Granted: q.Granted(), Counters: q.Counters(),
-		Submitted: n.Submitted, Completed: n.Completed + n.Failed, Dropped: n.Failed,
-	}}}
 }

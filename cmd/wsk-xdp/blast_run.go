@@ -124,17 +124,9 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 	if err := f.checkMTU(s, mix); err != nil {
 		return mix, err
 	}
-	speed := uint64(0)
-	if f.rate.IsShare() {
-		if speed, err = s.LinkSpeed(); err != nil {
-			return mix, exit.Usagef("--rate %v of the link's speed: %w: give packets or bits a second", f.rate, err)
-		}
+	if f.pace, err = paceOf(f.rate, f.layer, mix, s); err != nil {
+		return mix, err
 	}
-	micro, err := f.rate.Packets(mix.Load(f.layer), speed)
-	if err != nil {
-		return mix, exit.Usagef("--rate %w", err)
-	}
-	f.pace = blast.Rate(micro)
 	if err := f.oneIsDue(f.pace); err != nil {
 		return mix, err
 	}

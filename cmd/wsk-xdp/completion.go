@@ -93,6 +93,14 @@ func (a *app) completeDoctor(c *cobra.Command, args []string, begun string) ([]s
 	return completion.Of(a.interfaceNames, nil)(c, args, begun)
 }
 
+// completeFile completes the one file that a command takes.
+func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
 // completeReason completes the name of a reason.
 func completeReason(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

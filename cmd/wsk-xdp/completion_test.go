@@ -43,7 +43,7 @@ func TestCompletion(t *testing.T) {
 		{"bench --engines wsk,wsk-k|", "wsk,wsk-kick"}, {"bench --engines udp,u|", ""},
 		{"bench latency --cpus |", "apart together free"}, {"bench receive --sender |", "xdp wsk-batch"},
 		{"bench footprint --kinds |", ""}, {"help la|", "lab"}, {"man bench l|", "latency"}, {"explain policy.dest|", "policy.destination"},
-		{"blast |", ""}, {"recv :|", ""}, {"doctor lo 10|", ""}, {"blast --ttl |", ""},
+		{"blast |", ""}, {"replay a.pcap |", ""}, {"replay --rate-layer l|", "l1 l2"}, {"recv :|", ""}, {"doctor lo 10|", ""}, {"blast --ttl |", ""},
 	} {
 		words, directive := completed(t, strings.Split(strings.TrimSuffix(c.args, "|"), " ")...)
 		if c.args == "bench footprint --kinds |" {
@@ -57,7 +57,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: a file is no answer, but directive %v", c.args, directive)
 		}
 	}
-	for _, args := range []string{"bench -o |", "daemon --policy |", "status --admin |"} {
+	for _, args := range []string{"bench -o |", "daemon --policy |", "status --admin |", "replay |"} {
 		if words, directive := completed(t, strings.Split(strings.TrimSuffix(args, "|"), " ")...); len(words) > 0 || directive != 0 {
 			t.Errorf("%s: %v, directive %v, want files", args, words, directive)
 		}

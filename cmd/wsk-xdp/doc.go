@@ -8,6 +8,7 @@
 //	wsk-xdp lab up|down|status   two network namespaces with a veth pair between them
 //	wsk-xdp send DST:PORT        one or a few datagrams, every IRP reported
 //	wsk-xdp blast DST:PORT       datagrams at a rate, with completion latency and cost
+//	wsk-xdp replay FILE          the frames of a capture file, at their own times, at a rate or at top speed
 //	wsk-xdp recv [ADDR]:PORT     what arrived of them: received, lost, duplicate, reordered, late, corrupt
 //	wsk-xdp report FILE...       reports again, as a page with drawings, or two compared
 //	wsk-xdp man [COMMAND]        the manual page of a command, made of what its --help says

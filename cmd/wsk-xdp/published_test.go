@@ -23,12 +23,13 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/schema"
 )
 
 // published are the documents of which docs/schema has a schema.
 var published = map[string]any{
-	blast.Schema: blast.Report{}, recv.Schema: recv.Report{}, doctor.Schema: doctor.Report{}, errorSchema: errorReport{},
+	blast.Schema: blast.Report{}, recv.Schema: recv.Report{}, replay.Schema: replay.Report{}, doctor.Schema: doctor.Report{}, errorSchema: errorReport{},
 	"wsk-xdp.send/1": sendReport{}, "wsk-xdp.lab/1": labReport{},
 	bench.Schema: bench.Report{}, receive.Schema: receive.Report{}, latency.Schema: latency.Report{}, footprint.Schema: footprint.Report{},
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -32,7 +33,7 @@ func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 func TestSchemas(t *testing.T) {
 	for name, doc := range map[string]any{
 		"send": sendReport{}, "blast": blast.Report{}, "doctor": doctor.Report{}, "lab": labReport{},
-		"recv": recv.Report{}, "error": errorReport{},
+		"recv": recv.Report{}, "replay": replay.Report{}, "error": errorReport{},
 	} {
 		var got []string
 		keys(reflect.TypeOf(doc), "", &got)

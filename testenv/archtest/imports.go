@@ -19,11 +19,12 @@ var Imports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
-			"client", "completion", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "recv", "report", "send", "session",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "recv",
+			"replay", "report", "send", "session",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
-		Tests: []string{nft},
+		Tests: []string{nft, packets},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
 	{Package: "cmd/wsk-xdp/internal/account", May: tool("stamp"), Why: "arithmetic: a bit for each number"},
@@ -66,6 +67,11 @@ var Imports = []ImportRow{
 		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms),
 		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
+	{
+		Package: "cmd/wsk-xdp/internal/capture",
+		Tests:   []string{packets},
+		Why:     "reads what anybody may have written: standard library only; pcapgo judges it",
+	},
 	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
 	{
 		Package: "cmd/wsk-xdp/internal/completion",
@@ -98,7 +104,7 @@ var Imports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
 	{
 		Package: "cmd/wsk-xdp/internal/frames",
-		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp"), Tests: []string{"xdp/xdptest"},
+		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp", sys), Tests: []string{"xdp/xdptest"},
 	},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
@@ -117,6 +123,11 @@ var Imports = []ImportRow{
 		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "units"),
 			[]string{"wsk", "wsk/datapath", histograms, sys}),
 		Tests: append(tool("blast"), "wsk/wsktest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/replay",
+		May:     append(tool("blast", "capture", "frames", "host", "output", "session", "units"), "frame", histograms),
+		Tests:   []string{"xdp/xdptest", packets},
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/report",

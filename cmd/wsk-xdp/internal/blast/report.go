@@ -57,6 +57,8 @@ type Report struct {
 
 	// Mix is what packets are on the wire. It is set with Config.
 	Mix Mix `json:"-"`
+	// Facts are more rows of the table, for what a caller has measured besides.
+	Facts [][]string `json:"-"`
 }
 
 // ConfigReport is the complete effective configuration.

@@ -136,6 +136,9 @@ func (r *Report) Tables() []*output.Table {
 		ns, d := units.Nanoseconds, r.Peer.Delay
 		facts.Row("one way", fmt.Sprintf("min %s  p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", ns(d.Min), ns(d.P50), ns(d.P90), ns(d.P99), ns(d.P999), ns(d.Max)))
 	}
+	for _, row := range r.Facts {
+		facts.Row(row...)
+	}
 	facts.Row("cost", r.costText())
 	facts.Row("verdict", r.Verdict.Text)
 	return []*output.Table{&counts, &facts}

@@ -5,5 +5,7 @@
 //
 //	Maker: flow, stamp, headers ──► Sender: chunk, TX ring, kick ──► completion ring, count
 //
+// In the maker's place may be another Source, with times of its own for its frames: package replay.
+//
 // One goroutine does all of it. Nothing is kept for a flow but, of the first 65,536, its headers.
 package frames

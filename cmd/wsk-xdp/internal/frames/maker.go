@@ -102,6 +102,9 @@ func (m *Maker) Largest() (int, error) {
 	return t.HeaderLen() + len(m.p.Payload), err
 }
 
+// Ready is whatever is wanted: there is no end of frames.
+func (m *Maker) Ready(want uint64) (uint64, error) { return want, nil }
+
 // Put writes the next frame into a chunk that holds the largest, and returns its length and how many bytes of it are
 // payload. now is the time of stamps.
 func (m *Maker) Put(chunk []byte, now time.Time) (length, payload int) {

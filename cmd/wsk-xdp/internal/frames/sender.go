@@ -7,19 +7,47 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
+// Source is where frames come from. It is called by the goroutine that sends.
+type Source interface {
+	// Largest is the longest frame, without FCS.
+	Largest() (int, error)
+	// Ready says how many of the next frames are there, want at most; 0 is the end of them.
+	Ready(want uint64) (uint64, error)
+	// Put writes the next frame that is ready into a chunk that holds the largest, and returns its length and how many bytes
+	// of it are payload. now is when it leaves.
+	Put(chunk []byte, now time.Time) (length, payload int)
+}
+
+// Scheduled is a Source whose frames are due at times of their own. The rate of the run is not looked at then.
+type Scheduled interface {
+	Source
+	Schedule(start time.Time) Pacer
+}
+
+// Pacer says how many frames may leave, as a blast.Pacer does. Take is asked for no more than are ready.
+type Pacer interface {
+	Take(elapsed time.Duration, want uint64) uint64
+	Wait(elapsed time.Duration, n uint64) time.Duration
+	End(elapsed time.Duration)
+	Forfeited() uint64
+}
+
 // sender is one run over one queue in copy mode.
 type sender struct {
-	c     blast.Config
-	q     xdp.Queue
-	maker *Maker
-	pacer blast.Pacer
-	start time.Time
-	timer *time.Timer
+	c      blast.Config
+	q      xdp.Queue
+	source Source
+	pacer  Pacer
+	fine   bool // the times of single frames matter
+	start  time.Time
+	timer  *time.Timer
 
 	free   []int   // chunks that are ours
 	chunks []chunk // all
@@ -45,20 +73,25 @@ type chunk struct {
 
 // Run sends until the count or the duration is reached, ctx ends, or the device is gone. Batch is the most frames of a
 // kick; InFlight is not looked at: all chunks of the queue are.
-func Run(ctx context.Context, c blast.Config, q xdp.Queue, maker *Maker) (res blast.Result, err error) {
+func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res blast.Result, err error) {
 	chunks := q.UMEM().TxChunks()
-	if largest, err := maker.Largest(); err != nil || largest > q.UMEM().FrameSize() {
+	if largest, err := source.Largest(); err != nil || largest > q.UMEM().FrameSize() {
 		return res, fmt.Errorf("a frame of %d bytes does not fit one of %d: %w", largest, q.UMEM().FrameSize(), err)
 	}
 	s := &sender{
-		c: c, q: q, maker: maker, pacer: blast.NewPacer(c.Rate, blast.Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour),
-		chunks: make([]chunk, chunks), tick: blast.IntervalLength,
+		c: c, q: q, source: source, timer: time.NewTimer(time.Hour), chunks: make([]chunk, chunks), tick: blast.IntervalLength,
 	}
 	defer s.timer.Stop()
 	for i := range chunks {
 		s.free = append(s.free, i)
 	}
 	s.start = time.Now()
+	if own, ok := source.(Scheduled); ok {
+		s.pacer, s.fine = own.Schedule(s.start), true
+	} else {
+		bucket := blast.NewPacer(c.Rate, blast.Bucket(c.Rate, c.Batch))
+		s.pacer = &bucket
+	}
 	err = s.send(ctx)
 	res.Sending = time.Since(s.start)
 	if err == nil {
@@ -86,7 +119,10 @@ func (s *sender) send(ctx context.Context) error {
 			elapsed = s.c.Duration // what fell due until the end still goes
 		}
 		for !over || s.c.Rate > 0 {
-			n := s.submit(elapsed)
+			n, err := s.submit(elapsed)
+			if err != nil {
+				return err
+			}
 			if err := s.kick(); err != nil || s.gone {
 				return err
 			}
@@ -107,24 +143,28 @@ func (s *sender) send(ctx context.Context) error {
 }
 
 // submit puts what is due into the ring, a burst at most, and returns how many that were.
-func (s *sender) submit(elapsed time.Duration) int {
+func (s *sender) submit(elapsed time.Duration) (int, error) {
 	want := uint64(min(s.c.Batch, len(s.free)))
 	if s.c.Count > 0 {
 		want = min(want, s.c.Count-s.counts.Submitted)
 	}
 	if want = min(want, uint64(s.q.TX().Free())); want == 0 {
-		return 0
+		return 0, nil
 	}
-	n := s.pacer.Take(elapsed, want)
+	ready, err := s.source.Ready(want)
+	if err != nil {
+		return 0, err
+	}
+	n := s.pacer.Take(elapsed, ready)
 	if n == 0 {
-		return 0
+		return 0, nil
 	}
 	now := time.Now()
 	tx, umem := s.q.TX(), s.q.UMEM()
 	for range n {
 		number := s.free[len(s.free)-1]
 		addr := umem.Addr(number)
-		length, payload := s.maker.Put(umem.Chunk(addr), now)
+		length, payload := s.source.Put(umem.Chunk(addr), now)
 		index, ok := tx.Put(xdp.Desc{Addr: addr, Len: uint32(length)})
 		if !ok {
 			panic("frames: a slot that was free is not") // the ring is ours alone
@@ -136,7 +176,7 @@ func (s *sender) submit(elapsed time.Duration) int {
 	s.counts.Submitted += n
 	s.burst += n
 	s.longest = max(s.longest, s.burst)
-	return int(n)
+	return int(n), nil
 }
 
 // kick makes the kernel send, and takes back what it is done with.
@@ -188,6 +228,10 @@ func (s *sender) harvest() {
 // held is how long to wait when the kernel has everything: it wakes nobody for completions.
 const held = 100 * time.Microsecond
 
+// fineSleep is what is left to the kernel's clock of a wait for a frame that has a time of its own: the runtime's timers
+// may be a millisecond late.
+const fineSleep = 2 * time.Millisecond
+
 // pause waits until something is due, or may have come back. It reports false when the run is interrupted.
 func (s *sender) pause(ctx context.Context) bool {
 	elapsed := time.Since(s.start)
@@ -207,6 +251,14 @@ func (s *sender) pause(ctx context.Context) bool {
 		return true
 	}
 	s.burst = 0
+	if s.fine && !full {
+		if until <= fineSleep {
+			nap := unix.NsecToTimespec(until.Nanoseconds())
+			_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &nap, nil) // a signal ends it early: then it is looked at again
+			return ctx.Err() == nil
+		}
+		until -= fineSleep
+	}
 	s.timer.Reset(until)
 	select {
 	case <-s.timer.C:

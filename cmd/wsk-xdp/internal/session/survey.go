@@ -51,6 +51,9 @@ type Way struct {
 	SlowReason string
 	// IPsec is whether it is an IPsec policy.
 	IPsec bool
+	// Bypasses says which rules of the host frames would pass by that are not made here, with the identity of doctor's finding;
+	// empty if none. Only OpenInterface asks.
+	Bypasses string
 
 	dependents dependents
 	elsewhere  bool // it is not the way of the daemon that sends, which is in another namespace
