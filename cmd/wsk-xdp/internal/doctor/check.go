@@ -163,12 +163,17 @@ func (c *checker) path(p *PathFacts) {
 	if p.Device != p.Interface {
 		via += " over " + p.Device
 	}
-	c.add("WX-ROUTE-01", OK, fmt.Sprintf("%s leaves through %s, next hop %s, MTU %d", p.Destination, via, p.NextHop, p.MTU), "", "")
+	level, unless := OK, ""
 	carries := "AF_XDP on " + p.Device + " carries what goes to " + p.Destination
 	if c.f.Rules != nil && c.f.Rules.Connections {
 		carries += ", and the kernel's stack the first datagram of each flow"
 	}
-	c.add("WX-CARRY-02", OK, carries, "", "")
+	if c.f.Privilege.Policies != "" {
+		level, unless = Note, "unless an IPsec policy selects it, which can't be seen here (WX-IPSEC-01)"
+		carries += " once it is known that no IPsec policy selects it"
+	}
+	c.add("WX-ROUTE-01", level, fmt.Sprintf("%s leaves through %s, next hop %s, MTU %d", p.Destination, via, p.NextHop, p.MTU), unless, "")
+	c.add("WX-CARRY-02", level, carries, "", "")
 	if p.Source == "" {
 		c.add("WX-SOURCE-01", Fail, "the route gives no source address", "", "add an address to "+p.Interface+": ip addr add")
 	} else {

@@ -20,8 +20,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv/firewall"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -55,7 +53,8 @@ func (w found) in(t *testing.T, findings []Finding) {
 	}
 }
 
-// TestTellsTheHostsRules: each rule of a host is told as it is, and no other with it.
+// TestTellsTheHostsRules: each rule of a host is told as it is, and no other with it; and a user without privilege is not told that
+// there is none.
 func TestTellsTheHostsRules(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	plain := []found{
@@ -98,6 +97,7 @@ func TestTellsTheHostsRules(t *testing.T) {
 			lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
 			tc.apply(t, lab)
 			findings := examine(t, lab.A.NS, "wsk0", lab.B.IPv4())
+			noFalseComfort(t, findings, examineAsUser(t, lab.A.NS, "wsk0", lab.B.IPv4()))
 			told := map[string]bool{}
 			for _, w := range tc.want {
 				w.in(t, findings)
@@ -189,6 +189,7 @@ func TestTellsEveryKind(t *testing.T) {
 			l := tc.device(lab)
 			add(t, lab.A.NS, l)
 			findings := examine(t, lab.A.NS, "x", netip.Addr{})
+			noFalseComfort(t, findings, examineAsUser(t, lab.A.NS, "x", netip.Addr{}))
 			var told string
 			for _, f := range findings {
 				if f.ID == "WX-CARRY-01" || f.ID == "WX-DRIVER-01" && f.Level == Fail {
@@ -243,5 +244,7 @@ func TestTellsVRF(t *testing.T) {
 	}))
 	found{"WX-VRF-01", Note, "ip vrf exec red"}.in(t, examine(t, lab.A.NS, "wsk0", netip.Addr{}))
 	must(t, lab.A.NS.Sysctl("ipv4/udp_l3mdev_accept", "1"))
-	found{"WX-VRF-01", Note, "sockets outside get"}.in(t, examine(t, lab.A.NS, "wsk0", netip.Addr{}))
+	findings := examine(t, lab.A.NS, "wsk0", netip.Addr{})
+	found{"WX-VRF-01", Note, "sockets outside get"}.in(t, findings)
+	noFalseComfort(t, findings, examineAsUser(t, lab.A.NS, "wsk0", netip.Addr{}))
 }
