@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +72,11 @@ var badLines = []string{
 	"blast 10.77.0.2:9 --peer --dst 10.77.0.2", "blast 10.77.0.2:9 --peer --dst-port 9-10",
 	"recv", "recv :1 :2", "recv 9000", "recv :0", "recv :65536", "recv :http", "recv 10.77.0.2", "recv fd77::2:9", "recv [fd77::2]:0", "recv host:9",
 	"recv :9 --engine xsk", "recv :9 --engine wsk", "recv :9 -i wsk1", "recv :9 --window 63", "recv :9 --window 100", "recv :9 --window 99999999",
+	"echo", "echo :1 :2", "echo 9000", "echo :0", "echo host:9", "echo 224.0.0.1:9", "echo :9 --engine xsk", "echo :9 --engine wsk", "echo :9 -i wsk1",
+	"echo :9 --for soon", "echo 10.77.0.99:9", "ping", "ping 10.77.0.2:9 10.77.0.2:10", "ping 224.0.0.1:9", "ping 10.77.0.255:9", "ping 10.77.0.2:9 -r max",
+	"ping 10.77.0.2:9 -r 10Gbit", "ping 10.77.0.2:9 -r 1000001", "ping 10.77.0.2:9 --timeout 2m", "ping 10.77.0.2:9 -s 64-1518",
+	"ping 10.77.0.2:9 -s 1519", "ping 10.77.0.2:9 -s 64 --payload-size 18", "ping 10.77.0.2:9 --payload-size 17", "ping 10.77.0.2:9 --engine frames",
+	"ping 10.77.0.2:9 --engine udp --mode copy", "ping 10.77.0.2:9 --source 10.77.0.1:9", "ping 10.77.0.2:9 --df --payload-size 1473",
 	"recv :9 --verify all", "recv :9 --drain 1h", "recv :9 --drain soon", "recv :9 --for -1s", "recv :9 --expect many", "recv :9 --window x",
 	"recv 10.77.0.99:9",
 	"replay", "replay a b", "replay /nonexistent", "replay /proc", "replay /dev/null", "replay /proc/self/exe", "replay /etc/passwd --topspeed --original",
@@ -104,12 +110,12 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, line := range badLines {
 		args := strings.Fields(line)
-		if args[0] == "send" || args[0] == "blast" || args[0] == "recv" || args[0] == "replay" {
+		if slices.Contains([]string{"send", "blast", "recv", "replay", "ping", "echo"}, args[0]) {
 			args = append(args, netns)
 		}
 		try(args...)
 	}
-	for _, verb := range []string{"send", "blast"} {
+	for _, verb := range []string{"send", "blast", "ping"} {
 		c, _, err := (&app{}).command().Find([]string{verb})
 		if err != nil {
 			t.Fatal(err)

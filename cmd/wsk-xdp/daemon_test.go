@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -105,6 +106,14 @@ func TestSendVia(t *testing.T) {
 	to := far.Local().String()
 	blast := exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "1000", "-r", "20k")
 	outcome(t, blast, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }).want(t, 0, "engine daemon", "daemon 1,000")
+	stop := startEcho(t, netnsB(l), ":9001")
+	asks := exec.CommandContext(timeout(t), binary(t), "ping", "10.77.0.2:9001", "--via", "daemon="+socket, patient, "-c", "100", "-q", "--json")
+	r := outcome(t, asks, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) })
+	r.want(t, 0, "engine daemon")
+	if doc := decode[ping.Report](t, r); doc.Totals.Answered != 100 || doc.RoundTrip.Count != 100 {
+		t.Errorf("%+v", doc.Totals)
+	}
+	stop().want(t, 0)
 	// From another namespace, B's, the way is not known, nor who is on it.
 	there := func(args ...string) result {
 		cmd := exec.CommandContext(timeout(t), binary(t), append([]string{"blast", to, "--via", "daemon=" + socket, "-n", "100", "-q"}, args...)...)

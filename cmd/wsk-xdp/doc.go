@@ -10,6 +10,8 @@
 //	wsk-xdp blast DST:PORT       datagrams at a rate, with completion latency and cost
 //	wsk-xdp replay FILE          the frames of a capture file, at their own times, at a rate or at top speed
 //	wsk-xdp recv [ADDR]:PORT     what arrived of them: received, lost, duplicate, reordered, late, corrupt
+//	wsk-xdp ping DST:PORT        round trips by a schedule: their times, and what was lost, late, doubled, reordered
+//	wsk-xdp echo [ADDR]:PORT     what answers them
 //	wsk-xdp report FILE...       reports again, as a page with drawings, or two compared
 //	wsk-xdp man [COMMAND]        the manual page of a command, made of what its --help says
 //

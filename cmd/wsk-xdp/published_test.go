@@ -21,7 +21,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/schema"
@@ -30,7 +32,7 @@ import (
 // published are the documents of which docs/schema has a schema.
 var published = map[string]any{
 	blast.Schema: blast.Report{}, recv.Schema: recv.Report{}, replay.Schema: replay.Report{}, doctor.Schema: doctor.Report{}, errorSchema: errorReport{},
-	"wsk-xdp.send/1": sendReport{}, "wsk-xdp.lab/1": labReport{},
+	ping.Schema: ping.Report{}, echo.Schema: echo.Report{}, "wsk-xdp.send/1": sendReport{}, "wsk-xdp.lab/1": labReport{},
 	bench.Schema: bench.Report{}, receive.Schema: receive.Report{}, latency.Schema: latency.Report{}, footprint.Schema: footprint.Report{},
 }
 

@@ -100,20 +100,30 @@ func (f *recvFlags) check(listen string) (err error) {
 	if f.local, err = parseListen(listen); err != nil {
 		return err
 	}
+	if err := checkReceiver(f.engine, f.interfaces); err != nil {
+		return err
+	}
 	drain := time.Duration(f.drain)
 	switch {
-	case f.engine != "udp" && f.engine != "wsk":
-		return exit.Usagef("--engine %q is neither udp nor wsk", f.engine)
-	case f.engine == "wsk" && len(f.interfaces) == 0:
-		return exit.Usagef("--engine wsk attaches an XDP program: name the interface with -i")
-	case f.engine == "udp" && len(f.interfaces) > 0:
-		return exit.Usagef("--interface goes with --engine wsk: with udp, listen on an address of the interface")
 	case f.window < 64 || f.window > maxWindow || f.window%64 != 0:
 		return exit.Usagef("--window %d: a window is 64 to %s, in steps of 64", f.window, units.Grouped(maxWindow))
 	case f.oneOff && f.verify == recv.VerifyNothing:
 		return exit.Usagef("--one-off and --verify none: without numbers no run is known, so that none ends")
 	case drain > maxDrain:
 		return exit.Usagef("--drain %v is more than %v", drain, maxDrain)
+	}
+	return nil
+}
+
+// checkReceiver refuses an engine that there is not, and one without what it needs.
+func checkReceiver(engine string, interfaces []string) error {
+	switch {
+	case engine != "udp" && engine != "wsk":
+		return exit.Usagef("--engine %q is neither udp nor wsk", engine)
+	case engine == "wsk" && len(interfaces) == 0:
+		return exit.Usagef("--engine wsk attaches an XDP program: name the interface with -i")
+	case engine == "udp" && len(interfaces) > 0:
+		return exit.Usagef("--interface goes with --engine wsk: with udp, listen on an address of the interface")
 	}
 	return nil
 }
@@ -144,12 +154,12 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	}
 	engine, err := a.openReceiver(ctx, f, ns, sink)
 	if err != nil {
-		return f.openError(err)
+		return listenError(f.engine, f.local, err)
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	control, err := recv.Listen(ns, f.local, sink, engine, time.Duration(f.drain))
 	if err != nil {
-		return f.openError(err)
+		return listenError(f.engine, f.local, err)
 	}
 	defer control.Close()
 	r := f.report()
@@ -157,7 +167,7 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
 	if f.engine == "wsk" {
-		a.warn("an XDP program is on " + strings.Join(f.interfaces, ", ") + " until the end, for which some drivers take the link down for seconds")
+		a.warn(attachedText(f.interfaces))
 	}
 	begun, cpu := time.Now(), host.CPUTime()
 	var w io.Writer
@@ -179,40 +189,57 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 // openReceiver opens the engine.
 func (a *app) openReceiver(ctx context.Context, f *recvFlags, ns *netns.NS, sink *recv.Sink) (recv.Engine, error) {
 	if f.engine == "wsk" {
-		for _, name := range f.interfaces {
-			if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
-				return nil, exit.Usagef("--interface %s: there is none of that name here: see ip link", name)
-			}
+		if err := interfacesThere(ns, f.interfaces); err != nil {
+			return nil, err
 		}
 		return recv.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, sink, a.logger())
 	}
 	return recv.OpenUDP(ns, f.local, sink)
 }
 
-// openError gives what is in the way a sentence and an exit code.
-func (f *recvFlags) openError(err error) error {
-	port := f.local.Port()
+// interfacesThere refuses names of no interface.
+func interfacesThere(ns *netns.NS, interfaces []string) error {
+	for _, name := range interfaces {
+		if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
+			return exit.Usagef("--interface %s: there is none of that name here: see ip link", name)
+		}
+	}
+	return nil
+}
+
+// attachedText says what engine wsk does to the interfaces that it receives from.
+func attachedText(interfaces []string) string {
+	return "an XDP program is on " + strings.Join(interfaces, ", ") + " until the end, for which some drivers take the link down for seconds"
+}
+
+// listenError gives what is in the way of listening a sentence and an exit code.
+func listenError(engine string, local netip.AddrPort, err error) error {
+	port := local.Port()
 	switch {
 	case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, wsk.STATUS_INVALID_ADDRESS_COMPONENT):
-		return exit.Usagef("%v is no address of this host: see ip addr, or write :%d for every address", f.local.Addr(), port)
+		return exit.Usagef("%v is no address of this host: see ip addr, or write :%d for every address", local.Addr(), port)
 	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsk.STATUS_ADDRESS_ALREADY_EXISTS) || errors.Is(err, wsk.STATUS_SHARING_VIOLATION):
 		return exit.NotPossiblef("port %d is somebody else's, for UDP or for TCP: see ss -lnutp sport = :%d", port, port)
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, wsk.STATUS_ACCESS_DENIED):
-		return exit.NotPossiblef("engine %s on port %d: %w", f.engine, port, err)
+		return exit.NotPossiblef("engine %s on port %d: %w", engine, port, err)
 	}
 	return err
 }
 
+// listenText is what is listened on, as it was written.
+func listenText(local netip.AddrPort) string {
+	if !local.Addr().IsValid() {
+		return fmt.Sprintf(":%d", local.Port())
+	}
+	return local.String()
+}
+
 // report begins the report with the configuration.
 func (f *recvFlags) report() *recv.Report {
-	listen := f.local.String()
-	if !f.local.Addr().IsValid() {
-		listen = fmt.Sprintf(":%d", f.local.Port())
-	}
 	return &recv.Report{
 		Schema: recv.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
 		Config: recv.Config{
-			Listen: listen, Engine: f.engine, Interfaces: f.interfaces, Window: f.window, Verify: f.verify.String(),
+			Listen: listenText(f.local), Engine: f.engine, Interfaces: f.interfaces, Window: f.window, Verify: f.verify.String(),
 			Drain: time.Duration(f.drain).Nanoseconds(), For: time.Duration(f.lasts).Nanoseconds(), Expect: uint64(f.expect), OneOff: f.oneOff,
 		},
 	}

@@ -63,7 +63,7 @@ func (a *app) command() *cobra.Command {
 	f.StringVar(&a.netns, "netns", "", "work in this network namespace: a name (ip netns) or a path")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the datapath does to standard error")
 	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.labCommand(), a.sendCommand(), a.blastCommand(), a.replayCommand(), a.recvCommand(),
-		a.benchCommand(), a.versionCommand())
+		a.pingCommand(), a.echoCommand(), a.benchCommand(), a.versionCommand())
 	root.AddCommand(a.daemonCommand(), a.statusCommand(), a.statsCommand(), a.clientsCommand(), a.reloadCommand(), a.explainCommand(), a.manCommand(), a.reportCommand())
 	root.AddCommand(a.selftestCommand(), a.programCommand())
 	return root

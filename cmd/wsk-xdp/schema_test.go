@@ -18,6 +18,8 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 )
@@ -33,7 +35,7 @@ func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 func TestSchemas(t *testing.T) {
 	for name, doc := range map[string]any{
 		"send": sendReport{}, "blast": blast.Report{}, "doctor": doctor.Report{}, "lab": labReport{},
-		"recv": recv.Report{}, "replay": replay.Report{}, "error": errorReport{},
+		"recv": recv.Report{}, "replay": replay.Report{}, "ping": ping.Report{}, "echo": echo.Report{}, "error": errorReport{},
 	} {
 		var got []string
 		keys(reflect.TypeOf(doc), "", &got)

@@ -29,7 +29,7 @@ func TestICMPMeanings(t *testing.T) {
 	} {
 		l := NewListener()
 		for range 2 {
-			l.add(wsk.ReceiveError{Protocol: c.protocol, Type: c.kind, Code: c.code})
+			l.Hear(wsk.ReceiveError{Protocol: c.protocol, Type: c.kind, Code: c.code})
 		}
 		if len(l.kinds) != 1 || l.kinds[0].Sentence() != c.want || l.kinds[0].PortClosed() != (c.want == portClosed+" (2 times)") {
 			t.Errorf("%+v: %+v", c, l.kinds)
@@ -41,7 +41,7 @@ func TestICMPMeanings(t *testing.T) {
 func TestICMPErrorsAreBounded(t *testing.T) {
 	l := NewListener()
 	for i := range 1 << 16 {
-		l.add(wsk.ReceiveError{Protocol: 1, Type: uint8(i >> 8), Code: uint8(i)})
+		l.Hear(wsk.ReceiveError{Protocol: 1, Type: uint8(i >> 8), Code: uint8(i)})
 	}
 	if len(l.kinds) != mostKinds {
 		t.Errorf("%d kinds are kept", len(l.kinds))

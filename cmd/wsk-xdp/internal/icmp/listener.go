@@ -25,25 +25,33 @@ type Listener struct {
 // NewListener makes a listener that has heard nothing.
 func NewListener() *Listener { return &Listener{heard: make(chan struct{})} }
 
-// Dispatch is what the sockets are made with. Datagrams that come in are nobody's here.
-func (l *Listener) Dispatch() *wsk.ClientDatagramDispatch {
+// Dispatch is what the sockets are made with. Datagrams that come in go to take, unless that is nil.
+func (l *Listener) Dispatch(take func(*wsk.DatagramIndication)) *wsk.ClientDatagramDispatch {
 	return &wsk.ClientDatagramDispatch{ReceiveFromEvent: func(_ any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS {
 		for d := list; d != nil; d = d.Next {
-			it := wsk.CMsgs(d.ControlInfo)
-			for m, ok := it.Next(); ok; m, ok = it.Next() {
-				if m.Type != wsk.IP_RECVERR || m.Level != wsk.IPPROTO_IP && m.Level != wsk.IPPROTO_IPV6 {
-					continue
-				}
-				if e, ok := wsk.ParseReceiveError(m.Data); ok {
-					l.add(e)
-				}
+			if e, ok := errorIn(d.ControlInfo); ok {
+				l.Hear(e)
+			} else if take != nil {
+				take(d)
 			}
 		}
 		return wsk.STATUS_SUCCESS
 	}}
 }
 
-func (l *Listener) add(e wsk.ReceiveError) {
+// errorIn is the ICMP error that control data tells. What comes with it is a datagram that was sent, and none that came.
+func errorIn(control []byte) (wsk.ReceiveError, bool) {
+	it := wsk.CMsgs(control)
+	for m, ok := it.Next(); ok; m, ok = it.Next() {
+		if m.Type == wsk.IP_RECVERR && (m.Level == wsk.IPPROTO_IP || m.Level == wsk.IPPROTO_IPV6) {
+			return wsk.ParseReceiveError(m.Data)
+		}
+	}
+	return wsk.ReceiveError{}, false
+}
+
+// Hear takes note of an error, whoever has heard it.
+func (l *Listener) Hear(e wsk.ReceiveError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.kinds) == 0 {

@@ -61,8 +61,8 @@ const (
 	memWords = 9
 )
 
-// socketDrops is how many datagrams a socket has dropped because its buffer was full.
-func socketDrops(fd int) (uint32, error) {
+// SocketDrops is how many datagrams a socket has dropped because its buffer was full.
+func SocketDrops(fd int) (uint32, error) {
 	var words [memWords]uint32
 	size := uint32(unsafe.Sizeof(words))
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&words)),

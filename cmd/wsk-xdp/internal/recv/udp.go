@@ -29,6 +29,9 @@ type Engine interface {
 	Close() error
 }
 
+// BufferFull is the cause of what a kernel socket has dropped.
+const BufferFull = "socket_buffer_full"
+
 // receiveBuffer is what the kernel may queue for us, where it lets us.
 const receiveBuffer = 32 << 20
 
@@ -121,14 +124,14 @@ func (e *udpEngine) Drops() map[string]uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_ = e.raw.Control(func(fd uintptr) { // a socket that is closed counts no more
-		if n, err := socketDrops(int(fd)); err == nil {
+		if n, err := SocketDrops(int(fd)); err == nil {
 			e.dropped += uint64(n - uint32(e.dropped))
 		}
 	})
 	if e.dropped == 0 {
 		return map[string]uint64{}
 	}
-	return map[string]uint64{"socket_buffer_full": e.dropped}
+	return map[string]uint64{BufferFull: e.dropped}
 }
 
 func (e *udpEngine) Err() error {

@@ -68,15 +68,18 @@ func (e *wskEngine) bind(ctx context.Context, local netip.AddrPort, sink *Sink) 
 
 func (e *wskEngine) Name() string { return "wsk" }
 
-// Drops are those that the kernel counted at the AF_XDP sockets, and our own.
-func (e *wskEngine) Drops() map[string]uint64 {
+// Drops are those of the datapath.
+func (e *wskEngine) Drops() map[string]uint64 { return DropsOf(e.dp.Info()) }
+
+// DropsOf are the datagrams that the kernel has dropped at the AF_XDP sockets of a datapath, and that this has dropped
+// itself, by cause. It is never nil.
+func DropsOf(info datapath.Info) map[string]uint64 {
 	out := map[string]uint64{}
 	add := func(cause string, n uint64) {
 		if n > 0 {
 			out[cause] += n
 		}
 	}
-	info := e.dp.Info()
 	for _, q := range info.Queues {
 		if r := q.Receive; r != nil {
 			add("rx_ring_full", r.Kernel.RxRingFull)

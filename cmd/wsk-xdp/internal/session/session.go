@@ -56,6 +56,8 @@ type Options struct {
 	// NeighbourTimeout bounds the wait for a neighbour, 0 for the default.
 	NeighbourTimeout time.Duration
 	Logger           *slog.Logger
+	// Datagrams is called for each datagram that comes to the sockets, from any goroutine; nil: they are dropped.
+	Datagrams func(*wsk.DatagramIndication)
 	// Via is the socket of a daemon to send through; empty: this process sends itself. The daemon decides then what the
 	// fields from Mode to LowGear would.
 	Via string

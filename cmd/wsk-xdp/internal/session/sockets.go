@@ -66,7 +66,7 @@ func (s *Session) openSocket(ctx context.Context, o Options) error {
 	if o.Destination.Addr().Unmap().Is4() {
 		family, wildcard = wsk.AF_INET, netip.IPv4Unspecified()
 	}
-	socket, err := s.client.Socket(ctx, family, s.listener.Dispatch(), nil)
+	socket, err := s.client.Socket(ctx, family, s.listener.Dispatch(o.Datagrams), nil)
 	if err != nil {
 		return err
 	}

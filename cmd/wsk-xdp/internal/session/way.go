@@ -17,6 +17,15 @@ import (
 // OpenWay surveys the way for whoever sends frames of its own, and opens nothing: no datapath and no sockets. Its errors
 // have exit codes.
 func OpenWay(ctx context.Context, o Options) (*Session, error) {
+	s, err := FindWay(ctx, o)
+	if err == nil && s.Way.SlowReason != "" {
+		return nil, exit.NotPossiblef("engine frames sends through AF_XDP only: %s", s.Way.SlowReason)
+	}
+	return s, err
+}
+
+// FindWay is OpenWay for a caller who sends through the kernel's stack, which knows a way where AF_XDP has none.
+func FindWay(ctx context.Context, o Options) (*Session, error) {
 	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), is4: o.Destination.Addr().Unmap().Is4()}
 	s.Way, s.WayErr = Survey(ctx, o.NetNS, o.query())
 	switch {
@@ -24,8 +33,6 @@ func OpenWay(ctx context.Context, o Options) (*Session, error) {
 		return nil, exit.Usagef("%w", s.WayErr)
 	case s.WayErr != nil:
 		return nil, fmt.Errorf("no way to %v: %w", o.Destination, s.WayErr)
-	case s.Way.SlowReason != "":
-		return nil, exit.NotPossiblef("engine frames sends through AF_XDP only: %s", s.Way.SlowReason)
 	}
 	return s, nil
 }

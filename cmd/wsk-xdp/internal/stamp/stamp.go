@@ -44,6 +44,11 @@ func Parse(b []byte) (s Stamp, ok bool) {
 	if len(b) < Size || binary.BigEndian.Uint16(b) != magic {
 		return s, false
 	}
+	return fields(b)
+}
+
+// fields reads what is behind the magic.
+func fields(b []byte) (s Stamp, ok bool) {
 	s.Run, s.Stream = binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint16(b[4:])
 	s.Sequence = binary.BigEndian.Uint64(b[4:]) & Mask
 	s.Time = binary.BigEndian.Uint64(b[10:]) & Mask

@@ -73,3 +73,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Neither a ping nor its answer is taken for the other, or for a packet of blast.
+func TestPings(t *testing.T) {
+	var b [Size]byte
+	s := Stamp{Run: 0x0102, Stream: 3, Sequence: 0x05060708090a, Time: 0x0b0c0d0e0f10}
+	s.PutPing(b[:])
+	if got := hex.EncodeToString(b[:]); got != "d7a60102000305060708090a0b0c0d0e0f10" {
+		t.Error(got)
+	}
+	if _, ok := ParseAnswer(b[:]); ok || !IsPing(b[:]) || IsAnswer(b[:]) {
+		t.Errorf("a ping: %x", b)
+	}
+	MakeAnswer(b[:])
+	if got, ok := ParseAnswer(b[:]); !ok || got != s || IsPing(b[:]) {
+		t.Errorf("its answer: %x, %+v", b, got)
+	}
+	if _, ok := Parse(b[:]); ok {
+		t.Error("blast's")
+	}
+	if IsAnswer(b[:Size-1]) || IsPing(nil) {
+		t.Error("what is too short")
+	}
+	s.Put(b[:])
+	if IsPing(b[:]) || IsAnswer(b[:]) {
+		t.Error("a packet of blast is a ping")
+	}
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+type echoFlags struct {
+	engine      string
+	interfaces  []string
+	any         bool
+	lasts       units.Duration
+	quiet, json bool
+
+	local netip.AddrPort // an invalid address is every one
+}
+
+func (a *app) echoCommand() *cobra.Command {
+	f := echoFlags{}
+	c := &cobra.Command{
+		Use: "echo [ADDR]:PORT", Aliases: []string{"reflect"},
+		Short: "Answer the pings that come to a port",
+		Long: lines("Sends what wsk-xdp ping sent back to it, marked as an answer, from the address that it was sent to. Ctrl-C ends it with a report.",
+			"So that nobody is made to answer for ever, or to answer those who have not asked, it leaves alone: what is no ping (--any answers",
+			"that too), every answer, what comes from a broadcast or multicast address, from port 0 or from its own port number, and what was",
+			"sent to a group. With --any nothing is answered to ports below 1024 but pings; even so two of them can be set on each other by a",
+			"forged datagram: --any is for laboratories.",
+			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface.",
+			"Exit code 1 if nothing was answered in the time of --for, or if it could receive no more."),
+		Example: lines("  wsk-xdp echo :9000", "  wsk-xdp echo 10.77.0.2:9000 --for 30s --json > echo.json",
+			"  sudo wsk-xdp echo 10.77.0.2:9000 --engine wsk -i wsk1"),
+		Args: oneListen,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(args[0]); err != nil {
+				return err
+			}
+			return a.withNetNS(func(ns *netns.NS) error { return a.echo(c.Context(), &f, ns) })
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.engine, "engine", "udp", "what receives and answers: `udp|wsk`")
+	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk receives from")
+	fl.BoolVar(&f.any, "any", false, "answer datagrams that are no pings, too, as they are")
+	fl.Var(&f.lasts, "for", "end after this time")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
+	fl.BoolVar(&f.json, "json", false, "one JSON document ("+echo.Schema+") instead of the table")
+	fl.Lookup("for").DefValue = "0"
+	return c
+}
+
+func (f *echoFlags) check(listen string) (err error) {
+	if f.local, err = parseListen(listen); err != nil {
+		return err
+	}
+	if f.local.Addr().IsMulticast() {
+		return exit.Usagef("%v is a group, and echo answers nothing that is sent to one", f.local.Addr())
+	}
+	return checkReceiver(f.engine, f.interfaces)
+}
+
+// echoEngine is what receives and answers.
+type echoEngine interface {
+	Name() string
+	Drops() map[string]uint64
+	Broken() <-chan struct{}
+	Close() error
+}
+
+func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
+	meter := echo.NewMeter()
+	engine, err := a.openEcho(ctx, f, ns, meter)
+	if err != nil {
+		return listenError(f.engine, f.local, err)
+	}
+	r := &echo.Report{
+		Schema: echo.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
+		Config: echo.Config{
+			Listen: listenText(f.local), Engine: f.engine, Interfaces: f.interfaces, Any: f.any, For: time.Duration(f.lasts).Nanoseconds(),
+		},
+	}
+	what := "pings are answered, and nothing else"
+	if f.any {
+		what = "everything is answered"
+		r.Warnings = append(r.Warnings, "--any answers whoever asks, and can be set on another echo: for laboratories only")
+	}
+	a.note("wsk-xdp echo "+r.Config.Listen, fmt.Sprintf("  engine %s · %s · kernel %s", engine.Name(), what, host.Kernel()))
+	if f.engine == "wsk" {
+		a.warn(attachedText(f.interfaces))
+	}
+	a.warn(r.Warnings...)
+	begun, cpu := time.Now(), host.CPUTime()
+	a.watchEcho(ctx, f, meter, engine.Broken())
+	r.Interrupted = ctx.Err() != nil
+	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
+	drops := engine.Drops()
+	err = engine.Close() // then every answer has ended
+	r.Fill(meter.Now(), drops)
+	if f.json {
+		err = errors.Join(err, output.JSON(a.stdout, r))
+	} else {
+		err = errors.Join(err, r.Table().Write(a.stdout))
+	}
+	if r.Totals.Answered == 0 && !r.Interrupted {
+		err = errors.Join(err, errors.New(r.Verdict.Text))
+	}
+	return err
+}
+
+// watchEcho shows the live line until the end.
+func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, broken <-chan struct{}) {
+	if f.lasts > 0 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(f.lasts))
+		defer cancel()
+		ctx = limited
+	}
+	var w io.Writer
+	if !f.quiet {
+		w = a.stderr
+	}
+	live, line := output.NewLive(w), &echo.Line{}
+	defer live.End()
+	begun, tick := time.Now(), time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			live.Show(line.Next(time.Since(begun), meter.Now()))
+		case <-broken:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *app) openEcho(ctx context.Context, f *echoFlags, ns *netns.NS, meter *echo.Meter) (echoEngine, error) {
+	rule := echo.Rule{Port: f.local.Port(), Any: f.any}
+	if f.engine == "wsk" {
+		if err := interfacesThere(ns, f.interfaces); err != nil {
+			return nil, err
+		}
+		return echo.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, rule, meter, a.logger())
+	}
+	return echo.OpenUDP(ns, f.local, rule, meter)
+}

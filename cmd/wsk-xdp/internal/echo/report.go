@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package echo
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// Schema names the form of Report.
+const Schema = "wsk-xdp.echo/1"
+
+// Report is the JSON document of echo.
+type Report struct {
+	Schema    string    `json:"schema"`
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	Host      host.Info `json:"host"`
+	Config    Config    `json:"config"`
+	Totals    Totals    `json:"totals"`
+	// Drops are what buffers and rings had no room for, by cause.
+	Drops   map[string]uint64 `json:"drops"`
+	CPU     int64             `json:"cpu_ns"`
+	Elapsed int64             `json:"elapsed_ns"`
+	// Interrupted is how an echo ends, unless it was told when.
+	Interrupted bool     `json:"interrupted"`
+	Warnings    []string `json:"warnings"`
+	Verdict     Verdict  `json:"verdict"`
+}
+
+// Config is the effective configuration.
+type Config struct {
+	Listen     string   `json:"listen"`
+	Engine     string   `json:"engine"`
+	Interfaces []string `json:"interfaces,omitempty"`
+	Any        bool     `json:"any"`
+	For        int64    `json:"for_ns,omitempty"`
+}
+
+// Totals are all datagrams that came: each was answered, failed or refused.
+type Totals struct {
+	Packets  uint64 `json:"packets"`
+	Bytes    uint64 `json:"payload_bytes"`
+	Answered uint64 `json:"answered_packets"`
+	Failed   uint64 `json:"failed_packets"`
+	Refused  uint64 `json:"refused_packets"`
+	// ByCause are the refused ones.
+	ByCause map[Cause]uint64 `json:"refused_by_cause"`
+}
+
+// Verdict is how it went.
+type Verdict struct {
+	ID   string `json:"id"` // ok, nothing, drops, failed or refused
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// Fill enters what was counted. It goes last.
+func (r *Report) Fill(c Counts, drops map[string]uint64) {
+	r.Drops = drops
+	r.Totals = Totals{Packets: c.Packets, Bytes: c.Bytes, Answered: c.Answered, Failed: c.Failed, Refused: c.refused(), ByCause: c.Refused}
+	v := Verdict{"ok", true, units.Plural(int(c.Answered), "datagram") + " answered"}
+	if t := &r.Totals; t.Refused > 0 {
+		v.ID, v.OK = "refused", false
+		v.Text += "; refused: " + causes(c.Refused)
+	}
+	if c.Failed > 0 {
+		v.ID, v.OK = "failed", false
+		v.Text += "; " + units.Grouped(c.Failed) + " answers failed"
+	}
+	for _, cause := range recv.Causes(drops) {
+		v.ID, v.OK = "drops", false
+		v.Text += fmt.Sprintf("; %s dropped here: %s", units.Grouped(drops[cause]), strings.ReplaceAll(cause, "_", " "))
+	}
+	if c.Packets == 0 {
+		v = Verdict{"nothing", false, "nothing came"}
+	}
+	r.Verdict = v
+}
+
+// causes are the causes in words, most first.
+func causes(refused map[Cause]uint64) string {
+	list := slices.SortedFunc(maps.Keys(refused), func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(refused[b], refused[a]), cmp.Compare(a, b))
+	})
+	words := make([]string, len(list))
+	for i, cause := range list {
+		words[i] = units.Grouped(refused[cause]) + " " + strings.ReplaceAll(string(cause), "_", " ")
+	}
+	return strings.Join(words, ", ")
+}
+
+// Table is the final table.
+func (r *Report) Table() *output.Table {
+	t := &r.Totals
+	var facts output.Table
+	facts.Row("came", units.Plural(int(t.Packets), "packet")+", "+units.Bytes(t.Bytes)+" of payload")
+	facts.Row("answered", units.Grouped(t.Answered))
+	if r.Elapsed > 0 {
+		facts.Row("cost", fmt.Sprintf("%.2f CPU", float64(r.CPU)/float64(r.Elapsed)))
+	}
+	facts.Row("verdict", r.Verdict.Text)
+	return &facts
+}
+
+// Line is the live line.
+type Line struct {
+	packets uint64
+	at      time.Duration
+}
+
+// Next is the line of now.
+func (l *Line) Next(elapsed time.Duration, c Counts) string {
+	pps := float64(c.Packets-l.packets) / max(elapsed-l.at, 1).Seconds()
+	l.packets, l.at = c.Packets, elapsed
+	line := fmt.Sprintf("[%5.1fs] rx %s  answered %s", elapsed.Seconds(), units.PacketRate(pps), units.Grouped(c.Answered))
+	if c.Failed > 0 {
+		line += "  failed " + units.Grouped(c.Failed)
+	}
+	if len(c.Refused) > 0 {
+		line += "  refused: " + causes(c.Refused)
+	}
+	return line
+}

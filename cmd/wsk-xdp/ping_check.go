@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// Defaults and limits of ping.
+const (
+	defaultPingRate    = 1000
+	maxPingRate        = 1_000_000
+	defaultPingTimeout = time.Second
+	maxPingTimeout     = time.Minute
+)
+
+type pingFlags struct {
+	way         wayFlags
+	rate        units.Rate
+	count       units.Count
+	duration    units.Duration
+	timeout     units.Duration
+	size        units.Sizes
+	payloadSize int
+	engine      string
+	force       bool
+	quiet, json bool
+
+	pace blast.Rate
+}
+
+func (f *pingFlags) check(destination string) (header, error) {
+	given := f.way.flags.Changed
+	if !given("duration") && !given("count") {
+		f.duration = units.Duration(defaultDuration)
+	}
+	h, err := f.way.parse(destination)
+	if err != nil {
+		return h, err
+	}
+	micro, ok := f.rate.InPackets()
+	f.pace = blast.Rate(micro)
+	timeout := time.Duration(f.timeout)
+	switch {
+	case !ok:
+		return h, exit.Usagef("--rate %v: pings go by a schedule: give so many a second, as in 1k", f.rate)
+	case f.pace > blast.PPS(maxPingRate):
+		return h, exit.Usagef("--rate %v is more than %s pings a second", f.rate, units.Grouped(maxPingRate))
+	case given("count") && f.count == 0:
+		return h, exit.Usagef("--count 0 sends nothing: leave it out for no limit")
+	case timeout <= 0 || timeout > maxPingTimeout:
+		return h, exit.Usagef("--timeout %v is not above 0, or more than %v", timeout, maxPingTimeout)
+	case f.engine != "wsk" && f.engine != "udp":
+		return h, exit.Usagef("--engine %q is neither wsk nor udp", f.engine)
+	case castAt(h.to.Addr()):
+		return h, exit.Usagef("%v is a group, and ping asks one host", h.to.Addr())
+	case h.source.Port() == h.to.Port():
+		return h, exit.Usagef("--source port %d is the destination's: an echo does not answer to its own port number", h.source.Port())
+	}
+	if f.engine == "udp" {
+		for _, name := range []string{"mode", "checksum", "require", "assume-no-ipsec"} {
+			if given(name) {
+				return h, exit.Usagef("--%s is for --engine wsk: a kernel socket leaves it to the kernel", name)
+			}
+		}
+	}
+	return h, f.choosePayload(h)
+}
+
+// choosePayload turns the frame size into that of the payload.
+func (f *pingFlags) choosePayload(h header) error {
+	given := f.way.flags.Changed
+	is4 := h.to.Addr().Is4()
+	switch frames := f.size.Cycle(); {
+	case given("size") && given("payload-size"):
+		return exit.Usagef("--size and --payload-size say the same: give one")
+	case given("payload-size"):
+	case len(frames) > 1:
+		return exit.Usagef("--size %v: pings are all of one size", f.size)
+	default:
+		size := blast.LeastFrame(is4, stamp.Size)
+		if len(frames) == 1 {
+			size = frames[0]
+		}
+		n, err := blast.PayloadOfFrame(is4, size)
+		if err != nil {
+			return exit.Usagef("--size: %w", err)
+		}
+		f.payloadSize = n
+	}
+	switch {
+	case f.payloadSize < stamp.Size:
+		return exit.Usagef("a payload of %d bytes has no room for the stamp of a ping: the least is %d", f.payloadSize, stamp.Size)
+	case f.payloadSize > payload.Max:
+		return exit.Usagef("a payload of %d bytes is larger than a datagram can be", f.payloadSize)
+	}
+	return h.checkPayload(f.payloadSize)
+}
+
+// admit refuses what must not or can't leave by the way.
+func (f *pingFlags) admit(h header, s *session.Session) error {
+	if s.WayErr != nil {
+		return fmt.Errorf("no way to %v: %w", h.to, s.WayErr)
+	}
+	if s.Way.IsCast() {
+		return exit.Usagef("%v is a group, and ping asks one host", h.to.Addr())
+	}
+	if err := f.way.checkFragments(h, s, f.payloadSize); err != nil {
+		return err
+	}
+	if most := s.Way.MTU - blast.Overhead(h.to.Addr().Is4()); f.way.flags.Changed("size") && f.payloadSize > most {
+		return exit.Usagef("--size %v: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
+			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, f.payloadSize)
+	}
+	if danger := s.Way.Danger(); danger != "" && f.pace > blast.PPS(defaultRate) && !f.force {
+		return exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
+)
+
+func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (err error) {
+	clock, err := stamp.NewClock()
+	if err != nil {
+		return err
+	}
+	body, run := make([]byte, f.payloadSize), uint16(rand.Uint32())
+	schedule := ping.Schedule{Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration)}
+	tally := ping.NewTally(schedule, time.Duration(f.timeout), run, body, clock)
+	link, err := a.openPinger(ctx, f, h, ns, body, tally)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, link.close(ctx)) }()
+	r := f.report(h, run)
+	a.note(link.begin(r)...)
+	a.note(r.Plan())
+	a.warn(r.Warnings...)
+
+	var w io.Writer
+	if !f.quiet {
+		w = a.stderr
+	}
+	live, cpu, told := output.NewLive(w), host.CPUTime(), len(r.Warnings)
+	res := ping.Run(ctx, tally, link, func(i ping.Interval) {
+		r.Interval(i)
+		live.Show(ping.Line(i))
+	})
+	live.End()
+	r.CPU = host.CPUTime().Sub(cpu).Total().Nanoseconds()
+	r.Fill(tally, res)
+	advice, err := link.end(ctx, r)
+	a.warn(r.Warnings[told:]...)
+	r.Conclude()
+	return errors.Join(a.printPing(f, r), err, pingFailure(r, advice))
+}
+
+// report begins the report with the configuration.
+func (f *pingFlags) report(h header, run uint16) *ping.Report {
+	r := &ping.Report{
+		Schema: ping.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(),
+		ICMPErrors: []icmp.Error{}, Intervals: []ping.IntervalReport{}, Warnings: []string{},
+		Config: ping.ConfigReport{
+			Engine: f.engine, Destination: h.to.String(), Payload: f.payloadSize, MicroRate: uint64(f.pace), Count: uint64(f.count),
+			Duration: time.Duration(f.duration).Nanoseconds(), Timeout: time.Duration(f.timeout).Nanoseconds(), TTL: f.way.ttl, DF: f.way.df,
+			Interface: f.way.iface, Run: run,
+		},
+	}
+	if h.setTOS {
+		r.Config.TOS = &h.tos
+	}
+	return r
+}
+
+func (a *app) printPing(f *pingFlags, r *ping.Report) (err error) {
+	if f.json {
+		return output.JSON(a.stdout, r)
+	}
+	for _, t := range r.Tables() {
+		err = errors.Join(err, t.Write(a.stdout))
+	}
+	return err
+}
+
+// pingFailure is the error of a run to which nothing came back.
+func pingFailure(r *ping.Report, advice string) error {
+	switch {
+	case !r.Unanswered():
+		return nil
+	case advice != "":
+		return fmt.Errorf("%s: %s", r.Verdict.Text, advice)
+	}
+	return errors.New(r.Verdict.Text)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archtest
+
+import "slices"
+
+// toolImports are the rows of Imports for the command line tool and the packages that are its own.
+var toolImports = []ImportRow{
+	{
+		Package: "cmd/wsk-xdp",
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "ping", "recv",
+			"replay", "report", "send", "session",
+			"stamp"),
+			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
+				"github.com/spf13/pflag"}),
+		Tests: []string{nft, packets},
+		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
+	},
+	{Package: "cmd/wsk-xdp/internal/account", May: tool("stamp"), Why: "arithmetic: a bit for each number"},
+	{Package: "cmd/wsk-xdp/internal/admin"},
+	{
+		Package: "cmd/wsk-xdp/internal/bench",
+		May: slices.Concat(cmdBase, bench, tool("admin", "blast", "daemon", "exit", "session"),
+			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
+		Tests: tool("bench/benchtest"),
+		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/benchtest",
+		May:     slices.Concat(tool("bench/proc"), []string{"testenv", gocmp}),
+		Why:     "is for the tests of the measurements",
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/check", May: tool("blast"), Why: "names and bounds"},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/footprint",
+		May:     slices.Concat(cmdBase, bench, tool("bench/provider", "client"), []string{"wsk/datapath", sys}),
+		Tests:   tool("bench/benchtest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/latency",
+		May: slices.Concat(cmdBase, bench, tool("bench/provider", "blast"),
+			[]string{"wsk/datapath", "wsk/netconn", histograms, sys}),
+		Tests: tool("bench/benchtest"),
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/proc", May: []string{sys}},
+	{Package: "cmd/wsk-xdp/internal/bench/provider", May: append(tool("client"), "wsk", "wsk/datapath")},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/receive",
+		May: slices.Concat(cmdBase, bench, tool("bench", "bench/provider", "blast"),
+			[]string{"frame", "wsk/datapath", "wsk/netconn", ebpf, sys}),
+		Tests: tool("bench/benchtest"),
+	},
+	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
+	{
+		Package: "cmd/wsk-xdp/internal/blast",
+		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms),
+		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/capture",
+		Tests:   []string{packets},
+		Why:     "reads what anybody may have written: standard library only; pcapgo judges it",
+	},
+	{Package: "cmd/wsk-xdp/internal/client", May: []string{"wsk"}, Tests: []string{"wsk/wsktest"}},
+	{
+		Package: "cmd/wsk-xdp/internal/completion",
+		May:     []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/daemon",
+		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
+			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
+		Tests: []string{"testenv/unit", "wsk", "wsk/client", "wsk/netconn", "wsk/wsktest"},
+		Why:   "the one place where a service gets a datapath",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/daemondemo",
+		May:     slices.Concat(tool("admin"), []string{"testenv", "wsk", "wsk/client", "wsk/netconn", sys}),
+		Why:     "its programs know nothing but the client; the daemon is this binary again",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/demo",
+		May:     slices.Concat(cmdBase, tool("blast", "exit", "send", "session"), []string{"xdp"}),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/doctor",
+		May: slices.Concat(tool("blast", "host", "netfilter", "netns", "session", "units"),
+			[]string{"bpf", "internal/netns", "testenv", "wsk/route/conntrack", "xdp", "xdp/nic", ebpf, ethtool, netlink, sys}),
+		Tests: []string{nft},
+		Why:   "tries what the kernel and a device can do",
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/echo",
+		May:     append(tool("client", "host", "netns", "output", "recv", "stamp", "units"), "wsk", "wsk/datapath", sys),
+	},
+	{Package: "cmd/wsk-xdp/internal/exit"},
+	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
+	{
+		Package: "cmd/wsk-xdp/internal/frames",
+		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp", sys), Tests: []string{"xdp/xdptest"},
+	},
+	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
+	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
+	{
+		Package: "cmd/wsk-xdp/internal/manual",
+		May:     append(tool("exit"), "github.com/spf13/cobra", "github.com/spf13/pflag"),
+		Why:     "cobra's own writer of manual pages takes two modules more",
+	},
+	{Package: "cmd/wsk-xdp/internal/netfilter", May: []string{netlink, sys}, Tests: []string{nft}},
+	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
+	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},
+	{Package: "cmd/wsk-xdp/internal/payload"},
+	{Package: "cmd/wsk-xdp/internal/peer", May: tool("netns", "stamp"), Why: "messages and their bounds"},
+	{
+		Package: "cmd/wsk-xdp/internal/ping",
+		May: append(tool("account", "blast", "host", "icmp", "netns", "output", "recv", "session", "stamp", "units"),
+			"wsk", histograms, sys),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/recv",
+		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "units"),
+			[]string{"wsk", "wsk/datapath", histograms, sys}),
+		Tests: append(tool("blast"), "wsk/wsktest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/replay",
+		May:     append(tool("blast", "capture", "frames", "host", "output", "session", "units"), "frame", histograms),
+		Tests:   []string{"xdp/xdptest", packets},
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/report",
+		May:     tool("bench", "bench/receive", "blast", "host", "output", "peer", "recv", "units"),
+		Why:     "reads the documents that these packages make",
+	},
+	{Package: "cmd/wsk-xdp/internal/schema", Why: "is for tests and for whoever makes the files of docs/schema: types and text"},
+	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
+	{
+		Package: "cmd/wsk-xdp/internal/session",
+		May: slices.Concat(tool("client", "exit", "host", "icmp", "netns", "units"),
+			[]string{"internal/netns", "wsk", "wsk/client", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
+		Tests: tool("send"),
+	},
+	{Package: "cmd/wsk-xdp/internal/stamp", May: []string{sys}},
+	{Package: "cmd/wsk-xdp/internal/units"},
+}
