@@ -97,11 +97,23 @@ func (t *Table) revalidate(dst netip.Addr, r *requester) {
 		return
 	}
 	for q, before := range list {
+		if t.opts.asBefore != nil && t.opts.asBefore() {
+			continue
+		}
 		now, err := t.ask(q, r)
 		if err != nil || now != before {
 			t.gen.Add(1)
 			return
 		}
 		t.cache.store(q, now, gen, begun) // not over: whoever revalidates now has this one on its list too
+	}
+}
+
+// lookAgain revalidates what may have been answered too early (see settler).
+func (t *Table) lookAgain() {
+	before := t.gen.Load()
+	t.revalidate(netip.Addr{}, t.dumper)
+	if t.gen.Load() != before {
+		t.subs.deliver([]Event{{Kind: PathsChanged}})
 	}
 }

@@ -219,3 +219,10 @@ func groupMAC(ip netip.Addr) [6]byte {
 	b := ip.As16()
 	return [6]byte{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
+
+func macIf(tr transition) [6]byte {
+	if tr.usable {
+		return tr.mac
+	}
+	return [6]byte{}
+}

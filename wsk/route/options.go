@@ -50,6 +50,10 @@ type Options struct {
 	// change. Where it can't be had that is logged, and the kernel is asked everything.
 	Mirror bool
 
+	// asBefore makes what the kernel is asked again be answered as before. For tests.
+	asBefore func() bool
+	// unsettled is called before the table waits for the kernel to be through with a change. For tests.
+	unsettled func()
 	// openMirror makes the mirror. For tests; nil: mirror.Open.
 	openMirror func(mirror.Options) (*mirror.Mirror, error)
 	// datagramProbe leaves NTF_USE out, as if CAP_NET_ADMIN were missing. For tests.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -319,6 +320,41 @@ func TestResolveFollowsFlags(t *testing.T) {
 		t.Errorf("without carrier: %+v, %v", hop, err)
 	}
 	grows(t, table, "a downed device", lab.A.If.SetDown)
+	if hop, err := table.Resolve(t.Context(), q); !errors.Is(err, ErrNoRoute) {
+		t.Errorf("over a downed device: %+v, %v", hop, err)
+	}
+}
+
+// TestAskedTooEarly: a link that goes down is announced before its routes are taken out, which is not announced. Who asks in between is
+// not told the old way for ever.
+func TestAskedTooEarly(t *testing.T) {
+	lab := newLab(t, testenv.Topology{NoIPv6: true})
+	var early atomic.Bool
+	announced := make(chan struct{})
+	table := open(t, lab, Options{CacheTTL: time.Hour,
+		asBefore: early.Load,
+		unsettled: func() {
+			if early.Load() {
+				<-announced
+			}
+		},
+	})
+	w := newWatch(t, table)
+	q := Query{Dst: lab.B.IPv4()}
+	settle(t, lab, table)
+	_, err := table.Resolve(t.Context(), q)
+	must(t, err)
+	grows(t, table, "a downed device", func() error {
+		early.Store(true)
+		if err := lab.A.If.SetDown(); err != nil {
+			return err
+		}
+		w.kind(t, LinkDown, lab.A.If.Index())
+		_, err := table.Resolve(t.Context(), q)
+		early.Store(false)
+		close(announced)
+		return err
+	})
 	if hop, err := table.Resolve(t.Context(), q); !errors.Is(err, ErrNoRoute) {
 		t.Errorf("over a downed device: %+v, %v", hop, err)
 	}

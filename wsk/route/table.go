@@ -45,6 +45,7 @@ type Table struct {
 	asked     [mirror.Reasons]atomic.Uint64
 	rerouted  chan struct{} // the mirror may answer something else
 	policed   chan struct{} // other IPsec policies apply
+	settler   settler       // of changes that the kernel is not through with when it announces them
 	labelKey  maphash.Seed
 	incoming  chan batch
 	repair    repair // of the table's goroutine
@@ -70,7 +71,7 @@ func Open(o Options) (*Table, error) {
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
 		labelKey: maphash.MakeSeed(), policed: make(chan struct{}, 1),
-		rerouted: make(chan struct{}, 1),
+		rerouted: make(chan struct{}, 1), settler: newSettler(o.unsettled),
 	}
 	t.waiting.timeout, t.waiting.limit = o.NeighbourTimeout, o.MaxWaiting
 	t.waiting.timer = time.NewTimer(o.NeighbourTimeout)
@@ -95,6 +96,7 @@ func Open(o Options) (*Table, error) {
 		go t.hearRedirects(f)
 	}
 	go t.receive()
+	t.running.Go(func() { t.settler.run(t.done) })
 	go t.run(fresh)
 	return t, nil
 }
@@ -108,6 +110,9 @@ func (t *Table) openSockets() (err error) {
 		return err
 	}
 	if t.asker, err = newRequester(); err != nil {
+		return err
+	}
+	if t.settler.asks, err = newRequester(); err != nil {
 		return err
 	}
 	if t.prober, err = newProber(t.opts.datagramProbe); err != nil {
@@ -144,7 +149,7 @@ func (t *Table) closeSockets() {
 	if t.events != nil {
 		t.events.Close()
 	}
-	for _, r := range []*requester{t.dumper, t.asker} {
+	for _, r := range []*requester{t.dumper, t.asker, t.settler.asks} {
 		if r != nil {
 			r.close()
 		}
@@ -228,6 +233,8 @@ func (t *Table) run(m *model) {
 		case <-t.policed:
 			t.bump()
 			t.subs.deliver([]Event{{Kind: PoliciesChanged}})
+		case <-t.settler.over:
+			t.lookAgain()
 		case <-t.waiting.timer.C:
 			t.endWaits()
 		case <-t.repair.due:
@@ -290,6 +297,9 @@ func (t *Table) publish(m *model, c *changes) {
 	case c.revalidate:
 		t.revalidate(netip.Addr{}, t.dumper)
 	}
+	if c.revalidate || c.bump {
+		t.settler.want()
+	}
 	t.wakeWaiters(m, c)
 	for index := range c.addressed {
 		c.events = append(c.events, Event{Kind: AddressesChanged, Interface: index})
@@ -303,11 +313,4 @@ func (t *Table) publish(m *model, c *changes) {
 		t.probe(m, k)
 	}
 	t.subs.deliver(c.events)
-}
-
-func macIf(tr transition) [6]byte {
-	if tr.usable {
-		return tr.mac
-	}
-	return [6]byte{}
 }
