@@ -104,7 +104,8 @@ func TestNames(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	good := Result{Fault: &Fault{Name: "rain", Dir: Send, About: "It rains."}, Back: 3 * time.Millisecond, KernelBack: -1, Took: 1500 * time.Millisecond,
+	good := Result{Fault: &Fault{Name: "rain", Dir: Send, About: "It rains."}, Back: 3 * time.Millisecond, KernelBack: -1, Longest: 20 * time.Millisecond,
+		Took: 1500 * time.Millisecond,
 		Verdict: account.Verdict{Sent: 5, OK: 3, Arrived: 2, Failed: map[string]int{"STATUS_NETWORK_BUSY": 2}, OpenArrived: 1,
 			Explained: map[string]int{"kernel: RAIN": 1}}}
 	bad := good
@@ -115,7 +116,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| send/rain | 5 | 3 | 2 NETWORK_BUSY (1 arrived) | 2 | 1 kernel: RAIN | 0 | 0 | 0 | 3 ms | - | 1.5 |", "| **receive/hail** |",
+		"| send/rain | 5 | 3 | 2 NETWORK_BUSY (1 arrived) | 2 | 1 kernel: RAIN | 0 | 0 | 20 ms | 0 | 3 ms | - | 1.5 |", "| **receive/hail** |",
 		"2 faults, 1 failed", "- datagram 7: is wet", "- and 1 more", "- 4 IRPs are pending", "- left: an umbrella", "on Linux 9.9", "- send/rain: It rains.",
 	} {
 		if !strings.Contains(out.String(), want) {

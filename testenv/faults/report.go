@@ -93,8 +93,8 @@ What becomes of each datagram when what the datapath stands on breaks: the outpu
 
 Each line is a laboratory of its own (two namespaces, veth), a flow through AF_XDP, and a fault that happens and ends while it flows.
 "ok" were sent with STATUS_SUCCESS, or by the kernel's socket where the datapath receives; "explained by" is who says that he has dropped
-what did not arrive; "unexplained" what nobody says anything of. "longest" is how long a send was pending at most; "back" is how long after the fault the next datagram arrived, and
-beside it how long that of a kernel socket through the same interfaces took. ` + "`testenv/faults`" + ` has the rules.
+what did not arrive; "unexplained" what nobody says anything of. "longest" is how long a send was pending at most; "back" is how long
+after the fault the next datagram arrived, and beside it how long that of a kernel socket through the same interfaces took. ` + "`testenv/faults`" + ` has the rules.
 
 `)
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
