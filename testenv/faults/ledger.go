@@ -74,7 +74,7 @@ func (w *world) readCounters() (account.Counters, error) {
 
 // addInfo adds what the datapath says that it has dropped of what it received.
 func addInfo(out account.Counters, info datapath.Info) {
-	out["WSK late"], out["WSK companion discarded"] = info.Late, info.CompanionDiscarded
+	out["WSK late"], out["WSK companion discarded"], out["WSK abandoned"] = info.Late, info.CompanionDiscarded, info.Abandoned
 	for _, q := range info.Queues {
 		r := q.Receive
 		if r == nil {
@@ -83,7 +83,7 @@ func addInfo(out account.Counters, info datapath.Info) {
 		name := fmt.Sprintf("WSK %s queue %d ", q.Interface, q.Queue)
 		out[name+"unowned"], out[name+"other host"], out[name+"not joined"] = r.Unowned, r.OtherHost, r.NotJoined
 		out[name+"refused"], out[name+"exhausted"] = r.Refused, r.Exhausted
-		out[name+"abandoned"], out[name+"foreign"] = r.Abandoned, r.Foreign
+		out[name+"foreign"] = r.Foreign
 		for reason, n := range r.Malformed {
 			out[fmt.Sprintf("%smalformed %d", name, reason)] = n
 		}

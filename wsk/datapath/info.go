@@ -92,6 +92,8 @@ type Info struct {
 	CompanionReceived  uint64 // datagrams that came through companion sockets
 	CompanionDiscarded uint64 // of which nobody could be told
 	Late               uint64 // datagrams for an endpoint that was being closed
+	// Abandoned is the sum of what the queues say, those of interfaces too that are gone, whose own counters go with them.
+	Abandoned uint64
 }
 
 // ProgramInfo is an XDP program of Options.Receive and what it has done.
@@ -123,7 +125,7 @@ type DeviceInfo struct {
 // Info takes a snapshot. It is for people and tests, not for the send path: it takes every queue's lock for a moment.
 func (dp *Datapath) Info() Info {
 	info := Info{
-		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), Late: dp.hub.Late(),
+		ResolveFailed: dp.senders.Stats.ResolveFailed.Load(), Late: dp.hub.Late(), Abandoned: dp.hub.Abandoned(),
 	}
 	info.Opened = dp.senders.Stats.Opened.Load()
 	info.SlowReasons, info.SlowPaths = dp.senders.Stats.SlowPaths.Counts()

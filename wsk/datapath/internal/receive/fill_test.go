@@ -166,7 +166,7 @@ func TestEndOfReceivingSocket(t *testing.T) {
 	next := newNICRX(t, 64)
 	start(t, q, next)
 	close(leave)
-	if r := q.Info(); r.Abandoned != n || r.Frames != 1 || cleared != 1 {
+	if r := q.Info(); r.Abandoned != n || q.intake.Hub.Abandoned() != n || r.Frames != 1 || cleared != 1 {
 		t.Errorf("%d abandoned, %d looked at, %d times taken out of the program", r.Abandoned, r.Frames, cleared)
 	}
 	eventually(t, "the end of the old socket", nic.Closed)

@@ -30,6 +30,8 @@ type Hub struct {
 
 	Buffers Buffers
 	late    atomic.Uint64
+	// abandoned is the sum of what queues have abandoned, those of interfaces too that are gone.
+	abandoned atomic.Uint64
 
 	ports   portTables
 	portsMu lockrank.Mutex[locks.PortsMu] // guards changes of ports, and what the XDP programs have been told
@@ -48,6 +50,9 @@ func (h *Hub) NewSink(receiver wsk.Receiver) *Sink { return &Sink{receiver: rece
 
 // Late is how many datagrams came for an endpoint that did not receive yet or was being closed.
 func (h *Hub) Late() uint64 { return h.late.Load() }
+
+// Abandoned counts the frames that were in the rings of sockets when these were closed.
+func (h *Hub) Abandoned() uint64 { return h.abandoned.Load() }
 
 // Owner is the sink that owns a unicast datagram to an address and port, arrived on an interface, or nil.
 func (h *Hub) Owner(port uint16, dst *[16]byte, ifindex uint32) *Sink {

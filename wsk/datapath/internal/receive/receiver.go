@@ -201,6 +201,7 @@ func (r *receiver) stop() error {
 	r.stopped = true
 	_, left := r.ring.Peek(uint32(r.ring.Size()))
 	r.queue.stats.abandoned += uint64(left)
+	r.queue.intake.Hub.abandoned.Add(uint64(left))
 	r.queue.ringMu.Unlock()
 	r.wait.End()
 	r.fillMu.Lock()
