@@ -157,8 +157,11 @@ func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
 	if l.wait(begin) {
 		return false
 	}
+	// What gives up all that is parked may have looked before this was.
 	if f.src.aborted.Load() {
-		l.giveUp(context.Canceled) // abort may have come before it was parked
+		l.giveUp(context.Canceled)
+	} else if l.path != nil && !l.still() {
+		l.giveUp(errAnotherWay)
 	}
 	return true
 }
@@ -303,18 +306,4 @@ func (l *look) headers() frame.Flow {
 		h.FlowLabel = src.Host.Routes.FlowLabel(h.Src, h.Dst)
 	}
 	return h
-}
-
-// isLooped reports whether the kernel would hand what is sent that way to sockets of this host too: a broadcast to
-// all that listen, a group's datagram to those that have joined it on the interface. A frame of AF_XDP goes to the wire
-// only, and a copy of it for the host would have to leave again to be looped; so the kernel gets the datagram, and sends
-// and loops it with one TTL, in one order and past the same filters as any other program's.
-func (f *Flow) isLooped(hop route.Hop) bool {
-	switch hop.Kind {
-	case route.Broadcast:
-		return true
-	case route.Multicast:
-		return f.src.Host.HasMembers != nil && f.src.Host.HasMembers(hop.Interface, f.to.IP().WithZone(""))
-	}
-	return false
 }

@@ -177,6 +177,33 @@ func TestRouteMovesWhileNeighbourIsAsked(t *testing.T) {
 	}
 }
 
+// movingRoutes is a network in which the route moves while the first gateway is being asked for, which never answers.
+type movingRoutes struct {
+	*silentRoutes
+	moved atomic.Bool
+	host  *Host
+}
+
+func (m *movingRoutes) AwaitNeighbour(ifindex int, a netip.Addr, done func([6]byte, error)) (cancel func()) {
+	cancel = m.silentRoutes.AwaitNeighbour(ifindex, a, done)
+	if m.moved.CompareAndSwap(false, true) {
+		m.gateway.Store(&fakeAddr)
+		m.generation.Add(1)
+		m.host.Reconsider() // finds nothing that waits yet
+	}
+	return cancel
+}
+
+// TestRouteMovesBeforeALookWaits: a look that has asked the routes before they change, and comes to wait after everybody was told, is not
+// forgotten.
+func TestRouteMovesBeforeALookWaits(t *testing.T) {
+	r, n := newSilentRig(t)
+	gateway := silent(1)
+	n.gateway.Store(&gateway)
+	r.host.Routes = &movingRoutes{silentRoutes: n, host: r.host}
+	awaitAll(t, sendAll(r.socket(), sockaddr(silent(9), 9), 5), wsk.STATUS_SUCCESS)
+}
+
 // TestQueueOpensWhileManyWait: destinations that wait for a queue to be opened hold up no others.
 func TestQueueOpensWhileManyWait(t *testing.T) {
 	const many = 10 * maxWorkers

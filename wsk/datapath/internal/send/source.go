@@ -182,3 +182,17 @@ func (s *Source) GroupChanged(group netip.Addr) {
 		}
 	})
 }
+
+// isLooped reports whether the kernel would hand what is sent that way to sockets of this host too: a broadcast to
+// all that listen, a group's datagram to those that have joined it on the interface. A frame of AF_XDP goes to the wire
+// only, and a copy of it for the host would have to leave again to be looped; so the kernel gets the datagram, and sends
+// and loops it with one TTL, in one order and past the same filters as any other program's.
+func (f *Flow) isLooped(hop route.Hop) bool {
+	switch hop.Kind {
+	case route.Broadcast:
+		return true
+	case route.Multicast:
+		return f.src.Host.HasMembers != nil && f.src.Host.HasMembers(hop.Interface, f.to.IP().WithZone(""))
+	}
+	return false
+}
