@@ -36,7 +36,7 @@ type checksum uint8
 const (
 	checksumRight   checksum = iota
 	checksumNone             // zero
-	checksumWrong            // one bit off
+	checksumWrong            // a bit off
 	checksumPartial          // the sum of the pseudo-header only, as a sender leaves it to its device
 )
 
@@ -83,6 +83,9 @@ func (p *packet) udp() []byte {
 		}
 		if p.checksum == checksumWrong {
 			s ^= 0x40
+			if s == fold(pseudo) {
+				s ^= 0x80 // that would be checksumPartial
+			}
 		}
 		binary.BigEndian.PutUint16(b[6:], s)
 	}
