@@ -103,6 +103,7 @@ var Circles = []CircleLimit{
 	{"wsk/service/internal/quota", 0, 0},
 	{"wsk/service/internal/turns", 0, 0},
 	{"wsk/service/servicetest", 0, 0},
+	{"wsk/wsknet", 0, 0},
 	{"wsk/wsktest", 5, 5},
 	{"xdp", 7, 7},
 	{"xdp/internal/hook", 0, 0},

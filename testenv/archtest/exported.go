@@ -12,7 +12,7 @@ import (
 )
 
 // Public are the packages whose exported names others may rely on.
-var Public = []string{"bpf", "frame", "wsk", "wsk/datapath", "wsk/netconn", "wsk/route", "xdp", "xdp/nic"}
+var Public = []string{"bpf", "frame", "wsk", "wsk/datapath", "wsk/netconn", "wsk/route", "wsk/wsknet", "xdp", "xdp/nic"}
 
 // Exported are the names that a client of p can write, in order, with the package in front as he writes it: "wsk.IRP",
 // "wsk.IRP.IoStatus". A member that comes through an embedded field or an alias is one of the type that has it there:

@@ -172,6 +172,12 @@ var Imports = slices.Concat([]ImportRow{
 		May:     []string{"wsk", "wsk/client", "wsk/policy", "wsk/service"},
 		Why:     "is for the tests of what runs over any Transport",
 	},
+	{
+		Package: "wsk/wsknet",
+		May:     []string{"wsk", "wsk/client", "wsk/datapath", "wsk/netconn", sys},
+		Tests:   []string{"wsk/netconn/pctest", "wsk/service/servicetest"},
+		Why:     "opens what a program without a provider would have to: it is above both transports",
+	},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},
 
 	{

@@ -47,6 +47,18 @@ memory = "1GiB"
 // stays open. name says what interface an index is.
 func Over(t testing.TB, under wsk.Transport, iface string, name func(index uint32) string, recheck func()) wsk.Transport {
 	t.Helper()
+	transport := client.Open(client.Options{Path: Serve(t, under, iface, name, recheck)})
+	t.Cleanup(func() {
+		if err := transport.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return transport
+}
+
+// Serve is the path of the socket of such a service.
+func Serve(t testing.TB, under wsk.Transport, iface string, name func(index uint32) string, recheck func()) (path string) {
+	t.Helper()
 	p, err := policy.Parse("policy.toml", []byte(fmt.Sprintf(generous, iface, os.Getuid())), policy.Host{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,18 +70,14 @@ func Over(t testing.TB, under wsk.Transport, iface string, name func(index uint3
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "s")
+	path = filepath.Join(t.TempDir(), "s")
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l, "default") }()
-	transport := client.Open(client.Options{Path: path})
 	t.Cleanup(func() {
-		if err := transport.Close(); err != nil {
-			t.Error(err)
-		}
 		if err := server.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -77,5 +85,5 @@ func Over(t testing.TB, under wsk.Transport, iface string, name func(index uint3
 			t.Error(err)
 		}
 	})
-	return transport
+	return path
 }
