@@ -94,18 +94,12 @@ func NewTemplate(flow Flow) (Template, error) {
 		ip.SetProtocol(ProtocolUDP)
 		ip.SetSrc(src)
 		ip.SetDst(dst)
-		t.ipSum = uint32(Sum{acc: sumBytes(ip[:IPv4Len])}.Fold())
 	}
 
 	udpAt := ipAt + int(t.ipLen)
 	udp := UDP(t.hdr[udpAt:])
 	udp.SetSrcPort(flow.Src.Port())
 	udp.SetDstPort(flow.Dst.Port())
-	sum := PseudoHeaderSum(src, dst, ProtocolUDP, 0)
-	t.pseudoSum = uint32(sum.Fold())
-	sum.AddUint16(flow.Src.Port())
-	sum.AddUint16(flow.Dst.Port())
-	t.udpSum = uint32(sum.Fold())
 	t.headerLen = uint8(udpAt + UDPLen)
 	t.derive()
 	return t, nil
@@ -143,8 +137,21 @@ type plain struct {
 	ipSum, udpSum uint32
 }
 
-// derive makes the plain form of a template that is complete.
+// derive sums up the headers of a template, and makes their plain form.
 func (t *Template) derive() {
+	udpAt := int(t.headerLen) - UDPLen
+	addresses := t.hdr[udpAt-8 : udpAt]
+	if t.v6 {
+		addresses = t.hdr[udpAt-32 : udpAt]
+	} else {
+		t.ipSum = uint32(Sum{acc: sumBytes(t.hdr[t.ipOffset:udpAt])}.Fold())
+	}
+	var sum Sum
+	sum.Add(addresses)
+	sum.AddUint16(uint16(ProtocolUDP))
+	t.pseudoSum = uint32(sum.Fold())
+	sum.Add(t.hdr[udpAt : udpAt+4]) // the ports
+	t.udpSum = uint32(sum.Fold())
 	p := &t.plain
 	if p.is = !t.v6 && t.headerLen == plainLen && !t.noChecksum; !p.is {
 		return
