@@ -5,6 +5,7 @@
 package route
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 )
@@ -27,8 +28,13 @@ func (t *Table) FlowLabel(src, dst netip.AddrPort) uint32 {
 	case labelsOff, labelsOptIn:
 		return 0
 	}
-	plain := func(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()) }
-	label := uint32(maphash.Comparable(t.labelKey, [2]netip.AddrPort{plain(src), plain(dst)})) & flowLabelMask
+	var flow [2 * (16 + 2)]byte // in bytes, since hashing an Addr allocates
+	for i, end := range [2]netip.AddrPort{src, dst} {
+		b, a := flow[18*i:], end.Addr().As16()
+		copy(b, a[:])
+		binary.BigEndian.PutUint16(b[16:], end.Port())
+	}
+	label := uint32(maphash.Bytes(t.labelKey, flow[:])) & flowLabelMask
 	if t.sysctls.stateless.value.Load() != 0 {
 		label |= stateless
 	}

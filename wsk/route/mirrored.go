@@ -38,7 +38,10 @@ func (t *Table) mirrored(s *snapshot, q question, in Query, on *Standing) (hop H
 
 // consult looks up once, or twice as askRoute asks.
 func (t *Table) consult(m *mirror.Query, strict bool) (mirror.Result, mirror.Reason) {
-	s := t.mirror.Snapshot()
+	return lookup(t.mirror.Snapshot(), m, strict)
+}
+
+func lookup(s *mirror.Snapshot, m *mirror.Query, strict bool) (mirror.Result, mirror.Reason) {
 	r, ask := s.Lookup(m)
 	if ask == mirror.Answered && strict && r.Hop.Interface != m.Interface {
 		anySource := *m

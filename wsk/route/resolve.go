@@ -65,7 +65,9 @@ func (t *Table) resolve(ctx context.Context, in Query, on *Standing) (Hop, error
 	gen := t.gen.Load()
 	if on != nil {
 		on.hop, on.generation, on.causes = nil, gen, t.causes.Load()
-		on.seen.Store(t.mirrorGen.Load())
+		now := t.mirrorGen.Load()
+		on.seen.Store(now)
+		on.aside.Store(now)
 	}
 	begun := t.cache.revalidations.Load()
 	s := t.snap.Load()

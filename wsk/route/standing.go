@@ -23,6 +23,7 @@ type Standing struct {
 	strict bool
 	causes uint64
 	seen   atomic.Uint64 // of Table.mirrorGen, with which it is known to stand
+	aside  atomic.Uint64 // with which it is known to stand but for the route of its destination; see Table.StandsAside
 }
 
 // ResolveStanding is Resolve for those who keep what follows from the answer: Stands tells for how long they may. The
@@ -44,7 +45,7 @@ func (t *Table) Stands(on *Standing) bool {
 }
 
 func (t *Table) stillStands(on *Standing, now uint64) bool {
-	if on.causes != t.causes.Load() {
+	if !t.bears(on) {
 		return false
 	}
 	r, ask := t.consult(&on.query, on.strict)
@@ -54,6 +55,9 @@ func (t *Table) stillStands(on *Standing, now uint64) bool {
 	on.seen.Store(now)
 	return true
 }
+
+// bears reports whether all that an answer of the mirror rests on but the route of its destination is as it was.
+func (t *Table) bears(on *Standing) bool { return on.causes == t.causes.Load() }
 
 // bump says that any answer may be wrong now.
 func (t *Table) bump() {

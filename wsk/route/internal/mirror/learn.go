@@ -79,8 +79,11 @@ func (m *Mirror) restamp() {
 	m.snap.Store(&now)
 }
 
-// stamp puts what was learned into a snapshot. The caller holds publishing.
-func (m *Mirror) stamp(s *Snapshot) { s.exceptions, s.learned = m.exceptions, m.all }
+// stamp puts what was learned, and its number, into a snapshot. The caller holds publishing.
+func (m *Mirror) stamp(s *Snapshot) {
+	m.serial++
+	s.exceptions, s.learned, s.serial = m.exceptions, m.all, m.serial
+}
 
 // learning reads again and again what the kernel has learned about single destinations: it announces none of it.
 func (m *Mirror) learning() {

@@ -47,6 +47,7 @@ type Mirror struct {
 
 	// publishing orders snapshots; what follows is under it.
 	publishing sync.Mutex
+	serial     uint64                   // of the newest snapshot
 	learned    map[netip.Addr]time.Time // when it was told; the zero time: a dump has it
 	exceptions *bart.Lite               // the same for snapshots; nil: there are none
 	all        bool                     // they are too many: all destinations are asked about

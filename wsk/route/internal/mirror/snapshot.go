@@ -32,6 +32,7 @@ type trie = bart.Table[*leaf]
 
 // Snapshot is the routing at one moment. It never changes.
 type Snapshot struct {
+	serial     uint64
 	ask        Reason // why nothing at all is answered
 	v4, v6     family
 	hops       pages
@@ -39,6 +40,9 @@ type Snapshot struct {
 	exceptions *bart.Lite              // destinations about which the kernel has learned something; nil: none
 	learned    bool                    // they are too many to be here
 }
+
+// Serial is the number of the snapshot: each that is published has one of its own, from 1.
+func (s *Snapshot) Serial() uint64 { return s.serial }
 
 // family is the rules of one family, each with its table.
 type family struct {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package route
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/wsk-xdp/wsk-xdp/testenv"
+)
+
+// Destinations behind one gateway have one Lead, whichever route leads there; and what an answer rests on besides its own route
+// outlives that.
+func TestLead(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	h := handle(t, lab.A.NS)
+	table := open(t, lab, Options{Mirror: true})
+	settle(t, lab, table)
+	gateways := map[bool]netip.Addr{true: lab.B.IPv4(), false: lab.B.IPv6()}
+	index := lab.A.If.Index()
+	add := func(dst string, mtu int) {
+		t.Helper()
+		p := netip.MustParsePrefix(dst)
+		must(t, h.RouteAdd(&netlink.Route{LinkIndex: index, Dst: ipNet(dst), Gw: gateways[p.Addr().Is4()].AsSlice(), MTU: mtu}))
+	}
+	for _, family := range []struct{ wide, other, first, second, third, narrow string }{
+		{"198.51.100.0/24", "203.0.113.0/24", "198.51.100.1", "198.51.100.200", "203.0.113.7", "198.51.100.0/30"},
+		{"2001:db8:1::/48", "2001:db8:2::/48", "2001:db8:1::1", "2001:db8:1::abcd", "2001:db8:2::7", "2001:db8:1::/126"},
+	} {
+		add(family.wide, 0)
+		add(family.other, 0)
+		first, second, third := Query{Dst: addr(family.first)}, Query{Dst: addr(family.second)}, Query{Dst: addr(family.third)}
+		lead := func(q Query) Lead { l, _ := table.Lead(&q); return l }
+		testenv.Eventually(t, patience, "both routes in the mirror", func() bool {
+			return lead(first).IsValid() && lead(third).IsValid()
+		})
+		if l := lead(first); l != lead(second) || l != lead(third) {
+			t.Errorf("%v: %+v, %+v, %+v", family.wide, l, lead(second), lead(third))
+		}
+		var on Standing
+		hop, err := table.ResolveStanding(t.Context(), first, &on)
+		if err != nil || on.Lead() != lead(second) || hop.Gateway != gateways[first.Dst.Is4()] {
+			t.Fatalf("%+v, %v, lead %+v", hop, err, on.Lead())
+		}
+		if n := testing.AllocsPerRun(100, func() { table.Lead(&second); table.StandsAside(&on) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		_, before := table.Lead(&second)
+		add(family.narrow, 1400)
+		testenv.Eventually(t, patience, "the answer to end with its route", func() bool { return !table.Stands(&on) })
+		if !table.StandsAside(&on) {
+			t.Error("what others have of the answer has ended with its route")
+		}
+		if l, at := table.Lead(&second); l != on.Lead() || at == before {
+			t.Errorf("%+v in snapshot %d, before in %d", l, at, before)
+		}
+		if l := lead(first); !l.IsValid() || l == on.Lead() {
+			t.Errorf("by a route with another MTU: %+v", l)
+		}
+		mac := net.HardwareAddr{2, 0, 0, 0, 0x77, 1}
+		gateway := gateways[first.Dst.Is4()]
+		if _, err := table.Neighbour(t.Context(), index, gateway); err != nil {
+			t.Fatal(err)
+		}
+		must(t, h.NeighSet(&netlink.Neigh{LinkIndex: index, IP: gateway.AsSlice(), HardwareAddr: mac, State: netlink.NUD_PERMANENT}))
+		testenv.Eventually(t, patience, "the end with the gateway's MAC", func() bool { return !table.StandsAside(&on) })
+	}
+	// No gateway, no neighbour that is one for many.
+	if l, _ := table.Lead(&Query{Dst: addr("10.77.0.99")}); l.IsValid() {
+		t.Errorf("on the link: %+v", l)
+	}
+	if l, _ := table.Lead(&Query{Dst: lab.A.IPv4()}); l.IsValid() {
+		t.Errorf("to the host itself: %+v", l)
+	}
+	if l, _ := open(t, lab, Options{}).Lead(&Query{Dst: addr("198.51.100.1")}); l.IsValid() {
+		t.Errorf("without a mirror: %+v", l)
+	}
+}
+
+func TestFlowLabelAllocatesNothing(t *testing.T) {
+	table := open(t, newLab(t, testenv.Topology{}), Options{})
+	src, dst := netip.MustParseAddrPort("[fd77::1%9]:1"), netip.MustParseAddrPort("[fd77::2]:2")
+	if n := testing.AllocsPerRun(100, func() { table.FlowLabel(src, dst) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
