@@ -105,7 +105,7 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 	}
 	a.warn(r.Warnings...)
 	begun, cpu := time.Now(), host.CPUTime()
-	a.watchEcho(ctx, f, meter, engine.Broken())
+	a.watchEcho(ctx, f, meter, engine)
 	r.Interrupted = ctx.Err() != nil
 	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
 	drops := engine.Drops()
@@ -123,7 +123,7 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 }
 
 // watchEcho shows the live line until the end.
-func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, broken <-chan struct{}) {
+func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, engine echoEngine) {
 	if f.lasts > 0 {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(f.lasts))
 		defer cancel()
@@ -140,8 +140,8 @@ func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, br
 	for {
 		select {
 		case <-tick.C:
-			live.Show(line.Next(time.Since(begun), meter.Now()))
-		case <-broken:
+			live.Show(line.Next(time.Since(begun), meter.Now(), engine.Drops()))
+		case <-engine.Broken():
 			return
 		case <-ctx.Done():
 			return

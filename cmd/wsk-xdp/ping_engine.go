@@ -34,6 +34,7 @@ type pinger interface {
 func (a *app) openPinger(ctx context.Context, f *pingFlags, h header, ns *netns.NS, body []byte, t *ping.Tally) (pinger, error) {
 	o := f.way.session(h)
 	o.NetNS, o.Logger, o.Datagrams = ns.FD(), a.logger(), ping.Hears(t, h.to)
+	o.KernelBuffer = recv.KernelBuffer // answers that come while this process does not run are not lost
 	if f.engine == "udp" {
 		return f.openUDPPinger(ctx, h, ns, o, body, t)
 	}

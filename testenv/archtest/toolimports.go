@@ -93,6 +93,7 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp/internal/echo",
 		May:     append(tool("client", "host", "netns", "output", "recv", "stamp", "units"), "wsk", "wsk/datapath", sys),
+		Tests:   tool("blast", "ping", "session"),
 	},
 	{Package: "cmd/wsk-xdp/internal/exit"},
 	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},

@@ -133,6 +133,7 @@ func (dp *Datapath) furnish(opts *Options) {
 	}
 	dp.companions = &companion.Host{
 		Finisher: finish, Log: opts.Logger, Ctx: ctx, InNetNS: dp.ns.Do, Hub: dp.hub, Inherited: opts.Inherited,
+		Buffer: opts.KernelBuffer,
 	}
 	dp.senders.HasMembers = dp.companions.HasMembers
 	dp.devices = &device.Set{

@@ -91,7 +91,10 @@ type Info struct {
 
 	CompanionReceived  uint64 // datagrams that came through companion sockets
 	CompanionDiscarded uint64 // of which nobody could be told
-	Late               uint64 // datagrams for an endpoint that was being closed
+	// CompanionOverflowed are datagrams that the kernel had no room for at companion sockets, because their buffers were full:
+	// see Options.KernelBuffer. A few may have had wrong checksums.
+	CompanionOverflowed uint64
+	Late                uint64 // datagrams for an endpoint that was being closed
 	// Abandoned is the sum of what the queues say, those of interfaces too that are gone, whose own counters go with them.
 	Abandoned uint64
 }
@@ -135,6 +138,7 @@ func (dp *Datapath) Info() Info {
 	kernel := &dp.companions.Stats
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()
+	info.CompanionOverflowed = dp.companions.Overflowed()
 	dp.devices.Each(func(d *device.Device) {
 		for _, open := range d.OpenQueues() {
 			info.Queues = append(info.Queues, queueInfo(open))

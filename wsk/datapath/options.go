@@ -79,6 +79,10 @@ type Options struct {
 	// this one has left bound to it, to be used instead of a new one, or -1. The descriptor belongs to the datapath from then
 	// on. An IPv6 one was bound with the IPV6_V6ONLY that the new socket has. nil: there is none.
 	Inherited func(local netip.AddrPort) (fd int)
+	// KernelBuffer is how many bytes the kernel queues for each companion socket, of what comes through its stack; a small
+	// datagram counts as about 768. More than net.core.rmem_max takes CAP_NET_ADMIN, without which it is that. 0 means 1 MiB, or
+	// net.core.rmem_max where that is less. A socket whose SO_RCVBUF is set has that instead.
+	KernelBuffer int
 	// Logger receives what an operator should know, never anything per datagram. nil discards.
 	Logger *slog.Logger
 }

@@ -119,7 +119,7 @@ type Line struct {
 }
 
 // Next is the line of now.
-func (l *Line) Next(elapsed time.Duration, c Counts) string {
+func (l *Line) Next(elapsed time.Duration, c Counts, drops map[string]uint64) string {
 	pps := float64(c.Packets-l.packets) / max(elapsed-l.at, 1).Seconds()
 	l.packets, l.at = c.Packets, elapsed
 	line := fmt.Sprintf("[%5.1fs] rx %s  answered %s", elapsed.Seconds(), units.PacketRate(pps), units.Grouped(c.Answered))
@@ -128,6 +128,9 @@ func (l *Line) Next(elapsed time.Duration, c Counts) string {
 	}
 	if len(c.Refused) > 0 {
 		line += "  refused: " + causes(c.Refused)
+	}
+	for _, cause := range recv.Causes(drops) {
+		line += fmt.Sprintf("  dropped here: %s %s", units.Grouped(drops[cause]), strings.ReplaceAll(cause, "_", " "))
 	}
 	return line
 }

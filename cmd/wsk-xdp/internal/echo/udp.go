@@ -17,9 +17,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 )
 
-// receiveBuffer is what the kernel may queue for us, where it lets us.
-const receiveBuffer = 32 << 20
-
 // UDP answers by kernel sockets, one for each version of IP.
 type UDP struct {
 	rule  Rule
@@ -62,8 +59,8 @@ func (e *UDP) listen(local netip.AddrPort) error {
 	}
 	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		controlled := raw.Control(func(fd uintptr) {
-			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, recv.KernelBuffer) != nil {
+				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, recv.KernelBuffer)
 			}
 			err = errors.Join(
 				unix.SetsockoptInt(int(fd), level, option, 1),

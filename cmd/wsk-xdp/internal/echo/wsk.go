@@ -52,7 +52,7 @@ func OpenWSK(ctx context.Context, netns int, interfaces []string, local netip.Ad
 		e.free <- &slot{e: e}
 	}
 	var err error
-	e.dp, err = datapath.Open(datapath.Options{NetNS: netns, Receive: interfaces, Logger: logger})
+	e.dp, err = recv.OpenDatapath(datapath.Options{NetNS: netns, Receive: interfaces, Logger: logger})
 	if err != nil {
 		return nil, err
 	}

@@ -69,9 +69,6 @@ func OpenUDP(ns *netns.NS, to netip.AddrPort, h Header, body []byte, take func([
 	return l, nil
 }
 
-// receiveBuffer is what the kernel may queue for us, where it lets us: answers that come while we do not run are not lost.
-const receiveBuffer = 32 << 20
-
 // set sets the options of a socket that is not connected yet.
 func (h *Header) set(c syscall.RawConn, is4 bool) (err error) {
 	level, ttl, tos, discover := unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_TCLASS, unix.IPV6_MTU_DISCOVER
@@ -84,8 +81,8 @@ func (h *Header) set(c syscall.RawConn, is4 bool) (err error) {
 		}
 	}
 	controlled := c.Control(func(fd uintptr) {
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, recv.KernelBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, recv.KernelBuffer)
 		}
 		if h.TTL > 0 {
 			set(int(fd), ttl, h.TTL)

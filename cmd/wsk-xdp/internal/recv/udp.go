@@ -32,9 +32,6 @@ type Engine interface {
 // BufferFull is the cause of what a kernel socket has dropped.
 const BufferFull = "socket_buffer_full"
 
-// receiveBuffer is what the kernel may queue for us, where it lets us.
-const receiveBuffer = 32 << 20
-
 // udpEngine is the kernel's socket, read in batches by recvmmsg.
 type udpEngine struct {
 	conn *net.UDPConn
@@ -68,8 +65,8 @@ func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
 		return nil, errors.Join(err, e.conn.Close())
 	}
 	err = e.raw.Control(func(fd uintptr) {
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, KernelBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, KernelBuffer)
 		}
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ type wskEngine struct {
 // netns is the descriptor of a network namespace, 0 for the process's own.
 func OpenWSK(ctx context.Context, netns int, interfaces []string, local netip.AddrPort, sink *Sink, logger *slog.Logger) (_ Engine, err error) {
 	e := &wskEngine{}
-	if e.dp, err = datapath.Open(datapath.Options{NetNS: netns, Receive: interfaces, Logger: logger}); err != nil {
+	if e.dp, err = OpenDatapath(datapath.Options{NetNS: netns, Receive: interfaces, Logger: logger}); err != nil {
 		return nil, err
 	}
 	if e.client, err = client.Open(e.dp, e.dp.Close); err != nil {
@@ -83,7 +83,8 @@ func DropsOf(info datapath.Info) map[string]uint64 {
 	for _, q := range info.Queues {
 		if r := q.Receive; r != nil {
 			add("rx_ring_full", r.Kernel.RxRingFull)
-			add("rx_dropped", r.Kernel.RxDropped)
+			// In copy mode a frame for which the fill ring has no chunk counts as dropped, too (net/xdp/xsk.c, __xsk_rcv).
+			add("rx_dropped", r.Kernel.RxDropped-min(r.Kernel.RxDropped, r.Kernel.RxFillRingEmpty))
 			add("rx_fill_ring_empty", r.Kernel.RxFillRingEmpty)
 			add("memory_full", r.Exhausted)
 			add("not_for_this_host", r.OtherHost+r.Unowned+r.NotJoined+r.Refused)
@@ -93,6 +94,7 @@ func DropsOf(info datapath.Info) map[string]uint64 {
 		}
 	}
 	add("companion_discarded", info.CompanionDiscarded)
+	add(BufferFull, info.CompanionOverflowed)
 	return out
 }
 

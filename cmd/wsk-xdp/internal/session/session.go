@@ -55,7 +55,9 @@ type Options struct {
 	LowGear bool
 	// NeighbourTimeout bounds the wait for a neighbour, 0 for the default.
 	NeighbourTimeout time.Duration
-	Logger           *slog.Logger
+	// KernelBuffer is what the kernel queues for the sockets, see datapath.Options.
+	KernelBuffer int
+	Logger       *slog.Logger
 	// Datagrams is called for each datagram that comes to the sockets, from any goroutine; nil: they are dropped.
 	Datagrams func(*wsk.DatagramIndication)
 	// Via is the socket of a daemon to send through; empty: this process sends itself. The daemon decides then what the
@@ -135,7 +137,7 @@ func (s *Session) openDatapath(o Options) error {
 	opts := datapath.Options{
 		NetNS: o.NetNS, Queues: o.Queues, NeighbourTimeout: o.NeighbourTimeout, LowGear: o.LowGear, Logger: o.Logger,
 		Checksum: o.Checksum, AssumeNoIPsec: o.AssumeNoIPsec, NoConntrack: o.Require != RequireNothing,
-		Socket: xdp.Options{Mode: o.Mode},
+		Socket: xdp.Options{Mode: o.Mode}, KernelBuffer: o.KernelBuffer,
 	}
 	if o.Require == RequireZeroCopy {
 		opts.Socket.Mode = xdp.ModeZeroCopy

@@ -26,6 +26,9 @@ type Host struct {
 	// Inherited is a socket that is bound to an address already and is to be used instead of a new one, -1 where there is
 	// none. The descriptor is ours from then on. nil: there is never one.
 	Inherited func(netip.AddrPort) int
+	// Buffer is how many bytes the kernel is to queue for each socket, 0 for the default. Where this process may administrate the
+	// network that may be more than net.core.rmem_max.
+	Buffer int
 
 	Stats Stats
 
@@ -53,3 +56,6 @@ func (h *Host) PortsHeld() int {
 	defer h.ports.mu.Unlock()
 	return len(h.ports.held)
 }
+
+// Overflowed is how many datagrams the kernel had no room for at the sockets of this host, those that are closed, too.
+func (h *Host) Overflowed() uint64 { return h.ports.overflowed() }

@@ -166,7 +166,7 @@ func (s *Sockets) socketFor(key groupKey) (*socket, error) {
 		return g.socket, nil
 	}
 	six := key.group.Is6()
-	var options []sockopt
+	options := receiveBuffer(s.host.Buffer)
 	if six {
 		options = append(options, sockopt{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}

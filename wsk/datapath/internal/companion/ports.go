@@ -20,6 +20,7 @@ import (
 type portTable struct {
 	mu   lockrank.Mutex[locks.PortTableMu] // makes each bind one step for all others
 	held map[uint16][]*holding
+	lost uint64 // what sockets that are closed had no room for
 }
 
 // holding is a port that one endpoint holds. Guarded by the table's mu.
@@ -123,7 +124,28 @@ func (t *portTable) closeGroup(own *holding, s *socket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own.sockets = slices.DeleteFunc(own.sockets, func(other *socket) bool { return other == s })
+	t.close(s)
+}
+
+// close closes a socket, and keeps what it had no room for. mu is held.
+func (t *portTable) close(s *socket) {
+	t.lost += s.overflowed()
 	s.file.Close()
+}
+
+// overflowed is what all sockets had no room for, those that are closed, too.
+func (t *portTable) overflowed() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.lost
+	for _, sharing := range t.held {
+		for _, own := range sharing {
+			for _, s := range own.sockets {
+				n += s.overflowed()
+			}
+		}
+	}
+	return n
 }
 
 // free closes the sockets of an endpoint and takes it out of the table, in one: its port is held both there and in the
@@ -136,7 +158,7 @@ func (t *portTable) free(own *holding) {
 	}
 	own.ended = true
 	for _, s := range own.sockets {
-		s.file.Close()
+		t.close(s)
 	}
 	port := own.req.Local.Port()
 	rest := slices.DeleteFunc(t.held[port], func(other *holding) bool { return other == own })

@@ -52,7 +52,7 @@ func (h *Host) NewSockets(family uint16, sink *receive.Sink, narrowed func(netip
 // STATUS_FILE_FORCED_CLOSED.
 func (s *Sockets) Bind(req wsk.BindRequest, admit func() bool) (netip.AddrPort, wsk.NTSTATUS) {
 	six := s.family == wsk.AF_INET6
-	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}} // the permission is the WSK socket's, checked before
+	options := append(receiveBuffer(s.host.Buffer), sockopt{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}) // the permission is the WSK socket's, checked before
 	inherited := -1
 	if s.host.Inherited != nil && req.Local.Port() != 0 {
 		inherited = s.host.Inherited(req.Local)

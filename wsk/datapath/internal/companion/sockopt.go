@@ -15,7 +15,11 @@ type sockopt struct{ level, name, value int }
 
 func setOptions(fd int, options []sockopt) error {
 	for _, o := range options {
-		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+		err := unix.SetsockoptInt(fd, o.level, o.name, o.value)
+		if o.name == unix.SO_RCVBUFFORCE && o.level == unix.SOL_SOCKET && err == unix.EPERM {
+			err = unix.SetsockoptInt(fd, o.level, unix.SO_RCVBUF, o.value) // as much as everybody may have
+		}
+		if err != nil {
 			return fmt.Errorf("setsockopt %d/%d=%d: %w", o.level, o.name, o.value, err)
 		}
 	}
@@ -25,6 +29,14 @@ func setOptions(fd int, options []sockopt) error {
 // defaultReceiveBuffer is what a WSK socket says its SO_RCVBUF is until it is set; the kernel's own default of 208 KiB
 // loses a burst of a hundred full frames. The kernel caps it at net.core.rmem_max.
 const defaultReceiveBuffer = 1 << 20
+
+// receiveBuffer is the option for a buffer of so many bytes, none for the default.
+func receiveBuffer(bytes int) []sockopt {
+	if bytes == 0 {
+		return nil
+	}
+	return []sockopt{{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes}}
+}
 
 // receiveOptions make the kernel tell about each datagram what a frame would have told, and keep groups away that
 // other sockets of the host have joined. An IPv6 socket needs both levels, for IPv4 datagrams on it.
