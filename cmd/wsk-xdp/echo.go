@@ -24,6 +24,9 @@ type echoFlags struct {
 	engine      string
 	interfaces  []string
 	any         bool
+	delay       units.Duration
+	drop        units.Share
+	seed        uint64
 	lasts       units.Duration
 	quiet, json bool
 
@@ -42,7 +45,7 @@ func (a *app) echoCommand() *cobra.Command {
 			"forged datagram: --any is for laboratories.",
 			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface.",
 			"Exit code 1 if nothing was answered in the time of --for, or if it could receive no more."),
-		Example: lines("  wsk-xdp echo :9000", "  wsk-xdp echo 10.77.0.2:9000 --for 30s --json > echo.json",
+		Example: lines("  wsk-xdp echo :9000", "  wsk-xdp echo 10.77.0.2:9000 --delay 20ms --drop 1% --for 30s --json > echo.json",
 			"  sudo wsk-xdp echo 10.77.0.2:9000 --engine wsk -i wsk1"),
 		Args: oneListen,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,10 +60,15 @@ func (a *app) echoCommand() *cobra.Command {
 	fl.StringVar(&f.engine, "engine", "udp", "what receives and answers: `udp|wsk`")
 	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk receives from")
 	fl.BoolVar(&f.any, "any", false, "answer datagrams that are no pings, too, as they are")
+	fl.Var(&f.delay, "delay", "answer so long after a ping came")
+	fl.Var(&f.drop, "drop", "leave this share of the pings unanswered, as in 1%: the same ones whenever their numbers come")
+	fl.Uint64Var(&f.seed, "seed", 0, "drop others")
 	fl.Var(&f.lasts, "for", "end after this time")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+echo.Schema+") instead of the table")
-	fl.Lookup("for").DefValue = "0"
+	for _, name := range []string{"for", "delay", "drop", "seed"} {
+		fl.Lookup(name).DefValue = "0"
+	}
 	return c
 }
 
@@ -71,8 +79,14 @@ func (f *echoFlags) check(listen string) (err error) {
 	if f.local.Addr().IsMulticast() {
 		return exit.Usagef("%v is a group, and echo answers nothing that is sent to one", f.local.Addr())
 	}
+	if delay := time.Duration(f.delay); delay > maxEchoDelay {
+		return exit.Usagef("--delay %v is more than %v", delay, maxEchoDelay)
+	}
 	return checkReceiver(f.engine, f.interfaces)
 }
+
+// maxEchoDelay is how long an answer may be held: ping waits no longer.
+const maxEchoDelay = maxPingTimeout
 
 // echoEngine is what receives and answers.
 type echoEngine interface {
@@ -92,12 +106,19 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 		Schema: echo.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
 		Config: echo.Config{
 			Listen: listenText(f.local), Engine: f.engine, Interfaces: f.interfaces, Any: f.any, For: time.Duration(f.lasts).Nanoseconds(),
+			Delay: time.Duration(f.delay).Nanoseconds(), DropMillionths: uint64(f.drop), Seed: f.seed,
 		},
 	}
 	what := "pings are answered, and nothing else"
 	if f.any {
 		what = "everything is answered"
 		r.Warnings = append(r.Warnings, "--any answers whoever asks, and can be set on another echo: for laboratories only")
+	}
+	if f.delay > 0 {
+		what += fmt.Sprintf(", after %v", time.Duration(f.delay))
+	}
+	if f.drop > 0 {
+		what += fmt.Sprintf(" · %v of the pings dropped (seed %d)", f.drop, f.seed)
 	}
 	a.note("wsk-xdp echo "+r.Config.Listen, fmt.Sprintf("  engine %s · %s · kernel %s", engine.Name(), what, host.Kernel()))
 	if f.engine == "wsk" {
@@ -150,7 +171,7 @@ func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, en
 }
 
 func (a *app) openEcho(ctx context.Context, f *echoFlags, ns *netns.NS, meter *echo.Meter) (echoEngine, error) {
-	rule := echo.Rule{Port: f.local.Port(), Any: f.any}
+	rule := echo.Rule{Port: f.local.Port(), Any: f.any, Path: echo.Path{Delay: time.Duration(f.delay), Drop: f.drop, Seed: f.seed}}
 	if f.engine == "wsk" {
 		if err := interfacesThere(ns, f.interfaces); err != nil {
 			return nil, err

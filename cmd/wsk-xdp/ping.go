@@ -21,7 +21,7 @@ func (a *app) pingCommand() *cobra.Command {
 			"A ping whose answer takes longer than --timeout is late, one without an answer is lost. Engine udp is the kernel's socket and",
 			"needs no privilege. Exit code 1 if nothing was answered. See docs/cli.md."),
 		Example: lines("  wsk-xdp ping 10.77.0.2:9000 -r 1k -d 4s", "  wsk-xdp ping [fd77::2]:9000 -c 5 -r 1 --engine udp",
-			"  wsk-xdp ping 10.77.0.2:9000 -r 10k -s 1518 --json > ping.json"),
+			"  wsk-xdp ping 10.77.0.2:9000 --under-load 200k --json > ping.json"),
 		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			h, err := f.check(args[0])
@@ -42,16 +42,17 @@ func (a *app) pingCommand() *cobra.Command {
 	fl.VarP(&f.rate, "rate", "r", "pings a second: 1k, 0.5, 20k")
 	fl.VarP(&f.duration, "duration", "d", "end after this time, 0: when stopped (default 10s without --count)")
 	fl.VarP(&f.count, "count", "c", "end after so many pings (default: no limit)")
+	fl.Var(&f.underLoad, "under-load", "send so many packets a second of blast to the same port besides: 200k, or max")
 	fl.Var(&f.timeout, "timeout", "an answer that takes longer is late; for so long the last ones are waited for")
 	fl.VarP(&f.size, "size", "s", "frame size with FCS (default 64, for IPv6 84)")
 	fl.IntVar(&f.payloadSize, "payload-size", -1, "UDP payload size instead; above the MTU it is fragmented")
 	fl.StringVar(&f.engine, "engine", "wsk", "a WSK socket over AF_XDP, or the kernel's: `wsk|udp`")
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
-	fl.BoolVar(&f.force, "force", false, "more than 100k a second even where others suffer: ssh session, default route")
+	fl.BoolVar(&f.force, "force", false, "more than 100k a second, load and all, even where others suffer: ssh session, default route")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document ("+ping.Schema+") instead of the table")
-	for _, name := range []string{"payload-size", "count", "duration"} {
+	for _, name := range []string{"payload-size", "count", "duration", "under-load"} {
 		fl.Lookup(name).DefValue = "0"
 	}
 	return c

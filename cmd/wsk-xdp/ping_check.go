@@ -28,6 +28,7 @@ type pingFlags struct {
 	count       units.Count
 	duration    units.Duration
 	timeout     units.Duration
+	underLoad   units.Rate
 	size        units.Sizes
 	payloadSize int
 	engine      string
@@ -35,7 +36,11 @@ type pingFlags struct {
 	quiet, json bool
 
 	pace blast.Rate
+	load blast.Rate // 0 where it is as fast as it goes, or where there is none
 }
+
+// loaded is whether there is a load besides the pings.
+func (f *pingFlags) loaded() bool { return f.way.flags.Changed("under-load") }
 
 func (f *pingFlags) check(destination string) (header, error) {
 	given := f.way.flags.Changed
@@ -65,6 +70,9 @@ func (f *pingFlags) check(destination string) (header, error) {
 	case h.source.Port() == h.to.Port():
 		return h, exit.Usagef("--source port %d is the destination's: an echo does not answer to its own port number", h.source.Port())
 	}
+	if err := f.checkLoad(h); err != nil {
+		return h, err
+	}
 	if f.engine == "udp" {
 		for _, name := range []string{"mode", "checksum", "require", "assume-no-ipsec"} {
 			if given(name) {
@@ -73,6 +81,22 @@ func (f *pingFlags) check(destination string) (header, error) {
 		}
 	}
 	return h, f.choosePayload(h)
+}
+
+// checkLoad refuses loads that there can't be.
+func (f *pingFlags) checkLoad(h header) error {
+	if !f.loaded() {
+		return nil
+	}
+	micro, ok := f.underLoad.InPackets()
+	f.load = blast.Rate(micro)
+	switch {
+	case !ok && !f.underLoad.IsMax():
+		return exit.Usagef("--under-load %v: give so many packets a second, as in 200k, or max", f.underLoad)
+	case h.source.Port() != 0:
+		return exit.Usagef("--under-load sends from a socket of its own: give --source without a port")
+	}
+	return nil
 }
 
 // choosePayload turns the frame size into that of the payload.
@@ -120,8 +144,9 @@ func (f *pingFlags) admit(h header, s *session.Session) error {
 		return exit.Usagef("--size %v: the largest frame on %s with an MTU of %d is %d bytes with FCS; --payload-size %d sends fragments",
 			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, f.payloadSize)
 	}
-	if danger := s.Way.Danger(); danger != "" && f.pace > blast.PPS(defaultRate) && !f.force {
-		return exit.NotPossiblef("%s: stay at --rate 100k, use another interface or wsk-xdp lab, or say --force", danger)
+	flood := f.pace+f.load > blast.PPS(defaultRate) || f.loaded() && f.load == 0
+	if danger := s.Way.Danger(); danger != "" && flood && !f.force {
+		return exit.NotPossiblef("%s: stay at 100k with the load, use another interface or wsk-xdp lab, or say --force", danger)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
@@ -16,6 +17,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
@@ -28,6 +30,8 @@ type pinger interface {
 	// end enters what it did. advice is what to do about a failure.
 	end(ctx context.Context, r *ping.Report) (advice string, err error)
 	close(ctx context.Context) error
+	// load is what is sent besides, as the engine does it: packets with this body and stamps of the run.
+	load(run uint16, body []byte, clock stamp.Clock) (ping.Load, error)
 }
 
 // openPinger opens the engine. What comes back goes to the tally.
@@ -35,6 +39,9 @@ func (a *app) openPinger(ctx context.Context, f *pingFlags, h header, ns *netns.
 	o := f.way.session(h)
 	o.NetNS, o.Logger, o.Datagrams = ns.FD(), a.logger(), ping.Hears(t, h.to)
 	o.KernelBuffer = recv.KernelBuffer // answers that come while this process does not run are not lost
+	if f.loaded() {
+		o.Sockets = 2
+	}
 	if f.engine == "udp" {
 		return f.openUDPPinger(ctx, h, ns, o, body, t)
 	}
@@ -86,13 +93,30 @@ func (p *wskPinger) end(ctx context.Context, r *ping.Report) (advice string, err
 	return advice, err
 }
 
+// load is sent by the second socket, over the same queue as the pings.
+func (p *wskPinger) load(run uint16, body []byte, clock stamp.Clock) (ping.Load, error) {
+	batch := 1
+	if p.f.load == 0 {
+		batch = batchAtMax
+	}
+	d := blast.Datagrams{
+		Flows:   []blast.Flow{{Socket: p.s.Sockets[1], Remote: p.s.Remote(p.h.to.Port(), p.h.to.Addr())}},
+		Control: p.f.way.control(p.h, p.s, 0), Payload: body, Run: run, Clock: clock,
+	}
+	config := blast.Config{Rate: p.f.load, Batch: batch, InFlight: inFlightPackets / batch, Drain: drainTime}
+	return &ping.WSKLoad{Sender: blast.NewMixSender(d, batch), Config: config}, nil
+}
+
 func (p *wskPinger) close(ctx context.Context) error { return p.s.Close(ctx) }
 
 // udpPinger is engine udp.
 type udpPinger struct {
 	*ping.UDP
-	h header
-	s *session.Session // of which there is only the way
+	f      *pingFlags
+	h      header
+	ns     *netns.NS
+	header ping.Header
+	s      *session.Session // of which there is only the way
 }
 
 func (f *pingFlags) openUDPPinger(ctx context.Context, h header, ns *netns.NS, o session.Options, body []byte, t *ping.Tally) (pinger, error) {
@@ -116,7 +140,11 @@ func (f *pingFlags) openUDPPinger(ctx context.Context, h header, ns *netns.NS, o
 	case err != nil:
 		return nil, err
 	}
-	return &udpPinger{UDP: link, h: h, s: s}, nil
+	return &udpPinger{UDP: link, f: f, h: h, ns: ns, header: header, s: s}, nil
+}
+
+func (p *udpPinger) load(run uint16, body []byte, clock stamp.Clock) (ping.Load, error) {
+	return ping.OpenUDPLoad(p.ns, p.h.to, p.header, p.f.load, run, body, clock)
 }
 
 func (p *udpPinger) begin(r *ping.Report) []string {

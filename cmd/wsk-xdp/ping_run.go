@@ -32,6 +32,11 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	}
 	defer func() { err = errors.Join(err, link.close(ctx)) }()
 	r := f.report(h, run)
+	load, err := f.openLoad(link, run, body, clock)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, load.close()) }()
 	a.note(link.begin(r)...)
 	a.note(r.Plan())
 	a.warn(r.Warnings...)
@@ -41,14 +46,17 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 		w = a.stderr
 	}
 	live, cpu, told := output.NewLive(w), host.CPUTime(), len(r.Warnings)
+	load.start(ctx)
 	res := ping.Run(ctx, tally, link, func(i ping.Interval) {
 		r.Interval(i)
 		live.Show(ping.Line(i))
 	})
 	live.End()
+	err = load.stop(r.Load)
 	r.CPU = host.CPUTime().Sub(cpu).Total().Nanoseconds()
 	r.Fill(tally, res)
-	advice, err := link.end(ctx, r)
+	advice, ended := link.end(ctx, r)
+	err = errors.Join(err, ended)
 	a.warn(r.Warnings[told:]...)
 	r.Conclude()
 	return errors.Join(a.printPing(f, r), err, pingFailure(r, advice))
@@ -67,6 +75,9 @@ func (f *pingFlags) report(h header, run uint16) *ping.Report {
 	}
 	if h.setTOS {
 		r.Config.TOS = &h.tos
+	}
+	if f.loaded() {
+		r.Load = &ping.LoadReport{Run: loadRun(run), MicroRate: uint64(f.load)}
 	}
 	return r
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -323,4 +324,77 @@ func TestEchoAnswersNoBroadcast(t *testing.T) {
 			t.Errorf("echo %v: %+v", engine, n)
 		}
 	}
+}
+
+// An echo is a way that is longer and loses: no answer comes before its time, and exactly the pings are lost that it says,
+// in each engine.
+func TestEchoDelaysAndDrops(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	const n, delay = 400, 30 * time.Millisecond
+	path := echo.Path{Drop: units.PerCent(5), Seed: 3}
+	dropped := uint64(0)
+	for number := range uint64(n) {
+		if path.Drops(number) {
+			dropped++
+		}
+	}
+	engines := [][]string{nil}
+	if testenv.Check(testenv.XDPProgram) == nil {
+		engines = append(engines, []string{"--engine", "wsk", "-i", "wsk1"})
+	}
+	for _, engine := range engines {
+		stop := startEcho(t, append([]string{netnsB(l), ":9000", "--delay", "30ms", "--drop", "5%", "--seed", "3"}, engine...)...)
+		r := cli(timeout(t), "ping", netns, "10.77.0.2:9000", "--timeout", "5s", "-r", "1k", "-c", fmt.Sprint(n), "-q", "--json")
+		r.want(t, 0)
+		doc := decode[ping.Report](t, r)
+		if c := doc.Totals; c.Sent != n || c.Lost != dropped || c.Answered+c.Late != n-dropped || c.Reordered+c.Duplicate != 0 {
+			t.Errorf("echo %v: %+v, %d were to be dropped", engine, c, dropped)
+		}
+		if doc.FromSend.Min < delay.Nanoseconds() {
+			t.Errorf("echo %v: answered after %+v", engine, doc.FromSend)
+		}
+		r = stop()
+		r.want(t, 0, "after 30ms", "5% of the pings dropped (seed 3)", "dropped, as was asked for")
+		said := decode[echo.Report](t, r)
+		if c := said.Totals; c.Packets != n || c.Dropped != dropped || c.Answered != n-dropped || c.Refused+c.Failed != 0 || !said.Verdict.OK {
+			t.Errorf("echo %v: %+v, %+v", engine, c, said.Verdict)
+		}
+	}
+	cli(timeout(t), "echo", netns, ":9000", "--delay", "2m").want(t, 2, "--delay 2m0s is more than 1m0s")
+	cli(timeout(t), "echo", netns, ":9000", "--drop", "5").want(t, 2, "write 5% or 0.5%")
+}
+
+// Under a load each ping is measured as without, and both ends tell the load by itself, in each engine of either end.
+func TestPingUnderLoad(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{})
+	engines := [][]string{nil}
+	if testenv.Check(testenv.XDPProgram) == nil {
+		engines = append(engines, []string{"--engine", "wsk", "-i", "wsk1"})
+	}
+	for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+		to := netip.AddrPortFrom(host, testPort).String()
+		for _, engine := range engines {
+			for _, mine := range []string{"wsk", "udp"} {
+				stop := startEcho(t, append([]string{netnsB(l), ":9000"}, engine...)...)
+				r := cli(timeout(t), "ping", netns, to, patient, "-r", "1k", "-c", "300", "--under-load", "5k", "-q", "--json", "--engine", mine)
+				r.want(t, 0, "under a load of 5.000 kpps")
+				doc := decode[ping.Report](t, r)
+				checkPing(t, doc, 300, to+" "+mine)
+				load := doc.Load
+				if load == nil || load.Submitted == 0 || load.Completed != load.Submitted || load.Failed != 0 || load.Run == doc.Config.Run || load.Sending == 0 {
+					t.Fatalf("%s: %+v", mine, load)
+				}
+				said := decode[echo.Report](t, stop())
+				dropped := uint64(0)
+				for _, n := range said.Drops {
+					dropped += n
+				}
+				if c := said.Totals; c.Answered != 300 || c.Load+dropped != load.Completed || c.Refused != 0 {
+					t.Errorf("%s: %+v, %v, sent %+v", mine, c, said.Drops, load)
+				}
+			}
+		}
+	}
+	cli(timeout(t), "ping", netns, "10.77.0.2:9000", "--under-load", "1Gbit").want(t, 2, "give so many packets a second")
+	cli(timeout(t), "ping", netns, "10.77.0.2:9000", "--under-load", "1k", "--source", "10.77.0.1:4000").want(t, 2, "without a port")
 }

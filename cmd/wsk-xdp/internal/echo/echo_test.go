@@ -10,6 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
+var from = netip.MustParseAddrPort("10.0.0.1:5000")
+
 // What could make an echo talk to another, to many, or to nobody gets no answer.
 func TestRule(t *testing.T) {
 	asked, answered := make([]byte, stamp.Size), make([]byte, stamp.Size)
@@ -30,7 +32,7 @@ func TestRule(t *testing.T) {
 		{asked, "[fd00::1]:5000", false, "", ""},
 		{asked, "127.0.0.1:5000", false, "", ""},
 		{answered, "10.0.0.1:5000", false, AnAnswer, AnAnswer},
-		{blast, "10.0.0.1:5000", false, NotAPing, ""},
+		{blast, "10.0.0.1:5000", false, ofBlast, ""},
 		{nil, "10.0.0.1:5000", false, NotAPing, ""},
 		{asked[:stamp.Size-1], "10.0.0.1:5000", false, NotAPing, ""},
 		{nil, "10.0.0.1:7", false, NotAPing, LowPort},

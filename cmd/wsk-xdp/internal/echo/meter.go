@@ -7,10 +7,11 @@ import (
 	"sync"
 )
 
-// Counts are datagrams by what became of them. Each that came is answered, failed or refused.
+// Counts are datagrams by what became of them. Each that came is answered, failed, dropped as was asked for, load of blast,
+// or refused.
 type Counts struct {
-	Packets, Bytes, Answered, Failed uint64
-	Refused                          map[Cause]uint64
+	Packets, Bytes, Answered, Failed, Dropped, Load uint64
+	Refused                                         map[Cause]uint64
 }
 
 // refused is the sum of all causes.
@@ -36,9 +37,25 @@ func (m *Meter) came(bytes int, cause Cause) {
 	defer m.mu.Unlock()
 	m.c.Packets++
 	m.c.Bytes += uint64(bytes)
-	if cause != "" {
+	switch cause {
+	case "":
+	case onPurpose:
+		m.c.Dropped++
+	case ofBlast:
+		m.c.Load++
+	default:
 		m.c.Refused[cause]++
 	}
+}
+
+// held counts answers whose time had not come at the end.
+func (m *Meter) held(n int) {
+	if n == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.c.Refused[AtEnd] += uint64(n)
 }
 
 // sent counts an answer.

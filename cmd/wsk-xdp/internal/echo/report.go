@@ -43,16 +43,23 @@ type Config struct {
 	Engine     string   `json:"engine"`
 	Interfaces []string `json:"interfaces,omitempty"`
 	Any        bool     `json:"any"`
-	For        int64    `json:"for_ns,omitempty"`
+	// Delay, DropMillionths and Seed are what was done to answers.
+	Delay          int64  `json:"delay_ns,omitempty"`
+	DropMillionths uint64 `json:"drop_millionths,omitempty"`
+	Seed           uint64 `json:"seed,omitempty"`
+	For            int64  `json:"for_ns,omitempty"`
 }
 
-// Totals are all datagrams that came: each was answered, failed or refused.
+// Totals are all datagrams that came: each was answered, failed, dropped, load or refused.
 type Totals struct {
 	Packets  uint64 `json:"packets"`
 	Bytes    uint64 `json:"payload_bytes"`
 	Answered uint64 `json:"answered_packets"`
 	Failed   uint64 `json:"failed_packets"`
-	Refused  uint64 `json:"refused_packets"`
+	// Dropped are pings that got no answer because that was asked for; Load are numbered packets of blast, which get none.
+	Dropped uint64 `json:"dropped_packets"`
+	Load    uint64 `json:"load_packets"`
+	Refused uint64 `json:"refused_packets"`
 	// ByCause are the refused ones.
 	ByCause map[Cause]uint64 `json:"refused_by_cause"`
 }
@@ -67,8 +74,14 @@ type Verdict struct {
 // Fill enters what was counted. It goes last.
 func (r *Report) Fill(c Counts, drops map[string]uint64) {
 	r.Drops = drops
-	r.Totals = Totals{Packets: c.Packets, Bytes: c.Bytes, Answered: c.Answered, Failed: c.Failed, Refused: c.refused(), ByCause: c.Refused}
+	r.Totals = Totals{Packets: c.Packets, Bytes: c.Bytes, Answered: c.Answered, Failed: c.Failed, Dropped: c.Dropped, Load: c.Load, Refused: c.refused(), ByCause: c.Refused}
 	v := Verdict{"ok", true, units.Plural(int(c.Answered), "datagram") + " answered"}
+	if c.Dropped > 0 {
+		v.Text += "; " + units.Grouped(c.Dropped) + " dropped, as was asked for"
+	}
+	if c.Load > 0 {
+		v.Text += "; " + units.Grouped(c.Load) + " of a load came"
+	}
 	if t := &r.Totals; t.Refused > 0 {
 		v.ID, v.OK = "refused", false
 		v.Text += "; refused: " + causes(c.Refused)
@@ -123,8 +136,13 @@ func (l *Line) Next(elapsed time.Duration, c Counts, drops map[string]uint64) st
 	pps := float64(c.Packets-l.packets) / max(elapsed-l.at, 1).Seconds()
 	l.packets, l.at = c.Packets, elapsed
 	line := fmt.Sprintf("[%5.1fs] rx %s  answered %s", elapsed.Seconds(), units.PacketRate(pps), units.Grouped(c.Answered))
-	if c.Failed > 0 {
-		line += "  failed " + units.Grouped(c.Failed)
+	for _, more := range []struct {
+		name string
+		n    uint64
+	}{{"failed", c.Failed}, {"dropped", c.Dropped}, {"load", c.Load}} {
+		if more.n > 0 {
+			line += "  " + more.name + " " + units.Grouped(more.n)
+		}
 	}
 	if len(c.Refused) > 0 {
 		line += "  refused: " + causes(c.Refused)

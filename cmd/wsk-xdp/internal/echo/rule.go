@@ -21,6 +21,13 @@ const (
 	NotAHost Cause = "source_not_unicast" // the answer would go to many, or to nobody
 	ToGroup  Cause = "sent_to_group"      // many would answer
 	NoRoom   Cause = "no_room"            // every answer that there is room for is under way
+	AtEnd    Cause = "held_at_end"        // its time had not come when the echo ended
+)
+
+// What gets no answer and is no refusal. Each has a count of its own.
+const (
+	onPurpose Cause = "dropped"  // as Path says
+	ofBlast   Cause = "of_blast" // a numbered packet of blast: what loads the way, for instance of ping --under-load
 )
 
 // firstPort is the first that is not reserved for services of the system.
@@ -32,6 +39,8 @@ type Rule struct {
 	Port uint16
 	// Any answers what is no ping, too.
 	Any bool
+	// Path is what is done to answers.
+	Path Path
 }
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -44,6 +53,9 @@ func (r Rule) judge(head []byte, from netip.AddrPort, cast bool) Cause {
 	case stamp.IsAnswer(head):
 		return AnAnswer
 	case !r.Any && !stamp.IsPing(head):
+		if _, ok := stamp.Parse(head); ok {
+			return ofBlast
+		}
 		return NotAPing
 	case from.Port() == 0:
 		return PortZero
@@ -55,6 +67,8 @@ func (r Rule) judge(head []byte, from netip.AddrPort, cast bool) Cause {
 		return NotAHost
 	case cast:
 		return ToGroup
+	case r.Path.drops(head):
+		return onPurpose
 	}
 	return ""
 }

@@ -3,6 +3,7 @@
 package echo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +25,7 @@ type UDP struct {
 	meter *Meter
 	conns []*net.UDPConn
 	wait  sync.WaitGroup
+	late  *delayed[parcel] // nil where answers leave at once
 
 	mu     sync.Mutex
 	err    error         // of reading
@@ -32,6 +35,9 @@ type UDP struct {
 // OpenUDP binds sockets in the namespace, and answers until Close. An invalid address is every one.
 func OpenUDP(ns *netns.NS, local netip.AddrPort, rule Rule, meter *Meter) (*UDP, error) {
 	e := &UDP{rule: rule, meter: meter, broken: make(chan struct{})}
+	if rule.Path.Delay > 0 {
+		e.late = newDelayed(rule.Path.Delay, e.send)
+	}
 	addresses := []netip.Addr{local.Addr()}
 	if !local.Addr().IsValid() {
 		addresses = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
@@ -84,6 +90,19 @@ const (
 	maxControl  = 128
 )
 
+// parcel is an answer, with where it goes.
+type parcel struct {
+	conn       *net.UDPConn
+	b, control []byte
+	to         netip.AddrPort
+}
+
+// send sends an answer.
+func (e *UDP) send(p parcel) {
+	_, _, err := p.conn.WriteMsgUDPAddrPort(p.b, p.control, p.to)
+	e.meter.sent(err == nil)
+}
+
 // serve answers until the socket is closed.
 func (e *UDP) serve(conn *net.UDPConn) {
 	b, control := make([]byte, maxDatagram), make([]byte, maxControl)
@@ -98,13 +117,16 @@ func (e *UDP) serve(conn *net.UDPConn) {
 		}
 		cast := sourceOfAnswer(control[:length])
 		cause := e.rule.judge(b[:n], from, cast)
-		e.meter.came(n, cause)
-		if cause != "" {
-			continue
+		if cause == "" {
+			answer(b[:n])
 		}
-		answer(b[:n])
-		_, _, err = conn.WriteMsgUDPAddrPort(b[:n], control[:length], from)
-		e.meter.sent(err == nil)
+		if cause == "" && e.late != nil && !e.late.put(time.Now(), parcel{conn, bytes.Clone(b[:n]), bytes.Clone(control[:length]), from}) {
+			cause = NoRoom
+		}
+		e.meter.came(n, cause)
+		if cause == "" && e.late == nil {
+			e.send(parcel{conn, b[:n], control[:length], from})
+		}
 	}
 }
 
@@ -169,6 +191,7 @@ func (e *UDP) Drops() map[string]uint64 {
 
 // Close returns when nothing is answered any more.
 func (e *UDP) Close() error {
+	e.meter.held(e.late.close())
 	var err error
 	for _, conn := range e.conns {
 		err = errors.Join(err, conn.Close())

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/client"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
@@ -16,8 +18,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 )
 
-// answers is how many answers may be under way.
-const answers = 1024
+// answers is how many answers may be under way: as many as frames may have come while this process did not run. heldAnswers
+// where they wait for their time.
+const answers = 8192
 
 // WSK answers by WSK sockets over AF_XDP, one for each version of IP, from within the callback that brings a datagram.
 type WSK struct {
@@ -25,7 +28,9 @@ type WSK struct {
 	meter  *Meter
 	dp     *datapath.Datapath
 	client *client.Client
+	late   *delayed[*slot] // nil where answers leave at once
 	free   chan *slot
+	spare  atomic.Int64 // slots that may still be made
 }
 
 // end is a socket, in its own context.
@@ -42,14 +47,21 @@ type slot struct {
 	mdl     wsk.MDL
 	buf     wsk.Buf
 	control []byte
+	socket  *wsk.Socket
+	remote  wsk.SOCKADDR
 }
 
 // OpenWSK attaches an XDP program to the interfaces, and answers until Close what comes over AF_XDP from there, and by the
 // kernel's stack from elsewhere. An invalid address is every one. netns is a descriptor, 0 for the process's own.
 func OpenWSK(ctx context.Context, netns int, interfaces []string, local netip.AddrPort, rule Rule, meter *Meter, logger *slog.Logger) (*WSK, error) {
-	e := &WSK{rule: rule, meter: meter, free: make(chan *slot, answers)}
-	for range answers {
-		e.free <- &slot{e: e}
+	most := answers
+	if rule.Path.Delay > 0 {
+		most = heldAnswers
+	}
+	e := &WSK{rule: rule, meter: meter, free: make(chan *slot, most)}
+	e.spare.Store(int64(most))
+	if rule.Path.Delay > 0 {
+		e.late = newDelayed(rule.Path.Delay, (*slot).send)
 	}
 	var err error
 	e.dp, err = recv.OpenDatapath(datapath.Options{NetNS: netns, Receive: interfaces, Logger: logger})
@@ -107,9 +119,7 @@ func (one *end) take(d *wsk.DatagramIndication, cast bool) {
 	cause := e.rule.judge(head[:n], from, cast)
 	var s *slot
 	if cause == "" {
-		select {
-		case s = <-e.free:
-		default:
+		if s = e.slot(); s == nil {
 			cause = NoRoom
 		}
 	}
@@ -118,9 +128,33 @@ func (one *end) take(d *wsk.DatagramIndication, cast bool) {
 		return
 	}
 	s.fill(d)
+	s.socket, s.remote = one.socket, append(s.remote[:0], d.RemoteAddress...)
+	if e.late == nil {
+		s.send()
+	} else if !e.late.put(time.Now(), s) {
+		panic("echo: there are more slots than answers may wait") // as many may wait as there are slots
+	}
+}
+
+// slot is one for another answer, nil where there is none.
+func (e *WSK) slot() *slot {
+	select {
+	case s := <-e.free:
+		return s
+	default:
+	}
+	if e.spare.Add(-1) < 0 {
+		e.spare.Add(1)
+		return nil
+	}
+	return &slot{e: e}
+}
+
+// send sends the answer.
+func (s *slot) send() {
 	s.irp.Reuse(wsk.STATUS_SUCCESS)
 	s.irp.SetCompletionRoutine(sent, s, true, true, true)
-	one.socket.SendTo(&s.buf, 0, d.RemoteAddress, s.control, &s.irp)
+	s.socket.SendTo(&s.buf, 0, s.remote, s.control, &s.irp)
 }
 
 // sent is the completion routine of every answer. It keeps the IRP, which is used again.
@@ -186,4 +220,7 @@ func (e *WSK) Name() string { return "wsk" }
 func (e *WSK) Drops() map[string]uint64 { return recv.DropsOf(e.dp.Info()) }
 
 // Close returns when nothing is answered any more.
-func (e *WSK) Close() error { return e.client.Close(context.Background()) }
+func (e *WSK) Close() error {
+	e.meter.held(e.late.close())
+	return e.client.Close(context.Background())
+}

@@ -35,6 +35,8 @@ type Report struct {
 	// Buckets are the round trips in few steps; HDR is all of them, as HdrHistogram writes it (V2, compressed, base64).
 	Buckets []Bucket `json:"buckets"`
 	HDR     HDR      `json:"hdr"`
+	// Load is what else was sent to the peer meanwhile, absent where nothing was.
+	Load *LoadReport `json:"load,omitempty"`
 	// LimitedBy is what the longest round trips are due to as far as the sender knows: the rate, where it has kept its
 	// schedule, or cpu, where it came too late itself.
 	LimitedBy string     `json:"limited_by"`

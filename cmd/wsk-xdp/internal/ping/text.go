@@ -23,8 +23,12 @@ func (r *Report) Plan() string {
 	case c.Count > 0:
 		limit = ", " + units.Plural(int(c.Count), "ping")
 	}
-	return fmt.Sprintf("  payload %d B · rate %s%s · measured from when each ping is due · late after %v", c.Payload,
-		units.PacketRate(blast.Rate(c.MicroRate).PerSecond()), limit, time.Duration(c.Timeout))
+	load := ""
+	if r.Load != nil {
+		load = " · under a load of " + r.Load.asked()
+	}
+	return fmt.Sprintf("  payload %d B · rate %s%s · measured from when each ping is due · late after %v%s", c.Payload,
+		units.PacketRate(blast.Rate(c.MicroRate).PerSecond()), limit, time.Duration(c.Timeout), load)
 }
 
 // Line is the live line of an interval. What matters most comes first: a narrow terminal shows no more.
@@ -68,6 +72,9 @@ func (r *Report) Tables() []*output.Table {
 	for _, f := range t.ByCause {
 		facts.Row("failed", units.Grouped(f.Pings)+" "+f.Cause)
 	}
+	if l := r.Load; l != nil {
+		facts.Row("load", l.text())
+	}
 	facts.Row("cost", fmt.Sprintf("%.2f CPU", float64(r.CPU)/float64(max(t.Elapsed, 1))))
 	facts.Row("verdict", r.Verdict.Text)
 	tables := []*output.Table{&counts}
@@ -75,4 +82,21 @@ func (r *Report) Tables() []*output.Table {
 		tables = append(tables, picture(r.Buckets))
 	}
 	return append(tables, &facts)
+}
+
+// asked is what the load was to be.
+func (r *LoadReport) asked() string {
+	if r.MicroRate == 0 {
+		return "as much as goes"
+	}
+	return units.PacketRate(blast.Rate(r.MicroRate).PerSecond())
+}
+
+// text is what the load was, for the table.
+func (r *LoadReport) text() string {
+	text := fmt.Sprintf("%s asked, %s sent, %s", r.asked(), units.PacketRate(r.reached()), units.Plural(int(r.Completed), "packet"))
+	if r.Failed > 0 {
+		text += ", " + units.Grouped(r.Failed) + " failed"
+	}
+	return text
 }

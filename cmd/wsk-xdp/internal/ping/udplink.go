@@ -47,26 +47,32 @@ func OpenUDP(ns *netns.NS, to netip.AddrPort, h Header, body []byte, take func([
 	l := &UDP{
 		is4: to.Addr().Is4(), body: append([]byte(nil), body...), icmp: icmp.NewListener(), done: make(chan struct{}), failed: map[string]uint64{},
 	}
-	network := "udp6"
-	if l.is4 {
-		network = "udp4"
-	}
-	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return h.set(c, l.is4) }}
-	if h.Source.IsValid() {
-		d.LocalAddr = net.UDPAddrFromAddrPort(h.Source)
-	}
-	err := ns.Do(func() error {
-		conn, err := d.DialContext(context.Background(), network, to.String())
-		if err == nil {
-			l.conn = conn.(*net.UDPConn)
-		}
-		return err
-	})
-	if err != nil {
+	var err error
+	if l.conn, err = dial(ns, to, h); err != nil {
 		return nil, err
 	}
 	go l.read(take)
 	return l, nil
+}
+
+// dial connects a socket in the namespace.
+func dial(ns *netns.NS, to netip.AddrPort, h Header) (conn *net.UDPConn, err error) {
+	network, is4 := "udp6", to.Addr().Is4()
+	if is4 {
+		network = "udp4"
+	}
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return h.set(c, is4) }}
+	if h.Source.IsValid() {
+		d.LocalAddr = net.UDPAddrFromAddrPort(h.Source)
+	}
+	err = ns.Do(func() error {
+		c, err := d.DialContext(context.Background(), network, to.String())
+		if err == nil {
+			conn = c.(*net.UDPConn)
+		}
+		return err
+	})
+	return conn, err
 }
 
 // set sets the options of a socket that is not connected yet.

@@ -89,6 +89,9 @@ func (r *Report) troubles() (out []trouble) {
 	}
 	add("failed", t.Failed, "not sent because of an error")
 	add("unsent", t.Unsent, "not sent in time")
+	if l := r.Load; l != nil && l.fell() {
+		out = append(out, trouble{"load", fmt.Sprintf("the load was %s instead of %s", units.PacketRate(l.reached()), l.asked())})
+	}
 	add("corrupt", t.Corrupt, "came back corrupt")
 	add("duplicate", t.Duplicate, "came again")
 	if t.Reordered > 0 {

@@ -30,6 +30,14 @@ func begins(b []byte, magic uint16) bool {
 // MakeAnswer turns a ping, of which IsPing is true, into its answer. Nothing but the magic changes.
 func MakeAnswer(b []byte) { binary.BigEndian.PutUint16(b, answerMagic) }
 
+// ParsePing reads the stamp of a ping. ok is whether there is one.
+func ParsePing(b []byte) (s Stamp, ok bool) {
+	if !IsPing(b) {
+		return s, false
+	}
+	return fields(b)
+}
+
 // ParseAnswer reads the stamp of an answer. ok is whether there is one.
 func ParseAnswer(b []byte) (s Stamp, ok bool) {
 	if !IsAnswer(b) {
