@@ -44,14 +44,23 @@ func TestNoAllocations(t *testing.T) {
 		transport.op.Complete(STATUS_SUCCESS)
 		irp.Reuse(STATUS_SUCCESS)
 	}
+	batch := &Batch{Sends: []BatchSend{{Buf: buf, Remote: to4, IRP: irp}, {Buf: buf, Remote: to4, Control: control4, IRP: AllocateIRP()}, {}}}
 	set := func() { irp.SetCompletionRoutine(freeRoutine, &n, true, true, true) }
 	for name, f := range map[string]func(){
-		"ipv4":             func() { set(); s4.SendTo(buf, 0, to4, nil, irp); finish(transport4) },
-		"ipv4-fixed":       func() { set(); s4.SendTo(buf, 0, nil, nil, irp); finish(transport4) },
-		"ipv4-control":     func() { set(); s4.SendTo(buf, 0, to4, control4, irp); finish(transport4) },
-		"ipv6":             func() { set(); s6.SendTo(buf, 0, to6, nil, irp); finish(transport6) },
-		"ipv6-control":     func() { set(); s6.SendTo(buf, 0, to6, control6, irp); finish(transport6) },
-		"list":             func() { set(); s4.SendMessages(&nodes[0], 0, to4, nil, irp); finish(transport4) },
+		"ipv4":         func() { set(); s4.SendTo(buf, 0, to4, nil, irp); finish(transport4) },
+		"ipv4-fixed":   func() { set(); s4.SendTo(buf, 0, nil, nil, irp); finish(transport4) },
+		"ipv4-control": func() { set(); s4.SendTo(buf, 0, to4, control4, irp); finish(transport4) },
+		"ipv6":         func() { set(); s6.SendTo(buf, 0, to6, nil, irp); finish(transport6) },
+		"ipv6-control": func() { set(); s6.SendTo(buf, 0, to6, control6, irp); finish(transport6) },
+		"list":         func() { set(); s4.SendMessages(&nodes[0], 0, to4, nil, irp); finish(transport4) },
+		"batch": func() {
+			set()
+			s4.SendBatch(batch)
+			transport4.op.Complete(STATUS_SUCCESS)
+			batch.Sends[1].IRP.Reuse(STATUS_SUCCESS)
+			transport4.op = &irp.op
+			finish(transport4)
+		},
 		"refused":          func() { set(); s4.SendTo(buf, 1, to4, nil, irp); irp.Reuse(0) },
 		"cancelled-before": func() { set(); irp.Cancel(); s4.SendTo(buf, 0, to4, nil, irp); irp.Reuse(0) },
 		"wait": func() {

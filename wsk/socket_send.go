@@ -138,9 +138,14 @@ func (irp *IRP) captureList(list *BufList) NTSTATUS {
 
 // submit hands a checked operation to the transport. When Send returns the IRP may be the client's again.
 func (s *Socket) submit(sn *snapshot, irp *IRP) {
+	s.own(irp)
+	sn.endpoint.Send(&irp.op)
+}
+
+// own makes a checked operation ready to be handed over.
+func (s *Socket) own(irp *IRP) {
 	op := &irp.op
 	op.Transport = SendState{}
 	op.irp, op.socket = irp, s
 	irp.PendingReturned = true
-	sn.endpoint.Send(op)
 }
