@@ -3,7 +3,6 @@
 package netconn
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -12,70 +11,137 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// run is one WskSendMessages of a batch: messages with the same destination and the same control messages.
-type run struct {
-	op       *op
-	from, to int // ms[from:to]
-	status   wsk.NTSTATUS
-	err      error
+// batchPart is how many messages of a batch are handed over at once. Two such parts are under way at most, so that a
+// batch of any length needs no more than the ops that a side keeps.
+const batchPart = maxFree / 2
+
+// part is a piece of a batch that has been handed over.
+type part struct {
+	ops   [batchPart]*op
+	n     int // ops with a call under way
+	first int // message of ops[0]
 }
 
-// WriteBatch sends the messages in their order, each run of messages with one destination and equal OOB by one
-// WskSendMessages, and returns when all have left. It returns the number of messages before the first that was not
-// sent. If that is not all of them, err says why; messages behind it may have been sent nevertheless: N is set for each
-// message that was sent, and 0 for the others. A run is sent or not as a whole. flags may contain MSG_DONTWAIT of
-// Linux, which changes nothing.
+// WriteBatch sends the messages in their order, each to its own destination and with its own OOB, and returns when all
+// have left. It returns the number of messages before the first that was not sent. If that is not all of them, err says
+// why; messages behind it may have been sent nevertheless: N is set for each message that was sent, and 0 for the
+// others. flags may contain MSG_DONTWAIT of Linux, which changes nothing.
 func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	if flags&^linuxMsgDontWait != 0 {
 		return 0, c.opError("write", nil, errors.ErrUnsupported)
 	}
-	// Most batches are one run, which takes no memory.
-	var one [1]run
-	runs := one[:0]
-	for from := 0; from < len(ms); {
-		to := from + 1
-		for to < len(ms) && sameRun(&ms[from], &ms[to]) {
-			to++
-		}
-		r := run{from: from, to: to}
-		r.op, r.status, r.err = c.postRun(ms[from:to])
-		runs = append(runs, r)
-		if r.op == nil {
-			break
-		}
-		from = to
+	for i := range ms {
+		ms[i].N, ms[i].NN = 0, 0
 	}
-	return c.endRuns(ms, runs)
+	var parts [2]part
+	var failure error
+	sent, posted := 0, 0
+	end := func(p *part) { // until they end, the caller's memory is the provider's
+		n, err := c.endPart(p, ms)
+		if failure == nil {
+			sent, failure = sent+n, err
+		}
+	}
+	turn := 0
+	for posted < len(ms) {
+		p := &parts[turn]
+		turn ^= 1
+		end(p)
+		want := min(len(ms)-posted, batchPart)
+		p.first = posted
+		err := c.postPart(p, ms[posted:posted+want])
+		posted += p.n
+		if err != nil {
+			end(&parts[turn])
+			end(p)
+			if failure == nil {
+				failure = c.opError("write", ms[posted].Addr, err)
+			}
+			return sent, failure
+		}
+	}
+	end(&parts[turn])
+	end(&parts[turn^1])
+	return sent, failure
 }
 
-// endRuns waits for all runs that have been posted: until they end, the caller's memory is the provider's.
-func (c *Conn) endRuns(ms []Message, runs []run) (int, error) {
-	sent, last := 0, 0
-	var failure error
-	for i := range runs {
-		r := &runs[i]
-		if r.op != nil {
-			r.err = c.sent(r.op, "WskSendMessages", r.op.wait(r.status))
-			c.writes.end(r.op)
+// postPart passes messages to the provider. An error says why the one behind those was not.
+func (c *Conn) postPart(p *part, ms []Message) (err error) {
+	p.n = 0
+	ops := p.ops[:len(ms)]
+	if err := c.writes.beginAll(ops); err != nil {
+		return err
+	}
+	batch := &ops[0].batch
+	batch.Sends = grow(batch.Sends, len(ms))
+	for i, o := range ops {
+		if err = c.describe(&batch.Sends[i], o, &ms[i]); err != nil {
+			break
 		}
-		for j := r.from; j < r.to; j++ {
-			m := &ms[j]
-			if m.N, m.NN = 0, 0; r.err == nil {
-				m.N, m.NN = m.size(), len(m.OOB)
-			}
+		p.n++
+	}
+	batch.Sends = batch.Sends[:p.n]
+	c.socket.SendBatch(batch)
+	used := max(p.n, 1) // the first one has the batch
+	c.writes.endAll(ops[used:])
+	if p.n == 0 {
+		c.writes.endAll(ops[:used])
+	}
+	return err
+}
+
+// describe makes a send of a message, in the op's memory.
+func (c *Conn) describe(send *wsk.BatchSend, o *op, m *Message) error {
+	to, err := c.destinationOf(m.Addr)
+	if err != nil {
+		return err
+	}
+	var remote wsk.SOCKADDR
+	is4 := c.is4
+	if c.remote == nil {
+		if remote, err = c.sockaddr(o, to); err != nil {
+			return err
 		}
-		last = r.to
+		is4 = c.family == wsk.AF_INET || to.Addr().Unmap().Is4()
+	}
+	var control []byte
+	if len(m.OOB) != 0 {
+		if control, err = o.writeControl(m.OOB, is4); err != nil {
+			return err
+		}
+	}
+	o.pointAtAll(m.Buffers)
+	*send = wsk.BatchSend{Buf: &o.buf, Remote: remote, Control: control, IRP: &o.irp}
+	return nil
+}
+
+// endPart waits for what is under way of a part. It returns how many messages were sent before the first that was not,
+// and why that was not.
+func (c *Conn) endPart(p *part, ms []Message) (sent int, failure error) {
+	ops := p.ops[:p.n]
+	if len(ops) == 0 {
+		return 0, nil
+	}
+	sends := ops[0].batch.Sends
+	for i := len(ops) - 1; i >= 0; i-- { // the last one ends last, mostly: one sleep instead of many
+		sends[i].Status = ops[i].wait(sends[i].Status)
+	}
+	for i, o := range ops {
+		m := &ms[p.first+i]
+		err := c.sent(o, "WskSendTo", sends[i].Status)
+		if err == nil {
+			m.N, m.NN = m.size(), len(m.OOB)
+		}
 		switch {
 		case failure != nil:
-		case r.err != nil:
-			failure = c.opError("write", ms[r.from].Addr, r.err)
+		case err != nil:
+			failure = c.opError("write", m.Addr, err)
 		default:
-			sent = r.to
+			sent++
 		}
 	}
-	for j := last; j < len(ms); j++ {
-		ms[j].N, ms[j].NN = 0, 0
-	}
+	c.writes.endAll(ops)
+	p.n = 0
 	return sent, failure
 }
 
@@ -85,44 +151,6 @@ func (m *Message) size() int {
 		n += len(b)
 	}
 	return n
-}
-
-func sameRun(a, b *Message) bool { return sameAddr(a.Addr, b.Addr) && bytes.Equal(a.OOB, b.OOB) }
-
-func sameAddr(a, b net.Addr) bool {
-	x, ok := a.(*net.UDPAddr)
-	y, ok2 := b.(*net.UDPAddr)
-	if !ok || !ok2 {
-		return a == nil && b == nil
-	}
-	return x == y || x != nil && y != nil && x.Port == y.Port && x.Zone == y.Zone && x.IP.Equal(y.IP)
-}
-
-// postRun passes a run to the provider. If it returns no op, nothing was passed, and err says why.
-func (c *Conn) postRun(ms []Message) (*op, wsk.NTSTATUS, error) {
-	to, err := c.destinationOf(ms[0].Addr)
-	if err != nil {
-		return nil, 0, err
-	}
-	o, err := c.writes.begin()
-	if err != nil {
-		return nil, 0, err
-	}
-	var remote wsk.SOCKADDR
-	is4 := c.is4
-	if c.remote == nil {
-		remote, err = c.sockaddr(o, to)
-		is4 = c.family == wsk.AF_INET || to.Addr().Unmap().Is4()
-	}
-	var control []byte
-	if err == nil && len(ms[0].OOB) != 0 {
-		control, err = o.writeControl(ms[0].OOB, is4)
-	}
-	if err != nil {
-		c.writes.end(o)
-		return nil, 0, err
-	}
-	return o, c.socket.SendMessages(o.list(ms), 0, remote, control, &o.irp), nil
 }
 
 // destinationOf is the destination of a message, by the rules of package net.
@@ -144,23 +172,4 @@ func (c *Conn) destinationOf(addr net.Addr) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errMissingAddress
 	}
 	return addrPort(a)
-}
-
-// list describes the messages of a run as a WSK_BUF_LIST in the op's memory.
-func (o *op) list(ms []Message) *wsk.BufList {
-	n := 0
-	for i := range ms {
-		n += len(ms[i].Buffers)
-	}
-	o.mdls, o.nodes = grow(o.mdls, n), grow(o.nodes, len(ms))
-	mdls := o.mdls
-	for i := range ms {
-		bufs := ms[i].Buffers
-		o.nodes[i] = wsk.BufList{Buffer: chain(mdls[:len(bufs)], bufs)}
-		mdls = mdls[len(bufs):]
-		if i > 0 {
-			o.nodes[i-1].Next = &o.nodes[i]
-		}
-	}
-	return &o.nodes[0]
 }

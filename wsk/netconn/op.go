@@ -14,8 +14,8 @@ type op struct {
 	irp     wsk.IRP
 	buf     wsk.Buf
 	mdl     wsk.MDL
-	mdls    []wsk.MDL     // of scattered buffers and of messages
-	nodes   []wsk.BufList // of messages
+	mdls    []wsk.MDL // of scattered buffers
+	batch   wsk.Batch // of the calls of which this is the first
 	address [wsk.SizeofSockaddrIn6]byte
 	control []byte // room for control data, maxControl at least
 	length  uint32 // of the control data received
@@ -95,12 +95,9 @@ func (o *op) clear() {
 	o.buf = wsk.Buf{}
 	o.mdl.Init(nil)
 	clear(o.mdls)
-	clear(o.nodes)
+	clear(o.batch.Sends)
 	if cap(o.mdls) > maxKept {
 		o.mdls = nil
-	}
-	if cap(o.nodes) > maxKept {
-		o.nodes = nil
 	}
 	if cap(o.control) > maxKept {
 		o.control = make([]byte, maxControl)

@@ -22,7 +22,7 @@ type side struct {
 }
 
 // maxFree is the most idle ops that a side keeps. When more calls are made at once, new ones are allocated.
-const maxFree = 64
+const maxFree = 128
 
 // begin takes an op for one call, or says why there can't be one: net.ErrClosed or os.ErrDeadlineExceeded. From here on
 // the deadline cancels the op's IRP, whether or not the call has been made yet.
@@ -32,6 +32,24 @@ func (s *side) begin() (*op, error) {
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
+	return s.take(), nil
+}
+
+// beginAll is begin for many calls.
+func (s *side) beginAll(ops []*op) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	for i := range ops {
+		ops[i] = s.take()
+	}
+	return nil
+}
+
+// take is begin with the mutex held.
+func (s *side) take() *op {
 	o := s.free
 	if o == nil {
 		o = newOp()
@@ -44,7 +62,7 @@ func (s *side) begin() (*op, error) {
 		s.pending.prev = o
 	}
 	s.pending = o
-	return o, nil
+	return o
 }
 
 func (s *side) refusal() error {
@@ -68,6 +86,22 @@ func (s *side) refused() error {
 func (s *side) end(o *op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.drop(o)
+}
+
+// endAll is end for many calls. The slice keeps none of them. The first is the next that is taken, so that the memory for
+// many calls, which the first one has, does not grow in every op.
+func (s *side) endAll(ops []*op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(ops) - 1; i >= 0; i-- {
+		s.drop(ops[i])
+		ops[i] = nil
+	}
+}
+
+// drop is end with the mutex held.
+func (s *side) drop(o *op) {
 	s.unlink(o)
 	if o.cancelling {
 		o.over = true

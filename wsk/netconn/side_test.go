@@ -156,7 +156,7 @@ func TestIdleOps(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.pointAtAll([][]byte{make([]byte, 10), make([]byte, 20)})
-		o.list([]Message{{Buffers: [][]byte{make([]byte, 10)}}, {}})
+		o.batch.Sends = append(o.batch.Sends, wsk.BatchSend{Buf: &o.buf, IRP: &o.irp})
 		o.pointAt(make([]byte, 10))
 		ops[i] = o
 	}
@@ -175,9 +175,9 @@ func TestIdleOps(t *testing.T) {
 				t.Fatalf("MDL %d", i)
 			}
 		}
-		for i := range o.nodes {
-			if o.nodes[i] != (wsk.BufList{}) {
-				t.Fatalf("node %d", i)
+		for i := range o.batch.Sends {
+			if o.batch.Sends[i].Buf != nil || o.batch.Sends[i].IRP != nil {
+				t.Fatalf("send %d", i)
 			}
 		}
 	}
