@@ -59,7 +59,6 @@ func (k *socket) mayStay(g *granted, local netip.AddrPort) ipc.Reason {
 
 // regrant ends a socket whose address the grant does not have. One that is opening sees to that itself.
 func (k *socket) regrant(g *granted) {
-	n := k.session
 	k.moveTo(g)
 	k.mu.Lock()
 	local, open := k.local, k.state == isOpen
@@ -72,7 +71,6 @@ func (k *socket) regrant(g *granted) {
 		k.pump.Wake()
 		return
 	}
-	reason := ipc.ReasonRevoked
 	k.mu.Lock()
 	open = k.state == isOpen
 	if open {
@@ -82,7 +80,7 @@ func (k *socket) regrant(g *granted) {
 	if !open {
 		return
 	}
-	n.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
+	k.die(ipc.ReasonRevoked)
 	k.revoked.Store(true)
 	k.abort()
 	k.mu.Lock()

@@ -31,10 +31,10 @@ type host struct {
 
 	local  atomic.Pointer[map[[16]byte]uint32] // the host's addresses and their interfaces
 	places atomic.Pointer[placeTable]
+	list   atomic.Pointer[[]ipc.InterfaceAddress]
 
 	mu     sync.Mutex // one goes to the transport or the kernel at a time
 	closed bool
-	list   []ipc.InterfaceAddress
 }
 
 // placeTable says where interfaces are in a policy.
@@ -143,17 +143,13 @@ func (h *host) refresh() bool {
 		}
 	}
 	h.local.Store(&local)
-	h.list = list
+	h.list.Store(&list)
 	h.places.Store(nil)
 	return true
 }
 
 // addresses are those of ADDRESSES. Nobody changes the list.
-func (h *host) addresses() []ipc.InterfaceAddress {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.list
-}
+func (h *host) addresses() []ipc.InterfaceAddress { return *h.list.Load() }
 
 // isLocal says that an address is one of this host, or loopback.
 func (h *host) isLocal(a *[16]byte) bool {
@@ -241,4 +237,13 @@ func addrPort(a *ipc.Address, family uint16) netip.AddrPort {
 		addr = addr.WithZone(fmt.Sprint(a.Scope))
 	}
 	return netip.AddrPortFrom(addr, a.Port)
+}
+
+// wireAddress is an address in the form of the protocol.
+func wireAddress(ap netip.AddrPort) ipc.Address {
+	a := ipc.Address{Addr: ap.Addr().As16(), Port: ap.Port()}
+	if zone := ap.Addr().Zone(); zone != "" {
+		a.Scope = scopeOf(zone)
+	}
+	return a
 }

@@ -27,9 +27,13 @@ type outbox struct {
 // post builds a message and sends it. A client that does not read until its socket is full has no more session.
 func (o *outbox) post(build func(b []byte) []byte) {
 	o.mu.Lock()
+	o.postLocked(build)
+	o.mu.Unlock()
+}
+
+func (o *outbox) postLocked(build func(b []byte) []byte) {
 	o.b = build(o.b[:0])
 	o.send(o.b)
-	o.mu.Unlock()
 }
 
 // send sends a message that lies in the outbox or is otherwise the caller's.
@@ -81,6 +85,18 @@ func (n *session) notify(socket uint32, t ipc.Type, m body) {
 		return
 	}
 	n.out.post(func(b []byte) []byte { return m.Append(ipc.Header{Type: t, Socket: socket}.Append(b)) })
+}
+
+// tellAddresses sends the addresses of the host. They are read where the order of the messages is made, so that older ones
+// never come last.
+func (n *session) tellAddresses() {
+	if !n.greeted.Load() {
+		return
+	}
+	n.out.post(func(b []byte) []byte {
+		m := ipc.Addresses{List: n.server.host.addresses()}
+		return m.Append(ipc.Header{Type: ipc.TypeAddresses}.Append(b))
+	})
 }
 
 // refused counts and logs a refusal.

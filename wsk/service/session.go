@@ -222,7 +222,13 @@ func (n *session) sayHello(h ipc.Header, body []byte) error {
 	}
 	n.reply(h, wsk.STATUS_SUCCESS, &w)
 	n.greeted.Store(true)
-	n.notify(0, ipc.TypeAddresses, &ipc.Addresses{List: n.server.host.addresses()})
+	n.tellAddresses()
+	switch { // what would have said so before has found nobody who may be told
+	case n.server.isDraining():
+		n.notify(0, ipc.TypeGoodbye, &ipc.Goodbye{After: goodbye})
+	case n.revoked.Load():
+		n.notify(0, ipc.TypeGoodbye, &ipc.Goodbye{After: revokedAfter})
+	}
 	return nil
 }
 

@@ -44,6 +44,7 @@ type socket struct {
 	state    socketState
 	aborted  bool
 	closing  ipc.Header // of the CLOSE that is to be answered; Seq 0: none
+	died     ipc.Reason // why it can't send any more; the client is told behind the reply to OPEN
 	ended    bool       // its abort is over, and nothing is queued any more
 	shutting bool
 	aborting int    // calls of abort by others than the reader, which closes
@@ -138,7 +139,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) {
 	n := k.session
 	var reason ipc.Reason
-	var ended bool // by the end of the session
+	var was socketState
 	for newest := false; !newest; {
 		g := n.granted.Load()
 		if g != k.judged && status == wsk.STATUS_SUCCESS {
@@ -148,19 +149,10 @@ func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) 
 		if n.revoked.Load() {
 			reason = ipc.ReasonRevoked
 		}
-		k.mu.Lock()
-		if newest = g == n.granted.Load(); newest {
-			ended = k.state != opening
-			if status == wsk.STATUS_SUCCESS && reason == ipc.ReasonNone && !ended {
-				k.state, k.local = isOpen, local
-			} else {
-				k.state = closing
-			}
-		}
-		k.mu.Unlock()
+		was, newest = k.opened(h, g, local, status == wsk.STATUS_SUCCESS && reason == ipc.ReasonNone)
 	}
 	switch {
-	case ended:
+	case was != opening: // the session has ended
 		k.shut()
 	case reason != ipc.ReasonNone:
 		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason)
@@ -168,9 +160,35 @@ func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) 
 		k.notOpened(h, status, ipc.ReasonPortInUse)
 	case status != wsk.STATUS_SUCCESS:
 		k.notOpened(h, status, reasonOf(status))
-	default:
-		n.reply(h, wsk.STATUS_SUCCESS, &ipc.Opened{Local: wireAddress(local)})
 	}
+}
+
+// opened is the end of the opening, by what g says, unless that is not the newest policy any more. A socket that may open
+// does, and its OPEN is answered, at one place in the order of the messages: nothing of the socket is sent before.
+func (k *socket) opened(h ipc.Header, g *granted, local netip.AddrPort, may bool) (was socketState, newest bool) {
+	n := k.session
+	o := &n.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k.mu.Lock()
+	was, newest = k.state, g == n.granted.Load()
+	may = may && newest && was == opening
+	if may {
+		k.state, k.local = isOpen, local
+	} else if newest {
+		k.state = closing
+	}
+	died := k.died
+	k.mu.Unlock()
+	if may {
+		n.answered(h)
+		h.Type = h.Type.Reply()
+		o.postLocked(func(b []byte) []byte { return (&ipc.Opened{Local: wireAddress(local)}).Append(h.Append(b)) })
+		if died != ipc.ReasonNone {
+			k.tellDead(died)
+		}
+	}
+	return was, newest
 }
 
 // notOpened answers OPEN with a failure, when nothing of the socket is left.
@@ -264,18 +282,31 @@ func (k *socket) forget() {
 func (k *socket) gone() { k.session.open.Done() }
 
 // Dead implements wsk.EndpointEvents.
-func (k *socket) Dead() {
-	reason := ipc.ReasonDeviceGone
-	k.session.notify(k.id, ipc.TypeDead, &ipc.Failure{Reason: reason, Text: reason.Sentence()})
+func (k *socket) Dead() { k.die(ipc.ReasonDeviceGone) }
+
+// die tells the client that the socket can't send any more: once, behind the reply to OPEN, and not when the socket is
+// closing, behind whose end its number may be another's.
+func (k *socket) die(reason ipc.Reason) {
+	o := &k.session.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k.mu.Lock()
+	first, state := k.died == ipc.ReasonNone, k.state
+	if first {
+		k.died = reason
+	}
+	k.mu.Unlock()
+	if first && state == isOpen {
+		k.tellDead(reason)
+	}
 }
 
-// wireAddress is an address in the form of the protocol.
-func wireAddress(ap netip.AddrPort) ipc.Address {
-	a := ipc.Address{Addr: ap.Addr().As16(), Port: ap.Port()}
-	if zone := ap.Addr().Zone(); zone != "" {
-		a.Scope = scopeOf(zone)
-	}
-	return a
+// tellDead sends DEAD. The outbox is locked.
+func (k *socket) tellDead(reason ipc.Reason) {
+	m := ipc.Failure{Reason: reason, Text: reason.Sentence()}
+	k.session.out.postLocked(func(b []byte) []byte {
+		return m.Append(ipc.Header{Type: ipc.TypeDead, Socket: k.id}.Append(b))
+	})
 }
 
 // refusal is what a socket answers that may not send any more, STATUS_SUCCESS while it may.

@@ -140,6 +140,6 @@ func (s *Server) addressesChanged() {
 	list := slices.Collect(maps.Keys(s.sessions))
 	s.mu.Unlock()
 	for _, n := range list {
-		n.notify(0, ipc.TypeAddresses, &ipc.Addresses{List: s.host.addresses()})
+		n.tellAddresses()
 	}
 }
