@@ -22,7 +22,7 @@ func (ep *endpoint) MTU(to *wsk.Destination) (int, wsk.NTSTATUS) {
 	}
 	s.mu.Lock()
 	m := ep.mtus[*to]
-	ask := !m.pending && time.Since(m.at) > mtuFresh && !s.over
+	ask := ep.bound && !s.over && !m.pending && time.Since(m.at) > mtuFresh // of what is not open the daemon takes no question
 	if ask {
 		if ep.mtus == nil || len(ep.mtus) >= mtuMost {
 			ep.mtus = make(map[wsk.Destination]mtu)
