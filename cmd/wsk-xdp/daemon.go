@@ -33,6 +33,7 @@ func (a *app) daemonCommand() *cobra.Command {
 			"  wsk-xdp daemon --policy policy.toml --listen /run/wsk-xdp/wsk.sock"),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			defer daemon.EndAnyway(c.Context(), a.stderr, os.Exit)()
 			o.Verbose, o.Version = a.verbose, host.ReadBuild().Version
 			config, err := daemon.Load(o)
 			if err != nil {

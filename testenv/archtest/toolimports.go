@@ -70,7 +70,7 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp/internal/daemon",
 		May: slices.Concat(tool("admin", "netns"), []string{"wsk/datapath", "wsk/ipc", "wsk/policy", "wsk/service", "xdp",
-			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", sys}),
+			"github.com/coreos/go-systemd/v22", "github.com/pelletier/go-toml/v2", "github.com/prometheus/client_golang", "golang.org/x/net", sys}),
 		Tests: []string{"testenv/unit", "wsk", "wsk/client", "wsk/netconn", "wsk/wsktest"},
 		Why:   "the one place where a service gets a datapath",
 	},

@@ -30,12 +30,17 @@ var ErrRestart = errors.New("the [interface] tables differ from those in force: 
 
 // Reload reads a policy as Parse does and puts it in force. On any error, which may be ErrRestart, the old one stays.
 func (c *Current) Reload(name string, text []byte, host Host) error {
-	c.reload.Lock()
-	defer c.reload.Unlock()
 	p, err := Parse(name, text, host)
 	if err != nil {
 		return err
 	}
+	return c.Replace(p)
+}
+
+// Replace puts a policy in force, unless that takes a restart (ErrRestart): then the old one stays.
+func (c *Current) Replace(p *Policy) error {
+	c.reload.Lock()
+	defer c.reload.Unlock()
 	if !slices.Equal(p.Interfaces, c.Load().Interfaces) {
 		return ErrRestart
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/admin"
@@ -29,10 +30,11 @@ const adminMode = 0o600
 
 // Bounds of a question.
 const (
-	headerTime = 5 * time.Second
-	writeTime  = 10 * time.Second
-	maxHeader  = 16 << 10
-	adminTime  = 500 * time.Millisecond // for questions that are being answered, at the end
+	readTime  = 5 * time.Second // also between two questions of a connection
+	writeTime = 10 * time.Second
+	maxHeader = 16 << 10
+	maxAsking = 64                     // connections to loopback, where anybody may come: descriptors are for clients
+	adminTime = 500 * time.Millisecond // for questions that are being answered, at the end
 )
 
 type peerKey struct{}
@@ -71,14 +73,14 @@ func (d *daemon) serveAdmin() (*web, error) {
 			w.close()
 			return nil, err
 		}
-		w.serve(d, l, open)
+		w.serve(d, netutil.LimitListener(l, maxAsking), open)
 	}
 	return w, nil
 }
 
 func (w *web) serve(d *daemon, l net.Listener, h http.Handler) {
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadTimeout: readTime, WriteTimeout: writeTime, MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, peerKey{}, peerUID(c))
 		},

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	sd "github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service"
@@ -61,6 +59,7 @@ type daemon struct {
 	*Config
 	ns        *netns.NS // nil: the process's own
 	log       *slog.Logger
+	systemd   *notifier
 	started   time.Time
 	queues    io.Closer // the datapath
 	server    *service.Server
@@ -71,25 +70,6 @@ type daemon struct {
 
 	mu    sync.Mutex
 	ready bool
-}
-
-// notify tells systemd, where there is one.
-func (d *daemon) notify(state string) {
-	if _, err := sd.SdNotify(false, state); err != nil {
-		d.log.Warn("tell systemd", "state", state, "err", err)
-	}
-}
-
-func (d *daemon) reload(by string) error {
-	d.notify(sd.SdNotifyReloading)
-	err := d.rules.reload(d.server.PolicyChanged)
-	d.notify(sd.SdNotifyReady)
-	if err != nil {
-		d.log.Error("the policy stays as it is", "by", by, "err", err)
-		return err
-	}
-	d.log.Info("policy reloaded", "by", by, "grants", len(d.Policy().Grants()))
-	return nil
 }
 
 func (d *daemon) setReady(ready bool) {

@@ -28,6 +28,7 @@ const daemonIn = "WSKXDP_TEST_DAEMON"
 func runDaemon(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	defer EndAnyway(ctx, os.Stderr, os.Exit)()
 	c, err := Load(Options{
 		Policy: filepath.Join(dir, "policy.toml"), Listen: filepath.Join(dir, "s"), Admin: filepath.Join(dir, "a"), Version: "test",
 	})

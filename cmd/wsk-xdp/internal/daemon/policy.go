@@ -20,9 +20,13 @@ type rules struct {
 	host    policy.Host
 	current *policy.Current
 
-	mu     sync.Mutex // one reload at a time
+	changing sync.Mutex // one change at a time; held while those who are there are told
+
+	mu     sync.Mutex // held for no longer than it takes to read or set these
 	loaded time.Time
 	tries  uint64
+	hung   int   // reloads that nobody waits for any more
+	ended  bool  // nothing is put in force any more
 	err    error // of the last reload
 }
 
@@ -47,22 +51,6 @@ func readPolicy(s *Settings) (*rules, error) {
 	}
 	r.current = policy.NewCurrent(p)
 	return r, nil
-}
-
-// reload reads the file again. On any error the policy that is in force stays.
-func (r *rules) reload(changed func()) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.tries++
-	text, err := os.ReadFile(r.file)
-	if err == nil {
-		err = r.current.Reload(r.file, text, r.host)
-	}
-	if r.err = err; err == nil {
-		r.loaded = time.Now()
-		changed()
-	}
-	return err
 }
 
 // state is when the policy in force was loaded, how often it was tried to change it, and how the last try went.

@@ -22,10 +22,11 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// Bounds of the end. With adminTime, and with answerTime for a look at the health that is under way, they make 5 s in all.
+// Bounds of the end. With adminTime and notifyTime they make less than endTime.
 const (
 	drainTime = 3 * time.Second        // for clients: the two seconds that they have, and what is called back after them
 	closeTime = 500 * time.Millisecond // at least, for the queues, and for what only comes back with them
+	endTime   = 5 * time.Second
 )
 
 // Run is the daemon, in a network namespace, nil for the process's own, until ctx is done. It returns when everything is closed.
@@ -35,6 +36,8 @@ func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error
 		return err
 	}
 	d := &daemon{Config: c, ns: ns, log: slog.New(handler), started: time.Now()}
+	d.systemd = newNotifier(d.log)
+	defer d.systemd.close()
 	hups := make(chan os.Signal, 1)
 	signal.Reset(syscall.SIGHUP) // it ends other commands
 	signal.Notify(hups, syscall.SIGHUP)
@@ -53,11 +56,21 @@ func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error
 		go func() { failed <- d.server.Serve(l.UnixListener, l.name) }()
 	}
 	d.setReady(true)
-	d.notify(sd.SdNotifyReady)
+	d.systemd.tell(sd.SdNotifyReady)
 	d.log.Info("ready", "policy", c.settings.Policy, "grants", len(c.Policy().Grants()), "admin", c.settings.Admin)
-	err = d.loop(ctx, hups, failed)
+	over := make(chan struct{})
+	defer close(over)
+	go d.reloadAt(hups, over)
+	go d.watch(over)
+	select {
+	case <-ctx.Done():
+		d.log.Info("stopping", "cause", context.Cause(ctx))
+	case err = <-failed:
+		err = fmt.Errorf("a socket of clients fails: %w", err)
+	}
 	d.setReady(false)
-	d.notify(sd.SdNotifyStopping)
+	d.rules.over()
+	d.systemd.tell(sd.SdNotifyStopping)
 	return err
 }
 
@@ -162,24 +175,31 @@ func begin(f func() error) chan error {
 	return done
 }
 
-// loop waits for what may happen to a daemon: its end, a signal to reload, and the time to look at its health.
-func (d *daemon) loop(ctx context.Context, hups <-chan os.Signal, failed <-chan error) error {
+// reloadAt reads the policy again at each signal. One that comes meanwhile is not lost.
+func (d *daemon) reloadAt(hups <-chan os.Signal, over <-chan struct{}) {
+	for {
+		select {
+		case <-over:
+			return
+		case <-hups:
+			_ = d.reload("SIGHUP") // has been logged
+		}
+	}
+}
+
+// watch looks at the health from time to time, and tells systemd of it.
+func (d *daemon) watch(over <-chan struct{}) {
 	tick := time.NewTicker(d.watchEvery())
 	defer tick.Stop()
 	well := true
 	for {
 		select {
-		case <-ctx.Done():
-			d.log.Info("stopping", "cause", context.Cause(ctx))
-			return nil
-		case err := <-failed:
-			return fmt.Errorf("a socket of clients fails: %w", err)
-		case <-hups:
-			_ = d.reload("SIGHUP") // has been logged
+		case <-over:
+			return
 		case now := <-tick.C:
 			_, complaints := d.health.look(now)
 			if len(complaints) == 0 {
-				d.notify(sd.SdNotifyWatchdog)
+				d.systemd.tell(sd.SdNotifyWatchdog)
 			}
 			if now := len(complaints) == 0; now != well {
 				well = now
