@@ -6,7 +6,7 @@ BIN     := bin/wsk-xdp
 GOTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall demo demo-daemon test repeat check fmt vet lint generated bench fuzz soak faults wire relay test-vm test-vm-full clean
+.PHONY: help build install uninstall demo demo-daemon test repeat check fmt vet lint generated bench fuzz soak cli-checks faults wire relay test-vm test-vm-full clean
 
 help: ## list the goals
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 
 soak: ## the storm tests again and again for SOAK (default 10m)
 	@scripts/soak.sh $${SOAK:-10m}
+
+cli-checks: ## what the command line promises, twelve checks between two namespaces, each with its figure; as root, ten minutes, CHECKS="1 4" some of them
+	@GO='$(GO)' scripts/cli-checks.sh $(CHECKS)
 
 faults: ## break links, devices, routes, processes … under load and account for every datagram; as root, RECORD=1 writes docs/faults.md
 	@$(GO) run ./testenv/cmd/faults $(if $(RECORD),-record docs/faults.md) $(FAULTS_FLAGS)

@@ -111,7 +111,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 	if f.baseline != "" {
 		var err error
 		if earlier, err = bench.ReadReport(f.baseline); err != nil {
-			return err
+			return exit.Usagef("--baseline: %w", err)
 		}
 	}
 	f.config.Warn = func(text string) { a.warn(text) }
@@ -119,6 +119,11 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 		f.config.Progress = a.benchProgress
 	}
 	var r *bench.Report
+	if f.config.Interface != "" {
+		if err := interfacesThere(f.config.NetNS, "--interface ", f.config.Interface); err != nil {
+			return err
+		}
+	}
 	err := a.measure(ctx, &f.out, "engine", &f.config.Child, func(ctx context.Context) (_ benchDocument, err error) {
 		r, err = bench.Run(ctx, f.config)
 		return document(r, err)

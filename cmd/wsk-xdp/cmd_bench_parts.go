@@ -152,7 +152,7 @@ func tryOutput(path string, over bool) error {
 	fresh := errors.Is(err, fs.ErrNotExist)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return exit.Usagef("--output: %w", err)
 	}
 	err = file.Close()
 	if fresh {

@@ -14,6 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/completion"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 // What the libraries say about a wrong command line names their own types and functions. Here it becomes a sentence
@@ -39,6 +40,16 @@ func noArguments(c *cobra.Command, args []string) error {
 		return exit.Usagef("unknown command %q: see its list", args[0])
 	}
 	return exit.Usagef("takes no argument, but was given %q", args[0])
+}
+
+// atMost is the rule for arguments of commands that take some or none.
+func atMost(n int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > n {
+			return exit.Usagef("takes %s at most, but was given %d: %s", units.Plural(n, "argument"), len(args), strings.Join(args, " "))
+		}
+		return nil
+	}
 }
 
 // commandError gives an error of the command line that the library found its form: the suggestions for a mistyped

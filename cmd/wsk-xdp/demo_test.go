@@ -134,7 +134,7 @@ func TestDoctorInALab(t *testing.T) {
 	if doc.Interface != "wsk0" || !doc.Summary.TXPossible || doc.Facts.Proof == nil || doc.Facts.Proof.Received != 1000 {
 		t.Errorf("%+v", doc)
 	}
-	cli(timeout(t), "doctor", netns, "nosuch0").want(t, 1, "nosuch0", "no such interface")
+	cli(timeout(t), "doctor", netns, "nosuch0").want(t, 2, "nosuch0", "no interface of that name")
 	cli(timeout(t), "doctor", netns, "192.0.2.1").want(t, 0, "FAIL", "no way to 192.0.2.1")
 	// Only the destination: its interface is looked at.
 	cli(timeout(t), "doctor", netns, l.B.IPv6().String()).want(t, 0, "interface wsk0", "source address fd77::1", "WX-NEIGH-01")

@@ -33,7 +33,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: lines("Looks at the kernel, this process's privileges, an interface and the way to a destination; changes nothing.",
 			"Exit code 0, or 3 when this machine can't send over AF_XDP at all."),
 		Example: lines("  wsk-xdp doctor", "  wsk-xdp doctor eth0 192.0.2.7", "  sudo wsk-xdp doctor --json --prove wsk0"),
-		Args:    cobra.MaximumNArgs(2),
+		Args:    atMost(2),
 
 		ValidArgsFunction: a.completeDoctor,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -43,6 +43,11 @@ func (a *app) doctorCommand() *cobra.Command {
 			o.UserNS = a.userNamespaceSelfTest
 			return a.withNetNS(func(ns *netns.NS) error {
 				o.NetNS = ns
+				if o.Interface != "" {
+					if err := interfacesThere(ns, "", o.Interface); err != nil {
+						return err
+					}
+				}
 				return a.doctor(c.Context(), o, asJSON)
 			})
 		},

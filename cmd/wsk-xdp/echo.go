@@ -173,7 +173,7 @@ func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, en
 func (a *app) openEcho(ctx context.Context, f *echoFlags, ns *netns.NS, meter *echo.Meter) (echoEngine, error) {
 	rule := echo.Rule{Port: f.local.Port(), Any: f.any, Path: echo.Path{Delay: time.Duration(f.delay), Drop: f.drop, Seed: f.seed}}
 	if f.engine == "wsk" {
-		if err := interfacesThere(ns, f.interfaces); err != nil {
+		if err := interfacesThere(ns, "--interface ", f.interfaces...); err != nil {
 			return nil, err
 		}
 		return echo.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, rule, meter, a.logger())

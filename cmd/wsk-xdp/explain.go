@@ -19,7 +19,7 @@ func (a *app) explainCommand() *cobra.Command {
 		Long: lines("Every refusal of the daemon has a reason, whose number and name never change: the same in errors, logs, metrics",
 			"and the protocol. Without an argument all of them are listed."),
 		Example: lines("  wsk-xdp explain policy.destination", "  wsk-xdp explain 105"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMost(1),
 
 		ValidArgsFunction: completeReason,
 		RunE: func(_ *cobra.Command, args []string) error {

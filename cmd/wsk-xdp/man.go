@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +46,7 @@ func (a *app) manCommand() *cobra.Command {
 func writeManual(root *cobra.Command, dir string) error {
 	for _, c := range manual.Commands(root) {
 		if err := os.WriteFile(filepath.Join(dir, manual.File(c)), manual.Page(c, edition()), 0o644); err != nil {
-			return fmt.Errorf("write manual pages: %w", err)
+			return exit.Usagef("--dir %s takes no pages: %w", dir, err)
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func TestManualUsage(t *testing.T) {
 	} {
 		cli(t.Context(), strings.Fields(args)...).want(t, 2, part, "--help")
 	}
-	cli(t.Context(), "man", "--dir", "/nonexistent").want(t, 1, "no such file")
+	cli(t.Context(), "man", "--dir", "/nonexistent").want(t, 2, "no such file")
 }
 
 // What scripts/install.sh puts in place is whole, and --remove takes that away and nothing else.

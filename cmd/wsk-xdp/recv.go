@@ -189,7 +189,7 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 // openReceiver opens the engine.
 func (a *app) openReceiver(ctx context.Context, f *recvFlags, ns *netns.NS, sink *recv.Sink) (recv.Engine, error) {
 	if f.engine == "wsk" {
-		if err := interfacesThere(ns, f.interfaces); err != nil {
+		if err := interfacesThere(ns, "--interface ", f.interfaces...); err != nil {
 			return nil, err
 		}
 		return recv.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, sink, a.logger())
@@ -197,11 +197,11 @@ func (a *app) openReceiver(ctx context.Context, f *recvFlags, ns *netns.NS, sink
 	return recv.OpenUDP(ns, f.local, sink)
 }
 
-// interfacesThere refuses names of no interface.
-func interfacesThere(ns *netns.NS, interfaces []string) error {
+// interfacesThere refuses names of no interface. flag is what the command line has in front of them.
+func interfacesThere(ns *netns.NS, flag string, interfaces ...string) error {
 	for _, name := range interfaces {
 		if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
-			return exit.Usagef("--interface %s: there is none of that name here: see ip link", name)
+			return exit.Usagef("%s%s: there is no interface of that name here: see ip link", flag, name)
 		}
 	}
 	return nil

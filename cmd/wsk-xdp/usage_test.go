@@ -132,7 +132,8 @@ func TestUsage(t *testing.T) {
 		{"blast 10.0.0.1:9 --in-flight 70000", "1..65536"},
 		{"blast 10.0.0.1:9 --queues -1", "1..4096"},
 		{"blast 10.0.0.1:9 --flows 2 --source 10.0.0.2:5", "one port can't be 2"},
-		{"doctor a b c", "arg"},
+		{"doctor a b c", "takes 2 arguments at most"},
+		{"explain a b", "takes 1 argument at most"},
 		{"doctor 10.0.0.1 10.0.0.2", "second destination"},
 		{"doctor wsk0 wsk1", "no IP address"},
 		{"doctor 10.0.0.1 wsk0", "no IP address"},
@@ -259,7 +260,7 @@ func TestHelpFitsOneScreen(t *testing.T) {
 func TestOutputIsTriedFirst(t *testing.T) {
 	for _, command := range []string{"bench", "bench latency", "bench receive", "bench footprint"} {
 		r := cli(t.Context(), append(strings.Fields(command), "-o", filepath.Join(t.TempDir(), "no", "such", "directory"))...)
-		r.want(t, 1, "write report", "no such file or directory")
+		r.want(t, 2, "--output", "no such file or directory")
 		if strings.Contains(r.stderr, "round") || strings.Contains(r.stderr, "lab") {
 			t.Errorf("it measured before: %v", r)
 		}

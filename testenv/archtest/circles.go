@@ -67,6 +67,7 @@ var Circles = []CircleLimit{
 	{"testenv/archtest", 0, 0},
 	{"testenv/archtest/circles", 0, 0},
 	{"testenv/cmd/faults", 0, 0},
+	{"testenv/cmd/frames", 0, 0},
 	{"testenv/cmd/wire", 0, 0},
 	{"testenv/faults", 6, 6},
 	{"testenv/firewall", 0, 0},

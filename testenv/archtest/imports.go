@@ -47,6 +47,7 @@ var Imports = slices.Concat([]ImportRow{
 	{Package: "testenv/archtest"},
 	{Package: "testenv/archtest/circles", May: []string{"testenv/archtest"}},
 	{Package: "testenv/cmd/faults", May: []string{"testenv", "testenv/faults", sys}},
+	{Package: "testenv/cmd/frames", May: []string{"testenv"}},
 	{Package: "testenv/cmd/wire", May: []string{"bpf", "testenv", "testenv/wire", sys}},
 	{
 		Package: "testenv/faults",

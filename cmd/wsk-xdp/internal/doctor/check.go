@@ -152,7 +152,8 @@ func (c *checker) memlock() {
 
 func (c *checker) path(p *PathFacts) {
 	if p.Error != "" {
-		c.add("WX-ROUTE-01", Fail, "no way to "+p.Destination, p.Error, "see ip route get "+p.Destination)
+		c.add("WX-ROUTE-01", Fail, "no way to "+p.Destination, p.Error,
+			"ip route add "+p.Destination+" via GATEWAY, or name the interface that leads there; see ip route get "+p.Destination)
 		return
 	}
 	if p.SlowReason != "" {
@@ -184,7 +185,7 @@ func (c *checker) path(p *PathFacts) {
 		c.add("WX-NEIGH-01", OK, "no neighbour has to be asked for", "", "")
 	case p.MAC == "":
 		c.add("WX-NEIGH-01", Note, "neighbour "+p.NextHop+" is not known yet",
-			"the first datagram waits for the answer; without one it ends in STATUS_HOST_UNREACHABLE after about 3 s", "")
+			"the first datagram waits for the answer; without one it ends in STATUS_HOST_UNREACHABLE after about 3 s", "to ask it now: ping -c 1 "+p.NextHop)
 	default:
 		c.add("WX-NEIGH-01", OK, "neighbour "+p.NextHop+" is "+p.MAC, "", "")
 	}

@@ -15,9 +15,11 @@ func (c *checker) iface(i *InterfaceFacts) {
 	c.driver(i)
 	c.link(i)
 	c.queues(i)
-	c.mtu(i)
+	if i.Obstacle == "" { // else no frame of AF_XDP leaves there, of whatever size and in whatever mode
+		c.mtu(i)
+		c.zeroCopy(i)
+	}
 	c.program(i)
-	c.zeroCopy(i)
 	c.relatives(i)
 	c.traffic(i)
 }
@@ -41,7 +43,7 @@ func (c *checker) driver(i *InterfaceFacts) {
 	c.add("WX-DRIVER-01", OK, title, strings.Join(more, ", "), "")
 	if i.Obstacle != "" {
 		c.add("WX-CARRY-01", Warn, "what leaves through "+i.Name+" goes through the kernel's own stack only: no AF_XDP", i.Obstacle,
-			"docs/host.md has what carries frames of AF_XDP")
+			"choose an interface that carries frames of AF_XDP: docs/host.md has the kinds")
 	}
 	switch tried := c.f.Trial; {
 	case !i.FeaturesKnown && i.Kind == "veth" && tried != nil && tried.Native.Yes():
@@ -99,12 +101,17 @@ func (c *checker) queues(i *InterfaceFacts) {
 }
 
 func (c *checker) mtu(i *InterfaceFacts) {
+	const vethXDP = 3520 // the most with which a veth takes a native program
+	largest := session.LargestMTU
+	if i.Kind == "veth" {
+		largest = vethXDP
+	}
+	remedy := fmt.Sprintf("ip link set %s mtu %d", i.Name, largest)
 	switch {
 	case i.MTU > session.LargestMTU:
-		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk", i.MTU),
-			"datagrams then go through the kernel's own stack", fmt.Sprintf("ip link set %s mtu %d", i.Name, session.LargestMTU))
-	case i.Kind == "veth" && i.MTU > 3520:
-		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above 3520 a veth takes no native XDP program at its other end", i.MTU), "", "")
+		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk", i.MTU), "datagrams then go through the kernel's own stack", remedy)
+	case i.MTU > largest:
+		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above %d a veth takes no native XDP program at its other end", i.MTU, vethXDP), "", remedy)
 	default:
 		c.add("WX-MTU-01", OK, fmt.Sprintf("MTU %d fits a chunk", i.MTU), "", "")
 	}

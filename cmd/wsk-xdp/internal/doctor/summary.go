@@ -29,6 +29,8 @@ func (f *Facts) tx() string {
 		return "no: this kernel is too old."
 	case f.Interface != nil && !f.Interface.Ethernet:
 		return "no: " + f.Interface.Name + " is no Ethernet interface."
+	case f.Interface != nil && f.Interface.Obstacle != "":
+		return "not through " + f.Interface.Name + ": the kernel's own stack carries what leaves there, see WX-CARRY-01."
 	case f.AFXDP.Yes() && f.Interface != nil && (!f.Interface.Up || !f.Interface.Carrier):
 		return "yes in copy mode, but not now: the link of " + f.Interface.Name + " is down."
 	case f.AFXDP.Yes() && !f.Privilege.Unlimited && f.Privilege.Memlock < f.Privilege.MemlockNeed:
@@ -70,6 +72,8 @@ func (f *Facts) zeroCopy() string {
 			}
 		}
 		return "depends on the interface: name one."
+	case i.Obstacle != "":
+		return "no: AF_XDP sends nothing through " + i.Name + "."
 	case i.Tried != nil && i.Tried.ZeroCopy.Yes():
 		if i.Tried.WithProgram {
 			return "yes: a bind on queue 0 was granted, " + i.Tried.cost() + "."
