@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +36,7 @@ func runTestsRootless() error {
 	if uid := os.Getuid(); uid == 0 {
 		return fmt.Errorf("child runs as user %d", uid)
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=90s", "-test.run="+rootlessTests)
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout="+Patience(10*time.Minute).String(), "-test.run="+rootlessTests)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return RunInUserNamespace(cmd)
 }

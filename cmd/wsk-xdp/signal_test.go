@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,6 +25,10 @@ func TestHangup(t *testing.T) {
 	l, _ := lab(t, testenv.Topology{})
 	netns := fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), l.A.NS.FD())
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	// What is ignored here, as under nohup, is ignored by children. What is caught is not.
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
 	for _, c := range []struct {
 		name    string
 		trap    string
@@ -67,6 +72,9 @@ func TestHangup(t *testing.T) {
 // on sending.
 func TestHangupEndsOtherPrograms(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP) // see TestHangup
+	defer signal.Stop(hups)
 	ctx := timeout(t)
 	file := filepath.Join(t.TempDir(), "pid")
 	cmd := exec.CommandContext(ctx, binary(t), "bench", "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0",

@@ -29,6 +29,8 @@ type Config struct {
 	settings *Settings
 	rules    *rules
 	options  Options
+
+	patient time.Duration // tests that do not ask how fast it ends: instead of drainTime
 }
 
 // Load reads settings and policy. The error names every line that is wrong.
@@ -45,7 +47,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Config{s, r, o}, nil
+	return &Config{settings: s, rules: r, options: o}, nil
 }
 
 // Policy is the policy that was read.

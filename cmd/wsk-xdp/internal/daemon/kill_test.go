@@ -33,6 +33,7 @@ func runDaemon(dir string) int {
 		Policy: filepath.Join(dir, "policy.toml"), Listen: filepath.Join(dir, "s"), Admin: filepath.Join(dir, "a"), Version: "test",
 	})
 	if err == nil {
+		c.patient = testenv.Patience(waitLimit) // how fast it ends is not the question here
 		err = Run(ctx, c, nil, os.Stderr)
 	}
 	if err != nil {

@@ -138,11 +138,15 @@ func (d *daemon) close() (err error) {
 // operation that never completes does not keep the daemon.
 func (d *daemon) drain() (err error) {
 	var clients, queues chan error
-	late := time.NewTimer(drainTime + closeTime) // clients that go early leave their time to the queues
+	drain := drainTime
+	if d.Config != nil && d.patient != 0 {
+		drain = d.patient
+	}
+	late := time.NewTimer(drain + closeTime) // clients that go early leave their time to the queues
 	defer late.Stop()
 	if d.server != nil {
 		clients = begin(func() error { return d.server.Shutdown(context.Background()) })
-		goOn := time.NewTimer(drainTime)
+		goOn := time.NewTimer(drain)
 		defer goOn.Stop()
 		select {
 		case err = <-clients:
