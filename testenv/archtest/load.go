@@ -62,6 +62,13 @@ func Load(patterns ...string) ([]*Package, error) {
 	for _, l := range all {
 		exports[l.ImportPath] = l.Export
 	}
+	fset := token.NewFileSet()
+	imports := &importOnce{from: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		if exports[path] == "" {
+			return nil, fmt.Errorf("no types of %s in the build cache", path)
+		}
+		return os.Open(exports[path])
+	})}
 	packages := make([]*Package, len(wanted))
 	failures := make([]error, len(wanted))
 	var work sync.WaitGroup
@@ -70,7 +77,7 @@ func Load(patterns ...string) ([]*Package, error) {
 		work.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			packages[i], failures[i] = check(l, exports)
+			packages[i], failures[i] = check(l, fset, imports)
 		})
 	}
 	work.Wait()
@@ -138,13 +145,13 @@ var root = sync.OnceValues(func() (string, error) {
 })
 
 // check parses and checks one package.
-func check(l listed, exports map[string]string) (*Package, error) {
+func check(l listed, fset *token.FileSet, imports types.Importer) (*Package, error) {
 	p := &Package{
 		Path:        Short(l.ImportPath),
 		Dir:         l.Dir,
 		Imports:     l.Imports,
 		TestImports: append(l.TestImports, l.XTestImports...),
-		Fset:        token.NewFileSet(),
+		Fset:        fset,
 		Info: &types.Info{
 			Defs: make(map[*ast.Ident]types.Object),
 			Uses: make(map[*ast.Ident]types.Object),
@@ -157,16 +164,23 @@ func check(l listed, exports map[string]string) (*Package, error) {
 		}
 		p.Files = append(p.Files, file)
 	}
-	open := func(path string) (io.ReadCloser, error) {
-		if exports[path] == "" {
-			return nil, fmt.Errorf("no types of %s in the build cache", path)
-		}
-		return os.Open(exports[path])
-	}
-	conf := types.Config{Importer: importer.ForCompiler(p.Fset, "gc", open)}
+	conf := types.Config{Importer: imports}
 	var err error
 	p.Types, err = conf.Check(l.ImportPath, p.Fset, p.Files, p.Info)
 	return p, err
+}
+
+// importOnce reads the types of a package once for all who import it, which is most of the work otherwise.
+type importOnce struct {
+	mu   sync.Mutex
+	from types.Importer
+}
+
+// Import implements types.Importer.
+func (i *importOnce) Import(path string) (*types.Package, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.from.Import(path)
 }
 
 // Short is the path of a package within this module: "wsk/datapath". Paths of other modules stay as they are.
