@@ -73,7 +73,8 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 		source = replay.AsCaptured{Feed: feed}
 	}
 	cpu, waited := host.CPUTime(), host.RunDelay()
-	res, err := frames.Run(ctx, config, q, source)
+	var res blast.Result
+	r.Config.CPU = host.OnOneProcessor(func() { res, err = frames.Run(ctx, config, q, source) })
 	show.stop()
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (a *app) surveyCapture(ctx context.Context, f *replayFlags, in io.ReadSeeke
 		line = output.NewLive(a.stderr)
 	}
 	last := time.Now()
-	file, err := replay.Survey(ctx, in, rules, uint64(f.limit), func(records uint64) {
+	file, err := replay.Survey(ctx, in, rules, uint64(f.limit), f.speed, func(records uint64) {
 		if now := time.Now(); now.Sub(last) > time.Second {
 			line.Show(fmt.Sprintf("reading %s: %s records", f.name, units.Grouped(records)))
 			last = now
@@ -173,6 +174,9 @@ func (f *replayFlags) report(file *replay.File, pace blast.Rate, s *session.Sess
 	}
 	r.Config = replay.ConfigReport{
 		File: f.name, Pacing: f.pacing, Loop: uint64(f.loop), Limit: uint64(f.limit), Batch: batchAtMax, Skip: f.skip, Force: f.force,
+	}
+	if f.given("speed") {
+		r.Config.Speed = uint64(f.speed)
 	}
 	if f.ether.srcMAC != "" {
 		r.Config.Source = macText(f.ether.src)

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,8 +76,7 @@ func writeFile(t *testing.T, name string, data []byte) string {
 	return path
 }
 
-// arrived waits for n frames of a replay at the far end, in the order of their numbers: bursts that leave from different
-// processors may overtake one another.
+// arrived waits for n frames of a replay at the far end, in the order in which they came.
 func arrived(t *testing.T, ctx context.Context, c *testenv.Capture, n int) []testenv.Frame {
 	t.Helper()
 	got, err := c.WaitN(ctx, n, func(f testenv.Frame) bool { return bytes.HasPrefix(f.Data[6:], replayMark) })
@@ -86,11 +84,10 @@ func arrived(t *testing.T, ctx context.Context, c *testenv.Capture, n int) []tes
 		dropped, _ := c.Dropped()
 		t.Fatalf("%d of %d frames arrived, %d were dropped by the capture: %v", len(got), n, dropped, err)
 	}
-	slices.SortStableFunc(got, func(a, b testenv.Frame) int { return bytes.Compare(a.Data[:6], b.Data[:6]) })
 	return got
 }
 
-// What the far end gets is the file, byte for byte: a thousand frames of all sorts, at top speed and at a rate.
+// What the far end gets is the file, byte for byte and in order: a thousand frames of all sorts, at top speed and at a rate.
 func TestReplay(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
 	frames := mixedFrames(1000)
@@ -101,7 +98,7 @@ func TestReplay(t *testing.T) {
 	for _, c := range []struct {
 		format string
 		args   []string
-	}{{"pcap", []string{"--topspeed"}}, {"pcapng", []string{"-r", "5k", "-i", "wsk0"}}} {
+	}{{"pcap", []string{"--topspeed"}}, {"pcapng", []string{"-r", "5k", "-i", "wsk0"}}, {"pcap", []string{"--speed", "10"}}} {
 		ctx := timeout(t)
 		capture := testenv.NewCaptureT(t, l.B.If, testenv.CaptureOptions{IncomingOnly: true})
 		r := cli(ctx, append([]string{"replay", netns, captureFile(t, c.format, frames), "--json", "-q"}, c.args...)...)
@@ -112,8 +109,16 @@ func TestReplay(t *testing.T) {
 			len(doc.Queues) != 1 || doc.Queues[0].Completed != 1000 || len(doc.Granted) != 1 || doc.Path.Interface != "wsk0" {
 			t.Errorf("%v", r)
 		}
-		if paced := c.args[0] == "-r"; (doc.Pacing != nil) != paced || (doc.Gaps != nil) != paced || paced && doc.Config.Rate != 5000 {
+		paced, timed := c.args[0] == "-r", c.args[0] == "--speed"
+		if (doc.Pacing != nil) != paced || (doc.Gaps != nil) != (paced || timed) || paced && (doc.Config.Rate != 5000 || doc.Gaps.Asked.P99 != 200_000) {
 			t.Errorf("%v: %+v, %+v", c.args, doc.Pacing, doc.Gaps)
+		}
+		if timed && (doc.Config.Speed != 10_000_000 || doc.Config.Pacing != "original" || doc.Gaps.Asked.P99 < 9_990 || doc.Gaps.Asked.P99 > 10_010 ||
+			doc.Totals.Sending < 9_990_000 || doc.Gaps.Late == nil) {
+			t.Errorf("%v: %+v, %+v, %+v", c.args, doc.Config, doc.Gaps, doc.Totals)
+		}
+		if doc.Config.CPU == nil {
+			t.Errorf("%v: the frames left from any processor", c.args)
 		}
 		for i, got := range arrived(t, ctx, capture, 1000) {
 			if !bytes.Equal(got.Data, frames[i].Data) {
@@ -152,6 +157,29 @@ func TestReplayOriginal(t *testing.T) {
 	cli(ctx, "replay", netns, captureFile(t, "pcap", frames[:3])).want(t, 0, "gaps asked", "late by", "p99", "completed", "verdict")
 }
 
+// Rates have three names, and one of them is given.
+func TestReplayRates(t *testing.T) {
+	_, netns := lab(t, testenv.Topology{})
+	file := captureFile(t, "pcap", mixedFrames(100))
+	for _, c := range []struct {
+		args, told string
+		code       int
+	}{
+		{"--pps 5k", "at 5.000 kpps", 0}, {"--bps 50M", "pps", 0}, {"--bps 50Mbit", "pps", 0}, {"-r 50Mbit", "pps", 0}, {"--speed 0.9", "0.9 times as fast as captured", 0},
+		{"--original --speed 2x", "2 times as fast as captured, in 4.95ms instead of 9.9ms", 0},
+		{"--pps 5k --bps 5M", "--rate, --pps and --bps say the same", 2}, {"--pps 5Mbit", "so many frames a second", 2}, {"--pps max", "so many frames a second", 2},
+		{"--bps 5%", "so many bits a second", 2}, {"--bps max", "so many bits a second", 2}, {"--bps 5kpps", "is behind the number", 2},
+		{"--speed 2 -r 5k", "give one", 2}, {"--speed 2 --topspeed", "give one", 2}, {"--speed 0", "never ends", 2}, {"--speed fast", "is no factor", 2},
+	} {
+		r := cli(timeout(t), append([]string{"replay", netns, file, "-q", "--json"}, strings.Fields(c.args)...)...)
+		if r.want(t, c.code, c.told); c.code == 0 {
+			if doc := decode[replay.Report](t, r); doc.Totals.Completed != 100 || doc.Gaps.Asked == nil {
+				t.Errorf("%s: %+v", c.args, doc)
+			}
+		}
+	}
+}
+
 // Rounds, a limit, and MACs that are written over.
 func TestReplayRounds(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{})
@@ -176,7 +204,6 @@ func TestReplayRounds(t *testing.T) {
 			copy(data[6:], []byte{2, 0x99, 0, 0, 0, 0x77})
 			want = append(want, testenv.Frame{Data: data})
 		}
-		slices.SortStableFunc(want, func(a, b testenv.Frame) int { return bytes.Compare(a.Data[:6], b.Data[:6]) })
 		for i, got := range arrived(t, ctx, capture, c.want) {
 			if !bytes.Equal(got.Data, want[i].Data) {
 				t.Fatalf("%s: frame %d is % x, want % x", c.args, i, got.Data, want[i].Data)

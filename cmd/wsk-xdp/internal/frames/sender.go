@@ -45,7 +45,6 @@ type sender struct {
 	q      xdp.Queue
 	source Source
 	pacer  Pacer
-	fine   bool // the times of single frames matter
 	start  time.Time
 	timer  *time.Timer
 
@@ -87,7 +86,7 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 	}
 	s.start = time.Now()
 	if own, ok := source.(Scheduled); ok {
-		s.pacer, s.fine = own.Schedule(s.start), true
+		s.pacer = own.Schedule(s.start)
 	} else {
 		bucket := blast.NewPacer(c.Rate, blast.Bucket(c.Rate, c.Batch))
 		s.pacer = &bucket
@@ -228,8 +227,8 @@ func (s *sender) harvest() {
 // held is how long to wait when the kernel has everything: it wakes nobody for completions.
 const held = 100 * time.Microsecond
 
-// fineSleep is what is left to the kernel's clock of a wait for a frame that has a time of its own: the runtime's timers
-// may be a millisecond late.
+// fineSleep is what is left to the kernel's clock of each wait: the runtime's timers may be a millisecond late, in which a
+// hundred frames fall due at 100,000 a second.
 const fineSleep = 2 * time.Millisecond
 
 // pause waits until something is due, or may have come back. It reports false when the run is interrupted.
@@ -251,24 +250,20 @@ func (s *sender) pause(ctx context.Context) bool {
 		return true
 	}
 	s.burst = 0
-	if s.fine && !full {
-		if until <= fineSleep {
-			nap := unix.NsecToTimespec(until.Nanoseconds())
-			_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &nap, nil) // a signal ends it early: then it is looked at again
-			return ctx.Err() == nil
+	if until <= fineSleep {
+		nap := unix.NsecToTimespec(until.Nanoseconds())
+		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &nap, nil) // a signal ends it early: then it is looked at again
+	} else {
+		s.timer.Reset(until - fineSleep)
+		select {
+		case <-s.timer.C:
+		case <-ctx.Done():
 		}
-		until -= fineSleep
-	}
-	s.timer.Reset(until)
-	select {
-	case <-s.timer.C:
-	case <-ctx.Done():
-		return false
 	}
 	if full {
 		s.blocked += time.Since(s.start) - elapsed
 	}
-	return true
+	return ctx.Err() == nil
 }
 
 // report hands an interval to OnInterval when one is over.

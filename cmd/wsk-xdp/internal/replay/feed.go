@@ -105,6 +105,7 @@ func (f *Feed) read(in io.ReadSeeker, total uint64) error {
 				return err
 			}
 			due, _ := times.due(&rec)
+			due = f.file.Speed.Of(due)
 			if b, err = f.room(b, len(rec.Data)); err != nil || b == nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func (f *Feed) read(in io.ReadSeeker, total uint64) error {
 			f.rules.rewrite(b.data[len(b.data)-len(rec.Data):])
 			b.frames = append(b.frames, piece{len(b.data), sum(base, due)})
 		}
-		base = sum(base, sum(times.last, f.file.Pause()))
+		base = sum(base, f.file.Speed.Of(sum(times.last, f.file.Pause())))
 	}
 	if b != nil {
 		f.hand(b)
@@ -197,7 +198,7 @@ func (f *Feed) Put(chunk []byte, now time.Time) (length, payload int) {
 // Gaps is how the times between frames were kept, nil where there were not two frames. It is for behind the run.
 func (f *Feed) Gaps() *GapsReport { return f.timing.report() }
 
-// AsCaptured is a Feed whose frames are due at the times at which they were captured.
+// AsCaptured is a Feed whose frames are due at the times at which they were captured, or so many times as fast.
 type AsCaptured struct{ *Feed }
 
 // Schedule begins at start.

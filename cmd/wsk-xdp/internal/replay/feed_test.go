@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/xdp/xdptest"
 )
@@ -152,6 +153,36 @@ func TestSchedule(t *testing.T) {
 	}
 	if got := sum(math.MaxInt64-1, 5); got != math.MaxInt64 {
 		t.Errorf("times of for ever come to %v", got)
+	}
+}
+
+// At a speed everything is so many times as fast, the pause between rounds too.
+func TestSpeed(t *testing.T) {
+	data := file(t, layers.LinkTypeEthernet, regular(3, 10)...)
+	seen, err := Survey(t.Context(), bytes.NewReader(data), &Rules{MTU: 1500}, 0, 2_500_000, func(uint64) {})
+	if err != nil || seen.Span != 20 || seen.Lasts() != 8 || seen.Pause() != 10 {
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	f := NewFeed(bytes.NewReader(data), seen, &Rules{MTU: 1500}, 6)
+	defer f.Close()
+	s := AsCaptured{f}.Schedule(time.Now())
+	chunk := make([]byte, MaxFrame)
+	for i, due := range []time.Duration{0, 4, 8, 12, 16, 20} {
+		if wait := s.Wait(-1, 1); wait != due+1 {
+			t.Errorf("frame %d is due at %v, want %v", i, wait-1, due)
+		}
+		if n, err := f.Ready(1); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		f.Put(chunk, time.Now())
+	}
+	// Twice as fast may be a flood where the file is none.
+	slow := file(t, layers.LinkTypeEthernet, regular(3000, 10_100)...)
+	for speed, flood := range map[units.Factor]bool{0: false, 1_000_000: false, 2_000_000: true} {
+		seen, err := Survey(t.Context(), bytes.NewReader(slow), &Rules{MTU: 1500}, 0, speed, func(uint64) {})
+		if all, _ := seen.Flood(1); err != nil || all != flood {
+			t.Errorf("%v times as fast: a flood %v, %v", speed, all, err)
+		}
 	}
 }
 

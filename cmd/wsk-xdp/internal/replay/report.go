@@ -60,6 +60,11 @@ type ConfigReport struct {
 	RateLayer string `json:"rate_layer,omitempty"`
 	Rate      uint64 `json:"rate_pps,omitempty"`
 	MicroRate uint64 `json:"rate_micro_pps,omitempty"`
+	// Speed is how many times as fast as captured, in millionths, where it leaves at the times of the file.
+	Speed uint64 `json:"speed_millionths,omitempty"`
+	// CPU is the processor that all frames left from, absent where the sender was not kept to one. From several they may
+	// overtake one another.
+	CPU *int `json:"cpu,omitempty"`
 	// Loop is how often the file is sent, 0 until the run is stopped; Limit how many frames at most.
 	Loop   uint64 `json:"loop"`
 	Limit  uint64 `json:"limit_frames,omitempty"`
@@ -146,6 +151,11 @@ func (r *Report) Conclude(gaps *GapsReport) {
 		b.LimitedBy = ""
 	case PacingTopSpeed:
 		gaps = nil
+	case PacingRate:
+		if gaps != nil {
+			gap := int64(float64(time.Second)/blast.Rate(r.Config.MicroRate).PerSecond() + 0.5)
+			gaps.Asked = &Quantiles{gap, gap, gap}
+		}
 	}
 	r.Gaps, r.LimitedBy = gaps, b.LimitedBy
 	b.Conclude()
@@ -199,6 +209,10 @@ func (r *Report) Plan() []string {
 	switch c.Pacing {
 	case PacingOriginal:
 		how = fmt.Sprintf("at the times of the capture, which lasted %v", time.Duration(f.Span).Round(time.Microsecond))
+		if speed := units.Factor(c.Speed); c.Speed > 0 {
+			how = fmt.Sprintf("%v times as fast as captured, in %v instead of %v", speed, speed.Of(time.Duration(f.Span)).Round(time.Microsecond),
+				time.Duration(f.Span).Round(time.Microsecond))
+		}
 		if f.Backwards > 0 {
 			how += fmt.Sprintf(" (%s, which bear earlier times than those in front of them, follow at once)", units.Plural(int(f.Backwards), "frame"))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/capture"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 // File is what is in a capture file, as far as it was read.
@@ -30,12 +31,18 @@ type File struct {
 	Untimed, Backwards uint64
 	// Groups are frames to several hosts.
 	Groups uint64
+	// Speed is how many times as fast as captured it is to be sent.
+	Speed units.Factor
 
 	// whether frames come faster than what is harmless anywhere, and whether those to groups do, as they were captured
 	flood, groupFlood bool
 }
 
-// Pause is the time between the last frame of a round and the first of the next: the mean of those between frames.
+// Lasts is how long a round takes at the speed.
+func (f *File) Lasts() time.Duration { return f.Speed.Of(f.Span) }
+
+// Pause is the time between the last frame of a round and the first of the next, as captured: the mean of those between
+// frames.
 func (f *File) Pause() time.Duration {
 	if f.Frames < 2 {
 		return 0
@@ -43,11 +50,11 @@ func (f *File) Pause() time.Duration {
 	return f.Span / time.Duration(f.Frames-1)
 }
 
-// Flood is whether so many rounds, 0 for no end, at the times at which the frames were captured come faster than what is
+// Flood is whether so many rounds, 0 for no end, at the times at which the frames were captured, or at the speed, come faster than what is
 // harmless anywhere, all of them or those to groups.
 func (f *File) Flood(rounds uint64) (all, groups bool) {
 	often := func(n uint64) bool {
-		return rounds != 1 && float64(n) > HarmlessRate*(f.Span+f.Pause()).Seconds()
+		return rounds != 1 && float64(n) > HarmlessRate*f.Speed.Of(f.Span+f.Pause()).Seconds()
 	}
 	return f.flood || often(f.Frames), f.groupFlood || f.Groups > 0 && often(f.Groups)
 }
@@ -61,14 +68,14 @@ const (
 // checked is after how many records ctx is looked at, and progress told.
 const checked = 4096
 
-// Survey reads a file to its end, or until there are so many frames, 0 for all. at is told how much it has read, now and
+// Survey reads a file that is to be sent at a speed to its end, or until there are so many frames, 0 for all. at is told how much it has read, now and
 // then.
-func Survey(ctx context.Context, in io.Reader, rules *Rules, limit uint64, at func(records uint64)) (f File, err error) {
+func Survey(ctx context.Context, in io.Reader, rules *Rules, limit uint64, speed units.Factor, at func(records uint64)) (f File, err error) {
 	r, err := capture.NewReader(in)
 	if err != nil {
 		return f, err
 	}
-	f.Format = r.Format()
+	f.Format, f.Speed = r.Format(), speed
 	times := clock{}
 	all, groups := surge{}, surge{}
 	for limit == 0 || f.Frames < limit {
@@ -96,6 +103,7 @@ func Survey(ctx context.Context, in io.Reader, rules *Rules, limit uint64, at fu
 		}
 		due, back := times.due(&rec)
 		f.add(&rec, back)
+		due = speed.Of(due)
 		f.flood = all.add(due) || f.flood
 		if rules.isGroup(rec.Data) {
 			f.Groups++

@@ -17,7 +17,7 @@ import (
 
 func survey(t *testing.T, data []byte, rules *Rules, limit uint64) File {
 	t.Helper()
-	f, err := Survey(t.Context(), bytes.NewReader(data), rules, limit, func(uint64) {})
+	f, err := Survey(t.Context(), bytes.NewReader(data), rules, limit, 0, func(uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestSurveyStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	data := file(t, layers.LinkTypeEthernet, regular(3*checked, 1)...)
 	told := uint64(0)
-	f, err := Survey(ctx, bytes.NewReader(data), &Rules{MTU: 1500}, 0, func(records uint64) {
+	f, err := Survey(ctx, bytes.NewReader(data), &Rules{MTU: 1500}, 0, 0, func(records uint64) {
 		told = records
 		cancel()
 	})

@@ -48,7 +48,8 @@ func record(h *hdr.Histogram, d time.Duration) {
 
 // GapsReport is how the times between frames were kept.
 type GapsReport struct {
-	// Asked are the gaps of the file, where the frames leave at the times of it; Late is by how much they left after they were due.
+	// Asked are the gaps of the file, where the frames leave at the times of it, and those of the rate, all the same, where there is
+	// one; Late is by how much they left after the times of the file.
 	Asked *Quantiles `json:"asked,omitempty"`
 	// Reached are the gaps at the calls that handed the frames to the kernel.
 	Reached Quantiles  `json:"reached"`
