@@ -2,7 +2,10 @@
 
 package wsk
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event
 // callback, else into the buffer, which has a limit (wsk.md §8.3). Never do receives wait while there is something in
@@ -16,6 +19,9 @@ type receiver struct {
 	nodes  indicationPool
 	events eventState
 	stats  ReceiveStatistics
+
+	came   atomic.Uint32 // ICMP errors that were buffered
+	looked atomic.Uint32 // of these, those that TakeError has looked for; see there
 }
 
 // ReceiveStatistics counts what has become of the datagrams of a socket.
@@ -209,6 +215,9 @@ func (r *receiver) store(list *Datagram, dropped **Datagram) {
 		} else {
 			d.Lender.Keep(d)
 			r.buffer.push(d)
+			if d.Err != nil {
+				r.came.Add(1)
+			}
 		}
 		d = next
 	}

@@ -146,6 +146,9 @@ func (s *Socket) submit(sn *snapshot, irp *IRP) {
 func (s *Socket) own(irp *IRP) {
 	op := &irp.op
 	op.Transport = SendState{}
+	if op.progress.Load() != 0 {
+		op.progress.Store(0)
+	}
 	op.irp, op.socket = irp, s
 	irp.PendingReturned = true
 }

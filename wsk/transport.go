@@ -170,6 +170,7 @@ type SendOp struct {
 
 	irp       *IRP
 	socket    *Socket
+	progress  atomic.Uint32 // a SendProgress
 	bytes     uintptr
 	longest   uintptr // of Bufs
 	aimed     aimed

@@ -24,6 +24,7 @@ func (irp *IRP) Relay(to *Destination, buf *Buf, segment uint32) *SendOp {
 	op.To, op.aimed = *to, aimed{}
 	op.Segment = segment
 	op.Transport = SendState{}
+	op.progress.Store(0)
 	op.irp, op.socket = irp, nil
 	irp.PendingReturned = true
 	return op

@@ -48,6 +48,7 @@ func (s *sender) init(h *Host, companion *socket, local netip.Addr) {
 
 // send takes an operation.
 func (s *sender) send(op *wsk.SendOp) {
+	op.SetProgress(wsk.SendSought) // the kernel answers in the course of its call
 	s.mu.Lock()
 	switch {
 	case s.closed:

@@ -29,6 +29,7 @@ func (p *producer) build(op *wsk.SendOp, l *layout) bool {
 		pr.piece = 0
 	}
 	pr.built = true
+	op.SetProgress(wsk.SendAccepted)
 	return true
 }
 
@@ -54,6 +55,7 @@ func (p *producer) buildOne(op *wsk.SendOp, l *layout) bool {
 	p.stats.submitted++
 	pr := progressOf(op)
 	pr.frames, pr.buf, pr.built = 1, 1, true
+	op.SetProgress(wsk.SendAccepted)
 	return true
 }
 

@@ -78,6 +78,7 @@ type Flow struct {
 	withdrawn uint32 // counts what makes a way wrong that is being looked for
 	waiting   ops.List
 	resolving bool // a worker has the flow, or will have it, or its look is parked
+	holding   holding
 
 	job  job
 	look atomic.Pointer[look] // for its way; set and cleared by its resolver alone
@@ -132,15 +133,24 @@ func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	op.Transport.Via = f
+	op.SetProgress(wsk.SendSought)
 	if !f.resolving && !f.seek() {
 		return resolveStatus(errTooManySearches, &f.to, false)
 	}
+	f.holding.tell(op)
 	if !mayWait(op, f) {
 		return wsk.STATUS_CANCELLED // the look goes on without it
 	}
 	f.waiting.PushBack(op)
 	f.waiters.Add(1)
 	return wsk.STATUS_PENDING
+}
+
+// hold tells what waits that it may be for long, since a look is parked after a turn.
+func (f *Flow) hold(turn int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holding.hold(turn, &f.waiting)
 }
 
 // mayWait makes an operation that has to wait cancellable, unless it is cancelled, or its source was aborted when it did not

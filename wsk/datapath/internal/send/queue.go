@@ -187,15 +187,14 @@ func (q *Queue) park(op *wsk.SendOp) {
 	}
 	q.waiting.PushBack(op)
 	q.tx.stats.parked++
+	parked(op, q.state == queueDown)
 }
 
 // abandon builds no further frame for an operation and hands it to the trampoline when nothing else holds it. mu is held,
 // and the caller completes after letting go of it (complete); op is on no list and not armed.
 func (q *Queue) abandon(op *wsk.SendOp, status wsk.NTSTATUS) {
-	t, pr := &op.Transport, progressOf(op)
-	if t.Status == wsk.STATUS_SUCCESS {
-		t.Status = status
-	}
+	ending(op, status)
+	pr := progressOf(op)
 	pr.built = true
 	if !pr.held() {
 		var one ops.List

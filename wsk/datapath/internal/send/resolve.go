@@ -20,6 +20,7 @@ type look struct {
 	search
 	flow      *Flow
 	withdrawn uint32 // of the flow, when it began
+	turn      int    // of the flow's holding
 	query     route.Query
 	hop       route.Hop
 	source    netip.Addr
@@ -36,6 +37,7 @@ func (f *Flow) seek() bool {
 		return false
 	}
 	f.resolving = true
+	f.holding.begin()
 	f.src.flows.sought.Add(1)
 	f.goOn()
 	return true
@@ -72,6 +74,9 @@ func (f *Flow) resolve() {
 			l.in, l.goOn, l.still = &f.src.Host.searches, f.goOn, l.leadsThere
 			f.look.Store(l)
 		}
+		f.mu.Lock()
+		l.turn = f.holding.begin()
+		f.mu.Unlock()
 		parked, err := f.proceed(l)
 		if parked {
 			return // it is not ours any more
@@ -81,6 +86,9 @@ func (f *Flow) resolve() {
 			continue
 		}
 		if err != nil {
+			if l.asked && l.err != nil {
+				f.hold(l.turn) // what a neighbour answers is nothing that the kernel would say at once
+			}
 			f.path.Store(nil)
 			f.src.Host.Stats.ResolveFailed.Add(1)
 			f.src.Host.Log.Debug("no way to destination", "to", f.to.IP(), "err", err)
@@ -154,9 +162,11 @@ func (f *Flow) proceed(l *look) (parked bool, err error) {
 
 // wait waits for what begin has told to the look, and reports whether that is to come and the look is parked.
 func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
+	turn := l.turn
 	if l.wait(begin) {
 		return false
 	}
+	f.hold(turn)
 	// What gives up all that is parked may have looked before this was.
 	if f.src.aborted.Load() {
 		l.giveUp(context.Canceled)
