@@ -5,7 +5,9 @@ package netconn
 import (
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -15,6 +17,9 @@ func (c *Conn) sockaddr(o *op, to netip.AddrPort) (wsk.SOCKADDR, error) {
 	addr, err := c.destination(to.Addr())
 	if err != nil {
 		return nil, err
+	}
+	if to.Port() == 0 {
+		return nil, os.NewSyscallError("sendto", syscall.EINVAL)
 	}
 	return wsk.AppendSockaddr(o.address[:0], netip.AddrPortFrom(addr, to.Port())), nil
 }
@@ -38,7 +43,7 @@ func (c *Conn) destination(addr netip.Addr) (netip.Addr, error) {
 	case !addr.IsValid():
 		return netip.IPv6Loopback(), nil
 	case c.v6Only && (addr.Is4() || addr.Is4In6()):
-		return addr, &net.AddrError{Err: "non-IPv6 address", Addr: addr.String()}
+		return addr, os.NewSyscallError("sendto", syscall.ENETUNREACH)
 	case addr.Unmap() == netip.IPv4Unspecified():
 		return netip.AddrFrom16(ipv4Loopback.As16()), nil
 	case addr.IsUnspecified():

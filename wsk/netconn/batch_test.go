@@ -222,6 +222,7 @@ func TestReadBatch(t *testing.T) {
 // Without an address a batch goes to the fixed remote; with one it is refused.
 func TestBatchConnected(t *testing.T) {
 	transport, npi := silent(t)
+	transport.SetLocal(netip.MustParseAddr("192.0.2.200")) // has a route
 	c, err := netconn.Dial(npi, "udp", netip.AddrPort{}, somewhere, netconn.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 // batchPart is how many messages of a batch are handed over at once. Two such parts are under way at most, so that a
 // batch of any length needs no more than the ops that a side keeps.
-const batchPart = maxFree / 2
+const batchPart = 64
 
 // part is a piece of a batch that has been handed over.
 type part struct {

@@ -14,12 +14,12 @@ func Capture(subsystem *wsk.Subsystem) (npi *wsk.ProviderNPI, release func(), er
 	client := &wsk.ClientNPI{Dispatch: &wsk.ClientDispatch{Version: wsk.MakeVersion(1, 0)}}
 	registration := new(wsk.Registration)
 	if status := subsystem.Register(client, registration); status != wsk.STATUS_SUCCESS {
-		return nil, nil, &StatusError{"WskRegister", status}
+		return nil, nil, &StatusError{Call: "WskRegister", Status: status}
 	}
 	npi = new(wsk.ProviderNPI)
 	if status := wsk.CaptureProviderNPI(registration, wsk.WSK_NO_WAIT, npi); status != wsk.STATUS_SUCCESS {
 		wsk.Deregister(registration)
-		return nil, nil, &StatusError{"WskCaptureProviderNPI", status}
+		return nil, nil, &StatusError{Call: "WskCaptureProviderNPI", Status: status}
 	}
 	return npi, func() {
 		wsk.ReleaseProviderNPI(registration)

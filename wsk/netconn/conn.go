@@ -32,6 +32,10 @@ type Conn struct {
 
 	reads, writes side
 
+	copyEnded func(*op)     // copyEnd of this connection
+	failed    atomic.Uint64 // datagrams that were accepted and did not leave
+	late      atomic.Pointer[lateError]
+
 	// connectionError is an ICMP error that a batch has met behind datagrams; the next read reports it.
 	connectionError atomic.Pointer[StatusError]
 }
@@ -76,12 +80,22 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setError(c.writes.
 // dropped.
 func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffer(wsk.SO_RCVBUF, bytes) }
 
-// SetWriteBuffer sets SO_SNDBUF. It is remembered and has no effect: WSK does not buffer what is sent.
-func (c *Conn) SetWriteBuffer(bytes int) error { return c.setBuffer(wsk.SO_SNDBUF, bytes) }
+// SetWriteBuffer sets SO_SNDBUF, see Options.WriteBuffer.
+func (c *Conn) SetWriteBuffer(bytes int) error {
+	if err := c.setBuffer(wsk.SO_SNDBUF, bytes); err != nil {
+		return err
+	}
+	c.writes.setRoom(bytes)
+	return nil
+}
+
+// Failed is how many datagrams were accepted by writes and did not leave: the neighbour did not answer, the device
+// dropped them, or others have taken their room meanwhile. With Options.Strict their writes have said so.
+func (c *Conn) Failed() uint64 { return c.failed.Load() }
 
 func (c *Conn) setBuffer(code uint32, bytes int) error {
 	if bytes < 0 || int64(bytes) > 1<<31-1 {
-		return c.setError(&StatusError{"WskControlSocket", wsk.STATUS_INVALID_PARAMETER})
+		return c.setError(&StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER})
 	}
 	return c.setError(c.setOption(wsk.SOL_SOCKET, code, uint32(bytes)))
 }
@@ -150,6 +164,8 @@ func (c *Conn) Close() error {
 		return c.opError("close", nil, net.ErrClosed)
 	}
 	c.writes.close()
+	c.reads.cancelCalls()
+	c.writes.drain()
 	irp := wsk.AllocateIRP()
 	c.socket.Close(irp)
 	_ = irp.Wait(context.Background())

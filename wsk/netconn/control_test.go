@@ -56,7 +56,7 @@ func TestWriteControl(t *testing.T) {
 		"v6 class":            {linux(linuxCMsg{41, 67, ints(0xb8)}), false, wsk.AppendTOS(nil, false, 0xb8)},
 		"segments":            {linux(linuxCMsg{17, 103, []byte{0xb0, 0x04}}), false, wsk.AppendSendMsgSize(nil, 1200)},
 		"several":             {linux(linuxCMsg{0, 2, ints(9)}, linuxCMsg{0, 1, []byte{4}}), true, wsk.AppendTOS(wsk.AppendTTL(nil, true, 9), true, 4)},
-		"other level":         {linux(linuxCMsg{1, 37, ints(1)}), true, []byte{}},
+		"other level":         {linux(linuxCMsg{4711, 1, ints(1)}), true, []byte{}},
 		"v4 for v6":           {linux(linuxCMsg{0, 2, ints(9)}), false, []byte{}},
 		"v6 for v4":           {linux(linuxCMsg{41, 52, ints(9)}), true, []byte{}},
 		"v6 pktinfo mapped":   {linux(linuxCMsg{41, 50, infoMapped}), true, wsk.AppendPktinfo(nil, v4, 3)},

@@ -6,10 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
 	"syscall"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
+
+// errControl is what Linux says to control messages that it does not take.
+var errControl = os.NewSyscallError("sendmsg", syscall.EINVAL)
 
 // writeControl translates Linux control messages for a send into control data, by the rules of ip_cmsg_send and
 // ip6_datagram_send_ctl: messages of the other IP version are skipped, unknown ones of the destination's are an error.
@@ -20,7 +24,7 @@ func (o *op) writeControl(oob []byte, is4 bool) ([]byte, error) {
 	for rest := oob; ; {
 		m, next, ok, malformed := nextLinuxCMsg(rest)
 		if malformed {
-			return nil, fmt.Errorf("parse control messages: length of the one at byte %d: %w", len(oob)-len(rest), syscall.EINVAL)
+			return nil, fmt.Errorf("parse control messages: length of the one at byte %d: %w", len(oob)-len(rest), errControl)
 		}
 		if !ok {
 			o.control = control[:cap(control)]
@@ -32,13 +36,15 @@ func (o *op) writeControl(oob []byte, is4 bool) ([]byte, error) {
 			control, valid = appendIPv4(control, m)
 		case m.level == linuxSolIPv6:
 			control, valid = appendIPv6(control, m, is4)
+		case m.level == linuxSolSocket:
+			valid = m.typ == linuxSCMRights || m.typ == linuxSCMCredentials // which mean nothing here
 		case m.level == linuxSolUDP:
 			control, valid = appendUDP(control, m)
 		default:
 			valid = true
 		}
 		if !valid {
-			return nil, fmt.Errorf("translate control message level %d type %d with %d bytes: %w", m.level, m.typ, len(m.data), syscall.EINVAL)
+			return nil, fmt.Errorf("translate control message level %d type %d with %d bytes: %w", m.level, m.typ, len(m.data), errControl)
 		}
 		rest = next
 	}

@@ -20,18 +20,28 @@
 // syscall.ParseSocketControlMessage and the parsers of golang.org/x/net read and write them. A connected Conn reads
 // ICMP errors as ECONNREFUSED and the like. Errors are *net.OpError; see [StatusError] for what is inside.
 //
+// A write copies the datagram and returns what the kernel's socket would have returned, as soon as that is known: an
+// error for a destination without a route, a datagram that is too long, or an ICMP error that no read has met; success
+// for a neighbour that does not answer and a link without a carrier. What waits to leave is bounded (Options.WriteBuffer):
+// a write waits for room, until its deadline. Options.Strict is the other form, which says what has become of each.
+//
 // # What is not
 //
-//   - A write returns when the datagram has left: WSK does not buffer. Until then the provider reads from the caller's
-//     slice. So a write whose deadline comes when the kernel already has the frame waits for the kernel and then
-//     reports success; a datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
+//   - Where the write buffer is full, what waits for a neighbour or a link makes room, the oldest first. The kernel's
+//     socket would wait until the neighbour is given up. [Conn.Failed] counts what did not leave.
+//   - Close waits until what was written has left, a tenth of a second for neighbours and a second for all; what has not
+//     left then is lost. The kernel's goes on behind the close.
+//   - With Options.Strict, and in WriteBatch, the provider reads from the caller's slices until the write returns. A
+//     write whose deadline comes when the kernel already has the frame waits for the kernel and then reports success; a
+//     datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
+//   - Through a daemon that a datagram is refused is known after its write has returned: the next write to the same
+//     destination says so.
 //   - There is no descriptor, so no SyscallConn and no File. [Conn.SetControl] takes the place of the socket options
 //     for control messages, and [Conn.Socket] is the WSK socket for all others, such as multicast memberships.
 //   - IPv6 zones are interface indices in decimal where package net has names, since the names may be those of another
 //     network namespace. Both are understood, see Options.InterfaceIndex.
 //   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source address that
 //     the route preferred when it was dialled.
-//   - An ICMP error is reported by the next read only, not also by the next write.
 //   - Over AF_XDP what is written meets no rule of the host's firewall and no tcpdump of the interface, but for the first
 //     datagram to each peer where the firewall is a stateful one; so its answer gets in. docs/host.md says what is passed by and what is not.
 //   - On a dual-stack Conn the control messages of an IPv4 datagram are those of level IPPROTO_IP.

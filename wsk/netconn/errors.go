@@ -5,30 +5,43 @@ package netconn
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// StatusError is a WSK call that ended with a failure. errors.As finds it inside the *net.OpError of a [Conn]'s
-// methods, and also its Status, a wsk.NTSTATUS. errors.Is finds the system error that a program over package net would
-// have met: syscall.ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others,
-// and what wsk.NTSTATUS itself compares with, such as net.ErrClosed.
+// StatusError is a WSK call that ended with a failure. errors.As finds it inside the *net.OpError of a [Conn]'s methods,
+// and also its Status, a wsk.NTSTATUS, and the *os.SyscallError and syscall.Errno that a program over package net would
+// have met: ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others. errors.Is
+// finds these, and what wsk.NTSTATUS itself compares with, such as net.ErrClosed.
 type StatusError struct {
 	Call   string // the WSK function
 	Status wsk.NTSTATUS
+
+	errno error // instead of that of the status
 }
 
 // Error names the call and its outcome.
 func (e *StatusError) Error() string { return e.Call + ": " + e.Status.Error() }
 
-// Unwrap gives the status as an error.
-func (e *StatusError) Unwrap() error { return e.Status.Err() }
-
-// Is compares the status with system errors.
-func (e *StatusError) Is(target error) bool {
+// Unwrap gives the status and the system error as errors.
+func (e *StatusError) Unwrap() []error {
+	errs := []error{e.Status.Err()}
 	errno, ok := systemErrors[e.Status]
-	return ok && target == errno
+	if e.errno != nil {
+		errno, ok = e.errno, true
+	}
+	if ok {
+		errs = append(errs, os.NewSyscallError(systemCalls[e.Call], errno))
+	}
+	return errs
+}
+
+// systemCalls are the calls of Linux that do what a function of WSK does.
+var systemCalls = map[string]string{
+	"WskSocket": "socket", "WskBind": "bind", "WskControlSocket": "setsockopt", "WskGetLocalAddress": "getsockname",
+	"WskSendTo": "sendto", "WskSendMessages": "sendmmsg", "WskReceiveFrom": "recvfrom", "WskCloseSocket": "close",
 }
 
 // systemErrors are the system errors of Linux that stand for a status.
@@ -72,5 +85,5 @@ func statusError(call string, status wsk.NTSTATUS) error {
 	if status.Success() {
 		return nil
 	}
-	return &StatusError{call, status}
+	return &StatusError{Call: call, Status: status}
 }

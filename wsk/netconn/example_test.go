@@ -55,7 +55,7 @@ func Example() {
 		return
 	}
 	defer client.Close()
-	client.Write([]byte("hello")) // returns when the datagram has left
+	client.Write([]byte("hello"))
 	buf := make([]byte, 1500)
 	n, err := client.Read(buf)
 	fmt.Printf("%s %v\n", buf[:n], err)

@@ -92,7 +92,7 @@ type writer struct {
 
 // netconnWriter writes through a net.PacketConn, which waits for each write.
 func netconnWriter(t *testing.T, npi *wsk.ProviderNPI, to netip.AddrPort, plan account.Plan) writer {
-	conn, err := netconn.Dial(npi, "udp", netip.AddrPort{}, to, netconn.Options{})
+	conn, err := netconn.Dial(npi, "udp", netip.AddrPort{}, to, netconn.Options{Strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 func dialled(t *testing.T, transport *wsktest.Transport, npi *wsk.ProviderNPI, remote string) (*netconn.Conn, wsktest.Arrival) {
 	t.Helper()
 	to := netip.MustParseAddrPort(remote)
+	transport.SetLocal(netip.MustParseAddr("192.0.2.200"), netip.MustParseAddr("2001:db8::200")) // has routes
 	c, err := netconn.Dial(npi, "udp", netip.AddrPort{}, to, netconn.Options{})
 	if err != nil {
 		t.Fatal(err)

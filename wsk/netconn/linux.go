@@ -15,9 +15,13 @@ const (
 	linuxMsgDontWait   = 0x40    // MSG_DONTWAIT
 	linuxMsgWaitForOne = 0x10000 // MSG_WAITFORONE
 
-	linuxSolIP   = 0  // SOL_IP (linux/socket.h)
-	linuxSolUDP  = 17 // SOL_UDP
-	linuxSolIPv6 = 41 // SOL_IPV6
+	linuxSolIP     = 0  // SOL_IP (linux/socket.h)
+	linuxSolSocket = 1  // SOL_SOCKET
+	linuxSolUDP    = 17 // SOL_UDP
+	linuxSolIPv6   = 41 // SOL_IPV6
+
+	linuxSCMRights      = 1 // SCM_RIGHTS (linux/socket.h)
+	linuxSCMCredentials = 2 // SCM_CREDENTIALS
 
 	linuxIPTOS     = 1 // IP_TOS (linux/in.h): one byte when received; an int or a byte when sent
 	linuxIPTTL     = 2 // IP_TTL: an int

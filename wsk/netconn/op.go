@@ -4,6 +4,8 @@ package netconn
 
 import (
 	"context"
+	"net/netip"
+	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -11,22 +13,32 @@ import (
 // op is one WSK call with an IRP and all the memory that the call needs, from its begin at a [side] to its end there.
 // Ops that are idle are kept, so that a datagram allocates nothing.
 type op struct {
-	irp     wsk.IRP
-	buf     wsk.Buf
-	mdl     wsk.MDL
-	mdls    []wsk.MDL // of scattered buffers
-	batch   wsk.Batch // of the calls of which this is the first
-	address [wsk.SizeofSockaddrIn6]byte
-	control []byte // room for control data, maxControl at least
-	length  uint32 // of the control data received
-	flags   uint32 // MSG_ flags of Windows
+	irp         wsk.IRP
+	buf         wsk.Buf
+	mdl         wsk.MDL
+	mdls        []wsk.MDL // of scattered buffers
+	batch       wsk.Batch // of the calls of which this is the first
+	address     [wsk.SizeofSockaddrIn6]byte
+	control     []byte // room for control data, maxControl at least
+	length      uint32 // of the control data received
+	sentControl []byte // control data of a send, in control
+	flags       uint32 // MSG_ flags of Windows
+
+	// Of a copy, see buffered.go.
+	ended   func(*op) // called by the completion
+	to      netip.AddrPort
+	data    []byte
+	large   *[largest]byte
+	parties atomic.Int32 // the write and the completion: whichever is last gives the op back
 
 	// Guarded by the side's mutex.
-	next, prev *op
-	linked     bool
-	timedOut   bool // cancelled by the deadline
-	cancelling bool // a canceller has it; the canceller or the caller, whichever is last, puts it away
-	over       bool // the caller is done with it
+	next, prev   *op
+	older, newer *op // copies under way
+	cost         int // of a copy
+	linked       bool
+	timedOut     bool // cancelled by the deadline
+	cancelling   bool // a canceller has it; the canceller or the caller, whichever is last, puts it away
+	over         bool // the caller is done with it
 }
 
 // maxControl is more than the 224 bytes that all the objects take that a socket can be asked for.
@@ -102,6 +114,11 @@ func (o *op) clear() {
 	if cap(o.control) > maxKept {
 		o.control = make([]byte, maxControl)
 	}
-	o.length, o.flags = 0, 0
+	if o.large != nil {
+		large.Put(o.large)
+		o.large = nil
+	}
+	o.ended = nil
+	o.length, o.flags, o.sentControl = 0, 0, nil
 	o.timedOut, o.over = false, false
 }

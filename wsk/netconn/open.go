@@ -77,6 +77,12 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 		return nil, err
 	}
 	c := &Conn{socket: irp.IoStatus.Socket, opts: opts, network: network, family: f.family, v6Only: f.v6Only}
+	c.copyEnded = c.copyEnd
+	c.reads.left.L, c.writes.left.L = &c.reads.mu, &c.writes.mu
+	c.writes.room.limit = defaultWriteBuffer
+	if opts.WriteBuffer > 0 {
+		c.writes.room.limit = opts.WriteBuffer
+	}
 	if err := c.setUp(); err != nil {
 		c.abandon()
 		return nil, err
@@ -100,7 +106,7 @@ func (c *Conn) setUp() error {
 	buffers := [...]int{c.opts.ReadBuffer, c.opts.WriteBuffer}
 	for _, n := range buffers {
 		if n < 0 || int64(n) > 1<<31-1 {
-			return &StatusError{"WskControlSocket", wsk.STATUS_INVALID_PARAMETER}
+			return &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
 		}
 	}
 	for _, o := range [...]option{
@@ -164,20 +170,24 @@ func (c *Conn) connect(raddr netip.AddrPort) error {
 	c.remote = udpAddr(new(net.UDPAddr), remote)
 	c.is4 = addr.Is4()
 	c.reportsErrors = c.setBoth(wsk.IP_RECVERR, wsk.IPV6_RECVERR, true) == nil
-	if c.local.IP.IsUnspecified() {
-		c.localByRoute(remote)
-	}
-	return nil
+	return c.localByRoute(remote)
 }
 
 // localByRoute replaces the wildcard in LocalAddr by the address that the route to the remote prefers now. The socket
-// stays bound to the wildcard. If the transport knows no routes the wildcard is left there.
-func (c *Conn) localByRoute(remote netip.AddrPort) {
+// stays bound to the wildcard. If the transport knows no routes the wildcard is left there; if it knows that there is none
+// to the remote, that is an error, as of connect.
+func (c *Conn) localByRoute(remote netip.AddrPort) error {
 	source := make(wsk.SOCKADDR, wsk.SizeofSockaddrIn6)
 	irp := wsk.AllocateIRP()
 	c.socket.ControlSocket(wsk.WskIoctl, wsk.SIO_ROUTING_INTERFACE_QUERY, 0, wsk.NewSockaddr(remote), source, nil, irp)
 	_ = irp.Wait(context.Background())
-	if ap, ok := source.AddrPort(); ok && irp.IoStatus.Status == wsk.STATUS_SUCCESS {
-		c.local = udpAddr(new(net.UDPAddr), netip.AddrPortFrom(ap.Addr(), uint16(c.local.Port)))
+	switch status := irp.IoStatus.Status; status {
+	case wsk.STATUS_NETWORK_UNREACHABLE:
+		return &StatusError{Call: "WskControlSocket", Status: status}
+	case wsk.STATUS_SUCCESS:
+		if ap, ok := source.AddrPort(); ok && c.local.IP.IsUnspecified() {
+			c.local = udpAddr(new(net.UDPAddr), netip.AddrPortFrom(ap.Addr(), uint16(c.local.Port)))
+		}
 	}
+	return nil
 }

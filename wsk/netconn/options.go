@@ -4,9 +4,15 @@ package netconn
 
 // Options of a connection. The zero value behaves as package net does.
 type Options struct {
-	// ReadBuffer and WriteBuffer are SO_RCVBUF and SO_SNDBUF in bytes; 0 leaves the provider's default. WriteBuffer has
-	// no effect, because WSK does not buffer what is sent.
-	ReadBuffer, WriteBuffer int
+	// ReadBuffer is SO_RCVBUF in bytes; 0 leaves the provider's default.
+	ReadBuffer int
+	// WriteBuffer is SO_SNDBUF in bytes: how much of what was written may wait to leave, before a write waits for room; 0
+	// means 212992. It has no effect with Strict.
+	WriteBuffer int
+	// Strict has a write return when its datagram has left, with the status of WSK, instead of copying it and returning
+	// what the kernel's socket would. Such a write tells of a neighbour that does not answer, after seconds, and of what
+	// a device has dropped; it costs a round through the queue for each datagram.
+	Strict bool
 	// Control are the control messages that the ReadMsg forms deliver from the first datagram on, see
 	// [Conn.SetControl].
 	Control ControlFlags

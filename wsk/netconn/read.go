@@ -57,7 +57,7 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 			if hard == wsk.STATUS_SUCCESS {
 				return 0, errPassing
 			}
-			return 0, &StatusError{"WskReceiveFrom", hard}
+			return 0, &StatusError{Call: "WskReceiveFrom", Status: hard}
 		}
 		return 0, nil
 	case wsk.STATUS_BUFFER_OVERFLOW: // the rest of the datagram is lost, as with recvfrom
@@ -67,7 +67,7 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 			return 0, err
 		}
 	}
-	return 0, &StatusError{"WskReceiveFrom", status}
+	return 0, &StatusError{Call: "WskReceiveFrom", Status: status}
 }
 
 // Read reads a datagram from the fixed remote, or from anybody if there is none. The part that does not fit into b is

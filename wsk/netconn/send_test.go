@@ -77,7 +77,7 @@ func stays(t *testing.T, what string, done <-chan result) {
 // A write deadline takes back a datagram that waits in the provider.
 func TestWriteDeadlineCancels(t *testing.T) {
 	transport, npi := silent(t)
-	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
+	c := listen(t, npi, "0.0.0.0:0", netconn.Options{Strict: true})
 	transport.SetMode(wsktest.Wait)
 	for name, set := range map[string]func() error{
 		"past":   func() error { return c.SetWriteDeadline(time.Unix(1, 0)) },
@@ -115,7 +115,7 @@ func TestWriteDeadlineCancels(t *testing.T) {
 // completes, so the write waits, whatever the deadline, and reports what has come of it.
 func TestWriteWaitsForTheKernel(t *testing.T) {
 	transport, npi := silent(t)
-	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
+	c := listen(t, npi, "0.0.0.0:0", netconn.Options{Strict: true})
 	transport.SetMode(wsktest.Post)
 	for _, tc := range []struct {
 		status wsk.NTSTATUS
@@ -142,7 +142,7 @@ func TestWriteWaitsForTheKernel(t *testing.T) {
 // Close takes back a datagram that waits, and waits for one that is with the kernel.
 func TestCloseWhileWriting(t *testing.T) {
 	transport, npi := silent(t)
-	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
+	c := listen(t, npi, "0.0.0.0:0", netconn.Options{Strict: true})
 	transport.SetMode(wsktest.Post)
 	posted := writing(t, transport, func() (int, error) { return c.WriteToUDPAddrPort([]byte("posted"), somewhere) })
 	transport.SetMode(wsktest.Wait)
@@ -169,7 +169,7 @@ func TestCloseWhileWriting(t *testing.T) {
 // The statuses of sends are errors that programs over package net test for.
 func TestErrors(t *testing.T) {
 	transport, npi := silent(t)
-	c := listen(t, npi, "0.0.0.0:0", netconn.Options{})
+	c := listen(t, npi, "0.0.0.0:0", netconn.Options{Strict: true})
 	transport.SetMode(wsktest.Post)
 	for status, want := range map[wsk.NTSTATUS][]error{
 		wsk.STATUS_NETWORK_UNREACHABLE:    {syscall.ENETUNREACH},
@@ -207,7 +207,7 @@ func TestErrors(t *testing.T) {
 func TestBroadcast(t *testing.T) {
 	_, npi := silent(t)
 	for _, network := range []string{"udp", "udp4"} {
-		c, err := netconn.Listen(npi, network, netip.AddrPort{}, netconn.Options{})
+		c, err := netconn.Listen(npi, network, netip.AddrPort{}, netconn.Options{Strict: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestBroadcast(t *testing.T) {
 // When the device goes, reads and writes end, and the connection can be closed.
 func TestDeviceGone(t *testing.T) {
 	transport, npi := fake(t)
-	c := listen(t, npi, "127.0.0.1:0", netconn.Options{})
+	c := listen(t, npi, "127.0.0.1:0", netconn.Options{Strict: true})
 	done := make(chan result, 1)
 	go func() {
 		n, err := c.Read(make([]byte, 10))

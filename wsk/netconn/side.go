@@ -19,10 +19,14 @@ type side struct {
 	pending  *op // calls under way that nobody has cancelled
 	free     *op
 	nfree    int
+
+	room room
+	left sync.Cond // on mu: a copy has left, or everything is different
 }
 
-// maxFree is the most idle ops that a side keeps. When more calls are made at once, new ones are allocated.
-const maxFree = 128
+// maxFree is the most idle ops that a side keeps: more than datagrams of any size are under way at once where the write
+// buffer has its default. When more calls are made at once, new ones are allocated.
+const maxFree = defaultWriteBuffer / copyOverhead
 
 // begin takes an op for one call, or says why there can't be one: net.ErrClosed or os.ErrDeadlineExceeded. From here on
 // the deadline cancels the op's IRP, whether or not the call has been made yet.
@@ -32,7 +36,9 @@ func (s *side) begin() (*op, error) {
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
-	return s.take(), nil
+	o := s.take()
+	s.link(o)
+	return o, nil
 }
 
 // beginAll is begin for many calls.
@@ -44,25 +50,30 @@ func (s *side) beginAll(ops []*op) error {
 	}
 	for i := range ops {
 		ops[i] = s.take()
+		s.link(ops[i])
 	}
 	return nil
 }
 
-// take is begin with the mutex held.
+// take is an idle op, or a new one. The mutex is held.
 func (s *side) take() *op {
 	o := s.free
 	if o == nil {
-		o = newOp()
-	} else {
-		s.free = o.next
-		s.nfree--
+		return newOp()
 	}
+	s.free = o.next
+	s.nfree--
+	o.next = nil
+	return o
+}
+
+// link puts an op among those that the deadline cancels. The mutex is held.
+func (s *side) link(o *op) {
 	o.next, o.prev, o.linked = s.pending, nil, true
 	if s.pending != nil {
 		s.pending.prev = o
 	}
 	s.pending = o
-	return o
 }
 
 func (s *side) refusal() error {
@@ -196,6 +207,7 @@ func (s *side) expire() {
 // the IRP, and with it whatever else completes on that goroutine. An op stays until its cancel has returned, because a
 // cancel that came late would hit its next use.
 func (s *side) cancelAll() {
+	s.left.Broadcast()
 	list := s.pending
 	s.pending = nil
 	for o := list; o != nil; o = o.next {
@@ -226,5 +238,13 @@ func (s *side) close() bool {
 		s.timer.Stop()
 	}
 	s.free, s.nfree = nil, 0
+	s.left.Broadcast()
 	return true
+}
+
+// cancelCalls ends what is under way on a side that is closed.
+func (s *side) cancelCalls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancelAll()
 }

@@ -61,7 +61,7 @@ func TestLateCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	c, err := Listen(npi, "udp", netip.AddrPort{}, Options{})
+	c, err := Listen(npi, "udp", netip.AddrPort{}, Options{Strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestWithdrawnTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	c, err := Listen(npi, "udp", netip.MustParseAddrPort("127.0.0.1:5000"), Options{})
+	c, err := Listen(npi, "udp", netip.MustParseAddrPort("127.0.0.1:5000"), Options{Strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}

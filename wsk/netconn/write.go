@@ -5,52 +5,33 @@ package netconn
 import (
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
-
-	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // send sends one datagram and waits until it has left. With fixed it goes to the fixed remote, and to is not valid.
 func (c *Conn) send(b, oob []byte, to netip.AddrPort, fixed bool) error {
+	if !c.opts.Strict && len(b) <= largest {
+		return c.sendCopy(b, oob, to, fixed)
+	}
 	o, err := c.writes.begin()
 	if err != nil {
 		return err
 	}
 	defer c.writes.end(o)
-	var remote wsk.SOCKADDR
-	is4 := c.is4
-	if !fixed {
-		if remote, err = c.sockaddr(o, to); err != nil {
-			return err
-		}
-		is4 = c.family == wsk.AF_INET || to.Addr().Unmap().Is4()
-	}
-	var control []byte
-	if len(oob) != 0 {
-		if control, err = o.writeControl(oob, is4); err != nil {
-			return err
-		}
+	remote, control, err := c.aim(o, oob, to, fixed)
+	if err != nil {
+		return err
 	}
 	o.pointAt(b)
 	return c.sent(o, "WskSendTo", o.wait(c.socket.SendTo(&o.buf, 0, remote, control, &o.irp)))
 }
 
-// sent is the result of a send that has ended.
-func (c *Conn) sent(o *op, call string, status wsk.NTSTATUS) error {
-	switch status {
-	case wsk.STATUS_SUCCESS: // also if the deadline has come meanwhile
-		return nil
-	case wsk.STATUS_CANCELLED, wsk.STATUS_FILE_CLOSED:
-		if err := c.writes.cancelled(o); err != nil {
-			return err
-		}
-	}
-	return &StatusError{call, status}
-}
+var errNoDestination = os.NewSyscallError("write", syscall.EDESTADDRREQ)
 
-// Write sends b as one datagram to the fixed remote and returns when it has left.
+// Write sends b as one datagram to the fixed remote.
 func (c *Conn) Write(b []byte) (int, error) {
-	err := error(syscall.EDESTADDRREQ)
+	err := errNoDestination
 	if c.remote != nil {
 		err = c.send(b, nil, netip.AddrPort{}, true)
 	} else if refused := c.writes.refused(); refused != nil {
@@ -62,7 +43,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// WriteToUDPAddrPort sends b as one datagram to addr and returns when it has left.
+// WriteToUDPAddrPort sends b as one datagram to addr.
 func (c *Conn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
 	n, _, err := c.writeMsg(b, nil, addr, false)
 	return n, err
@@ -86,7 +67,7 @@ func (c *Conn) WriteTo(b []byte, addr net.Addr) (int, error) {
 // WriteMsgUDPAddrPort sends b as one datagram with the control messages in oob, in the layout and with the numbers of
 // Linux: IP_PKTINFO (ipi_spec_dst and ipi_ifindex), IP_TTL, IP_TOS, IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS and
 // UDP_SEGMENT. They go for this datagram and override the socket's options. addr is the zero AddrPort on a connection
-// that was dialled, and only there. It returns the lengths of b and oob, when the datagram has left.
+// that was dialled, and only there. It returns the lengths of b and oob.
 func (c *Conn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
 	return c.writeMsg(b, oob, addr, addr != netip.AddrPort{})
 }

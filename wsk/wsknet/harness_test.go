@@ -146,3 +146,6 @@ func exchange(a, b conn, toB netip.AddrPort) error {
 func at(addr netip.Addr, c conn) netip.AddrPort {
 	return netip.AddrPortFrom(addr, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 }
+
+// pcKernel opens sockets of the kernel on a host of the lab.
+func pcKernel(host *testenv.Host) pctest.Host { return pctest.Kernel(host.IPv4(), host.NS.Do) }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netconn
+
+import (
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
+
+// A write that does not wait copies the datagram and hands the copy to the provider. It returns what the kernel's socket
+// would have returned: an error that is known as soon as the route is, and success for what only waits for a neighbour,
+// a link or its turn, whatever becomes of that.
+
+// hold copies a datagram into memory of the op's.
+func (o *op) hold(b []byte) {
+	if len(b) > keptRoom {
+		o.large = large.Get().(*[largest]byte)
+		o.pointAt(o.large[:copy(o.large[:], b)])
+		return
+	}
+	if cap(o.data) < len(b) {
+		o.data = make([]byte, roomFor(len(b)))
+	}
+	o.pointAt(o.data[:copy(o.data[:cap(o.data)], b)])
+}
+
+// sendCopy sends one datagram and does not wait until it has left. to is not valid with fixed.
+func (c *Conn) sendCopy(b, oob []byte, to netip.AddrPort, fixed bool) error {
+	if err := c.earlier(to); err != nil {
+		return err
+	}
+	o, err := c.writes.beginCopy(len(b), to)
+	if err != nil {
+		return err
+	}
+	remote, control, err := c.aim(o, oob, to, fixed)
+	if err != nil {
+		c.writes.endCopy(o)
+		return err
+	}
+	o.hold(b)
+	o.ended = c.copyEnded
+	o.parties.Store(2)
+	o.irp.SetCompletionRoutine(copyLeft, o, true, true, true)
+	return c.accepted(o, "WskSendTo", c.socket.SendTo(&o.buf, 0, remote, control, &o.irp))
+}
+
+// accepted waits until it is known whether the provider takes a copy, which is with it now, and returns why not.
+func (c *Conn) accepted(o *op, call string, status wsk.NTSTATUS) (err error) {
+	completed := status != wsk.STATUS_PENDING
+	if !completed {
+		if o.irp.SendProgress() == wsk.SendSought {
+			c.writes.watch(o)
+			completed = o.irp.WaitSought()
+			c.writes.unwatch(o)
+		} else {
+			completed = o.irp.WaitSought() // without waiting
+		}
+		if completed {
+			status = o.irp.IoStatus.Status
+		}
+	}
+	if completed && !status.Success() && (o.irp.SendProgress() == wsk.SendSought || isLasting(status)) {
+		err = c.sent(o, call, status)
+	}
+	if o.parties.Add(-1) == 0 {
+		c.writes.endCopy(o)
+	}
+	return err
+}
+
+// copyLeft is the completion routine of a copy.
+func copyLeft(irp *wsk.IRP, context any) wsk.NTSTATUS {
+	o := context.(*op)
+	o.ended(o)
+	return wsk.STATUS_SUCCESS
+}
+
+// copyEnd is called when the provider is done with a copy.
+func (c *Conn) copyEnd(o *op) {
+	status, to := o.irp.IoStatus.Status, o.to
+	if !status.Success() {
+		c.failed.Add(1)
+	}
+	if o.parties.Add(-1) == 0 { // the write has returned
+		if isLasting(status) {
+			c.late.Store(&lateError{to, status})
+		}
+		c.writes.endCopy(o)
+	}
+}
+
+// earlier is an error that this write is to report although it is not its own: an ICMP error that no read has met yet, or
+// the end of an earlier datagram to the same destination, where a provider tells of it late.
+func (c *Conn) earlier(to netip.AddrPort) error {
+	if c.reportsErrors {
+		if e := c.connectionError.Load(); e != nil && c.connectionError.CompareAndSwap(e, nil) {
+			return &StatusError{Call: "WskSendTo", Status: e.Status}
+		}
+		for e, ok := c.socket.TakeError(); ok; e, ok = c.socket.TakeError() {
+			if hard := hardError(e); hard != wsk.STATUS_SUCCESS {
+				return &StatusError{Call: "WskSendTo", Status: hard}
+			}
+		}
+	}
+	if l := c.late.Load(); l != nil && l.to == to && c.late.CompareAndSwap(l, nil) {
+		return &StatusError{Call: "WskSendTo", Status: l.status}
+	}
+	return nil
+}
