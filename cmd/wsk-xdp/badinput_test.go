@@ -59,7 +59,7 @@ var badLines = []string{
 	"blast 10.77.0.2:9 -r 1bit -d 1s", "blast 10.77.0.2:9 --source 10.77.0.1:5 --src-port 5", "blast 10.77.0.2:9 --source 10.77.0.1:5 --flows 2",
 	"blast 10.77.0.2:9 --batch 1024 --in-flight 2000", "blast 10.77.0.2:9 -Z", "blast 10.77.0.2:9 --ttl", "blast 10.77.0.2:9 --mode copy --require zerocopy",
 	"lab", "lab sideways", "lab up --mtu 40", "lab up --queues 0", "lab down --name=*", "doctor 10.0.0.1 10.0.0.2", "bench --size imix", "bench --size 63",
-	"bench -d soon", "bench --runs 0", "bench receive -r 5%", "bench receive -r 0", "bench latency --interval -1s", "bench footprint --idle x", "demo now",
+	"bench -d soon", "bench --runs 0", "bench receive -r 5%", "bench receive -r 0", "bench latency --interval -1s", "bench footprint --idle x", "bench scale --ip 5", "demo now",
 	"help frobnicate", "version 1",
 	"blast 10.77.0.2:9 --engine frames --src-mac x", "blast 10.77.0.2:9 --engine frames --src-mac 01:00:5e:00:00:01",
 	"blast 10.77.0.2:9 --engine frames --dst-mac 02:00", "blast 10.77.0.2:9 --engine frames --vlan 0", "blast 10.77.0.2:9 --engine frames --vlan 4095",

@@ -33,8 +33,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Short: "Compare ways to send the same datagrams, counted where they arrive",
 		Long: lines("Sends the same UDP datagrams by several engines in turn, each in a process of its own, and counts them at the receiver.",
 			"Without --interface in a laboratory of its own, where an XDP program counts and drops them. Every other round goes in reverse",
-			"order; ratios are taken within a round. Needs root, or a user namespace: unshare -Urn.",
-			"engines:", summaries(bench.DefaultEngines(), bench.Summary)),
+			"order; ratios are taken within a round. Needs root, or a user namespace: unshare -Urn. The engines:",
+			summaries(bench.DefaultEngines(), bench.Summary)),
 		Example: lines("  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
 			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'",
 			"  sudo wsk-xdp bench --interface eth1 --to 192.0.2.9:9000 --engines wsk-batch,gso"),
@@ -70,7 +70,7 @@ func (a *app) benchCommand() *cobra.Command {
 	f.out.addFile(fl)
 	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
 	f.out.addJSON(fl, bench.Schema)
-	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchFootprintCommand(),
+	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchFootprintCommand(), a.benchScaleCommand(),
 		a.benchEngineCommand(), a.benchPartCommand())
 	return c
 }

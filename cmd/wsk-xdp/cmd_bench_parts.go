@@ -20,6 +20,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/scale"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -32,6 +33,7 @@ var benchParts = map[string]func(stdin io.Reader, stdout io.Writer) error{
 	latency.PartMeasure: latency.Measure,
 	receive.PartReceive: receive.Receive,
 	receive.PartSend:    receive.Send,
+	scale.PartSend:      scale.Send,
 	receive.PartEngine: func(stdin io.Reader, stdout io.Writer) error {
 		return bench.Child(context.Background(), stdin, stdout)
 	},

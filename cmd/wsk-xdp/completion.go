@@ -13,6 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/scale"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/completion"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
@@ -48,6 +49,8 @@ func (a *app) complete(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
 		return completion.OneOf(receive.Senders(), nil)
 	case "wsk-xdp bench footprint --kinds":
 		return several(footprint.Kinds(), footprint.Summary)
+	case "wsk-xdp bench scale --engines":
+		return several(scale.Names(), scale.Summary)
 	}
 	form, _ := pflag.UnquoteUsage(f)
 	switch f.Name {

@@ -19,6 +19,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/footprint"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/scale"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
@@ -34,6 +35,7 @@ var published = map[string]any{
 	blast.Schema: blast.Report{}, recv.Schema: recv.Report{}, replay.Schema: replay.Report{}, doctor.Schema: doctor.Report{}, errorSchema: errorReport{},
 	ping.Schema: ping.Report{}, echo.Schema: echo.Report{}, "wsk-xdp.send/1": sendReport{}, "wsk-xdp.lab/1": labReport{},
 	bench.Schema: bench.Report{}, receive.Schema: receive.Report{}, latency.Schema: latency.Report{}, footprint.Schema: footprint.Report{},
+	scale.Schema: scale.Report{},
 }
 
 // docs is the directory of the documentation, also for a test that goes elsewhere.

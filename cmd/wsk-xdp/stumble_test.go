@@ -108,7 +108,7 @@ func TestLabWithoutRoot(t *testing.T) {
 // not what the library for them says.
 func TestMeasuringInAUserNamespace(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
-	for _, command := range []string{"latency", "receive", "footprint"} {
+	for _, command := range []string{"latency", "receive", "footprint", "scale"} {
 		cmd := ordinaryUser(t, "bench", command)
 		cmd.SysProcAttr = nil // RunInUserNamespace sets its own
 		r := outcome(t, cmd, testenv.RunInUserNamespace)

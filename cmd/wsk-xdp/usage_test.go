@@ -145,7 +145,7 @@ func TestUsage(t *testing.T) {
 		{"lab status --netns x", "of its own"},
 		{"bench latency --netns x", "of its own"},
 		{"bench receive --netns x", "of its own"},
-		{"bench footprint --netns x", "of its own"},
+		{"bench footprint --netns x", "of its own"}, {"bench scale --netns x", "of its own"},
 		{"demo now", "takes no argument"},
 		{"demo --netns x", "of its own"},
 		{"version 1", "takes no argument"},
@@ -258,7 +258,7 @@ func TestHelpFitsOneScreen(t *testing.T) {
 // That a file can't be written is reported before a measurement of minutes, and a file that was there before stays as
 // it is.
 func TestOutputIsTriedFirst(t *testing.T) {
-	for _, command := range []string{"bench", "bench latency", "bench receive", "bench footprint"} {
+	for _, command := range []string{"bench", "bench latency", "bench receive", "bench footprint", "bench scale"} {
 		r := cli(t.Context(), append(strings.Fields(command), "-o", filepath.Join(t.TempDir(), "no", "such", "directory"))...)
 		r.want(t, 2, "--output", "no such file or directory")
 		if strings.Contains(r.stderr, "round") || strings.Contains(r.stderr, "lab") {

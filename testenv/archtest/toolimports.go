@@ -8,7 +8,7 @@ import "slices"
 var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
-		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "blast",
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
 			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "ping", "recv",
 			"replay", "report", "send", "session",
 			"stamp"),
@@ -21,7 +21,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
-		May: slices.Concat(cmdBase, bench, tool("admin", "blast", "daemon", "exit", "session"),
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "session"),
 			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
 		Tests: tool("bench/benchtest"),
 		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",
@@ -37,6 +37,7 @@ var toolImports = []ImportRow{
 		May:     slices.Concat(cmdBase, bench, tool("bench/provider", "client"), []string{"wsk/datapath", sys}),
 		Tests:   tool("bench/benchtest"),
 	},
+	{Package: "cmd/wsk-xdp/internal/bench/irps", May: []string{"wsk"}},
 	{
 		Package: "cmd/wsk-xdp/internal/bench/latency",
 		May: slices.Concat(cmdBase, bench, tool("bench/provider", "blast"),
@@ -50,6 +51,11 @@ var toolImports = []ImportRow{
 		May: slices.Concat(cmdBase, bench, tool("bench", "bench/provider", "blast"),
 			[]string{"frame", "wsk/datapath", "wsk/netconn", ebpf, sys}),
 		Tests: tool("bench/benchtest"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/bench/scale",
+		May:     slices.Concat(cmdBase, bench, tool("bench/irps", "client"), []string{"wsk/datapath", sys}),
+		Tests:   tool("bench/benchtest"),
 	},
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{

@@ -24,6 +24,6 @@
 // On a veth pair the receiver's work, up to the XDP program, is done in softirq inside the sender's system call:
 // packets per second and CPU time include it, for every engine alike.
 //
-// Other measurements are packages of their own: latency, receive and footprint. All of them run their parties through
+// Other measurements are packages of their own: latency, receive, footprint and scale. All of them run their parties through
 // package proc; package provider is the WSK client that they share.
 package bench

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/irps"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -29,7 +30,7 @@ func openWskKick(ctx context.Context, j *job) (*rig, error) { return openSingles
 
 func openSingles(ctx context.Context, j *job, lowGear bool) (*rig, error) {
 	return openSession(ctx, j, ofOurOwn(j, lowGear), func(s *wsk.Socket, failed *atomic.Uint64) lane {
-		return &sendToLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), buf: j.buf(), irps: newIRPs(window, 1, failed)}
+		return &sendToLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), buf: j.buf(), irps: irps.New(window, 1, failed)}
 	})
 }
 
@@ -89,7 +90,7 @@ func ofOurOwn(j *job, lowGear bool) session.Options {
 // newListLane makes a lane that sends lists, with so many datagrams under way.
 func newListLane(j *job, s *wsk.Socket, underWay int, failed *atomic.Uint64) *listLane {
 	n := j.runLength()
-	l := &listLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), irps: newIRPs(underWay/n, n, failed)}
+	l := &listLane{socket: s, remotes: j.remotes(), rotor: j.rotor(), irps: irps.New(underWay/n, n, failed)}
 	l.list = make([]wsk.BufList, n)
 	for i := range l.list {
 		l.list[i].Buffer = *j.buf()
@@ -114,7 +115,7 @@ func openSession(ctx context.Context, j *job, o session.Options, newLane func(*w
 		failed:  failed.Load,
 		granted: func() any { return session.GrantedQueues(s.Info()) },
 	}
-	var ours []*irps
+	var ours []*irps.Set
 	for i, socket := range s.Sockets {
 		l := newLane(socket, failed)
 		switch l := l.(type) {
@@ -130,13 +131,13 @@ func openSession(ctx context.Context, j *job, o session.Options, newLane func(*w
 	r.drain = func() {
 		deadline := time.Now().Add(drainTime)
 		for _, p := range ours {
-			p.drain(deadline)
+			p.Drain(deadline)
 		}
 	}
 	r.close = func() error {
 		err := s.Close(ctx) // completes every IRP
 		for _, p := range ours {
-			err = errors.Join(err, p.check())
+			err = errors.Join(err, p.Check())
 		}
 		return err
 	}
@@ -174,16 +175,16 @@ type sendToLane struct {
 	remotes []wsk.SOCKADDR
 	rotor   rotor
 	buf     *wsk.Buf
-	irps    *irps
+	irps    *irps.Set
 	kicks   func() uint64
 }
 
 func (l *sendToLane) burst() (int, error) {
-	l.irps.collect()
+	l.irps.Collect()
 	for range burst {
-		l.socket.SendTo(l.buf, 0, l.remotes[l.rotor.next()], nil, l.irps.take())
+		l.socket.SendTo(l.buf, 0, l.remotes[l.rotor.next()], nil, l.irps.Take())
 	}
-	return burst, l.irps.dead()
+	return burst, l.irps.Dead()
 }
 
 func (l *sendToLane) syscalls() uint64 { return l.kicks() }
@@ -194,14 +195,14 @@ type listLane struct {
 	remotes []wsk.SOCKADDR
 	rotor   rotor
 	list    []wsk.BufList // read during the call only, so one does for all
-	irps    *irps
+	irps    *irps.Set
 	kicks   func() uint64
 }
 
 func (l *listLane) burst() (int, error) {
-	l.irps.collect()
-	l.socket.SendMessages(&l.list[0], 0, l.remotes[l.rotor.nextRun()], nil, l.irps.take())
-	return len(l.list), l.irps.dead()
+	l.irps.Collect()
+	l.socket.SendMessages(&l.list[0], 0, l.remotes[l.rotor.nextRun()], nil, l.irps.Take())
+	return len(l.list), l.irps.Dead()
 }
 
 func (l *listLane) syscalls() uint64 { return l.kicks() }

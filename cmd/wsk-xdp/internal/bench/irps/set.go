@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+// Package irps is the IRPs of a client that keeps them, as the measurements have one: a bounded number under way, each
+// used again when it has come back.
+package irps
 
 import (
 	"fmt"
@@ -10,9 +12,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// irps is a bounded set of IRPs, each used again when its completion routine has handed it back. take is for one
+// Set is a bounded set of IRPs, each used again when its completion routine has handed it back. Its methods are for one
 // goroutine; routines run on any.
-type irps struct {
+type Set struct {
 	all  []clientIRP
 	idle []*clientIRP // the taker's own, the one that came back last on top: its memory is still in the cache
 
@@ -30,13 +32,14 @@ type irps struct {
 
 type clientIRP struct {
 	irp   wsk.IRP
-	set   *irps
+	set   *Set
 	place uint32
 	next  uint32 // below it on the stack
 }
 
-func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
-	p := &irps{all: make([]clientIRP, n), idle: make([]*clientIRP, 0, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
+// New makes a set of n IRPs. failed counts the datagrams, so many for each IRP, of those that fail.
+func New(n, datagrams int, failed *atomic.Uint64) *Set {
+	p := &Set{all: make([]clientIRP, n), idle: make([]*clientIRP, 0, n), wake: make(chan struct{}, 1), failed: failed, count: uint64(datagrams)}
 	for i := range p.all {
 		c := &p.all[i]
 		c.set, c.place = p, uint32(i)+1
@@ -45,14 +48,14 @@ func newIRPs(n, datagrams int, failed *atomic.Uint64) *irps {
 	return p
 }
 
-// collect makes what has come back idle. A taker calls it once in a while, so that it goes on with the same few IRPs.
-func (p *irps) collect() {
+// Collect makes what has come back idle. A taker calls it once in a while, so that it goes on with the same few IRPs.
+func (p *Set) Collect() {
 	if p.back.Load() != 0 {
 		p.keep(p.back.Swap(0))
 	}
 }
 
-func (p *irps) keep(top uint32) {
+func (p *Set) keep(top uint32) {
 	for top != 0 {
 		c := &p.all[top-1]
 		p.idle = append(p.idle, c)
@@ -60,8 +63,8 @@ func (p *irps) keep(top uint32) {
 	}
 }
 
-// take waits for an idle IRP and makes it ready.
-func (p *irps) take() *wsk.IRP {
+// Take waits for an idle IRP and makes it ready.
+func (p *Set) Take() *wsk.IRP {
 	if len(p.idle) == 0 {
 		p.keep(p.await())
 	}
@@ -75,7 +78,7 @@ func (p *irps) take() *wsk.IRP {
 // await sleeps until half of the IRPs are back, which is also when the kernel wakes a sender that waits for room in a
 // socket's send buffer (sock_def_write_space): there is one wake-up for many, and the provider still has work
 // meanwhile. None is idle.
-func (p *irps) await() (top uint32) {
+func (p *Set) await() (top uint32) {
 	for {
 		p.returned.Store(0)
 		p.asleep.Store(true)
@@ -113,28 +116,29 @@ func sent(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-func (p *irps) dead() error {
+// Dead tells that a socket of theirs is.
+func (p *Set) Dead() error {
 	if p.closed.Load() {
 		return fmt.Errorf("the socket died: %w", wsk.STATUS_FILE_FORCED_CLOSED)
 	}
 	return nil
 }
 
-// drain waits until all IRPs are back. The taker has ended.
-func (p *irps) drain(deadline time.Time) {
+// Drain waits until all IRPs are back. The taker has ended.
+func (p *Set) Drain(deadline time.Time) {
 	for p.countBack() < len(p.all) && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond) // nobody is in a hurry, and nothing announces the last one
 	}
 }
 
 // countBack puts what came back to the idle ones and counts all. The taker has ended.
-func (p *irps) countBack() int {
-	p.collect()
+func (p *Set) countBack() int {
+	p.Collect()
 	return len(p.idle)
 }
 
-// check finds IRPs that never came back. The socket is closed.
-func (p *irps) check() error {
+// Check finds IRPs that never came back. The socket is closed.
+func (p *Set) Check() error {
 	if n := p.countBack(); n != len(p.all) {
 		return fmt.Errorf("%d of %d IRPs did not complete", len(p.all)-n, len(p.all))
 	}

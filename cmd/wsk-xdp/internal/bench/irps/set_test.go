@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+package irps
 
 import (
 	"sync/atomic"
@@ -12,13 +12,13 @@ import (
 // TestIRPsGoRound lets another goroutine complete what one takes, from a bounded set, many times over.
 func TestIRPsGoRound(t *testing.T) {
 	var failed atomic.Uint64
-	p := newIRPs(4, 8, &failed)
+	p := New(4, 8, &failed)
 	const rounds = 20000
 	out := make(chan *wsk.IRP, 4)
 	go func() {
 		defer close(out)
 		for range rounds {
-			out <- p.take()
+			out <- p.Take()
 		}
 	}()
 	n := 0
@@ -38,18 +38,18 @@ func TestIRPsGoRound(t *testing.T) {
 	if n != rounds || failed.Load() != rounds/1000*8 {
 		t.Errorf("%d rounds, %d datagrams failed", n, failed.Load())
 	}
-	if err := p.dead(); err != nil {
+	if err := p.Dead(); err != nil {
 		t.Errorf("dead: %v", err)
 	}
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		t.Errorf("all are back: %v", err)
 	}
 }
 
 func TestIRPThatNeverComesBackIsNoticed(t *testing.T) {
-	p := newIRPs(4, 1, new(atomic.Uint64))
-	irp := p.take()
-	if err := p.check(); err == nil {
+	p := New(4, 1, new(atomic.Uint64))
+	irp := p.Take()
+	if err := p.Check(); err == nil {
 		t.Error("3 of 4 passed for all")
 	}
 	irp.IoStatus.Status = wsk.STATUS_FILE_FORCED_CLOSED
@@ -58,7 +58,7 @@ func TestIRPThatNeverComesBackIsNoticed(t *testing.T) {
 			sent(irp, &p.all[i])
 		}
 	}
-	if p.dead() == nil {
+	if p.Dead() == nil {
 		t.Error("the socket is dead and nobody noticed")
 	}
 }
