@@ -101,3 +101,11 @@ func (s *Server) bindPlace(g *granted, a *ipc.Address) int {
 	}
 	return s.host.place(g.policy, index)
 }
+
+// refusal is what a socket answers that may not send any more, STATUS_SUCCESS while it may.
+func (k *socket) refusal() (wsk.NTSTATUS, ipc.Reason) {
+	if k.revoked.Load() || k.session.revoked.Load() {
+		return wsk.STATUS_FILE_FORCED_CLOSED, ipc.ReasonRevoked
+	}
+	return wsk.STATUS_SUCCESS, ipc.ReasonNone
+}

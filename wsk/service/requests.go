@@ -138,3 +138,27 @@ func (n *session) sourceFor(h ipc.Header, body []byte) error {
 	}()
 	return nil
 }
+
+// behindBind closes the endpoint of a socket that does not open, once the call of Bind has returned: it may be that call
+// which says so, and an endpoint is not closed during a call.
+func (k *socket) behindBind(end func()) {
+	k.mu.Lock()
+	in := k.inBind
+	if in {
+		k.behind = end
+	}
+	k.mu.Unlock()
+	if !in {
+		end()
+	}
+}
+
+func (k *socket) bindReturned() {
+	k.mu.Lock()
+	k.inBind = false
+	end := k.behind
+	k.mu.Unlock()
+	if end != nil {
+		end()
+	}
+}

@@ -42,6 +42,8 @@ type socket struct {
 
 	mu       sync.Mutex
 	state    socketState
+	inBind   bool   // the call of Bind has not returned
+	behind   func() // what is to follow when it has
 	aborted  bool
 	closing  ipc.Header // of the CLOSE that is to be answered; Seq 0: none
 	died     ipc.Reason // why it can't send any more; the client is told behind the reply to OPEN
@@ -123,7 +125,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 		n.reply(h, status, nil)
 		return nil
 	}
-	k.ep = ep
+	k.ep, k.inBind = ep, true
 	n.open.Add(1)
 	n.mu.Lock()
 	n.sockets[h.Socket] = k
@@ -132,6 +134,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 		Local: addrPort(&m.Local, m.Family), DualStack: k.dual, ReuseAddress: m.Flags&ipc.OpenReuse != 0,
 		ExclusiveAddressUse: m.Flags&ipc.OpenExclusive != 0, ShareGranted: m.Flags&ipc.OpenShare != 0, Owner: n.user.owner,
 	}, func(local netip.AddrPort, status wsk.NTSTATUS) { k.bound(h, local, status) })
+	k.bindReturned()
 	return nil
 }
 
@@ -153,7 +156,7 @@ func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) 
 	}
 	switch {
 	case was != opening: // the session has ended
-		k.shut()
+		k.behindBind(k.shut)
 	case reason != ipc.ReasonNone:
 		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason)
 	case status == wsk.STATUS_ADDRESS_ALREADY_EXISTS, status == wsk.STATUS_SHARING_VIOLATION, status == wsk.STATUS_ACCESS_DENIED:
@@ -193,11 +196,13 @@ func (k *socket) opened(h ipc.Header, g *granted, local netip.AddrPort, may bool
 
 // notOpened answers OPEN with a failure, when nothing of the socket is left.
 func (k *socket) notOpened(h ipc.Header, status wsk.NTSTATUS, reason ipc.Reason) {
-	k.ep.Abort()
-	k.ep.Close(func() {
-		k.forget()
-		k.session.fail(h, status, reason, "")
-		k.gone()
+	k.behindBind(func() {
+		k.ep.Abort()
+		k.ep.Close(func() {
+			k.forget()
+			k.session.fail(h, status, reason, "")
+			k.gone()
+		})
 	})
 }
 
@@ -307,12 +312,4 @@ func (k *socket) tellDead(reason ipc.Reason) {
 	k.session.out.postLocked(func(b []byte) []byte {
 		return m.Append(ipc.Header{Type: ipc.TypeDead, Socket: k.id}.Append(b))
 	})
-}
-
-// refusal is what a socket answers that may not send any more, STATUS_SUCCESS while it may.
-func (k *socket) refusal() (wsk.NTSTATUS, ipc.Reason) {
-	if k.revoked.Load() || k.session.revoked.Load() {
-		return wsk.STATUS_FILE_FORCED_CLOSED, ipc.ReasonRevoked
-	}
-	return wsk.STATUS_SUCCESS, ipc.ReasonNone
 }
