@@ -36,18 +36,32 @@ func testSeed(t testing.TB) uint64 {
 // transport that answers at random. Every IRP completes exactly once, with what its call said; nothing of a socket
 // completes after its close, nothing of a client after Deregister, which does return; every datagram is given back.
 // (chaosEndpoint says what the transport checks besides.)
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { chaosStorm(t, func(c *chaos) wsk.Transport { return c }) }
+
+// chaosStorm is the storm over what through makes of the transport, which ends with the test.
+func chaosStorm(t *testing.T, through func(*chaos) wsk.Transport) {
 	d := &dice{r: rand.New(rand.NewPCG(testSeed(t), 0))}
 	c := newChaos(t, d)
-	ss := new(wsk.Subsystem)
-	options := wsk.ProviderOptions{Resolver: &chaosResolver{dice: d}}
-	want(t, "Attach", ss.Attach(c, options), wsk.STATUS_SUCCESS)
-	stop := make(chan struct{})
-	time.AfterFunc(2*time.Second, func() { close(stop) })
 	var running, completing sync.WaitGroup
 	for range 2 {
 		completing.Go(c.complete)
 	}
+	t.Cleanup(func() { // behind the end of whatever lies between
+		c.mu.Lock()
+		c.stop = true
+		c.work.Broadcast()
+		if len(c.endpoints) != 0 || len(c.taken) != 0 || c.lent != 0 {
+			t.Errorf("left: %d endpoints, %d operations, %d datagrams", len(c.endpoints), len(c.taken), c.lent)
+		}
+		c.mu.Unlock()
+		completing.Wait()
+	})
+	transport := through(c)
+	ss := new(wsk.Subsystem)
+	options := wsk.ProviderOptions{Resolver: &chaosResolver{dice: d}}
+	want(t, "Attach", ss.Attach(transport, options), wsk.STATUS_SUCCESS)
+	stop := make(chan struct{})
+	time.AfterFunc(2*time.Second, func() { close(stop) })
 	loop := func(f func()) {
 		running.Go(func() {
 			for !t.Failed() {
@@ -72,7 +86,7 @@ func TestChaos(t *testing.T) {
 			runtime.Gosched()
 		}
 		ss.Detach()
-		want(t, "Attach", ss.Attach(c, options), wsk.STATUS_SUCCESS)
+		want(t, "Attach", ss.Attach(transport, options), wsk.STATUS_SUCCESS)
 	})
 	var clients, irps atomic.Int64
 	for range 2 {
@@ -84,14 +98,9 @@ func TestChaos(t *testing.T) {
 	}
 	running.Wait()
 	c.mu.Lock()
-	c.stop = true
-	c.work.Broadcast()
-	if len(c.endpoints) != 0 || len(c.taken) != 0 || c.lent != 0 {
-		t.Errorf("left: %d endpoints, %d operations, %d datagrams", len(c.endpoints), len(c.taken), c.lent)
-	}
-	c.mu.Unlock()
-	completing.Wait()
-	t.Logf("%d clients, %d IRPs, %d endpoints", clients.Load(), irps.Load(), c.opened)
+	defer c.mu.Unlock()
+	t.Logf("%d clients, %d IRPs, %d endpoints, %d sends, %d datagrams received, %d deaths", clients.Load(), irps.Load(), c.opened, c.sent,
+		c.arrived, c.deaths)
 }
 
 // chaosResolver takes its time, and sometimes does not notice a cancel.

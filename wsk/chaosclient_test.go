@@ -190,8 +190,10 @@ func (c *chaosClient) socket() *chaosSocket {
 	return c.sockets[c.dice.n(len(c.sockets))]
 }
 
-// open makes a socket. The others get to know it in the completion routine.
+// open makes a socket. The others get to know it in the completion routine. Every other time it waits for the end of the
+// bind, or most of what follows would come before that where a bind takes long.
 func (c *chaosClient) open() {
+	bound := make(chan struct{})
 	s := &chaosSocket{client: c}
 	dispatch := &wsk.ClientDatagramDispatch{
 		ReceiveFromEvent: func(_ any, _ uint32, list *wsk.DatagramIndication) wsk.NTSTATUS { return s.event(list) },
@@ -204,16 +206,20 @@ func (c *chaosClient) open() {
 	x.end = func(irp *wsk.IRP) {
 		defer c.opening.Done()
 		if s.Socket = irp.IoStatus.Socket; s.Socket == nil {
+			close(bound)
 			return
 		}
 		c.mu.Lock()
 		c.sockets = append(c.sockets, s)
 		c.mu.Unlock()
-		(&chaosIRP{client: c, socket: s, call: func(irp *wsk.IRP) wsk.NTSTATUS {
-			return s.Bind(addr("0.0.0.0:0"), 0, irp)
-		}}).pass()
+		bind := &chaosIRP{client: c, socket: s, end: func(*wsk.IRP) { close(bound) }}
+		bind.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.Bind(addr("0.0.0.0:0"), 0, irp) }
+		bind.pass()
 	}
 	x.pass()
+	if c.dice.n(2) == 0 {
+		<-bound
+	}
 }
 
 // take takes a socket off the list.

@@ -24,12 +24,17 @@ func (c *chaos) arrive() {
 	}
 	e.receiving++
 	dies = dies && !e.dead
-	e.dead = e.dead || dies
+	if dies {
+		e.dead = true
+		c.deaths++
+	}
 	var list *wsk.Datagram
 	for range n {
 		c.lent++
-		list = &wsk.Datagram{Next: list, Payload: make([]byte, 8), Cast: cast, Lender: c,
-			Source: wsk.Address{Addr: netip.MustParseAddr("192.0.2.1").As16(), Port: 9}}
+		c.arrived++
+		list = &wsk.Datagram{Next: list, Payload: make([]byte, 8), Cast: cast, Lender: c, IfIndex: 1, TTL: 64,
+			Source:      wsk.Address{Addr: netip.MustParseAddr("192.0.2.1").As16(), Port: 9},
+			Destination: netip.MustParseAddr("192.0.2.66").As16()}
 	}
 	c.mu.Unlock()
 	e.events.(wsk.Receiver).Receive(list)

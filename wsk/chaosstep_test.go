@@ -30,6 +30,12 @@ func (c *chaosClient) step(inRoutine bool) {
 		x.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.SendMessages(list(buf, buf), 0, to, nil, irp) }
 	case 3:
 		x.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.SendTo(buf, 1, to, nil, irp) }
+	case 20:
+		x.call = func(irp *wsk.IRP) wsk.NTSTATUS {
+			batch := wsk.Batch{Sends: []wsk.BatchSend{{Buf: buf, Remote: to, IRP: irp}, {Buf: buf}}}
+			s.SendBatch(&batch)
+			return batch.Sends[0].Status
+		}
 	case 4, 5, 6, 7:
 		x.call = func(irp *wsk.IRP) wsk.NTSTATUS { return s.ReceiveFrom(text("room"), 0, nil, nil, nil, nil, irp) }
 	case 8:

@@ -36,6 +36,9 @@ type chaos struct {
 	taken     []*wsk.SendOp // those that wait are Linked
 	endpoints []*chaosEndpoint
 	opened    int
+	sent      int
+	arrived   int
+	deaths    int
 	lent      int
 	addresses byte
 	changed   map[int]func()
@@ -63,12 +66,13 @@ type chaosEndpoint struct {
 }
 
 func (c *chaos) OpenEndpoint(_ uint16, events wsk.EndpointEvents) (wsk.Endpoint, wsk.NTSTATUS) {
-	if c.dice.n(16) == 0 {
-		return nil, wsk.STATUS_INSUFFICIENT_RESOURCES
-	}
+	refused := c.dice.n(16) == 0
 	e := &chaosEndpoint{c: c, events: events}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if refused && c.opened > 0 { // a daemon needs the first
+		return nil, wsk.STATUS_INSUFFICIENT_RESOURCES
+	}
 	c.opened++
 	c.endpoints = append(c.endpoints, e)
 	return e, wsk.STATUS_SUCCESS
@@ -128,6 +132,7 @@ func (e *chaosEndpoint) Send(op *wsk.SendOp) {
 		c.t.Error("Send after Close")
 	}
 	e.pending++
+	c.sent++
 	op.Transport.Via = e
 	status := wsk.STATUS_SUCCESS
 	switch {

@@ -70,7 +70,7 @@ var Imports = slices.Concat([]ImportRow{
 	{
 		Package: "wsk",
 		May:     []string{"internal/inflight", "internal/ipaddr"},
-		Tests:   []string{"wsk/wsktest"},
+		Tests:   []string{"wsk/service/servicetest", "wsk/wsktest"},
 		Why:     "meaning without I/O, on any system: it declares the Transport that it sends through and knows none",
 	},
 	{
