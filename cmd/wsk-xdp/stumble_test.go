@@ -27,8 +27,8 @@ func TestNoCarrierIsLoud(t *testing.T) {
 	cli(timeout(t), "send", netns, to, "--timeout", "50ms").want(t, 1, "wsk0 has no carrier", "ip link show wsk0")
 }
 
-// A warning says that there are fewer queues than were asked for, or too few flows for them; what holds for several
-// queues is said once.
+// A warning says that there are fewer queues than were asked for, or too few flows for them; that all of
+// several queues work in the only mode that their driver has is none.
 func TestQueuesAskedFor(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}})
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
@@ -41,8 +41,8 @@ func TestQueuesAskedFor(t *testing.T) {
 	blast("--queues", "5", "--flows", "5").want(t, 0, "wsk0 has 2 queues, not 5")
 	blast("--queues", "2", "--flows", "1").want(t, 0, "1 flow keeps to one queue")
 	r := blast("--queues", "2", "--flows", "2")
-	r.want(t, 0, "wsk0 queue 0,1 works in copy mode")
-	if strings.Count(r.stderr, "copy mode: zero-copy was refused") != 1 || strings.Contains(r.stderr, "not 2") || strings.Contains(r.stderr, "keeps to") {
+	r.want(t, 0, "queue 0,1 · copy mode")
+	if strings.Contains(r.stderr, "!") {
 		t.Error(r)
 	}
 }
