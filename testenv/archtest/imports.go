@@ -126,7 +126,7 @@ var Imports = slices.Concat([]ImportRow{
 	},
 	{
 		Package: "wsk/netconn",
-		May:     []string{"wsk"},
+		May:     []string{"wsk", "golang.org/x/net"},
 		Tests: []string{"bpf", "testenv/account", "wsk/client", "wsk/datapath", "wsk/netconn/pctest", "wsk/service/servicetest",
 			"wsk/wsktest", "github.com/miekg/dns", netlink, sys},
 		Why: "built on the public API alone, over any Transport",
@@ -176,7 +176,7 @@ var Imports = slices.Concat([]ImportRow{
 	{
 		Package: "wsk/wsknet",
 		May:     []string{"wsk", "wsk/client", "wsk/datapath", "wsk/netconn", sys},
-		Tests:   []string{"wsk/netconn/pctest", "wsk/service/servicetest", "golang.org/x/net"},
+		Tests:   []string{"wsk/netconn/pctest", "wsk/service/servicetest", "golang.org/x/net", sys},
 		Why:     "opens what a program without a provider would have to: it is above both transports",
 	},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},

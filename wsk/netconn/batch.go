@@ -6,23 +6,18 @@ import (
 	"errors"
 	"net"
 
+	"golang.org/x/net/ipv4"
+
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Message is one datagram of a batch. It has the fields of golang.org/x/net/ipv4.Message, to which it converts.
-type Message struct {
-	// Buffers are filled, or sent, one after the other.
-	Buffers [][]byte
-	// OOB takes or gives control messages in the layout of Linux.
-	OOB []byte
-	// Addr is the sender of a datagram that was read, or the destination of one to send, a *net.UDPAddr. It is nil for
-	// a write on a connection that was dialled.
-	Addr net.Addr
-
-	N     int // bytes of Buffers read or written
-	NN    int // bytes of OOB read or written
-	Flags int // MSG_TRUNC and MSG_CTRUNC of Linux, of a datagram that was read
-}
+// Message is one datagram of a batch. Addr is the sender of a datagram that was read, or the destination of one to send,
+// a *net.UDPAddr; it is nil for a write on a connection that was dialled. OOB has the layout of Linux, and Flags may have
+// MSG_TRUNC and MSG_CTRUNC.
+//
+// That it is the message of golang.org/x/net lets programs that look for the methods ReadBatch and WriteBatch of an
+// ipv4.PacketConn find them here. An ipv4.PacketConn made of a connection has its options only: its own batches refuse.
+type Message = ipv4.Message
 
 // ReadBatch waits for a datagram and reads it and those that are buffered behind it, at most len(ms). It returns how
 // many messages it has filled. flags may contain MSG_DONTWAIT and MSG_WAITFORONE of Linux, which change nothing. It

@@ -130,7 +130,7 @@ func (c *Conn) endPart(p *part, ms []Message) (sent int, failure error) {
 		m := &ms[p.first+i]
 		err := c.sent(o, "WskSendTo", sends[i].Status)
 		if err == nil {
-			m.N, m.NN = m.size(), len(m.OOB)
+			m.N, m.NN = sizeOf(m), len(m.OOB)
 		}
 		switch {
 		case failure != nil:
@@ -145,7 +145,7 @@ func (c *Conn) endPart(p *part, ms []Message) (sent int, failure error) {
 	return sent, failure
 }
 
-func (m *Message) size() int {
+func sizeOf(m *Message) int {
 	n := 0
 	for _, b := range m.Buffers {
 		n += len(b)

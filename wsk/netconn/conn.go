@@ -32,6 +32,9 @@ type Conn struct {
 
 	reads, writes side
 
+	receiveBuffer, sendBuffer atomic.Int64 // as they were set last, 0 for the default
+	mirror                    mirror
+
 	copyEnded func(*op)     // copyEnd of this connection
 	failed    atomic.Uint64 // datagrams that were accepted and did not leave
 	late      atomic.Pointer[lateError]
@@ -78,13 +81,24 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setError(c.writes.
 
 // SetReadBuffer sets SO_RCVBUF, the number of bytes that are buffered for reads to come. What arrives beyond that is
 // dropped.
-func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffer(wsk.SO_RCVBUF, bytes) }
+func (c *Conn) SetReadBuffer(bytes int) error { return c.setError(c.setReceiveBuffer(bytes)) }
 
 // SetWriteBuffer sets SO_SNDBUF, see Options.WriteBuffer.
-func (c *Conn) SetWriteBuffer(bytes int) error {
+func (c *Conn) SetWriteBuffer(bytes int) error { return c.setError(c.setSendBuffer(bytes)) }
+
+func (c *Conn) setReceiveBuffer(bytes int) error {
+	if err := c.setBuffer(wsk.SO_RCVBUF, bytes); err != nil {
+		return err
+	}
+	c.receiveBuffer.Store(int64(bytes))
+	return nil
+}
+
+func (c *Conn) setSendBuffer(bytes int) error {
 	if err := c.setBuffer(wsk.SO_SNDBUF, bytes); err != nil {
 		return err
 	}
+	c.sendBuffer.Store(int64(bytes))
 	c.writes.setRoom(bytes)
 	return nil
 }
@@ -95,9 +109,22 @@ func (c *Conn) Failed() uint64 { return c.failed.Load() }
 
 func (c *Conn) setBuffer(code uint32, bytes int) error {
 	if bytes < 0 || int64(bytes) > 1<<31-1 {
+		return &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
+	}
+	return c.setOption(wsk.SOL_SOCKET, code, uint32(bytes))
+}
+
+// SetDSCP sets the upper six bits of the TOS and the traffic class of what is sent.
+func (c *Conn) SetDSCP(dscp int) error {
+	if dscp < 0 || dscp > 63 {
 		return c.setError(&StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER})
 	}
-	return c.setError(c.setOption(wsk.SOL_SOCKET, code, uint32(bytes)))
+	if c.family == wsk.AF_INET6 {
+		if err := c.setOption(wsk.IPPROTO_IPV6, wsk.IPV6_TCLASS, uint32(dscp)<<2); err != nil || c.v6Only {
+			return c.setError(err)
+		}
+	}
+	return c.setError(c.setOption(wsk.IPPROTO_IP, wsk.IP_TOS, uint32(dscp)<<2))
 }
 
 // SetControl turns control messages for the ReadMsg forms on or off. It takes the place of the socket options
@@ -166,6 +193,7 @@ func (c *Conn) Close() error {
 	c.writes.close()
 	c.reads.cancelCalls()
 	c.writes.drain()
+	c.mirror.close()
 	irp := wsk.AllocateIRP()
 	c.socket.Close(irp)
 	_ = irp.Wait(context.Background())

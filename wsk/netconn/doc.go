@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package netconn is net.UDPConn over a WSK datagram socket. A [Conn] has the methods of *net.UDPConn that do not need
-// a file descriptor, with the same meaning, so that a program which sends and receives UDP can be moved to it by
+// Package netconn is net.UDPConn over a WSK datagram socket. A [Conn] has the methods of *net.UDPConn but File,
+// with the same meaning, so that a program which sends and receives UDP can be moved to it by
 // changing the line that opens its socket:
 //
 //	conn, err := net.ListenUDP("udp", addr)                               // before
@@ -36,8 +36,8 @@
 //     datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
 //   - Through a daemon that a datagram is refused is known after its write has returned: the next write to the same
 //     destination says so.
-//   - There is no descriptor, so no SyscallConn and no File. [Conn.SetControl] takes the place of the socket options
-//     for control messages, and [Conn.Socket] is the WSK socket for all others, such as multicast memberships.
+//   - There is no descriptor to read from, so no File, and [Conn.SyscallConn] gives one for options alone. [Conn.Socket] is
+//     the WSK socket for what has no option of Linux here, such as multicast memberships.
 //   - IPv6 zones are interface indices in decimal where package net has names, since the names may be those of another
 //     network namespace. Both are understood, see Options.InterfaceIndex.
 //   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source address that

@@ -137,7 +137,9 @@ func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	if !f.resolving && !f.seek() {
 		return resolveStatus(errTooManySearches, &f.to, false)
 	}
-	f.holding.tell(op)
+	if !f.holding.takes(op) {
+		return wsk.STATUS_INVALID_BUFFER_SIZE
+	}
 	if !mayWait(op, f) {
 		return wsk.STATUS_CANCELLED // the look goes on without it
 	}
@@ -146,11 +148,13 @@ func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	return wsk.STATUS_PENDING
 }
 
-// hold tells what waits that it may be for long, since a look is parked after a turn.
-func (f *Flow) hold(turn int) {
+// hold tells what waits that it may be for long, since a look is parked after a turn, and ends what is too long.
+func (f *Flow) hold(turn, longest int) {
+	var refused ops.List
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.holding.hold(turn, &f.waiting)
+	f.waiters.Add(-f.holding.hold(turn, longest, &f.waiting, &refused))
+	f.mu.Unlock()
+	f.src.Host.FinishAll(&refused)
 }
 
 // mayWait makes an operation that has to wait cancellable, unless it is cancelled, or its source was aborted when it did not

@@ -87,7 +87,7 @@ func (f *Flow) resolve() {
 		}
 		if err != nil {
 			if l.asked && l.err != nil {
-				f.hold(l.turn) // what a neighbour answers is nothing that the kernel would say at once
+				f.hold(l.turn, 0) // what a neighbour answers is nothing that the kernel would say at once
 			}
 			f.path.Store(nil)
 			f.src.Host.Stats.ResolveFailed.Add(1)
@@ -166,7 +166,7 @@ func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
 	if l.wait(begin) {
 		return false
 	}
-	f.hold(turn)
+	f.hold(turn, longestPayload(l.path.refuse, l.path.mtu, f.to.Is4()))
 	// What gives up all that is parked may have looked before this was.
 	if f.src.aborted.Load() {
 		l.giveUp(context.Canceled)
