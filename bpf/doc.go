@@ -62,9 +62,15 @@
 // # Life and privilege
 //
 // The program is attached by a bpf_link, so that it is gone when the process is, and never in place of another: see
-// [ConflictError]. Loading and attaching need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces, and Linux 5.10. The
+// [ConflictError]. Loading and attaching need CAP_BPF, CAP_NET_ADMIN and mostly CAP_PERFMON outside user namespaces, and Linux 5.10. The
 // variant for frames of several buffers is loaded where the kernel takes it: it came with Linux 5.18, and the oldest
 // kernel tried that has it is 6.1, which is what docs, errors and options of this package name.
+//
+// Without CAP_PERFMON the verifier allows neither the difference of two packet pointers nor variable offsets into packets. From Linux
+// 5.18 on, whose helper tells the length of a frame, a strict variant does without both, and is loaded where the others are refused.
+// It does not know where the first buffer of a frame ends, so it takes frames of one buffer, or any for sockets that do
+// (Options.MultiBuffer). The kernel puts barriers against speculation into it: on 6.18, BPF_PROG_TEST_RUN, a frame that is owned takes 164 ns
+// instead of 39, and one for another port 111 instead of 25.
 //
 // The objects are committed. scripts/generate.sh builds them anew with the pinned clang, scripts/generate.sh --check tells whether
 // they are what the source gives.

@@ -68,7 +68,10 @@ func TestObjectsAreWhatTheLoaderExpects(t *testing.T) {
 				t.Errorf("%s: program %s: licence %q, type %v", object, name, p.License, p.Type)
 			}
 		}
-		if diff := cmp.Diff(map[string]string{"wskxdp": "xdp", "wskxdp_frags": "xdp.frags", "wskxdp_tags": "xdp.frags"}, programs); diff != "" {
+		sections := map[string]string{
+			"wskxdp": "xdp", "wskxdp_frags": "xdp.frags", "wskxdp_tags": "xdp.frags", "wskxdp_strict": "xdp", "wskxdp_s_tags": "xdp",
+		}
+		if diff := cmp.Diff(sections, programs); diff != "" {
 			t.Errorf("%s: programs (-want +got):\n%s", object, diff)
 		}
 		got := map[string]string{}

@@ -238,6 +238,7 @@ func TestProgramAgreesWithModel(t *testing.T) {
 	}{
 		{"plain", Options{NoFrags: true}, false}, {"frags", Options{}, false},
 		{"plain/merged", Options{NoFrags: true}, true}, {"frags/merged", Options{}, true},
+		{"strict", Options{strict: true}, false}, {"strict/merged", Options{strict: true}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := loadT(t, c.opts)

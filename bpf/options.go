@@ -49,6 +49,8 @@ type Options struct {
 	// NoFrags loads the program without support for frames of several buffers even where the kernel has it (Linux 6.1). Drivers
 	// then refuse native mode on a large MTU.
 	NoFrags bool
+
+	strict bool // the variant for loaders without CAP_PERFMON
 }
 
 func (o Options) withDefaults() Options {

@@ -51,7 +51,8 @@ type Program struct {
 // Load puts program and maps into the kernel, where nothing changes before Attach. The variant for frames of several buffers is
 // preferred; on a kernel that refuses it the plain one is loaded, see Frags.
 //
-// It needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces. On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
+// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces, and CAP_PERFMON before Linux 5.18. From there on another variant is loaded without it,
+// which takes frames of several buffers only for sockets that do (Options.MultiBuffer). On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
 // long as it takes, if it may and must, see package memlock. The error of a program that the verifier refused wraps an
 // *ebpf.VerifierError with the whole log.
 func Load(opts Options) (*Program, error) {
@@ -60,6 +61,16 @@ func Load(opts Options) (*Program, error) {
 		return nil, fmt.Errorf("load XDP program: %w", err)
 	}
 	p, err := loadPreferred(opts, loadSpec)
+	if errors.Is(err, unix.EACCES) && !opts.strict { // the verifier's refusal: without CAP_PERFMON it takes only another
+		strict := opts
+		strict.strict = true
+		if q, e := loadPreferred(strict, loadSpec); e == nil {
+			if !q.frags && !opts.NoFrags {
+				q.fragsErr = fmt.Errorf("it takes CAP_PERFMON: %w", err)
+			}
+			return q, nil
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load XDP program: %w%s", err, loadHint(err))
 	}
@@ -79,7 +90,10 @@ func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) 
 		})
 		return p, err
 	}
-	if opts.NoFrags || opts.Ifindex != 0 {
+	switch {
+	case opts.strict:
+		return attempt(opts.MultiBuffer && !opts.NoFrags)
+	case opts.NoFrags, opts.Ifindex != 0:
 		return attempt(opts.Ifindex != 0)
 	}
 	p, fragsErr := attempt(true)
@@ -94,7 +108,7 @@ func loadPreferred(opts Options, load func(*ebpf.CollectionSpec, Options, bool) 
 	return p, nil
 }
 
-// loadSpec loads one of the three programs, and with it only what that one needs.
+// loadSpec loads one of the programs, and with it only what that one needs.
 func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, error) {
 	var plain struct {
 		Program *ebpf.Program `ebpf:"wskxdp"`
@@ -108,10 +122,31 @@ func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, er
 		Program *ebpf.Program `ebpf:"wskxdp_tags"`
 		wskxdpMaps
 	}
+	var strict struct {
+		Program *ebpf.Program `ebpf:"wskxdp_strict"`
+		wskxdpMaps
+	}
+	var strictTags struct {
+		Program *ebpf.Program `ebpf:"wskxdp_s_tags"`
+		wskxdpMaps
+	}
+	if opts.strict && frags {
+		for _, name := range []string{wskxdpProgWskxdpStrict, wskxdpProgWskxdpS_tags} {
+			spec.Programs[name].Flags |= unix.BPF_F_XDP_HAS_FRAGS
+		}
+	}
 	var err error
 	p := &Program{opts: opts, frags: frags, attachments: map[*Attachment]struct{}{}}
 	p.addresses.held = map[netip.Addr]addressKind{}
 	switch {
+	case opts.strict && opts.Ifindex != 0:
+		bound := spec.Programs[wskxdpProgWskxdpS_tags]
+		bound.Ifindex, bound.Flags = uint32(opts.Ifindex), bound.Flags|unix.BPF_F_XDP_DEV_BOUND_ONLY
+		err = spec.LoadAndAssign(&strictTags, nil)
+		p.prog, p.maps = strictTags.Program, strictTags.wskxdpMaps
+	case opts.strict:
+		err = spec.LoadAndAssign(&strict, nil)
+		p.prog, p.maps = strict.Program, strict.wskxdpMaps
 	case opts.Ifindex != 0:
 		bound := spec.Programs[wskxdpProgWskxdpTags]
 		bound.Ifindex, bound.Flags = uint32(opts.Ifindex), bound.Flags|unix.BPF_F_XDP_DEV_BOUND_ONLY
@@ -137,7 +172,7 @@ func loadSpec(spec *ebpf.CollectionSpec, opts Options, frags bool) (*Program, er
 
 func loadHint(err error) string {
 	if errors.Is(err, unix.EACCES) {
-		return "; the verifier takes it only from those who have CAP_PERFMON beside CAP_BPF and CAP_NET_ADMIN"
+		return "; the verifier of this kernel takes it only from those who have CAP_PERFMON beside CAP_BPF and CAP_NET_ADMIN"
 	}
 	if errors.Is(err, unix.EPERM) {
 		return "; it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN outside user namespaces, and on kernels before 5.11 a memory lock limit" +

@@ -20,24 +20,29 @@ const (
 	xdpRedirect = 4
 )
 
-// variants are the two programs of the object.
+// variants are the programs of the object that see no tags beside frames.
 var variants = []struct {
 	name string
 	opts Options
 }{
 	{"plain", Options{NoFrags: true}},
 	{"frags", Options{}},
+	{"strict", Options{strict: true}},
 }
 
 func loadT(t testing.TB, opts Options) *Program {
 	t.Helper()
 	testenv.Require(t, testenv.XDPProgram)
+	if opts.strict && !kernelHasFrags() {
+		testenv.Skipf(t, "the strict variant came with Linux 5.18")
+	}
 	p, err := Load(opts)
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
 	t.Cleanup(func() { must(t, p.Close()) })
-	if frags, err := p.Frags(); frags != (kernelHasFrags() && !opts.NoFrags) {
+	want := kernelHasFrags() && !opts.NoFrags && (!opts.strict || opts.MultiBuffer)
+	if frags, err := p.Frags(); frags != want {
 		t.Fatalf("frags = %v with NoFrags = %v: %v", frags, opts.NoFrags, err)
 	}
 	return p

@@ -281,6 +281,10 @@ func TestLongFrames(t *testing.T) {
 		{Options{MaxFrame: 9000, MultiBuffer: true}, 6000, ReasonRedirected},
 		{Options{MaxFrame: 9000, MultiBuffer: true}, 9000, ReasonRedirected},
 		{Options{MaxFrame: 9000, MultiBuffer: true}, 9001, ReasonTooLong},
+		{Options{strict: true}, DefaultMaxFrame, ReasonRedirected},
+		{Options{strict: true}, DefaultMaxFrame + 1, ReasonTooLong},
+		{Options{MaxFrame: 9000, MultiBuffer: true, strict: true}, 9000, ReasonRedirected},
+		{Options{MaxFrame: 9000, MultiBuffer: true, strict: true}, 9001, ReasonTooLong},
 	} {
 		if c.frame > 4000 && !kernelHasFrags() {
 			continue // BPF_PROG_TEST_RUN takes no more than a page there

@@ -125,6 +125,19 @@ struct {
 	__type(value, struct wskxdp_counts);
 } wskxdp_counters SEC(".maps");
 
+/*
+ * What run is compiled to. STRICT is for a loader without CAP_PERFMON, to whom the verifier allows less: no difference of two packet
+ * pointers, and to a pointer into a packet or a map value nothing is added but constants. Such a program does without knowing
+ * where the first buffer of a frame ends: it is loaded for frames of one buffer, or for sockets that take several.
+ */
+enum {
+	SEES_TAGS = 1, /* the driver can be asked for a tag beside the frame */
+	STRICT = 2,
+};
+
+/* apart keeps the compiler from joining what is done with two pointers, which would leave one pointer and a variable offset. */
+#define apart(pointer, name) asm volatile("# " name : "+r"(pointer))
+
 /* What was read of a frame on the way to its owner. */
 struct datagram {
 	struct wskxdp_key key; /* destination */
@@ -164,9 +177,10 @@ static __always_inline enum wskxdp_reason parse_udp(const void *udp_header, cons
 }
 
 /* length is that of the frame from the IP header on. */
-static __always_inline enum wskxdp_reason parse_ipv4(const void *header, const void *end, __u64 length, struct datagram *d)
+static __always_inline enum wskxdp_reason parse_ipv4(const void *header, const void *end, __u64 length, struct datagram *d, int what)
 {
 	const struct iphdr *ip = header;
+	const void *udp = ip + 1;
 	__u32 total;
 
 	if ((const void *)(ip + 1) > end)
@@ -185,12 +199,15 @@ static __always_inline enum wskxdp_reason parse_ipv4(const void *header, const v
 	d->key.family = 4;
 	d->key.addr[0] = ip->dst;
 	d->src[0] = ip->src;
-	return parse_udp(ip + 1, end, total - sizeof(*ip), d);
+	if (what & STRICT)
+		apart(udp, "IPv4");
+	return parse_udp(udp, end, total - sizeof(*ip), d);
 }
 
-static __always_inline enum wskxdp_reason parse_ipv6(const void *header, const void *end, __u64 length, struct datagram *d)
+static __always_inline enum wskxdp_reason parse_ipv6(const void *header, const void *end, __u64 length, struct datagram *d, int what)
 {
 	const struct ip6hdr *ip = header;
+	const void *udp = ip + 1;
 	__u32 payload;
 
 	if ((const void *)(ip + 1) > end)
@@ -225,11 +242,13 @@ static __always_inline enum wskxdp_reason parse_ipv6(const void *header, const v
 	d->src[1] = ip->src[1];
 	d->src[2] = ip->src[2];
 	d->src[3] = ip->src[3];
-	return parse_udp(ip + 1, end, payload, d);
+	if (what & STRICT)
+		apart(udp, "IPv6");
+	return parse_udp(udp, end, payload, d);
 }
 
 /* parse reads a frame of the given length whose first bytes lie between start and end. */
-static __always_inline enum wskxdp_reason parse(const void *start, const void *end, __u64 length, struct datagram *d)
+static __always_inline enum wskxdp_reason parse(const void *start, const void *end, __u64 length, struct datagram *d, int what)
 {
 	const struct ethhdr *eth = start;
 	const struct vlanhdr *tag = (const void *)(eth + 1);
@@ -248,12 +267,14 @@ static __always_inline enum wskxdp_reason parse(const void *start, const void *e
 			return WSKXDP_VLAN;
 		proto = tag->proto;
 		length -= sizeof(*tag);
+		if (what & STRICT)
+			apart(ip, "tagged");
 	}
 	switch (proto) {
 	case htons_const(ETH_P_IP):
-		return parse_ipv4(ip, end, length, d);
+		return parse_ipv4(ip, end, length, d, what);
 	case htons_const(ETH_P_IPV6):
-		return parse_ipv6(ip, end, length, d);
+		return parse_ipv6(ip, end, length, d, what);
 	case htons_const(ETH_P_8021Q):
 	case htons_const(ETH_P_8021AD):
 		return WSKXDP_VLAN;
@@ -351,13 +372,42 @@ static __always_inline int may_be_merged(const struct datagram *d)
 	return sum == d->checksum;
 }
 
-static __always_inline void count(enum wskxdp_reason reason)
+#define COUNT(reason) case reason: counts->n[reason]++; break
+
+static __always_inline void count(enum wskxdp_reason reason, int what)
 {
 	__u32 zero = 0;
 	struct wskxdp_counts *counts = bpf_map_lookup_elem(&wskxdp_counters, &zero);
 
-	if (counts && reason < WSKXDP_REASONS)
+	if (!counts || reason >= WSKXDP_REASONS)
+		return;
+	if (!(what & STRICT)) {
 		counts->n[reason]++; /* per CPU, and a program is not interrupted by itself */
+		return;
+	}
+	switch (reason) {
+	COUNT(WSKXDP_REDIRECTED);
+	COUNT(WSKXDP_NO_SOCKET);
+	COUNT(WSKXDP_NO_PORT);
+	COUNT(WSKXDP_NOT_LOCAL);
+	COUNT(WSKXDP_GROUP);
+	COUNT(WSKXDP_MARTIAN);
+	COUNT(WSKXDP_NOT_IP);
+	COUNT(WSKXDP_NOT_UDP);
+	COUNT(WSKXDP_VLAN);
+	COUNT(WSKXDP_TRUNCATED);
+	COUNT(WSKXDP_IP_HEADER);
+	COUNT(WSKXDP_IP_OPTIONS);
+	COUNT(WSKXDP_IP_FRAGMENT);
+	COUNT(WSKXDP_IP_EXTENSION);
+	COUNT(WSKXDP_IP_LENGTH);
+	COUNT(WSKXDP_UDP_LENGTH);
+	COUNT(WSKXDP_UDP_CHECKSUM);
+	COUNT(WSKXDP_TOO_LONG);
+	COUNT(WSKXDP_UDP_PARTIAL);
+	case WSKXDP_REASONS:
+		break;
+	}
 }
 
 /* Linux 6.8, in drivers that say so and only to a program that is bound to their device. */
@@ -373,26 +423,25 @@ static __always_inline int tag_beside(const struct xdp_md *ctx)
 }
 
 /*
- * run is the program; length is that of the whole frame, of which the first buffer may hold only a part. sees_tags says that the
- * driver can be asked for a tag beside the frame.
+ * run is the program; length is that of the whole frame, of which the first buffer may hold only a part.
  */
-static __always_inline int run(struct xdp_md *ctx, __u64 length, int sees_tags)
+static __always_inline int run(struct xdp_md *ctx, __u64 length, int what)
 {
 	const void *start = (const void *)(long)ctx->data;
 	const void *end = (const void *)(long)ctx->data_end;
 	struct datagram d = {};
-	enum wskxdp_reason reason = parse(start, end, length, &d);
+	enum wskxdp_reason reason = parse(start, end, length, &d, what);
 	int action = XDP_PASS;
 
 	if (reason == WSKXDP_REDIRECTED)
 		reason = find_owner(&d);
 	/* A socket drops what does not fit a chunk, and several buffers unless it was bound for them: the kernel must have these. */
 	if (reason == WSKXDP_REDIRECTED &&
-	    (length > wskxdp_max_frame || (length > (__u64)(end - start) && !wskxdp_multi_buffer)))
+	    (length > wskxdp_max_frame || (!(what & STRICT) && length > (__u64)(end - start) && !wskxdp_multi_buffer)))
 		reason = WSKXDP_TOO_LONG;
 	if (reason == WSKXDP_REDIRECTED && may_be_merged(&d))
 		reason = WSKXDP_UDP_PARTIAL;
-	if (reason == WSKXDP_REDIRECTED && sees_tags && tag_beside(ctx))
+	if (reason == WSKXDP_REDIRECTED && (what & SEES_TAGS) && tag_beside(ctx))
 		reason = WSKXDP_VLAN;
 	if (reason == WSKXDP_REDIRECTED) {
 		/* The flags are what the helper returns when the queue has no socket, or is beyond the map. */
@@ -402,7 +451,7 @@ static __always_inline int run(struct xdp_md *ctx, __u64 length, int sees_tags)
 			reason = WSKXDP_NO_SOCKET;
 		}
 	}
-	count(reason);
+	count(reason, what);
 	return action;
 }
 
@@ -423,5 +472,19 @@ int wskxdp_frags(struct xdp_md *ctx)
 SEC("xdp.frags")
 int wskxdp_tags(struct xdp_md *ctx)
 {
-	return run(ctx, bpf_xdp_get_buff_len(ctx), 1);
+	return run(ctx, bpf_xdp_get_buff_len(ctx), SEES_TAGS);
+}
+
+/* For loaders without CAP_PERFMON, from Linux 5.18 on. The loader says whether it takes frames of several buffers. */
+SEC("xdp")
+int wskxdp_strict(struct xdp_md *ctx)
+{
+	return run(ctx, bpf_xdp_get_buff_len(ctx), STRICT);
+}
+
+/* The same for drivers that can be asked for a tag. A longer name would be cut. */
+SEC("xdp")
+int wskxdp_s_tags(struct xdp_md *ctx)
+{
+	return run(ctx, bpf_xdp_get_buff_len(ctx), STRICT | SEES_TAGS);
 }

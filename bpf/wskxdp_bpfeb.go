@@ -72,6 +72,8 @@ const (
 	wskxdpMapWskxdpXsks         = "wskxdp_xsks"
 	wskxdpProgWskxdp            = "wskxdp"
 	wskxdpProgWskxdpFrags       = "wskxdp_frags"
+	wskxdpProgWskxdpS_tags      = "wskxdp_s_tags"
+	wskxdpProgWskxdpStrict      = "wskxdp_strict"
 	wskxdpProgWskxdpTags        = "wskxdp_tags"
 	wskxdpVarWskxdpMaxFrame     = "wskxdp_max_frame"
 	wskxdpVarWskxdpMultiBuffer  = "wskxdp_multi_buffer"
@@ -120,9 +122,11 @@ type wskxdpSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type wskxdpProgramSpecs struct {
-	Wskxdp      *ebpf.ProgramSpec `ebpf:"wskxdp"`
-	WskxdpFrags *ebpf.ProgramSpec `ebpf:"wskxdp_frags"`
-	WskxdpTags  *ebpf.ProgramSpec `ebpf:"wskxdp_tags"`
+	Wskxdp       *ebpf.ProgramSpec `ebpf:"wskxdp"`
+	WskxdpFrags  *ebpf.ProgramSpec `ebpf:"wskxdp_frags"`
+	WskxdpS_tags *ebpf.ProgramSpec `ebpf:"wskxdp_s_tags"`
+	WskxdpStrict *ebpf.ProgramSpec `ebpf:"wskxdp_strict"`
+	WskxdpTags   *ebpf.ProgramSpec `ebpf:"wskxdp_tags"`
 }
 
 // wskxdpMapSpecs contains maps before they are loaded into the kernel.
@@ -198,15 +202,19 @@ type wskxdpVariables struct {
 //
 // It can be passed to loadWskxdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type wskxdpPrograms struct {
-	Wskxdp      *ebpf.Program `ebpf:"wskxdp"`
-	WskxdpFrags *ebpf.Program `ebpf:"wskxdp_frags"`
-	WskxdpTags  *ebpf.Program `ebpf:"wskxdp_tags"`
+	Wskxdp       *ebpf.Program `ebpf:"wskxdp"`
+	WskxdpFrags  *ebpf.Program `ebpf:"wskxdp_frags"`
+	WskxdpS_tags *ebpf.Program `ebpf:"wskxdp_s_tags"`
+	WskxdpStrict *ebpf.Program `ebpf:"wskxdp_strict"`
+	WskxdpTags   *ebpf.Program `ebpf:"wskxdp_tags"`
 }
 
 func (p *wskxdpPrograms) Close() error {
 	return _WskxdpClose(
 		p.Wskxdp,
 		p.WskxdpFrags,
+		p.WskxdpS_tags,
+		p.WskxdpStrict,
 		p.WskxdpTags,
 	)
 }

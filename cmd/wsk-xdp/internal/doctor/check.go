@@ -118,6 +118,9 @@ func (c *checker) privilege() {
 	switch {
 	case p.programs():
 		c.add("WX-CAP-RX-01", OK, "CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON are held: XDP programs can be attached (XDP receive, most zero-copy)", "", "")
+	case c.f.receivesStrictly():
+		c.add("WX-CAP-RX-01", Note, "CAP_PERFMON is not held: the XDP program that receives takes longer for each frame, and drivers refuse it on a large MTU",
+			"the kernel puts barriers into a program of whoever lacks it", "sudo, or "+setcap)
 	case p.NetAdmin && p.BPF && p.InitialUserNS:
 		c.add("WX-CAP-RX-01", Note, "CAP_PERFMON is not held: the kernel refuses the XDP program that receives",
 			"its verifier lets only CAP_PERFMON subtract pointers to a packet (\"pointer -= pointer prohibited\")", "sudo, or "+setcap)

@@ -85,6 +85,12 @@ type PrivilegeFacts struct {
 // programs says whether this process may load the XDP program that receives, and that drivers want for zero-copy.
 func (p *PrivilegeFacts) programs() bool { return p.NetAdmin && p.BPF && p.PerfMon }
 
+// receivesStrictly says that this process may load the program all the same, without CAP_PERFMON, as was tried.
+func (f *Facts) receivesStrictly() bool {
+	p := &f.Privilege
+	return p.NetAdmin && p.BPF && !p.PerfMon && f.Trial != nil && f.Trial.Where == trialHere && f.Trial.Error == "" && f.Trial.Program.Yes()
+}
+
 // InterfaceFacts is what is known about the interface.
 type InterfaceFacts struct {
 	Name      string `json:"name"`

@@ -59,6 +59,9 @@ func (f *Facts) rx() string {
 		}
 		return kernel + "; through XDP too: CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are held."
 	}
+	if f.receivesStrictly() {
+		return kernel + "; through XDP too: CAP_BPF and CAP_NET_ADMIN are held; CAP_PERFMON makes it faster."
+	}
 	return kernel + "; through XDP it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (sudo)."
 }
 
@@ -81,7 +84,7 @@ func (f *Facts) zeroCopy() string {
 		return "yes: a bind on queue 0 was granted."
 	case i.Tried != nil && i.ZeroCopy:
 		return "announced by the driver, but refused when tried."
-	case i.ZeroCopy && f.Privilege.programs():
+	case i.ZeroCopy && (f.Privilege.programs() || f.receivesStrictly()):
 		return "announced by the driver, not tried (--try)."
 	case i.ZeroCopy:
 		return "announced by the driver; needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN with most drivers."
