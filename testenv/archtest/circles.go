@@ -95,7 +95,7 @@ var Circles = []CircleLimit{
 	{"wsk/netconn/pctest", 9, 9},
 	{"wsk/policy", 0, 0},
 	{"wsk/replay", 0, 0},
-	{"wsk/route", 19, 13},
+	{"wsk/route", 15, 13},
 	{"wsk/route/conntrack", 0, 0},
 	{"wsk/route/internal/mirror", 13, 13},
 	{"wsk/route/internal/rtattr", 0, 0},

@@ -14,26 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReversePath is how a device checks where datagrams come from (net.ipv4.conf.*.rp_filter).
-type ReversePath uint8
-
-// The checks: none, an answer must leave by the same device, an answer must be able to leave by some device.
-const (
-	ReversePathOff    ReversePath = 0
-	ReversePathStrict ReversePath = 1
-	ReversePathLoose  ReversePath = 2
-)
-
-func (r ReversePath) String() string {
-	switch r {
-	case ReversePathOff:
-		return "off"
-	case ReversePathStrict:
-		return "strict"
-	}
-	return "loose"
-}
-
 // ReversePath is the check that counts on a device: the larger of its own setting and that of all devices. The kernel announces
 // changes of it (RTM_NEWNETCONF), so it is as old as an event takes; subscribers get ReversePathChanged. IPv6 has no such
 // setting; its check is a firewall rule (rpfilter).

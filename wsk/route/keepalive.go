@@ -15,54 +15,65 @@ import (
 
 // uses remembers which neighbours are in use, and since when they are not.
 type uses struct {
-	mu   sync.RWMutex
-	last map[neighbourKey]*atomic.Int64 // time since Table.start in nanoseconds
+	mu sync.RWMutex
+	by map[neighbourKey]*use
+}
+
+// use is that of one neighbour, until it is over; who comes back later has another.
+type use struct {
+	last    atomic.Int64  // time since Table.start in nanoseconds
+	changes atomic.Uint64 // grows with another MAC, with a failure, and when the use is over
 }
 
 // note marks a neighbour as used now.
 //
 // It must come before the reading of the MAC that is going to be used. The table publishes a new MAC first and looks
-// for users second; whoever notes first and reads second either reads the new MAC or is found and told by the
-// generation.
+// for users second; whoever notes first and reads second either reads the new MAC or is found and told, by changes and
+// by the generation.
 //
 // It reports whether the neighbour was in use already.
-func (u *uses) note(k neighbourKey, now time.Duration) (known bool) {
+func (u *uses) note(k neighbourKey, now time.Duration) (of *use, known bool) {
 	u.mu.RLock()
-	last := u.last[k]
-	if last != nil {
-		last.Store(int64(now))
+	of = u.by[k]
+	if of != nil {
+		of.last.Store(int64(now))
 	}
 	u.mu.RUnlock()
-	if last != nil {
-		return true
+	if of != nil {
+		return of, true
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = map[neighbourKey]*atomic.Int64{}
+	if u.by == nil {
+		u.by = map[neighbourKey]*use{}
 	}
-	if known = u.last[k] != nil; !known {
-		u.last[k] = new(atomic.Int64)
+	if of, known = u.by[k]; !known {
+		of = new(use)
+		u.by[k] = of
 	}
-	u.last[k].Store(int64(now))
-	return known
+	of.last.Store(int64(now))
+	return of, known
 }
 
-func (u *uses) has(k neighbourKey) bool {
+// of is the use of a neighbour, nil when it has none.
+func (u *uses) of(k neighbourKey) *use {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return u.last[k] != nil
+	return u.by[k]
 }
 
-// expire forgets the neighbours whose last use was before limit.
-func (u *uses) expire(limit time.Duration) {
+// expire ends the uses of neighbours whose last was before limit, and reports whether there were any.
+func (u *uses) expire(limit time.Duration) (some bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for k, last := range u.last {
-		if last.Load() < int64(limit) {
-			delete(u.last, k)
+	for k, of := range u.by {
+		if of.last.Load() < int64(limit) {
+			delete(u.by, k)
+			of.changes.Add(1)
+			some = true
 		}
 	}
+	return some
 }
 
 // now is the monotonic time since the table was opened.
@@ -76,8 +87,8 @@ func (t *Table) now() time.Duration { return time.Since(t.start) }
 //
 // It is cheap (a map look-up and a store) and meant to be called at most about once a second per flow.
 func (t *Table) KeepAlive(ifindex int, ip netip.Addr) {
-	if !t.uses.note(neighbourKey{ifindex, ip.Unmap().WithZone("")}, t.now()) {
-		t.bump()
+	if _, known := t.uses.note(neighbourKey{ifindex, ip.Unmap().WithZone("")}, t.now()); !known {
+		t.someChanged()
 	}
 }
 
@@ -85,9 +96,11 @@ func (t *Table) KeepAlive(ifindex int, ip netip.Addr) {
 // sent, for an entry that has gone STALE or was deleted while its MAC is in use. It also ends the memory of what is
 // used no more.
 func (t *Table) keepAlive(m *model) {
-	t.uses.expire(t.now() - t.opts.KeepAliveFor)
+	if t.uses.expire(t.now() - t.opts.KeepAliveFor) {
+		t.mirrorGen.Add(1) // whose answers rest on such a use look anew before they send again
+	}
 	for k, e := range m.neighbours {
-		switch used := t.uses.has(k); {
+		switch used := t.uses.of(k) != nil; {
 		case used && (e.state == unix.NUD_STALE || e.state == 0 && e.hasMAC):
 			t.probe(m, k)
 		case !used && e.state == 0:

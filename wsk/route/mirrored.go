@@ -30,7 +30,7 @@ func (t *Table) mirrored(s *snapshot, q question, in Query, on *Standing) (hop H
 		t.asked[ask].Add(1)
 		return Hop{}, false
 	}
-	on.query, on.strict, on.hop, on.source = m, q.strict, r.Hop, r.Source
+	on.query, on.strict, on.hop, on.source, on.ground = m, q.strict, r.Hop, r.Source, t.ground(s, &m, r.Hop)
 	return q.hop(answer{
 		typ: unix.RTN_UNICAST, index: r.Hop.Interface, gateway: r.Hop.Gateway, source: r.Source, mtu: r.Hop.MTU,
 	}), true

@@ -41,8 +41,9 @@ func newModel() *model {
 type changes struct {
 	devices, addresses, neighbours, rules, filters bool // these parts of the snapshot must be made anew
 
-	bump       bool // some path may have changed
-	routes     bool // some path may have changed, by routes, rules or next hops, which the mirror follows itself
+	every      bool // any path may have changed
+	bump       bool // some path may have changed: what it rests on (see ground) tells
+	routes     bool // an answer of the kernel may have changed; what the mirror's rest on has not, or it follows that itself
 	revalidate bool // flags changed: ask the kernel whether a known path has
 
 	events     []Event
@@ -52,6 +53,7 @@ type changes struct {
 	stale      map[neighbourKey]struct{}   // neighbours that have gone STALE
 	deleted    map[neighbourKey]struct{}   // neighbours whose entries were deleted, and did not come back
 	rereadMTU6 map[int]struct{}            // devices whose IPv6 MTU follows their MTU unannounced
+	remade     map[int]struct{}            // devices that lead a datagram another way than before, or are gone, or others
 
 	rereadRules bool // a policy rule has changed
 }
@@ -69,7 +71,7 @@ type transition struct {
 func newChanges() *changes {
 	return &changes{
 		addressed: map[int]struct{}{}, touched: map[neighbourKey]transition{}, failed: map[neighbourKey]struct{}{},
-		stale: map[neighbourKey]struct{}{}, deleted: map[neighbourKey]struct{}{}, rereadMTU6: map[int]struct{}{},
+		stale: map[neighbourKey]struct{}{}, deleted: map[neighbourKey]struct{}{}, rereadMTU6: map[int]struct{}{}, remade: map[int]struct{}{},
 	}
 }
 
@@ -125,10 +127,10 @@ func (m *model) setDevice(d Device, c *changes) {
 	switch {
 	case old == nil:
 		event(LinkAdded)
-		c.bump = true
+		c.remake(d.Index)
 	case !old.samePath(d):
 		event(LinkChanged)
-		c.bump = true
+		c.remake(d.Index)
 	}
 	if old != nil {
 		before = *old
@@ -154,22 +156,13 @@ func (m *model) setDevice(d Device, c *changes) {
 	}
 }
 
-func (m *model) setMTU6(index, mtu int, c *changes) {
-	if old := m.devices[index]; old != nil && old.MTU6 != mtu {
-		d := *old
-		d.MTU6 = mtu
-		m.devices[index] = &d
-		c.devices, c.bump = true, true
-	}
-}
-
 func (m *model) deleteDevice(index int, c *changes) {
 	d := m.devices[index]
 	if d == nil {
 		return
 	}
 	delete(m.devices, index)
-	c.devices, c.bump = true, true
+	c.remake(index)
 	for k, a := range m.addresses {
 		if a.Interface == index {
 			delete(m.addresses, k)
@@ -278,8 +271,8 @@ func (m *model) replace(fresh *model, c *changes, same func(before, now Device) 
 	for index, r := range fresh.filters {
 		m.setFilter(index, r, c)
 	}
-	// Routes are not mirrored; any may have changed.
-	c.bump = true
+	// Routes are not here, and what changed and changed back meanwhile is not seen.
+	c.every = true
 }
 
 // snapshot makes the parts of the next snapshot that changed and shares the others with prev.
@@ -298,6 +291,7 @@ func (m *model) snapshot(prev *snapshot, c *changes) *snapshot {
 		for index, d := range m.devices {
 			s.names[d.Name] = index
 		}
+		s.stamp(prev, c.remade)
 	}
 	if prev == nil || c.addresses {
 		s.addresses = newAddressBook(slices.Collect(maps.Values(m.addresses)), m.devices)

@@ -141,7 +141,7 @@ func TestModelChanges(t *testing.T) {
 			for _, s := range test.steps {
 				m.apply(s.typ, s.body, c)
 			}
-			bump := c.bump || c.routes
+			bump := c.bump || c.routes || c.every
 			for _, tr := range c.touched {
 				bump = bump || tr.bump
 			}
@@ -181,7 +181,7 @@ func TestModelReplace(t *testing.T) {
 	fresh.apply(unix.RTM_DELADDR, addressMessage(7, "10.0.0.1/24", 0), newChanges())
 	c := newChanges()
 	m.replace(fresh, c, sameDevice)
-	if !c.bump || !c.devices || !c.addresses || !c.neighbours {
+	if !c.every || !c.devices || !c.addresses || !c.neighbours {
 		t.Errorf("changes %+v", c)
 	}
 	tr := c.touched[neighbourKey{7, addr("10.0.0.9")}]

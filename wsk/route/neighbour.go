@@ -210,6 +210,12 @@ func (s *snapshot) fixedMAC(k neighbourKey) (mac [6]byte, ok bool) {
 	return mac, false
 }
 
+// isFixed reports whether there is nothing to resolve.
+func (s *snapshot) isFixed(k neighbourKey) bool {
+	_, ok := s.fixedMAC(k)
+	return ok
+}
+
 // groupMAC maps a group address to the MAC of its frames.
 func groupMAC(ip netip.Addr) [6]byte {
 	if ip.Is4() {

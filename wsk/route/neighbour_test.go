@@ -373,7 +373,7 @@ func TestKeepAlive(t *testing.T) {
 func forget(table *Table, k neighbourKey) {
 	table.uses.mu.Lock()
 	defer table.uses.mu.Unlock()
-	delete(table.uses.last, k)
+	delete(table.uses.by, k)
 }
 
 // Uses end when nobody notes them any more.
@@ -387,11 +387,11 @@ func TestKeepAliveEnds(t *testing.T) {
 		table.KeepAlive(k.index, k.ip)
 		return table
 	}
-	if lasting := noted(time.Hour); !lasting.uses.has(k) {
+	if lasting := noted(time.Hour); lasting.uses.of(k) == nil {
 		t.Fatal("a use that was just noted is gone")
 	}
 	table := noted(50 * time.Millisecond)
-	testenv.Eventually(t, patience, "the use to end", func() bool { return !table.uses.has(k) })
+	testenv.Eventually(t, patience, "the use to end", func() bool { return table.uses.of(k) == nil })
 }
 
 func TestKeepAliveDoesNotAllocate(t *testing.T) {

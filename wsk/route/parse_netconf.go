@@ -10,6 +10,26 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/rtattr"
 )
 
+// ReversePath is how a device checks where datagrams come from (net.ipv4.conf.*.rp_filter).
+type ReversePath uint8
+
+// The checks: none, an answer must leave by the same device, an answer must be able to leave by some device.
+const (
+	ReversePathOff    ReversePath = 0
+	ReversePathStrict ReversePath = 1
+	ReversePathLoose  ReversePath = 2
+)
+
+func (r ReversePath) String() string {
+	switch r {
+	case ReversePathOff:
+		return "off"
+	case ReversePathStrict:
+		return "strict"
+	}
+	return "loose"
+}
+
 // Of linux/netconf.h.
 const (
 	netconfIndex    = 1 // NETCONFA_IFINDEX

@@ -38,7 +38,7 @@ func (t *Table) resync(m *model, c *changes) {
 		// The old picture is better than none, until it can be repaired. What follows from it may be wrong, so nothing derived
 		// from it lives on.
 		t.log.Error("netlink events were lost and the tables can't be read; trying again", "err", err)
-		c.bump = true
+		c.every = true
 		t.repair.schedule()
 		return
 	}

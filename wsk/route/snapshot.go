@@ -16,6 +16,7 @@ import (
 // did not change.
 type snapshot struct {
 	devices   map[int]*Device
+	stamps    stamps
 	names     map[string]int
 	addresses *addressBook
 	// macs are the usable neighbours.

@@ -28,9 +28,9 @@ type Table struct {
 	start time.Time
 
 	snap atomic.Pointer[snapshot]
-	// gen grows with every change: an answer of the kernel stands for one. causes grows with those that are not of
-	// routes, rules and next hops alone: an answer of the mirror stands for one, and while it gives it. mirrorGen grows
-	// with causes, and when the mirror may answer something else.
+	// gen grows with every change: an answer of the kernel stands for one. mirrorGen grows when the mirror may answer
+	// something else, or what its answers rest on besides (see ground) may be another: they are looked at again then.
+	// causes grows when none of them stands any more.
 	gen, causes, mirrorGen atomic.Uint64
 
 	events    *nl.NetlinkSocket
@@ -189,11 +189,6 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// Generation grows whenever a path may lead elsewhere than before: devices, addresses, routes, rules, next hops, IPsec
-// policies, the MAC or the failure of a neighbour in use, a path MTU found changed. One atomic load. Read it before
-// Resolve and Neighbour, never after.
-func (t *Table) Generation() uint64 { return t.gen.Load() }
-
 // Subscribe calls fn for every event from now on, in order, from the table's goroutine and with no lock held. fn must
 // return soon: while it runs nothing is applied. It may call every method of the table except Close, and
 // those that wait for the table's goroutine (Neighbour). cancel ends it; a call that is under way when
@@ -275,10 +270,12 @@ func (t *Table) publish(m *model, c *changes) {
 	// snapshot.
 	var probes []neighbourKey
 	for k, tr := range c.touched {
-		if !t.uses.has(k) {
+		u := t.uses.of(k)
+		if u == nil {
 			continue
 		}
 		if tr.bump {
+			u.changes.Add(1)
 			c.bump = true
 		}
 		if tr.gone {
@@ -288,8 +285,11 @@ func (t *Table) publish(m *model, c *changes) {
 			Event{Kind: NeighbourChanged, Interface: k.index, Neighbour: k.ip, MAC: macIf(tr), Usable: tr.usable})
 	}
 	switch {
-	case c.bump:
-		t.bump()
+	case c.every, c.bump:
+		if c.every {
+			t.causes.Add(1)
+		}
+		t.someChanged()
 		c.events = append(c.events, Event{Kind: PathsChanged})
 	case c.routes:
 		t.gen.Add(1)
@@ -297,7 +297,7 @@ func (t *Table) publish(m *model, c *changes) {
 	case c.revalidate:
 		t.revalidate(netip.Addr{}, t.dumper)
 	}
-	if c.revalidate || c.bump {
+	if c.revalidate || c.bump || c.every {
 		t.settler.want()
 	}
 	t.wakeWaiters(m, c)
@@ -305,7 +305,7 @@ func (t *Table) publish(m *model, c *changes) {
 		c.events = append(c.events, Event{Kind: AddressesChanged, Interface: index})
 	}
 	for k := range c.stale {
-		if t.uses.has(k) {
+		if t.uses.of(k) != nil {
 			probes = append(probes, k)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // follower is the state of the mirror's goroutine.
@@ -146,12 +148,13 @@ func (f *follower) fail(err error) {
 }
 
 // between is called while a dump goes on. What has been announced meanwhile is applied after it only, so the snapshot
-// answers nothing until then.
+// answers nothing until then, where that can last: routes may be a million. Of everything else there is little, and what
+// is announced waits no longer than behind other events.
 func (f *follower) between(table uint16) {
 	if f.opts.reading != nil {
 		f.opts.reading(table)
 	}
-	if s := f.Snapshot(); s.ask == Answered && f.inbox.waits.Load() {
+	if s := f.Snapshot(); table == unix.RTM_GETROUTE && s.ask == Answered && f.inbox.waits.Load() {
 		doubtful := *s
 		doubtful.ask = Doubtful
 		f.publish(&doubtful, false)
