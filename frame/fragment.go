@@ -122,12 +122,21 @@ func (p FragmentPlan) At(i int) Fragment {
 // A plan of one frame gives what PutHeaders gives. Every octet of the headers is written; nothing is allocated. It
 // panics when i is out of range or the frame is too short for its part.
 func (t *Template) PutFragment(frame []byte, plan FragmentPlan, i int, id uint32, payload Sum) int {
+	if plan.At(i).FrameLen() > len(frame) {
+		panic("frame: put fragment: payload past the end of the frame")
+	}
+	return t.PutFragmentApart(frame, plan, i, id, payload)
+}
+
+// PutFragmentApart is PutFragment for a frame that does not lie in one piece: frame is its beginning, with room for the
+// headers at least, and the rest of its part of the payload may lie anywhere.
+func (t *Template) PutFragmentApart(frame []byte, plan FragmentPlan, i int, id uint32, payload Sum) int {
 	f := plan.At(i)
 	if plan.count == 1 {
-		return t.PutHeaders(frame, plan.payloadLen, uint16(id), payload)
+		return t.PutHeadersApart(frame, plan.payloadLen, uint16(id), payload)
 	}
-	if f.FrameLen() > len(frame) {
-		panic("frame: put fragment: payload past the end of the frame")
+	if f.HeaderLen > len(frame) {
+		panic("frame: put fragment: no room for the headers")
 	}
 	offset := i * plan.room
 	ipEnd := int(t.ipOffset) + int(t.ipLen)

@@ -16,7 +16,16 @@ import "encoding/binary"
 // Preconditions, else it panics: 0 <= payloadLen <= 65507 (IPv4) or 65527 (IPv6) and
 // HeaderLen()+payloadLen <= len(frame). Whether the packet fits the MTU is the caller's business; see MaxPayload.
 func (t *Template) PutHeaders(frame []byte, payloadLen int, id uint16, payload Sum) int {
-	udp, n := t.putHeaders(frame, payloadLen, id)
+	if int(t.headerLen)+payloadLen > len(frame) {
+		panic("frame: put headers: payload past the end of the frame")
+	}
+	return t.PutHeadersApart(frame, payloadLen, id, payload)
+}
+
+// PutHeadersApart is PutHeaders for a frame that does not lie in one piece: head is its beginning, with room for the headers
+// at least, and the rest of the payload may lie anywhere.
+func (t *Template) PutHeadersApart(head []byte, payloadLen int, id uint16, payload Sum) int {
+	udp, n := t.putHeaders(head, payloadLen, id)
 	udpLen := UDPLen + payloadLen
 	// The length counts twice: in the header, and in the pseudo-header.
 	check := nonZero(^fold32(t.udpSum + 2*uint32(udpLen) + uint32(payload.Fold())))
@@ -34,6 +43,9 @@ func (t *Template) PutHeaders(frame []byte, payloadLen int, id uint16, payload S
 //
 // Sources: the kernel's Documentation/networking/checksum-offloads.rst and xsk-tx-metadata.rst.
 func (t *Template) PutHeadersPartial(frame []byte, payloadLen int, id uint16) int {
+	if int(t.headerLen)+payloadLen > len(frame) {
+		panic("frame: put headers: payload past the end of the frame")
+	}
 	udp, n := t.putHeaders(frame, payloadLen, id)
 	var seed uint16
 	if !t.noChecksum {
@@ -53,8 +65,8 @@ func (t *Template) ChecksumOffload() (start, offset uint16, ok bool) {
 // putHeaders writes everything but the UDP checksum, and returns the UDP header and the frame's length.
 func (t *Template) putHeaders(frame []byte, payloadLen int, id uint16) (*[UDPLen]byte, int) {
 	hl := int(t.headerLen)
-	if uint(payloadLen) > uint(t.maxDatagram()) || hl+payloadLen > len(frame) {
-		panic("frame: put headers: payload length out of range, or payload past the end of the frame")
+	if uint(payloadLen) > uint(t.maxDatagram()) || hl > len(frame) {
+		panic("frame: put headers: payload length or frame out of range")
 	}
 	head, tail := (*[headerHead]byte)(frame), (*[headerTail]byte)(frame[hl-headerTail:])
 	*head = [headerHead]byte(t.hdr[:])

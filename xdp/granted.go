@@ -24,6 +24,9 @@ type Granted struct {
 	// DescTxMetadata. OffloadRefused is why it is less than Options.Offload, nil otherwise.
 	Offload        Offload
 	OffloadRefused error
+	// FrameChunks is the most chunks that one frame to be sent may lie in. It is 1 without Options.MultiBuffer, and where the
+	// kernel or the driver has no such frames.
+	FrameChunks int
 	// NeedWakeup is whether the rings' need-wakeup flags mean anything.
 	NeedWakeup bool
 	// TxBudget is how many frames one Kick transmits at most in copy mode. It is 32 where the kernel can't be told,

@@ -19,7 +19,7 @@ import (
 func openAuto(ctx context.Context, k kernel, o Options, l nic.Link) (*Socket, error) {
 	zc := o
 	zc.Mode = ModeZeroCopy
-	s, err := build(ctx, k, zc, l)
+	s, err := buildGranted(ctx, k, zc, l)
 	if err == nil {
 		return s, nil
 	}
@@ -27,7 +27,7 @@ func openAuto(ctx context.Context, k kernel, o Options, l nic.Link) (*Socket, er
 	if !ok {
 		return nil, err
 	}
-	return build(ctx, k, o, l)
+	return buildGranted(ctx, k, o, l)
 }
 
 // CopyAfter is the rule for the step from zero-copy down to copy mode. [Open] goes by it, and so can a caller that

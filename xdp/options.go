@@ -121,6 +121,11 @@ type Options struct {
 	// frame costs TxMetadataLen more bytes of its chunk, in front of it. A kernel without TX metadata grants
 	// OffloadNone.
 	Offload Offload
+	// MultiBuffer asks for frames that lie in several chunks when sending, as those of an MTU above a chunk do (XDP_USE_SG,
+	// Linux 6.6 in zero-copy, where the driver takes them, and 6.12 in copy mode). Granted.FrameChunks is the outcome. A
+	// socket that also receives may get frames in several chunks then, too, unless its XDP program redirects none that does not
+	// fit one.
+	MultiBuffer bool
 	// HugePages asks for a UMEM of 2 MiB pages; where there are none it has ordinary ones, and Granted says so.
 	HugePages bool
 	// Fallback is for a caller that tried zero-copy itself and now opens the socket in ModeCopy: the reason, for

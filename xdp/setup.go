@@ -38,7 +38,7 @@ func open(ctx context.Context, k kernel, o Options) (*Socket, error) {
 	if o.Mode == ModeAuto {
 		return openAuto(ctx, k, o, facts)
 	}
-	return build(ctx, k, o, facts)
+	return buildGranted(ctx, k, o, facts)
 }
 
 // checkQueue refuses a queue without a TX side. The kernel would bind it as long as there are as many RX queues, and
@@ -61,7 +61,8 @@ func build(ctx context.Context, k kernel, o Options, facts nic.Link) (*Socket, e
 		Ifname: facts.Name, IfIndex: facts.Index, Queue: o.Queue,
 		Mode: o.Mode, FallbackReason: o.Fallback, NeedWakeup: !o.DisableNeedWakeup,
 		ChunkSize: o.ChunkSize, TxChunks: o.TxChunks, RxChunks: o.RxChunks, Headroom: o.Headroom,
-		TxRing: o.TxRing, CompletionRing: o.CompletionRing, FillRing: o.FillRing, RxRing: o.RxRing,
+		FrameChunks: frameChunks(k, o, facts),
+		TxRing:      o.TxRing, CompletionRing: o.CompletionRing, FillRing: o.FillRing, RxRing: o.RxRing,
 		TxQueues: facts.TxQueues,
 	}
 	if err := s.setUp(ctx, o); err != nil {
@@ -147,6 +148,9 @@ func (s *Socket) setBudget(budget uint32) error {
 // process has ended.
 func (s *Socket) bind(ctx context.Context, o Options) error {
 	sa := &unix.SockaddrXDP{Ifindex: uint32(s.granted.IfIndex), QueueID: o.Queue, Flags: bindFlags(o)}
+	if s.granted.FrameChunks > 1 {
+		sa.Flags |= unix.XDP_USE_SG
+	}
 	waited, err := repeatWhile(ctx, unix.EBUSY, o.BindTimeout, func() error { return s.k.bind(s.fd, sa) })
 	s.granted.BindWait = waited
 	return err

@@ -50,6 +50,9 @@ type Config struct {
 	// were asked for, with OffloadPartial frames as they lie in the UMEM, as the peer of a veth does.
 	Offload xdp.Offload
 
+	// FrameChunks is Granted.FrameChunks: where it is more than 1, frames of several chunks are taken. Default 1.
+	FrameChunks int
+
 	// OnSend sees each frame that is not dropped, in the order of transmission. The bytes are valid only during the
 	// call, which runs inside Kick with the fake locked: it must not call the Kernel. It is nil in benchmarks.
 	OnSend func(frame []byte)
@@ -100,6 +103,7 @@ type Kernel struct {
 	seq     uint64 // descriptors consumed so far
 	errnos  []syscall.Errno
 	held    []uint64
+	partial []xdp.Desc // consumed, of a frame whose end has not come
 	holding bool
 	noUp    bool
 	noLink  bool
@@ -150,7 +154,7 @@ func New(c Config) (*Kernel, error) {
 		Ifname: "fake0", IfIndex: 1, Mode: xdp.ModeCopy, NeedWakeup: true, TxBudget: uint32(max(c.Budget, 0)),
 		ChunkSize: c.ChunkSize, TxChunks: c.TxChunks, RxChunks: c.RxChunks, Headroom: c.Headroom,
 		TxRing: c.TxRing, CompletionRing: c.CompletionRing, FillRing: c.FillRing, RxRing: c.RxRing,
-		TxQueues: nic.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload,
+		TxQueues: nic.QueueCount{N: 1, Exact: true, Source: "fake"}, Offload: c.Offload, FrameChunks: max(c.FrameChunks, 1),
 	}
 	if c.ZeroCopy {
 		k.granted.Mode = xdp.ModeZeroCopy

@@ -120,6 +120,11 @@ func (k *Kernel) transmit() syscall.Errno {
 			return unix.EAGAIN
 		}
 		d := k.txDescs[k.next%uint32(len(k.txDescs))]
+		if k.continues(d) {
+			k.partial = append(k.partial, d)
+			k.consume()
+			continue
+		}
 		if errno, stop := k.one(d, k.fateOf(d)); stop {
 			return errno
 		}
@@ -133,6 +138,19 @@ func (k *Kernel) peek() bool {
 		k.known = k.txWords.Producer.Load()
 	}
 	return k.next != k.known
+}
+
+// continues reports whether a descriptor is a valid one of a frame that goes on.
+func (k *Kernel) continues(d xdp.Desc) bool {
+	return d.Options == xdp.DescContinued && d.Len != 0 && k.umem.Frame(d) != nil && len(k.partial)+1 < k.granted.FrameChunks
+}
+
+// consume takes the descriptor at the consumer.
+func (k *Kernel) consume() {
+	k.next++
+	if !k.lazy {
+		k.txWords.Consumer.Store(k.next)
+	}
 }
 
 // fateOf takes the planned fate of the next descriptor off the script. A descriptor that the real kernel would
@@ -174,13 +192,20 @@ func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
 		return unix.EINVAL, true
 	}
 	if k.onSend != nil && fate != Drop && fate != Invalid {
-		k.onSend(k.completed(d))
+		k.onSend(k.assembled(d))
 	}
 	k.seq++
-	k.next++
-	if !k.lazy {
-		k.txWords.Consumer.Store(k.next)
+	k.consume()
+	for _, part := range k.partial {
+		switch fate {
+		case Lose:
+		case Hold:
+			k.held = append(k.held, part.Addr)
+		default:
+			k.complete(part.Addr)
+		}
 	}
+	k.partial = k.partial[:0]
 	switch fate {
 	case Drop:
 		k.complete(d.Addr)
@@ -201,10 +226,22 @@ func (k *Kernel) one(d xdp.Desc, fate Fate) (errno syscall.Errno, stop bool) {
 	return 0, false
 }
 
+// assembled is a frame that ends with a descriptor.
+func (k *Kernel) assembled(d xdp.Desc) []byte {
+	if len(k.partial) == 0 {
+		return k.completed(d)
+	}
+	var frame []byte
+	for _, part := range k.partial {
+		frame = append(frame, k.umem.Frame(part)...)
+	}
+	return append(frame, k.umem.Frame(d)...)
+}
+
 // completionRoom reports whether a completion can be promised: each held frame has a slot reserved, as in the kernel.
 func (k *Kernel) completionRoom() bool {
 	used := int(k.cqWords.Producer.Load() - k.cqWords.Consumer.Load())
-	return used+len(k.held) < len(k.cqAddrs)
+	return used+len(k.held)+len(k.partial) < len(k.cqAddrs)
 }
 
 // complete posts an address that was promised room.
