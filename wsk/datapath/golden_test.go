@@ -4,26 +4,63 @@ package datapath
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // TestGoldenFrames compares our frames byte for byte with those that the kernel sends for the same datagram from the same
 // port. What may differ is masked, and nothing else: the IP identification, and the header checksum that covers it.
 func TestGoldenFrames(t *testing.T) {
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
+	compareWithKernel(t, 1500, 0, []int{0, 1, 17, 18, 100, 1452, 1453, 1472, 1473, 2952, 4000, 65507, 65527})
+}
+
+// TestGoldenJumbo is TestGoldenFrames where frames lie in several chunks, which have room for 3986 bytes, 1938 or, in the fragments of
+// a datagram, all of one.
+func TestGoldenJumbo(t *testing.T) {
+	requireMultiBuffer(t)
+	for _, link := range []struct {
+		mtu   int
+		chunk uint32
+	}{{9000, 0}, {9000, 2048}, {1963, 2048}, {16000, 2048}, {65535, 0}} {
+		t.Run(fmt.Sprintf("mtu %d in chunks of %d", link.mtu, link.chunk), func(t *testing.T) {
+			compareWithKernel(t, link.mtu, link.chunk, []int{1, 1472, 1900, 1920, 1921, 1935, 1936, 3924, 3944, 3945, 3990, 4050, 7850, 8952, 8953,
+				8972, 8973, 11_700, 20_000, 35_000, 65_507, 65_527})
+		})
+	}
+}
+
+// requireMultiBuffer skips a test on a kernel that has no frames of several chunks in copy mode.
+func requireMultiBuffer(t *testing.T) {
+	t.Helper()
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	err := lab.A.NS.Do(func() error { return xdp.ProbeMultiBuffer(lab.A.If.Name(), 0) })
+	if errors.Is(err, xdp.ErrNotSupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// compareWithKernel compares datagrams of some sizes with the kernel's on a link with an MTU, and sees to it that all of them went through
+// AF_XDP.
+func compareWithKernel(t *testing.T, mtu int, chunk uint32, sizes []int) {
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, MTU: mtu}, Options{Socket: xdp.Options{ChunkSize: chunk}})
 	for _, family := range []struct {
 		name     string
 		from, to netip.Addr
 		most     int
 	}{{"v4", lab.A.IPv4(), lab.B.IPv4(), wsk.MaxPayload4}, {"v6", lab.A.IPv6(), lab.B.IPv6(), wsk.MaxPayload6}} {
 		for _, df := range []bool{false, true} {
-			for _, n := range []int{0, 1, 17, 18, 100, 1452, 1453, 1472, 1473, 2952, 4000, 65507, 65527} {
-				if n > family.most || df && n > 1452 {
+			for _, n := range sizes {
+				if n > family.most || df && n > mtu-48 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/df=%v/%d", family.name, df, n), func(t *testing.T) {
@@ -64,6 +101,9 @@ func TestGoldenFrames(t *testing.T) {
 				})
 			}
 		}
+	}
+	if n := c.dp.Info().SlowSent; n != 0 {
+		t.Errorf("%d of the datagrams went through the kernel's stack", n)
 	}
 }
 

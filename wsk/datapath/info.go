@@ -78,7 +78,7 @@ type Info struct {
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
 	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and four more: "no-queue" where an AF_XDP queue is
-	// not to be had now, "mtu" where packets of the interface's MTU do not fit a chunk, "looped" where sockets of this host are
+	// not to be had now, "mtu" where the queue takes no packets of the interface's MTU, "looped" where sockets of this host are
 	// to get it too, and "nat" where the kernel translates the addresses.
 	SlowReasons map[string]uint64
 	SlowSent    uint64 // operations sent through a companion socket

@@ -17,8 +17,8 @@ type Options struct {
 	// namespace than the process's own needs CAP_SYS_ADMIN there. The descriptor is duplicated.
 	NetNS int
 	// Interfaces are opened at once, and Open fails when AF_XDP cannot be had on one: no queue of it is free, it is of a kind
-	// that does not carry frames as it carries the kernel's, or packets of its MTU do not fit a chunk (4010 bytes do). Every
-	// other interface is opened when the first datagram is routed through it, and replaced by the kernel's own stack where
+	// that does not carry frames as it carries the kernel's, or the queue takes no packets of its MTU (above 4010 that needs
+	// frames of several chunks, which Linux has since 6.12). Every other interface is opened when the first datagram is routed through it, and replaced by the kernel's own stack where
 	// AF_XDP is not to be had: Info.SlowReasons says why.
 	Interfaces []string
 	// KernelStack sends everything through the kernel's own stack and opens no AF_XDP socket to send through, so that what

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // TestSlowReasons: what AF_XDP does not carry goes through the kernel's stack, counted by the word for the reason, and arrives.
@@ -55,12 +56,12 @@ func TestSlowReasons(t *testing.T) {
 		return ok && d.Up
 	})
 	send("kind", netip.MustParseAddrPort("10.78.0.2:7022"), nil) // which drops it
-	if err := lab.A.If.SetMTU(9000); err != nil {
+	if err := lab.A.If.SetMTU(65535); err != nil {               // more than 18 chunks of 2048 bytes hold
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, waitLimit, "the MTU to be known", func() bool {
 		d, _ := c.dp.routes.DeviceByName(lab.A.If.Name())
-		return d.MTU == 9000
+		return d.MTU == 65535
 	})
 	send("mtu", netip.AddrPortFrom(lab.B.IPv4(), 7023), lab.B)
 }
@@ -95,13 +96,13 @@ func TestOpenRefusesWhatCannotSend(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	lab := testenv.NewLabT(t, testenv.Topology{})
 	addIFB(t, lab.A, "10.78.0.1/24")
-	if err := lab.A.If.SetMTU(9000); err != nil {
+	if err := lab.A.If.SetMTU(65535); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		lab.A.If.Name(): "mtu 4010 or less", "ifb7": "ifb7 (ifb)", "none0": "no such interface",
+		lab.A.If.Name(): "does not fit", "ifb7": "ifb7 (ifb)", "none0": "no such interface",
 	} {
-		dp, err := Open(Options{NetNS: lab.A.NS.FD(), Interfaces: []string{name}})
+		dp, err := Open(Options{NetNS: lab.A.NS.FD(), Interfaces: []string{name}, Socket: xdp.Options{ChunkSize: 2048}})
 		if err == nil {
 			dp.Close()
 		}

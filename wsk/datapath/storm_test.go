@@ -17,10 +17,19 @@ import (
 // random and one socket is closed in the middle. Every IRP must complete exactly once and every chunk be accounted for (audit).
 //
 // wsk.md §10 items 13, 70, 74.
-func TestStorm(t *testing.T) {
-	const senders, each, window = 8, 100_000, 64
-	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: 2}},
-		Options{Queues: 2, Socket: xdp.Options{TxChunks: 32, TxRing: 64}})
+func TestStorm(t *testing.T) { storm(t, 1500, 100_000, 1472, 4000) }
+
+// TestStormJumbo is TestStorm with frames of several chunks, so that the 32 of a queue are soon in use.
+func TestStormJumbo(t *testing.T) {
+	requireMultiBuffer(t)
+	storm(t, 9000, 10_000, 8000, 30_000)
+}
+
+// storm is one on a link with an MTU, each goroutine sending so many datagrams of 18 and 300 bytes and of two other sizes.
+func storm(t *testing.T, mtu, each, large, larger int) {
+	const senders, window = 8, 64
+	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, MTU: mtu, A: testenv.End{TX: 2}},
+		Options{Queues: 2, Socket: xdp.Options{ChunkSize: 2048, TxChunks: 32, TxRing: 64}})
 	sockets := []*wsk.Socket{c.socket("10.77.0.1:0"), c.socket("0.0.0.0:0"), c.socket("[::]:0"), c.socket("10.77.0.1:0")}
 	closing := sockets[3]
 	to := []wsk.SOCKADDR{sockaddr(lab.B.IPv4(), 9), sockaddr(lab.B.IPv4(), 10), sockaddr(lab.B.IPv6(), 9), sockaddr(lab.B.IPv4(), 9)}
@@ -55,7 +64,7 @@ func TestStorm(t *testing.T) {
 				free <- irp
 				return wsk.STATUS_MORE_PROCESSING_REQUIRED
 			}
-			bufs := []*wsk.Buf{whole(pattern(18)), mdl(pattern(300), 7, 150), whole(pattern(1472)), mdl(pattern(4000), 1, 1999)}
+			bufs := []*wsk.Buf{whole(pattern(18)), mdl(pattern(300), 7, 150), whole(pattern(large)), mdl(pattern(larger), 1, 1999)}
 			var recent [16]*wsk.IRP
 			for i := range each {
 				irp := <-free
@@ -82,14 +91,14 @@ func TestStorm(t *testing.T) {
 			for range window {
 				<-free
 			}
-			if completed.Load() != each {
+			if completed.Load() != int64(each) {
 				t.Errorf("sender %d: %d completions for %d sends", g, completed.Load(), each)
 			}
 		}()
 	}
 	all.Wait()
 	total := outcomes[0].Load() + outcomes[1].Load() + outcomes[2].Load() + outcomes[3].Load()
-	if total != sent.Load() || sent.Load() != senders*each {
+	if total != sent.Load() || sent.Load() != int64(senders*each) {
 		t.Errorf("%d sends, %d completions", sent.Load(), total)
 	}
 	var foreign uint64

@@ -199,7 +199,7 @@ func (d *Device) Dismantle() {
 func (d *Device) SocketOptions(id int) xdp.Options {
 	o := d.set.Opts.Socket
 	o.IfIndex, o.Ifname, o.Queue = d.Index, "", uint32(id) // the name may be another by now
-	o.Offload = d.set.Opts.Offload
+	o.Offload, o.MultiBuffer = d.set.Opts.Offload, true
 	if d.noMetadata.Load() {
 		o.Offload = xdp.OffloadNone
 	}
@@ -221,23 +221,21 @@ func (d *Device) SocketOptions(id int) xdp.Options {
 	return o
 }
 
-// checkMTU reports whether packets of an interface, which leave through this device, fit a chunk. Where they don't AF_XDP
-// sends none of them.
-func (d *Device) checkMTU(rd route.Device) error {
-	chunk := int(d.SocketOptions(0).ChunkSize)
-	if chunk == 0 {
-		chunk = int(xdp.DefaultOptions(d.ifname, 0).ChunkSize)
-	}
-	largest := chunk - frameRoom
+// checkMTU reports whether a queue takes packets of an interface that leave through it. Where it doesn't AF_XDP sends none of
+// them.
+func checkMTU(q *send.Queue, rd route.Device) error {
+	largest := q.LongestPacket()
 	if rd.MTU <= largest {
 		return nil
 	}
-	return fmt.Errorf("a packet of the MTU, %d, does not fit a chunk of %d bytes, so AF_XDP sends none: ip link set %s mtu %d or less",
-		rd.MTU, chunk, rd.Name, largest)
+	g := q.Info().Granted
+	room := fmt.Sprintf("a chunk of %d bytes", g.ChunkSize)
+	if g.FrameChunks > 1 {
+		room = fmt.Sprintf("%d chunks of %d bytes, and no frame may have more", g.FrameChunks, g.ChunkSize)
+	}
+	return fmt.Errorf("a packet of the MTU, %d, does not fit %s, so AF_XDP sends none: ip link set %s mtu %d or less",
+		rd.MTU, room, rd.Name, largest)
 }
-
-// frameRoom is what a chunk holds besides a packet: the link-layer header with tags, and the room that frames move in.
-const frameRoom = send.GenerationRoom + frame.EthernetLen + frame.MaxVLANTags*frame.VLANTagLen
 
 // smallChunkMTU is the largest MTU whose packets fit a chunk of 2048 bytes together with the headers in front.
 const smallChunkMTU = 2048 - send.GenerationRoom - xdp.TxMetadataLen - frame.EthernetLen - frame.MaxVLANTags*frame.VLANTagLen

@@ -168,11 +168,12 @@ func (set *Set) OpenInterface(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.checkMTU(rd); err != nil {
-		return fmt.Errorf("open interface %s: %w", name, err)
-	}
 	for slot := range d.queues {
-		if _, err := d.Open(slot); err != nil {
+		q, err := d.Open(slot)
+		if err == nil {
+			err = checkMTU(q, rd)
+		}
+		if err != nil {
 			return fmt.Errorf("open interface %s: %w", name, err)
 		}
 	}

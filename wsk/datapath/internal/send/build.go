@@ -100,7 +100,7 @@ func (p *producer) buildBuf(op *wsk.SendOp, l *layout) bool {
 	switch {
 	case op.Segment != 0:
 		return p.buildSegments(op, l, n)
-	case n > l.room || progressOf(op).piece != 0:
+	case n > l.whole || progressOf(op).piece != 0:
 		return p.buildFragments(op, l, n)
 	}
 	c := op.Bufs[progressOf(op).buf].Cursor(0)
@@ -135,6 +135,12 @@ func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int) bool {
 	c := buf.Cursor(plan.At(pr.piece).PayloadOffset)
 	for ; pr.piece < plan.Count(); pr.piece++ {
 		fr := plan.At(pr.piece)
+		if fr.FrameLen() > l.header+l.room {
+			if !p.buildLongFragment(op, l, &c, plan) {
+				return false
+			}
+			continue
+		}
 		idx, mem, ok := p.take()
 		if !ok {
 			return false
@@ -152,6 +158,9 @@ func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int) bool {
 // buildFrom builds one unfragmented datagram from the next n payload bytes of a cursor, which stands still when there is no
 // chunk.
 func (p *producer) buildFrom(op *wsk.SendOp, l *layout, c *wsk.Cursor, n int, id uint16) bool {
+	if n > l.room {
+		return p.buildLong(op, l, c, n, id)
+	}
 	idx, mem, ok := p.take()
 	if !ok {
 		return false

@@ -3,6 +3,7 @@
 package send
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -35,18 +36,19 @@ const stallTime = 400 * time.Millisecond
 // fakeAddr is where the tests send to: every address is on the one link and answers at once.
 var fakeAddr = netip.MustParseAddr("10.0.0.2")
 
-// fakeRoutes is a network of one link.
-type fakeRoutes struct{}
+// fakeRoutes is a network of one link, with an MTU of 1500 unless it has another.
+type fakeRoutes struct{ mtu int }
 
 func (fakeRoutes) Generation() uint64 { return 1 }
 
-func (fakeRoutes) Resolve(_ context.Context, q route.Query) (route.Hop, error) {
+func (r fakeRoutes) Resolve(_ context.Context, q route.Query) (route.Hop, error) {
+	mtu := cmp.Or(r.mtu, 1500)
 	source := q.Src
 	if !source.IsValid() {
 		source = netip.MustParseAddr("10.0.0.1")
 	}
-	d := route.Device{Index: 1, Name: "fake0", MAC: [6]byte{2, 0, 0, 0, 0, 1}, MTU: 1500, Up: true, Carrier: true, Ethernet: true}
-	return route.Hop{Kind: route.Unicast, Interface: 1, Device: d, Gateway: q.Dst, OnLink: true, Source: source, MTU: 1500}, nil
+	d := route.Device{Index: 1, Name: "fake0", MAC: [6]byte{2, 0, 0, 0, 0, 1}, MTU: mtu, Up: true, Carrier: true, Ethernet: true}
+	return route.Hop{Kind: route.Unicast, Interface: 1, Device: d, Gateway: q.Dst, OnLink: true, Source: source, MTU: mtu}, nil
 }
 
 func (fakeRoutes) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) {

@@ -169,7 +169,9 @@ func (q *Queue) afterKick(errno syscall.Errno, published, before uint32) (moved 
 	switch xdp.ClassifyKick(errno) {
 	case xdp.KickDone:
 		if after == published {
-			if d := q.tx.ring.At(published - 1); !q.proven.covers(d) && !q.checkInvalid(published) {
+			d := q.tx.ring.At(published - 1)
+			d.Options |= q.tx.ring.At(published-2).Options & xdp.DescContinued // of a frame in several chunks
+			if !q.proven.covers(d) && !q.checkInvalid(published) {
 				q.proven.add(d, q.tx.umem)
 			}
 			break

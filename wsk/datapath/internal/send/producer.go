@@ -22,6 +22,7 @@ type producer struct {
 	newest      uint32   // the last descriptor, in the order of the ring, that came back
 	unpublished uint32   // descriptors in the ring that the kernel has not been told of
 	offload     uint32   // the grant of the socket, see prover
+	span        int      // the most chunks of a frame
 	ipID        uint16
 	stats       counts
 }
@@ -47,6 +48,7 @@ type slotUse uint8
 const (
 	slotFree slotUse = iota
 	slotDatagram
+	slotPart  // a part of a datagram's frame, but for the last
 	slotProbe // a frame of the prover's, which belongs to no operation
 )
 
@@ -69,6 +71,7 @@ func (s *slot) clear() { s.op, s.fate, s.use = nil, wsk.STATUS_SUCCESS, slotFree
 // reset begins anew with the ring and the chunks of a fresh socket.
 func (p *producer) reset(sock xdp.Queue) {
 	p.ring, p.umem = sock.TX(), sock.UMEM()
+	p.span = sock.Granted().FrameChunks
 	// Never more chunks than the ring has room for: a chunk in hand is then a slot of the ring in hand.
 	n := min(p.umem.TxChunks(), p.ring.Size()-1)
 	if len(p.slots) != n {
@@ -85,7 +88,7 @@ func (p *producer) reset(sock xdp.Queue) {
 	p.newest = p.ring.Producer() - 1
 }
 
-// capacity is the longest frame a chunk holds, whatever its generation.
+// capacity is the longest frame, or part of one, that a chunk holds, whatever its generation.
 func (p *producer) capacity() int { return p.umem.FrameSize() - GenerationRoom }
 
 // take takes a chunk off the pool, at its next address.
@@ -165,7 +168,7 @@ func (p *producer) slotOf(addr uint64) (idx uint32, s *slot) {
 func (p *producer) takeBack(cq *xdp.CompletionRing, first, n uint32, done *ops.List) {
 	var op *wsk.SendOp
 	var frames int32 // of op
-	free, newest := p.free, p.newest
+	free, newest, parts := p.free, p.newest, 0
 	for i := range n {
 		idx, s := p.slotOf(cq.At(first + i))
 		if s == nil {
@@ -183,6 +186,9 @@ func (p *producer) takeBack(cq *xdp.CompletionRing, first, n uint32, done *ops.L
 		if int32(s.at-newest) > 0 {
 			newest = s.at
 		}
+		if s.use == slotPart {
+			parts++
+		}
 		s.clear()
 		free = append(free, idx)
 	}
@@ -190,7 +196,7 @@ func (p *producer) takeBack(cq *xdp.CompletionRing, first, n uint32, done *ops.L
 	back := len(free) - len(p.free)
 	p.free, p.newest = free, newest
 	p.inflight -= back
-	p.stats.completed += uint64(back)
+	p.stats.completed += uint64(back - parts)
 }
 
 // takenBack counts frames of an operation that have come back. A probe has none.

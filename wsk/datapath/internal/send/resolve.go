@@ -287,9 +287,11 @@ func (f *Flow) settle(l *look) (err error) {
 		return err
 	}
 	p.header = p.Template.HeaderLen()
-	p.room = p.Template.MaxPayload(p.mtu)
-	if p.mtu+frame.EthernetLen+frame.MaxVLANTags*frame.VLANTagLen > q.capacity() {
-		// A packet of this device does not fit a chunk: the kernel's own stack sends what AF_XDP here can't.
+	longest, chunk := q.limits()
+	p.whole = p.Template.MaxPayload(p.mtu)
+	p.room = min(p.whole, chunk-p.header)
+	if p.mtu+linkRoom > longest {
+		// A packet of this device is too long for this queue: the kernel's own stack sends what AF_XDP here can't.
 		p.slow(f, slowMTU)
 		return nil
 	}

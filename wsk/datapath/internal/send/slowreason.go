@@ -13,7 +13,7 @@ type slowReason uint8
 
 const (
 	slowNoQueue    = slowReason(route.NumObstacles) + iota // no AF_XDP queue is to be had now
-	slowMTU                                                // packets of the interface's MTU do not fit a chunk
+	slowMTU                                                // the queue takes no packets of the interface's MTU
 	slowLooped                                             // sockets of this host are to get it too
 	slowNAT                                                // the kernel translates the addresses of the flow
 	numSlowReasons = iota + int(route.NumObstacles)
@@ -39,7 +39,7 @@ func (r slowReason) sentence(o route.Obstacle) string {
 	case slowNoQueue:
 		return "no AF_XDP queue is to be had now"
 	case slowMTU:
-		return "packets of the interface's MTU do not fit a chunk"
+		return "packets of the interface's MTU do not fit the chunks that a frame may lie in"
 	case slowLooped:
 		return "sockets of this host are to get it too"
 	}
