@@ -16,6 +16,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 type labFlags struct {
@@ -102,9 +103,9 @@ func (a *app) labUp(f *labFlags) error {
 	if err != nil {
 		return labError(err)
 	}
-	if f.mtu > session.LargestMTU {
-		a.warn(fmt.Sprintf("MTU %d is above %d: a packet does not fit an AF_XDP chunk, so datagrams go through the kernel's own stack",
-			f.mtu, session.LargestMTU))
+	if f.mtu > session.LargestMTU && lacksMultiBuffer(lab) {
+		a.warn(fmt.Sprintf("MTU %d is above %d: a packet does not fit an AF_XDP chunk, and this kernel has no frames of several, so datagrams "+
+			"go through the kernel's own stack", f.mtu, session.LargestMTU))
 	}
 	b4, b6 := lab.B.IPv4(), lab.B.IPv6()
 	if err := lab.Close(); err != nil {
@@ -126,6 +127,11 @@ func (a *app) labUp(f *labFlags) error {
 		"  sudo "+program+" lab down"+nameFlag(f.name))
 	_, err = fmt.Fprintln(a.stdout, strings.Join(next, "\n"))
 	return err
+}
+
+// lacksMultiBuffer reports whether the kernel has no frames of several chunks. Where it can't be told it has.
+func lacksMultiBuffer(lab *testenv.Lab) bool {
+	return errors.Is(lab.A.NS.Do(func() error { return xdp.ProbeMultiBuffer(lab.A.If.Name(), 0) }), xdp.ErrNotSupported)
 }
 
 func nameFlag(name string) string {

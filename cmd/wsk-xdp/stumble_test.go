@@ -4,14 +4,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // That a link has no carrier is reported before the wait for it begins.
@@ -50,10 +55,19 @@ func TestQueuesAskedFor(t *testing.T) {
 // The next hop of a datagram that the kernel sends is not reported as one that needs no neighbour: that has not been
 // looked up.
 func TestNextHopOfTheSlowPath(t *testing.T) {
-	l, netns := lab(t, testenv.Topology{MTU: 9000})
-	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
-	r := cli(timeout(t), "send", netns, to)
-	r.want(t, 0, "SLOW PATH", "next hop "+l.B.IPv4().String())
+	l, netns := lab(t, testenv.Topology{})
+	nl, err := l.A.NS.Netlink()
+	must(t, err)
+	must(t, nl.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: "ifb7"}})) // AF_XDP is not for its kind
+	link, err := nl.LinkByName("ifb7")
+	must(t, err)
+	addr, err := netlink.ParseAddr("10.78.0.1/24")
+	must(t, err)
+	must(t, errors.Join(nl.AddrAdd(link, addr), nl.LinkSetARPOn(link), nl.LinkSetUp(link), nl.NeighAdd(&netlink.Neigh{
+		LinkIndex: link.Attrs().Index, IP: net.IPv4(10, 78, 0, 2), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 2}, State: netlink.NUD_PERMANENT,
+	})))
+	r := cli(timeout(t), "send", netns, netip.AddrPortFrom(netip.MustParseAddr("10.78.0.2"), testPort).String())
+	r.want(t, 0, "SLOW PATH", "next hop 10.78.0.2")
 	if strings.Contains(r.stderr, "no neighbour to ask") {
 		t.Error(r)
 	}
@@ -76,12 +90,18 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	}
 }
 
-// A laboratory whose packets AF_XDP can't carry is built, and its description says so.
+// A laboratory whose packets do not fit a chunk is built, and told where AF_XDP can't carry them.
 func TestLabOfJumboFrames(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.NetNS)
 	name := "--name=" + labName() + "j"
 	t.Cleanup(func() { cli(t.Context(), "lab", "down", name) })
-	cli(timeout(t), "lab", "up", name, "--mtu", "9000").want(t, 0, "MTU 9000 is above 4010", "kernel's own stack")
+	r := cli(timeout(t), "lab", "up", name, "--mtu", "9000")
+	r.want(t, 0)
+	l := testenv.NewLabT(t, testenv.Topology{})
+	no := errors.Is(l.A.NS.Do(func() error { return xdp.ProbeMultiBuffer(l.A.If.Name(), 0) }), xdp.ErrNotSupported)
+	if told := strings.Contains(r.stderr, "MTU 9000 is above 4010") && strings.Contains(r.stderr, "kernel's own stack"); told != no {
+		t.Errorf("told %t, want %t: %v", told, no, r)
+	}
 	cli(timeout(t), "lab", "down", name).want(t, 0, "removed")
 }
 

@@ -139,7 +139,8 @@ func TestFindings(t *testing.T) {
 			f.Interface.held.Candidates = []nic.Process{{PID: 9, Name: "other"}}
 			f.Interface.TakenKnown = false
 		}, "WX-QUEUE-02", Note, "no diagnostics; with AF_XDP sockets, in this network namespace or another: pid 9 (other)"},
-		{"jumbo", func(f *Facts) { f.Interface.MTU = 9000 }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
+		{"jumbo", func(f *Facts) { f.Interface.MTU, f.Trial.MultiBuffer = 9000, no }, "WX-MTU-01", Warn, "ip link set eth1 mtu"},
+		{"jumbo-in-several", func(f *Facts) { f.Interface.MTU, f.Trial.MultiBuffer = 9000, yes }, "WX-MTU-01", OK, "several chunks"},
 		{"program", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_drop", "native"} }, "WX-XDP-01", Note, "program 7 (xdp_drop)"},
 		{"program-nameless", func(f *Facts) { f.Interface.Program = &Program{7, "", "generic"} }, "WX-XDP-01", Note, "needs privilege"},
 		{"dispatcher", func(f *Facts) { f.Interface.Program = &Program{7, "xdp_dispatcher", "native"} }, "WX-XDP-01", Note, "xdp-loader"},

@@ -27,7 +27,7 @@ func (c *checker) features() {
 		c.add("WX-TRIAL-01", Fail, "no AF_XDP socket can be bound to a veth in copy mode", t.Copy.Reason, "the reason says what is missing")
 	}
 	c.xdpProgram(t)
-	c.feature("WX-MULTIBUF-01", "frames of several chunks (XDP_USE_SG)", t.MultiBuffer, "a frame must fit a chunk")
+	c.feature("WX-MULTIBUF-01", "frames of several chunks (XDP_USE_SG)", t.MultiBuffer, "where the MTU is above 4010 the kernel's own stack sends")
 	c.feature("WX-STATS-01", "counters of full and empty rings", t.Statistics, "frames lost on a full ring are not counted")
 	c.feature("WX-NETDEV-01", "netdev-genl's list of driver features", t.Features, "what a driver can do is found by trying (--try)")
 	c.feature("WX-NETDEV-02", "netdev-genl's list of queues", t.Queues,

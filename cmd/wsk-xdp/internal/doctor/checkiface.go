@@ -108,7 +108,9 @@ func (c *checker) mtu(i *InterfaceFacts) {
 	}
 	remedy := fmt.Sprintf("ip link set %s mtu %d", i.Name, largest)
 	switch {
-	case i.MTU > session.LargestMTU:
+	case i.MTU > session.LargestMTU && c.f.Trial != nil && c.f.Trial.MultiBuffer.Yes() && i.Kind != "veth":
+		c.add("WX-MTU-01", OK, fmt.Sprintf("MTU %d: a large packet lies in several chunks, which this kernel takes", i.MTU), "", "")
+	case i.MTU > session.LargestMTU && (c.f.Trial == nil || !c.f.Trial.MultiBuffer.Yes()):
 		c.add("WX-MTU-01", Warn, fmt.Sprintf("MTU %d: a packet does not fit a chunk", i.MTU), "datagrams then go through the kernel's own stack", remedy)
 	case i.MTU > largest:
 		c.add("WX-MTU-01", Note, fmt.Sprintf("MTU %d: above %d a veth takes no native XDP program at its other end", i.MTU, vethXDP), "", remedy)

@@ -293,6 +293,6 @@ func (s *Session) SlowWarning(info datapath.Info) string {
 			"lets answers in (--require afxdp sends all over AF_XDP)"
 	}
 	return fmt.Sprintf("SLOW PATH: %s through the kernel's own stack and not through AF_XDP: "+
-		"the route or the device changed during the run, or a packet does not fit a chunk (%s)", units.Plural(int(n), "send")+" went",
+		"the route or the device changed during the run, or a packet is too long for the queue (%s)", units.Plural(int(n), "send")+" went",
 		strings.Join(slices.Sorted(maps.Keys(info.SlowReasons)), ", "))
 }

@@ -145,10 +145,6 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 		return w, nil
 	}
 	w.Device, w.VLANs = egress.Device, egress.VLANs
-	if w.MTU > LargestMTU {
-		w.SlowReason = fmt.Sprintf("a packet of the MTU, %d, does not fit a chunk: ip link set %s mtu %d or less", w.MTU, w.Device.Name, LargestMTU)
-		return w, nil
-	}
 	w.NeighbourNeeded = hop.Kind == route.Unicast && !hop.Device.NoARP
 	if mac, ok := table.NeighbourNow(hop.Interface, hop.Gateway); ok && hop.Kind == route.Unicast {
 		w.MAC = mac[:]
@@ -156,8 +152,8 @@ func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) 
 	return w, nil
 }
 
-// LargestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two
-// VLAN tags and the room that frames move about in (wsk/datapath, queue.capacity).
+// LargestMTU is the largest MTU whose packets fit a chunk of the datapath: 4096 bytes, less the Ethernet header, two VLAN tags and the
+// room that frames move about in. Above it they take several, which kernels before 6.12 don't have.
 const LargestMTU = 4096 - 14 - 2*4 - 64
 
 // wayError says in one sentence why there is no way, and what to do.
