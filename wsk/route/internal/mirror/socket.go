@@ -44,10 +44,12 @@ func eachMessage(b []byte, fn func(typ, flags uint16, seq uint32, body []byte) b
 
 // dumper is a socket for dumps. Of one goroutine.
 type dumper struct {
-	fd   int
-	seq  uint32
-	buf  []byte
-	done <-chan struct{} // closed: a dump that is under way is given up
+	fd  int
+	seq uint32
+	buf []byte
+	// buffers are those of a dump that is read ahead.
+	buffers [][]byte
+	done    <-chan struct{} // closed: a dump that is under way is given up
 	// between is called after each part of a dump of this table.
 	between func(table uint16)
 }
@@ -98,6 +100,8 @@ func (d *dumper) once(typ uint16, body []byte, fn func(body []byte)) error {
 	if err := unix.Sendto(d.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
+	from := d.partsOf(typ)
+	defer from.end()
 	interrupted, done, failure := false, false, error(nil)
 	for !done {
 		select {
@@ -105,29 +109,18 @@ func (d *dumper) once(typ uint16, body []byte, fn func(body []byte)) error {
 			return os.ErrClosed
 		default:
 		}
-		n, from, err := unix.Recvfrom(d.fd, d.buf, 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		b, err := from.next()
 		if err != nil {
 			return err
 		}
-		if !fromKernel(from) {
-			continue
-		}
-		eachMessage(d.buf[:n], func(typ, flags uint16, seq uint32, body []byte) bool {
+		eachMessage(b, func(typ, flags uint16, seq uint32, body []byte) bool {
 			if seq != d.seq {
 				return true // the rest of a dump that was given up
 			}
 			interrupted = interrupted || flags&unix.NLM_F_DUMP_INTR != 0
 			switch typ {
 			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
-				done = true
-				if len(body) >= 4 {
-					if code := int32(binary.NativeEndian.Uint32(body)); code < 0 {
-						failure = unix.Errno(-code)
-					}
-				}
+				done, failure = true, failureOf(body)
 				return false
 			default:
 				fn(body)
