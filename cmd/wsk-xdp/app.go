@@ -21,6 +21,9 @@ type app struct {
 	netns   string
 	verbose bool
 
+	// line is the command line, with the name of the program.
+	line []string
+
 	// started is set when a command begins: errors before that are errors of the command line.
 	started bool
 }

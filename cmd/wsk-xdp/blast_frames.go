@@ -63,6 +63,7 @@ func (a *app) blastFrames(ctx context.Context, f *blastFlags, h header, ns *netn
 
 	before := queueInfo(s, q, blast.Counts{})
 	r := f.report(h, s, mix.Tagged(len(f.ether.tags(s))), run)
+	r.Command = a.line
 	r.Granted = session.GrantedQueues(before)
 	f.ether.describe(&r.Config, s)
 	r.Config.SourceAddresses = f.flows.sources.String()

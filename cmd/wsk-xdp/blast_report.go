@@ -13,7 +13,7 @@ import (
 // report begins the report with the configuration.
 func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uint16) *blast.Report {
 	r := &blast.Report{
-		Schema: blast.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Path: s.Path(),
+		Head: host.NewHead(blast.Schema), Path: s.Path(),
 		Granted: session.GrantedQueues(s.Info()), Warnings: []string{}, Intervals: []blast.IntervalReport{},
 	}
 	r.Mix, r.ByDaemon = mix, f.way.via != ""

@@ -47,6 +47,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	}
 	defer other.close()
 	r := f.report(h, s, mix, run)
+	r.Command = a.line
 	a.announceBlast(f, h, s, r, other)
 
 	config := blast.Config{

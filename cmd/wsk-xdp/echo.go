@@ -21,14 +21,15 @@ import (
 )
 
 type echoFlags struct {
-	engine      string
-	interfaces  []string
-	any         bool
-	delay       units.Duration
-	drop        units.Share
-	seed        uint64
-	lasts       units.Duration
-	quiet, json bool
+	engine     string
+	interfaces []string
+	any        bool
+	delay      units.Duration
+	drop       units.Share
+	seed       uint64
+	lasts      units.Duration
+	quiet      bool
+	out        formatFlags
 
 	local netip.AddrPort // an invalid address is every one
 }
@@ -65,7 +66,7 @@ func (a *app) echoCommand() *cobra.Command {
 	fl.Uint64Var(&f.seed, "seed", 0, "drop others")
 	fl.Var(&f.lasts, "for", "end after this time")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	fl.BoolVar(&f.json, "json", false, "one JSON document ("+echo.Schema+") instead of the table")
+	f.out.add(fl, echo.Schema)
 	for _, name := range []string{"for", "delay", "drop", "seed"} {
 		fl.Lookup(name).DefValue = "0"
 	}
@@ -73,6 +74,9 @@ func (a *app) echoCommand() *cobra.Command {
 }
 
 func (f *echoFlags) check(listen string) (err error) {
+	if err := f.out.check(); err != nil {
+		return err
+	}
 	if f.local, err = parseListen(listen); err != nil {
 		return err
 	}
@@ -103,12 +107,13 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 		return listenError(f.engine, f.local, err)
 	}
 	r := &echo.Report{
-		Schema: echo.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
+		Head: host.NewHead(echo.Schema), Warnings: []string{}, Intervals: []echo.IntervalReport{},
 		Config: echo.Config{
 			Listen: listenText(f.local), Engine: f.engine, Interfaces: f.interfaces, Any: f.any, For: time.Duration(f.lasts).Nanoseconds(),
 			Delay: time.Duration(f.delay).Nanoseconds(), DropMillionths: uint64(f.drop), Seed: f.seed,
 		},
 	}
+	r.Command = a.line
 	what := "pings are answered, and nothing else"
 	if f.any {
 		what = "everything is answered"
@@ -126,25 +131,30 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 	}
 	a.warn(r.Warnings...)
 	begun, cpu := time.Now(), host.CPUTime()
-	a.watchEcho(ctx, f, meter, engine)
+	out := a.stream(&f.out)
+	out.Begin(echo.Schema, r.Config)
+	var seconds echo.Seconds
+	a.watchEcho(ctx, f, engine, func(elapsed time.Duration, line *echo.Line) string {
+		c, drops := meter.Now(), engine.Drops()
+		i := seconds.Next(elapsed, c, drops)
+		r.Intervals = append(r.Intervals, i)
+		out.Interval(echo.Schema, i)
+		return line.Next(elapsed, c, drops)
+	})
 	r.Interrupted = ctx.Err() != nil
 	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
 	drops := engine.Drops()
 	err = engine.Close() // then every answer has ended
 	r.Fill(meter.Now(), drops)
-	if f.json {
-		err = errors.Join(err, output.JSON(a.stdout, r))
-	} else {
-		err = errors.Join(err, r.Table().Write(a.stdout))
-	}
+	err = errors.Join(err, out.End(echo.Schema, r, r.Table()))
 	if r.Totals.Answered == 0 && !r.Interrupted {
 		err = errors.Join(err, errors.New(r.Verdict.Text))
 	}
 	return err
 }
 
-// watchEcho shows the live line until the end.
-func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, engine echoEngine) {
+// watchEcho shows the live line that second makes, about every second until the end.
+func (a *app) watchEcho(ctx context.Context, f *echoFlags, engine echoEngine, second func(time.Duration, *echo.Line) string) {
 	if f.lasts > 0 {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(f.lasts))
 		defer cancel()
@@ -161,7 +171,7 @@ func (a *app) watchEcho(ctx context.Context, f *echoFlags, meter *echo.Meter, en
 	for {
 		select {
 		case <-tick.C:
-			live.Show(line.Next(time.Since(begun), meter.Now(), engine.Drops()))
+			live.Show(second(time.Since(begun), line))
 		case <-engine.Broken():
 			return
 		case <-ctx.Done():

@@ -51,7 +51,7 @@ func (a *app) pingCommand() *cobra.Command {
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	fl.BoolVar(&f.force, "force", false, "more than 100k a second, load and all, even where others suffer: ssh session, default route")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	fl.BoolVar(&f.json, "json", false, "one JSON document ("+ping.Schema+") instead of the table")
+	f.out.add(fl, ping.Schema)
 	for _, name := range []string{"payload-size", "count", "duration", "under-load"} {
 		fl.Lookup(name).DefValue = "0"
 	}

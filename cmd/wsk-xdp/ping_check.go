@@ -33,7 +33,8 @@ type pingFlags struct {
 	payloadSize int
 	engine      string
 	force       bool
-	quiet, json bool
+	quiet       bool
+	out         formatFlags
 
 	pace blast.Rate
 	load blast.Rate // 0 where it is as fast as it goes, or where there is none
@@ -43,6 +44,9 @@ type pingFlags struct {
 func (f *pingFlags) loaded() bool { return f.way.flags.Changed("under-load") }
 
 func (f *pingFlags) check(destination string) (header, error) {
+	if err := f.out.check(); err != nil {
+		return header{}, err
+	}
 	given := f.way.flags.Changed
 	if !given("duration") && !given("count") {
 		f.duration = units.Duration(defaultDuration)

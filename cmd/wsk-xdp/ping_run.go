@@ -32,6 +32,7 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	}
 	defer func() { err = errors.Join(err, link.close(ctx)) }()
 	r := f.report(h, run)
+	r.Command = a.line
 	load, err := f.openLoad(link, run, body, clock)
 	if err != nil {
 		return err
@@ -46,9 +47,11 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 		w = a.stderr
 	}
 	live, cpu, told := output.NewLive(w), host.CPUTime(), len(r.Warnings)
+	out := a.stream(&f.out)
+	out.Begin(ping.Schema, r.Config)
 	load.start(ctx)
 	res := ping.Run(ctx, tally, link, func(i ping.Interval) {
-		r.Interval(i)
+		out.Interval(ping.Schema, r.Interval(i))
 		live.Show(ping.Line(i))
 	})
 	live.End()
@@ -59,13 +62,13 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	err = errors.Join(err, ended)
 	a.warn(r.Warnings[told:]...)
 	r.Conclude()
-	return errors.Join(a.printPing(f, r), err, pingFailure(r, advice))
+	return errors.Join(out.End(ping.Schema, r, r.Tables()...), err, pingFailure(r, advice))
 }
 
 // report begins the report with the configuration.
 func (f *pingFlags) report(h header, run uint16) *ping.Report {
 	r := &ping.Report{
-		Schema: ping.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(),
+		Head:       host.NewHead(ping.Schema),
 		ICMPErrors: []icmp.Error{}, Intervals: []ping.IntervalReport{}, Warnings: []string{},
 		Config: ping.ConfigReport{
 			Engine: f.engine, Destination: h.to.String(), Payload: f.payloadSize, MicroRate: uint64(f.pace), Count: uint64(f.count),
@@ -80,16 +83,6 @@ func (f *pingFlags) report(h header, run uint16) *ping.Report {
 		r.Load = &ping.LoadReport{Run: loadRun(run), MicroRate: uint64(f.load)}
 	}
 	return r
-}
-
-func (a *app) printPing(f *pingFlags, r *ping.Report) (err error) {
-	if f.json {
-		return output.JSON(a.stdout, r)
-	}
-	for _, t := range r.Tables() {
-		err = errors.Join(err, t.Write(a.stdout))
-	}
-	return err
 }
 
 // pingFailure is the error of a run to which nothing came back.

@@ -34,15 +34,16 @@ const (
 )
 
 type recvFlags struct {
-	engine      string
-	interfaces  []string
-	window      int
-	verify      recv.Verify
-	drain       units.Duration
-	lasts       units.Duration
-	expect      units.Count
-	oneOff      bool
-	quiet, json bool
+	engine     string
+	interfaces []string
+	window     int
+	verify     recv.Verify
+	drain      units.Duration
+	lasts      units.Duration
+	expect     units.Count
+	oneOff     bool
+	quiet      bool
+	out        formatFlags
 
 	local netip.AddrPort // an invalid address is every one
 }
@@ -78,7 +79,7 @@ func (a *app) recvCommand() *cobra.Command {
 	fl.Var(&f.expect, "expect", "end after so many packets, and fail if fewer come")
 	fl.BoolVar(&f.oneOff, "one-off", false, "end with the first run: when its peer has its report, or nothing came for two seconds")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	fl.BoolVar(&f.json, "json", false, "one JSON document ("+recv.Schema+") instead of the table")
+	f.out.add(fl, recv.Schema)
 	for _, name := range []string{"for", "expect"} {
 		fl.Lookup(name).DefValue = "0"
 	}
@@ -97,6 +98,9 @@ func oneListen(c *cobra.Command, args []string) error {
 }
 
 func (f *recvFlags) check(listen string) (err error) {
+	if err := f.out.check(); err != nil {
+		return err
+	}
 	if f.local, err = parseListen(listen); err != nil {
 		return err
 	}
@@ -163,6 +167,7 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	}
 	defer control.Close()
 	r := f.report()
+	r.Command = a.line
 	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
@@ -174,16 +179,23 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	if !f.quiet {
 		w = a.stderr
 	}
-	live, line := output.NewLive(w), &recv.Line{}
+	live, line, seconds := output.NewLive(w), &recv.Line{}, &recv.Seconds{}
+	out := a.stream(&f.out)
+	out.Begin(recv.Schema, r.Config)
 	recv.Wait(ctx, recv.Until{
 		For: time.Duration(f.lasts), Expect: uint64(f.expect), OneOff: f.oneOff,
-		OnSecond: func(elapsed time.Duration) { live.Show(line.Next(elapsed, sink, engine)) },
+		OnSecond: func(elapsed time.Duration) {
+			i := seconds.Next(elapsed, sink, engine)
+			r.Intervals = append(r.Intervals, i)
+			out.Interval(recv.Schema, i)
+			live.Show(line.Next(elapsed, sink, engine))
+		},
 	}, sink, control)
 	live.End()
 	r.Interrupted = ctx.Err() != nil
 	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
 	r.Fill(sink, engine)
-	return errors.Join(a.printRecv(f, r), f.failure(r))
+	return errors.Join(out.End(recv.Schema, r, r.Tables()...), f.failure(r))
 }
 
 // openReceiver opens the engine.
@@ -237,22 +249,12 @@ func listenText(local netip.AddrPort) string {
 // report begins the report with the configuration.
 func (f *recvFlags) report() *recv.Report {
 	return &recv.Report{
-		Schema: recv.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), Warnings: []string{},
+		Head: host.NewHead(recv.Schema), Warnings: []string{}, Intervals: []recv.IntervalReport{},
 		Config: recv.Config{
 			Listen: listenText(f.local), Engine: f.engine, Interfaces: f.interfaces, Window: f.window, Verify: f.verify.String(),
 			Drain: time.Duration(f.drain).Nanoseconds(), For: time.Duration(f.lasts).Nanoseconds(), Expect: uint64(f.expect), OneOff: f.oneOff,
 		},
 	}
-}
-
-func (a *app) printRecv(f *recvFlags, r *recv.Report) (err error) {
-	if f.json {
-		return output.JSON(a.stdout, r)
-	}
-	for _, t := range r.Tables() {
-		err = errors.Join(err, t.Write(a.stdout))
-	}
-	return err
 }
 
 // failure is the error of a receiver to which nothing came, or less than was expected.

@@ -45,7 +45,17 @@ func asksForJSON(args []string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
+	for i, word := range args {
+		switch word {
+		case "--json", "--json=true", "--format=json", "--format=ndjson":
+			return true
+		case "--format":
+			if i+1 < len(args) && (args[i+1] == "json" || args[i+1] == "ndjson") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // written is a writer that knows whether anything has been written.

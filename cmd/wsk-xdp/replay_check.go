@@ -26,7 +26,8 @@ type replayFlags struct {
 	skip          bool
 	assumeNoIPsec bool
 	force         bool
-	quiet, json   bool
+	quiet         bool
+	out           formatFlags
 
 	name   string
 	pacing string
@@ -51,7 +52,7 @@ func (f *replayFlags) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.assumeNoIPsec, "assume-no-ipsec", false, "the host has no IPsec policies, which this user may not read (CAP_NET_ADMIN)")
 	fl.BoolVar(&f.force, "force", false, "past IPsec policies, and more than 100k frames a second even where others suffer: ssh session, groups")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.replay/1) instead of the table")
+	f.out.add(fl, replay.Schema)
 	for _, name := range []string{"rate", "pps", "speed"} {
 		fl.Lookup(name).DefValue = ""
 	}
@@ -60,6 +61,9 @@ func (f *replayFlags) add(fl *pflag.FlagSet) {
 
 // check refuses what is wrong without looking at the file.
 func (f *replayFlags) check() error {
+	if err := f.out.check(); err != nil {
+		return err
+	}
 	if err := f.oneRate(); err != nil {
 		return err
 	}

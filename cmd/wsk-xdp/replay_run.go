@@ -21,6 +21,9 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
+// toldIntervals is how many seconds whoever reads standard output may be behind.
+const toldIntervals = 3600
+
 func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns.NS) (err error) {
 	s, err := session.OpenInterface(ctx, session.Options{NetNS: ns.FD(), Interface: f.iface, AssumeNoIPsec: f.assumeNoIPsec})
 	if err != nil {
@@ -52,6 +55,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 
 	before := queueInfo(s, q, blast.Counts{})
 	r := f.report(&file, pace, s)
+	r.Command = a.line
 	r.Granted = session.GrantedQueues(before)
 	g := q.Granted()
 	a.note(fmt.Sprintf("wsk-xdp replay %s via %s (mtu %d)", f.name, s.Way.Interface.Name, s.Way.MTU),
@@ -63,9 +67,19 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	r.Warnings = append(r.Warnings, s.Warnings()...)
 	a.warn(r.Warnings...)
 
+	out := a.stream(&f.out)
+	out.Begin(replay.Schema, r.Config)
+	told := make(chan replay.IntervalReport, toldIntervals) // so that whoever reads standard output does not hold up the sender
+	telling := make(chan struct{})
+	go func() {
+		defer close(telling)
+		for i := range told {
+			out.Interval(replay.Schema, i)
+		}
+	}()
 	show := a.startLive(f.quiet, r.Run.Mix)
 	config.OnInterval = func(i blast.Interval) {
-		r.Interval(i)
+		told <- r.Interval(i)
 		show.interval(i, "")
 	}
 	source := frames.Source(feed)
@@ -76,6 +90,8 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	var res blast.Result
 	r.Config.CPU = host.OnOneProcessor(func() { res, err = frames.Run(ctx, config, q, source) })
 	show.stop()
+	close(told)
+	<-telling
 	if err != nil {
 		return err
 	}
@@ -84,7 +100,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Run.Limit(speed, host.RunDelay()-waited)
 	r.Conclude(feed.Gaps())
-	return errors.Join(a.finishReplay(f, r), replayFailure(r, res, s))
+	return errors.Join(out.End(replay.Schema, r, r.Tables()...), replayFailure(r, res, s))
 }
 
 // rules are what frames have to be like on the interface.
@@ -169,7 +185,7 @@ func (f *replayFlags) spare(file *replay.File, pace blast.Rate, s *session.Sessi
 // report begins the report with the configuration.
 func (f *replayFlags) report(file *replay.File, pace blast.Rate, s *session.Session) *replay.Report {
 	r := &replay.Report{
-		Schema: replay.Schema, Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(), File: file.Report(), Path: s.Path(),
+		Head: host.NewHead(replay.Schema), File: file.Report(), Path: s.Path(),
 		Warnings: []string{}, Intervals: []replay.IntervalReport{},
 	}
 	r.Config = replay.ConfigReport{
@@ -191,17 +207,6 @@ func (f *replayFlags) report(file *replay.File, pace blast.Rate, s *session.Sess
 	r.Run = &blast.Report{Mix: file.Mix()}
 	r.Run.Config = blast.ConfigReport{Engine: blast.EngineFrames, Frames: 1, RateMax: pace == 0, MicroRate: uint64(pace)}
 	return r
-}
-
-// finishReplay prints the report.
-func (a *app) finishReplay(f *replayFlags, r *replay.Report) (err error) {
-	if f.json {
-		return output.JSON(a.stdout, r)
-	}
-	for _, t := range r.Tables() {
-		err = errors.Join(err, t.Write(a.stdout))
-	}
-	return err
 }
 
 // replayFailure is the error of a run that achieved nothing, or lost its interface.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -19,6 +20,7 @@ type reportFlags struct {
 	diff      bool
 	threshold units.Share
 	html      string
+	csv       string
 	force     bool
 }
 
@@ -30,9 +32,10 @@ func (a *app) reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Show reports again, draw them, or compare two",
-		Long: lines("Reads what blast, recv, bench and bench receive have written with --json. Prints a table of each file, or with --html",
-			"writes a page with rate and loss over time and completion times. --diff compares the rates of two files, the earlier one first;",
-			"exit code 4 if one fell by more than the threshold, or is not there any more."),
+		Long: lines("Reads what blast, recv, replay, ping, echo and bench (receive, latency) have written with --json. Prints a table of each file,",
+			"or writes a page with rate and loss over time and histograms (--html), or every figure in a row (--csv). --diff compares two",
+			"files, the earlier one first: rates, and the times of ping and bench latency. Exit code 4 if one got worse by more than the",
+			"threshold, or is not there any more."),
 		Example: lines("  wsk-xdp report run.json --html run.html", "  wsk-xdp report --diff before.json after.json --threshold 3%"),
 
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -46,8 +49,10 @@ func (a *app) reportCommand() *cobra.Command {
 				return exit.Usagef("--diff compares two files: give the earlier and the later one")
 			case !f.diff && c.Flags().Changed("threshold"):
 				return exit.Usagef("--threshold goes with --diff")
-			case f.diff && f.html != "":
-				return exit.Usagef("--diff prints a table: leave --html out")
+			case f.diff && f.html+f.csv != "":
+				return exit.Usagef("--diff prints a table: leave --html and --csv out")
+			case f.html == stdoutName && f.csv == stdoutName:
+				return exit.Usagef("--html - and --csv -: there is one standard output")
 			}
 			var all []*report.Document
 			for _, path := range args {
@@ -60,18 +65,19 @@ func (a *app) reportCommand() *cobra.Command {
 			switch {
 			case f.diff:
 				return a.compareReports(all[0], all[1], f.threshold)
-			case f.html != "":
-				return a.writePage(&f, all)
+			case f.html+f.csv != "":
+				return errors.Join(a.writeDocuments(&f, "html", f.html, all, report.WritePage), a.writeDocuments(&f, "csv", f.csv, all, report.WriteCSV))
 			}
 			return report.WriteTables(a.stdout, all)
 		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.diff, "diff", false, "compare the rates of two files, the earlier one first")
-	fl.Var(&f.threshold, "threshold", "how much a rate may fall before the exit code is 4")
+	fl.BoolVar(&f.diff, "diff", false, "compare the rates and times of two files, the earlier one first")
+	fl.Var(&f.threshold, "threshold", "how much a rate may fall, or a time rise, before the exit code is 4")
 	fl.StringVar(&f.html, "html", "", "write one page of HTML that needs no network to this `file`; - is standard output")
-	fl.BoolVar(&f.force, "force", false, "write over a page that is there")
+	fl.StringVar(&f.csv, "csv", "", "write every figure as a row of CSV to this `file`; - is standard output")
+	fl.BoolVar(&f.force, "force", false, "write over a file that is there")
 	return c
 }
 
@@ -90,27 +96,30 @@ func (a *app) compareReports(before, after *report.Document, most units.Share) e
 		case c.Gone:
 			return exit.Beyondf("%s is not in %s", c.Name, after.File)
 		case c.Fall()*1e6 > float64(most):
-			return exit.Beyondf("%s fell by %.1f %%, more than %v", c.Name, 100*c.Fall(), most)
+			return exit.Beyondf("%s %s by %.1f %%, more than %v", c.Name, c.Word(), 100*c.Fall(), most)
 		}
 	}
 	return nil
 }
 
-// writePage writes the page, to a file that is not there yet unless it may be written over.
-func (a *app) writePage(f *reportFlags, all []*report.Document) error {
-	if f.html == stdoutName {
-		return report.WritePage(a.stdout, all)
+// writeDocuments writes to a file that is not there yet unless it may be written over. No name is none.
+func (a *app) writeDocuments(f *reportFlags, flag, name string, all []*report.Document, write func(io.Writer, []*report.Document) error) error {
+	switch name {
+	case "":
+		return nil
+	case stdoutName:
+		return write(a.stdout, all)
 	}
 	how := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	if !f.force {
 		how |= os.O_EXCL
 	}
-	file, err := os.OpenFile(f.html, how, 0o666)
+	file, err := os.OpenFile(name, how, 0o666)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return exit.Usagef("--html %s is there already: name another file, or say --force", f.html)
+		return exit.Usagef("--%s %s is there already: name another file, or say --force", flag, name)
 	case err != nil:
-		return fmt.Errorf("write page: %w", err)
+		return fmt.Errorf("write report: %w", err)
 	}
-	return errors.Join(report.WritePage(file, all), file.Close())
+	return errors.Join(write(file, all), file.Close())
 }

@@ -45,7 +45,10 @@ func TestReport(t *testing.T) {
 	}
 	cli(timeout(t), "report", before, "--html", page).want(t, 2, "is there already")
 	cli(timeout(t), "report", before, "--html", page, "--force").want(t, 0)
-	cli(timeout(t), "report", before, "--html", "-").want(t, 0, "<!DOCTYPE html>")
+	cli(timeout(t), "report", before, "--html", "-").want(t, 0, "<!DOCTYPE html>", "Completions, how many took how long")
+	cli(timeout(t), "report", before, "--csv", "-").want(t, 0, "file,kind,name,at,value", before+",packets,completed,,6000\n", "over time,Rate over time: submitted,",
+		"histogram,\"Completions, how many took how long\",")
+	cli(timeout(t), "report", before, "--csv", page).want(t, 2, "--csv "+page+" is there already")
 
 	cli(timeout(t), "report", "--diff", before, before, "--threshold", "0%").want(t, 0, "+0.0 %")
 	cli(timeout(t), "report", "--diff", before, after, "--threshold", "5%").want(t, 4, "-10.0 %", "completed fell by 10.0 %, more than 5%")
@@ -62,7 +65,7 @@ func TestReport(t *testing.T) {
 func TestReportUsage(t *testing.T) {
 	for args, part := range map[string]string{
 		"report": "give a file", "report /nonexistent.json": "no such file", "report --diff a.json": "compares two files",
-		"report a.json --threshold 5%": "goes with --diff", "report --diff a b --html c": "leave --html out",
+		"report a.json --threshold 5%": "goes with --diff", "report --diff a b --html c": "leave --html and --csv out", "report a.json --html - --csv -": "there is one standard output",
 		"report --diff a b --threshold 5": "write 5% or 0.5%", "report main_test.go": "is no JSON document",
 	} {
 		cli(t.Context(), strings.Fields(args)...).want(t, 2, part, "--help")

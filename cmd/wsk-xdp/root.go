@@ -18,7 +18,7 @@ import (
 // run is the whole program; the result is its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &written{Writer: stdout}
-	a := &app{stdin: stdin, stdout: out, stderr: stderr}
+	a := &app{stdin: stdin, stdout: out, stderr: stderr, line: append([]string{"wsk-xdp"}, args...)}
 	root := a.command()
 	if completion.Asked(args) {
 		completion.Add(root, a.complete)

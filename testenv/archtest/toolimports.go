@@ -137,8 +137,9 @@ var toolImports = []ImportRow{
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/report",
-		May:     tool("bench", "bench/receive", "blast", "host", "output", "peer", "recv", "units"),
-		Why:     "reads the documents that these packages make",
+		May: append(tool("bench", "bench/latency", "bench/receive", "blast", "echo", "host", "output", "peer", "ping", "recv", "replay", "units"),
+			histograms),
+		Why: "reads the documents that these packages make",
 	},
 	{Package: "cmd/wsk-xdp/internal/schema", Why: "is for tests and for whoever makes the files of docs/schema: types and text"},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},

@@ -22,19 +22,18 @@ const Schema = "wsk-xdp.blast/1"
 // Report is the JSON document of a run. A packet is one UDP datagram; a datagram above the MTU is several frames. What
 // was not measured is left out.
 type Report struct {
-	Schema    string            `json:"schema"`
-	Version   string            `json:"version"`
-	StartedAt time.Time         `json:"started_at"`
-	Host      host.Info         `json:"host"`
-	Config    ConfigReport      `json:"config"`
-	Path      session.Path      `json:"path"`
-	Granted   []session.Granted `json:"granted"`
-	Totals    Totals            `json:"totals"`
+	host.Head
+	Config  ConfigReport      `json:"config"`
+	Path    session.Path      `json:"path"`
+	Granted []session.Granted `json:"granted"`
+	Totals  Totals            `json:"totals"`
 	// Carried is what carried how many of the completed packets.
 	Carried []Carried `json:"carried"`
 	// TooShort is why there are no rates, no pacing error and no cost, empty where there are.
-	TooShort string        `json:"too_short,omitempty"`
-	Latency  *Latency      `json:"latency,omitempty"`
+	TooShort string   `json:"too_short,omitempty"`
+	Latency  *Latency `json:"latency,omitempty"`
+	// HDR are histograms in full, as HdrHistogram writes them (V2, compressed, base64), absent where nothing was measured.
+	HDR      *HDR          `json:"hdr,omitempty"`
 	Pacing   *PacingReport `json:"pacing,omitempty"`
 	CPU      *CPUReport    `json:"cpu,omitempty"`
 	Queues   []QueueReport `json:"queues"`
@@ -132,6 +131,11 @@ type Totals struct {
 	CompletedPPS *uint64 `json:"completed_pps,omitempty"`
 	L1Bits       *uint64 `json:"completed_l1_bits_per_second,omitempty"`
 	L2Bits       *uint64 `json:"completed_l2_bits_per_second,omitempty"`
+}
+
+// HDR are histograms of a run.
+type HDR struct {
+	Completion string `json:"completion"`
 }
 
 // Carried is how many of the completed packets one way took.
@@ -238,6 +242,7 @@ func (r *Report) Fill(c Config, res Result) {
 	})
 	if res.Latency.Count > 0 {
 		r.Latency = &res.Latency
+		r.HDR = histogramOf(res.Completions)
 	}
 	if c.Rate > 0 {
 		r.Pacing = &PacingReport{

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -50,6 +52,8 @@ type Result struct {
 	// Elapsed that until the last IRP came back or waiting for it ended.
 	Sending, Completing, Elapsed time.Duration
 	Latency                      Latency
+	// Completions are the latencies in full, nil where nothing measured them.
+	Completions *hdr.Histogram
 	// Unfinished IRPs were still out when waiting for them ended.
 	Unfinished int
 	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts, or no IRP
@@ -123,6 +127,7 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 		res.Completing = m.last.Sub(r.start)
 	}
 	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
+	res.Completions = m.total
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
 	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited(), r.longest, r.blocked
 	return res, nil

@@ -21,16 +21,15 @@ const Schema = "wsk-xdp.echo/1"
 
 // Report is the JSON document of echo.
 type Report struct {
-	Schema    string    `json:"schema"`
-	Version   string    `json:"version"`
-	StartedAt time.Time `json:"started_at"`
-	Host      host.Info `json:"host"`
-	Config    Config    `json:"config"`
-	Totals    Totals    `json:"totals"`
+	host.Head
+	Config Config `json:"config"`
+	Totals Totals `json:"totals"`
 	// Drops are what buffers and rings had no room for, by cause.
-	Drops   map[string]uint64 `json:"drops"`
-	CPU     int64             `json:"cpu_ns"`
-	Elapsed int64             `json:"elapsed_ns"`
+	Drops map[string]uint64 `json:"drops"`
+	// Intervals are what came second by second.
+	Intervals []IntervalReport `json:"intervals"`
+	CPU       int64            `json:"cpu_ns"`
+	Elapsed   int64            `json:"elapsed_ns"`
 	// Interrupted is how an echo ends, unless it was told when.
 	Interrupted bool     `json:"interrupted"`
 	Warnings    []string `json:"warnings"`
@@ -62,6 +61,19 @@ type Totals struct {
 	Refused uint64 `json:"refused_packets"`
 	// ByCause are the refused ones.
 	ByCause map[Cause]uint64 `json:"refused_by_cause"`
+}
+
+// IntervalReport is about a second.
+type IntervalReport struct {
+	Start    int64  `json:"start_ns"`
+	End      int64  `json:"end_ns"`
+	Packets  uint64 `json:"packets"`
+	Answered uint64 `json:"answered_packets"`
+	Failed   uint64 `json:"failed_packets"`
+	Dropped  uint64 `json:"dropped_packets"`
+	Load     uint64 `json:"load_packets"`
+	Refused  uint64 `json:"refused_packets"`
+	Drops    uint64 `json:"dropped_here_packets"`
 }
 
 // Verdict is how it went.
@@ -123,6 +135,29 @@ func (r *Report) Table() *output.Table {
 	}
 	facts.Row("verdict", r.Verdict.Text)
 	return &facts
+}
+
+// Seconds makes intervals of what has come so far. The zero value is ready; it is for one goroutine.
+type Seconds struct {
+	at     time.Duration
+	counts Counts
+	drops  uint64
+}
+
+// Next is what has come since the last call, until elapsed.
+func (s *Seconds) Next(elapsed time.Duration, c Counts, drops map[string]uint64) IntervalReport {
+	var dropped uint64
+	for _, n := range drops {
+		dropped += n
+	}
+	b := &s.counts
+	i := IntervalReport{
+		Start: s.at.Nanoseconds(), End: elapsed.Nanoseconds(), Packets: c.Packets - b.Packets, Answered: c.Answered - b.Answered,
+		Failed: c.Failed - b.Failed, Dropped: c.Dropped - b.Dropped, Load: c.Load - b.Load, Refused: c.refused() - b.refused(),
+		Drops: dropped - min(s.drops, dropped),
+	}
+	s.at, s.counts, s.drops = elapsed, c, dropped
+	return i
 }
 
 // Line is the live line.

@@ -90,11 +90,18 @@ type Report struct {
 	Receiving int64 `json:"receiving_ns"`
 	// Delay is the time from a stamp to the receiver, where both read the same clock.
 	Delay *Delay `json:"one_way,omitempty"`
+	// HDR is the histogram of these times in full, absent where there are none.
+	HDR *HDR `json:"hdr,omitempty"`
 	// CPU is the processor time of the receiver from the welcome to now.
 	CPU     int64 `json:"cpu_ns"`
 	Elapsed int64 `json:"elapsed_ns"`
 	// Intervals are those that the sender has heard of; they are not sent again.
 	Intervals []Interval `json:"intervals"`
+}
+
+// HDR is a histogram as HdrHistogram writes it: V2, compressed, base64.
+type HDR struct {
+	OneWay string `json:"one_way"`
 }
 
 // Delay is a summary of times, in nanoseconds.

@@ -62,6 +62,9 @@ func plain(names ...string) bool {
 	return true
 }
 
+// maxHDR bounds a histogram: that of a run takes a few kilobytes.
+const maxHDR = 128 << 10
+
 // maxCauses bounds the causes of drops that a report may have.
 const maxCauses = 32
 
@@ -70,6 +73,9 @@ func (r *Report) plain() bool {
 		if !plain(cause) {
 			return false
 		}
+	}
+	if h := r.HDR; h != nil && (len(h.OneWay) > maxHDR || strings.ContainsFunc(h.OneWay, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		return false
 	}
 	return plain(r.Version, r.Engine) && len(r.Drops) <= maxCauses
 }

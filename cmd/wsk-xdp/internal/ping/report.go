@@ -5,7 +5,6 @@ package ping
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
@@ -19,14 +18,11 @@ const Schema = "wsk-xdp.ping/1"
 
 // Report is the JSON document of ping. What was not measured is left out.
 type Report struct {
-	Schema    string            `json:"schema"`
-	Version   string            `json:"version"`
-	StartedAt time.Time         `json:"started_at"`
-	Host      host.Info         `json:"host"`
-	Config    ConfigReport      `json:"config"`
-	Path      session.Path      `json:"path"`
-	Granted   []session.Granted `json:"granted"`
-	Totals    Totals            `json:"totals"`
+	host.Head
+	Config  ConfigReport      `json:"config"`
+	Path    session.Path      `json:"path"`
+	Granted []session.Granted `json:"granted"`
+	Totals  Totals            `json:"totals"`
 	// RoundTrip is from the time that a ping was due to its answer, FromSend from the call that sent it, Departure from the
 	// time that it was due to that call.
 	RoundTrip *Times `json:"round_trip,omitempty"`
@@ -156,13 +152,14 @@ func (r *Report) Fill(t *Tally, res Result) {
 	}
 }
 
-// Interval adds an interval.
-func (r *Report) Interval(i Interval) {
+// Interval adds an interval, and returns what it has added.
+func (r *Report) Interval(i Interval) IntervalReport {
 	out := IntervalReport{Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Sent: i.Sent, Answered: i.Answered}
 	if i.Times != nil {
 		out.P50, out.P99, out.Max = i.Times.P50, i.Times.P99, i.Times.Max
 	}
 	r.Intervals = append(r.Intervals, out)
+	return out
 }
 
 // Unanswered is whether nothing has come back although somebody waited for it.

@@ -20,21 +20,20 @@ const Schema = "wsk-xdp.recv/1"
 
 // Report is the JSON document of recv. A packet is one UDP datagram.
 type Report struct {
-	Schema    string    `json:"schema"`
-	Version   string    `json:"version"`
-	StartedAt time.Time `json:"started_at"`
-	Host      host.Info `json:"host"`
-	Config    Config    `json:"config"`
+	host.Head
+	Config Config `json:"config"`
 	// Totals are all datagrams; Runs those with stamps, run by run, as far as there is room for runs.
 	Totals TotalsReport `json:"totals"`
 	Runs   []RunReport  `json:"runs"`
 	// Drops are what buffers and rings had no room for, by cause.
-	Drops       map[string]uint64 `json:"drops"`
-	CPU         int64             `json:"cpu_ns"`
-	Elapsed     int64             `json:"elapsed_ns"`
-	Warnings    []string          `json:"warnings"`
-	Interrupted bool              `json:"interrupted"`
-	Verdict     Verdict           `json:"verdict"`
+	Drops map[string]uint64 `json:"drops"`
+	// Intervals are what came second by second.
+	Intervals   []IntervalReport `json:"intervals"`
+	CPU         int64            `json:"cpu_ns"`
+	Elapsed     int64            `json:"elapsed_ns"`
+	Warnings    []string         `json:"warnings"`
+	Interrupted bool             `json:"interrupted"`
+	Verdict     Verdict          `json:"verdict"`
 }
 
 // Config is the effective configuration.
@@ -64,6 +63,20 @@ type TotalsReport struct {
 	Refused   uint64 `json:"refused_packets"`
 	// RunsForgotten is how many runs are counted here and are not among the runs, to make room for later ones.
 	RunsForgotten int `json:"runs_forgotten"`
+}
+
+// IntervalReport is about a second. Lost are numbers that were passed over; what seemed lost and came after all makes the next
+// one less, though not below 0.
+type IntervalReport struct {
+	Start     int64  `json:"start_ns"`
+	End       int64  `json:"end_ns"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"payload_bytes"`
+	Received  uint64 `json:"received_packets"`
+	Lost      uint64 `json:"lost_packets"`
+	Duplicate uint64 `json:"duplicate_packets"`
+	Reordered uint64 `json:"reordered_packets"`
+	Drops     uint64 `json:"dropped_here_packets"`
 }
 
 // RunReport is about one run.

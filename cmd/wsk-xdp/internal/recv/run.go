@@ -78,6 +78,9 @@ func (r *run) report() peer.Report {
 			Count: h.TotalCount(), Min: h.Min(), P50: h.ValueAtPercentile(50), P90: h.ValueAtPercentile(90), P99: h.ValueAtPercentile(99),
 			P999: h.ValueAtPercentile(99.9), Max: h.Max(),
 		}
+		if text, err := h.Encode(hdr.V2CompressedEncodingCookieBase); err == nil { // into memory, without fail
+			p.HDR = &peer.HDR{OneWay: string(text)}
+		}
 	}
 	return p
 }

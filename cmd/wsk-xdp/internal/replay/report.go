@@ -25,15 +25,12 @@ const (
 
 // Report is the JSON document of a run. What was not measured is left out.
 type Report struct {
-	Schema    string            `json:"schema"`
-	Version   string            `json:"version"`
-	StartedAt time.Time         `json:"started_at"`
-	Host      host.Info         `json:"host"`
-	Config    ConfigReport      `json:"config"`
-	File      FileReport        `json:"file"`
-	Path      session.Path      `json:"path"`
-	Granted   []session.Granted `json:"granted"`
-	Totals    Totals            `json:"totals"`
+	host.Head
+	Config  ConfigReport      `json:"config"`
+	File    FileReport        `json:"file"`
+	Path    session.Path      `json:"path"`
+	Granted []session.Granted `json:"granted"`
+	Totals  Totals            `json:"totals"`
 	// TooShort is why there are no rates and no cost, empty where there are.
 	TooShort string `json:"too_short,omitempty"`
 	// Gaps is how the times between frames were kept, absent from runs at top speed.
@@ -135,11 +132,13 @@ type IntervalReport struct {
 	InFlight  int    `json:"in_flight_frames"`
 }
 
-// Interval adds an interval.
-func (r *Report) Interval(i blast.Interval) {
-	r.Intervals = append(r.Intervals, IntervalReport{
+// Interval adds an interval, and returns what it has added.
+func (r *Report) Interval(i blast.Interval) IntervalReport {
+	out := IntervalReport{
 		i.Start.Nanoseconds(), i.End.Nanoseconds(), i.Counts.Submitted, i.Counts.Completed, i.Counts.Failed, i.InFlight,
-	})
+	}
+	r.Intervals = append(r.Intervals, out)
+	return out
 }
 
 // Conclude enters what Run has computed and the verdict. It goes last.

@@ -170,18 +170,54 @@ func (d *Document) ClassBars() template.HTML {
 	return bars("What became of the packets", names, values, bad, func(i int) string { return units.Grouped(d.Classes[i].Packets) })
 }
 
-// RateBars draws the rates.
-func (d *Document) RateBars() template.HTML {
+// RateBars draws the rates, TimeBars the times that are compared.
+func (d *Document) RateBars() template.HTML { return d.figures("Rates", false) }
+
+// TimeBars is described at RateBars.
+func (d *Document) TimeBars() template.HTML { return d.figures("Times", true) }
+
+// HasRates and HasTimes are whether there are any.
+func (d *Document) HasRates() bool { return d.has(false) }
+
+// HasTimes is described at HasRates.
+func (d *Document) HasTimes() bool { return d.has(true) }
+
+func (d *Document) has(times bool) bool {
+	for _, r := range d.Rates {
+		if r.Time == times {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Document) figures(title string, times bool) template.HTML {
 	var names []string
 	var values []float64
+	var list []Rate
 	for _, r := range d.Rates {
-		names, values = append(names, r.Name), append(values, r.PPS)
+		if r.Time == times {
+			list, names, values = append(list, r), append(names, r.Name), append(values, r.PPS)
+		}
 	}
-	return bars("Rates", names, values, make([]bool, len(names)), func(i int) string {
-		r := d.Rates[i]
-		if r.Most == 0 {
-			return units.PacketRate(r.PPS)
+	return bars(title, names, values, make([]bool, len(names)), func(i int) string {
+		r := list[i]
+		switch {
+		case r.Most == 0:
+			return r.unit().format(r.PPS)
+		case r.Time:
+			return fmt.Sprintf("%s (%s–%s)", r.unit().format(r.PPS), r.unit().format(r.Least), r.unit().format(r.Most))
 		}
 		return fmt.Sprintf("%s (%.0f–%.0f k)", units.PacketRate(r.PPS), r.Least/1e3, r.Most/1e3)
 	})
+}
+
+// SVG draws a histogram, a row for each step.
+func (h Histogram) SVG() template.HTML {
+	names, values := make([]string, len(h.Bars)), make([]float64, len(h.Bars))
+	for i, b := range h.Bars {
+		names[i] = Nanoseconds.format(float64(b.From)) + " – " + Nanoseconds.format(float64(b.To))
+		values[i] = float64(b.N)
+	}
+	return bars(h.Title, names, values, make([]bool, len(names)), func(i int) string { return units.Grouped(h.Bars[i].N) })
 }

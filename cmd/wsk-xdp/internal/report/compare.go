@@ -11,20 +11,39 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
-// Change is what became of a rate. One that is not there any more has fallen by all of it.
+// Change is what became of a rate, or of a time. One that is not there any more has fallen by all of it.
 type Change struct {
 	Name          string
 	Before, After float64
+	Time          bool
 	Gone          bool
 }
 
-// Fall is by which share it is less than before, negative if it is more.
+// format writes one of its values.
+func (c *Change) format(v float64) string {
+	if c.Time {
+		return Nanoseconds.format(v)
+	}
+	return PacketsPerSecond.format(v)
+}
+
+// Word says what a Fall is.
+func (c *Change) Word() string {
+	if c.Time {
+		return "rose"
+	}
+	return "fell"
+}
+
+// Fall is by which share it is worse than before, negative if it is better: less of a rate, more of a time.
 func (c Change) Fall() float64 {
 	switch {
 	case c.Gone:
 		return 1
 	case c.Before == 0:
 		return 0
+	case c.Time:
+		return c.After/c.Before - 1
 	}
 	return 1 - c.After/c.Before
 }
@@ -39,7 +58,7 @@ func Compare(before, after *Document) ([]Change, error) {
 	}
 	var out []Change
 	for _, rate := range before.Rates {
-		c := Change{Name: rate.Name, Before: rate.PPS, Gone: true}
+		c := Change{Name: rate.Name, Before: rate.PPS, Time: rate.Time, Gone: true}
 		for _, now := range after.Rates {
 			if now.Name == rate.Name {
 				c.After, c.Gone = now.PPS, false
@@ -73,10 +92,10 @@ func WriteChanges(w io.Writer, changes []Change) error {
 	t.Row("rate", "before", "after", "change")
 	for _, c := range changes {
 		if c.Gone {
-			t.Row(c.Name, units.PacketRate(c.Before), "-", "gone")
+			t.Row(c.Name, c.format(c.Before), "-", "gone")
 			continue
 		}
-		t.Row(c.Name, units.PacketRate(c.Before), units.PacketRate(c.After), fmt.Sprintf("%+.1f %%", 100*(0-c.Fall())))
+		t.Row(c.Name, c.format(c.Before), c.format(c.After), fmt.Sprintf("%+.1f %%", 100*(c.After/max(c.Before, 1e-9)-1)))
 	}
 	return t.Write(w)
 }
@@ -107,11 +126,14 @@ func (d *Document) rows() (out []Fact) {
 		out = append(out, Fact{c.Name, units.Grouped(c.Packets)})
 	}
 	for _, r := range d.Rates {
-		text := units.PacketRate(r.PPS)
+		text, name := r.unit().format(r.PPS), "rate "+r.Name
 		if r.Most > 0 {
-			text += fmt.Sprintf(" (%s to %s)", units.PacketRate(r.Least), units.PacketRate(r.Most))
+			text += fmt.Sprintf(" (%s to %s)", r.unit().format(r.Least), r.unit().format(r.Most))
 		}
-		out = append(out, Fact{"rate " + r.Name, text})
+		if r.Time {
+			name = r.Name
+		}
+		out = append(out, Fact{name, text})
 	}
 	for _, delay := range d.Delays {
 		text := ""

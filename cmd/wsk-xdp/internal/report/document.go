@@ -15,17 +15,29 @@ type Document struct {
 	Classes []Class
 	Charts  []Chart
 	Delays  []Delay
-	Verdict string
-	OK      bool
+	// Histograms are distributions in full.
+	Histograms []Histogram
+	Verdict    string
+	OK         bool
 }
 
 // Fact is a row of a table.
 type Fact struct{ Name, Value string }
 
-// Rate is in packets a second. Least and Most are those of several runs, 0 of a single one.
+// Rate is a figure that is compared: in packets a second, of which more is better, or in nanoseconds, of which less is. Least
+// and Most are those of several runs, 0 of a single one.
 type Rate struct {
 	Name             string
 	PPS, Least, Most float64
+	Time             bool
+}
+
+// unit is what it is in.
+func (r *Rate) unit() Unit {
+	if r.Time {
+		return Nanoseconds
+	}
+	return PacketsPerSecond
 }
 
 // Class is how many packets something became of. Bad is whether nobody wants that.
@@ -71,4 +83,16 @@ type Delay struct {
 type Percentile struct {
 	Name string
 	NS   int64
+}
+
+// Histogram says how many took so long, in steps each of which is twice as long as the one before it.
+type Histogram struct {
+	Title string
+	Bars  []Bar
+}
+
+// Bar is how many took From and longer, and less than To, in nanoseconds.
+type Bar struct {
+	From, To int64
+	N        uint64
 }

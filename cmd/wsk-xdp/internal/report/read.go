@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/latency"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -40,12 +44,20 @@ func Read(path string) (*Document, error) {
 		d, err = of(text, ofBench)
 	case receive.Schema:
 		d, err = of(text, ofBenchReceive)
+	case latency.Schema:
+		d, err = of(text, ofBenchLatency)
+	case ping.Schema:
+		d, err = of(text, ofPing)
+	case echo.Schema:
+		d, err = of(text, ofEcho)
+	case replay.Schema:
+		d, err = of(text, ofReplay)
 	case "wsk-xdp.error/1":
 		return nil, fmt.Errorf("%s is what a command wrote that failed: %s", path, says.Message)
 	case "":
 		return nil, fmt.Errorf("%s is no report of wsk-xdp: it has no schema", path)
 	default:
-		return nil, fmt.Errorf("%s is %s: there are rates in the reports of blast, recv, bench and bench receive", path, says.Schema)
+		return nil, fmt.Errorf("%s is %s: there are figures to show in the reports of blast, recv, replay, ping, echo, bench, bench receive and bench latency", path, says.Schema)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s is no %s: a value in it is of another kind", path, says.Schema)
@@ -72,6 +84,20 @@ func ofRecv(r *recv.Report) *Document {
 		},
 		Facts: []Fact{{"started", r.StartedAt.Format(time.RFC3339)}, {"came", units.Plural(int(r.Totals.Packets), "packet")}},
 	}
+	came, received, dropped := Line{Name: "came"}, Line{Name: "received"}, Line{Name: "dropped here"}
+	lost := Line{Name: "lost"}
+	for _, i := range r.Intervals {
+		length, at := time.Duration(i.End-i.Start).Seconds(), time.Duration(i.End).Seconds()
+		if length <= 0 {
+			continue
+		}
+		came.add(at, float64(i.Packets)/length)
+		received.add(at, float64(i.Received)/length)
+		lost.add(at, float64(i.Lost))
+		dropped.add(at, float64(i.Drops))
+	}
+	d.chart(Chart{"Rate over time", PacketsPerSecond, []Line{came, received}})
+	d.chart(Chart{"Lost, second by second", Packets, []Line{lost, dropped}})
 	for i := range r.Runs {
 		name := "received"
 		if len(r.Runs) > 1 {
@@ -90,7 +116,7 @@ func ofBench(r *bench.Report) *Document {
 		if one.Queues > 1 {
 			name += fmt.Sprintf(", %d queues", one.Queues)
 		}
-		d.Rates = append(d.Rates, Rate{name, float64(one.PPSMedian), float64(one.PPSMin), float64(one.PPSMax)})
+		d.Rates = append(d.Rates, Rate{Name: name, PPS: float64(one.PPSMedian), Least: float64(one.PPSMin), Most: float64(one.PPSMax)})
 	}
 	return d
 }
@@ -103,7 +129,7 @@ func ofBenchReceive(r *receive.Report) *Document {
 		if one.RateLimit > 0 {
 			name += ", " + units.PacketRate(float64(one.RateLimit)) + " offered"
 		}
-		d.Rates = append(d.Rates, Rate{name, float64(one.PPSMedian), float64(one.PPSMin), float64(one.PPSMax)})
+		d.Rates = append(d.Rates, Rate{Name: name, PPS: float64(one.PPSMedian), Least: float64(one.PPSMin), Most: float64(one.PPSMax)})
 	}
 	return d
 }

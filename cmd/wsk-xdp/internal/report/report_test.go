@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 )
@@ -26,7 +27,7 @@ func seconds(n int) int64 { return int64(n) * int64(time.Second) }
 // run is a run of blast with a peer, at 1,000 packets a second, of which 100 were lost in the third of four seconds.
 func run() *blast.Report {
 	r := &blast.Report{
-		Schema: blast.Schema, Version: "1.2",
+		Head:    host.Head{Schema: blast.Schema, Version: "1.2"},
 		Config:  blast.ConfigReport{Engine: "wsk", Destination: "10.77.0.2:9000<script>", Flows: 3, Frame: 64, RateAsked: "1k"},
 		Totals:  blast.Totals{Submitted: 4000, Completed: 4000, Sending: seconds(4), SubmittedPPS: new(uint64(1000)), CompletedPPS: new(uint64(1000))},
 		Latency: &blast.Latency{Count: 4000, Min: 900, P50: 12_000, P90: 30_000, P99: 80_000, P999: 700_000, Max: 2_100_000},
@@ -96,7 +97,7 @@ func TestSending(t *testing.T) {
 }
 
 func TestReceiving(t *testing.T) {
-	r := &recv.Report{Schema: recv.Schema, Config: recv.Config{Listen: ":9000"}}
+	r := &recv.Report{Head: host.Head{Schema: recv.Schema}, Config: recv.Config{Listen: ":9000"}}
 	for _, n := range []uint64{1000, 3000} {
 		r.Runs = append(r.Runs, recv.RunReport{Report: peer.Report{Received: n, Receiving: seconds(2)}})
 	}
@@ -126,7 +127,7 @@ func TestMeasurements(t *testing.T) {
 // A page stands alone: it names no other place, its drawings are well formed, and what a document says is text in it.
 func TestPage(t *testing.T) {
 	var page bytes.Buffer
-	empty := read(t, written(t, &blast.Report{Schema: blast.Schema}))
+	empty := read(t, written(t, &blast.Report{Head: host.Head{Schema: blast.Schema}}))
 	if err := WritePage(&page, []*Document{read(t, written(t, run())), read(t, "../../../../docs/bench/rates.json"), empty}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestCompare(t *testing.T) {
 	if err := WriteChanges(&table, changes); err != nil || !strings.Contains(table.String(), "completed  1.000 kpps  900 pps     -10.0 %\n") {
 		t.Errorf("%s, %v", &table, err)
 	}
-	for _, other := range []any{&recv.Report{Schema: recv.Schema}, &blast.Report{Schema: blast.Schema}} {
+	for _, other := range []any{&recv.Report{Head: host.Head{Schema: recv.Schema}}, &blast.Report{Head: host.Head{Schema: blast.Schema}}} {
 		if _, err := Compare(read(t, written(t, other)), after); err == nil {
 			t.Errorf("%T is compared with blast", other)
 		}
@@ -188,7 +189,7 @@ func TestCompare(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	for text, part := range map[string]string{
-		"{": "is no JSON document", `{"a":1}`: "it has no schema", `{"schema":"wsk-xdp.lab/1"}`: "there are rates in",
+		"{": "is no JSON document", `{"a":1}`: "it has no schema", `{"schema":"wsk-xdp.lab/1"}`: "there are figures to show in",
 		`{"schema":"wsk-xdp.error/1","message":"no route"}`: "a command wrote that failed: no route",
 		`{"schema":"wsk-xdp.blast/1","totals":[]}`:          "of another kind", "": "is no JSON document",
 	} {

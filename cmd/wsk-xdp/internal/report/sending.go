@@ -52,6 +52,9 @@ func ofBlast(r *blast.Report) *Document {
 			{"min", l.Min}, {"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max},
 		}})
 	}
+	if r.HDR != nil {
+		d.histogram("Completions, how many took how long", r.HDR.Completion)
+	}
 	d.sendingOverTime(r)
 	if r.Peer != nil {
 		d.ofPeer("received", r.Peer)
@@ -120,6 +123,9 @@ func (d *Document) ofPeer(name string, p *peer.Report) {
 		d.Delays = append(d.Delays, Delay{"One way, from the call to the receiver", []Percentile{
 			{"min", w.Min}, {"p50", w.P50}, {"p90", w.P90}, {"p99", w.P99}, {"p99.9", w.P999}, {"max", w.Max},
 		}})
+	}
+	if p.HDR != nil {
+		d.histogram("One way, how many took how long ("+name+")", p.HDR.OneWay)
 	}
 }
 
