@@ -4,15 +4,24 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
 
 const signalGrace = 500 * time.Millisecond
 
-func main() { os.Exit(run(interruptible(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	var stdout io.Writer = os.Stdout
+	if !asksForJSON(os.Args[1:]) { // documents are UTF-8
+		stdout = output.Plain(stdout, os.Getenv)
+	}
+	os.Exit(run(interruptible(), os.Args[1:], os.Stdin, stdout, output.Plain(os.Stderr, os.Getenv)))
+}
 
 // interruptible is a context that ends when the program shall: from the keyboard, by the system, or because the
 // terminal is gone. A program that was started to outlive its terminal (nohup) has the last ignored already, and it

@@ -52,11 +52,11 @@ func (t *Table) Write(w io.Writer) error {
 
 // IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := fileOf(w)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
-// Live is a line about the present state: rewritten in place on a terminal, one line after another elsewhere. It is for
+// Live is a line about the present state: rewritten in place on a terminal, one line after another elsewhere and where TERM is dumb. It is for
 // one goroutine. The zero value writes nothing.
 type Live struct {
 	w        io.Writer
@@ -65,7 +65,9 @@ type Live struct {
 }
 
 // NewLive writes to w; a nil w gives a Live that writes nothing.
-func NewLive(w io.Writer) *Live { return &Live{w: w, terminal: w != nil && IsTerminal(w)} }
+func NewLive(w io.Writer) *Live {
+	return &Live{w: w, terminal: w != nil && IsTerminal(w) && os.Getenv("TERM") != "dumb"}
+}
 
 // Show replaces the line.
 func (l *Live) Show(line string) {
@@ -78,14 +80,28 @@ func (l *Live) Show(line string) {
 	}
 	// What wraps can't be replaced. The last column stays free: where a cursor goes behind it is up to the terminal.
 	room := columns(l.w) - 1
-	width := min(utf8.RuneCountInString(line), room)
-	fmt.Fprintf(l.w, "\r%s%s", string([]rune(line)[:width]), strings.Repeat(" ", max(min(l.width, room)-width, 0)))
+	line = fitting(line, room)
+	width := utf8.RuneCountInString(line)
+	fmt.Fprintf(l.w, "\r%s%s", line, strings.Repeat(" ", max(min(l.width, room)-width, 0)))
 	l.width = width
+}
+
+// fitting is as many of the fields of a line, which have two blanks between them, as there is room for: no number loses digits. The first
+// field is cut where it does not fit by itself.
+func fitting(line string, room int) string {
+	for utf8.RuneCountInString(line) > room {
+		end := strings.LastIndex(line, "  ")
+		if end <= 1 { // "[  1.0s]"
+			return string([]rune(line)[:room])
+		}
+		line = strings.TrimRight(line[:end], " ")
+	}
+	return line
 }
 
 // columns is how wide a terminal is, very much where that is not known.
 func columns(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
+	if f := fileOf(w); f != nil {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
 			return n
 		}
