@@ -26,6 +26,10 @@
 // keeps the result for as long as the generation stays the same. The order matters: the table publishes the new
 // snapshot before it bumps the generation.
 //
+// Everything bumps it, also what a path has nothing to do with. An answer of the mirror can be kept for longer
+// ([Table.Stands]): it rests on its route, its source, the device that it leaves by with all that this stands on, and the
+// MAC of its neighbour, and these are looked at again, in memory, when anything has changed.
+//
 // # Privilege
 //
 // Reading needs none. Asking the kernel to resolve a neighbour uses RTM_NEWNEIGH with NTF_USE, which needs

@@ -20,6 +20,9 @@ type stamps struct {
 // stamp numbers the devices that are not what they were in prev, of which remade are those that have changed
 // themselves; without prev, all. The devices of s are there already.
 func (s *snapshot) stamp(prev *snapshot, remade map[int]struct{}) {
+	if prev != nil && len(remade) == 0 {
+		return // s has the numbers of prev
+	}
 	s.stamps.of = map[int]uint64{}
 	renew := func(index int) {
 		s.stamps.last++
