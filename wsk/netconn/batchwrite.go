@@ -22,8 +22,8 @@ type part struct {
 	first int // message of ops[0]
 }
 
-// WriteBatch sends the messages in their order, each to its own destination and with its own OOB, and returns when all
-// have left. It returns the number of messages before the first that was not sent. If that is not all of them, err says
+// WriteBatch sends the messages in their order, each to its own destination and with its own OOB. It returns as other
+// writes do: at once, when all of them have been taken, or with Options.Strict when all have left. It returns the number of messages before the first that was not sent. If that is not all of them, err says
 // why; messages behind it may have been sent nevertheless: N is set for each message that was sent, and 0 for the
 // others. flags may contain MSG_DONTWAIT of Linux, which changes nothing.
 func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
@@ -32,6 +32,9 @@ func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	}
 	for i := range ms {
 		ms[i].N, ms[i].NN = 0, 0
+	}
+	if !c.opts.Strict {
+		return c.writeCopies(ms)
 	}
 	var parts [2]part
 	var failure error

@@ -12,17 +12,24 @@ import (
 // would have returned: an error that is known as soon as the route is, and success for what only waits for a neighbour,
 // a link or its turn, whatever becomes of that.
 
-// hold copies a datagram into memory of the op's.
-func (o *op) hold(b []byte) {
-	if len(b) > keptRoom {
+// room is memory of the op's for n bytes of a datagram.
+func (o *op) room(n int) []byte {
+	if n > keptRoom {
 		o.large = large.Get().(*[largest]byte)
-		o.pointAt(o.large[:copy(o.large[:], b)])
-		return
+		return o.large[:n]
 	}
-	if cap(o.data) < len(b) {
-		o.data = make([]byte, roomFor(len(b)))
+	if cap(o.data) < n {
+		o.data = make([]byte, roomFor(n))
 	}
-	o.pointAt(o.data[:copy(o.data[:cap(o.data)], b)])
+	return o.data[:n]
+}
+
+// arm makes an op, which has a copy in its room, ready to be handed over.
+func (c *Conn) arm(o *op, room []byte) {
+	o.pointAt(room)
+	o.ended = c.copyEnded
+	o.parties.Store(2)
+	o.irp.SetCompletionRoutine(copyLeft, o, true, true, true)
 }
 
 // sendCopy sends one datagram and does not wait until it has left. to is not valid with fixed.
@@ -30,7 +37,7 @@ func (c *Conn) sendCopy(b, oob []byte, to netip.AddrPort, fixed bool) error {
 	if err := c.earlier(to); err != nil {
 		return err
 	}
-	o, err := c.writes.beginCopy(len(b), to)
+	o, err := c.writes.beginCopy(len(b), to, true)
 	if err != nil {
 		return err
 	}
@@ -39,10 +46,9 @@ func (c *Conn) sendCopy(b, oob []byte, to netip.AddrPort, fixed bool) error {
 		c.writes.endCopy(o)
 		return err
 	}
-	o.hold(b)
-	o.ended = c.copyEnded
-	o.parties.Store(2)
-	o.irp.SetCompletionRoutine(copyLeft, o, true, true, true)
+	room := o.room(len(b))
+	copy(room, b)
+	c.arm(o, room)
 	return c.accepted(o, "WskSendTo", c.socket.SendTo(&o.buf, 0, remote, control, &o.irp))
 }
 

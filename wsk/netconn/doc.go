@@ -31,7 +31,7 @@
 //     socket would wait until the neighbour is given up. [Conn.Failed] counts what did not leave.
 //   - Close waits until what was written has left, a tenth of a second for neighbours and a second for all; what has not
 //     left then is lost. The kernel's goes on behind the close.
-//   - With Options.Strict, and in WriteBatch, the provider reads from the caller's slices until the write returns. A
+//   - With Options.Strict the provider reads from the caller's slices until the write returns. A
 //     write whose deadline comes when the kernel already has the frame waits for the kernel and then reports success; a
 //     datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
 //   - Through a daemon that a datagram is refused is known after its write has returned: the next write to the same

@@ -19,8 +19,8 @@ const (
 
 // beginCopy is begin for a datagram of n bytes that the caller will not wait for. It waits for room: as on Linux the last
 // one may go beyond the limit. What waits for a neighbour or a link makes room, oldest first, as it would in the
-// neighbour's queue of Linux.
-func (s *side) beginCopy(n int, to netip.AddrPort) (*op, error) {
+// neighbour's queue of Linux. Without wait it returns no op where there is no room.
+func (s *side) beginCopy(n int, to netip.AddrPort, wait bool) (*op, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -32,6 +32,9 @@ func (s *side) beginCopy(n int, to netip.AddrPort) (*op, error) {
 		}
 		if s.dropHeld(to) {
 			continue
+		}
+		if !wait {
+			return nil, nil
 		}
 		s.room.waiters++
 		s.left.Wait()
