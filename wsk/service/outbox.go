@@ -87,16 +87,29 @@ func (n *session) notify(socket uint32, t ipc.Type, m body) {
 	n.out.post(func(b []byte) []byte { return m.Append(ipc.Header{Type: t, Socket: socket}.Append(b)) })
 }
 
+// greet answers HELLO, sends ADDRESSES right behind it, and lets other notifications come from there on.
+func (n *session) greet(h ipc.Header, w *ipc.Welcome) {
+	o := &n.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n.answered(h)
+	h.Type = h.Type.Reply()
+	o.postLocked(func(b []byte) []byte { return w.Append(h.Append(b)) })
+	n.greeted.Store(true)
+	o.postLocked(n.appendAddresses)
+}
+
+func (n *session) appendAddresses(b []byte) []byte {
+	m := ipc.Addresses{List: n.server.host.addresses()}
+	return m.Append(ipc.Header{Type: ipc.TypeAddresses}.Append(b))
+}
+
 // tellAddresses sends the addresses of the host. They are read where the order of the messages is made, so that older ones
 // never come last.
 func (n *session) tellAddresses() {
-	if !n.greeted.Load() {
-		return
+	if n.greeted.Load() {
+		n.out.post(n.appendAddresses)
 	}
-	n.out.post(func(b []byte) []byte {
-		m := ipc.Addresses{List: n.server.host.addresses()}
-		return m.Append(ipc.Header{Type: ipc.TypeAddresses}.Append(b))
-	})
 }
 
 // refused counts and logs a refusal.

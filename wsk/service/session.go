@@ -220,9 +220,7 @@ func (n *session) sayHello(h ipc.Header, body []byte) error {
 	if m.Name != "" {
 		n.log.Store(n.log.Load().With("name", m.Name))
 	}
-	n.reply(h, wsk.STATUS_SUCCESS, &w)
-	n.greeted.Store(true)
-	n.tellAddresses()
+	n.greet(h, &w)
 	switch { // what would have said so before has found nobody who may be told
 	case n.server.isDraining():
 		n.notify(0, ipc.TypeGoodbye, &ipc.Goodbye{After: goodbye})
