@@ -16,6 +16,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/admin"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
 // adminCommand is a question to the daemon.
@@ -166,7 +167,7 @@ func (a *app) reloadCommand() *cobra.Command {
 			case asJSON:
 				err = output.JSON(a.stdout, r)
 			case r.OK:
-				fmt.Fprintf(a.stdout, "reloaded: %d grants\n", r.Grants)
+				fmt.Fprintf(a.stdout, "reloaded: %s\n", units.Plural(r.Grants, "grant"))
 			}
 			if err == nil && !r.OK {
 				return fmt.Errorf("the policy stays as it is: %s", r.Error)
