@@ -21,7 +21,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
-		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "session"),
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "session", "stamp"),
 			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
 		Tests: tool("bench/benchtest"),
 		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",

@@ -7,6 +7,8 @@ package account
 import (
 	"math"
 	"math/bits"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 )
 
 // Class is what became of one datagram.
@@ -33,6 +35,9 @@ type Counts struct {
 	Corrupt, Refused uint64
 	// Numbers is how many numbers there were: as many as the sender says that it gave out, or up to the highest seen.
 	Numbers uint64
+	// Before is how many there were below the lowest seen of streams that may have begun before anybody looked: it is not known
+	// whether they were lost. They are not among Numbers.
+	Before uint64
 	// Lost is how many numbers were not seen. What came late is not lost.
 	Lost uint64
 }
@@ -47,6 +52,7 @@ func (c *Counts) Add(o Counts) {
 	c.Corrupt += o.Corrupt
 	c.Refused += o.Refused
 	c.Numbers += o.Numbers
+	c.Before += o.Before
 	c.Lost += o.Lost
 }
 
@@ -66,12 +72,31 @@ type Stream struct {
 	floor  uint64   // below it nothing is known, whatever the window
 	sent   uint64   // how many numbers there are
 	ended  bool     // sent is known
+	joined bool     // it may have begun before
+	lowest uint64   // of the numbers seen, where it may
 	counts Counts
 }
 
 // NewStream makes a stream that tells numbers apart as long as they are among the last window ones. window is a multiple
 // of 64.
 func NewStream(window int) *Stream { return &Stream{seen: make([]uint64, window/64)} }
+
+// Joined says that the stream may have begun before anybody looked: what is below the lowest number that comes is not lost.
+// It goes before the first number.
+func (s *Stream) Joined() { s.joined, s.lowest = true, math.MaxUint64 }
+
+// Full is the number of a stamp, of which 48 bits are there: the one that is nearest to the highest seen.
+func (s *Stream) Full(sequence uint64) uint64 {
+	ahead := (sequence - s.next) & stamp.Mask
+	switch behind := stamp.Mask + 1 - ahead; {
+	case ahead <= stamp.Mask/2:
+		return s.next + ahead
+	case behind > s.next:
+		return sequence // there was none below 0
+	default:
+		return s.next - behind
+	}
+}
 
 // Bytes is how much memory a stream with such a window takes, nearly.
 func Bytes(window int) int { return window/8 + 128 }
@@ -81,6 +106,9 @@ func (s *Stream) Take(number uint64) Class {
 	window := uint64(len(s.seen)) * 64
 	at := number % window
 	word, bit := &s.seen[at/64], uint64(1)<<(at%64)
+	if s.joined && s.next == 0 && !s.ended {
+		s.next = number // the first that comes, however high it is
+	}
 	switch {
 	case number >= s.next+jump || s.ended && number >= s.sent:
 		s.counts.Corrupt++
@@ -89,6 +117,7 @@ func (s *Stream) Take(number uint64) Class {
 		s.advance(number, window)
 		*word |= bit
 		s.next = number + 1
+		s.lowest = min(s.lowest, number)
 		s.counts.Received++
 	case number+window < s.next || number < s.floor:
 		s.counts.Late++
@@ -98,6 +127,7 @@ func (s *Stream) Take(number uint64) Class {
 		return Duplicate
 	default:
 		*word |= bit
+		s.lowest = min(s.lowest, number)
 		s.counts.Received++
 		s.counts.Reordered++
 		s.counts.Extent = max(s.counts.Extent, s.next-1-number)
@@ -169,6 +199,10 @@ func (s *Stream) advance(number, window uint64) {
 func (s *Stream) Counts() Counts {
 	c := s.counts
 	c.Numbers = max(s.next, s.sent)
+	if s.joined && !s.ended {
+		c.Before = min(s.lowest, s.next)
+		c.Numbers -= c.Before
+	}
 	missing := c.Numbers - c.Received
 	c.Lost = missing - min(c.Late, missing)
 	return c

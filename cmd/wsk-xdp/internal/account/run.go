@@ -22,6 +22,7 @@ type Run struct {
 	budget  *Budget
 	streams []*Stream // by number, nil while nothing of one has come
 	opened  int
+	joined  bool
 	apart   Counts   // of no stream
 	sent    []uint64 // by stream, nil while that is not known
 
@@ -33,6 +34,9 @@ type Run struct {
 // NewRun makes a run whose windows come out of the budget.
 func NewRun(window int, budget *Budget) *Run { return &Run{window: window, budget: budget} }
 
+// Joined says that the run may have begun before anybody looked, see Stream. It goes before the first stamp.
+func (r *Run) Joined() { r.joined = true }
+
 // Take takes a stamp of the run. It is NoRoom where there is no memory left for its stream; try again if there is more, or
 // say Refuse. What comes after Release is late, for whether it came before is not known any more.
 func (r *Run) Take(s *stamp.Stamp) Class {
@@ -41,7 +45,7 @@ func (r *Run) Take(s *stamp.Stamp) Class {
 	case r.released:
 		return r.straggler(s)
 	case number < len(r.streams) && r.streams[number] != nil:
-		return r.streams[number].Take(s.Sequence)
+		return r.streams[number].Take(r.streams[number].Full(s.Sequence))
 	case !r.budget.take(r.window):
 		return NoRoom
 	}
@@ -49,6 +53,9 @@ func (r *Run) Take(s *stamp.Stamp) Class {
 		r.streams = append(r.streams, nil)
 	}
 	stream := NewStream(r.window)
+	if r.joined {
+		stream.Joined()
+	}
 	if r.sent != nil {
 		stream.End(r.given(number))
 	}

@@ -9,12 +9,13 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/benchtest"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
 // TestSameDatagrams lets the receiving kernel judge what each engine sends: the same payload to every destination, and
-// to each of them as often.
+// to each of them as often. Where datagrams have stamps, these are what they should be, and no number comes twice.
 func TestSameDatagrams(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	child := quick(t).Child
@@ -49,10 +50,19 @@ func TestSameDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		to := map[netip.Addr]int{}
+		to, numbers := map[netip.Addr]int{}, map[uint64]bool{}
 		for _, d := range got {
 			to[d.Destination]++
-			if !bytes.Equal(d.Payload, j.payload()) {
+			want := j.payload()
+			if name == "wsk-batch-stamp" {
+				one, ok := stamp.Parse(d.Payload)
+				if !ok || numbers[one.Sequence] {
+					t.Fatalf("%s: stamp %+v, payload % x", name, one, d.Payload)
+				}
+				numbers[one.Sequence] = true
+				one.Put(want)
+			}
+			if !bytes.Equal(d.Payload, want) {
 				t.Fatalf("%s: payload % x", name, d.Payload)
 			}
 		}

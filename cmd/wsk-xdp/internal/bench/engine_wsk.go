@@ -125,6 +125,9 @@ func openSession(ctx context.Context, j *job, o session.Options, newLane func(*w
 		case *listLane:
 			l.kicks = kicksOf(s, i)
 			ours = append(ours, l.irps)
+		case *stampedLane:
+			l.kicks = kicksOf(s, i)
+			ours = append(ours, l.irps)
 		}
 		r.lanes = append(r.lanes, l)
 	}

@@ -44,13 +44,16 @@ func Parse(line []byte) (m Message, err error) {
 			return Message{}, fmt.Errorf("the peer's end has %d streams, at most %d are known", len(e.Sent), stamp.Streams)
 		}
 		for _, n := range e.Sent {
-			if n > stamp.Mask {
+			if n > maxNumber {
 				return Message{}, fmt.Errorf("the peer's end: %d datagrams can't be numbered", n)
 			}
 		}
 	}
 	return m, nil
 }
+
+// maxNumber is more than anybody sends. A stamp has fewer bits, and begins with 0 again.
+const maxNumber = 1 << 62
 
 // plain is whether names are fit for a terminal.
 func plain(names ...string) bool {

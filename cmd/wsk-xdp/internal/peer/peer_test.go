@@ -48,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 		"another payload":  change(func(h *Hello) { h.Payload = h.Payload[1:] }),
 		"a long clock":     change(func(h *Hello) { h.Clock = strings.Repeat("x", 129) }),
 		"many streams":     line(t, Message{End: &End{Sent: make([]uint64, 1025)}}),
-		"many numbers":     line(t, Message{End: &End{Sent: []uint64{1 << 48}}}),
+		"many numbers":     line(t, Message{End: &End{Sent: []uint64{1<<62 + 1}}}),
 		"an escape":        line(t, Message{Welcome: &Welcome{Version: "\x1b[2J"}}),
 		"an odd cause":     line(t, Message{Report: &Report{Drops: map[string]uint64{"\n": 1}}}),
 		"a negative":       []byte(`{"end":{"sent":[-1]}}`),

@@ -162,6 +162,9 @@ func (s *Sink) begin(id uint16, hello *announced) *run {
 	r := &run{
 		id: id, hello: hello, served: hello != nil, account: account.NewRun(s.window, &s.budget), begun: now, last: now, foreign: s.counts.Foreign,
 	}
+	if hello == nil {
+		r.account.Joined() // its sender may have been there before
+	}
 	if hello != nil && hello.shared {
 		r.delay = newDelay()
 	}

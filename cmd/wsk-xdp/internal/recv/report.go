@@ -86,6 +86,9 @@ type RunReport struct {
 	Announced bool `json:"announced"`
 	// Ended is whether it had ended before the report.
 	Ended bool `json:"ended"`
+	// Before is how many numbers were given out before the first that came, of a run that was not announced: they were sent
+	// before this receiver was there, or lost.
+	Before uint64 `json:"before_first_packets,omitempty"`
 	peer.Report
 }
 
@@ -106,7 +109,7 @@ func (r *Report) Fill(s *Sink, e Engine) {
 	}
 	r.Runs = []RunReport{}
 	add := func(one *run) {
-		report := RunReport{Run: one.id, Announced: one.hello != nil, Ended: one.over, Report: one.report()}
+		report := RunReport{Run: one.id, Announced: one.hello != nil, Ended: one.over, Before: one.account.Counts().Before, Report: one.report()}
 		report.Version, report.Engine, report.Drops, report.Intervals = r.Version, e.Name(), map[string]uint64{}, []peer.Interval{}
 		if !one.over {
 			report.Foreign = s.counts.Foreign - one.foreign
@@ -209,6 +212,11 @@ func (r *Report) Tables() []*output.Table {
 		if d := one.Delay; d != nil {
 			ns := units.Nanoseconds
 			facts.Row("one way", fmt.Sprintf("min %s  p50 %s  p99 %s  max %s", ns(d.Min), ns(d.P50), ns(d.P99), ns(d.Max)))
+		}
+	}
+	for _, one := range r.Runs {
+		if one.Before > 0 {
+			facts.Row("begun", fmt.Sprintf("run %04x before the first that came: %s were sent earlier, or lost", one.Run, units.Grouped(one.Before)))
 		}
 	}
 	if r.Elapsed > 0 {

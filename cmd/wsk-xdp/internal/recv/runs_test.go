@@ -159,14 +159,14 @@ func TestForgottenRunsCount(t *testing.T) {
 	}
 	const runs = 3 * MaxRuns
 	for run := range uint16(runs) {
-		give(sink, stamp.Stamp{Run: 100 + run, Sequence: 1})
+		give(sink, stamp.Stamp{Run: 100 + run, Sequence: 1}, stamp.Stamp{Run: 100 + run, Sequence: 3})
 		age(sink, stillness)
 	}
 	r := conclusion(sink, control)
-	if r.Totals.Received != runs+1 || r.Totals.Lost != runs || len(r.Runs) != 2*MaxRuns || r.Runs[0].Run != 7 {
+	if r.Totals.Received != 2*runs+1 || r.Totals.Lost != runs || r.Runs[1].Before != 1 || r.Runs[0].Before != 0 || len(r.Runs) != 2*MaxRuns || r.Runs[0].Run != 7 {
 		t.Errorf("%+v, %d runs, the first %04x", r.Totals, len(r.Runs), r.Runs[0].Run)
 	}
-	if now := sink.Counts(); now.Received != runs+1 || now.Lost != runs {
+	if now := sink.Counts(); now.Received != 2*runs+1 || now.Lost != runs {
 		t.Errorf("%+v", now)
 	}
 }

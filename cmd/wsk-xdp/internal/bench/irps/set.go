@@ -65,6 +65,15 @@ func (p *Set) keep(top uint32) {
 
 // Take waits for an idle IRP and makes it ready.
 func (p *Set) Take() *wsk.IRP {
+	irp, _ := p.TakeOne()
+	return irp
+}
+
+// Len is how many IRPs there are.
+func (p *Set) Len() int { return len(p.all) }
+
+// TakeOne is Take for a taker that has memory of its own for each IRP: it also returns its place, below Len.
+func (p *Set) TakeOne() (irp *wsk.IRP, place int) {
 	if len(p.idle) == 0 {
 		p.keep(p.await())
 	}
@@ -72,7 +81,7 @@ func (p *Set) Take() *wsk.IRP {
 	p.idle = p.idle[:len(p.idle)-1]
 	c.irp.Reuse(wsk.STATUS_SUCCESS)
 	c.irp.SetCompletionRoutine(sent, c, true, true, true)
-	return &c.irp
+	return &c.irp, int(c.place) - 1
 }
 
 // await sleeps until half of the IRPs are back, which is also when the kernel wakes a sender that waits for room in a
