@@ -61,6 +61,7 @@ func newWSKSide(c Config) (_ *wskSide, err error) {
 
 func (s *wskSide) open(npi *wsk.ProviderNPI, b binding) error {
 	c, err := netconn.Listen(npi, b.network, b.local, netconn.Options{
+		Strict:     true,
 		ReadBuffer: readBuffer, Control: netconn.ControlPacketInfo | netconn.ControlTTL | netconn.ControlTOS,
 	})
 	if err != nil {

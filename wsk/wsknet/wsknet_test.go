@@ -208,9 +208,7 @@ func TestStackClose(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := s.Datapath().Info().Queues[0].Submitted; got < conns {
-		t.Errorf("AF_XDP sent %d frames", got)
-	}
+	testenv.Eventually(t, waitLimit, "AF_XDP to send all", func() bool { return s.Datapath().Info().Queues[0].Submitted >= conns })
 	var closing sync.WaitGroup
 	for range 2 {
 		closing.Go(func() {

@@ -31,7 +31,7 @@ func testCompanion(t *testing.T, r *rig) {
 		}
 		return c
 	}
-	c := own(netconn.Listen(npi, "udp4", netip.AddrPort{}, netconn.Options{}))
+	c := own(netconn.Listen(npi, "udp4", netip.AddrPort{}, netconn.Options{Strict: true}))
 	here := netip.AddrPortFrom(r.lab.A.IPv4(), c.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port())
 	arrives := func(want string) {
 		t.Helper()
@@ -75,7 +75,7 @@ func testCompanion(t *testing.T, r *rig) {
 		t.Errorf("in fragments: %v", err)
 	}
 
-	closed := own(netconn.Dial(npi, "udp4", netip.AddrPort{}, netip.AddrPortFrom(r.lab.B.IPv4(), 9001), netconn.Options{}))
+	closed := own(netconn.Dial(npi, "udp4", netip.AddrPort{}, netip.AddrPortFrom(r.lab.B.IPv4(), 9001), netconn.Options{Strict: true}))
 	if _, err := closed.Write([]byte("to nobody")); err != nil {
 		t.Error(err)
 	}

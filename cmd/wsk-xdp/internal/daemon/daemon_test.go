@@ -126,7 +126,7 @@ func (r *rig) listen(o client.Options) *netconn.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c, err := netconn.Listen(npi, "udp", netip.AddrPort{}, netconn.Options{})
+	c, err := netconn.Listen(npi, "udp", netip.AddrPort{}, netconn.Options{Strict: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func exchange(npi *wsk.ProviderNPI, to netip.AddrPort, out io.Writer) error {
 	if to.Addr().Is6() {
 		network, wildcard = "udp6", netip.IPv6Unspecified()
 	}
-	c, err := netconn.Listen(npi, network, netip.AddrPortFrom(wildcard, 0), netconn.Options{})
+	c, err := netconn.Listen(npi, network, netip.AddrPortFrom(wildcard, 0), netconn.Options{Strict: true})
 	if err != nil {
 		return err
 	}
