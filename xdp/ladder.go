@@ -62,3 +62,15 @@ func copyMayDo(refusal error) bool {
 	}
 	return op.Op == opBind && !errors.Is(refusal, unix.ENODEV) && !errors.Is(refusal, unix.EPERM)
 }
+
+// buildGranted is build without frames of several chunks where the kernel refuses those: in copy mode it does so with the errno of any
+// flag that it does not know.
+func buildGranted(ctx context.Context, k kernel, o Options, l nic.Link) (*Socket, error) {
+	s, err := build(ctx, k, o, l)
+	var op *OpError
+	if o.MultiBuffer && o.Mode == ModeCopy && errors.As(err, &op) && op.Op == opBind && errors.Is(err, unix.EINVAL) {
+		o.MultiBuffer = false
+		return build(ctx, k, o, l)
+	}
+	return s, err
+}

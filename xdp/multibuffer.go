@@ -4,14 +4,7 @@
 
 package xdp
 
-import (
-	"context"
-	"errors"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
-)
+import "github.com/wsk-xdp/wsk-xdp/xdp/nic"
 
 // maxFrameChunks is what an skb holds: its linear part and MAX_SKB_FRAGS fragments, at least 17 (net/xdp/xsk.c, xsk_build_skb;
 // net/Kconfig).
@@ -31,15 +24,4 @@ func frameChunks(k kernel, o Options, l nic.Link) int {
 		return 1
 	}
 	return max(1, min(maxFrameChunks, int(d.ZCMaxSegs)))
-}
-
-// buildGranted is build without frames of several chunks where the kernel refuses those: in copy mode it does so with the
-// errno of any flag that it does not know.
-func buildGranted(ctx context.Context, k kernel, o Options, l nic.Link) (*Socket, error) {
-	s, err := build(ctx, k, o, l)
-	if o.MultiBuffer && o.Mode == ModeCopy && isStep(err, opBind) && errors.Is(err, unix.EINVAL) {
-		o.MultiBuffer = false
-		return build(ctx, k, o, l)
-	}
-	return s, err
 }

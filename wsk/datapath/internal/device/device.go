@@ -224,7 +224,7 @@ func (d *Device) SocketOptions(id int) xdp.Options {
 // checkMTU reports whether a queue takes packets of an interface that leave through it. Where it doesn't AF_XDP sends none of
 // them.
 func checkMTU(q *send.Queue, rd route.Device) error {
-	largest := q.LongestPacket()
+	largest := send.LongestPacket(q)
 	if rd.MTU <= largest {
 		return nil
 	}

@@ -20,27 +20,3 @@ type layout struct {
 
 // linkRoom is what a frame has besides its packet, at most.
 const linkRoom = frame.EthernetLen + frame.MaxVLANTags*frame.VLANTagLen
-
-// LongestPacket is the largest MTU whose packets the queue takes.
-func (q *Queue) LongestPacket() int {
-	longest, _ := q.limits()
-	return longest - linkRoom
-}
-
-// limits are the longest frame that the queue can send, and the longest that it can send in one chunk.
-func (q *Queue) limits() (frame, chunk int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.tx.limits()
-}
-
-// limits are the longest frame that the ring takes, and the longest that a chunk holds, of this socket and of any that takes its
-// place: one whose frames have metadata in front has less room.
-func (p *producer) limits() (frame, chunk int) {
-	frame = p.capacity()
-	if p.span <= 1 {
-		return frame, frame
-	}
-	chunk = min(frame, p.umem.ChunkSize()-GenerationRoom-xdp.TxMetadataLen)
-	return chunk * min(p.span, len(p.slots)), chunk
-}

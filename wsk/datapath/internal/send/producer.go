@@ -91,6 +91,17 @@ func (p *producer) reset(sock xdp.Queue) {
 // capacity is the longest frame, or part of one, that a chunk holds, whatever its generation.
 func (p *producer) capacity() int { return p.umem.FrameSize() - GenerationRoom }
 
+// limits are the longest frame that the ring takes, and the longest that a chunk holds, of this socket and of any that takes its
+// place: one whose frames have metadata in front has less room.
+func (p *producer) limits() (frame, chunk int) {
+	frame = p.capacity()
+	if p.span <= 1 {
+		return frame, frame
+	}
+	chunk = min(frame, p.umem.ChunkSize()-GenerationRoom-xdp.TxMetadataLen)
+	return chunk * min(p.span, len(p.slots)), chunk
+}
+
 // take takes a chunk off the pool, at its next address.
 func (p *producer) take() (idx uint32, mem []byte, ok bool) {
 	last := len(p.free) - 1

@@ -131,6 +131,13 @@ func (q *Queue) use(sock xdp.Queue) {
 // Ended reports whether the queue is gone, and everything that it had has ended.
 func (q *Queue) Ended() bool { return q.poll.ended.Load() }
 
+// limits are the longest frame that the queue can send, and the longest that it can send in one chunk.
+func limits(q *Queue) (frame, chunk int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tx.limits()
+}
+
 // send takes an operation whose way is known. It is the send path: everything that can go now is built, and the rest waits
 // in order. In the low gear it takes the right to kick first, where nobody has it, and publishes at once what it builds. It takes
 // nothing, and says so, of a flow that has left the queue with all that it had here: this one would be left behind.

@@ -287,12 +287,11 @@ func (f *Flow) settle(l *look) (err error) {
 		return err
 	}
 	p.header = p.Template.HeaderLen()
-	longest, chunk := q.limits()
+	longest, chunk := limits(q)
 	p.whole = p.Template.MaxPayload(p.mtu)
 	p.room = min(p.whole, chunk-p.header)
 	if p.mtu+linkRoom > longest {
-		// A packet of this device is too long for this queue: the kernel's own stack sends what AF_XDP here can't.
-		p.slow(f, slowMTU)
+		p.slow(f, slowMTU) // the kernel's own stack sends what AF_XDP here can't
 		return nil
 	}
 	p.offerOffload(&headers, hop.Kind == route.Unicast)
