@@ -28,7 +28,8 @@ type FlowGuard interface {
 	// Admit is asked when the way to a destination is known, before a neighbour is asked for and before anything leaves.
 	// STATUS_SUCCESS lets datagrams take that way, as long as it is the way; with any other status, which is a failure,
 	// everything that waits for the destination ends. The transport asks again when the way may have changed, when it
-	// has forgotten the destination, and after a recheck, but not for each datagram. It calls from any goroutine and may
+	// has forgotten the destination, which may be at once where there are many, and after a recheck, but not for each
+	// datagram to the same few. It calls from any goroutine and may
 	// hold locks of its own, so Admit does not block, takes less than a microsecond, and calls nothing of the transport
 	// but InterfaceOf.
 	Admit(to *Destination, way Way) NTSTATUS

@@ -108,14 +108,18 @@ func benchSockets(tb testing.TB, dp *Datapath, to wsk.SOCKADDR, sockets int) ben
 		}
 		return irp
 	}
+	family, local := uint16(wsk.AF_INET), "0.0.0.0:0"
+	if len(to) != 16 {
+		family, local = wsk.AF_INET6, "[::]:0"
+	}
 	for i := range list {
 		irp := do(func(irp *wsk.IRP) wsk.NTSTATUS {
-			return npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
+			return npi.Socket(family, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
 		})
 		s := irp.IoStatus.Socket
 		list[i] = s
 		do(func(irp *wsk.IRP) wsk.NTSTATUS {
-			return s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort("0.0.0.0:0")), 0, irp)
+			return s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort(local)), 0, irp)
 		})
 		do(func(irp *wsk.IRP) wsk.NTSTATUS {
 			return s.SendTo(whole([]byte("x")), 0, to, nil, irp)

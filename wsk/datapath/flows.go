@@ -8,9 +8,11 @@ import (
 	"slices"
 )
 
-// FlowInfo is one destination of a socket, and the way that its datagrams take now.
+// FlowInfo is one destination of a socket, and the way that its datagrams take now. Or it is a gateway, and the way to all
+// destinations behind it about which there is nothing to remember one by one.
 type FlowInfo struct {
-	Local, Remote netip.AddrPort
+	Local, Remote netip.AddrPort // of a gateway there is no Remote
+	Gateway       netip.Addr
 	// Interface is the one whose queue sends, and Queue its number; empty where the way is not known, or leads through the kernel's stack.
 	Interface string
 	Queue     int
@@ -19,8 +21,8 @@ type FlowInfo struct {
 	Waiting   int // operations that wait for the way
 }
 
-// Flows lists the destinations that the sockets of this datapath remember, in the order of local and remote address. It is for people
-// and tests, like Info.
+// Flows lists the destinations that the sockets of this datapath remember, and the gateways behind which they sent to others within the
+// last second, in the order of local and remote address. It is for people and tests, like Info.
 func (dp *Datapath) Flows() (list []FlowInfo) {
 	for _, src := range dp.endpoints.sources() {
 		for _, f := range src.Flows() {
@@ -28,7 +30,7 @@ func (dp *Datapath) Flows() (list []FlowInfo) {
 		}
 	}
 	slices.SortFunc(list, func(a, b FlowInfo) int {
-		return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote))
+		return cmp.Or(a.Local.Compare(b.Local), a.Remote.Compare(b.Remote), a.Gateway.Compare(b.Gateway))
 	})
 	return list
 }

@@ -14,42 +14,49 @@ import (
 // comparable: queries that differ in their destinations and ports alone, and that are led by equal Leads, have the same Hop. The
 // zero Lead is none.
 type Lead struct {
-	hop    *mirror.Hop
-	source netip.Addr
+	Hop    uint64 // number of the next hop as it is now: what changes gets another
+	Source netip.Addr
 }
 
 // IsValid reports whether it is one.
-func (l Lead) IsValid() bool { return l.hop != nil }
+func (l Lead) IsValid() bool { return l.Hop != 0 }
 
-// Lead looks up where a query leads, in memory: it asks nobody and allocates nothing. The zero Lead says that ResolveStanding
-// must be asked, because the mirror does not know or because there is no gateway. at is the number of the snapshot that was looked
-// into: with the same number the mirror leads a query the same way.
-func (t *Table) Lead(in *Query) (l Lead, at uint64) {
-	if t.mirror == nil {
-		return Lead{}, 0
-	}
+// Leads looks up where one destination and port of many lead, in memory: it asks nobody and allocates nothing. The zero Lead says
+// that ResolveStanding must be asked, because the mirror does not know, or there is no gateway, or there are IPsec policies, which may
+// select single destinations. at is the number of the snapshot that was looked into: with the same number the mirror leads a
+// query the same way. current is false when the table has changed so that Leads must be asked for again.
+type Leads func(dst netip.Addr, port uint16) (l Lead, at uint64, current bool)
+
+// Leads prepares a query for many destinations of the family of its own.
+func (t *Table) Leads(in Query) Leads {
 	s := t.snap.Load()
-	q, err := t.question(s, *in)
-	if err != nil || !s.plausible(q) {
-		return Lead{}, 0
+	q, err := t.question(s, in)
+	known := err == nil && t.mirror != nil && s.plausible(q)
+	m := mirror.Query{Src: q.src, Interface: q.oif, TOS: q.tos, Mark: q.mark, SrcPort: in.SrcPort}
+	return func(dst netip.Addr, port uint16) (Lead, uint64, bool) {
+		if t.snap.Load() != s {
+			return Lead{}, 0, false
+		}
+		if !known || t.Policies() != nil {
+			return Lead{}, 0, true
+		}
+		there := m
+		there.Dst, there.DstPort = dst, port
+		view := t.mirror.Snapshot()
+		r, ask := lookup(view, &there, q.strict)
+		if ask != mirror.Answered || !r.Hop.Gateway.IsValid() {
+			return Lead{}, view.Serial(), true
+		}
+		return Lead{r.Hop.Number, r.Source}, view.Serial(), true
 	}
-	m := mirror.Query{
-		Dst: q.dst, Src: q.src, Interface: q.oif, TOS: q.tos, Mark: q.mark, SrcPort: in.SrcPort, DstPort: in.DstPort,
-	}
-	view := t.mirror.Snapshot()
-	r, ask := lookup(view, &m, q.strict)
-	if ask != mirror.Answered || !r.Hop.Gateway.IsValid() {
-		return Lead{}, view.Serial()
-	}
-	return Lead{r.Hop, r.Source}, view.Serial()
 }
 
-// Lead is that of the answer; the zero Lead when the kernel gave it, or when it names no gateway.
-func (on *Standing) Lead() Lead {
+// LeadOf is that of an answer; the zero Lead when the kernel gave it, or when it names no gateway.
+func (t *Table) LeadOf(on *Standing) Lead {
 	if on.hop == nil || !on.hop.Gateway.IsValid() {
 		return Lead{}
 	}
-	return Lead{on.hop, on.source}
+	return Lead{on.hop.Number, on.source}
 }
 
 // StandsAside is Stands for other queries that are led by the Lead of the answer, and differ in their destinations and ports alone:

@@ -14,6 +14,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
+// lead asks once.
+func lead(table *Table, q Query) Lead {
+	l, _, _ := table.Leads(q)(q.Dst, q.DstPort)
+	return l
+}
+
 // Destinations behind one gateway have one Lead, whichever route leads there; and what an answer rests on besides its own route
 // outlives that.
 func TestLead(t *testing.T) {
@@ -35,7 +41,7 @@ func TestLead(t *testing.T) {
 		add(family.wide, 0)
 		add(family.other, 0)
 		first, second, third := Query{Dst: addr(family.first)}, Query{Dst: addr(family.second)}, Query{Dst: addr(family.third)}
-		lead := func(q Query) Lead { l, _ := table.Lead(&q); return l }
+		lead := func(q Query) Lead { return lead(table, q) }
 		testenv.Eventually(t, patience, "both routes in the mirror", func() bool {
 			return lead(first).IsValid() && lead(third).IsValid()
 		})
@@ -44,22 +50,23 @@ func TestLead(t *testing.T) {
 		}
 		var on Standing
 		hop, err := table.ResolveStanding(t.Context(), first, &on)
-		if err != nil || on.Lead() != lead(second) || hop.Gateway != gateways[first.Dst.Is4()] {
-			t.Fatalf("%+v, %v, lead %+v", hop, err, on.Lead())
+		if err != nil || table.LeadOf(&on) != lead(second) || hop.Gateway != gateways[first.Dst.Is4()] {
+			t.Fatalf("%+v, %v, lead %+v", hop, err, table.LeadOf(&on))
 		}
-		if n := testing.AllocsPerRun(100, func() { table.Lead(&second); table.StandsAside(&on) }); n != 0 {
+		leads := table.Leads(first)
+		if n := testing.AllocsPerRun(100, func() { leads(second.Dst, 7); table.StandsAside(&on) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
-		_, before := table.Lead(&second)
+		_, before, _ := table.Leads(first)(second.Dst, 7)
 		add(family.narrow, 1400)
 		testenv.Eventually(t, patience, "the answer to end with its route", func() bool { return !table.Stands(&on) })
 		if !table.StandsAside(&on) {
 			t.Error("what others have of the answer has ended with its route")
 		}
-		if l, at := table.Lead(&second); l != on.Lead() || at == before {
+		if l, at, _ := table.Leads(first)(second.Dst, 7); l != table.LeadOf(&on) || at == before {
 			t.Errorf("%+v in snapshot %d, before in %d", l, at, before)
 		}
-		if l := lead(first); !l.IsValid() || l == on.Lead() {
+		if l := lead(first); !l.IsValid() || l == table.LeadOf(&on) {
 			t.Errorf("by a route with another MTU: %+v", l)
 		}
 		mac := net.HardwareAddr{2, 0, 0, 0, 0x77, 1}
@@ -70,14 +77,21 @@ func TestLead(t *testing.T) {
 		must(t, h.NeighSet(&netlink.Neigh{LinkIndex: index, IP: gateway.AsSlice(), HardwareAddr: mac, State: netlink.NUD_PERMANENT}))
 		testenv.Eventually(t, patience, "the end with the gateway's MAC", func() bool { return !table.StandsAside(&on) })
 	}
+	leads := table.Leads(Query{Dst: addr("198.51.100.1"), Src: lab.A.IPv4()})
+	extra := netip.MustParsePrefix("10.79.0.1/24")
+	must(t, lab.A.If.AddAddr(extra))
+	testenv.Eventually(t, patience, "what was prepared to be out of date", func() bool {
+		_, _, current := leads(addr("198.51.100.1"), 7)
+		return !current
+	})
 	// No gateway, no neighbour that is one for many.
-	if l, _ := table.Lead(&Query{Dst: addr("10.77.0.99")}); l.IsValid() {
+	if l := lead(table, Query{Dst: addr("10.77.0.99")}); l.IsValid() {
 		t.Errorf("on the link: %+v", l)
 	}
-	if l, _ := table.Lead(&Query{Dst: lab.A.IPv4()}); l.IsValid() {
+	if l := lead(table, Query{Dst: lab.A.IPv4()}); l.IsValid() {
 		t.Errorf("to the host itself: %+v", l)
 	}
-	if l, _ := open(t, lab, Options{}).Lead(&Query{Dst: addr("198.51.100.1")}); l.IsValid() {
+	if l := lead(open(t, lab, Options{}), Query{Dst: addr("198.51.100.1")}); l.IsValid() {
 		t.Errorf("without a mirror: %+v", l)
 	}
 }

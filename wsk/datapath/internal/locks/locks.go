@@ -58,11 +58,11 @@ var (
 	// The queues that are watched for a burst that does not fill.
 	tailMu = lockrank.New("tailWatcher.mu", lockrank.Nothing, kickMu)
 	// The chunks, the producer's side and the waiting list of a queue.
-	queueMu = lockrank.New("queue.mu", lockrank.Nothing, tailMu, proof)
+	queueMu = lockrank.New("queue.mu", lockrank.Nothing, tailMu, proof, sharedMu)
 	// The path of a flow, and the operations that wait for it.
-	flowMu = lockrank.New("flow.mu", lockrank.Nothing, queueMu)
+	flowMu = lockrank.New("flow.mu", lockrank.Nothing, queueMu, flowsMu)
 	// Jobs that wait for a goroutine.
-	workersMu = lockrank.New("workers.mu", lockrank.Nothing, flowMu)
+	workersMu = lockrank.New("workers.mu", lockrank.Nothing, flowMu, sharedMu)
 	// The searches for ways that are parked.
 	searchesMu = lockrank.New("searches.mu", lockrank.Nothing, opening)
 	// The verdicts on a queue's socket.
@@ -76,7 +76,9 @@ var (
 	// The fill ring and the chunks that are lent.
 	fillMu = lockrank.New("receiver.fillMu", lockrank.Nothing, ringMu)
 	// The flows of an endpoint by destination.
-	flowsMu = lockrank.New("flowTable.mu", lockrank.Nothing)
+	flowsMu = lockrank.New("flowTable.mu", lockrank.Nothing, queueMu)
+	// The flows of an endpoint that many destinations share, and the queues that all lead through.
+	sharedMu = lockrank.New("sharedFlows.mu", lockrank.Nothing)
 	// Those to be told of changes of addresses.
 	watchersMu = lockrank.New("watchers.mu", lockrank.Nothing)
 )
@@ -112,6 +114,7 @@ type (
 	RingMu        struct{}
 	FillMu        struct{}
 	FlowsMu       struct{}
+	SharedMu      struct{}
 	WatchersMu    struct{}
 )
 
@@ -145,4 +148,5 @@ func (ReceiverMu) Rank() *lockrank.Rank    { return receiverMu }
 func (RingMu) Rank() *lockrank.Rank        { return ringMu }
 func (FillMu) Rank() *lockrank.Rank        { return fillMu }
 func (FlowsMu) Rank() *lockrank.Rank       { return flowsMu }
+func (SharedMu) Rank() *lockrank.Rank      { return sharedMu }
 func (WatchersMu) Rank() *lockrank.Rank    { return watchersMu }

@@ -26,12 +26,19 @@ func (s *Source) SendBatch(list []*wsk.SendOp) {
 		}
 	}
 	for _, op := range list {
-		f := s.flows.find(s, &op.To)
-		p := f.path.Load()
-		if p == nil || p.queue == nil || f.waiters.Load() != 0 || !s.Host.stands(p) {
-			flush() // the order of the calls is kept
-			f.send(op)
+		f, p, status := s.flows.way(s, op)
+		if status != wsk.STATUS_SUCCESS {
+			flush()
+			s.Host.Finish(op, status)
 			continue
+		}
+		if p == nil {
+			p = f.path.Load()
+			if p == nil || p.queue == nil || f.waiters.Load() != 0 || !s.Host.stands(p) {
+				flush() // the order of the calls is kept
+				f.send(op)
+				continue
+			}
 		}
 		if n == batchSize || n != 0 && run[0].path.queue != p.queue {
 			flush()

@@ -22,6 +22,10 @@ func (p *producer) build(op *wsk.SendOp, l *layout) bool {
 		if pr.piece == 0 && op.Segment == 0 && l.offload == 0 && p.buildRun(op, l) {
 			break
 		}
+		if l.open {
+			there := l.to(op)
+			l = &there
+		}
 		if !p.buildBuf(op, l) {
 			return false
 		}
@@ -46,7 +50,12 @@ func (p *producer) buildOne(op *wsk.SendOp, l *layout) bool {
 	s.renew()
 	addr := s.addr()
 	p.ipID++
-	n = l.Template.PutDatagram(p.umem.Chunk(addr), piece, p.ipID)
+	if l.open {
+		d := dst(op)
+		n = l.Template.PutDatagramTo(p.umem.Chunk(addr), piece, p.ipID, &d)
+	} else {
+		n = l.Template.PutDatagram(p.umem.Chunk(addr), piece, p.ipID)
+	}
 	at, _ := p.ring.Put(xdp.Desc{Addr: addr, Len: uint32(n)})
 	s.op, s.at, s.use = op, at, slotDatagram
 	p.free = p.free[:last]
@@ -66,6 +75,11 @@ func (p *producer) buildRun(op *wsk.SendOp, l *layout) bool {
 	bufs, free, id := op.Bufs[pr.buf:], p.free, p.ipID
 	first, room := p.ring.Reserve(uint32(min(len(bufs), len(free))))
 	var built uint32
+	var to *frame.Dst
+	if l.open {
+		d := dst(op)
+		to = &d
+	}
 	for built < room {
 		buf := &bufs[built]
 		n := int(buf.Length)
@@ -78,7 +92,7 @@ func (p *producer) buildRun(op *wsk.SendOp, l *layout) bool {
 		s.renew()
 		addr, at := s.addr(), first+built
 		id++
-		n = l.Template.PutDatagram(p.umem.Chunk(addr), piece, id)
+		n = l.Template.PutDatagramTo(p.umem.Chunk(addr), piece, id, to)
 		p.ring.Set(at, xdp.Desc{Addr: addr, Len: uint32(n)})
 		s.op, s.at, s.use = op, at, slotDatagram
 		free = free[:last]
@@ -113,9 +127,9 @@ func (p *producer) buildFragments(op *wsk.SendOp, l *layout, n int) bool {
 	t, pr := &op.Transport, progressOf(op)
 	buf := &op.Bufs[pr.buf]
 	if pr.piece == 0 {
-		pr.mtu = l.mtu
+		pr.mtu = int32(l.mtu)
 	}
-	plan, err := l.Template.PlanFragments(n, pr.mtu)
+	plan, err := l.Template.PlanFragments(n, int(pr.mtu))
 	if err != nil {
 		t.Status = buildStatus(err)
 		return false

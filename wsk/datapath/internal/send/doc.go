@@ -14,14 +14,14 @@
 // (tailwatch.go). Each queue has a goroutine that looks after what a send has left behind (poller.go).
 //
 // Checksums are computed while the payload is copied, or left to a NIC or kernel that was granted and has proved that it
-// completes them (offload.go, probe.go).
+// completes them (offload.go).
 //
 // # What can happen
 //
 // A link that goes down holds its operations, pending and cancellable (linkstate.go). A queue whose completions stop is
 // kicked, then rebuilt (poller.go, rebuild.go).
 //
-// In zero-copy mode a kick means another thing than in copy mode (zerocopy.go): it never names a frame, a driver in a reset
+// In zero-copy mode a kick means another thing than in copy mode (linkstate.go): it never names a frame, a driver in a reset
 // may say that the device is gone, and without carrier frames wait in the ring in silence. The queue then holds its
 // operations as on a link that is down. A queue that the driver does not serve any more is rebuilt.
 package send

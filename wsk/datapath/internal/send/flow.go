@@ -46,6 +46,8 @@ type Path struct {
 	// drains is the path that this one has taken the place of, while what was begun by that one, or waits in its queue, goes on
 	// as it was.
 	drains *Path
+
+	hop *route.Hop // of a shared flow
 }
 
 // through is the path by which what waits in a queue goes on there; nil when it has none any more.
@@ -61,13 +63,18 @@ func (p *Path) leadsTo(q *Queue) bool {
 	return p.queue == q || p.shut && p.drains != nil && p.drains.queue == q
 }
 
-// Flow is one destination of a source: the way there, or the operations that wait for it to be found.
+// Flow is one destination of a source: the way there, or the operations that wait for it to be found. Or it is shared, and then a
+// way that is known, for all destinations behind one gateway that have no flow of their own; nothing waits there.
 type Flow struct {
-	to   wsk.Destination
-	src  *Source
-	path atomic.Pointer[Path]
-	used atomic.Bool // since the janitor last looked
-	// forgotten says that the table does not have it any more, so that no cache may.
+	to     wsk.Destination // of a shared flow only common counts
+	src    *Source
+	shared bool
+	common common
+	// lastUse of a shared flow is when the janitor last found it used; its alone.
+	lastUse time.Time
+	path    atomic.Pointer[Path]
+	used    atomic.Bool // since the janitor last looked
+	// forgotten says that the table does not have it any more, so that no cache may. It changes with mu held.
 	forgotten atomic.Bool
 
 	// waiters is the length of waiting plus what the resolver has taken off it and not yet passed on. While it is not zero
@@ -130,7 +137,7 @@ func (f *Flow) enqueue(op *wsk.SendOp) {
 // admit is enqueue for a caller that may hold a queue's lock; the operation is not taken, and ends, where the answer is not
 // STATUS_PENDING.
 func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
-	f.mu.Lock()
+	f = f.lockOwn(op)
 	defer f.mu.Unlock()
 	op.Transport.Via = f
 	op.SetProgress(wsk.SendSought)
@@ -155,6 +162,52 @@ func (f *Flow) hold(turn, longest int) {
 	f.waiters.Add(-f.holding.hold(turn, longest, &f.waiting, &refused))
 	f.mu.Unlock()
 	f.src.Host.FinishAll(&refused)
+}
+
+// readmit has an operation of f wait again ahead of all that waits, and behind it what else of its flow waits in a queue. The
+// operation is not taken where the answer is not STATUS_PENDING. The caller holds q.mu.
+func (f *Flow) readmit(op *wsk.SendOp, q *Queue) wsk.NTSTATUS {
+	f = f.lockOwn(op)
+	defer f.mu.Unlock()
+	op.Transport.Via = f
+	op.SetProgress(wsk.SendSought)
+	if !f.resolving && !f.seek() {
+		return resolveStatus(errTooManySearches, &f.to, false)
+	}
+	if !f.holding.takes(op) {
+		return wsk.STATUS_INVALID_BUFFER_SIZE
+	}
+	f.takeBackLocked(q)
+	if !mayWait(op, f) {
+		return wsk.STATUS_CANCELLED
+	}
+	var all ops.List
+	all.PushBack(op)
+	all.Append(&f.waiting)
+	f.waiting = all
+	f.waiters.Add(1)
+	return wsk.STATUS_PENDING
+}
+
+// isLoose reports whether operations that have left by f look for another way, should they need one, each in the flow of its own
+// destination.
+func (f *Flow) isLoose() bool { return f.shared || f.forgotten.Load() }
+
+// lockOwn is the flow of nothing but the destination of an operation that f has, with its mu locked.
+func (f *Flow) lockOwn(op *wsk.SendOp) *Flow {
+	for own := f; ; own = f.src.flows.insert(f.src, &op.To) {
+		own.mu.Lock()
+		if !own.isLoose() {
+			return own
+		}
+		own.mu.Unlock()
+	}
+}
+
+// has reports whether an operation that a queue has goes on by the way of f.
+func (f *Flow) has(op *wsk.SendOp) bool {
+	via := op.Transport.Via.(*Flow)
+	return via == f || via.src == f.src && via.isLoose() && isSame(&op.To, &f.to)
 }
 
 // mayWait makes an operation that has to wait cancellable, unless it is cancelled, or its source was aborted when it did not
@@ -201,116 +254,26 @@ func (f *Flow) fail(status wsk.NTSTATUS) {
 	f.src.Host.FinishAll(&failed)
 }
 
-// flowCacheSize is the number of destinations a socket finds without a lock: a power of two, one pointer each.
-const flowCacheSize = 64
+// never is no generation of the routing tables: a path that has it is looked up again before anything takes it.
+const never = ^uint64(0)
 
-// maxFlows bounds what a socket remembers besides what it is looking for; beyond it idle flows are forgotten.
-const maxFlows = 4096
-
-// flowTable is the set of a source's flows.
-type flowTable struct {
-	last  atomic.Pointer[Flow]
-	cache [flowCacheSize]atomic.Pointer[Flow]
-
-	mu  lockrank.Mutex[locks.FlowsMu]
-	all map[wsk.Destination]*Flow
-
-	sought atomic.Int32 // flows whose way is being looked for; what bounds those is maxSearches
-}
-
-func cacheSlot(to *wsk.Destination) uint32 {
-	h := uint32(to.Port) ^ uint32(to.TOS)<<16
-	for i := 0; i < 16; i += 4 {
-		h = (h ^ uint32(to.Addr[i]) ^ uint32(to.Addr[i+1])<<8 ^ uint32(to.Addr[i+2])<<16 ^ uint32(to.Addr[i+3])<<24) * 0x9e3779b1
-	}
-	return h >> 16 & (flowCacheSize - 1)
-}
-
-// isSame compares field by field, which the compiler makes into words. For == it calls a comparison of memory.
-func isSame(a, b *wsk.Destination) bool {
-	return a.Addr == b.Addr && a.Port == b.Port && a.Source == b.Source && a.IfIndex == b.IfIndex &&
-		a.TTL == b.TTL && a.TOS == b.TOS && a.Fragment == b.Fragment && a.Flags == b.Flags
-}
-
-// find returns the flow of a destination, making it on first use.
-func (t *flowTable) find(src *Source, to *wsk.Destination) *Flow {
-	slot := &t.cache[cacheSlot(to)]
-	f := slot.Load()
-	if f == nil || !isSame(&f.to, to) {
-		f = t.insert(src, to)
-		slot.Store(f)
-	}
-	t.last.Store(f)
-	if f.forgotten.Load() { // since it was found, and perhaps before it was stored
-		t.dropCached(f)
-	}
-	return f
-}
-
-func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f := t.all[*to]; f != nil {
-		return f
-	}
-	if t.all == nil {
-		t.all = make(map[wsk.Destination]*Flow)
-	}
-	if len(t.all)-int(t.sought.Load()) >= maxFlows {
-		t.evictLocked()
-	}
-	f := &Flow{to: *to, src: src}
-	f.job.run, f.opener.run = f.resolve, f.open
-	t.all[*to] = f
-	return f
-}
-
-// evictLook is how many flows are looked at for one that comes: few, since all of a great number may be waited on.
-const evictLook = 64
-
-// evictLocked forgets flows that nobody waits on and that were not used lately, of a few; with none idle, one that nobody waits on.
-// A sender that still holds a forgotten flow may use it once more; it stays whole, it is only no longer found.
-func (t *flowTable) evictLocked() {
-	looked, forgotten := 0, 0
-	var used *Flow
-	for to, f := range t.all {
-		switch {
-		case f.waiters.Load() != 0:
-		case !f.used.Load():
-			t.forgetLocked(to, f)
-			forgotten++
-		default:
-			used = f
-		}
-		if looked++; looked == evictLook {
-			break
+// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more. What has been
+// handed over goes on as it was.
+func (f *Flow) withdraw() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.withdrawn++
+	for p := f.path.Load(); p != nil; p = f.path.Load() {
+		stale := *p
+		stale.generation, stale.standing = never, nil
+		if f.path.CompareAndSwap(p, &stale) { // a proof may end at this moment
+			return
 		}
 	}
-	if forgotten == 0 && used != nil {
-		t.forgetLocked(used.to, used)
-	}
 }
 
-func (t *flowTable) forgetLocked(to wsk.Destination, f *Flow) {
-	delete(t.all, to)
-	f.forgotten.Store(true)
-	t.dropCached(f)
-}
-
-// dropCached makes the next that looks for the destination of f ask the table.
-func (t *flowTable) dropCached(f *Flow) {
-	t.cache[cacheSlot(&f.to)].CompareAndSwap(f, nil)
-	t.last.CompareAndSwap(f, nil)
-}
-
-func (t *flowTable) each(do func(*Flow)) {
-	t.mu.Lock()
-	flows := make([]*Flow, 0, len(t.all))
-	for _, f := range t.all {
-		flows = append(flows, f)
-	}
-	t.mu.Unlock()
-	for _, f := range flows {
-		do(f)
-	}
+func (f *Flow) withdrawals() uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.withdrawn
 }

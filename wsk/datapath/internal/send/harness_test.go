@@ -257,14 +257,16 @@ func (ep *endpoint) Abort() {
 }
 
 // socket makes a bound socket and closes it at the end of the test.
-func (r *rig) socket() *wsk.Socket {
+func (r *rig) socket() *wsk.Socket { r.t.Helper(); return r.socketOf(wsk.AF_INET, "0.0.0.0:0") }
+
+func (r *rig) socketOf(family uint16, local string) *wsk.Socket {
 	r.t.Helper()
 	irp := wsk.AllocateIRP()
-	r.npi.Socket(wsk.AF_INET, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
+	r.npi.Socket(family, wsk.SOCK_DGRAM, wsk.IPPROTO_UDP, wsk.WSK_FLAG_DATAGRAM_SOCKET, nil, nil, nil, nil, nil, irp)
 	mustSucceed(r.t, "WskSocket", await(r.t, irp))
 	s := irp.IoStatus.Socket
 	irp = wsk.AllocateIRP()
-	s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort("0.0.0.0:0")), 0, irp)
+	s.Bind(wsk.NewSockaddr(netip.MustParseAddrPort(local)), 0, irp)
 	mustSucceed(r.t, "WskBind", await(r.t, irp))
 	r.t.Cleanup(func() { closeSocket(r.t, s) })
 	return s

@@ -68,6 +68,9 @@ type stats struct {
 type Standings interface {
 	ResolveStanding(ctx context.Context, q route.Query, on *route.Standing) (route.Hop, error)
 	Stands(on *route.Standing) bool
+	Leads(q route.Query) route.Leads
+	LeadOf(on *route.Standing) route.Lead
+	StandsAside(on *route.Standing) bool
 	Asked() map[string]uint64
 }
 
@@ -92,6 +95,11 @@ func (h *Host) stands(p *Path) bool {
 		return p.generation == h.Routes.Generation()
 	}
 	return h.Standings.Stands(p.standing)
+}
+
+// standsAside is stands for the path of a shared flow, whatever becomes of the destination for which it was found.
+func (h *Host) standsAside(p *Path) bool {
+	return p != nil && p.standing != nil && h.Standings.StandsAside(p.standing)
 }
 
 // Routes is what sending needs of the routing table, [route.Table].

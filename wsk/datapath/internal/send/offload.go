@@ -3,6 +3,9 @@
 package send
 
 import (
+	"context"
+	"errors"
+
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/offload"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -31,7 +34,7 @@ func (p *Path) offerOffload(fl *frame.Flow, provable bool) {
 // promote lets the paths that exist already use what has just been proved.
 func promote(q *Queue, key offload.Key, grant uint32) {
 	for _, src := range q.host.Sources() {
-		src.flows.each(func(f *Flow) {
+		src.flows.eachPath(func(f *Flow) {
 			if p := f.path.Load(); p != nil && p.queue == q && p.proof == key {
 				f.improve(p, grant)
 			}
@@ -41,7 +44,7 @@ func promote(q *Queue, key offload.Key, grant uint32) {
 
 // catchUp is promote for a path that was being made while the proof ended, and that promote may not have seen.
 func (f *Flow) catchUp(p *Path) {
-	if p.offload != 0 {
+	if p.queue == nil || p.offload != 0 {
 		return
 	}
 	if grant, proved, _ := p.queue.prover.Ask(p.proof, false); proved {
@@ -73,6 +76,53 @@ func (q *Queue) metadataRefused(idx uint32) bool {
 	defer q.mu.Unlock()
 	if _, s := q.tx.slotOf(d.Addr); s != nil {
 		s.renew()
+	}
+	return true
+}
+
+// A trial is one proof that the socket of a queue completes checksums.
+type trial struct {
+	q       *Queue
+	flow    frame.Flow
+	key     offload.Key
+	request xdp.ChecksumRequest
+	grant   uint32
+}
+
+// run tries it and draws the conclusion.
+func (t *trial) run() {
+	q := t.q
+	q.dev.Proving().Lock()
+	err := offload.Proof{Ctx: q.host.Ctx, Within: q.host.InNetNS, Wait: q.host.ProofWait, Send: t.send}.Try(t.flow)
+	q.dev.Proving().Unlock()
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if !q.prover.Conclude(t.key, t.grant, err) {
+		return
+	}
+	log := q.log.With("interface", q.dev.Name(), "queue", q.id, "ipv6", t.key.IPv6, "vlan_tags", t.key.Tags, "asked", t.flow.Dst.Addr())
+	if err != nil {
+		log.Warn("checksum offload is granted but not proved; checksums are computed in software", "why", err)
+		return
+	}
+	log.Info("checksum offload is proved and used from now on")
+	promote(q, t.key, t.grant)
+}
+
+// send sends one frame whose checksum is left open, between those of the clients and like them. The poller kicks: what comes
+// back with it belongs to clients, and no lock is held over their completion routines.
+func (t *trial) send(template *frame.Template, payload []byte) bool {
+	q := t.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.state != queueUp || q.tx.offload != t.grant {
+		return false
+	}
+	if idx, mem, ok := q.tx.take(); ok { // without a chunk the next round tries again
+		copy(mem[template.HeaderLen():], payload)
+		q.tx.putProbe(idx, template.PutHeadersPartial(mem, len(payload), q.tx.nextID()), t.request)
+		q.poll.wake()
 	}
 	return true
 }

@@ -59,7 +59,7 @@ func (p *poller) loop() {
 		before := q.look().completed
 		now, left := p.once(&watch)
 		if left && (now.state == queueDown || now.state == queueBroken) {
-			p.reroute()
+			q.lookAgain(nil)
 		}
 		q.done.Drain()
 		switch {
@@ -176,13 +176,20 @@ func (p *poller) probeCarrier() {
 	}
 }
 
-// reroute looks whether the routes have changed for what a queue can't send, and has it leave by another way. No lock is
-// held.
-func (p *poller) reroute() {
-	q := p.q
+// lookAgain looks whether the routes have changed for what rests in a queue, of one source or, with nil, of all, and has it leave by
+// another way. No lock is held.
+func (q *Queue) lookAgain(src *Source) {
 	flows := make(map[*Flow]bool) // whether they lead through another queue
+	loose := make(map[wsk.Destination]*Source)
 	look := func(op *wsk.SendOp) {
 		f := op.Transport.Via.(*Flow)
+		if src != nil && f.src != src {
+			return
+		}
+		if f.isLoose() {
+			loose[op.To] = f.src
+			return
+		}
 		path := f.path.Load()
 		if path == nil || !path.leadsTo(q) || !q.host.stands(path) {
 			flows[f] = path != nil && !path.leadsTo(q)
@@ -196,6 +203,11 @@ func (p *poller) reroute() {
 		q.tx.eachPosted(look)
 	}
 	q.mu.Unlock()
+	for to, src := range loose {
+		if _, p, _ := src.leads(&to, false); p == nil || p.queue != q {
+			flows[src.flows.insert(src, &to)] = false // which fetches what there is when it has its way
+		}
+	}
 	for f, elsewhere := range flows {
 		if elsewhere {
 			f.takeBack(q, false)
@@ -204,4 +216,11 @@ func (p *poller) reroute() {
 			f.fail(resolveStatus(errTooManySearches, &f.to, false))
 		}
 	}
+}
+
+// rests reports whether a queue has operations that may leave later than what leaves through another queue now.
+func (q *Queue) rests() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting.Head != nil || q.tx.inflight != 0 && (q.state != queueUp || q.tx.unpublished != 0 || q.tx.ring.Pending() != 0)
 }

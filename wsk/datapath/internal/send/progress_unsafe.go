@@ -15,12 +15,17 @@ type progress struct {
 	sum       uint64 // the checksum of the payload of buf, for its fragments
 	buf       int    // next buffer to build
 	piece     int    // next fragment or segment of that buffer
-	mtu       int    // what its fragments were planned for
+	mtu       int32  // what its fragments were planned for
 	id        uint32 // its IP identification
 	frames    int32  // frames with the kernel
+	label     uint32 // the IPv6 flow label of its destination
 	built     bool   // no further frame will be built
 	canceller cancellerState
+	routes    uint32 // the number of the routes by which a shared flow was found, as far as it goes
 }
+
+// begun reports whether some of an operation may have left.
+func (p *progress) begun() bool { return p.frames != 0 || p.buf != 0 || p.piece != 0 }
 
 // cancellerState says why a canceller may come for an operation that is on no list.
 type cancellerState uint8

@@ -216,8 +216,7 @@ func (q *Queue) refill() {
 			progressOf(op).canceller = cancellerComing
 			continue
 		}
-		f := op.Transport.Via.(*Flow)
-		p := f.path.Load().through(q)
+		f, p := onward(op, q)
 		if p == nil {
 			// The flow has no way through here any more. What was not begun starts again; what was goes on failing.
 			q.waiting.Remove(op)
@@ -242,14 +241,14 @@ func (q *Queue) refill() {
 	}
 }
 
-// reroute sends an operation back to its flow. mu is held, so the flow takes it from a goroutine of its own.
+// reroute sends an operation back to its flow, and with it what waits behind it for the same. mu is held, so the flow takes it from a
+// goroutine of its own.
 func (q *Queue) reroute(op *wsk.SendOp, f *Flow) {
-	pr := progressOf(op)
-	if pr.frames != 0 || pr.buf != 0 || pr.piece != 0 {
+	if progressOf(op).begun() {
 		q.abandon(op, wsk.STATUS_NETWORK_UNREACHABLE)
 		return
 	}
-	if status := f.admit(op); status != wsk.STATUS_PENDING {
+	if status := f.readmit(op, q); status != wsk.STATUS_PENDING {
 		q.abandon(op, status)
 	}
 }

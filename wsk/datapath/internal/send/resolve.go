@@ -107,11 +107,13 @@ func (f *Flow) resolve() {
 		if !f.take(p, l.withdrawn) {
 			continue
 		}
-		if p.queue != nil {
-			f.catchUp(p)
-		}
+		f.catchUp(p)
+		shared := f.publish(l)
 		switch f.passOn() {
 		case passedOn:
+			if shared {
+				f.src.flows.dissolve(f)
+			}
 			return
 		case passesOn: // others have their turn
 			f.goOn()
@@ -180,13 +182,11 @@ func (f *Flow) wait(l *look, begin func() (cancel func())) (parked bool) {
 func (f *Flow) askRoutes(l *look) error {
 	host := f.src.Host
 	generation, standing := host.Routes.Generation(), host.newStanding()
-	source, err := sourceOf(&f.to, f.src.Local.Addr())
+	query, err := f.src.query(&f.to)
 	if err != nil {
 		return err
 	}
-	l.query = f.src.Asks
-	l.query.Dst, l.query.Src, l.query.SrcPort, l.query.DstPort = f.to.IP(), source, f.src.Local.Port(), f.to.Port
-	l.query.Interface, l.query.TOS = int(f.to.IfIndex), f.to.TOS
+	l.query = query
 	hop, err := host.resolve(l.query, standing)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (f *Flow) askRoutes(l *look) error {
 	if hop.Kind == route.Broadcast && f.to.Flags&wsk.AllowBroadcast == 0 {
 		return errBroadcastDenied
 	}
-	if l.source = source; !source.IsValid() {
+	if l.source = query.Src; !query.Src.IsValid() {
 		l.source = hop.Source
 	}
 	p := &Path{generation: generation, standing: standing, resolved: time.Now(), layout: layout{mtu: hop.MTU}}
@@ -308,13 +308,10 @@ func (p *Path) slow(f *Flow, why slowReason) {
 // headers are what all datagrams of the flow have in common.
 func (l *look) headers() frame.Flow {
 	to, src := &l.flow.to, l.flow.src
-	h := frame.Flow{
+	return frame.Flow{
 		SrcMAC: frame.MAC(l.hop.Device.MAC), DstMAC: linkAddress(l.hop, to.IP(), l.mac),
 		Src: netip.AddrPortFrom(l.source, src.Local.Port()), Dst: netip.AddrPortFrom(to.IP().WithZone(""), to.Port),
 		TTL: to.TTL, TOS: to.TOS, DF: l.path.refuse, NoChecksum: to.Flags&wsk.NoChecksum != 0, VLANs: tags(l.egress.VLANs),
+		FlowLabel: src.flowLabel(to, l.source),
 	}
-	if h.Dst.Addr().Is6() {
-		h.FlowLabel = src.Host.Routes.FlowLabel(h.Src, h.Dst)
-	}
-	return h
 }

@@ -44,22 +44,43 @@ func (s *Source) hasStarted() bool {
 // Send takes ownership of an operation until it completes. See [wsk.Endpoint].
 func (s *Source) Send(op *wsk.SendOp) {
 	f := s.flows.last.Load()
+	var p *Path
 	if f == nil || !isSame(&f.to, &op.To) {
-		f = s.flows.find(s, &op.To)
+		var status wsk.NTSTATUS
+		if f, p, status = s.flows.way(s, op); status != wsk.STATUS_SUCCESS {
+			s.Host.Finish(op, status)
+			return
+		}
 	}
-	p := f.path.Load()
-	if p == nil || f.waiters.Load() != 0 || p.queue == nil || !f.used.Load() || !s.Host.stands(p) {
-		f.send(op)
-		return
+	if p == nil {
+		p = f.path.Load()
+		if p == nil || f.waiters.Load() != 0 || p.queue == nil || !f.used.Load() || !s.Host.stands(p) {
+			f.send(op)
+			return
+		}
 	}
 	if !p.queue.send(op, f, p) { // hardly ever: the flow has just left that queue
 		f.enqueue(op)
 	}
 }
 
+// flowLabel is the flow label of datagrams to a destination, 0 for IPv4.
+func (s *Source) flowLabel(to *wsk.Destination, source netip.Addr) uint32 {
+	if to.Is4() {
+		return 0
+	}
+	return s.Host.Routes.FlowLabel(netip.AddrPortFrom(source, s.Local.Port()), netip.AddrPortFrom(to.IP().WithZone(""), to.Port))
+}
+
 // Mtu answers from what is known; an unknown path is looked up for the next question.
 func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
-	f := s.flows.find(s, to)
+	f := s.flows.find(to, hashOf(to))
+	if f == nil {
+		if _, p, _, status := s.led(to); p != nil {
+			return p.mtu, status
+		}
+		f = s.flows.insert(s, to)
+	}
 	if p := f.path.Load(); p != nil && s.Host.stands(p) {
 		return p.mtu, wsk.STATUS_SUCCESS
 	}
@@ -70,13 +91,14 @@ func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
 // FlowInfo is what datapath.FlowInfo is.
 type FlowInfo struct {
 	Local, Remote netip.AddrPort
+	Gateway       netip.Addr
 	Interface     string
 	Queue         int
 	Slow, Why     string
 	Waiting       int
 }
 
-// Flows lists the destinations that are remembered.
+// Flows lists the destinations that are remembered, and the gateways behind which others were sent to lately.
 func (s *Source) Flows() (list []FlowInfo) {
 	s.flows.each(func(f *Flow) {
 		info := FlowInfo{Local: s.Local, Remote: netip.AddrPortFrom(f.to.IP(), f.to.Port), Waiting: int(f.waiters.Load())}
@@ -88,6 +110,11 @@ func (s *Source) Flows() (list []FlowInfo) {
 			info.Slow, info.Why = p.why.String(), p.why.sentence(p.obstacle)
 		}
 		list = append(list, info)
+	})
+	s.flows.shared.each(func(f *Flow) {
+		if p := f.path.Load(); f.used.Load() && s.Host.standsAside(p) {
+			list = append(list, FlowInfo{Local: s.Local, Gateway: p.neighbour, Interface: p.queue.dev.Name(), Queue: p.queue.id})
+		}
 	})
 	return list
 }
@@ -108,13 +135,21 @@ func (s *Source) FailFlows() {
 }
 
 // Tend keeps the neighbours of used flows alive and refreshes old paths.
-func (s *Source) Tend(now time.Time) { s.flows.each(func(f *Flow) { f.tend(now) }) }
+func (s *Source) Tend(now time.Time) {
+	s.flows.each(func(f *Flow) { f.tend(now) })
+	s.flows.shared.tend(now)
+}
 
 // Hasten looks anew for the way of flows that go through the kernel's stack, or through a queue that is gone.
 func (s *Source) Hasten() {
 	s.flows.each(func(f *Flow) {
 		if p := f.path.Load(); p != nil && (p.queue == nil || p.queue.poll.ended.Load()) {
 			f.prefetch()
+		}
+	})
+	s.flows.shared.each(func(f *Flow) {
+		if p := f.path.Load(); p != nil && p.queue.poll.ended.Load() {
+			f.withdraw()
 		}
 	})
 }

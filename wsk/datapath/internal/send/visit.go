@@ -89,7 +89,7 @@ func ReceiveHalfOf(q *Queue) ReceiveHalf { return q.rx }
 
 // UsesOffload reports whether a flow of a source leaves its checksums to others.
 func UsesOffload(s *Source, ipv6 bool) (uses bool) {
-	s.flows.each(func(f *Flow) {
+	s.flows.eachPath(func(f *Flow) {
 		p := f.path.Load()
 		uses = uses || p != nil && p.offload != 0 && p.proof.IPv6 == ipv6
 	})
@@ -98,7 +98,7 @@ func UsesOffload(s *Source, ipv6 bool) (uses bool) {
 
 // SpoilOffload has the flows of a source ask for checksums at another place.
 func SpoilOffload(s *Source, request xdp.ChecksumRequest) {
-	s.flows.each(func(f *Flow) {
+	s.flows.eachPath(func(f *Flow) {
 		spoilt := *f.path.Load()
 		spoilt.request = request
 		f.path.Store(&spoilt)

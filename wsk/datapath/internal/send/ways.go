@@ -22,17 +22,27 @@ import (
 // time, nothing more of it goes there from then on. What is begun stays, and ends there. No lock is held, and the flow is being
 // resolved, or will be.
 func (f *Flow) takeBack(q *Queue, leaves bool) {
-	var back ops.List
 	q.mu.Lock()
 	f.mu.Lock()
 	if leaves {
 		// A sender that is about to put something into the queue finds the flow so, and has it wait here instead.
 		f.path.Store(&Path{generation: never, shut: true, drains: f.path.Load().through(q)})
 	}
+	f.takeBackLocked(q)
+	f.mu.Unlock()
+	q.mu.Unlock()
+	q.complete()
+}
+
+// takeBackLocked takes back what is not begun. The caller holds q.mu and f.mu.
+func (f *Flow) takeBackLocked(q *Queue) {
+	var back ops.List
 	for op := q.waiting.Head; op != nil; {
 		next := op.Transport.Next
-		if pr := progressOf(op); op.Transport.Via == f && pr.frames == 0 && pr.buf == 0 && pr.piece == 0 {
+		if !progressOf(op).begun() && f.has(op) {
+			pr := progressOf(op)
 			q.waiting.Remove(op)
+			op.Transport.Via = f
 			switch {
 			case !op.DisarmCancel():
 				pr.canceller = cancellerComing
@@ -47,9 +57,6 @@ func (f *Flow) takeBack(q *Queue, leaves bool) {
 	f.waiters.Add(int32(back.N))
 	back.Append(&f.waiting)
 	f.waiting = back
-	f.mu.Unlock()
-	q.mu.Unlock()
-	q.complete()
 }
 
 // clearRing lets leave what of the flow lies in the ring of a queue, or has it put on the waiting list again if its link is down.
@@ -67,7 +74,7 @@ func (f *Flow) clearRing(q *Queue) {
 	posted := false
 	q.mu.Lock()
 	if q.state == queueDown {
-		q.tx.eachPosted(func(op *wsk.SendOp) { posted = posted || op.Transport.Via == f })
+		q.tx.eachPosted(func(op *wsk.SendOp) { posted = posted || f.has(op) })
 	}
 	q.mu.Unlock()
 	if posted {
@@ -84,6 +91,13 @@ func (f *Flow) follow(p *Path) {
 		f.takeBack(f.left, true)
 		f.clearRing(f.left)
 		f.takeBack(f.left, false)
+	}
+	for _, q := range f.src.flows.shared.leadThrough(p.queue) {
+		if q != p.queue && q != f.left && f.isIn(q) { // what has left by a shared flow
+			f.takeBack(q, false)
+			f.clearRing(q)
+			f.takeBack(q, false)
+		}
 	}
 	f.left = p.queue
 }
@@ -278,41 +292,22 @@ func (f *Flow) open() {
 // isUnderWay reports whether a queue has operations of the flow, and sees to it that they go on.
 func (f *Flow) isUnderWay(q *Queue) bool {
 	q.drive()
+	return f.isIn(q)
+}
+
+// isIn reports whether a queue has operations of the flow.
+func (f *Flow) isIn(q *Queue) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for op := q.waiting.Head; op != nil; op = op.Transport.Next {
-		if op.Transport.Via == f {
+		if f.has(op) {
 			return true
 		}
 	}
 	for i := range q.tx.slots {
-		if op := q.tx.slots[i].op; op != nil && op.Transport.Via == f {
+		if op := q.tx.slots[i].op; op != nil && f.has(op) {
 			return true
 		}
 	}
 	return false
-}
-
-// never is no generation of the routing tables: a path that has it is looked up again before anything takes it.
-const never = ^uint64(0)
-
-// withdraw makes the flow look for its way anew before it sends again; a look that has begun is of no use any more. What has been
-// handed over goes on as it was.
-func (f *Flow) withdraw() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.withdrawn++
-	for p := f.path.Load(); p != nil; p = f.path.Load() {
-		stale := *p
-		stale.generation, stale.standing = never, nil
-		if f.path.CompareAndSwap(p, &stale) { // a proof may end at this moment
-			return
-		}
-	}
-}
-
-func (f *Flow) withdrawals() uint32 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.withdrawn
 }

@@ -7,6 +7,7 @@ package mirror
 import (
 	"net/netip"
 	"slices"
+	"sync/atomic"
 )
 
 // Hop is where a route leads now. It never changes; the same pointer means that nothing of it has changed.
@@ -14,6 +15,9 @@ type Hop struct {
 	Interface int
 	Gateway   netip.Addr // of either family; invalid when the destination is on the link
 	MTU       int        // the route's metric, 0 for none
+
+	// Number is unlike that of any other Hop there ever was, and not 0.
+	Number uint64
 
 	// source is what the kernel sends from when the socket has no source, linkSource the same for link-local
 	// destinations (IPv6). Invalid: it must be asked.
@@ -27,6 +31,16 @@ type Hop struct {
 }
 
 var goneHop = &Hop{gone: true}
+
+var lastHop atomic.Uint64
+
+// number gives a fresh Hop, and those in it, their numbers.
+func (h *Hop) number() {
+	h.Number = lastHop.Add(1)
+	for _, l := range h.legs {
+		l.number()
+	}
+}
 
 func (h *Hop) equal(o *Hop) bool {
 	return h.Interface == o.Interface && h.Gateway == o.Gateway && h.MTU == o.MTU && h.source == o.source &&

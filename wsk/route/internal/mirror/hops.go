@@ -142,6 +142,7 @@ func (h *hops) settle(make func(*key) *Hop) {
 				return
 			}
 		}
+		now.number()
 		h.put(id, now)
 	}
 	switch {

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package send
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
+)
+
+// common is what the destinations of a shared flow have in common.
+type common struct {
+	lead     route.Lead
+	source   [16]byte
+	ifIndex  uint32
+	ttl, tos uint8
+	fragment wsk.FragmentPolicy
+	flags    wsk.DestinationFlags
+}
+
+func commonOf(to *wsk.Destination, lead route.Lead) common {
+	return common{lead, to.Source, to.IfIndex, to.TTL, to.TOS, to.Fragment, to.Flags}
+}
+
+// is compares field by field; see isSame.
+func (c *common) is(o *common) bool {
+	return c.lead.Hop == o.lead.Hop && c.ttl == o.ttl && c.tos == o.tos && c.fragment == o.fragment && c.flags == o.flags &&
+		c.ifIndex == o.ifIndex && c.source == o.source && c.lead.Source == o.lead.Source
+}
+
+func (c *common) hash() uint32 {
+	return (uint32(c.lead.Hop) ^ uint32(c.ttl)<<8 ^ uint32(c.tos)<<16 ^ uint32(c.fragment)<<24) * 0x9e3779b1 >> 16
+}
+
+// sharedCacheSize is the number of shared flows a socket finds without a lock: a power of two, one pointer each.
+const sharedCacheSize = 16
+
+// askingCacheSize is the number of prepared queries of a family: a power of two.
+const askingCacheSize = 4
+
+// sharedFlows are the flows of a source that many destinations share, each behind one gateway.
+//
+// What leaves by one is in order with all that leaves through the same queue, before and after. When a route changes, a destination may
+// come to lead through another queue, and what rests in the first must not be overtaken: so, where a source leads through several, no
+// destination is looked up with new routes before what rests in queues has been (isSettled). Whoever must not or cannot
+// wait for that takes a flow of his own, which takes along what there is (Flow.follow).
+type sharedFlows struct {
+	any   atomic.Bool // there is one
+	cache [sharedCacheSize]atomic.Pointer[Flow]
+	// queues are those that flows of the source lead or led through, of its own and shared ones.
+	queues atomic.Pointer[[]*Queue]
+	// asking are prepared queries, asking4 those for IPv4.
+	asking, asking4 [askingCacheSize]atomic.Pointer[asking]
+
+	settled atomic.Uint64 // the number of the routes for which nothing rests that leads elsewhere; 0: none
+
+	mu       lockrank.Mutex[locks.SharedMu]
+	all      map[common]*Flow
+	changes  uint64 // of queues and of the paths' queues
+	settling bool   // a worker is at it
+	target   uint64 // the number of the routes that it is to come to
+	job      job
+}
+
+// find returns the shared flow of destinations that have c in common, nil when there is none. quick looks no further than it
+// can without a lock.
+func (t *sharedFlows) find(c *common, quick bool) *Flow {
+	slot := &t.cache[c.hash()%sharedCacheSize]
+	f := slot.Load()
+	if f != nil && f.common.is(c) {
+		return f
+	}
+	if quick {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f = t.all[*c]; f != nil {
+		slot.Store(f)
+	}
+	return f
+}
+
+func (t *sharedFlows) each(do func(*Flow)) {
+	t.mu.Lock()
+	flows := make([]*Flow, 0, len(t.all))
+	for _, f := range t.all {
+		flows = append(flows, f)
+	}
+	t.mu.Unlock()
+	for _, f := range flows {
+		do(f)
+	}
+}
+
+// leadThrough notes that a flow of the source is going to lead through q, where that is not nil, and lists all queues that
+// there are.
+func (t *sharedFlows) leadThrough(q *Queue) []*Queue {
+	if list := t.queues.Load(); list != nil && (q == nil || len(*list) == 1 && (*list)[0] == q) {
+		return *list
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.leadThroughLocked(q)
+}
+
+func (t *sharedFlows) leadThroughLocked(q *Queue) (list []*Queue) {
+	known := q == nil
+	if now := t.queues.Load(); now != nil {
+		for _, old := range *now {
+			if known = known || old == q; !old.poll.ended.Load() {
+				list = append(list, old)
+			}
+		}
+	}
+	if !known {
+		list = append(list, q)
+		t.changes++
+		t.settled.Store(0)
+	}
+	t.queues.Store(&list)
+	return list
+}
+
+// publish has others share the path that a look has found for f, where they can, and reports whether they do.
+func (f *Flow) publish(l *look) bool {
+	host, p, t := f.src.Host, l.path, &f.src.flows.shared
+	if p.queue == nil || p.standing == nil || host.Standings == nil || p.neighbourIf == 0 {
+		return false
+	}
+	if !p.until.IsZero() || p.local.IsValid() && f.isTracked(p) { // each has a connection of its own
+		return false
+	}
+	lead := host.Standings.LeadOf(p.standing)
+	if !lead.IsValid() {
+		return false
+	}
+	c := commonOf(&f.to, lead)
+	t.mu.Lock()
+	s := t.all[c]
+	var old *Path
+	if s != nil {
+		if old = s.path.Load(); old.queue == p.queue && host.standsAside(old) {
+			t.mu.Unlock()
+			return true
+		}
+	}
+	open, hop := *p, l.hop
+	hop.Source = l.source
+	open.Template, open.open, open.hop, open.drains = p.Template.Open(), true, &hop, old.behind(p.queue)
+	t.leadThroughLocked(p.queue)
+	if old != nil && old.queue != p.queue {
+		t.changes++
+		t.settled.Store(0)
+		old.queue.mu.Lock() // who is about to put something in there finds that the flow has left
+		s.path.Store(&open)
+		old.queue.mu.Unlock()
+	} else {
+		if s == nil {
+			s = t.addLocked(&Flow{to: f.to, src: f.src, shared: true, common: c})
+		}
+		s.path.Store(&open)
+	}
+	t.any.Store(true)
+	t.mu.Unlock()
+	s.catchUp(&open)
+	return true
+}
+
+func (t *sharedFlows) addLocked(f *Flow) *Flow {
+	if t.all == nil {
+		t.all = make(map[common]*Flow)
+	}
+	if len(t.all) >= maxShared {
+		for _, one := range t.all { // any one
+			t.forgetLocked(one)
+			break
+		}
+	}
+	t.all[f.common] = f
+	return f
+}
+
+// forgetLocked forgets a shared flow. A sender that has just found it may use it once more.
+func (t *sharedFlows) forgetLocked(f *Flow) {
+	delete(t.all, f.common)
+	t.cache[f.common.hash()%sharedCacheSize].CompareAndSwap(f, nil)
+}
+
+// tend keeps the neighbours of shared flows alive, forgets flows that are not used any more, and closes those whose datagrams the
+// kernel is to see from now on.
+func (t *sharedFlows) tend(now time.Time) {
+	t.each(func(f *Flow) {
+		p := f.path.Load()
+		switch {
+		case p == nil: // it is being made
+		case p.local.IsValid() && f.isTracked(p):
+			f.withdraw()
+		case f.used.Swap(false):
+			f.src.Host.Routes.KeepAlive(p.neighbourIf, p.neighbour)
+			f.lastUse = now
+		case now.Sub(f.lastUse) > PathLifetime && now.Sub(p.resolved) > PathLifetime:
+			t.mu.Lock()
+			t.forgetLocked(f)
+			t.mu.Unlock()
+		}
+	})
+}
+
+// isSettled reports whether what rests in queues leads where the routes with this number lead it; if not, a worker sees to that.
+func (t *sharedFlows) isSettled(s *Source, routes uint64) bool {
+	list := t.queues.Load()
+	if list == nil || len(*list) < 2 || t.settled.Load() == routes {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rests := false
+	for _, q := range *list {
+		rests = rests || q.rests()
+	}
+	switch {
+	case !rests:
+		t.settled.Store(routes)
+		return true
+	case !t.settling:
+		t.settling, t.job.run = true, s.settle
+		s.Host.workers.add(&t.job, s.Host.GoRun)
+	}
+	t.target = routes
+	return false
+}
+
+// settle gives what rests in the queues of a source, and comes to lead elsewhere, flows of its own.
+func (s *Source) settle() {
+	t := &s.flows.shared
+	t.mu.Lock()
+	changes, target, list := t.changes, t.target, *t.queues.Load()
+	t.mu.Unlock()
+	for _, q := range list {
+		q.drive()
+		q.lookAgain(s)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settling = false
+	if t.changes == changes {
+		t.settled.Store(target)
+	}
+}
