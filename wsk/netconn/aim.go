@@ -21,8 +21,31 @@ func (c *Conn) aim(o *op, oob []byte, to netip.AddrPort, fixed bool) (remote wsk
 	if len(oob) != 0 {
 		control, err = o.writeControl(oob, is4)
 	}
+	if c.replies != nil && !fixed {
+		control = c.fromDestination(o, control, to)
+	}
 	o.sentControl = control
 	return remote, control, err
+}
+
+// fromDestination adds the source of an answer to control data that have none, see Options.ReplyFromDestination.
+func (c *Conn) fromDestination(o *op, control []byte, to netip.AddrPort) []byte {
+	if _, named := destinationIn(control); named || !c.local.IP.IsUnspecified() {
+		return control
+	}
+	if c.family == wsk.AF_INET6 && to.Addr().Is4() { // as the sender was told
+		to = netip.AddrPortFrom(netip.AddrFrom16(to.Addr().As16()), to.Port())
+	} else if c.family == wsk.AF_INET {
+		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	}
+	source := c.replies.source(to)
+	if !source.IsValid() {
+		return control
+	}
+	if len(control) == 0 {
+		control = o.control[:0]
+	}
+	return wsk.AppendPktinfo(control, source, 0)
 }
 
 // sent is the result of a send that has ended.

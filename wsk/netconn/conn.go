@@ -32,6 +32,7 @@ type Conn struct {
 
 	reads, writes side
 
+	replies                   *replies     // with Options.ReplyFromDestination
 	receiveBuffer, sendBuffer atomic.Int64 // as they were set last, 0 for the default
 	mirror                    mirror
 

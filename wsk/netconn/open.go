@@ -77,6 +77,10 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 		return nil, err
 	}
 	c := &Conn{socket: irp.IoStatus.Socket, opts: opts, network: network, family: f.family, v6Only: f.v6Only}
+	if opts.ReplyFromDestination {
+		c.opts.Control |= ControlPacketInfo
+		c.replies = new(replies)
+	}
 	c.copyEnded = c.copyEnd
 	c.reads.left.L, c.writes.left.L = &c.reads.mu, &c.writes.mu
 	c.writes.room.limit = defaultWriteBuffer

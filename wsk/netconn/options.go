@@ -9,6 +9,11 @@ type Options struct {
 	// WriteBuffer is SO_SNDBUF in bytes: how much of what was written may wait to leave, before a write waits for room; 0
 	// means 212992. It has no effect with Strict.
 	WriteBuffer int
+	// ReplyFromDestination has what is written to an address leave from the address of the host that the last datagram from
+	// there was sent to, where the connection is bound to a wildcard and no control message names a source: a server that
+	// is asked at a secondary address answers from it, without looking at control messages. The last 4096 senders are
+	// remembered. It turns ControlPacketInfo on.
+	ReplyFromDestination bool
 	// Strict has a write return when its datagram has left, with the status of WSK, instead of copying it and returning
 	// what the kernel's socket would. Such a write tells of a neighbour that does not answer, after seconds, and of what
 	// a device has dropped; it costs a round through the queue for each datagram.

@@ -36,7 +36,7 @@ func (c *Conn) receive(b []byte, control bool) (o *op, n int, err error) {
 // post passes an op, whose buffer is set, to WskReceiveFrom.
 func (c *Conn) post(o *op, control bool) wsk.NTSTATUS {
 	var length *uint32
-	if control || c.reportsErrors {
+	if control || c.reportsErrors || c.replies != nil {
 		o.length = uint32(len(o.control))
 		length = &o.length
 	}
@@ -51,6 +51,7 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 	switch status {
 	case wsk.STATUS_SUCCESS:
 		if n := int(o.irp.IoStatus.Information); n != 0 || !c.reportsErrors {
+			c.noteReply(o)
 			return n, nil
 		}
 		if hard, found := icmpError(o.control[:o.length]); found {
@@ -61,6 +62,7 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 		}
 		return 0, nil
 	case wsk.STATUS_BUFFER_OVERFLOW: // the rest of the datagram is lost, as with recvfrom
+		c.noteReply(o)
 		return int(o.irp.IoStatus.Information), nil
 	case wsk.STATUS_CANCELLED, wsk.STATUS_FILE_CLOSED:
 		if err := c.reads.cancelled(o); err != nil {
@@ -68,6 +70,13 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 		}
 	}
 	return 0, &StatusError{Call: "WskReceiveFrom", Status: status}
+}
+
+// noteReply remembers where a datagram was sent, for the answer.
+func (c *Conn) noteReply(o *op) {
+	if c.replies != nil {
+		c.replies.note(o.sender(), o.control[:o.length])
+	}
 }
 
 // Read reads a datagram from the fixed remote, or from anybody if there is none. The part that does not fit into b is
