@@ -43,13 +43,7 @@ func (r *rig) pipe() {
 func TestReloadHangs(t *testing.T) {
 	r := start(t)
 	r.pipe()
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	testenv.Eventually(t, waitLimit, "the reload to begin", func() bool {
-		s, err := r.admin.Status(t.Context())
-		return err == nil && s.Policy.Reloads == 1
-	})
+	r.hup(1)
 	answer, err := r.admin.Reload(t.Context())
 	if err != nil || answer.OK || !strings.Contains(answer.Error, r.path("policy.toml")) {
 		t.Errorf("reload: %+v, %v", answer, err)
@@ -78,10 +72,20 @@ func TestReloadHangs(t *testing.T) {
 		t.Errorf("what came late is not thrown away: %+v, %v", s, err)
 	}
 	r.pipe()
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	r.hup(4)
 	r.end()
+}
+
+// hup asks this process for a reload, which is to be its nth.
+func (r *rig) hup(n uint64) {
+	r.t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		r.t.Fatal(err)
+	}
+	testenv.Eventually(r.t, waitLimit, "the reload to begin", func() bool {
+		s, err := r.admin.Status(r.t.Context())
+		return err == nil && s.Policy.Reloads == n
+	})
 }
 
 func (r *rig) loaded() time.Time {

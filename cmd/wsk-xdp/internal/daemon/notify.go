@@ -30,9 +30,12 @@ func newNotifier(log *slog.Logger) *notifier {
 	go func() {
 		defer close(n.over)
 		for state := range n.states {
-			if _, err := sd.SdNotify(false, state); err != nil {
+			_, err := sd.SdNotify(false, state)
+			n.mu.Lock()
+			if err != nil && !n.closed {
 				log.Warn("tell systemd", "state", state, "err", err)
 			}
+			n.mu.Unlock()
 		}
 	}()
 	return n

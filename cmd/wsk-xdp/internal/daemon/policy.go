@@ -25,9 +25,10 @@ type rules struct {
 	mu     sync.Mutex // held for no longer than it takes to read or set these
 	loaded time.Time
 	tries  uint64
-	hung   int   // reloads that nobody waits for any more
-	ended  bool  // nothing is put in force any more
-	err    error // of the last reload
+	hung   int           // reloads that nobody waits for any more
+	ended  bool          // nothing is put in force any more
+	gone   chan struct{} // closed then
+	err    error         // of the last reload
 }
 
 // policyHost is what a policy has to know of the host.
@@ -37,7 +38,7 @@ func policyHost(s *Settings) policy.Host {
 
 // readPolicy reads the file for the first time.
 func readPolicy(s *Settings) (*rules, error) {
-	r := &rules{file: s.Policy, host: policyHost(s), loaded: time.Now()}
+	r := &rules{file: s.Policy, host: policyHost(s), loaded: time.Now(), gone: make(chan struct{})}
 	text, err := os.ReadFile(r.file)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,8 @@ func (r *rules) reload(changed func()) error {
 	select {
 	case err := <-done:
 		return err
+	case <-r.gone:
+		return errEnds
 	case <-late.C:
 	}
 	if a.abandon() {
@@ -81,10 +83,14 @@ func (r *rules) reload(changed func()) error {
 	select {
 	case err := <-done:
 		return err
+	case <-r.gone:
+		return errEnds
 	case <-late.C:
 		return fmt.Errorf("%s is in force, but the server has not answered for %v", r.file, reloadTime)
 	}
 }
+
+var errEnds = errors.New("the daemon ends")
 
 var errAbandoned = errors.New("nobody waits for this policy any more")
 
@@ -125,7 +131,7 @@ func (r *rules) begin() error {
 	r.tries++
 	switch {
 	case r.ended:
-		return errors.New("the daemon ends")
+		return errEnds
 	case r.hung >= mostHung:
 		r.err = fmt.Errorf("%s: %d earlier reloads still hang", r.file, r.hung)
 		return r.err
@@ -133,11 +139,12 @@ func (r *rules) begin() error {
 	return nil
 }
 
-// over says that the daemon ends: what is still being read counts no more.
+// over says, once, that the daemon ends: what is still being read counts no more, and nobody waits for it.
 func (r *rules) over() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
+	close(r.gone)
 }
 
 func (r *rules) isOver() bool {

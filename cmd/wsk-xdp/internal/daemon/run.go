@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error
 	d := &daemon{Config: c, ns: ns, log: slog.New(handler), started: time.Now()}
 	d.systemd = newNotifier(d.log)
 	defer d.systemd.close()
+	var beside sync.WaitGroup
+	defer beside.Wait() // they write to the log
 	hups := make(chan os.Signal, 1)
 	signal.Reset(syscall.SIGHUP) // it ends other commands
 	signal.Notify(hups, syscall.SIGHUP)
@@ -60,8 +63,8 @@ func Run(ctx context.Context, c *Config, ns *netns.NS, log io.Writer) (err error
 	d.log.Info("ready", "policy", c.settings.Policy, "grants", len(c.Policy().Grants()), "admin", c.settings.Admin)
 	over := make(chan struct{})
 	defer close(over)
-	go d.reloadAt(hups, over)
-	go d.watch(over)
+	beside.Go(func() { d.reloadAt(hups, over) })
+	beside.Go(func() { d.watch(over) })
 	select {
 	case <-ctx.Done():
 		d.log.Info("stopping", "cause", context.Cause(ctx))
