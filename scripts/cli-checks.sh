@@ -9,7 +9,7 @@
 #   RUNS       rounds of check 3 (default 9)
 #   EXTERNAL   other senders for check 3, as name=command separated by lines, see docs/benchmarks.md
 #   FUZZTIME   how long each fuzz target of check 10 runs (default 1m)
-#   RELAY      packets of each run of check 5 (default: as many as make test has; 1000000 takes half an hour)
+#   RELAY      packets of each run of check 5 (default: as many as make test has; 1000000 takes an hour)
 #   KEEP       1: leave the working directory, with every document and page, and say where it is
 set -u
 cd "$(dirname "$0")/.."

@@ -142,12 +142,23 @@ func (e *relayEnd) send(frame []byte) error {
 	return nil
 }
 
+// lost is an error where frames came that there was no room for.
+func (e *relayEnd) lost() (err error) {
+	cerr := e.conn.Control(func(fd uintptr) {
+		var s *unix.TpacketStats
+		if s, err = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil && s.Drops > 0 {
+			err = fmt.Errorf("relay: %d frames came faster than they were passed, and are lost", s.Drops)
+		}
+	})
+	return errors.Join(cerr, err)
+}
+
 // Close ends the relay, says what kept it from passing frames, if anything did, and gives up the namespaces.
 func (r *Relay) Close() error {
 	var errs []error
 	for _, e := range r.ends {
 		if e != nil {
-			errs = append(errs, e.file.Close())
+			errs = append(errs, e.lost(), e.file.Close())
 		}
 	}
 	if r.ends[1] != nil { // then both directions go

@@ -56,13 +56,13 @@ var relayReceivers = []struct {
 // every sender, unless WSKXDP_RELAY says how many packets there shall be (1000000 for the real thing): then each meets each.
 func TestRelay(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
-	count, window, all := 2_000, 256, false
+	count, window, rate, all := 2_000, 256, "20k", false
 	if text := os.Getenv("WSKXDP_RELAY"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 200_000 {
 			t.Fatalf("WSKXDP_RELAY=%s is no number of at least 200000", text)
 		}
-		count, window, all = n, defaultWindow, true
+		count, window, rate, all = n, defaultWindow, "10k", true // more than this and the relay falls behind beside other work
 	}
 	for _, name := range engineNames {
 		if !slices.ContainsFunc(relaySenders, func(s relaySender) bool { return s.engine == name }) {
@@ -102,7 +102,7 @@ func TestRelay(t *testing.T) {
 					}
 					defer control.Close()
 					args := []string{"blast", fmt.Sprintf("--netns=/proc/self/fd/%d", r.A.NS.FD()), local.String(), "--engine", from.engine,
-						"-n", fmt.Sprint(count * from.flows), "-d", "0", "-r", "20k", "--flows", fmt.Sprint(from.flows), "-s", fmt.Sprint(c.size),
+						"-n", fmt.Sprint(count * from.flows), "-d", "0", "-r", rate, "--flows", fmt.Sprint(from.flows), "-s", fmt.Sprint(c.size),
 						"--payload", "text:some words ", "--peer", "--json", "-q"}
 					res := cli(testenv.Context(t, 10*time.Minute), append(args, from.flags...)...)
 					res.want(t, 0)
@@ -187,23 +187,26 @@ func (p *misbehaving) want(all uint64) classes {
 }
 
 func (p *misbehaving) script(frame []byte, pass func([]byte) error) error {
-	packet, err := testenv.Decode(frame)
-	if err != nil {
-		return fmt.Errorf("the sender made a bad frame: %w", err)
-	}
-	if !packet.UDP || packet.DestinationPort != testPort {
+	payload := payloadOf(frame)
+	if payload == nil {
 		if err := p.await(0); err != nil {
 			return err
 		}
 		return pass(frame)
 	}
-	s, ok := stamp.Parse(packet.Payload)
+	s, ok := stamp.Parse(payload)
 	if !ok {
-		return fmt.Errorf("no stamp: %x", packet.Payload)
+		return fmt.Errorf("no stamp: %x", payload)
 	}
+	if s.Sequence%64 == 0 || p.plan[s.Sequence] != 0 {
+		if _, err := testenv.Decode(frame); err != nil {
+			return fmt.Errorf("the sender made a bad frame: %w", err)
+		}
+	}
+	var err error
 	send := func(frames ...[]byte) error {
 		for _, f := range frames {
-			if err := p.await(128); err != nil {
+			if err := p.await(underWay); err != nil {
 				return err
 			}
 			p.passed.Add(1)
@@ -220,7 +223,7 @@ func (p *misbehaving) script(frame []byte, pass func([]byte) error) error {
 		p.draw()
 		for range invented {
 			other := slices.Clone(frame)
-			alter(other[len(frame)-len(packet.Payload):], 0, 2)
+			alter(other[len(frame)-len(payload):], 0, 2)
 			if err := send(other); err != nil {
 				return err
 			}
@@ -236,10 +239,10 @@ func (p *misbehaving) script(frame []byte, pass func([]byte) error) error {
 		p.held[s.Sequence+p.window+1] = append(p.held[s.Sequence+p.window+1], frame)
 	case change:
 		at := 6 // a number that was never sent
-		if len(packet.Payload) >= stamp.Size+4 {
+		if len(payload) >= stamp.Size+4 {
 			at = stamp.Size
 		}
-		alter(packet.Payload, at, len(packet.Payload)/2*2-2)
+		alter(payload, at, len(payload)/2*2-2)
 		err = send(frame)
 	default:
 		err = send(frame)
@@ -250,6 +253,25 @@ func (p *misbehaving) script(frame []byte, pass func([]byte) error) error {
 	late := p.held[s.Sequence]
 	delete(p.held, s.Sequence)
 	return send(late...)
+}
+
+// underWay is how many packets there may be between here and the receiver: its rings have room for more.
+const underWay = 512
+
+// payloadOf is what a frame has for the receiver's port, nil where it is something else.
+func payloadOf(frame []byte) []byte {
+	at := 14 + 20
+	switch {
+	case len(frame) > at+8 && frame[12] == 0x08 && frame[13] == 0 && frame[14] == 0x45 && frame[23] == 17:
+	case len(frame) > at+28 && frame[12] == 0x86 && frame[13] == 0xdd && frame[20] == 17:
+		at += 20
+	default:
+		return nil
+	}
+	if port, length := int(frame[at+2])<<8+int(frame[at+3]), int(frame[at+4])<<8+int(frame[at+5]); port == testPort && length >= 8 && at+length <= len(frame) {
+		return frame[at+8 : at+length]
+	}
+	return nil
 }
 
 // await waits until no more than so many packets are on their way to the receiver.
