@@ -37,7 +37,7 @@ type session struct {
 	greeted  atomic.Bool  // HELLO has been answered: notifications may go
 	features ipc.Features // written before the reply to HELLO
 	largest  int          // message, in both directions
-	buffer   []byte       // the message that is being looked at
+	buffer   []byte       // the message that is being looked at; nil while there is none
 	decoded  ipc.Send
 	pace     pace
 
@@ -54,7 +54,7 @@ type session struct {
 
 func newSession(s *Server, c *peer.Conn, who *peer.Identity, u *user, g *granted) *session {
 	n := &session{
-		server: s, conn: c, who: who, user: u, largest: ipc.MaxMessage, buffer: make([]byte, ipc.MaxMessage),
+		server: s, conn: c, who: who, user: u, largest: ipc.MaxMessage,
 		sockets: make(map[uint32]*socket), asked: make(map[uint32]struct{}),
 		over: make(chan struct{}),
 	}
@@ -68,7 +68,7 @@ func (n *session) run() {
 	var err error
 	for err == nil {
 		var size int
-		if size, err = n.conn.Receive(n.buffer); err == nil {
+		if size, err = n.receive(); err == nil {
 			err = n.handle(n.buffer[:size])
 		}
 	}
@@ -93,6 +93,23 @@ func (n *session) run() {
 	n.log.Load().Info("a client has gone", "reason", reason, "text", text)
 	n.server.leave(n)
 }
+
+// receive waits for the next message. While it waits the memory for it is left to others.
+func (n *session) receive() (size int, err error) {
+	n.buffer, size, err = n.conn.ReceiveLent(n.buffer, lent{})
+	return size, err
+}
+
+// lent is memory for one message each, that sessions have while they read.
+type lent struct{}
+
+var messages = sync.Pool{New: func() any { return new([ipc.MaxMessage]byte) }}
+
+// Take implements peer.Memory.
+func (lent) Take() []byte { return messages.Get().(*[ipc.MaxMessage]byte)[:] }
+
+// Give implements peer.Memory.
+func (lent) Give(b []byte) { messages.Put((*[ipc.MaxMessage]byte)(b)) }
 
 // note keeps why the session ends, and counts what the client has broken.
 func (n *session) note(err error) {

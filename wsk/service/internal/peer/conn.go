@@ -22,6 +22,7 @@ type Conn struct {
 
 	// Of the goroutine that receives.
 	in       []byte
+	memory   Memory // nil: in is kept while nothing comes
 	received int
 	flags    int
 	inErr    error
@@ -55,8 +56,17 @@ func New(conn *net.UnixConn) (*Conn, error) {
 	}
 	c := &Conn{conn: conn, raw: raw}
 	c.receive = func(fd uintptr) bool {
-		c.received, c.flags, c.inErr = recvmsg(int(fd), c.in)
-		return c.inErr != unix.EAGAIN
+		if c.in == nil {
+			c.in = c.memory.Take()
+		}
+		if c.received, c.flags, c.inErr = recvmsg(int(fd), c.in); c.inErr != unix.EAGAIN {
+			return true
+		}
+		if c.memory != nil {
+			c.memory.Give(c.in)
+			c.in = nil
+		}
+		return false
 	}
 	c.send = func(fd uintptr) bool {
 		c.outErr = sendto(int(fd), c.out)
@@ -89,6 +99,21 @@ func (c *Conn) configure() error {
 
 // SetDeadline bounds the wait of Receive; the zero time lifts the bound.
 func (c *Conn) SetDeadline(t time.Time) { _ = c.conn.SetReadDeadline(t) }
+
+// Memory is where memory for a message comes from.
+type Memory interface {
+	Take() []byte
+	Give([]byte)
+}
+
+// ReceiveLent is Receive with memory that is given back while nothing comes. b, nil or memory that was taken, is the first
+// to be used; the answer is what the message lies in, or nil.
+func (c *Conn) ReceiveLent(b []byte, m Memory) (memory []byte, n int, err error) {
+	c.memory = m
+	n, err = c.Receive(b)
+	memory, c.in, c.memory = c.in, nil, nil
+	return memory, n, err
+}
 
 // Receive waits for the next message and answers with its length. It allocates nothing.
 func (c *Conn) Receive(b []byte) (int, error) {

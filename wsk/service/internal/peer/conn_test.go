@@ -84,6 +84,49 @@ func TestReceive(t *testing.T) {
 	}
 }
 
+// shelf is memory for one message.
+type shelf struct {
+	b     []byte
+	given chan struct{}
+}
+
+func (s *shelf) Take() []byte { return s.b }
+
+func (s *shelf) Give([]byte) { s.given <- struct{}{} }
+
+// TestReceiveLent: who waits has no memory, and who has got a message has it.
+func TestReceiveLent(t *testing.T) {
+	client, server, _ := pair(t)
+	s := &shelf{make([]byte, 10), make(chan struct{}, 10)}
+	type answer struct {
+		b   []byte
+		n   int
+		err error
+	}
+	got := make(chan answer)
+	go func() {
+		b, n, err := server.ReceiveLent(nil, s)
+		got <- answer{b, n, err}
+	}()
+	<-s.given
+	if _, err := client.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	a := <-got
+	if a.err != nil || len(a.b) != 10 || string(a.b[:a.n]) != "abc" {
+		t.Fatalf("%q, %d, %v", a.b, a.n, a.err)
+	}
+	go func() {
+		b, n, err := server.ReceiveLent(a.b, s)
+		got <- answer{b, n, err}
+	}()
+	<-s.given
+	client.Close()
+	if a = <-got; !errors.Is(a.err, io.EOF) {
+		t.Errorf("%d, %v", a.n, a.err)
+	}
+}
+
 // TestFull: sending to a client that does not read fails and does not wait, and goes on when it has read.
 func TestFull(t *testing.T) {
 	client, server, _ := pair(t)
