@@ -3,6 +3,7 @@
 package service
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -10,17 +11,27 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 )
 
-// completed is the completion routine of every operation.
+// completed is the completion routine of every operation. A success that nothing waits for takes no lock.
 func completed(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	e := context.(*entry)
-	k := e.job.socket
+	j := e.job
+	k := j.socket
 	status := irp.IoStatus.Status
 	e.counted.Add(int64(-e.now))
 	if status.Success() {
 		if e.to.state.Load() != targetReached {
 			e.to.state.Store(targetReached)
 		}
-		k.finish(e, status, ipc.ReasonNone)
+		switch {
+		case e.hasMore() || k.blocked.Load() != nil:
+			k.finish(e, status, ipc.ReasonNone)
+		case e.complete(status, ipc.ReasonNone):
+			j.tell()
+		case j.tardy.Load(): // looked at when the end has been noted, as the timer does it the other way round
+			k.mu.Lock()
+			j.rearmLocked()
+			k.mu.Unlock()
+		}
 	} else {
 		if status != wsk.STATUS_CANCELLED {
 			e.to.state.Store(targetFailed)
@@ -48,37 +59,26 @@ func (k *socket) why(e *entry, status wsk.NTSTATUS) ipc.Reason {
 func (k *socket) finish(e *entry, status wsk.NTSTATUS, reason ipc.Reason) {
 	j := e.job
 	k.mu.Lock()
-	wake := k.blocked != nil && !k.aborted && int(k.blocked.Load()) <= k.room/2
-	if wake {
-		k.blocked = nil
-	}
-	bytes := 0
-	switch {
-	case !status.Success():
-	case !e.hasMore():
-		bytes = len(e.payload)
-	case k.aborted || e.cut:
+	wake := k.unblockLocked()
+	if status.Success() && e.hasMore() {
+		if !k.aborted && !e.cut {
+			e.offset += e.part
+			e.state = waiting
+			k.mu.Unlock()
+			k.member.Ready()
+			k.pump.Wake()
+			return
+		}
 		status = wsk.STATUS_CANCELLED
-	default:
-		e.offset += e.part
-		e.state = waiting
-		k.mu.Unlock()
-		k.member.Ready()
-		k.pump.Wake()
-		return
 	}
 	if e.state == under && j.next < j.n && &j.entries[j.next] == e { // more of it was to come
 		j.next++
 		wake = true
 	}
 	e.state = over
-	e.to.busy.Add(-1)
-	j.complete(e, status, bytes, reason)
-	k.quota.GiveInflight(1)
-	last := j.left == 0
-	if !last && j.tardy && !j.armed {
-		j.armed = true
-		j.timer.Reset(tardiness)
+	last := e.complete(status, reason)
+	if !last {
+		j.rearmLocked()
 	}
 	k.mu.Unlock()
 	if last {
@@ -90,15 +90,35 @@ func (k *socket) finish(e *entry, status wsk.NTSTATUS, reason ipc.Reason) {
 	}
 }
 
+// unblockLocked reports whether the socket may go on that had too much with the transport. mu is held.
+func (k *socket) unblockLocked() bool {
+	blocked := k.blocked.Load()
+	if blocked == nil || k.aborted || int(blocked.Load()) > k.room/2 {
+		return false
+	}
+	k.blocked.Store(nil)
+	return true
+}
+
 // tardiness is how long the completions of a SEND wait for the others.
 const tardiness = time.Millisecond
 
-// complete notes the end of an entry. The socket's mu is held, or the job is not queued yet.
-func (j *job) complete(e *entry, status wsk.NTSTATUS, bytes int, reason ipc.Reason) {
-	e.payload = nil
-	j.done[j.nDone] = ipc.Completion{ID: e.id, Status: uint32(status), Bytes: uint32(bytes), Reason: reason}
-	j.nDone++
-	j.left--
+// rearmLocked has the client told of what has completed since the timer has run. The socket's mu is held.
+func (j *job) rearmLocked() {
+	if j.active && !j.armed && j.tardy.Load() && j.over.Load()&^j.told != 0 {
+		j.armed = true
+		j.timer.Reset(tardiness)
+	}
+}
+
+// complete notes the end of an entry, and reports whether it was the last of its job.
+func (e *entry) complete(status wsk.NTSTATUS, reason ipc.Reason) (last bool) {
+	j := e.job
+	e.end = ipc.Completion{ID: e.id, Status: uint32(status), Reason: reason}
+	if status.Success() {
+		e.end.Bytes = uint32(len(e.payload))
+	}
+	return j.over.Add(e.bit) == j.all // once for each bit, so that no sum carries
 }
 
 // tell sends the completions that there are. With the last of them the job is free. It is called when all have
@@ -144,20 +164,19 @@ func (j *job) post(t *tally) (last bool) {
 		k.mu.Unlock()
 		return false
 	}
-	j.armed, j.tardy = false, true
-	if j.nDone == 0 {
+	j.armed = false
+	j.tardy.Store(true) // before the look: what completes after it sees that
+	news := j.over.Load() &^ j.told
+	if news == 0 {
 		k.mu.Unlock()
 		return false
 	}
+	j.told |= news
 	o.done.Reset()
-	for i := range j.done[:j.nDone] {
-		o.done.Add(j.done[i])
-		t.add(&j.done[i])
-	}
-	j.nDone = 0
-	o.done.Left = uint32(j.left)
+	o.done.Left = uint32(bits.OnesCount64(j.all &^ j.told))
+	k.collect(j, news, t, &o.done)
 	h := ipc.Header{Type: ipc.TypeSend, Seq: j.seq, Socket: k.id}
-	last = j.left == 0
+	last = j.told == j.all
 	if last {
 		k.releaseLocked(j)
 	}
@@ -174,10 +193,35 @@ func (j *job) post(t *tally) (last bool) {
 	return last
 }
 
+// collect takes entries of a job that have completed out of what is in use, and makes them completions. mu is held.
+func (k *socket) collect(j *job, news uint64, t *tally, done *ipc.Done) {
+	var of *target // of the entries in a row that have one
+	var row int32
+	var inflight int
+	for ; news != 0; news &= news - 1 {
+		e := &j.entries[bits.TrailingZeros64(news)]
+		done.Add(e.end)
+		t.add(&e.end)
+		e.payload = nil
+		if e.to == nil {
+			continue
+		}
+		inflight++
+		if e.to != of {
+			of.used(-row)
+			of, row = e.to, 0
+		}
+		row++
+	}
+	of.used(-row)
+	k.quota.GiveInflight(inflight)
+}
+
 // releaseLocked makes a job that is over free. It may still be in the queue, when its last entries were taken back or a
 // part of one has failed: what stays there would be looked at while the next SEND fills it. mu is held.
 func (k *socket) releaseLocked(j *job) {
 	j.active, j.armed = false, false
+	j.tardy.Store(false)
 	j.timer.Stop()
 	same := func(other *job) bool { return other == j }
 	k.jobs = slices.DeleteFunc(k.jobs, same)
@@ -193,7 +237,7 @@ func (k *socket) watch() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, j := range k.jobs {
-		if j.next > 0 && !j.armed && !j.tardy {
+		if j.next > 0 && !j.armed && !j.tardy.Load() {
 			j.armed = true
 			j.timer.Reset(tardiness)
 		}

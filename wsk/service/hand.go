@@ -4,6 +4,7 @@ package service
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -18,7 +19,7 @@ func (k *socket) queueJob(j *job) {
 	if k.jobs = append(k.jobs, j); len(k.jobs) == 1 {
 		k.session.server.busy.Add(1)
 	}
-	over := j.left == 0
+	over := j.over.Load() == j.all
 	if !over {
 		k.queue = append(k.queue, j)
 	}
@@ -43,6 +44,8 @@ func (k *socket) Hand(share int) (used int, more bool) {
 	k.room = k.session.server.room()
 	limited := false
 	var refused []*entry
+	var counts *atomic.Int64 // of the last entry
+	counted := 0             // frames that it is not told of yet
 	for used < share && !k.aborted {
 		e := k.nextLocked()
 		if e == nil {
@@ -52,12 +55,21 @@ func (k *socket) Hand(share int) (used int, more bool) {
 		if e.to.state.Load() == targetReached {
 			frames = &k.frames
 		}
-		if int(frames.Load()) >= k.room {
-			k.blocked = frames // until something completes
+		if frames != counts {
+			count(counts, counted)
+			counts, counted = frames, 0
+		}
+		if int(frames.Load())+counted >= k.room {
+			count(counts, counted)
+			counted = 0
+			k.blocked.Store(frames) // until something completes
+			if k.unblockLocked() {  // which it has, and nobody has seen that it is waited for
+				continue
+			}
 			break
 		}
 		payload, n := e.nextPart()
-		if !turn.Take(n, linkBits(&e.to.to, len(payload), n)) {
+		if turn.Bounds() && !turn.Take(n, linkBits(&e.to.to, len(payload), n)) {
 			if k.session.granted.Load().grant.Limits.Refuse {
 				e.state = over
 				k.passLocked(e)
@@ -68,11 +80,12 @@ func (k *socket) Hand(share int) (used int, more bool) {
 			break
 		}
 		e.counted = frames
-		frames.Add(int64(n))
+		counted += n
 		ops = append(ops, e.relay(payload, n))
 		used += n
 		k.passLocked(e)
 	}
+	count(counts, counted)
 	more = used >= share && k.nextLocked() != nil
 	k.mu.Unlock()
 	if wait := turn.End(); limited {
@@ -87,6 +100,13 @@ func (k *socket) Hand(share int) (used int, more bool) {
 		k.finish(e, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonRate)
 	}
 	return used, more
+}
+
+// count counts frames that are about to be with the transport.
+func count(in *atomic.Int64, frames int) {
+	if frames != 0 {
+		in.Add(int64(frames))
+	}
 }
 
 // nextLocked is the entry whose turn it is. mu is held.

@@ -21,13 +21,14 @@ type job struct {
 	entries [ipc.MaxBatch]entry
 	n       int // of entries
 	next    int // the first that has not been handed to the transport
-	left    int // that have not completed
 
-	done   [ipc.MaxBatch]ipc.Completion // not sent yet
-	nDone  int
+	all   uint64        // a bit for each entry
+	over  atomic.Uint64 // those that have completed: no lock is taken for each
+	told  uint64        // those of which the client has been told
+	tardy atomic.Bool   // the timer has run: a completion arms it again
+
 	timer  *time.Timer // sends what has completed of a job that takes long
 	armed  bool
-	tardy  bool // the timer has run: a completion arms it again
 	active bool // between the SEND and its last reply
 }
 
@@ -35,7 +36,7 @@ type job struct {
 func newJob(k *socket) *job {
 	j := &job{socket: k}
 	for i := range j.entries {
-		j.entries[i].job = j
+		j.entries[i].job, j.entries[i].bit = j, 1<<i
 	}
 	j.timer = time.AfterFunc(time.Hour, j.tell)
 	j.timer.Stop()
@@ -47,6 +48,7 @@ type entry struct {
 	irp     wsk.IRP
 	mdl     wsk.MDL
 	job     *job
+	bit     uint64  // in the job
 	to      *target // nil: it was refused
 	payload []byte
 	id      uint32
@@ -59,6 +61,7 @@ type entry struct {
 	counted *atomic.Int64 // in which of the socket's counts they are
 	whole   bool          // it may not be fragmented because the grant says so
 	cut     bool          // no more parts of it are to go
+	end     ipc.Completion
 }
 
 // hasMore says that parts of the entry come after the one that is under way.

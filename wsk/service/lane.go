@@ -105,9 +105,13 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 			free++
 		}
 	}
-	j.seq, j.n, j.next, j.left, j.nDone, j.tardy = seq, len(datagrams), 0, len(datagrams), 0, false
+	j.seq, j.n, j.next, j.told = seq, len(datagrams), 0, 0
+	j.all = 1<<len(datagrams) - 1 // of 64 too: what is shifted out is gone
+	j.over.Store(0)
 	spare := free
 	gone, why := k.refusal()
+	var row int32 // entries in a row that have the same target
+	var of *target
 	for i := range datagrams {
 		d, e := &datagrams[i], &j.entries[i]
 		e.id, e.segment, e.payload = d.ID, uint32(d.Segment), d.Payload
@@ -132,14 +136,19 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 			}
 			e.to, status, reason = k.find(&to)
 		}
-		if e.to != nil {
-			e.to.busy.Add(1)
-			spare--
+		if e.to == nil {
+			e.state = over
+			e.complete(status, reason)
 			continue
 		}
-		e.state = over
-		j.complete(e, status, 0, reason)
+		if e.to != of {
+			of.used(row)
+			of, row = e.to, 0
+		}
+		row++
+		spare--
 	}
+	of.used(row)
 	k.quota.GiveInflight(spare)
 }
 

@@ -93,8 +93,9 @@ func (k *socket) findEntry(id uint32, from int) (e *entry, at int) {
 	defer k.mu.Unlock()
 	for _, j := range k.jobs {
 		for i := range j.n {
-			if at >= from && j.entries[i].id == id && j.entries[i].state != over {
-				return &j.entries[i], at
+			e := &j.entries[i]
+			if at >= from && e.id == id && e.state != over && j.over.Load()&e.bit == 0 {
+				return e, at
 			}
 			at++
 		}

@@ -53,9 +53,10 @@ type socket struct {
 	jobs     []*job // with entries left, the oldest first
 	queue    []*job // of them, those with entries to hand over
 	free     []*job
-	charged  int           // bytes of jobs
-	room     int           // frames of either count that may be with the transport
-	blocked  *atomic.Int64 // the count of which as many are; nil: neither
+	charged  int // bytes of jobs
+	room     int // frames of either count that may be with the transport
+
+	blocked atomic.Pointer[atomic.Int64] // the count of which as many are; nil: neither. mu is held to change it
 }
 
 type socketState uint8

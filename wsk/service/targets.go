@@ -19,6 +19,13 @@ type target struct {
 	newer, older *target
 }
 
+// used counts n more datagrams that wait or are under way. nil is no target.
+func (t *target) used(n int32) {
+	if n != 0 {
+		t.busy.Add(n)
+	}
+}
+
 const (
 	targetNew uint32 = iota
 	targetReached

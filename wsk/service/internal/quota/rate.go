@@ -21,6 +21,9 @@ func (g *Grant) BeginTurn() Turn {
 	return Turn{g}
 }
 
+// Bounds reports whether the grant has a rate at all: else Take need not be asked.
+func (t *Turn) Bounds() bool { return t.g != nil }
+
 // Take takes a datagram of so many frames and bits from the rate, if anything is left of it.
 func (t *Turn) Take(frames, bits int) bool {
 	if t.g == nil {
