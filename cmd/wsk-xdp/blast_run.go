@@ -83,12 +83,19 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, waited)
 	r.Conclude()
-	full := s.NeighbourTableFull()
+	full := a.warnOfNeighbours(s, r, res)
+	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+}
+
+// warnOfNeighbours says, where some datagrams failed and some did not, that the kernel's table of neighbours is full; it returns the
+// sentence, empty where it is not.
+func (a *app) warnOfNeighbours(s *session.Session, r *blast.Report, res blast.Result) (full string) {
+	full = s.NeighbourTableFull()
 	if full != "" && res.Failed > 0 && res.Completed > 0 {
 		a.warn(full)
 		r.Warnings = append(r.Warnings, full)
 	}
-	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+	return full
 }
 
 // announceBlast writes the start block.

@@ -19,6 +19,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
 // toldIntervals is how many seconds whoever reads standard output may be behind.
@@ -57,29 +58,14 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	r := f.report(&file, pace, s)
 	r.Command = a.line
 	r.Granted = session.GrantedQueues(before)
-	g := q.Granted()
-	a.note(fmt.Sprintf("wsk-xdp replay %s via %s (mtu %d)", f.name, s.Way.Interface.Name, s.Way.MTU),
-		fmt.Sprintf("  engine frames · queue 0 · copy mode · ring %d · %d frames per wake-up · kernel %s", g.TxRing, g.TxBudget, host.Kernel()))
-	a.note(r.Plan()...)
-	if note := blast.PacingNote(pace); note != "" {
-		a.note(note)
-	}
-	r.Warnings = append(r.Warnings, s.Warnings()...)
-	a.warn(r.Warnings...)
+	a.announceReplay(f, s, r, q.Granted(), pace)
 
 	out := a.stream(&f.out)
 	out.Begin(replay.Schema, r.Config)
-	told := make(chan replay.IntervalReport, toldIntervals) // so that whoever reads standard output does not hold up the sender
-	telling := make(chan struct{})
-	go func() {
-		defer close(telling)
-		for i := range told {
-			out.Interval(replay.Schema, i)
-		}
-	}()
+	tell, told := inBackground(func(i replay.IntervalReport) { out.Interval(replay.Schema, i) })
 	show := a.startLive(f.quiet, r.Run.Mix)
 	config.OnInterval = func(i blast.Interval) {
-		told <- r.Interval(i)
+		tell(r.Interval(i))
 		show.interval(i, "")
 	}
 	source := frames.Source(feed)
@@ -90,8 +76,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	var res blast.Result
 	r.Config.CPU = host.OnOneProcessor(func() { res, err = frames.Run(ctx, config, q, source) })
 	show.stop()
-	close(told)
-	<-telling
+	told()
 	if err != nil {
 		return err
 	}
@@ -101,6 +86,34 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	r.Run.Limit(speed, host.RunDelay()-waited)
 	r.Conclude(feed.Gaps())
 	return errors.Join(out.End(replay.Schema, r, r.Tables()...), replayFailure(r, res, s))
+}
+
+// announceReplay writes the start block.
+func (a *app) announceReplay(f *replayFlags, s *session.Session, r *replay.Report, g xdp.Granted, pace blast.Rate) {
+	a.note(fmt.Sprintf("wsk-xdp replay %s via %s (mtu %d)", f.name, s.Way.Interface.Name, s.Way.MTU),
+		fmt.Sprintf("  engine frames · queue 0 · copy mode · ring %d · %d frames per wake-up · kernel %s", g.TxRing, g.TxBudget, host.Kernel()))
+	a.note(r.Plan()...)
+	if note := blast.PacingNote(pace); note != "" {
+		a.note(note)
+	}
+	r.Warnings = append(r.Warnings, s.Warnings()...)
+	a.warn(r.Warnings...)
+}
+
+// inBackground has values told by another goroutine, so that whoever reads standard output does not hold up the sender. end waits until all
+// are told.
+func inBackground[T any](told func(T)) (tell func(T), end func()) {
+	values, done := make(chan T, toldIntervals), make(chan struct{})
+	go func() {
+		defer close(done)
+		for v := range values {
+			told(v)
+		}
+	}()
+	return func(v T) { values <- v }, func() {
+		close(values)
+		<-done
+	}
 }
 
 // rules are what frames have to be like on the interface.

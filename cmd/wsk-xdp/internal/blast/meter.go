@@ -79,15 +79,3 @@ func summary(h *hdr.Histogram) Latency {
 		Count: h.TotalCount(), Min: h.Min(), Mean: int64(h.Mean()), P50: q(50), P90: q(90), P99: q(99), P999: q(99.9), Max: h.Max(),
 	}
 }
-
-// histogramOf is a histogram as text, nil where nothing was recorded.
-func histogramOf(h *hdr.Histogram) *HDR {
-	if h == nil || h.TotalCount() == 0 {
-		return nil
-	}
-	text, err := h.Encode(hdr.V2CompressedEncodingCookieBase) // into memory, without fail
-	if err != nil {
-		return nil
-	}
-	return &HDR{Completion: string(text)}
-}

@@ -133,11 +133,6 @@ type Totals struct {
 	L2Bits       *uint64 `json:"completed_l2_bits_per_second,omitempty"`
 }
 
-// HDR are histograms of a run.
-type HDR struct {
-	Completion string `json:"completion"`
-}
-
 // Carried is how many of the completed packets one way took.
 type Carried struct {
 	Engine  string `json:"engine"`

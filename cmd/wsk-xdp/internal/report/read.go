@@ -14,7 +14,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/receive"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
@@ -132,8 +131,4 @@ func ofBenchReceive(r *receive.Report) *Document {
 		d.Rates = append(d.Rates, Rate{Name: name, PPS: float64(one.PPSMedian), Least: float64(one.PPSMin), Most: float64(one.PPSMax)})
 	}
 	return d
-}
-
-func conditions(h *host.Load) []Fact {
-	return []Fact{{"processor", h.CPUModel}, {"kernel", h.Kernel}, {"CPUs", strconv.Itoa(h.CPUs)}}
 }

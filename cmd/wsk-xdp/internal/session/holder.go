@@ -27,9 +27,9 @@ func withHolder(ns, ifindex int, err error) error {
 }
 
 // copyOnly is whether the driver is known to have no zero-copy: then copy mode, which the start block names, is no surprise.
-func (s *Session) copyOnly() (only bool) {
-	_ = netns.Borrow(s.netns).Do(func() error { // where that is not known, zero-copy was refused for some reason
-		i, err := nic.Inspect(s.Way.DeviceName())
+func copyOnly(ns int, device string) (only bool) {
+	_ = netns.Borrow(ns).Do(func() error { // where that is not known, zero-copy was refused for some reason
+		i, err := nic.Inspect(device)
 		only = err == nil && i.DeviceErr == nil && !i.Device.XDP.ZeroCopy()
 		return err
 	})

@@ -228,7 +228,7 @@ func (s *Session) Warnings() []string {
 	}
 	var said merged
 	for _, q := range info.Queues {
-		if q.Granted.FallbackReason != nil && !s.copyOnly() {
+		if q.Granted.FallbackReason != nil && !copyOnly(s.netns, s.Way.DeviceName()) {
 			said.add(q, "works in copy mode: zero-copy was refused with "+refusal(q.Granted.FallbackReason))
 		}
 		if q.Granted.TxBudget <= 32 && q.Granted.Mode == xdp.ModeCopy {
