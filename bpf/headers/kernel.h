@@ -7,6 +7,7 @@ typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
 typedef unsigned long long __u64;
+typedef int __s32;
 typedef __u16 __be16; /* in network byte order */
 typedef __u32 __be32;
 
@@ -21,10 +22,12 @@ typedef __u32 __be32;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ntohs(x) __builtin_bswap16(x)
 #define ntohl(x) __builtin_bswap32(x)
+#define be64(x) __builtin_bswap64(x)
 #define htons_const(x) ((__be16)(((x) >> 8 & 0xff) | ((x) & 0xff) << 8))
 #else
 #define ntohs(x) ((__u16)(x))
 #define ntohl(x) ((__u32)(x))
+#define be64(x) ((__u64)(x))
 #define htons_const(x) ((__be16)(x))
 #endif
 
@@ -32,9 +35,12 @@ typedef __u32 __be32;
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
+#define BPF_MAP_TYPE_DEVMAP 14
 #define BPF_MAP_TYPE_XSKMAP 17
 
 /* enum xdp_action */
+#define XDP_ABORTED 0
+#define XDP_DROP 1
 #define XDP_PASS 2
 #define XDP_REDIRECT 4
 
@@ -47,9 +53,17 @@ struct xdp_md {
 	__u32 egress_ifindex;
 };
 
-/* Helpers, by their numbers: Linux 3.19, 4.14 (the action as fall-back in flags: 5.3) and 5.18. */
+/* What a raw tracepoint is called with. */
+struct bpf_raw_tracepoint_args {
+	__u64 args[6];
+};
+
+/* Helpers, by their numbers: Linux 3.19, 4.1, 4.1, 4.14 (the action as fall-back in flags: 5.3), 4.18 and 5.18. */
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*const bpf_redirect_map)(void *map, __u32 key, __u64 flags) = (void *)51;
+static long (*const bpf_xdp_adjust_tail)(struct xdp_md *ctx, int delta) = (void *)65;
 static __u64 (*const bpf_xdp_get_buff_len)(struct xdp_md *ctx) = (void *)188;
 
 #define ETH_P_IP 0x0800

@@ -14,12 +14,11 @@ import (
 func (a *app) blastCommand() *cobra.Command {
 	f := blastFlags{rate: units.PacketsPerSecond(defaultRate)}
 	c := &cobra.Command{
-		Use:   "blast DST:PORT",
-		Short: "Send datagrams at a rate and measure",
-		Long:  lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md."),
-		Example: lines("  wsk-xdp blast 10.77.0.2:9000 -r 250k -d 5s --peer",
-			"  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --json > run.json"),
-		Args: oneDestination,
+		Use:     "blast DST:PORT",
+		Short:   "Send datagrams at a rate and measure",
+		Long:    lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md."),
+		Example: lines("  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --peer --json > run.json"),
+		Args:    oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.defaults()
 			h, err := f.check(args[0])
@@ -27,14 +26,14 @@ func (a *app) blastCommand() *cobra.Command {
 				return err
 			}
 			if f.way.via != "" {
-				if f.engine == engineFrames {
-					return exit.Usagef("--via and --engine frames: the daemon has no such engine")
+				if f.engine.prepared() {
+					return exit.Usagef("--via and --engine %v: the daemon has no such engine", f.engine)
 				}
 				return f.way.checkVia(a, func() error { return a.blast(c.Context(), &f, h, nil) })
 			}
 			return a.withNetNS(func(ns *netns.NS) error {
-				if f.engine == engineFrames {
-					return a.blastFrames(c.Context(), &f, h, ns)
+				if f.engine.prepared() {
+					return a.blastPrepared(c.Context(), &f, h, ns)
 				}
 				return a.blast(c.Context(), &f, h, ns)
 			})
@@ -49,11 +48,12 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.VarP(&f.size, "size", "s", "frame sizes with FCS: 64 or 64,512,1518 or 64-1518 or imix (default 64, for IPv6 84)")
 	fl.IntVar(&f.payloadSize, "payload-size", -1, "UDP payload size instead; above the MTU it is fragmented")
 	fl.StringVar(&f.payload, "payload", "zero", "`form`, repeated to the size: "+payload.Forms)
-	fl.Var(&f.engine, "engine", "WSK sockets, or prepared frames with any source, MAC and VLAN, counted and not timed")
+	fl.Var(&f.engine, "engine", "WSK sockets, or frames of any source, MAC, VLAN: by AF_XDP (frames), live ones (xdp)")
 	f.flows.add(fl)
 	f.ether.add(fl)
+	f.live.add(fl)
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
-	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1, with --rate max or engine frames 64)")
+	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1, with --rate max or engines frames and xdp 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
 	fl.Var(&f.stamp, "stamp", "number each packet in the first 18 bytes of its payload, or as the kernel's pktgen does")
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
@@ -62,6 +62,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.blast/1) instead of the table")
+	_ = fl.MarkHidden("in-flight") // there is such a flag
 	fl.Lookup("payload-size").DefValue = "0"
 	fl.Lookup("count").DefValue = "0"
 	fl.Lookup("duration").DefValue = "0"

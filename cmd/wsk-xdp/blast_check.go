@@ -43,6 +43,7 @@ type blastFlags struct {
 	stamp       blast.StampKind
 	engine      engine
 	ether       etherFlags
+	live        liveFlags
 	peer        bool
 	force       bool
 	quiet, json bool
@@ -56,7 +57,7 @@ func (f *blastFlags) defaults() {
 	given := f.way.flags.Changed
 	if !given("batch") {
 		f.batch = 1
-		if f.rate.IsMax() || f.engine == engineFrames {
+		if f.rate.IsMax() || f.engine.prepared() {
 			f.batch = batchAtMax
 		}
 	}
@@ -103,7 +104,7 @@ func (f *blastFlags) check(destination string) (header, error) {
 	if err := f.checkEngine(); err != nil {
 		return h, err
 	}
-	if err := f.flows.check(h, &f.way, f.engine == engineFrames); err != nil {
+	if err := f.flows.check(h, &f.way, f.engine.prepared()); err != nil {
 		return h, err
 	}
 	if given("payload") && f.payload != "zero" && !given("stamp") && !f.peer {
@@ -141,20 +142,45 @@ func (f *blastFlags) checkEngine() error {
 	if f.engine == engineWSK {
 		for _, name := range []string{"src-mac", "dst-mac", "vlan"} {
 			if given(name) {
-				return exit.Usagef("--%s is for --engine frames: with WSK sockets the host decides it", name)
+				return exit.Usagef("--%s is for --engine frames and xdp: with WSK sockets the host decides it", name)
 			}
 		}
+	}
+	if f.engine != engineXDP {
+		for _, name := range []string{"cpus", "pacing"} {
+			if given(name) {
+				return exit.Usagef("--%s is for --engine xdp", name)
+			}
+		}
+	}
+	if f.engine == engineWSK {
 		return nil
 	}
 	for _, name := range []string{"queues", "in-flight", "checksum"} {
 		if given(name) {
-			return exit.Usagef("--%s is for --engine wsk: frames are prepared for one queue, with their checksums", name)
+			return exit.Usagef("--%s is for --engine wsk: engine %v takes one queue, and writes the checksums itself", name, f.engine)
 		}
 	}
-	if f.way.mode == session.Mode(xdp.ModeZeroCopy) || f.way.require == session.RequireZeroCopy {
-		return exit.Usagef("--engine frames sends in copy mode only")
+	if err := f.checkMode(); err != nil {
+		return err
+	}
+	if f.engine == engineXDP {
+		if err := f.live.check(given, f.batch, f.flows.n, f.rate.IsMax()); err != nil {
+			return err
+		}
 	}
 	return f.ether.parse()
+}
+
+// checkMode refuses modes of AF_XDP that the engine does not have.
+func (f *blastFlags) checkMode() error {
+	switch given := f.way.flags.Changed; {
+	case f.engine == engineXDP && (given("mode") || given("require")):
+		return exit.Usagef("--mode and --require are about AF_XDP sockets, of which --engine xdp has none")
+	case f.way.mode == session.Mode(xdp.ModeZeroCopy) || f.way.require == session.RequireZeroCopy:
+		return exit.Usagef("--engine frames sends in copy mode only")
+	}
+	return nil
 }
 
 // oneIsDue refuses a rate at which nothing would be sent in the time.

@@ -26,8 +26,11 @@ func blastFailure(r *blast.Report, res blast.Result, h header, full string) erro
 	case len(r.Totals.ByStatus) > 0:
 		status = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
 	}
-	err := fmt.Errorf("%s of %s packets completed on %s: %w", units.Grouped(res.Completed), units.Grouped(res.Submitted),
-		r.Path.Interface, status)
+	what := "completed on"
+	if r.Config.Engine == blast.EngineXDP {
+		what = "were taken by the driver of"
+	}
+	err := fmt.Errorf("%s of %s packets %s %s: %w", units.Grouped(res.Completed), units.Grouped(res.Submitted), what, r.Path.Interface, status)
 	if advice := send.Advice(status, h.to.Addr(), full); advice != "" {
 		err = fmt.Errorf("%w: %s", err, advice)
 	}

@@ -59,7 +59,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		return err
 	}
 	sender := blast.NewMixSender(d, f.batch)
-	show := a.startLive(f.quiet, mix)
+	show := a.startLive(f.quiet, mix, blast.EngineWSK)
 	config.OnInterval = func(i blast.Interval) {
 		r.Interval(i)
 		show.interval(i, other.arrived())
@@ -144,14 +144,14 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 // checkMTU refuses frames that are larger than the path takes.
 func (f *blastFlags) checkMTU(s *session.Session, mix blast.Mix) error {
 	bySize := f.way.flags.Changed("size")
-	if mix.Frames <= 1 || !bySize && f.engine != engineFrames { // WSK sockets send a payload in fragments
+	if mix.Frames <= 1 || !bySize && !f.engine.prepared() { // WSK sockets send a payload in fragments
 		return nil
 	}
 	given, instead := fmt.Sprintf("--size %v", f.size), ""
 	switch {
 	case !bySize:
-		given, instead = fmt.Sprintf("--payload-size %d", f.payloadSize), ", and engine frames sends no fragments"
-	case f.engine != engineFrames:
+		given, instead = fmt.Sprintf("--payload-size %d", f.payloadSize), fmt.Sprintf(", and engine %v sends no fragments", f.engine)
+	case !f.engine.prepared():
 		instead = fmt.Sprintf("; --payload-size %d sends fragments", f.payloadSize)
 	}
 	return exit.Usagef("%s: the largest frame on %s with an MTU of %d is %d bytes with FCS%s", given, s.Way.Interface.Name, s.Way.MTU,

@@ -20,7 +20,7 @@ type shown struct {
 	arrived string
 }
 
-func (a *app) startLive(quiet bool, mix blast.Mix) *live {
+func (a *app) startLive(quiet bool, mix blast.Mix, engine string) *live {
 	var w io.Writer
 	if !quiet {
 		w = a.stderr
@@ -30,7 +30,7 @@ func (a *app) startLive(quiet bool, mix blast.Mix) *live {
 		defer close(l.done)
 		line := output.NewLive(w)
 		for i := range l.intervals {
-			line.Show(blast.Line(i.i, mix, i.arrived))
+			line.Show(blast.Line(i.i, mix, i.arrived, engine))
 		}
 		line.End()
 	}()

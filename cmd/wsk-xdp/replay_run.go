@@ -63,7 +63,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	out := a.stream(&f.out)
 	out.Begin(replay.Schema, r.Config)
 	tell, told := inBackground(func(i replay.IntervalReport) { out.Interval(replay.Schema, i) })
-	show := a.startLive(f.quiet, r.Run.Mix)
+	show := a.startLive(f.quiet, r.Run.Mix, blast.EngineFrames)
 	config.OnInterval = func(i blast.Interval) {
 		tell(r.Interval(i))
 		show.interval(i, "")

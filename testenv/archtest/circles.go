@@ -42,6 +42,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/frames", 0, 0},
 	{"cmd/wsk-xdp/internal/host", 0, 0},
 	{"cmd/wsk-xdp/internal/icmp", 0, 0},
+	{"cmd/wsk-xdp/internal/liveframes", 0, 0},
 	{"cmd/wsk-xdp/internal/manual", 0, 0},
 	{"cmd/wsk-xdp/internal/netfilter", 0, 0},
 	{"cmd/wsk-xdp/internal/netns", 0, 0},

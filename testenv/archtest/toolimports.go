@@ -9,7 +9,7 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
-			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "manual", "payload", "peer", "ping", "recv",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "payload", "peer", "ping", "recv",
 			"replay", "report", "send", "session",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
@@ -21,8 +21,8 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
-		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "session", "stamp"),
-			[]string{"frame", "wsk/route", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "flows", "frames", "liveframes", "session", "stamp"),
+			[]string{"frame", "wsk/route", "xdp", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
 		Tests: tool("bench/benchtest"),
 		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",
 	},
@@ -109,6 +109,12 @@ var toolImports = []ImportRow{
 	},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
+	{
+		Package: "cmd/wsk-xdp/internal/liveframes",
+		May:     append(tool("blast", "flows", "frames", "stamp"), "bpf/memlock", "frame", "wsk", "xdp/nic", ebpf, sys),
+		Tests:   tool("units"),
+		Why:     "a program of its own in the kernel; what is in the frames is the plan of package frames",
+	},
 	{
 		Package: "cmd/wsk-xdp/internal/manual",
 		May:     append(tool("exit"), "github.com/spf13/cobra", "github.com/spf13/pflag"),

@@ -54,6 +54,9 @@ var (
 // ZeroCopy reports whether the driver has AF_XDP zero-copy.
 func (f XDPFeatures) ZeroCopy() bool { return f&(1<<3) != 0 }
 
+// Redirected reports whether the driver takes frames that an XDP program redirects to it (ndo_xdp_xmit).
+func (f XDPFeatures) Redirected() bool { return f&(1<<2) != 0 }
+
 // Native reports whether the driver runs XDP programs itself.
 func (f XDPFeatures) Native() bool { return f&1 != 0 }
 

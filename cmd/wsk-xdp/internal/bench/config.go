@@ -16,7 +16,7 @@ import (
 
 // DefaultEngines are those that people would choose between.
 func DefaultEngines() []string {
-	return slices.DeleteFunc(Names(), func(n string) bool { return n == "sendmmsg-raw" })
+	return slices.DeleteFunc(Names(), func(n string) bool { return n == "sendmmsg-raw" || n == "frames" || n == "xdp" })
 }
 
 // Config says what to compare.

@@ -51,6 +51,8 @@ var engines = []engine{
 	{check.Called("wsk-batch", "WskSendMessages, lists of 64"), openWskBatch},
 	{check.Called("wsk-batch-stamp", "the same, each with its number and the time, as blast sends them"), openWskStamped},
 	{check.Called("daemon-lane", "the same through a daemon in a process of its own, 64 datagrams a message"), openDaemonLane},
+	{check.Called("frames", "prepared frames of 1,000 flows, numbered, over AF_XDP: blast --engine frames"), openFrames},
+	{check.Called("xdp", "the same frames made in the kernel (live frames), which counts them: blast --engine xdp"), openXDP},
 	{check.Called("asavie", "github.com/asavie/xdp, bursts of 64 ready-made frames"), openAsavie},
 	{check.Called("udp", "net.UDPConn, one WriteToUDPAddrPort per datagram"), openUDP},
 	{check.Called("sendmmsg", "x/net WriteBatch, 64 messages"), openSendmmsg},

@@ -38,8 +38,8 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 // path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
 func (r *Report) carried() []Carried {
 	completed := r.Totals.Completed
-	if r.Config.Engine == EngineFrames {
-		return []Carried{{EngineFrames, completed}}
+	if engine := r.Config.Engine; engine == EngineFrames || engine == EngineXDP {
+		return []Carried{{engine, completed}}
 	}
 	if r.ByDaemon {
 		return []Carried{{EngineDaemon, completed}}

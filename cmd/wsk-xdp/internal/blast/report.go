@@ -62,7 +62,7 @@ type Report struct {
 
 // ConfigReport is the complete effective configuration.
 type ConfigReport struct {
-	// Engine is what was asked to send: wsk or frames.
+	// Engine is what was asked to send: wsk, frames or xdp.
 	Engine      string   `json:"engine"`
 	Destination string   `json:"destination"`
 	Sources     []string `json:"sources"`
@@ -73,7 +73,7 @@ type ConfigReport struct {
 	Addresses   string `json:"destination_addresses,omitempty"`
 	Ports       string `json:"destination_ports,omitempty"`
 	SourcePorts string `json:"source_ports,omitempty"`
-	// SourceAddresses, SourceMAC, DestinationMAC and VLANs are what engine frames wrote.
+	// SourceAddresses, SourceMAC, DestinationMAC and VLANs are what engines frames and xdp wrote.
 	SourceAddresses string `json:"source_addresses,omitempty"`
 	SourceMAC       string `json:"source_mac,omitempty"`
 	DestinationMAC  string `json:"destination_mac,omitempty"`
@@ -105,6 +105,8 @@ type ConfigReport struct {
 	Mode      string `json:"mode"`
 	Require   string `json:"require,omitempty"`
 	Interface string `json:"interface,omitempty"`
+	// CPUs are the processors that engine xdp was pinned to.
+	CPUs []int `json:"cpus,omitempty"`
 	// Stamp is what the payloads begin with, Run the number of the run in it.
 	Stamp string `json:"stamp"`
 	Run   uint16 `json:"run"`
@@ -143,6 +145,7 @@ type Carried struct {
 const (
 	EngineWSK    = "wsk"    // AF_XDP
 	EngineFrames = "frames" // AF_XDP, without WSK
+	EngineXDP    = "xdp"    // live frames: the kernel makes them, a driver takes them
 	EngineDaemon = "daemon" // its queues, or the stack of its host
 	EngineKernel = "kernel" // the kernel's own stack: the slow path
 )

@@ -44,7 +44,10 @@ func (r *Report) Plan() string {
 	if c.Flows > 1 {
 		flows += fmt.Sprintf(" (%s, seed %d)", c.FlowOrder, c.Seed)
 	}
-	if c.Engine == EngineFrames {
+	switch c.Engine {
+	case EngineXDP:
+		return fmt.Sprintf("  %s · %s · rate %s%s · in batches of %d", size, flows, strings.Replace(rate, "IRPs come back", "the driver takes them", 1), limit, c.Batch)
+	case EngineFrames:
 		return fmt.Sprintf("  %s · %s · rate %s%s · in bursts of %d at most", size, flows, strings.Replace(rate, "IRPs come", "frames come", 1), limit, c.Batch)
 	}
 	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, flows, rate, limit,
@@ -65,7 +68,7 @@ func PacingNote(rate Rate) string {
 
 // Line is the live line of an interval. What matters most comes first: a narrow terminal shows no more. arrived is what
 // the peer says, empty where nobody was asked.
-func Line(i Interval, mix Mix, arrived string) string {
+func Line(i Interval, mix Mix, arrived, engine string) string {
 	length := i.End - i.Start
 	pps := float64(perSecond(i.Counts.Submitted, length))
 	line := fmt.Sprintf("[%5.1fs] tx %s", i.End.Seconds(), units.PacketRate(pps)) + arrived
@@ -75,8 +78,19 @@ func Line(i Interval, mix Mix, arrived string) string {
 	if i.Latency.Count > 0 {
 		line += fmt.Sprintf("  compl p50 %s p99 %s", units.Nanoseconds(i.Latency.P50), units.Nanoseconds(i.Latency.P99))
 	}
-	return line + fmt.Sprintf("  L1 %s  done %s  in flight %s", units.BitRate(mix.bits(pps, mix.L1Bytes)), units.Grouped(i.Total.Completed),
-		units.Plural(i.InFlight, "IRP"))
+	line += "  L1 " + units.BitRate(mix.bits(pps, mix.L1Bytes))
+	if engine == EngineXDP { // of what the driver has, nobody hears
+		return line + "  handed over " + units.Grouped(i.Total.Completed)
+	}
+	return line + fmt.Sprintf("  done %s  in flight %s", units.Grouped(i.Total.Completed), units.Plural(i.InFlight, inFlightNoun(engine)))
+}
+
+// inFlightNoun is what an engine has in flight.
+func inFlightNoun(engine string) string {
+	if engine == EngineFrames {
+		return "frame"
+	}
+	return "IRP"
 }
 
 // Arrived is what the peer says in the live line: a rate between two intervals of its own, and what is lost so far.
@@ -115,7 +129,11 @@ func (r *Report) Tables() []*output.Table {
 		row("requested", t.Requested, pps, "")
 	}
 	row("submitted", t.Submitted, floating(t.SubmittedPPS), "")
-	row("completed", t.Completed, floating(t.CompletedPPS), r.carriedText())
+	done := "completed"
+	if c.Engine == EngineXDP {
+		done = "handed over"
+	}
+	row(done, t.Completed, floating(t.CompletedPPS), r.carriedText())
 	if r.Peer != nil {
 		row("received", r.Peer.Received, r.receivedRate(), r.receivedText())
 	}

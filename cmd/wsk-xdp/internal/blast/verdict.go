@@ -13,6 +13,9 @@ import (
 func (r *Report) Conclude() {
 	found := r.troubles()
 	v := Verdict{ID: "sent", OK: true, Text: "every packet submitted was completed; nobody looked at what arrived"}
+	if r.Config.Engine == EngineXDP {
+		v.Text = "every packet was handed to the driver; nobody looked at what became of them"
+	}
 	if r.Peer != nil {
 		v.ID, v.Text = "received", "every packet arrived"
 	}
@@ -51,14 +54,14 @@ func (r *Report) troubles() (out []trouble) {
 	}
 	out = append(out, r.arrivals()...)
 	if t.Failed > 0 {
-		out = append(out, trouble{"failed", fmt.Sprintf("%s of %s packets failed", units.Grouped(t.Failed), units.Grouped(t.Submitted))})
+		how := "failed"
+		if r.Config.Engine == EngineXDP {
+			how = "were not taken by the driver"
+		}
+		out = append(out, trouble{"failed", fmt.Sprintf("%s of %s packets %s", units.Grouped(t.Failed), units.Grouped(t.Submitted), how)})
 	}
 	if t.Unfinished > 0 {
-		noun := "IRP"
-		if r.Config.Engine == EngineFrames {
-			noun = "frame"
-		}
-		out = append(out, trouble{"unfinished", units.Plural(t.Unfinished, noun) + " did not complete"})
+		out = append(out, trouble{"unfinished", units.Plural(t.Unfinished, inFlightNoun(r.Config.Engine)) + " did not complete"})
 	}
 	if r.SlowPath.Sent+r.SlowPath.Failed > 0 {
 		out = append(out, trouble{"slow_path", r.slowText()})

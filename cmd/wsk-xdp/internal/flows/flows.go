@@ -27,16 +27,16 @@ type Flow struct {
 	Source uint64 // its number, below Sources
 }
 
-// most is what Len saturates at.
-const most = 1 << 62
+// Most is what Len saturates at.
+const Most = 1 << 62
 
 // Len is how many flows there are, most if more than that.
 func (s *Space) Len() uint64 { return times(times(s.Addresses.Len(), s.Ports.Len()), s.Sources) }
 
 func times(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
-	if hi > 0 || lo > most {
-		return most
+	if hi > 0 || lo > Most {
+		return Most
 	}
 	return lo
 }
@@ -44,25 +44,37 @@ func times(a, b uint64) uint64 {
 // At is flow number n, which is below Len.
 func (s *Space) At(n uint64) Flow {
 	if s.Seed != 0 {
-		n = shuffle(n, s.Len(), s.Seed)
+		n = s.Line().At(n)
 	}
-	addresses, ports := min(s.Addresses.Len(), most), s.Ports.Len()
+	addresses, ports := min(s.Addresses.Len(), Most), s.Ports.Len()
 	address := s.Addresses.At(n % addresses)
 	n /= addresses
 	return Flow{To: netip.AddrPortFrom(address, s.Ports.At(n%ports)), Source: n / ports % s.Sources}
 }
 
-// shuffle maps the numbers below size to each other one to one: n·a + b, where a has no divisor in common with size.
-func shuffle(n, size, seed uint64) uint64 {
-	a := mix(seed)%size | 1
+// Line is how flows are mixed up: flow n has place n·Step + First modulo Size among all. Step has no divisor in common with
+// Size, so that the numbers below Size are mapped to each other one to one.
+type Line struct{ Step, First, Size uint64 }
+
+// Line is that of the space.
+func (s *Space) Line() Line {
+	size := s.Len()
+	if s.Seed == 0 {
+		return Line{1 % max(size, 1), 0, size}
+	}
+	a := mix(s.Seed)%size | 1
 	for gcd(a, size) != 1 {
 		a += 2 // a prime is never far
 	}
-	b := mix(seed+1) % size
-	hi, lo := bits.Mul64(n%size, a%size)
-	_, rest := bits.Div64(hi%size, lo, size)
-	sum, carry := bits.Add64(rest, b, 0)
-	_, out := bits.Div64(carry, sum, size)
+	return Line{a % size, mix(s.Seed+1) % size, size}
+}
+
+// At is the place of flow number n, which is below Size.
+func (l Line) At(n uint64) uint64 {
+	hi, lo := bits.Mul64(n%l.Size, l.Step)
+	_, rest := bits.Div64(hi%l.Size, lo, l.Size)
+	sum, carry := bits.Add64(rest, l.First, 0)
+	_, out := bits.Div64(carry, sum, l.Size)
 	return out
 }
 
@@ -73,9 +85,15 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
+// Draw is which of n flows, of which there are less than 2²⁴, packet number k is of when flows are taken at random: a pure
+// function of k and the seed, too. An XDP program computes it as well.
+func Draw(seed, k, n uint64) uint64 { return (mix(seed+k*golden) >> 24) * n >> 40 }
+
+const golden = 0x9e3779b97f4a7c15
+
 // mix is the finaliser of splitmix64: neighbouring seeds become numbers that have nothing in common.
 func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
+	z += golden
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31

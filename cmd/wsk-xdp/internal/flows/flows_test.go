@@ -60,12 +60,12 @@ func TestHugeSpaces(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, seed := range []uint64{0, 7} {
 		s := space(t, "::-ffff:ffff::", "1-65535", 1024, seed)
-		if s.Len() != most {
+		if s.Len() != Most {
 			t.Fatal(s.Len())
 		}
 		seen := map[Flow]bool{}
 		for range 2000 {
-			f := s.At(random.Uint64N(most))
+			f := s.At(random.Uint64N(Most))
 			if seen[f] || f.To.Port() == 0 || f.Source >= 1024 {
 				t.Fatalf("%+v", f)
 			}

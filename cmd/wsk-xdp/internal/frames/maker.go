@@ -5,7 +5,6 @@ package frames
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -47,7 +46,7 @@ type Plan struct {
 type Maker struct {
 	p         Plan
 	templates []frame.Template // of every flow, or none
-	random    *rand.Rand
+	drawn     uint64           // flows taken at random
 	flow      uint64
 	size      int
 	id        uint16
@@ -58,18 +57,18 @@ type Maker struct {
 
 // NewMaker prepares what it can.
 func NewMaker(p Plan) (*Maker, error) {
-	m := &Maker{p: p, random: rand.New(rand.NewPCG(p.Space.Seed, 0)), flow: p.Flows - 1, stamped: p.Stamp.Size()}
+	m := &Maker{p: p, flow: p.Flows - 1, stamped: p.Stamp.Size()}
 	if p.Flows < 1 || p.Flows > MaxFlows || p.Flows > p.Space.Len() || len(p.Sizes) == 0 {
 		return nil, fmt.Errorf("frames: %d flows of %d, %d sizes: nothing to make", p.Flows, p.Space.Len(), len(p.Sizes))
 	}
-	if _, err := m.template(0); err != nil {
+	if _, err := m.p.Template(0); err != nil {
 		return nil, err
 	}
 	if p.Flows <= kept {
 		m.templates = make([]frame.Template, p.Flows)
 		for n := range m.templates {
 			var err error
-			if m.templates[n], err = m.template(uint64(n)); err != nil {
+			if m.templates[n], err = m.p.Template(uint64(n)); err != nil {
 				return nil, err
 			}
 		}
@@ -86,19 +85,19 @@ func NewMaker(p Plan) (*Maker, error) {
 	return m, nil
 }
 
-// template is the headers of flow n.
-func (m *Maker) template(n uint64) (frame.Template, error) {
-	one := m.p.Space.At(n)
-	f := m.p.Header
-	sources := m.p.Sources.Len()
-	f.Src = netip.AddrPortFrom(m.p.Sources.At(one.Source%sources), m.p.Ports.At(one.Source/sources%m.p.Ports.Len()))
+// Template is the headers of flow n.
+func (p *Plan) Template(n uint64) (frame.Template, error) {
+	one := p.Space.At(n)
+	f := p.Header
+	sources := p.Sources.Len()
+	f.Src = netip.AddrPortFrom(p.Sources.At(one.Source%sources), p.Ports.At(one.Source/sources%p.Ports.Len()))
 	f.Dst = one.To
 	return frame.NewTemplate(f)
 }
 
 // Largest is the longest frame, without FCS.
 func (m *Maker) Largest() (int, error) {
-	t, err := m.template(0)
+	t, err := m.p.Template(0)
 	return t.HeaderLen() + len(m.p.Payload), err
 }
 
@@ -113,7 +112,7 @@ func (m *Maker) Put(chunk []byte, now time.Time) (length, payload int) {
 	if m.templates != nil {
 		t = &m.templates[n]
 	} else {
-		one, _ := m.template(n) // like that of the first, which was well
+		one, _ := m.p.Template(n) // like that of the first, which was well
 		t = &one
 	}
 	size := m.p.Sizes[m.size]
@@ -135,7 +134,8 @@ func (m *Maker) Put(chunk []byte, now time.Time) (length, payload int) {
 
 func (m *Maker) next() uint64 {
 	if m.p.Random {
-		return m.random.Uint64N(m.p.Flows)
+		m.drawn++
+		return flows.Draw(m.p.Space.Seed, m.drawn-1, m.p.Flows)
 	}
 	if m.flow++; m.flow == m.p.Flows {
 		m.flow = 0

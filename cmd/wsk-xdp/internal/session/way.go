@@ -14,12 +14,16 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// OpenWay surveys the way for whoever sends frames of its own, and opens nothing: no datapath and no sockets. Its errors
+// OpenWay surveys the way for an engine that sends frames of its own, and opens nothing: no datapath and no sockets. Its errors
 // have exit codes.
-func OpenWay(ctx context.Context, o Options) (*Session, error) {
+func OpenWay(ctx context.Context, engine string, o Options) (*Session, error) {
 	s, err := FindWay(ctx, o)
 	if err == nil && s.Way.SlowReason != "" {
-		return nil, exit.NotPossiblef("engine frames sends through AF_XDP only: %s", s.Way.SlowReason)
+		past := "through AF_XDP only"
+		if engine != "frames" {
+			past = "past the kernel's stack only"
+		}
+		return nil, exit.NotPossiblef("engine %s sends %s: %s", engine, past, s.Way.SlowReason)
 	}
 	return s, err
 }
