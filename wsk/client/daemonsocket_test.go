@@ -73,12 +73,27 @@ func (s *socket) handle(h ipc.Header, body []byte, send *ipc.Send) error {
 // close closes the endpoint when nothing is under way any more.
 func (s *socket) close(done func()) {
 	s.mu.Lock()
-	f := func() { s.endpoint.Close(done) }
+	f := func() {
+		s.endpoint.Close(func() {
+			s.drop()
+			done()
+		})
+	}
 	if len(s.out) > 0 {
 		s.closed, f = f, func() {}
 	}
 	s.mu.Unlock()
 	f()
+}
+
+// drop gives back what the client had no credit for and will not ask for any more.
+func (s *socket) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.held {
+		d.Release()
+	}
+	s.held = nil
 }
 
 func (s *socket) send(h ipc.Header, body []byte, send *ipc.Send) error {
