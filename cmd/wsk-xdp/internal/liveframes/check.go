@@ -29,8 +29,8 @@ func Check(d Device) error {
 		return err // what can't be asked is tried
 	}
 	if i.Type == "veth" {
-		return fmt.Errorf("%w: %s is a veth, which takes them only when its other end has an XDP program or GRO: run wsk-xdp recv --engine xdp "+
-			"there, or ethtool -K IFACE gro on", ErrImpossible, d.Name)
+		return fmt.Errorf("%w: %s is a veth, which takes them only when its other end has an XDP program or GRO: ethtool -K IFACE gro on "+
+			"there, or wsk-xdp recv --engine wsk -i IFACE", ErrImpossible, d.Name)
 	}
 	return fmt.Errorf("%w: the driver of %s (%s) takes no frames that are redirected to it (ndo_xdp_xmit): use --engine frames", ErrImpossible, d.Name,
 		i.Driver)
