@@ -31,9 +31,8 @@ func (a *app) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Compare ways to send the same datagrams, counted where they arrive",
-		Long: lines("Sends the same UDP datagrams by several engines in turn, each in a process of its own, and counts them at the receiver.",
-			"Without --interface in a laboratory of its own, where an XDP program counts and drops them. Every other round goes in reverse",
-			"order; ratios are taken within a round. Needs root, or a user namespace: unshare -Urn. The engines:",
+		Long: lines("Sends the same UDP datagrams by several engines in turn, each in a process of its own, and counts them where they arrive:",
+			"without --interface in a laboratory. Ratios are taken within a round. As root, or in a user namespace: unshare -Urn. Engines:",
 			summaries(bench.DefaultEngines(), bench.Summary)),
 		Example: lines("  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
 			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'",

@@ -54,7 +54,7 @@ func TestSameDatagrams(t *testing.T) {
 		for _, d := range got {
 			to[d.Destination]++
 			want := j.payload()
-			if name == "wsk-batch-stamp" {
+			if name == "wsk-stamped" {
 				one, ok := stamp.Parse(d.Payload)
 				if !ok || numbers[one.Sequence] {
 					t.Fatalf("%s: stamp %+v, payload % x", name, one, d.Payload)

@@ -49,7 +49,7 @@ var engines = []engine{
 	{check.Called("wsk", "WskSendTo, one datagram per IRP"), openWsk},
 	{check.Called("wsk-kick", "the same with a kick for every datagram"), openWskKick},
 	{check.Called("wsk-batch", "WskSendMessages, lists of 64"), openWskBatch},
-	{check.Called("wsk-batch-stamp", "the same, each with its number and the time, as blast sends them"), openWskStamped},
+	{check.Called("wsk-stamped", "the same, each with a number and the time, as blast sends them"), openWskStamped},
 	{check.Called("daemon-lane", "the same through a daemon in a process of its own, 64 datagrams a message"), openDaemonLane},
 	{check.Called("frames", "prepared frames of 1,000 flows, numbered, over AF_XDP: blast --engine frames"), openFrames},
 	{check.Called("xdp", "the same frames made in the kernel (live frames), which counts them: blast --engine xdp"), openXDP},
