@@ -34,9 +34,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: lines("Sends the same UDP datagrams by several engines in turn, each in a process of its own, and counts them where they arrive:",
 			"without --interface in a laboratory. Ratios are taken within a round. As root, or in a user namespace: unshare -Urn. Engines:",
 			summaries(bench.DefaultEngines(), bench.Summary)),
-		Example: lines("  sudo wsk-xdp bench --engines wsk,wsk-batch,udp --size 64,1518 --runs 9 --json > bench.json",
-			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'",
-			"  sudo wsk-xdp bench --interface eth1 --to 192.0.2.9:9000 --engines wsk-batch,gso"),
+		Example: lines("  sudo wsk-xdp bench --engines wsk-batch,frames,xdp --size 64,1518 --runs 9 --json > bench.json",
+			"  sudo wsk-xdp bench --external 'c=./xsk_tx -i {if} -q 0 -l {frame} -b 64 -B 256 -t {duration}'"),
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.parse(); err != nil {
