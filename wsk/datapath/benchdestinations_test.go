@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -54,11 +53,10 @@ func throughGateway(tb testing.TB, is4 bool) (benchClient, wsk.SOCKADDR) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { lab.Close() })
-	h, err := netlink.NewHandleAt(netns.NsHandle(lab.A.NS.FD()))
+	h, err := lab.A.NS.Netlink()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(h.Close)
 	gateway, all, first := lab.B.IPv4(), "0.0.0.0/0", "198.51.100.1:9"
 	if !is4 {
 		gateway, all, first = lab.B.IPv6(), "::/0", "[2001:db8::1]:9"

@@ -46,8 +46,6 @@ func TestOpenInterfaceRefuses(t *testing.T) {
 	}
 }
 
-func fakeQueue(*Device, int) (xdp.Queue, error) { return xdptest.New(xdptest.Config{}) }
-
 // TestBondIsNotReceivedOn: a program on a bond would lose every frame. The error names the ports, which do not.
 func TestBondIsNotReceivedOn(t *testing.T) {
 	bond := route.Device{Index: 2, Name: "bond0", Type: route.TypeBond, Kind: "bond"}

@@ -219,7 +219,7 @@ func (q *Queue) lookAgain(src *Source) {
 }
 
 // rests reports whether a queue has operations that may leave later than what leaves through another queue now.
-func (q *Queue) rests() bool {
+func rests(q *Queue) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting.Head != nil || q.tx.inflight != 0 && (q.state != queueUp || q.tx.unpublished != 0 || q.tx.ring.Pending() != 0)

@@ -219,12 +219,12 @@ func (t *sharedFlows) isSettled(s *Source, routes uint64) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rests := false
+	resting := false
 	for _, q := range *list {
-		rests = rests || q.rests()
+		resting = resting || rests(q)
 	}
 	switch {
-	case !rests:
+	case !resting:
 		t.settled.Store(routes)
 		return true
 	case !t.settling:
