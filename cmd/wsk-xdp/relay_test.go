@@ -65,7 +65,8 @@ func TestRelay(t *testing.T) {
 		count, window, rate, all = n, defaultWindow, "10k", true // more than this and the relay falls behind beside other work
 	}
 	for _, name := range engineNames {
-		if !slices.ContainsFunc(relaySenders, func(s relaySender) bool { return s.engine == name }) {
+		// Live frames need an XDP program at the relay, which takes packets off there: TestBlastXDP has them counted.
+		if name != "xdp" && !slices.ContainsFunc(relaySenders, func(s relaySender) bool { return s.engine == name }) {
 			t.Errorf("engine %s has no row", name)
 		}
 	}

@@ -118,7 +118,8 @@ func (e *entry) complete(status wsk.NTSTATUS, reason ipc.Reason) (last bool) {
 	if status.Success() {
 		e.end.Bytes = uint32(len(e.payload))
 	}
-	return j.over.Add(e.bit) == j.all // once for each bit, so that no sum carries
+	all := j.all                    // once the bit is set the timer may end the job, and the next SEND fill it
+	return j.over.Add(e.bit) == all // once for each bit, so that no sum carries
 }
 
 // tell sends the completions that there are. With the last of them the job is free. It is called when all have

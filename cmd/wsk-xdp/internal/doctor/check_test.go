@@ -108,7 +108,7 @@ func TestFindings(t *testing.T) {
 		{"no-frags", func(f *Facts) { f.Trial.Frags = no }, "WX-FRAGS-01", Note, "large MTU"},
 		{"no-native-veth", func(f *Facts) { f.Trial.Native = no }, "WX-ATTACH-01", Note, "generic mode"},
 		{"no-generic", func(f *Facts) { f.Trial.Generic = no }, "WX-ATTACH-02", Note, "UDP socket"},
-		{"no-multi-buffer", func(f *Facts) { f.Trial.MultiBuffer = no }, "WX-MULTIBUF-01", Note, "fit a chunk"},
+		{"no-multi-buffer", func(f *Facts) { f.Trial.MultiBuffer = no }, "WX-MULTIBUF-01", Note, "above 4010"},
 		{"no-statistics", func(f *Facts) { f.Trial.Statistics = no }, "WX-STATS-01", Note, "not counted"},
 		{"no-genl", func(f *Facts) { f.Trial.Features = no }, "WX-NETDEV-01", Note, "--try"},
 		{"no-genl-queues", func(f *Facts) { f.Trial.Queues = no }, "WX-NETDEV-02", Note, "a bound"},
