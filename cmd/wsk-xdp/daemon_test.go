@@ -133,7 +133,7 @@ func TestSendVia(t *testing.T) {
 	run("send", to, "--via", "daemon="+filepath.Join(dir, "none")).want(t, 3, "--via")
 	run("send", to, "--via", "carrier pigeon").want(t, 2, "--via")
 	run("send", to, "--via", "daemon="+socket, "--mode", "copy").want(t, 2, "--mode")
-	for verb, want := range map[string]string{"status": "healthy", "stats": "me", "clients": "session", "reload": "1 grants"} {
+	for verb, want := range map[string]string{"status": "healthy", "stats": "me", "clients": "session", "reload": "1 grant"} {
 		run(verb, "--admin", admin).want(t, 0, want)
 	}
 	run("status", "--admin", filepath.Join(dir, "none")).want(t, 1, "no daemon answers")

@@ -32,6 +32,7 @@ func echo(conn net.PacketConn) {
 func Example() {
 	transport := wsktest.New()
 	transport.Loop(true)
+	transport.SetLocal(netip.MustParseAddr("127.0.0.1"))
 	subsystem := new(wsk.Subsystem)
 	subsystem.Attach(transport, wsk.ProviderOptions{})
 	npi, release, err := netconn.Capture(subsystem)

@@ -109,7 +109,7 @@ func judge(t *testing.T, before, after datapath.Info, receive bool, many uint64)
 		return
 	}
 	got := after.Programs[0].Counters[bpf.ReasonRedirected] - before.Programs[0].Counters[bpf.ReasonRedirected]
-	if got < many || companion > many {
+	if got < many || companion > got/2 { // how many fragments there are differs with the moment
 		t.Errorf("%d datagrams came through AF_XDP and %d through the companion sockets", got, companion)
 	}
 }
