@@ -10,7 +10,8 @@ go build -o "$summary/testsum" ./scripts/testsum
 # All that the tests need is fetched now: the namespace below has no way out.
 go list -deps -test ./... >/dev/null
 # Go's own limit is ten minutes for a package, which one of them takes where ten others run beside.
-run=("$summary/testsum" go test -json -race -shuffle=on -count=1 -timeout 60m)
+# The tests wait for the kernel and for each other a third of the time: half as many packages again as there are processors.
+run=("$summary/testsum" go test -json -race -shuffle=on -count=1 -timeout 60m -p $(($(nproc) * 3 / 2)))
 if [ "$(id -u)" -ne 0 ] && unshare -Urn true 2>/dev/null; then
   echo "not root: running in a user and network namespace of our own"
   # One package at a time: locked memory is counted per user, and two queues are what the usual 8 MiB hold.
