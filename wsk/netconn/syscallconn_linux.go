@@ -15,8 +15,9 @@ import (
 // SyscallConn implements syscall.Conn, for programs that set socket options. Control passes the descriptor of a socket of
 // the kernel that has the options of the connection and is bound to nothing. What the function has changed there is set on
 // the connection when it returns: IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_RECVTOS, IP_RECVTTL, IP_PKTINFO, their IPv6 kin,
-// SO_RCVBUF, SO_SNDBUF and UDP_GRO. Control returns an error for SO_MARK and SO_BINDTODEVICE, which would have no effect,
-// and so would what else is set. Read and Write refuse: the connection's datagrams do not pass through the descriptor.
+// SO_RCVBUF, SO_SNDBUF and UDP_GRO. Control returns an error for SO_MARK and SO_BINDTODEVICE, which would have no effect.
+// Nor has what else is set there, such as a membership, and that is no error. Read and Write refuse: the connection's
+// datagrams do not pass through the descriptor.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if err := c.writes.refused(); errors.Is(err, net.ErrClosed) {
 		return nil, c.opError("raw-control", nil, err)

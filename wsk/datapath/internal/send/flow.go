@@ -139,19 +139,27 @@ func (f *Flow) enqueue(op *wsk.SendOp) {
 func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	f = f.lockOwn(op)
 	defer f.mu.Unlock()
-	op.Transport.Via = f
-	op.SetProgress(wsk.SendSought)
-	if !f.resolving && !f.seek() {
-		return resolveStatus(errTooManySearches, &f.to, false)
-	}
-	if !f.holding.takes(op) {
-		return wsk.STATUS_INVALID_BUFFER_SIZE
+	if status := f.sought(op); status != wsk.STATUS_PENDING {
+		return status
 	}
 	if !mayWait(op, f) {
 		return wsk.STATUS_CANCELLED // the look goes on without it
 	}
 	f.waiting.PushBack(op)
 	f.waiters.Add(1)
+	return wsk.STATUS_PENDING
+}
+
+// sought has the way looked for of an operation that is about to wait. It answers STATUS_PENDING, or why it can't. The caller holds f.mu.
+func (f *Flow) sought(op *wsk.SendOp) wsk.NTSTATUS {
+	op.Transport.Via = f
+	op.SetProgress(wsk.SendSought)
+	switch {
+	case !f.resolving && !f.seek():
+		return resolveStatus(errTooManySearches, &f.to, false)
+	case !f.holding.takes(op):
+		return wsk.STATUS_INVALID_BUFFER_SIZE
+	}
 	return wsk.STATUS_PENDING
 }
 
@@ -169,13 +177,8 @@ func (f *Flow) hold(turn, longest int) {
 func (f *Flow) readmit(op *wsk.SendOp, q *Queue) wsk.NTSTATUS {
 	f = f.lockOwn(op)
 	defer f.mu.Unlock()
-	op.Transport.Via = f
-	op.SetProgress(wsk.SendSought)
-	if !f.resolving && !f.seek() {
-		return resolveStatus(errTooManySearches, &f.to, false)
-	}
-	if !f.holding.takes(op) {
-		return wsk.STATUS_INVALID_BUFFER_SIZE
+	if status := f.sought(op); status != wsk.STATUS_PENDING {
+		return status
 	}
 	f.takeBackLocked(q)
 	if !mayWait(op, f) {

@@ -295,6 +295,16 @@ func TestManyBehindOneGateway(t *testing.T) {
 
 // TestSharedAsOwn: a frame that leaves by a shared flow is, octet for octet, the one that the flow of its destination alone would send.
 func TestSharedAsOwn(t *testing.T) {
+	compareSharedWithOwn(t, 1500, 0, 1, 18, 31, 200, 1400, 3000)
+}
+
+// TestSharedJumboAsOwn is TestSharedAsOwn with frames that lie in several chunks, and fragments of which each does.
+func TestSharedJumboAsOwn(t *testing.T) {
+	compareSharedWithOwn(t, 9000, 18, 1400, 1890, 1919, 5000, 8952, 8972, 20_000)
+}
+
+// compareSharedWithOwn sends datagrams of some sizes, those of 1400 bytes in segments, on a link with an MTU.
+func compareSharedWithOwn(t *testing.T, mtu int, sizes ...int) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for _, family := range []uint16{wsk.AF_INET, wsk.AF_INET6} {
@@ -302,6 +312,7 @@ func TestSharedAsOwn(t *testing.T) {
 		send := func(share bool) (all [][]byte) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			r, g, w := newGatewayRig(t, 1)
+			g.mtu, r.kernels.config.FrameChunks = mtu, 18
 			if !share {
 				r.host.Standings = nil
 			}
@@ -333,7 +344,7 @@ func TestSharedAsOwn(t *testing.T) {
 				if random.UintN(4) == 0 {
 					control = wsk.AppendTTL(control, is4, 9)
 				}
-				size := [...]int{0, 1, 18, 31, 200, 1400, 3000}[random.UintN(7)]
+				size := sizes[random.IntN(len(sizes))]
 				if size == 1400 {
 					control = wsk.AppendSendMsgSize(control, 500)
 				}
