@@ -53,7 +53,7 @@ func (n *parcels) plug(lab *nicLab) {
 	lab.waitCarrier()
 }
 
-// cancelSome cancels every fourth of what waits, and returns the rest.
+// cancelSome cancels every fourth of what waits, sees them end so, and returns the rest.
 func (n *parcels) cancelSome(waiting map[uint32]*wsk.IRP) (rest map[uint32]*wsk.IRP) {
 	n.t.Helper()
 	rest, cancelled := make(map[uint32]*wsk.IRP), make(map[uint32]*wsk.IRP)
@@ -63,9 +63,7 @@ func (n *parcels) cancelSome(waiting map[uint32]*wsk.IRP) (rest map[uint32]*wsk.
 			continue
 		}
 		cancelled[number] = irp
-		if !irp.Cancel() {
-			n.t.Errorf("datagram %d can't be cancelled", number)
-		}
+		irp.Cancel() // may say no while the queue's socket is replaced for one before; how it ends is what counts
 	}
 	n.awaitEnds("cancelled", cancelled, wsk.STATUS_CANCELLED)
 	return rest

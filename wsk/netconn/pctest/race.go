@@ -114,7 +114,7 @@ func testStorm(t *testing.T, h *Hosts) {
 		}
 		t.Errorf("%s: %v", what, err)
 	}
-	for round := range 20 {
+	for round := range 10 {
 		a, err := h.A.Listen("udp", netip.AddrPortFrom(h.A.Addr, 0))
 		if err != nil {
 			t.Fatal(err)
