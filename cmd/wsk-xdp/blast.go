@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
@@ -61,7 +62,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route, broadcast")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	fl.BoolVar(&f.json, "json", false, "one JSON document (wsk-xdp.blast/1) instead of the table")
+	f.out.add(fl, blast.Schema)
 	_ = fl.MarkHidden("in-flight") // there is such a flag
 	fl.Lookup("payload-size").DefValue = "0"
 	fl.Lookup("count").DefValue = "0"

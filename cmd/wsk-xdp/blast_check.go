@@ -46,7 +46,8 @@ type blastFlags struct {
 	live        liveFlags
 	peer        bool
 	force       bool
-	quiet, json bool
+	quiet       bool
+	out         formatFlags
 
 	sizes []int      // payload sizes, in turn
 	pace  blast.Rate // the rate in packets, known with the way
@@ -71,6 +72,9 @@ func (f *blastFlags) defaults() {
 
 func (f *blastFlags) check(destination string) (header, error) {
 	h, err := f.way.parse(destination)
+	if err == nil {
+		err = f.out.check()
+	}
 	if err != nil {
 		return h, err
 	}

@@ -83,14 +83,11 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	before := e.info(blast.Counts{})
 	r := f.reportPrepared(a.line, h, s, mix, run, before)
 	f.announcePrepared(a, h, s, r, e, other)
-	show := a.startLive(f.quiet, r.Mix, f.engine.String())
-	config.OnInterval = func(i blast.Interval) {
-		r.Interval(i)
-		show.interval(i, other.arrived())
-	}
+	out, onInterval, shown := a.follow(f, r, other)
+	config.OnInterval = onInterval
 	cpu, waited := host.CPUTime(), host.RunDelay()
 	res, err := e.run(ctx, config)
-	show.stop()
+	shown()
 	spent, delayed := host.CPUTime().Sub(cpu), host.RunDelay()-waited
 	if err != nil {
 		return err
@@ -108,7 +105,7 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, delayed)
 	r.Conclude()
-	return errors.Join(a.finishBlast(f, r, ""), blastFailure(r, res, h, ""))
+	return errors.Join(a.finishBlast(f, r, out, ""), blastFailure(r, res, h, ""))
 }
 
 // reportPrepared begins the report with the configuration.

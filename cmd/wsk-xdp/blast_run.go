@@ -59,14 +59,11 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 		return err
 	}
 	sender := blast.NewMixSender(d, f.batch)
-	show := a.startLive(f.quiet, mix, blast.EngineWSK)
-	config.OnInterval = func(i blast.Interval) {
-		r.Interval(i)
-		show.interval(i, other.arrived())
-	}
+	out, onInterval, shown := a.follow(f, r, other)
+	config.OnInterval = onInterval
 	before, cpu, waited := s.Info(), host.CPUTime(), host.RunDelay()
 	res, err := blast.Run(ctx, config, sender)
-	show.stop()
+	shown()
 	if err != nil {
 		return err
 	}
@@ -84,7 +81,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	r.Limit(speed, waited)
 	r.Conclude()
 	full := a.warnOfNeighbours(s, r, res)
-	return errors.Join(a.finishBlast(f, r, s.SlowWarning(after)), blastFailure(r, res, h, full))
+	return errors.Join(a.finishBlast(f, r, out, s.SlowWarning(after)), blastFailure(r, res, h, full))
 }
 
 // warnOfNeighbours says, where some datagrams failed and some did not, that the kernel's table of neighbours is full; it returns the
@@ -198,7 +195,7 @@ func keeps(flows int) string {
 
 // finishBlast prints the report. late is the warning about sends that took the slow path although the start block
 // promised otherwise.
-func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
+func (a *app) finishBlast(f *blastFlags, r *blast.Report, out *output.Stream, late string) error {
 	var err error
 	if late != "" {
 		a.warn(late)
@@ -207,11 +204,5 @@ func (a *app) finishBlast(f *blastFlags, r *blast.Report, late string) error {
 			err = exit.NotPossiblef("--require %v: %s", f.way.require, late)
 		}
 	}
-	if f.json {
-		return errors.Join(output.JSON(a.stdout, r), err)
-	}
-	for _, t := range r.Tables() {
-		err = errors.Join(err, t.Write(a.stdout))
-	}
-	return err
+	return errors.Join(out.End(blast.Schema, r, r.Tables()...), err)
 }

@@ -32,5 +32,24 @@ func (f *formatFlags) check() error {
 	return nil
 }
 
+// toldIntervals is how many seconds whoever reads standard output may be behind.
+const toldIntervals = 3600
+
+// inBackground has values told by another goroutine, so that whoever reads standard output does not hold up the sender. end waits until all
+// are told.
+func inBackground[T any](told func(T)) (tell func(T), end func()) {
+	values, done := make(chan T, toldIntervals), make(chan struct{})
+	go func() {
+		defer close(done)
+		for v := range values {
+			told(v)
+		}
+	}()
+	return func(v T) { values <- v }, func() {
+		close(values)
+		<-done
+	}
+}
+
 // stream is standard output.
 func (a *app) stream(f *formatFlags) *output.Stream { return output.NewStream(a.stdout, f.format) }

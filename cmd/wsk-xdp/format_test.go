@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
@@ -89,6 +90,8 @@ func TestFormats(t *testing.T) {
 		{recv.Schema, "received_packets", []string{"recv", netnsB(l), ":9000"}},
 		{echo.Schema, "answered_packets", []string{"echo", netnsB(l), ":9002"}},
 		{ping.Schema, "answered_pings", []string{"ping", netns, "10.77.0.2:9001", "-d", "0", patient}},
+		{blast.Schema, "completed_packets", []string{"blast", netns, "10.77.0.2:9005", "-d", "0", "-r", "1k"}},
+		{blast.Schema, "completed_packets", []string{"blast", netns, "10.77.0.2:9005", "-d", "0", "-r", "1k", "--engine", "frames"}},
 		{replay.Schema, "completed_frames", []string{"replay", netns, file, "--loop", "0", "-r", "1k"}},
 	} {
 		r := until("ndjson", c.args...)

@@ -22,9 +22,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// toldIntervals is how many seconds whoever reads standard output may be behind.
-const toldIntervals = 3600
-
 func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns.NS) (err error) {
 	s, err := session.OpenInterface(ctx, session.Options{NetNS: ns.FD(), Interface: f.iface, AssumeNoIPsec: f.assumeNoIPsec})
 	if err != nil {
@@ -98,22 +95,6 @@ func (a *app) announceReplay(f *replayFlags, s *session.Session, r *replay.Repor
 	}
 	r.Warnings = append(r.Warnings, s.Warnings()...)
 	a.warn(r.Warnings...)
-}
-
-// inBackground has values told by another goroutine, so that whoever reads standard output does not hold up the sender. end waits until all
-// are told.
-func inBackground[T any](told func(T)) (tell func(T), end func()) {
-	values, done := make(chan T, toldIntervals), make(chan struct{})
-	go func() {
-		defer close(done)
-		for v := range values {
-			told(v)
-		}
-	}()
-	return func(v T) { values <- v }, func() {
-		close(values)
-		<-done
-	}
 }
 
 // rules are what frames have to be like on the interface.

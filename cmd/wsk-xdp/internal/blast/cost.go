@@ -55,10 +55,12 @@ func (r *Report) carried() []Carried {
 	return []Carried{{EngineWSK, wsk}, {EngineKernel, completed - wsk}}
 }
 
-// Interval adds an interval.
-func (r *Report) Interval(i Interval) {
-	r.Intervals = append(r.Intervals, IntervalReport{
+// Interval adds an interval, and returns what it has added.
+func (r *Report) Interval(i Interval) IntervalReport {
+	out := IntervalReport{
 		Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Submitted: i.Counts.Submitted, Completed: i.Counts.Completed,
 		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99,
-	})
+	}
+	r.Intervals = append(r.Intervals, out)
+	return out
 }
