@@ -79,6 +79,15 @@ func (a *app) note(lines ...string) {
 	}
 }
 
+// noteIf writes those lines of a start block that say something.
+func (a *app) noteIf(lines ...string) {
+	for _, line := range lines {
+		if line != "" {
+			a.note(line)
+		}
+	}
+}
+
 // warn writes lines to standard error, marked.
 func (a *app) warn(lines ...string) {
 	for _, line := range lines {

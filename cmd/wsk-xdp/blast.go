@@ -22,7 +22,7 @@ func (a *app) blastCommand() *cobra.Command {
 		Args:    oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.defaults()
-			h, err := f.check(args[0])
+			h, err := f.check(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

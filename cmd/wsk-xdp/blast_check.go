@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -70,8 +71,8 @@ func (f *blastFlags) defaults() {
 	}
 }
 
-func (f *blastFlags) check(destination string) (header, error) {
-	h, err := f.way.parse(destination)
+func (f *blastFlags) check(ctx context.Context, destination string) (header, error) {
+	h, err := f.way.parse(ctx, destination)
 	if err == nil {
 		err = f.out.check()
 	}

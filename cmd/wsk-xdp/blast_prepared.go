@@ -166,11 +166,7 @@ func (e *framesEngine) text() string {
 func (f *blastFlags) announcePrepared(a *app, h header, s *session.Session, r *blast.Report, e prepared, other *blastPeer) {
 	a.note(fmt.Sprintf("wsk-xdp blast %v via %s (mtu %d)  first source %s  to %s", h.to, s.Way.Interface.Name, s.Way.MTU, r.Config.Sources[0],
 		r.Config.DestinationMAC), e.text(), r.Plan())
-	for _, note := range []string{e.note(f.pace), f.note} {
-		if note != "" {
-			a.note(note)
-		}
-	}
+	a.noteIf(h.named(), e.note(f.pace), f.note)
 	if other != nil {
 		a.note(other.line())
 	}

@@ -19,7 +19,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 	}
 	r.Mix, r.ByDaemon = mix, f.way.via != ""
 	r.Config = blast.ConfigReport{
-		Engine: f.engine.String(), Destination: h.to.String(), Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
+		Engine: f.engine.String(), Destination: h.to.String(), Name: h.name, Flows: f.flows.n, FlowOrder: f.flows.order.String(), Seed: f.flows.seed,
 		Addresses: f.flows.to.String(), Ports: f.flows.toPorts.String(), SourcePorts: f.flows.ports.String(),
 		Queues: f.queues, Payload: f.payloadSize, WireL2: mix.MeanL2(), WireL1: mix.MeanL1(), Frames: mix.Frames,
 		RateMax: f.rate.IsMax(), RateAsked: f.rate.String(), RateLayer: f.layer.String(), Rate: f.pace.Whole(), MicroRate: uint64(f.pace),

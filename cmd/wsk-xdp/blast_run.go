@@ -99,12 +99,7 @@ func (a *app) warnOfNeighbours(s *session.Session, r *blast.Report, res blast.Re
 func (a *app) announceBlast(f *blastFlags, h header, s *session.Session, r *blast.Report, other *blastPeer) {
 	a.note(s.Header("blast", h.to)...)
 	a.note(r.Plan())
-	if note := blast.PacingNote(f.pace); note != "" {
-		a.note(note)
-	}
-	if f.note != "" {
-		a.note(f.note)
-	}
+	a.noteIf(h.named(), blast.PacingNote(f.pace), f.note)
 	if other != nil {
 		a.note(other.line())
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -24,6 +25,7 @@ type wayFlags struct {
 	via    string // --via
 	socket string // of the daemon that it names
 
+	version        versionFlags
 	ttl, tos, dscp int
 	source         string
 	iface          string
@@ -39,6 +41,7 @@ type wayFlags struct {
 
 func (w *wayFlags) add(f *pflag.FlagSet) {
 	w.flags = f
+	w.version.add(f)
 	f.IntVar(&w.ttl, "ttl", 0, "TTL or hop limit, 1 to 255 (default 128)")
 	f.IntVar(&w.tos, "tos", -1, "the whole TOS or traffic class byte, 0 to 255")
 	f.IntVar(&w.dscp, "dscp", -1, "DSCP, 0 to 63: the upper six bits of the TOS byte")
@@ -58,17 +61,27 @@ func (w *wayFlags) add(f *pflag.FlagSet) {
 // header is the flags checked and ready for use.
 type header struct {
 	to     netip.AddrPort
+	name   string // of the host, where one was looked up
 	source netip.AddrPort
 	tos    uint8
 	setTOS bool
 }
 
-func (w *wayFlags) parse(destination string) (h header, err error) {
-	if h.to, err = parseDestination(destination); err != nil {
+// named is a line of the start block about a host that was looked up, empty where none was.
+func (h header) named() string {
+	if h.name == "" {
+		return ""
+	}
+	return fmt.Sprintf("  %s is %v", h.name, h.to.Addr())
+}
+
+func (w *wayFlags) parse(ctx context.Context, destination string) (h header, err error) {
+	source, wrong := parseSource(w.source)
+	if h.to, h.name, err = w.version.destination(ctx, destination, source.Addr()); err != nil {
 		return h, err
 	}
-	if h.source, err = parseSource(w.source); err != nil {
-		return h, err
+	if h.source = source; wrong != nil {
+		return h, wrong
 	}
 	if a := h.source.Addr(); a.IsValid() && a.Is4() != h.to.Addr().Is4() {
 		return h, exit.Usagef("--source %v and destination %v are of different IP versions", a, h.to.Addr())
@@ -100,13 +113,6 @@ func (h header) checkPayload(bytes int) error {
 		return exit.Usagef("a payload of %d bytes is more than a UDP datagram over %s can hold: %d bytes", bytes, ipVersion(h.to), most)
 	}
 	return nil
-}
-
-func ipVersion(to netip.AddrPort) string {
-	if to.Addr().Is4() {
-		return "IPv4"
-	}
-	return "IPv6"
 }
 
 // checkFragments refuses what --df forbids to cut and the path does not take whole. bytes is the payload of the largest
@@ -159,48 +165,6 @@ func (w *wayFlags) plainControl(h header, segment int) []byte {
 		b = wsk.AppendSendMsgSize(b, uint32(segment))
 	}
 	return b
-}
-
-// parseDestination parses DST:PORT; an IPv6 address stands in brackets.
-func parseDestination(s string) (netip.AddrPort, error) {
-	ap, err := netip.ParseAddrPort(s)
-	if err != nil {
-		return ap, exit.Usagef("destination %q %s", s, notAnEndpoint(s))
-	}
-	ap = ipaddr.Unmap(ap)
-	switch {
-	case ap.Port() == 0:
-		return ap, exit.Usagef("destination %q: nothing listens on port 0", s)
-	case ap.Addr().IsUnspecified():
-		return ap, exit.Usagef("destination %q is the wildcard address: name a host", s)
-	}
-	return ap, nil
-}
-
-// notAnEndpoint says why s is no IP address with a port, and what to write.
-func notAnEndpoint(s string) string {
-	i := strings.LastIndexByte(s, ':')
-	host, port := s[:max(i, 0)], s[i+1:]
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
-		if address, found := strings.CutSuffix(host, "%"); found {
-			return fmt.Sprintf("has a %% with no interface behind it: write [%s%%wsk0]:%s", address, port)
-		}
-	}
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		// An IPv6 address with a port and no brackets is another address.
-		if h, err := netip.ParseAddr(host); err == nil && a.Is6() && s[0] != '[' {
-			return fmt.Sprintf("has no brackets: write [%v]:%s or %v", h, port, netip.AddrPortFrom(a, 9000))
-		}
-		return fmt.Sprintf("has no port: write %v", netip.AddrPortFrom(a, 9000))
-	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		return "is no IP address with a port: write 10.77.0.2:9000 or [fd77::2]:9000"
-	}
-	if port != "" && strings.Trim(port, "0123456789") == "" {
-		return fmt.Sprintf("has port %s: ports are 1 to 65535", port)
-	}
-	return fmt.Sprintf("has %q in place of a port: ports are 1 to 65535", port)
 }
 
 func parseSource(s string) (netip.AddrPort, error) {

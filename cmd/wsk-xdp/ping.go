@@ -24,7 +24,7 @@ func (a *app) pingCommand() *cobra.Command {
 			"  wsk-xdp ping 10.77.0.2:9000 --under-load 200k --json > ping.json"),
 		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := f.check(args[0])
+			h, err := f.check(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -43,7 +44,7 @@ type pingFlags struct {
 // loaded is whether there is a load besides the pings.
 func (f *pingFlags) loaded() bool { return f.way.flags.Changed("under-load") }
 
-func (f *pingFlags) check(destination string) (header, error) {
+func (f *pingFlags) check(ctx context.Context, destination string) (header, error) {
 	if err := f.out.check(); err != nil {
 		return header{}, err
 	}
@@ -51,7 +52,7 @@ func (f *pingFlags) check(destination string) (header, error) {
 	if !given("duration") && !given("count") {
 		f.duration = units.Duration(defaultDuration)
 	}
-	h, err := f.way.parse(destination)
+	h, err := f.way.parse(ctx, destination)
 	if err != nil {
 		return h, err
 	}

@@ -39,6 +39,7 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	}
 	defer func() { err = errors.Join(err, load.close()) }()
 	a.note(link.begin(r)...)
+	a.noteIf(h.named())
 	a.note(r.Plan())
 	a.warn(r.Warnings...)
 

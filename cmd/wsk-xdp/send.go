@@ -34,8 +34,8 @@ type sendFlags struct {
 	json    bool
 }
 
-func (f *sendFlags) check(destination string) (header, error) {
-	h, err := f.way.parse(destination)
+func (f *sendFlags) check(ctx context.Context, destination string) (header, error) {
+	h, err := f.way.parse(ctx, destination)
 	switch {
 	case err != nil:
 		return h, err
@@ -99,6 +99,7 @@ func (a *app) send(ctx context.Context, f *sendFlags, h header, body []byte, ns 
 		return err
 	}
 	a.note(s.Header("send", h.to)...)
+	a.noteIf(h.named())
 	warnings := s.Warnings()
 	a.warn(warnings...)
 

@@ -25,7 +25,7 @@ func (a *app) sendCommand() *cobra.Command {
 			"  wsk-xdp send 10.77.0.2:9000 --payload @big.bin --segment 1200 --json"),
 		Args: oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := f.check(args[0])
+			h, err := f.check(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

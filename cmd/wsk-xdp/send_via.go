@@ -68,6 +68,7 @@ func (a *app) sendVia(ctx context.Context, f *sendFlags, h header, body []byte) 
 		return err
 	}
 	a.note(fmt.Sprintf("wsk-xdp send %v via the daemon at %s  from %v", h.to, path, bound))
+	a.noteIf(h.named())
 	r := sendReport{
 		Schema: "wsk-xdp.send/1", Version: host.ReadBuild().Version, StartedAt: time.Now(), Host: host.Describe(),
 		Destination: h.to.String(), Source: bound.String(), Payload: len(body), Results: []send.Result{},

@@ -47,7 +47,7 @@ func TestUsage(t *testing.T) {
 		{"send 10.0.0.1", "write 10.0.0.1:9000"},
 		{"send fd00::1", "write [fd00::1]:9000"},
 		{"send fd00::1:9000", "write [fd00::1]:9000 or"},
-		{"send host:9", "no IP address"},
+		{"send 10.0.0.256:9", "no IP address or host"},
 		{"send 10.0.0.1:0", "port 0"},
 		{"send 0.0.0.0:9", "wildcard"},
 		{"send 10.0.0.1:9 --ttl 256", "1..255"},

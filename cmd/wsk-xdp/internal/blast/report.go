@@ -63,12 +63,14 @@ type Report struct {
 // ConfigReport is the complete effective configuration.
 type ConfigReport struct {
 	// Engine is what was asked to send: wsk, frames or xdp.
-	Engine      string   `json:"engine"`
-	Destination string   `json:"destination"`
-	Sources     []string `json:"sources"`
-	Flows       int      `json:"flows"`
-	FlowOrder   string   `json:"flow_order"`
-	Seed        uint64   `json:"seed"`
+	Engine      string `json:"engine"`
+	Destination string `json:"destination"`
+	// Name is the host that was looked up for it.
+	Name      string   `json:"destination_name,omitempty"`
+	Sources   []string `json:"sources"`
+	Flows     int      `json:"flows"`
+	FlowOrder string   `json:"flow_order"`
+	Seed      uint64   `json:"seed"`
 	// Addresses, Ports and SourcePorts are the ranges that the flows go over, as they were given.
 	Addresses   string `json:"destination_addresses,omitempty"`
 	Ports       string `json:"destination_ports,omitempty"`
