@@ -6,6 +6,7 @@ package route
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk/route/internal/mirror"
 )
@@ -33,6 +34,14 @@ func (t *Table) Leads(in Query) Leads {
 	q, err := t.question(s, in)
 	known := err == nil && t.mirror != nil && s.plausible(q)
 	m := mirror.Query{Src: q.src, Interface: q.oif, TOS: q.tos, Mark: q.mark, SrcPort: in.SrcPort}
+	look := prepared(m)
+	if q.strict { // which may take two looks
+		look = func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+			there := m
+			there.Dst, there.DstPort = dst, port
+			return lookup(view, &there, true)
+		}
+	}
 	return func(dst netip.Addr, port uint16) (Lead, uint64, bool) {
 		if t.snap.Load() != s {
 			return Lead{}, 0, false
@@ -40,14 +49,25 @@ func (t *Table) Leads(in Query) Leads {
 		if !known || t.Policies() != nil {
 			return Lead{}, 0, true
 		}
-		there := m
-		there.Dst, there.DstPort = dst, port
 		view := t.mirror.Snapshot()
-		r, ask := lookup(view, &there, q.strict)
+		r, ask := look(view, dst, port)
 		if ask != mirror.Answered || !r.Hop.Gateway.IsValid() {
 			return Lead{}, view.Serial(), true
 		}
 		return Lead{r.Hop.Number, r.Source}, view.Serial(), true
+	}
+}
+
+// prepared looks up queries that differ from m in destination and port alone, with a plan for the last snapshot that it was asked of.
+func prepared(m mirror.Query) func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+	var last atomic.Pointer[mirror.Plan]
+	return func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+		plan := last.Load()
+		if plan == nil || plan.At() != view {
+			plan = view.Prepare(m, !dst.Is4())
+			last.Store(plan)
+		}
+		return plan.Lookup(dst, port)
 	}
 }
 

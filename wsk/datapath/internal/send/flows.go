@@ -215,8 +215,7 @@ func (s *Source) leads(to *wsk.Destination, quick bool) (f *Flow, p *Path, route
 	if !lead.IsValid() {
 		return nil, nil, 0
 	}
-	c := commonOf(to, lead)
-	if f = s.flows.shared.find(&c, quick); f == nil {
+	if f = s.flows.shared.find(to, &lead, quick); f == nil {
 		return nil, nil, 0
 	}
 	if p = f.path.Load(); !s.Host.standsAside(p) {

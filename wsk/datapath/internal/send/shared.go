@@ -26,14 +26,16 @@ func commonOf(to *wsk.Destination, lead route.Lead) common {
 	return common{lead, to.Source, to.IfIndex, to.TTL, to.TOS, to.Fragment, to.Flags}
 }
 
-// is compares field by field; see isSame.
-func (c *common) is(o *common) bool {
-	return c.lead.Hop == o.lead.Hop && c.ttl == o.ttl && c.tos == o.tos && c.fragment == o.fragment && c.flags == o.flags &&
-		c.ifIndex == o.ifIndex && c.source == o.source && c.lead.Source == o.lead.Source
+// is reports whether a destination that is led so has it; field by field, see isSame.
+func (c *common) is(to *wsk.Destination, lead *route.Lead) bool {
+	return c.lead.Hop == lead.Hop && c.ttl == to.TTL && c.tos == to.TOS && c.fragment == to.Fragment && c.flags == to.Flags &&
+		c.ifIndex == to.IfIndex && c.source == to.Source && c.lead.Source == lead.Source
 }
 
-func (c *common) hash() uint32 {
-	return (uint32(c.lead.Hop) ^ uint32(c.ttl)<<8 ^ uint32(c.tos)<<16 ^ uint32(c.fragment)<<24) * 0x9e3779b1 >> 16
+// slot is where the flow of what is common may be found without a lock.
+func (t *sharedFlows) slot(hop uint64, ttl, tos uint8, fragment wsk.FragmentPolicy) *atomic.Pointer[Flow] {
+	h := (uint32(hop) ^ uint32(ttl)<<8 ^ uint32(tos)<<16 ^ uint32(fragment)<<24) * 0x9e3779b1 >> 16
+	return &t.cache[h%sharedCacheSize]
 }
 
 // sharedCacheSize is the number of shared flows a socket finds without a lock: a power of two, one pointer each.
@@ -66,20 +68,21 @@ type sharedFlows struct {
 	job      job
 }
 
-// find returns the shared flow of destinations that have c in common, nil when there is none. quick looks no further than it
-// can without a lock.
-func (t *sharedFlows) find(c *common, quick bool) *Flow {
-	slot := &t.cache[c.hash()%sharedCacheSize]
+// find returns the shared flow of a destination that is led so, nil when there is none. quick looks no further than it can
+// without a lock.
+func (t *sharedFlows) find(to *wsk.Destination, lead *route.Lead, quick bool) *Flow {
+	slot := t.slot(lead.Hop, to.TTL, to.TOS, to.Fragment)
 	f := slot.Load()
-	if f != nil && f.common.is(c) {
+	if f != nil && f.common.is(to, lead) {
 		return f
 	}
 	if quick {
 		return nil
 	}
+	c := commonOf(to, *lead)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f = t.all[*c]; f != nil {
+	if f = t.all[c]; f != nil {
 		slot.Store(f)
 	}
 	return f
@@ -188,7 +191,8 @@ func (t *sharedFlows) addLocked(f *Flow) *Flow {
 // forgetLocked forgets a shared flow. A sender that has just found it may use it once more.
 func (t *sharedFlows) forgetLocked(f *Flow) {
 	delete(t.all, f.common)
-	t.cache[f.common.hash()%sharedCacheSize].CompareAndSwap(f, nil)
+	c := &f.common
+	t.slot(c.lead.Hop, c.ttl, c.tos, c.fragment).CompareAndSwap(f, nil)
 }
 
 // tend keeps the neighbours of shared flows alive, forgets flows that are not used any more, and closes those whose datagrams the

@@ -16,7 +16,7 @@ type addresses struct {
 	// ordered are the addresses of each device as a dump had them: IPv4 chooses a source by their order, which no event
 	// tells.
 	ordered map[int][]address
-	own     map[netip.Addr]struct{}
+	own     ownSet
 	// counted are the IPv4 addresses of each device as the events have left them, which may be behind the dump: when
 	// the last one goes the kernel takes all IPv4 routes of the device with it.
 	counted map[int]map[addressKey]struct{}
@@ -32,7 +32,7 @@ type addressKey struct {
 
 func newAddresses() addresses {
 	return addresses{
-		ordered: map[int][]address{}, own: map[netip.Addr]struct{}{}, counted: map[int]map[addressKey]struct{}{},
+		ordered: map[int][]address{}, own: newOwnSet(), counted: map[int]map[addressKey]struct{}{},
 		formerly: map[netip.Addr]struct{}{},
 	}
 }
@@ -43,13 +43,13 @@ const formerlyLimit = 1 << 16
 // list takes a dump.
 func (s *addresses) list(all []address) {
 	clear(s.ordered)
-	s.own = map[netip.Addr]struct{}{} // snapshots have the old one
+	s.own = newOwnSet() // snapshots have the old one
 	if len(s.formerly) > formerlyLimit {
 		clear(s.formerly)
 	}
 	for _, a := range all {
 		s.ordered[a.device] = append(s.ordered[a.device], a)
-		s.own[a.ip] = struct{}{}
+		s.own.add(a.ip)
 		if a.ip.Is4() {
 			s.formerly[a.ip] = struct{}{}
 		}

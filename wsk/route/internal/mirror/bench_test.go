@@ -93,14 +93,19 @@ func BenchmarkLookup(b *testing.B) {
 				for i := range queries {
 					queries[i].Dst = within(rnd, full(rnd.IntN(routes), six))
 				}
-				b.ReportAllocs()
-				n := 0
-				for b.Loop() {
-					if _, ask := s.Lookup(&queries[n&(len(queries)-1)]); ask != Answered {
-						b.Fatal(ask, queries[n&(len(queries)-1)])
+				each := func(b *testing.B, look func(*Query) (Result, Reason)) {
+					b.ReportAllocs()
+					n := 0
+					for b.Loop() {
+						if _, ask := look(&queries[n&(len(queries)-1)]); ask != Answered {
+							b.Fatal(ask, queries[n&(len(queries)-1)])
+						}
+						n++
 					}
-					n++
 				}
+				b.Run("single", func(b *testing.B) { each(b, s.Lookup) })
+				p := s.Prepare(Query{}, six)
+				b.Run("planned", func(b *testing.B) { each(b, func(q *Query) (Result, Reason) { return p.Lookup(q.Dst, q.DstPort) }) })
 			})
 		}
 	}

@@ -191,7 +191,12 @@ func settled(m *Mirror, c *caughtUp, k *talk, q *Query, t *testing.T) (ask Reaso
 	said := []string{}
 	// The kernel announces some of what it does late: an address of IPv6 counts before a worker has announced it.
 	for begun := time.Now(); tries < 50 || time.Since(begun) < testenv.Patience(5*time.Second); tries++ {
-		got, ask := m.Snapshot().Lookup(q)
+		s := m.Snapshot()
+		got, ask := s.Lookup(q)
+		if planned, same := s.Prepare(*q, !q.Dst.Is4()).Lookup(q.Dst, q.DstPort); planned != got || (same == Answered) != (ask == Answered) {
+			t.Errorf("%+v: %v and %+v, by a plan %v and %+v", *q, ask, got, same, planned)
+			return Answered, tries
+		}
 		if ask != Answered {
 			return ask, tries
 		}

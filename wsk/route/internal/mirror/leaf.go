@@ -7,6 +7,8 @@ package mirror
 import (
 	"encoding/binary"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // route is one route of a prefix.
@@ -26,12 +28,15 @@ type leaf struct {
 	// sourced: one of them is for a range of sources. Those that are not don't count then for other sources, whatever
 	// their metric.
 	sourced bool
-	uses    int // prefixes that have it; of the model alone
+	// plain: there is one, a unicast route that counts whatever TOS and source.
+	plain bool
+	uses  int // prefixes that have it; of the model alone
 }
 
 func newLeaf(list []route) *leaf {
 	sourced := slices.ContainsFunc(list, func(r route) bool { return r.sourced })
-	return &leaf{routes: slices.Clone(list), sourced: sourced}
+	plain := len(list) == 1 && !sourced && list[0].tos == 0 && list[0].typ == unix.RTN_UNICAST
+	return &leaf{routes: slices.Clone(list), sourced: sourced, plain: plain}
 }
 
 // before is the kernel's order: IPv4 by TOS first, the larger before, then by metric; IPv6 has no TOS.

@@ -123,9 +123,9 @@ func (m *model) announces(id int, a address) bool {
 
 // setAddresses takes a dump of them.
 func (m *model) setAddresses(all []address) {
-	own := m.addresses.own
+	own := m.addresses.own.all
 	m.addresses.list(all)
-	m.changed = m.changed || !maps.Equal(own, m.addresses.own)
+	m.changed = m.changed || !maps.Equal(own, m.addresses.own.all)
 	m.hops.stale = true
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 
 	"github.com/gaissmai/bart"
-	"golang.org/x/sys/unix"
 )
 
 // Query is what is asked. Addresses have no zones and are no v4-mapped ones.
@@ -36,9 +35,9 @@ type Snapshot struct {
 	ask        Reason // why nothing at all is answered
 	v4, v6     family
 	hops       pages
-	own        map[netip.Addr]struct{} // the addresses of the host
-	exceptions *bart.Lite              // destinations about which the kernel has learned something; nil: none
-	learned    bool                    // they are too many to be here
+	own        ownSet
+	exceptions *bart.Lite // destinations about which the kernel has learned something; nil: none
+	learned    bool       // they are too many to be here
 }
 
 // Serial is the number of the snapshot: each that is published has one of its own, from 1.
@@ -59,47 +58,34 @@ func (s *Snapshot) Lookup(q *Query) (Result, Reason) {
 	if ask := s.early(f, q); ask != Answered {
 		return Result{}, ask
 	}
+	if ask := s.special(q.Dst, q.Src, q.Interface); ask != Answered {
+		return Result{}, ask
+	}
 	w := walk{hops: s.hops, q: q, six: q.Dst.Is6()}
 	w.strict = w.six && q.Interface != 0 && (!q.Src.IsValid() || needsStrict(q.Dst))
-	for i := 0; i < len(f.rules); i++ {
+	for i := 0; i < len(f.rules); {
 		r := &f.rules[i]
-		switch r.matches(q) {
-		case no:
-			continue
-		case unknown:
-			return Result{}, Rule
+		next, ask := r.verdict(q, i)
+		if ask != Answered {
+			return Result{}, ask
 		}
-		switch r.action {
-		case unix.FR_ACT_NOP:
+		if next != i {
+			i = next
 			continue
-		case unix.FR_ACT_GOTO:
-			if r.target < 0 {
-				continue
-			}
-			i = r.target - 1
-			continue
-		case unix.FR_ACT_TO_TBL:
-		default:
-			return Result{}, Refused
-		}
-		if r.trie == nil {
-			continue
-		}
-		if r.groups {
-			return Result{}, Rule
 		}
 		hop, ask := w.table(r)
 		if ask != Answered {
 			return Result{}, ask
 		}
 		if hop != nil {
-			return s.result(q, hop)
+			return s.result(q.Src, q.Dst, hop)
 		}
+		i++
 	}
 	return Result{}, NoRoute
 }
 
-// early finds what needs no look-up.
+// early finds what needs no look-up, whatever the destination.
 func (s *Snapshot) early(f *family, q *Query) Reason {
 	switch {
 	case s.ask != Answered:
@@ -108,40 +94,46 @@ func (s *Snapshot) early(f *family, q *Query) Reason {
 		return f.ask
 	case s.learned:
 		return Exception
-	case q.Dst.IsMulticast(), q.Dst == limitedBroadcast, !q.Dst.IsValid(), q.Dst.IsUnspecified():
-		return Group
-	case q.Dst.Is6() && q.Dst.IsLinkLocalUnicast() && q.Interface == 0:
-		return Device
 	}
-	if s.exceptions != nil && s.exceptions.Lookup(q.Dst) {
-		return Exception
-	}
-	if !q.Dst.Is4() {
-		// RFC 6724 rule 1: a host talks to itself from the same address, even past the local table.
-		if _, ok := s.own[q.Dst]; ok && !q.Src.IsValid() {
-			return Local
-		}
-		return Answered
-	}
-	if q.Dst.As4()[0] == 0 {
-		return Group
-	}
-	if q.Src.IsValid() {
-		if _, ok := s.own[q.Src]; !ok || q.Src.IsLoopback() {
+	if q.Dst.Is4() && q.Src.IsValid() {
+		if !s.own.has(q.Src) || q.Src.IsLoopback() {
 			return Source
 		}
 	}
 	return Answered
 }
 
+// special finds destinations that need no look-up.
+func (s *Snapshot) special(dst, src netip.Addr, device int) Reason {
+	if dst.Is4() {
+		if b := dst.As4(); b[0] == 0 || b[0]>>4 == 14 || b == [4]byte{255, 255, 255, 255} {
+			return Group
+		}
+	} else {
+		switch {
+		case dst.IsMulticast(), !dst.IsValid(), dst.IsUnspecified():
+			return Group
+		case device == 0 && dst.IsLinkLocalUnicast():
+			return Device
+		}
+		// RFC 6724 rule 1: a host talks to itself from the same address, even past the local table.
+		if !src.IsValid() && s.own.has(dst) {
+			return Local
+		}
+	}
+	if s.exceptions != nil && s.exceptions.Lookup(dst) {
+		return Exception
+	}
+	return Answered
+}
+
 // result finds the source.
-func (s *Snapshot) result(q *Query, hop *Hop) (Result, Reason) {
-	source := q.Src
+func (s *Snapshot) result(source, dst netip.Addr, hop *Hop) (Result, Reason) {
 	if !source.IsValid() {
 		switch {
-		case q.Dst.Is6() && q.Dst.IsLinkLocalUnicast():
+		case dst.Is6() && dst.IsLinkLocalUnicast():
 			source = hop.linkSource
-		case q.Dst.Is4() || globalScope(q.Dst):
+		case dst.Is4() || globalScope(dst):
 			source = hop.source
 		}
 		if !source.IsValid() {
@@ -150,8 +142,6 @@ func (s *Snapshot) result(q *Query, hop *Hop) (Result, Reason) {
 	}
 	return Result{Hop: hop, Source: source}, Answered
 }
-
-var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // needsStrict is rt6_need_strict of net/ipv6/route.c, without groups.
 func needsStrict(dst netip.Addr) bool { return dst.IsLinkLocalUnicast() || dst.IsLoopback() }
