@@ -10,13 +10,17 @@ import (
 
 // recvmsg reads one message without waiting, and without room for control data: the kernel throws descriptors away and
 // says MSG_CTRUNC.
+//
+// It and sendto are raw calls: they return at once, and the runtime's monitor is not told of them. Each call that it is told
+// of wakes it where it sleeps, as it does whenever the process has been idle, and it then looks around every 20 µs for a
+// while.
 func recvmsg(fd int, b []byte) (n, flags int, err error) {
 	iov := unix.Iovec{Base: &b[0]}
 	iov.SetLen(len(b))
 	h := unix.Msghdr{Iov: &iov}
 	h.SetIovlen(1)
 	for {
-		r, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+		r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
 		switch errno {
 		case 0:
 			return int(r), int(h.Flags), nil
@@ -32,7 +36,7 @@ func recvmsg(fd int, b []byte) (n, flags int, err error) {
 // sendto sends one message without waiting and without SIGPIPE.
 func sendto(fd int, b []byte) error {
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
 		case 0:
