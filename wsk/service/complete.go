@@ -189,8 +189,7 @@ func (j *job) post(t *tally) (last bool) {
 		n.answered(h)
 	}
 	h.Type = h.Type.Reply()
-	o.b = o.done.Append(h.Append(o.b[:0]))
-	o.send(o.b)
+	o.b = o.kept.add(h, &o.done, o.b)
 	return last
 }
 

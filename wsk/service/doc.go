@@ -20,7 +20,8 @@
 // (package turns), and a socket has only so many frames with the transport at a time that others find room: what waits
 // does so in its own socket and not in the transport's queue. Each datagram becomes an operation of the transport by
 // [wsk.IRP.Relay], straight from the message it came in, and completes by itself; the reply is sent when all have, or
-// after a millisecond with those that have.
+// after a millisecond with those that have. While a session has more SENDs to read, up to eight replies go out together, so
+// that its client wakes once for all; none waits longer than for the work on those SENDs (kept.go).
 //
 // Of each destination that a socket uses the service remembers that its fields are sound and whether it has been
 // reached. Whether the policy allows it is decided by [wsk.FlowGuard], when the transport knows the way.

@@ -32,7 +32,7 @@ func (k *socket) queueJob(j *job) {
 		k.cancelQueued()
 	default:
 		k.member.Ready()
-		k.pump.Run()
+		k.pump.Run(k.session.out.flush)
 	}
 }
 

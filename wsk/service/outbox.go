@@ -22,6 +22,7 @@ type outbox struct {
 	mu   sync.Mutex
 	b    []byte
 	done ipc.Done
+	kept kept
 }
 
 // post builds a message and sends it. A client that does not read until its socket is full has no more session.
@@ -32,8 +33,30 @@ func (o *outbox) post(build func(b []byte) []byte) {
 }
 
 func (o *outbox) postLocked(build func(b []byte) []byte) {
+	o.kept.flush()
 	o.b = build(o.b[:0])
 	o.send(o.b)
+}
+
+// work says that the session's goroutine has a SEND in hand.
+func (o *outbox) work() {
+	o.mu.Lock()
+	o.kept.working = true
+	o.mu.Unlock()
+}
+
+// rest is called before the session's goroutine waits.
+func (o *outbox) rest() {
+	o.mu.Lock()
+	o.kept.rest()
+	o.mu.Unlock()
+}
+
+// flush sends the replies that were kept.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	o.kept.flush()
+	o.mu.Unlock()
 }
 
 // send sends a message that lies in the outbox or is otherwise the caller's.

@@ -58,7 +58,7 @@ func newSession(s *Server, c *peer.Conn, who *peer.Identity, u *user, g *granted
 		sockets: make(map[uint32]*socket), asked: make(map[uint32]struct{}),
 		over: make(chan struct{}),
 	}
-	n.out.session = n
+	n.out.session, n.out.kept.send = n, n.out.send
 	n.granted.Store(g)
 	return n
 }
@@ -72,6 +72,7 @@ func (n *session) run() {
 			err = n.handle(n.buffer[:size])
 		}
 	}
+	n.out.rest()
 	n.note(err)
 	close(n.over)
 	n.mu.Lock()
@@ -94,22 +95,25 @@ func (n *session) run() {
 	n.server.leave(n)
 }
 
-// receive waits for the next message. While it waits the memory for it is left to others.
+// receive waits for the next message. While it waits the memory for it is left to others, and no reply is kept back.
 func (n *session) receive() (size int, err error) {
-	n.buffer, size, err = n.conn.ReceiveLent(n.buffer, lent{})
+	n.buffer, size, err = n.conn.ReceiveLent(n.buffer, lent{n})
 	return size, err
 }
 
 // lent is memory for one message each, that sessions have while they read.
-type lent struct{}
+type lent struct{ session *session }
 
 var messages = sync.Pool{New: func() any { return new([ipc.MaxMessage]byte) }}
 
 // Take implements peer.Memory.
 func (lent) Take() []byte { return messages.Get().(*[ipc.MaxMessage]byte)[:] }
 
-// Give implements peer.Memory.
-func (lent) Give(b []byte) { messages.Put((*[ipc.MaxMessage]byte)(b)) }
+// Give implements peer.Memory: the session is about to wait.
+func (l lent) Give(b []byte) {
+	messages.Put((*[ipc.MaxMessage]byte)(b))
+	l.session.out.rest()
+}
 
 // note keeps why the session ends, and counts what the client has broken.
 func (n *session) note(err error) {
@@ -164,8 +168,10 @@ func (n *session) handle(msg []byte) error {
 	case n.hello == (h.Type == ipc.TypeHello):
 		return violation(ipc.ReasonState, h.Type, "HELLO is the first message, and comes once")
 	case h.Type == ipc.TypeSend:
+		n.out.work()
 		return n.send(h, msg)
 	}
+	n.out.rest()
 	n.pace.wait(h.Type)
 	if h.Type == ipc.TypeCredit {
 		return n.credit(h, body)

@@ -90,9 +90,10 @@ func (p *Pump) readyLocked(m *Member) {
 const roundsHere = 16
 
 // Run makes rounds until nobody has anything to hand over: this goroutine, or the one that is at it already. After some
-// rounds it leaves the rest to a goroutine of its own, so that a caller is not kept by all others.
-func (p *Pump) Run() {
-	if p.run(roundsHere) {
+// rounds it leaves the rest to a goroutine of its own, so that a caller is not kept by all others. After each round behind
+// which there is more to do it calls between.
+func (p *Pump) Run(between func()) {
+	if p.run(roundsHere, between) {
 		p.Go(p.drain)
 	}
 }
@@ -107,12 +108,12 @@ func (p *Pump) Wake() {
 }
 
 func (p *Pump) drain() {
-	for p.run(1 << 10) {
+	for p.run(1<<10, func() {}) {
 	}
 }
 
 // run reports whether there is more to do.
-func (p *Pump) run(rounds int) bool {
+func (p *Pump) run(rounds int, between func()) bool {
 	for {
 		if !p.running.TryLock() {
 			p.again.Store(true)
@@ -123,7 +124,9 @@ func (p *Pump) run(rounds int) bool {
 		p.again.Store(false)
 		more := true
 		for more && rounds > 0 {
-			more = p.round()
+			if more = p.round(); more {
+				between()
+			}
 			rounds--
 		}
 		p.running.Unlock()

@@ -3,6 +3,7 @@
 package turns_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -39,7 +40,7 @@ func shares(weights []int, members [][]int) []int {
 			u.NewMember(b).Ready()
 		}
 	}
-	p.Run()
+	p.Run(func() {})
 	sum := make([]int, len(members))
 	for i := range all {
 		for _, b := range all[i] {
@@ -78,6 +79,18 @@ func TestFair(t *testing.T) {
 	}
 }
 
+// TestBetween: whoever makes the rounds is called between those of others, and not when nobody waits any more.
+func TestBetween(t *testing.T) {
+	total := 5 * turns.Quantum
+	p := &turns.Pump{Go: func(f func()) { f() }}
+	p.NewUser(1).NewMember(&backlog{size: 1, total: &total}).Ready()
+	var left []int
+	p.Run(func() { left = append(left, total/turns.Quantum) })
+	if want := []int{4, 3, 2, 1}; !slices.Equal(left, want) {
+		t.Errorf("quanta left when called: %v, want %v", left, want)
+	}
+}
+
 // TestLight: a user who wants less than his share waits one round at most, however much the others have.
 func TestLight(t *testing.T) {
 	total := 1 << 16
@@ -86,7 +99,7 @@ func TestLight(t *testing.T) {
 	p.NewUser(1).NewMember(heavy).Ready()
 	light := &once{heavy: heavy}
 	p.NewUser(1).NewMember(light).Ready()
-	p.Run()
+	p.Run(func() {})
 	if light.after > turns.Quantum {
 		t.Errorf("the other user had %d frames first", light.after)
 	}
@@ -136,7 +149,7 @@ func TestNothingIsLost(t *testing.T) {
 					if g == 0 {
 						p.Wake()
 					} else {
-						p.Run()
+						p.Run(func() {})
 					}
 				}
 			})
