@@ -33,6 +33,9 @@ func (a *app) blastCommand() *cobra.Command {
 				return f.way.checkVia(a, func() error { return a.blast(c.Context(), &f, h, nil) })
 			}
 			return a.withNetNS(func(ns *netns.NS) error {
+				if f.look.dry {
+					return a.blastDry(c.Context(), &f, h, ns)
+				}
 				if f.engine.prepared() {
 					return a.blastPrepared(c.Context(), &f, h, ns)
 				}
@@ -60,7 +63,8 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
-	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route, broadcast")
+	f.look.add(fl)
+	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route; write over --pcap")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	f.out.add(fl, blast.Schema)
 	_ = fl.MarkHidden("in-flight") // there is such a flag

@@ -49,6 +49,7 @@ type blastFlags struct {
 	force       bool
 	quiet       bool
 	out         formatFlags
+	look        previewFlags
 
 	sizes []int      // payload sizes, in turn
 	pace  blast.Rate // the rate in packets, known with the way
@@ -71,10 +72,20 @@ func (f *blastFlags) defaults() {
 	}
 }
 
+// config is how to send, with the rate that the way has made of the one that was given.
+func (f *blastFlags) config() blast.Config {
+	return blast.Config{
+		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
+	}
+}
+
 func (f *blastFlags) check(ctx context.Context, destination string) (header, error) {
 	h, err := f.way.parse(ctx, destination)
 	if err == nil {
 		err = f.out.check()
+	}
+	if err == nil {
+		err = f.look.check(&f.out, f.way.via, f.force)
 	}
 	if err != nil {
 		return h, err

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
@@ -18,8 +16,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
-	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -66,9 +62,7 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	if err != nil {
 		return err
 	}
-	config := blast.Config{
-		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, Drain: drainTime,
-	}
+	config := f.config()
 	e, err := f.openPrepared(s, ns, config, plan)
 	if err != nil {
 		return err
@@ -80,6 +74,9 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	}
 	defer other.close()
 
+	if err := f.capture(ctx, h, s, body, run, nil); err != nil {
+		return err
+	}
 	before := e.info(blast.Counts{})
 	r := f.reportPrepared(a.line, h, s, mix, run, before)
 	f.announcePrepared(a, h, s, r, e, other)
@@ -172,37 +169,4 @@ func (f *blastFlags) announcePrepared(a *app, h header, s *session.Session, r *b
 	}
 	r.Warnings = append(r.Warnings, s.Warnings()...)
 	a.warn(r.Warnings...)
-}
-
-// plan is what the frames are.
-func (f *blastFlags) plan(h header, s *session.Session, body []byte, run uint16) (p frames.Plan, err error) {
-	clock, err := stamp.NewClock()
-	if err != nil {
-		return p, err
-	}
-	p = frames.Plan{
-		Space: f.flows.space, Flows: uint64(f.flows.n), Sources: f.flows.sources, Ports: f.flows.ports, Random: f.flows.order == randomOrder,
-		Header: frame.Flow{
-			SrcMAC: f.ether.from(s), DstMAC: f.ether.dst, VLANs: f.ether.tags(s), TTL: uint8(f.way.ttl), TOS: h.tos, DF: f.way.df,
-		},
-		Payload: body, Sizes: f.sizes, Stamp: f.stamp, Run: run, Clock: clock,
-	}
-	if !p.Sources.IsSet() {
-		if err := p.Sources.Set(f.flows.firstSource(h, s).Addr().WithZone("").String()); err != nil {
-			return p, exit.Usagef("source: %w", err)
-		}
-	}
-	return p, nil
-}
-
-// firstSource is the source of flow 0 as far as it does not depend on the seed.
-func (f *flowFlags) firstSource(h header, s *session.Session) netip.AddrPort {
-	from := s.Way.Source
-	switch {
-	case f.sources.IsSet():
-		from = f.sources.At(0)
-	case h.source.Addr().IsValid():
-		from = h.source.Addr()
-	}
-	return netip.AddrPortFrom(from, f.ports.At(0))
 }

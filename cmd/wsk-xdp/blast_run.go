@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
@@ -50,12 +49,13 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	r.Command = a.line
 	a.announceBlast(f, h, s, r, other)
 
-	config := blast.Config{
-		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
-		Over: s.IsOver,
-	}
+	config := f.config()
+	config.Over = s.IsOver
 	d, err := f.datagrams(h, s, body, run)
 	if err != nil {
+		return err
+	}
+	if err := f.capture(ctx, h, s, body, run, s.Sources()); err != nil {
 		return err
 	}
 	sender := blast.NewMixSender(d, f.batch)

@@ -25,6 +25,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/echo"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/ping"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/preview"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/replay"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/schema"
@@ -35,7 +36,7 @@ var published = map[string]any{
 	blast.Schema: blast.Report{}, recv.Schema: recv.Report{}, replay.Schema: replay.Report{}, doctor.Schema: doctor.Report{}, errorSchema: errorReport{},
 	ping.Schema: ping.Report{}, echo.Schema: echo.Report{}, "wsk-xdp.send/1": sendReport{}, "wsk-xdp.lab/1": labReport{},
 	bench.Schema: bench.Report{}, receive.Schema: receive.Report{}, latency.Schema: latency.Report{}, footprint.Schema: footprint.Report{},
-	scale.Schema: scale.Report{},
+	scale.Schema: scale.Report{}, preview.Schema: preview.Report{},
 }
 
 // docs is the directory of the documentation, also for a test that goes elsewhere.

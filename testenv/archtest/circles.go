@@ -50,6 +50,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/payload", 0, 0},
 	{"cmd/wsk-xdp/internal/peer", 0, 0},
 	{"cmd/wsk-xdp/internal/ping", 0, 0},
+	{"cmd/wsk-xdp/internal/preview", 0, 0},
 	{"cmd/wsk-xdp/internal/recv", 0, 0},
 	{"cmd/wsk-xdp/internal/replay", 0, 0},
 	{"cmd/wsk-xdp/internal/report", 0, 0},

@@ -9,7 +9,7 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
-			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "payload", "peer", "ping", "recv",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "payload", "peer", "ping", "preview", "recv",
 			"replay", "report", "send", "session",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
@@ -129,6 +129,12 @@ var toolImports = []ImportRow{
 		Package: "cmd/wsk-xdp/internal/ping",
 		May: append(tool("account", "blast", "host", "icmp", "netns", "output", "recv", "session", "stamp", "units"),
 			"wsk", histograms, sys),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/preview",
+		May:     append(tool("blast", "frames", "host", "output", "session", "stamp", "units"), "frame"),
+		Tests:   tool("flows"),
+		Why:     "makes frames and opens nothing",
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/recv",

@@ -224,7 +224,7 @@ type IntervalReport struct {
 func (r *Report) Fill(c Config, res Result) {
 	t := &r.Totals
 	t.Submitted, t.Completed, t.Failed, t.IRPs, t.Unfinished = res.Submitted, res.Completed, res.Failed, res.Calls, res.Unfinished
-	t.Requested = requested(c)
+	t.Requested = Requested(c)
 	t.Payload = res.Payload
 	t.Sending, t.Elapsed, t.Blocked = res.Sending.Nanoseconds(), res.Elapsed.Nanoseconds(), res.Blocked.Nanoseconds()
 	if r.TooShort = tooShort(c, res); r.TooShort == "" {
@@ -276,8 +276,8 @@ func tooShort(c Config, res Result) string {
 // PacingMethod names how the rate is kept.
 const PacingMethod = "token bucket, sleeping"
 
-// requested is how many packets a run asked for, 0 when nothing says.
-func requested(c Config) uint64 {
+// Requested is how many packets a run asks for, 0 when nothing says.
+func Requested(c Config) uint64 {
 	byTime := uint64(0)
 	if c.Rate > 0 && c.Duration > 0 {
 		byTime = Due(c.Rate, c.Duration)

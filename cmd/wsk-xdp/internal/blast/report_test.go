@@ -144,7 +144,7 @@ func TestForfeitedAddsUp(t *testing.T) {
 	transport.SetMode(wsktest.Wait)
 	c := Config{Rate: PPS(10_000), Duration: 100 * time.Millisecond, Batch: 1, InFlight: 7, Drain: time.Millisecond}
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
-	if res.Submitted != 7 || res.Submitted+res.Forfeited != requested(c) {
-		t.Errorf("%d submitted and %d forfeited of %d", res.Submitted, res.Forfeited, requested(c))
+	if res.Submitted != 7 || res.Submitted+res.Forfeited != Requested(c) {
+		t.Errorf("%d submitted and %d forfeited of %d", res.Submitted, res.Forfeited, Requested(c))
 	}
 }

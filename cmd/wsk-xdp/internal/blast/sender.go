@@ -3,8 +3,6 @@
 package blast
 
 import (
-	"math/rand/v2"
-
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -37,9 +35,9 @@ type Flow struct {
 type Sender struct {
 	d      Datagrams
 	list   []wsk.BufList // chained; a burst of n is its last n nodes, which are read during the call only
+	order  *Order
 	flow   int
-	size   int // the next of Sizes
-	random *rand.Rand
+	size   int       // the next of Sizes
 	stamps *stamping // nil where there are none
 }
 
@@ -55,7 +53,7 @@ func NewSender(sockets []*wsk.Socket, remote wsk.SOCKADDR, control, payload []by
 
 // NewMixSender makes a sender of these datagrams, in bursts of up to batch.
 func NewMixSender(d Datagrams, batch int) *Sender {
-	s := &Sender{d: d, list: make([]wsk.BufList, batch), flow: -1, random: rand.New(rand.NewPCG(d.Seed, 0))}
+	s := &Sender{d: d, list: make([]wsk.BufList, batch), order: NewOrder(len(d.Flows), d.Random, d.Seed)}
 	if d.Stamp != StampNone {
 		s.stamps = newStamping(d.Stamp, d.Run, d.Clock, len(d.Flows), d.Payload, batch)
 	}
@@ -96,11 +94,7 @@ func (s *Sender) Sent() []uint64 {
 }
 
 func (s *Sender) nextFlow() *Flow {
-	if s.d.Random {
-		s.flow = s.random.IntN(len(s.d.Flows))
-	} else if s.flow++; s.flow == len(s.d.Flows) {
-		s.flow = 0
-	}
+	s.flow = s.order.Next()
 	return &s.d.Flows[s.flow]
 }
 

@@ -50,7 +50,7 @@ type Maker struct {
 	flow      uint64
 	size      int
 	id        uint16
-	sent      []uint64    // numbers given out, stream by stream
+	numbers   *blast.Numbers
 	tails     []frame.Sum // of what is behind the stamp, size by size
 	stamped   int         // bytes of a stamp
 }
@@ -73,7 +73,7 @@ func NewMaker(p Plan) (*Maker, error) {
 			}
 		}
 	}
-	m.sent = make([]uint64, min(p.Flows, stamp.Streams))
+	m.numbers = blast.NewNumbers(p.Stamp, p.Run, p.Clock, p.Flows)
 	for _, size := range p.Sizes {
 		if size < m.stamped || size > len(p.Payload) {
 			return nil, errors.New("frames: a payload without room for its stamp")
@@ -121,7 +121,7 @@ func (m *Maker) Put(chunk []byte, now time.Time) (length, payload int) {
 	body := chunk[at : at+size]
 	copy(body[m.stamped:], m.p.Payload[m.stamped:size])
 	if m.stamped > 0 {
-		m.stamp(body, n, now)
+		m.numbers.Put(body, n, now)
 		sum.Add(body[:m.stamped])
 	}
 	sum.Append(m.tails[m.size])
@@ -143,21 +143,5 @@ func (m *Maker) next() uint64 {
 	return m.flow
 }
 
-func (m *Maker) stamp(body []byte, flow uint64, now time.Time) {
-	stream := flow % uint64(len(m.sent))
-	number := m.sent[stream]
-	m.sent[stream]++
-	if m.p.Stamp == blast.StampWSK {
-		stamp.Stamp{Run: m.p.Run, Stream: uint16(stream), Sequence: number & stamp.Mask, Time: m.p.Clock.At(now)}.Put(body)
-		return
-	}
-	stamp.PutPktgen(body, uint32(number), now.Unix(), now.Nanosecond()/int(time.Microsecond))
-}
-
 // Sent is how many numbers were given out to each stream, nil where there are none.
-func (m *Maker) Sent() []uint64 {
-	if m.stamped == 0 {
-		return nil
-	}
-	return m.sent
-}
+func (m *Maker) Sent() []uint64 { return m.numbers.Sent() }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/capture"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/preview"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
+)
+
+// How many packets a dry run shows, and how many --pcap writes: unless it says, and at most.
+const (
+	shownPackets    = 3
+	capturedPackets = 1000
+	mostCaptured    = 1_000_000
+)
+
+// previewFlags are about the first packets of a run.
+type previewFlags struct {
+	dry  bool
+	pcap string
+
+	file    string
+	packets uint64
+}
+
+func (p *previewFlags) add(fl *pflag.FlagSet) {
+	fl.BoolVar(&p.dry, "dry-run", false, "say what would be sent, with the first packets, and send nothing")
+	fl.StringVar(&p.pcap, "pcap", "", "`FILE[,N]`: write the first N packets (default 1000), as they are to leave, to a pcap file")
+}
+
+// check reads the flags. over is whether a file may be written over.
+func (p *previewFlags) check(f *formatFlags, via string, over bool) error {
+	switch {
+	case p.dry && via != "":
+		return exit.Usagef("--dry-run and --via: what leaves is the daemon's to say")
+	case p.dry && f.format != output.Human && f.format != output.Document:
+		return exit.Usagef("--dry-run and --format %v: there are no seconds to tell about, give human or json", f.format)
+	case p.pcap == "":
+		return nil
+	case via != "":
+		return exit.Usagef("--pcap and --via: the daemon makes the frames")
+	}
+	p.file, p.packets = p.pcap, capturedPackets
+	if i := strings.LastIndexByte(p.pcap, ','); i >= 0 {
+		var n units.Count
+		if err := n.Set(p.pcap[i+1:]); err != nil || n < 1 || n > mostCaptured {
+			return exit.Usagef("--pcap %s: behind the comma stands how many packets, 1 to %s", p.pcap, units.Grouped(mostCaptured))
+		}
+		p.file, p.packets = p.pcap[:i], uint64(n)
+	}
+	if p.file == "" {
+		return exit.Usagef("--pcap %s: in front of the comma stands the name of a file", p.pcap)
+	}
+	if _, err := os.Stat(p.file); err == nil && !over {
+		return exit.Usagef("--pcap: %s is there already: name another file, or say --force", p.file)
+	}
+	return nil
+}
+
+// write writes the file of --pcap, if there is to be one, with the times at which packets are due after the first, and
+// returns how many packets that are. all is how many the run has, 0 where nothing says.
+func (p *previewFlags) write(plan preview.Plan, pace blast.Rate, all uint64, first time.Time) (n uint64, err error) {
+	if p.file == "" {
+		return 0, nil
+	}
+	n = p.packets
+	if all > 0 {
+		n = min(n, all)
+	}
+	file, err := os.Create(p.file)
+	if err != nil {
+		return 0, exit.Usagef("--pcap: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	buffered := bufio.NewWriter(file)
+	to, err := capture.NewWriter(buffered)
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Duration(0) // where there is no clock, the epoch
+	if !first.IsZero() {
+		begin = time.Duration(first.UnixNano())
+	}
+	err = plan.Each(n, pace, first, func(_ uint64, frame []byte, after time.Duration) error { return to.Write(frame, begin+after) })
+	return n, errors.Join(err, buffered.Flush())
+}

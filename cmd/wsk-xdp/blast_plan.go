@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/netip"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
+	"github.com/wsk-xdp/wsk-xdp/frame"
+)
+
+// plan is what the frames are.
+func (f *blastFlags) plan(h header, s *session.Session, body []byte, run uint16) (p frames.Plan, err error) {
+	clock, err := stamp.NewClock()
+	if err != nil {
+		return p, err
+	}
+	p = frames.Plan{
+		Space: f.flows.space, Flows: uint64(f.flows.n), Sources: f.flows.sources, Ports: f.flows.ports, Random: f.flows.order == randomOrder,
+		Header: frame.Flow{
+			SrcMAC: f.ether.from(s), DstMAC: f.ether.dst, VLANs: f.ether.tags(s), TTL: f.hops(s), TOS: h.tos, DF: f.way.df,
+		},
+		Payload: body, Sizes: f.sizes, Stamp: f.stamp, Run: run, Clock: clock,
+	}
+	if !p.Sources.IsSet() {
+		if err := p.Sources.Set(f.flows.firstSource(h, s).Addr().WithZone("").String()); err != nil {
+			return p, exit.Usagef("source: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// hops is the TTL of what leaves: where none was given, that of a WSK socket.
+func (f *blastFlags) hops(s *session.Session) uint8 {
+	const unicast, group = 128, 1
+	switch {
+	case f.way.ttl > 0:
+		return uint8(f.way.ttl)
+	case s.Way.Destination.IsMulticast():
+		return group
+	}
+	return unicast
+}
+
+// firstSource is the source of flow 0 as far as it does not depend on the seed.
+func (f *flowFlags) firstSource(h header, s *session.Session) netip.AddrPort {
+	from := s.Way.Source
+	switch {
+	case f.sources.IsSet():
+		from = f.sources.At(0)
+	case h.source.Addr().IsValid():
+		from = h.source.Addr()
+	}
+	return netip.AddrPortFrom(from, f.ports.At(0))
+}
