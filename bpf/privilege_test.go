@@ -49,7 +49,7 @@ func TestWithoutPerfmon(t *testing.T) {
 		Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_NET_ADMIN},
 	}
 	out, err := child.CombinedOutput()
-	if !kernelHasFrags() {
+	if !testenv.KernelAtLeast(6, 12) { // 6.1 refuses what the compiler does with the stack; none in between was tried
 		if err == nil || !strings.Contains(string(out), "CAP_PERFMON") {
 			t.Errorf("%v: %s; want a word of CAP_PERFMON", err, out)
 		}

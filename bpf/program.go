@@ -51,10 +51,10 @@ type Program struct {
 // Load puts program and maps into the kernel, where nothing changes before Attach. The variant for frames of several buffers is
 // preferred; on a kernel that refuses it the plain one is loaded, see Frags.
 //
-// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces, and CAP_PERFMON before Linux 5.18. From there on another variant is loaded without it,
-// which takes frames of several buffers only for sockets that do (Options.MultiBuffer). On a kernel before 5.11 it raises the process's RLIMIT_MEMLOCK for as
-// long as it takes, if it may and must, see package memlock. The error of a program that the verifier refused wraps an
-// *ebpf.VerifierError with the whole log.
+// It needs CAP_BPF and CAP_NET_ADMIN outside user namespaces, and CAP_PERFMON on Linux 6.1 and before. On Linux 6.12 and newer another
+// variant is loaded without it, which takes frames of several buffers only for sockets that do (Options.MultiBuffer). On a kernel
+// before 5.11 it raises the process's RLIMIT_MEMLOCK for as long as it takes, if it may and must, see package memlock. The error of a
+// program that the verifier refused wraps an *ebpf.VerifierError with the whole log.
 func Load(opts Options) (*Program, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {

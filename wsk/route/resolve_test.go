@@ -353,6 +353,10 @@ func TestAskedTooEarly(t *testing.T) {
 		_, err := table.Resolve(t.Context(), q)
 		early.Store(false)
 		close(announced)
+		if errors.Is(err, ErrNoRoute) {
+			t.Log("the kernel was through with the change before it was asked")
+			return nil
+		}
 		return err
 	})
 	if hop, err := table.Resolve(t.Context(), q); !errors.Is(err, ErrNoRoute) {
