@@ -11,12 +11,28 @@ export GORACE="atexit_sleep_ms=20 ${GORACE:-}"
 go build -o "$summary/testsum" ./scripts/testsum
 # All that the tests need is fetched now: the namespace below has no way out.
 go list -deps -test ./... >/dev/null
+programs=docs/examples/netconn
+with_programs=true
+if ! missing=$(cd "$programs" && timeout 120 go list -deps -test ./... 2>&1 >/dev/null); then
+  with_programs=false
+fi
 # Go's own limit is ten minutes for a package, which one of them takes where ten others run beside.
 # The tests wait for the kernel and for each other a third of the time: half as many packages again as there are processors.
-run=("$summary/testsum" go test -json -race -shuffle=on -count=1 -timeout 60m -p $(($(nproc) * 3 / 2)))
+parallel=$(($(nproc) * 3 / 2))
+enter=("$summary/testsum")
 if [ "$(id -u)" -ne 0 ] && unshare -Urn true 2>/dev/null; then
   echo "not root: running in a user and network namespace of our own"
   # One package at a time: locked memory is counted per user, and two queues are what the usual 8 MiB hold.
-  run=(unshare -Urn --kill-child env TESTSUM_LOOPBACK=1 "${run[@]}" -p 1)
+  parallel=1
+  enter=(unshare -Urn --kill-child env TESTSUM_LOOPBACK=1 "$summary/testsum")
 fi
-"${run[@]}" "$@" ./...
+run=(go test -json -race -shuffle=on -count=1 -timeout 60m -p "$parallel" "$@" ./...)
+if "$with_programs"; then
+  # Programs of others over wsk/wsknet, a module of its own. Without the race detector and cgo: what they share with `make
+  # build` is built already, and the rest takes half a minute of a processor's time once.
+  run+=(\; env CGO_ENABLED=0 go -C "$programs" test -json -shuffle=on -count=1 -p "$parallel" "$@" ./...)
+fi
+code=0
+"${enter[@]}" "${run[@]}" || code=$?
+"$with_programs" || printf '%s was not tested, its modules are not to be had:\n%s\n' "$programs" "$missing"
+exit "$code"

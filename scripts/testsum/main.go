@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Testsum runs a `go test -json` command and prints one line per package, the output of whatever failed, the reason of every
-// skip, and last the number of tests that passed, failed and were skipped. Its exit status is the command's. With
-// TESTSUM_LOOPBACK set it first brings up the loopback interface, which is down in a fresh network namespace.
+// Testsum runs `go test -json` commands, separated by arguments that are a semicolon, one after the other. It prints one
+// line per package, the output of whatever failed, the reason of every skip, and last the number of tests that passed,
+// failed and were skipped in all of them. Its exit status is that of the first command that failed. With TESTSUM_LOOPBACK
+// set it first brings up the loopback interface, which is down in a fresh network namespace.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -30,7 +32,7 @@ type summary struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: testsum COMMAND [ARG ...]")
+		fmt.Fprintln(os.Stderr, "usage: testsum COMMAND [ARG ...] [\";\" COMMAND [ARG ...]] ...")
 		os.Exit(2)
 	}
 	if os.Getenv("TESTSUM_LOOPBACK") != "" {
@@ -39,12 +41,31 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	code, err := run(os.Args[1:])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "testsum:", err)
-		os.Exit(1)
+	s := summary{output: make(map[string][]string)}
+	first := 0
+	for args := os.Args[1:]; len(args) > 0; {
+		command, rest := split(args)
+		args = rest
+		code, err := s.run(command)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "testsum:", err)
+			code = 1
+		}
+		if first == 0 {
+			first = code
+		}
 	}
-	os.Exit(code)
+	fmt.Printf("%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+	os.Exit(first)
+}
+
+// split divides arguments at the first that is a semicolon.
+func split(args []string) (command, rest []string) {
+	i := slices.Index(args, ";")
+	if i < 0 {
+		return args, nil
+	}
+	return args[:i], args[i+1:]
 }
 
 func loopbackUp() error {
@@ -55,7 +76,10 @@ func loopbackUp() error {
 	return netlink.LinkSetUp(lo)
 }
 
-func run(args []string) (int, error) {
+func (s *summary) run(args []string) (int, error) {
+	if len(args) == 0 {
+		return 0, errors.New("there is no command before or after a semicolon")
+	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -65,7 +89,6 @@ func run(args []string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	s := summary{output: make(map[string][]string)}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -80,7 +103,6 @@ func run(args []string) (int, error) {
 		return 0, err
 	}
 	err = cmd.Wait()
-	fmt.Printf("%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode(), nil
