@@ -116,8 +116,7 @@ func (s *Socket) addressListSort(sn *snapshot, input, output []byte) (int, NTSTA
 // routingInterfaceQuery is SIO_ROUTING_INTERFACE_QUERY: the local address from which a send to the address in input
 // would leave.
 func (s *Socket) routingInterfaceQuery(sn *snapshot, input, output []byte) (int, NTSTATUS) {
-	source := s.addressSource()
-	if source == nil {
+	if s.addressSource() == nil {
 		return 0, STATUS_NOT_SUPPORTED
 	}
 	to, ok := SOCKADDR(input).address(sn.family)
@@ -127,7 +126,7 @@ func (s *Socket) routingInterfaceQuery(sn *snapshot, input, output []byte) (int,
 	if len(output) < sizeofSockaddr(sn.family) {
 		return 0, STATUS_BUFFER_TOO_SMALL
 	}
-	from, status := source.SourceFor(to)
+	from, status := s.sourceFor(sn, to)
 	if status != STATUS_SUCCESS {
 		return 0, status
 	}

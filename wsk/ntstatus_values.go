@@ -27,6 +27,7 @@ const (
 	STATUS_OBJECT_TYPE_MISMATCH       NTSTATUS = 0xC0000024
 	STATUS_INVALID_PARAMETER_MIX      NTSTATUS = 0xC0000030
 	STATUS_SHARING_VIOLATION          NTSTATUS = 0xC0000043
+	STATUS_PRIVILEGE_NOT_HELD         NTSTATUS = 0xC0000061
 	STATUS_INSUFFICIENT_RESOURCES     NTSTATUS = 0xC000009A
 	STATUS_DEVICE_NOT_READY           NTSTATUS = 0xC00000A3
 	STATUS_IO_TIMEOUT                 NTSTATUS = 0xC00000B5
@@ -34,6 +35,7 @@ const (
 	STATUS_NOT_SUPPORTED              NTSTATUS = 0xC00000BB
 	STATUS_BAD_NETWORK_PATH           NTSTATUS = 0xC00000BE
 	STATUS_NETWORK_BUSY               NTSTATUS = 0xC00000BF
+	STATUS_NETWORK_ACCESS_DENIED      NTSTATUS = 0xC00000CA
 	STATUS_REQUEST_NOT_ACCEPTED       NTSTATUS = 0xC00000D0
 	STATUS_CANCELLED                  NTSTATUS = 0xC0000120
 	STATUS_INTERNAL_ERROR             NTSTATUS = 0xC00000E5
@@ -93,6 +95,7 @@ var statusTexts = map[NTSTATUS]struct{ name, text string }{
 	STATUS_OBJECT_TYPE_MISMATCH:       {"STATUS_OBJECT_TYPE_MISMATCH", "the object is of another type"},
 	STATUS_INVALID_PARAMETER_MIX:      {"STATUS_INVALID_PARAMETER_MIX", "the parameters do not go together"},
 	STATUS_SHARING_VIOLATION:          {"STATUS_SHARING_VIOLATION", "the address is in use and not shared"},
+	STATUS_PRIVILEGE_NOT_HELD:         {"STATUS_PRIVILEGE_NOT_HELD", "the process does not have the privilege"},
 	STATUS_INSUFFICIENT_RESOURCES:     {"STATUS_INSUFFICIENT_RESOURCES", "out of frames, memory or queue space"},
 	STATUS_DEVICE_NOT_READY:           {"STATUS_DEVICE_NOT_READY", "no provider is attached, or the client is deregistering"},
 	STATUS_IO_TIMEOUT:                 {"STATUS_IO_TIMEOUT", "the operation timed out"},
@@ -100,6 +103,7 @@ var statusTexts = map[NTSTATUS]struct{ name, text string }{
 	STATUS_NOT_SUPPORTED:              {"STATUS_NOT_SUPPORTED", "not supported"},
 	STATUS_BAD_NETWORK_PATH:           {"STATUS_BAD_NETWORK_PATH", "the network path was not found"},
 	STATUS_NETWORK_BUSY:               {"STATUS_NETWORK_BUSY", "the network is busy"},
+	STATUS_NETWORK_ACCESS_DENIED:      {"STATUS_NETWORK_ACCESS_DENIED", "the host's firewall refuses the datagram"},
 	STATUS_REQUEST_NOT_ACCEPTED:       {"STATUS_REQUEST_NOT_ACCEPTED", "the request can't complete inline and has no IRP"},
 	STATUS_CANCELLED:                  {"STATUS_CANCELLED", "cancelled"},
 	STATUS_INTERNAL_ERROR:             {"STATUS_INTERNAL_ERROR", "the kernel refused a frame that this datapath built"},

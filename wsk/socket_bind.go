@@ -138,12 +138,10 @@ func (s *Socket) putLocal(local SOCKADDR, sn *snapshot) {
 	if fixed := &sn.fixedRemote; fixed.order != 0 && sn.local.Addr().IsUnspecified() {
 		to := Address{Scope: fixed.scope, Port: fixed.port}
 		fixed.Store(&to.Addr)
-		if source := s.addressSource(); source != nil {
-			if from, status := source.SourceFor(to); status == STATUS_SUCCESS {
-				from.Port = sn.local.Port()
-				putAddress(local, sn.family, &from)
-				return
-			}
+		if from, status := s.sourceFor(sn, to); status == STATUS_SUCCESS {
+			from.Port = sn.local.Port()
+			putAddress(local, sn.family, &from)
+			return
 		}
 	}
 	putSockaddr(local, sn.family, sn.local)

@@ -15,6 +15,7 @@ type options struct {
 	receiveBuffer       uint32
 	receiveBufferSet    bool // by the client
 	maxCoalesced        uint32
+	mark                uint32              // SetMark
 	security            *SecurityDescriptor // nil: the default one, which refuses sharing
 	ip4, ip6            ipOptions
 }
@@ -71,7 +72,7 @@ func (o *options) bases() (base [baseCount]Destination) {
 		flags |= AllowBroadcast
 	}
 	base[baseUnicast6] = Destination{
-		IfIndex: o.ip6.unicastIf, TTL: o.ip6.ttl, TOS: o.ip6.tos, Fragment: o.ip6.fragment(), Flags: flags,
+		IfIndex: o.ip6.unicastIf, Mark: o.mark, TTL: o.ip6.ttl, TOS: o.ip6.tos, Fragment: o.ip6.fragment(), Flags: flags,
 	}
 	base[baseMulticast6] = base[baseUnicast6]
 	base[baseMulticast6].TTL, base[baseMulticast6].IfIndex = o.ip6.multicastTTL, o.ip6.multicastIf
@@ -79,7 +80,7 @@ func (o *options) bases() (base [baseCount]Destination) {
 		flags |= NoChecksum
 	}
 	base[baseUnicast4] = Destination{
-		IfIndex: o.ip4.unicastIf, TTL: o.ip4.ttl, TOS: o.ip4.tos, Fragment: o.ip4.fragment(), Flags: flags,
+		IfIndex: o.ip4.unicastIf, Mark: o.mark, TTL: o.ip4.ttl, TOS: o.ip4.tos, Fragment: o.ip4.fragment(), Flags: flags,
 	}
 	base[baseMulticast4] = base[baseUnicast4]
 	base[baseMulticast4].TTL, base[baseMulticast4].IfIndex = o.ip4.multicastTTL, o.ip4.multicastIf

@@ -23,6 +23,7 @@ import (
 //	ReceivingEndpoint  optional, of an Endpoint: receives. Without it receives, memberships and the asking for ICMP
 //	                   errors are STATUS_NOT_SUPPORTED.
 //	BatchEndpoint      optional, of an Endpoint: takes many operations at once. Without it they are handed over one by one.
+//	MarkingEndpoint    optional, of an Endpoint: gives what it sends a mark. Without it SetMark is STATUS_NOT_SUPPORTED.
 //	InterfaceFinder    optional, of an Endpoint: finds the interface of an address. Without it IP_MULTICAST_IF with an
 //	                   address is STATUS_NOT_SUPPORTED.
 //	EndpointEvents     the socket, as its endpoint sees it
@@ -110,6 +111,16 @@ type InterfaceFinder interface {
 	InterfaceOf(addr netip.Addr) (index uint32, status NTSTATUS)
 }
 
+// MarkingEndpoint is an Endpoint whose datagrams can have a mark, by which policy rules choose their route.
+type MarkingEndpoint interface {
+	Endpoint
+	// Mark says that the destinations of what is sent from now on have this mark, and has what else the endpoint has for
+	// the socket take it. It does not block. STATUS_PRIVILEGE_NOT_HELD: the process may not set marks.
+	Mark(mark uint32) NTSTATUS
+	// MarkedSourceFor is AddressSource.SourceFor for a datagram with a mark.
+	MarkedSourceFor(to Address, mark uint32) (Address, NTSTATUS)
+}
+
 // Destination flags.
 const (
 	// AllowBroadcast is SO_BROADCAST: without it a subnet broadcast address ends in STATUS_ACCESS_DENIED.
@@ -128,6 +139,7 @@ type Destination struct {
 	Addr    [16]byte // IPv4 addresses are v4-mapped; such a destination always leaves as IPv4
 	Source  [16]byte // wanted source address; zero: the bound address, else the route's choice
 	IfIndex uint32   // wanted interface (pktinfo, IP_UNICAST_IF, IP_MULTICAST_IF, scope id); 0: the route's choice
+	Mark    uint32   // SetMark; 0: what the transport's own sockets have
 	Port    uint16   // host byte order
 	TTL     uint8    // TTL or hop limit
 	TOS     uint8    // the whole TOS or traffic class byte, ECN included

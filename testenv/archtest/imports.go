@@ -176,7 +176,7 @@ var Imports = slices.Concat([]ImportRow{
 	{
 		Package: "wsk/wsknet",
 		May:     []string{"wsk", "wsk/client", "wsk/datapath", "wsk/netconn", sys},
-		Tests:   []string{"wsk/netconn/pctest", "wsk/service/servicetest", "golang.org/x/net", sys},
+		Tests:   []string{"wsk/netconn/pctest", "wsk/service/servicetest", nft, "github.com/vishvananda/netlink", "golang.org/x/net", sys},
 		Why:     "opens what a program without a provider would have to: it is above both transports",
 	},
 	{Package: "wsk/wsktest", May: []string{"internal/ipaddr", "wsk"}, Why: "a Transport without I/O"},

@@ -91,8 +91,10 @@ func (dp *Datapath) Addresses(family uint16) []wsk.Address {
 }
 
 // SourceFor implements wsk.AddressSource.
-func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) {
-	q := route.Query{Dst: ipaddr.Addr(to.Addr)}
+func (dp *Datapath) SourceFor(to wsk.Address) (wsk.Address, wsk.NTSTATUS) { return dp.sourceFor(to, 0) }
+
+func (dp *Datapath) sourceFor(to wsk.Address, mark uint32) (wsk.Address, wsk.NTSTATUS) {
+	q := route.Query{Dst: ipaddr.Addr(to.Addr), Mark: mark}
 	if to.Scope != 0 {
 		q.Dst = q.Dst.WithZone(strconv.FormatUint(uint64(to.Scope), 10))
 	}

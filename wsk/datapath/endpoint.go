@@ -168,6 +168,16 @@ func (ep *endpoint) deviceGone(ifindex int, age uint64) {
 	}
 }
 
+var _ wsk.MarkingEndpoint = (*endpoint)(nil)
+
+// Mark implements wsk.MarkingEndpoint.
+func (ep *endpoint) Mark(mark uint32) wsk.NTSTATUS { return ep.kernel.Mark(mark) }
+
+// MarkedSourceFor implements wsk.MarkingEndpoint.
+func (ep *endpoint) MarkedSourceFor(to wsk.Address, mark uint32) (wsk.Address, wsk.NTSTATUS) {
+	return ep.dp.sourceFor(to, mark)
+}
+
 var _ wsk.InterfaceFinder = (*endpoint)(nil)
 
 // InterfaceOf implements wsk.InterfaceFinder.

@@ -177,6 +177,11 @@ func (c *Conn) setOption(level, code, value uint32) error {
 	return statusError("WskControlSocket", irp.IoStatus.Status)
 }
 
+// setMark sets SO_MARK.
+func (c *Conn) setMark(mark uint32) error {
+	return statusError("WskControlSocket", c.socket.SetMark(mark))
+}
+
 func (c *Conn) setError(err error) error {
 	if err == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // StatusError is a WSK call that ended with a failure. errors.As finds it inside the *net.OpError of a [Conn]'s methods,
 // and also its Status, a wsk.NTSTATUS, and the *os.SyscallError and syscall.Errno that a program over package net would
-// have met: ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES and others. errors.Is
+// have met: ECONNREFUSED, EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM and others. errors.Is
 // finds these, and what wsk.NTSTATUS itself compares with, such as net.ErrClosed.
 type StatusError struct {
 	Call   string // the WSK function
@@ -57,8 +57,10 @@ var systemErrors = map[wsk.NTSTATUS]error{
 	wsk.STATUS_INVALID_ADDRESS_COMPONENT: syscall.EADDRNOTAVAIL,
 	wsk.STATUS_INVALID_BUFFER_SIZE:       syscall.EMSGSIZE,
 	wsk.STATUS_INVALID_PARAMETER:         syscall.EINVAL,
+	wsk.STATUS_NETWORK_ACCESS_DENIED:     syscall.EPERM,
 	wsk.STATUS_NETWORK_UNREACHABLE:       syscall.ENETUNREACH,
 	wsk.STATUS_PORT_UNREACHABLE:          syscall.ECONNREFUSED,
+	wsk.STATUS_PRIVILEGE_NOT_HELD:        syscall.EPERM,
 	wsk.STATUS_PROTOCOL_UNREACHABLE:      syscall.ENOPROTOOPT,
 	wsk.STATUS_SHARING_VIOLATION:         syscall.EADDRINUSE,
 	wsk.STATUS_TOO_MANY_ADDRESSES:        syscall.EADDRINUSE,

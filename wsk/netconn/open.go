@@ -91,7 +91,11 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 		c.abandon()
 		return nil, err
 	}
-	if err := c.bind(ctx, f.bind); err != nil {
+	err := c.bind(ctx, f.bind)
+	if err == nil && opts.Mark != 0 {
+		err = c.setMark(opts.Mark)
+	}
+	if err != nil {
 		c.abandon()
 		return nil, err
 	}

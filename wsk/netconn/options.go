@@ -14,6 +14,9 @@ type Options struct {
 	// is asked at a secondary address answers from it, without looking at control messages. The last 4096 senders are
 	// remembered. It turns ControlPacketInfo on.
 	ReplyFromDestination bool
+	// Mark is SO_MARK, by which the policy rules of the host choose the route of what is sent; 0 is none. It takes
+	// CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17. Through a daemon it is an error.
+	Mark uint32
 	// Strict has a write return when its datagram has left, with the status of WSK, instead of copying it and returning
 	// what the kernel's socket would. Such a write tells of a neighbour that does not answer, after seconds, and of what
 	// a device has dropped; it costs a round through the queue for each datagram.

@@ -15,9 +15,9 @@ import (
 // SyscallConn implements syscall.Conn, for programs that set socket options. Control passes the descriptor of a socket of
 // the kernel that has the options of the connection and is bound to nothing. What the function has changed there is set on
 // the connection when it returns: IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_RECVTOS, IP_RECVTTL, IP_PKTINFO, their IPv6 kin,
-// SO_RCVBUF, SO_SNDBUF and UDP_GRO. Control returns an error for SO_MARK and SO_BINDTODEVICE, which would have no effect.
-// Nor has what else is set there, such as a membership, and that is no error. Read and Write refuse: the connection's
-// datagrams do not pass through the descriptor.
+// SO_RCVBUF, SO_SNDBUF, SO_MARK and UDP_GRO. Control returns an error for SO_BINDTODEVICE, which would have no effect, and
+// through a daemon for SO_MARK. Nor has what else is set there, such as a membership, and that is no error. Read and Write
+// refuse: the connection's datagrams do not pass through the descriptor.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if err := c.writes.refused(); errors.Is(err, net.ErrClosed) {
 		return nil, c.opError("raw-control", nil, err)
@@ -79,7 +79,7 @@ var mirroredOptions = []mirrored{
 	{linuxSolUDP, linuxUDPGRO, false, func(c *Conn, v int) error {
 		return c.setOption(wsk.IPPROTO_UDP, wsk.UDP_RECV_MAX_COALESCED_SIZE, uint32(min(v, 1))*largest)
 	}},
-	{syscall.SOL_SOCKET, syscall.SO_MARK, false, unsupported("SO_MARK")},
+	{syscall.SOL_SOCKET, syscall.SO_MARK, false, func(c *Conn, v int) error { return c.setMark(uint32(v)) }},
 	{syscall.SOL_SOCKET, linuxSOBindToIfindex, false, unsupported("SO_BINDTODEVICE")},
 }
 
@@ -152,6 +152,9 @@ func (c *Conn) openMirror(m *mirror) error {
 		}
 	}
 	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1)
+	if c.opts.Mark != 0 {
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(c.opts.Mark))
+	}
 	m.values = make([]int, len(mirroredOptions))
 	for i := range mirroredOptions {
 		m.values[i], _ = mirroredOptions[i].get(fd)

@@ -216,7 +216,7 @@ func TestDescriptorRefuses(t *testing.T) {
 		return true
 	}
 	for _, err := range []error{
-		raw.Read(never), raw.Write(never), set(t, c, [3]int{unix.SOL_SOCKET, unix.SO_MARK, 7}),
+		raw.Read(never), raw.Write(never), set(t, c, [3]int{unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, lab.A.If.Index()}),
 	} {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)

@@ -27,8 +27,10 @@ func errnoStatus(err error) wsk.NTSTATUS {
 		return wsk.STATUS_ADDRESS_ALREADY_EXISTS
 	case unix.EADDRNOTAVAIL:
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
-	case unix.EACCES, unix.EPERM:
+	case unix.EACCES:
 		return wsk.STATUS_ACCESS_DENIED
+	case unix.EPERM: // a rule for output, of netfilter or of a control group
+		return wsk.STATUS_NETWORK_ACCESS_DENIED
 	case unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE:
 		return wsk.STATUS_INSUFFICIENT_RESOURCES
 	case unix.ECONNREFUSED:

@@ -35,6 +35,8 @@ type sender struct {
 	aborted bool
 	awaited map[*wsk.SendOp]chan wsk.NTSTATUS // see sendAndWait
 
+	mark mark
+
 	// Touched by the goroutine only: what the socket is set to, and memory for one datagram.
 	policy  wsk.FragmentPolicy
 	noCheck bool
@@ -44,6 +46,7 @@ type sender struct {
 
 func (s *sender) init(h *Host, companion *socket, local netip.Addr) {
 	s.host, s.socket, s.local, s.policy = h, companion, local.Unmap(), unsetPolicy
+	s.mark.init(companion)
 }
 
 // send takes an operation.
@@ -128,6 +131,13 @@ func (s *sender) sendLoop() {
 	}
 }
 
+// isSending reports whether something is being sent.
+func (s *sender) isSending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sending
+}
+
 // close refuses further operations. None waits any more.
 func (s *sender) close() {
 	s.mu.Lock()
@@ -201,8 +211,12 @@ func (s *sender) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
 // maxIovecs is UIO_MAXIOV of the kernel.
 const maxIovecs = 1024
 
-// configure sets what no control message can: fragmentation and the checksum.
+// configure sets what no control message can: fragmentation and the checksum, and the mark, for which a control message
+// takes a privilege that the process may have given up since.
 func (s *sender) configure(op *wsk.SendOp) error {
+	if err := s.mark.set(op.To.Mark); err != nil {
+		return err
+	}
 	return s.socket.control(func(fd int) error {
 		if s.policy != op.To.Fragment {
 			if err := setFragmentPolicy(fd, s.socket.six, op.To.Fragment); err != nil {

@@ -131,6 +131,11 @@ func (s *Sockets) Configure(o wsk.ReceiveOptions) {
 	}
 }
 
+// Mark has the companion socket take the mark of what is sent from now on. Bind has succeeded.
+func (s *Sockets) Mark(mark uint32) wsk.NTSTATUS {
+	return s.sender.mark.change(mark, s.sender.isSending)
+}
+
 // Abort cancels the operations that wait here, and refuses further ones.
 func (s *Sockets) Abort() {
 	if s.IsBound() {

@@ -44,8 +44,10 @@ var (
 	devicesMu = lockrank.New("deviceSet.mu", lockrank.Nothing, portsMu)
 	// The endpoints that are open.
 	endpointsMu = lockrank.New("endpointSet.mu", lockrank.Nothing, portsMu)
+	// The mark that the companion socket of an endpoint has.
+	markMu = lockrank.New("mark.mu", Ask)
 	// What waits for the slow path of an endpoint.
-	senderMu = lockrank.New("sender.mu", lockrank.Nothing)
+	senderMu = lockrank.New("sender.mu", lockrank.Nothing, markMu)
 	// The consumer's side of a queue: kick, completion ring, link, and with mu the socket; on the way of a
 	// send it is only tried.
 	kickMu = lockrank.New("queue.kickMu", Kick|Ask, opening)
@@ -98,6 +100,7 @@ type (
 	Refreshing    struct{}
 	DevicesMu     struct{}
 	EndpointsMu   struct{}
+	MarkMu        struct{}
 	SenderMu      struct{}
 	KickMu        struct{}
 	DeviceMu      struct{}
@@ -132,6 +135,7 @@ func (LifeMu) Rank() *lockrank.Rank        { return lifeMu }
 func (Refreshing) Rank() *lockrank.Rank    { return refreshing }
 func (DevicesMu) Rank() *lockrank.Rank     { return devicesMu }
 func (EndpointsMu) Rank() *lockrank.Rank   { return endpointsMu }
+func (MarkMu) Rank() *lockrank.Rank        { return markMu }
 func (SenderMu) Rank() *lockrank.Rank      { return senderMu }
 func (KickMu) Rank() *lockrank.Rank        { return kickMu }
 func (DeviceMu) Rank() *lockrank.Rank      { return deviceMu }

@@ -14,6 +14,6 @@ func hashOf(to *wsk.Destination) uint32 {
 
 // isSame compares field by field, which the compiler makes into words. For == it calls a comparison of memory.
 func isSame(a, b *wsk.Destination) bool {
-	return a.Addr == b.Addr && a.Port == b.Port && a.Source == b.Source && a.IfIndex == b.IfIndex &&
+	return a.Addr == b.Addr && a.Port == b.Port && a.Source == b.Source && a.IfIndex == b.IfIndex && a.Mark == b.Mark &&
 		a.TTL == b.TTL && a.TOS == b.TOS && a.Fragment == b.Fragment && a.Flags == b.Flags
 }

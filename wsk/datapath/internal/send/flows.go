@@ -182,6 +182,9 @@ func (s *Source) query(to *wsk.Destination) (q route.Query, err error) {
 	q.Src, err = sourceOf(to, s.Local.Addr())
 	q.Dst, q.SrcPort, q.DstPort = to.IP(), s.Local.Port(), to.Port
 	q.Interface, q.TOS = int(to.IfIndex), to.TOS
+	if to.Mark != 0 {
+		q.Mark = to.Mark
+	}
 	return q, err
 }
 
@@ -242,6 +245,7 @@ func onward(op *wsk.SendOp, q *Queue) (*Flow, *Path) {
 type asking struct {
 	tos     uint8
 	ifIndex uint32
+	mark    uint32
 	source  [16]byte
 	leads   route.Leads
 }
@@ -254,7 +258,7 @@ func (s *Source) lead(to *wsk.Destination, quick bool) (lead route.Lead, routes 
 	}
 	for {
 		a := slot.Load()
-		if a != nil && a.tos == to.TOS && a.ifIndex == to.IfIndex && a.source == to.Source {
+		if a != nil && a.tos == to.TOS && a.ifIndex == to.IfIndex && a.mark == to.Mark && a.source == to.Source {
 			if lead, routes, current := a.leads(to.IP(), to.Port); current {
 				return lead, routes
 			}
@@ -263,6 +267,6 @@ func (s *Source) lead(to *wsk.Destination, quick bool) (lead route.Lead, routes 
 		if err != nil || quick {
 			return route.Lead{}, 0
 		}
-		slot.Store(&asking{tos: to.TOS, ifIndex: to.IfIndex, source: to.Source, leads: s.Host.Standings.Leads(q)})
+		slot.Store(&asking{tos: to.TOS, ifIndex: to.IfIndex, mark: to.Mark, source: to.Source, leads: s.Host.Standings.Leads(q)})
 	}
 }
