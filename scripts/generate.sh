@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # Another major version makes other bytes, and the comparison would say nothing about the source.
 pinned=14
 # Where there are objects, and their name; gen.go there says how they are made. All of them include bpf/headers.
-programs=(bpf:wskxdp cmd/wsk-xdp/internal/liveframes:wsklive)
+programs=(bpf:wskxdp cmd/wsk-xdp/internal/liveframes:wsklive cmd/wsk-xdp/internal/tally:wsktally)
 
 # enter goes to a program's directory, and says what its files are.
 enter() {

@@ -37,6 +37,7 @@ typedef __u32 __be32;
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_DEVMAP 14
 #define BPF_MAP_TYPE_XSKMAP 17
+#define BPF_MAP_TYPE_QUEUE 22
 
 /* enum xdp_action */
 #define XDP_ABORTED 0
@@ -58,12 +59,22 @@ struct bpf_raw_tracepoint_args {
 	__u64 args[6];
 };
 
-/* Helpers, by their numbers: Linux 3.19, 4.1, 4.1, 4.14 (the action as fall-back in flags: 5.3), 4.18 and 5.18. */
+/* A lock in the value of a map; the kernel knows it by its name. */
+struct bpf_spin_lock {
+	__u32 val;
+};
+
+/* Helpers, by their numbers: Linux 3.19, 4.1, 4.1, 4.14 (the action as fall-back in flags: 5.3), 4.18, two each of 4.20 and 5.1, 5.11 and 5.18. */
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*const bpf_redirect_map)(void *map, __u32 key, __u64 flags) = (void *)51;
 static long (*const bpf_xdp_adjust_tail)(struct xdp_md *ctx, int delta) = (void *)65;
+static long (*const bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
+static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;
+static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)93;
+static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)94;
+static __u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static __u64 (*const bpf_xdp_get_buff_len)(struct xdp_md *ctx) = (void *)188;
 
 #define ETH_P_IP 0x0800

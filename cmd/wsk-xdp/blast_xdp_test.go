@@ -94,7 +94,7 @@ func TestBlastXDPRefuses(t *testing.T) {
 	live := func(args ...string) result {
 		return cli(timeout(t), append([]string{"blast", netns, "10.77.0.2:9000", "--engine", "xdp", "-n", "5", "-q"}, args...)...)
 	}
-	live().want(t, 3, "wsk0 is a veth", "recv --engine wsk", "gro on")
+	live().want(t, 3, "wsk0 is a veth", "recv --engine xdp", "gro on")
 	testenv.NewDropCounterT(t, l.B.If, testenv.DropCounterOptions{})
 	live().want(t, 0)
 	for _, c := range []struct{ args, want string }{

@@ -56,10 +56,13 @@ func (a *app) recvCommand() *cobra.Command {
 		Long: lines("Counts the datagrams that come to a port. Those of blast are numbered: it says how many were received, lost, duplicated,",
 			"reordered and by how many places, late or corrupt, for up to 64 runs at once. On the same port number, over TCP, it answers",
 			"blast --peer, and does nothing for it but count its run. It ends, with its report, as --for, --expect or --one-off say, or by Ctrl-C.",
-			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface.",
+			"Engine udp is the kernel's socket and takes nothing from the host; wsk attaches an XDP program to an interface; xdp attaches one that",
+			"accounts for the packets there and drops them, for rates above what reaches user space. What that leaves to the kernel (fragments,",
+			"groups, other interfaces) is not accounted for, but counted: through_kernel_stack.",
 			"Exit code 1 if it ended by itself and nothing came, if less than --expect came, or if it could receive no more."),
 		Example: lines("  wsk-xdp recv :9000", "  wsk-xdp recv :9000 --one-off --json > received.json",
-			"  sudo wsk-xdp recv 10.77.0.2:9000 --engine wsk -i wsk1 --for 30s"),
+			"  sudo wsk-xdp recv 10.77.0.2:9000 --engine wsk -i wsk1 --for 30s",
+			"  sudo wsk-xdp recv :9000 --engine xdp -i wsk1"),
 		Args: oneListen,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.check(args[0]); err != nil {
@@ -70,8 +73,8 @@ func (a *app) recvCommand() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.engine, "engine", "udp", "what receives: `udp|wsk`")
-	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk receives from")
+	fl.StringVar(&f.engine, "engine", "udp", "what receives: `udp|wsk|xdp`")
+	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "interfaces that engine wsk or xdp receives from; xdp has the one that there is unless there are several")
 	fl.IntVar(&f.window, "window", f.window, "how many numbers of a stream are told apart; what is older is late")
 	fl.Var(&f.verify, "verify", "look at payloads that a peer has announced, at numbers only, or just count and answer no peer")
 	fl.Var(&f.drain, "drain", "how long to wait for the stragglers of a run when its peer has sent everything")
@@ -104,7 +107,7 @@ func (f *recvFlags) check(listen string) (err error) {
 	if f.local, err = parseListen(listen); err != nil {
 		return err
 	}
-	if err := checkReceiver(f.engine, f.interfaces); err != nil {
+	if err := f.checkEngine(); err != nil {
 		return err
 	}
 	drain := time.Duration(f.drain)
@@ -115,6 +118,19 @@ func (f *recvFlags) check(listen string) (err error) {
 		return exit.Usagef("--one-off and --verify none: without numbers no run is known, so that none ends")
 	case drain > maxDrain:
 		return exit.Usagef("--drain %v is more than %v", drain, maxDrain)
+	}
+	return nil
+}
+
+// checkEngine refuses an engine of recv that there is not, and one without what it needs.
+func (f *recvFlags) checkEngine() error {
+	switch a := f.local.Addr(); {
+	case f.engine != "xdp" && f.engine != "udp" && f.engine != "wsk":
+		return exit.Usagef("--engine %q is none of udp, wsk, xdp", f.engine)
+	case f.engine != "xdp":
+		return checkReceiver(f.engine, f.interfaces)
+	case a.IsMulticast() || a.IsLoopback():
+		return exit.Usagef("--engine xdp takes what comes to the host's own addresses from the wire, and %v is none of those: use --engine udp", a)
 	}
 	return nil
 }
@@ -156,6 +172,9 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	if err != nil {
 		return err
 	}
+	if err := f.pickInterfaces(ns); err != nil {
+		return err
+	}
 	engine, err := a.openReceiver(ctx, f, ns, sink)
 	if err != nil {
 		return listenError(f.engine, f.local, err)
@@ -171,9 +190,7 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
-	if f.engine == "wsk" {
-		a.warn(attachedText(f.interfaces))
-	}
+	f.warn(a, engine)
 	begun, cpu := time.Now(), host.CPUTime()
 	var w io.Writer
 	if !f.quiet {
@@ -200,13 +217,41 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 
 // openReceiver opens the engine.
 func (a *app) openReceiver(ctx context.Context, f *recvFlags, ns *netns.NS, sink *recv.Sink) (recv.Engine, error) {
-	if f.engine == "wsk" {
-		if err := interfacesThere(ns, "--interface ", f.interfaces...); err != nil {
-			return nil, err
-		}
+	switch f.engine {
+	case "wsk":
 		return recv.OpenWSK(ctx, ns.FD(), f.interfaces, f.local, sink, a.logger())
+	case "xdp":
+		return recv.OpenXDP(ns, f.interfaces, f.local, sink)
 	}
 	return recv.OpenUDP(ns, f.local, sink)
+}
+
+// pickInterfaces refuses names of no interface, and finds the interface of engine xdp where none is named and there is but one.
+func (f *recvFlags) pickInterfaces(ns *netns.NS) (err error) {
+	if f.engine != "xdp" || len(f.interfaces) > 0 {
+		return interfacesThere(ns, "--interface ", f.interfaces...)
+	}
+	if f.interfaces, err = recv.InterfacesOf(ns, f.local.Addr()); err != nil {
+		return err
+	}
+	switch len(f.interfaces) {
+	case 0:
+		return exit.Usagef("--engine xdp attaches an XDP program, and no Ethernet interface that is up has that address: name one with -i")
+	case 1:
+		return nil
+	}
+	return exit.Usagef("--engine xdp attaches an XDP program: name the interface with -i, of %s", strings.Join(f.interfaces, ", "))
+}
+
+// warn says what an engine does to interfaces.
+func (f *recvFlags) warn(a *app, engine recv.Engine) {
+	if f.engine == "udp" {
+		return
+	}
+	a.warn(attachedText(f.interfaces))
+	if g, ok := engine.(interface{ Generic() []string }); ok && len(g.Generic()) > 0 {
+		a.warn("the driver of " + strings.Join(g.Generic(), ", ") + " runs no XDP program now: it runs behind the driver, which costs a socket buffer for each packet")
+	}
 }
 
 // interfacesThere refuses names of no interface. flag is what the command line has in front of them.
@@ -234,6 +279,10 @@ func listenError(engine string, local netip.AddrPort, err error) error {
 		return exit.NotPossiblef("port %d is somebody else's, for UDP or for TCP: see ss -lnutp sport = :%d", port, port)
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, wsk.STATUS_ACCESS_DENIED):
 		return exit.NotPossiblef("engine %s on port %d: %w", engine, port, err)
+	case errors.Is(err, recv.ErrTaken):
+		return exit.NotPossiblef("engine %s: %w", engine, err)
+	case errors.Is(err, recv.ErrNoEthernet):
+		return exit.Usagef("engine %s: %v", engine, err)
 	}
 	return err
 }

@@ -49,6 +49,9 @@ var relayReceivers = []struct {
 	{"wsk", testenv.XDPProgram, func(ctx context.Context, at *testenv.Host, local netip.AddrPort, sink *recv.Sink) (recv.Engine, error) {
 		return recv.OpenWSK(ctx, at.NS.FD(), []string{at.If.Name()}, local, sink, slog.New(slog.DiscardHandler))
 	}},
+	{"xdp", testenv.XDPProgram, func(_ context.Context, at *testenv.Host, local netip.AddrPort, sink *recv.Sink) (recv.Engine, error) {
+		return recv.OpenXDP(netns.Borrow(at.NS.FD()), []string{at.If.Name()}, local, sink)
+	}},
 }
 
 // A path that loses, doubles, reorders, delays and changes packets by a script is reported exactly: of whichever engine sends and

@@ -58,6 +58,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/send", 0, 0},
 	{"cmd/wsk-xdp/internal/session", 2, 2},
 	{"cmd/wsk-xdp/internal/stamp", 0, 0},
+	{"cmd/wsk-xdp/internal/tally", 0, 0},
 	{"cmd/wsk-xdp/internal/units", 0, 0},
 	{"frame", 2, 2},
 	{"internal/inflight", 0, 0},

@@ -138,8 +138,8 @@ var toolImports = []ImportRow{
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/recv",
-		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "units"),
-			[]string{"wsk", "wsk/datapath", histograms, sys}),
+		May: slices.Concat(tool("account", "client", "host", "netns", "output", "peer", "stamp", "tally", "units"),
+			[]string{"wsk", "wsk/datapath", histograms, netlink, sys}),
 		Tests: append(tool("blast"), "wsk/wsktest"),
 	},
 	{
@@ -162,5 +162,11 @@ var toolImports = []ImportRow{
 		Tests: tool("send"),
 	},
 	{Package: "cmd/wsk-xdp/internal/stamp", May: []string{sys}},
+	{
+		Package: "cmd/wsk-xdp/internal/tally",
+		May:     append(tool("account", "stamp"), "bpf", "bpf/memlock", ebpf, sys),
+		Tests:   []string{histograms},
+		Why:     "a program of its own in the kernel, which finds what package account finds; package bpf says who has an interface already",
+	},
 	{Package: "cmd/wsk-xdp/internal/units"},
 }

@@ -34,6 +34,12 @@ type Run struct {
 // NewRun makes a run whose windows come out of the budget.
 func NewRun(window int, budget *Budget) *Run { return &Run{window: window, budget: budget} }
 
+// Ended makes a run that has been accounted for elsewhere, and is released: what comes of it yet is late. sent and lost are by stream, sent
+// is nil where that is not known.
+func Ended(final Counts, sent, lost []uint64) *Run {
+	return &Run{sent: sent, released: true, final: final, lost: lost}
+}
+
 // Joined says that the run may have begun before anybody looked, see Stream. It goes before the first stamp.
 func (r *Run) Joined() { r.joined = true }
 

@@ -30,7 +30,7 @@ func Check(d Device) error {
 	}
 	if i.Type == "veth" {
 		return fmt.Errorf("%w: %s is a veth, which takes them only when its other end has an XDP program or GRO: ethtool -K IFACE gro on "+
-			"there, or wsk-xdp recv --engine wsk -i IFACE", ErrImpossible, d.Name)
+			"there, or wsk-xdp recv --engine xdp -i IFACE", ErrImpossible, d.Name)
 	}
 	return fmt.Errorf("%w: the driver of %s (%s) takes no frames that are redirected to it (ndo_xdp_xmit): use --engine frames", ErrImpossible, d.Name,
 		i.Driver)

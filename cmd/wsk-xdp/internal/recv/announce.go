@@ -14,6 +14,7 @@ import (
 func (s *Sink) announce(hello *announced) (*run, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	if s.verify == VerifyNothing {
 		return nil, "it only counts packets (--verify none)"
 	}
@@ -30,12 +31,14 @@ func (s *Sink) announce(hello *announced) (*run, string) {
 func (s *Sink) reportOf(r *run) peer.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	return r.report()
 }
 
 func (s *Sink) intervalOf(r *run) peer.Interval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	c := r.account.Counts()
 	return peer.Interval{
 		Elapsed: time.Since(r.begun).Nanoseconds(), Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate, Reordered: c.Reordered,
@@ -46,6 +49,7 @@ func (s *Sink) intervalOf(r *run) peer.Interval {
 func (s *Sink) said(r *run, sent []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	r.said = true
 	r.account.End(sent)
 }
@@ -54,5 +58,6 @@ func (s *Sink) said(r *run, sent []uint64) {
 func (s *Sink) complete(r *run) (done bool, last time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	return r.account.Counts().Lost == 0, r.last
 }

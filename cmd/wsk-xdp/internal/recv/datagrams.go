@@ -61,6 +61,24 @@ type Sink struct {
 	ended  []*run
 	counts Totals
 	gone   forgotten
+	source source // nil where every datagram comes by Batch
+}
+
+// source accounts for datagrams that do not come by Batch. The sink's mutex is held when it is called.
+type source interface {
+	// look brings in what has come since the last call.
+	look(*Sink)
+	// account gives a run what accounts for it, or returns false where there is no room.
+	account(*Sink, *run) bool
+	// forget is told of a run that is not listed any more.
+	forget(*Sink, *run)
+}
+
+// look brings in what a source has. The mutex is held.
+func (s *Sink) look() {
+	if s.source != nil {
+		s.source.look(s)
+	}
 }
 
 // forgotten is what is left of runs that had ended and made room for others: their sums.
@@ -159,17 +177,28 @@ func (s *Sink) begin(id uint16, hello *announced) *run {
 		return nil
 	}
 	now := time.Now()
-	r := &run{
-		id: id, hello: hello, served: hello != nil, account: account.NewRun(s.window, &s.budget), begun: now, last: now, foreign: s.counts.Foreign,
-	}
-	if hello == nil {
-		r.account.Joined() // its sender may have been there before
+	r := &run{id: id, hello: hello, served: hello != nil, begun: now, last: now, foreign: s.counts.Foreign}
+	if !s.account(r) {
+		return nil
 	}
 	if hello != nil && hello.shared {
 		r.delay = newDelay()
 	}
 	s.runs[id] = r
 	return r
+}
+
+// account gives a run what accounts for it. It returns false where there is none for it. The mutex is held.
+func (s *Sink) account(r *run) bool {
+	if s.source != nil {
+		return s.source.account(s, r)
+	}
+	a := account.NewRun(s.window, &s.budget)
+	if r.hello == nil {
+		a.Joined() // its sender may have been there before
+	}
+	r.account = a
+	return true
 }
 
 // evict ends, of the runs that no sender is connected for, the one of which nothing has come for longest: what anybody can
@@ -193,6 +222,7 @@ func (s *Sink) evict(announced bool) bool {
 func (s *Sink) end(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	if s.runs[r.id] == r {
 		s.finish(r)
 	}
@@ -209,9 +239,12 @@ func (s *Sink) abandon(r *run) {
 func (s *Sink) finish(r *run) {
 	r.foreign = s.counts.Foreign - r.foreign
 	r.account.Release()
+	r.progressOfKernel()
 	r.receiving, r.last = r.took(), time.Now()
 	r.over, r.served = true, false
-	delete(s.runs, r.id)
+	if s.runs[r.id] == r {
+		delete(s.runs, r.id)
+	}
 	if len(s.ended) == MaxRuns {
 		s.forget()
 	}
@@ -224,6 +257,9 @@ func (s *Sink) forget() {
 	i := max(slices.IndexFunc(s.ended, func(r *run) bool { return r.hello == nil }), 0)
 	s.gone.runs++
 	s.gone.counts.Add(s.ended[i].account.Counts())
+	if s.source != nil {
+		s.source.forget(s, s.ended[i])
+	}
 	s.ended = slices.Delete(s.ended, i, i+1)
 }
 
@@ -231,6 +267,7 @@ func (s *Sink) forget() {
 func (s *Sink) Totals() Totals {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	return s.counts
 }
 
@@ -238,6 +275,7 @@ func (s *Sink) Totals() Totals {
 func (s *Sink) Counts() account.Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	return s.sums()
 }
 

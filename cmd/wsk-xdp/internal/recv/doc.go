@@ -3,6 +3,7 @@
 // Package recv counts the datagrams that come to a port, and accounts for those that blast has stamped.
 //
 //	engine (udp, wsk) ──► Sink: stamp → run → account ──► report
+//	engine (xdp) ◄── asks ─┘   package tally
 //	                        ▲
 //	control: TCP, hello … end ── package peer
 //

@@ -99,9 +99,13 @@ type Verdict struct {
 	Text string `json:"text"`
 }
 
-// Fill enters what the sink and the engine know now.
+// Fill enters what the sink and the engine know now. An engine that accounts in the kernel ends with it, so that every sum is of one moment.
 func (r *Report) Fill(s *Sink, e Engine) {
+	if x, ok := e.(*xdpEngine); ok {
+		x.stop()
+	}
 	s.mu.Lock()
+	s.look()
 	c := s.sums()
 	r.Totals = TotalsReport{
 		Packets: s.counts.Packets, Bytes: s.counts.Bytes, Foreign: s.counts.Foreign, Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate,

@@ -11,7 +11,18 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/account"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/tally"
 )
+
+// ledger accounts for a run: in this process, or in the kernel and here.
+type ledger interface {
+	Take(*stamp.Stamp) account.Class
+	Refuse()
+	Corrupt()
+	End(sent []uint64)
+	Release()
+	Counts() account.Counts
+}
 
 // run is one run of blast. The sink's mutex guards it until it is over.
 type run struct {
@@ -19,7 +30,8 @@ type run struct {
 	hello   *announced // nil: nobody has announced it
 	served  bool       // its sender is connected
 	said    bool       // its sender has said how much it sent
-	account *account.Run
+	account ledger
+	kernel  *tally.Run // the same where packets are accounted for in the kernel, else nil
 	begun   time.Time
 
 	packets     uint64
@@ -28,7 +40,8 @@ type run struct {
 	delay       *hdr.Histogram // nil where no clock is shared
 	foreign     uint64         // the sink's when it began; its own when it is over
 
-	over bool
+	over      bool
+	forgotten bool // by the kernel, where it is accounted for there
 }
 
 // How long nothing has to come until a run is taken to have ended: one that no sender is connected for, and one whose
@@ -66,6 +79,7 @@ func (r *run) took() time.Duration {
 // report is what has become of the run. The mutex is held.
 func (r *run) report() peer.Report {
 	c := r.account.Counts()
+	r.timesOfKernel()
 	p := peer.Report{
 		Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate, Reordered: c.Reordered, Extent: c.Extent, Late: c.Late,
 		Corrupt: c.Corrupt, Refused: c.Refused, Foreign: r.foreign,
@@ -95,4 +109,26 @@ type announced struct {
 func (a *announced) holds(b []byte, length int) bool {
 	b = b[stamp.Size:min(len(b), length)]
 	return bytes.HasPrefix(a.Payload, b)
+}
+
+// progressOfKernel enters how far a run is that is accounted for there. The mutex is held.
+func (r *run) progressOfKernel() {
+	if r.kernel == nil {
+		return
+	}
+	if packets, first, last := r.kernel.Progress(); packets > 0 {
+		r.packets, r.first, r.last = packets, first, last
+	}
+}
+
+// timesOfKernel enters the times on the way that were measured there. The mutex is held.
+func (r *run) timesOfKernel() {
+	if r.kernel == nil || r.delay == nil {
+		return
+	}
+	r.delay.Reset()
+	r.kernel.Times(func(ns, packets int64) {
+		// Within the range of the histogram, so that there is no error.
+		_ = r.delay.RecordValues(min(max(ns, 1), int64(100*time.Second)), packets)
+	})
 }

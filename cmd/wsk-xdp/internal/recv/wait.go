@@ -53,6 +53,7 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 func (s *Sink) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	been := s.gone.runs > 0
 	for _, r := range s.ended {
 		been = been || r.packets > 0 || r.said
@@ -70,6 +71,7 @@ func (s *Sink) over(now time.Time) bool {
 func (s *Sink) awaits(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.look()
 	for _, r := range s.runs {
 		if r.served && r.goesOn(now) {
 			return true
