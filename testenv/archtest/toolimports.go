@@ -14,7 +14,7 @@ var toolImports = []ImportRow{
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
-		Tests: []string{nft, packets},
+		Tests: []string{"bpf", nft, packets},
 		Why:   "flags and their errors; what a verb does is in cmd/wsk-xdp/internal",
 	},
 	{Package: "cmd/wsk-xdp/internal/account", May: tool("stamp"), Why: "arithmetic: a bit for each number"},
