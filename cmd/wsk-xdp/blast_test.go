@@ -27,7 +27,7 @@ func TestBlast(t *testing.T) {
 		rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
 		r := cli(timeout(t), "blast", netns, to.String(), "-r", "10k", "-n", "3000", "--flows", "3", "--batch", "4", "--payload-size", "33",
 			"--payload", "text:ab", "--tos", "8", "--ttl", "9", "--require", "afxdp", "--json", "-q")
-		r.want(t, 0, "engine afxdp", "3 flows", "pacing by sleeps")
+		r.want(t, 0, "engine wsk · AF_XDP on wsk0", "3 flows", "pacing by sleeps")
 		doc := decode[blast.Report](t, r)
 		if doc.Schema != "wsk-xdp.blast/1" || doc.Totals.Submitted != 3000 || doc.Totals.Completed != 3000 || doc.Totals.Failed != 0 ||
 			doc.Totals.Payload != 3000*33 || doc.SlowPath.Sent != 0 || doc.Latency == nil || doc.Pacing == nil || doc.Interrupted ||
@@ -289,10 +289,10 @@ func TestEngineIsSettled(t *testing.T) {
 	const n = 1000
 	args := []string{"blast", netns, to.String(), "--mode", "copy", "-r", "1k", "-n", strconv.Itoa(n), "--json", "-q"}
 	var stdout bytes.Buffer
-	stderr := closeAt{text: "engine kernel stack", call: func() { holder.Close() }}
+	stderr := closeAt{text: "engine wsk · kernel stack", call: func() { holder.Close() }}
 	code := run(timeout(t), args, strings.NewReader(""), &stdout, &stderr)
 	r := result{code, stdout.String(), stderr.String()}
-	r.want(t, 0, "engine kernel stack", "SLOW PATH", "queue 0")
+	r.want(t, 0, "engine wsk · kernel stack", "SLOW PATH", "queue 0")
 	if stderr.call != nil {
 		t.Fatal("the queue was not given back")
 	}

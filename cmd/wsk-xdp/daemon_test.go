@@ -105,11 +105,11 @@ func TestSendVia(t *testing.T) {
 	}
 	to := far.Local().String()
 	blast := exec.CommandContext(timeout(t), binary(t), "blast", to, "--via", "daemon="+socket, "-n", "1000", "-r", "20k")
-	outcome(t, blast, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }).want(t, 0, "engine daemon", "daemon 1,000")
+	outcome(t, blast, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) }).want(t, 0, "engine wsk · daemon", "daemon 1,000")
 	stop := startEcho(t, netnsB(l), ":9001")
 	asks := exec.CommandContext(timeout(t), binary(t), "ping", "10.77.0.2:9001", "--via", "daemon="+socket, patient, "-c", "100", "-q", "--json")
 	r := outcome(t, asks, func(cmd *exec.Cmd) error { return l.A.NS.Do(cmd.Run) })
-	r.want(t, 0, "engine daemon")
+	r.want(t, 0, "engine wsk · daemon")
 	if doc := decode[ping.Report](t, r); doc.Totals.Answered != 100 || doc.RoundTrip.Count != 100 {
 		t.Errorf("%+v", doc.Totals)
 	}

@@ -33,7 +33,7 @@ func TestSend(t *testing.T) {
 		rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{})
 		r := cli(timeout(t), "send", netns, to.String(), "-n", "3", "--payload", "hex:00ff7f", "--size", "1201", "--ttl", "7", "--dscp", "46",
 			"--source", netip.AddrPortFrom(source, 4321).String(), "--require", "afxdp", "--json")
-		r.want(t, 0, "via wsk0 (veth, mtu 1500)", "engine afxdp", "queue 0", "copy mode")
+		r.want(t, 0, "via wsk0 (veth, mtu 1500)", "engine wsk · AF_XDP on wsk0", "queue 0", "copy mode")
 		doc := decode[sendReport](t, r)
 		if doc.Totals.Completed != 3 || doc.Totals.Bytes != 3*1201 || doc.Totals.SlowPath != 0 || len(doc.Results) != 3 || len(doc.Granted) != 1 {
 			t.Errorf("%+v", doc)
@@ -169,7 +169,7 @@ func TestSlowPathIsLoud(t *testing.T) {
 	own := netip.AddrPortFrom(l.A.IPv4(), testPort)
 	rx := testenv.NewUDPReceiverT(t, l.A.NS, own, testenv.UDPReceiverOptions{})
 	r := cli(timeout(t), "send", netns, own.String(), "--json")
-	r.want(t, 0, "SLOW PATH", "address of this host", "engine kernel stack")
+	r.want(t, 0, "SLOW PATH", "address of this host", "engine wsk · kernel stack")
 	if doc := decode[sendReport](t, r); doc.Totals.SlowPath != 1 || len(doc.Granted) != 0 || doc.Path.SlowPath == "" || len(doc.Warnings) == 0 {
 		t.Errorf("%+v", doc)
 	}

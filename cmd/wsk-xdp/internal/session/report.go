@@ -134,18 +134,18 @@ func (s *Session) Header(command string, to netip.AddrPort) []string {
 		fmt.Sprintf("wsk-xdp %s %v via %s  source %s  next hop %s", command, to, via, s.sourceText(), w.NextHop()),
 	}
 	if s.via != "" {
-		return append(lines, "  engine daemon at "+s.via+" · kernel "+host.Kernel())
+		return append(lines, "  engine wsk · daemon at "+s.via+" · kernel "+host.Kernel())
 	}
 	queues := s.Info().Queues
 	if len(queues) == 0 {
-		return append(lines, "  engine kernel stack (slow path) · kernel "+host.Kernel())
+		return append(lines, "  engine wsk · kernel stack (slow path) · kernel "+host.Kernel())
 	}
 	g := queues[0].Granted
 	numbers := make([]string, len(queues))
 	for i, q := range queues {
 		numbers[i] = fmt.Sprint(q.Queue)
 	}
-	return append(lines, fmt.Sprintf("  engine afxdp · interface %s · queue %s · %s mode · ring %d · %d frames per wake-up · "+
+	return append(lines, fmt.Sprintf("  engine wsk · AF_XDP on %s · queue %s · %s mode · ring %d · %d frames per wake-up · "+
 		"%s · kernel %s", g.Ifname, strings.Join(numbers, ","), modeText(queues), g.TxRing, g.TxBudget, s.programText(), host.Kernel()))
 }
 
