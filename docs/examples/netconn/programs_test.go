@@ -131,7 +131,7 @@ func TestDNS(t *testing.T) {
 		if err := lab.B.If.AddAddr(netip.PrefixFrom(secondary[0], 24)); err != nil {
 			t.Fatal(err)
 		}
-		if err := trial.DNS(ctx, a, b, []netip.Addr{lab.B.IPv4(), secondary[0]}, 4, 50); err != nil {
+		if err := trial.DNS(ctx, a, b, []netip.Addr{lab.B.IPv4(), secondary[0]}, 4, 50, nil); err != nil {
 			t.Error(err)
 		}
 	})

@@ -17,8 +17,8 @@ import (
 var answer = netip.MustParseAddr("192.0.2.33")
 
 // DNS runs a server on b, on a wildcard, and has a ask it at each of the addresses, so many times from so many sockets at
-// once.
-func DNS(ctx context.Context, a, b *End, at []netip.Addr, sockets, times int) error {
+// once. It calls begin, unless that is nil, when the server is there.
+func DNS(ctx context.Context, a, b *End, at []netip.Addr, sockets, times int, begin func()) error {
 	conn, err := b.ListenUDP("udp", nil)
 	if err != nil {
 		return err
@@ -28,6 +28,9 @@ func DNS(ctx context.Context, a, b *End, at []netip.Addr, sockets, times int) er
 	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- examples.ServeDNS(serving, conn, examples.AddressOf(answer)) }()
+	if begin != nil {
+		begin()
+	}
 	var asking sync.WaitGroup
 	errs := make([]error, sockets)
 	for i := range errs {

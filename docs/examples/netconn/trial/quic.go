@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"time"
 
@@ -39,8 +40,7 @@ func QUIC(ctx context.Context, a, b *End, size int, at func()) error {
 	case err := <-served:
 		return err
 	}
-	want := make([]byte, size)
-	_, _ = rand.Read(want)
+	want := data(size)
 	back := trigger{at: size / 8, f: at}
 	err = examples.EchoQUIC(ctx, a.ListenUDP, to, client, bytes.NewReader(want), &back)
 	stop()
@@ -51,6 +51,13 @@ func QUIC(ctx context.Context, a, b *End, size int, at func()) error {
 		return fmt.Errorf("%d bytes came back, not those %d that were sent", back.got.Len(), size)
 	}
 	return nil
+}
+
+// data is so many bytes that do not repeat.
+func data(size int) []byte {
+	b := make([]byte, size)
+	_, _ = mathrand.NewChaCha8([32]byte{1}).Read(b)
+	return b
 }
 
 // trigger calls f once, when so much has been written to it.

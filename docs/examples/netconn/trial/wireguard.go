@@ -130,8 +130,7 @@ func echo(ctx context.Context, dial dialer, to net.Addr, size int) error {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	want := make([]byte, size)
-	_, _ = rand.Read(want)
+	want := data(size)
 	sent := make(chan error, 1)
 	go func() {
 		_, err := c.Write(want)
