@@ -152,6 +152,23 @@ func TestWireGuard(t *testing.T) {
 	})
 }
 
+// TestFullTunnel: all that one host sends goes through the tunnel but what the tunnel sends itself, whose mark finds the way
+// out.
+func TestFullTunnel(t *testing.T) {
+	testenv.Require(t, testenv.Root) // /dev/net/tun
+	topology := testenv.Topology{Shape: testenv.Routed, NoIPv6: true}
+	between(t, topology, both(trial.Stack), func(ctx context.Context, t *testing.T, lab *testenv.Lab, a, b *trial.End) {
+		tunnel, err := trial.NewFullTunnel(a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tunnel.Close()
+		if err := tunnel.TCP(ctx, 1<<20); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestICE: pion/ice finds the way to the other end though it is told of three candidates that do not exist and prefers
 // them, and pion/dtls talks over it.
 func TestICE(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/vishvananda/netlink"
 	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/tun"
 
@@ -28,35 +29,92 @@ type tunnelEnd struct {
 	key    *ecdh.PrivateKey
 	inside netip.Addr
 	device *device.Device
+	more   string // configuration of the device
+	allow  string // what is reached through the peer
 }
 
 // Tunnel is wireguard-go on two hosts.
-type Tunnel struct{ a, b tunnelEnd }
+type Tunnel struct {
+	a, b   tunnelEnd
+	target netip.Addr // where TCP listens, on b
+}
 
 // NewTunnel starts it, with the sockets of a and b below and an address in the tunnel for either host.
 func NewTunnel(a, b *End) (*Tunnel, error) {
-	t := &Tunnel{
-		a: tunnelEnd{End: a, inside: netip.MustParseAddr("10.99.0.1")}, b: tunnelEnd{End: b, inside: netip.MustParseAddr("10.99.0.2")},
+	t := newTunnel(a, b)
+	return t, t.start()
+}
+
+func newTunnel(a, b *End) *Tunnel {
+	one, two := netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("10.99.0.2")
+	return &Tunnel{
+		a:      tunnelEnd{End: a, inside: one, allow: two.String() + "/32"},
+		b:      tunnelEnd{End: b, inside: two, allow: one.String() + "/32"},
+		target: two,
 	}
-	for _, e := range []*tunnelEnd{&t.a, &t.b} {
-		var err error
-		if e.key, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
-			return nil, err
-		}
+}
+
+// NewFullTunnel is NewTunnel with everything that a sends going through the tunnel, by the rules of wg-quick: the tunnel's
+// own packets have a mark, and what has none finds a default route that leads into the tunnel.
+func NewFullTunnel(a, b *End) (*Tunnel, error) {
+	t := newTunnel(a, b)
+	t.a.more, t.a.allow = fmt.Sprintf("fwmark=%d\n", mark), "0.0.0.0/0"
+	if err := t.start(); err != nil {
+		return nil, err
 	}
-	if err := errors.Join(t.a.start(&t.b), t.b.start(&t.a)); err != nil {
+	t.target = netip.MustParseAddr("203.0.113.7") // there is no other route to it
+	err := addAddr(t.b.Host, netip.PrefixFrom(t.target, 32))
+	if err == nil {
+		err = defaultRoute(a.Host)
+	}
+	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
+}
+
+// mark is the mark of the tunnel's own packets and the number of the table for all others, as with wg-quick.
+const mark = 51820
+
+// defaultRoute sends what has no mark, and what the main table has no route for but its default, through the tunnel.
+func defaultRoute(host *testenv.Host) error {
+	h, err := host.NS.Netlink()
+	if err != nil {
+		return err
+	}
+	wg, err := h.LinkByName("wg0")
+	if err != nil {
+		return err
+	}
+	_, all, _ := net.ParseCIDR("0.0.0.0/0")
+	unmarked, specific := netlink.NewRule(), netlink.NewRule()
+	unmarked.Family, unmarked.Invert, unmarked.Mark, unmarked.Table = netlink.FAMILY_V4, true, mark, mark
+	specific.Family, specific.Table, specific.SuppressPrefixlen = netlink.FAMILY_V4, 254, 0
+	return errors.Join(h.RouteAdd(&netlink.Route{LinkIndex: wg.Attrs().Index, Dst: all, Table: mark}),
+		h.RuleAdd(unmarked), h.RuleAdd(specific))
+}
+
+// start starts both devices, or none.
+func (t *Tunnel) start() error {
+	for _, e := range []*tunnelEnd{&t.a, &t.b} {
+		var err error
+		if e.key, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(t.a.start(&t.b), t.b.start(&t.a)); err != nil {
+		return errors.Join(err, t.Close())
+	}
+	return nil
 }
 
 const listenPort = 51820
 
 // start starts the device of an end, whose peer is the other end.
 func (e *tunnelEnd) start(peer *tunnelEnd) error {
-	config := fmt.Sprintf("private_key=%s\nlisten_port=%d\npublic_key=%s\nendpoint=%s\nallowed_ip=%s/32\n",
-		hex.EncodeToString(e.key.Bytes()), listenPort, hex.EncodeToString(peer.key.PublicKey().Bytes()),
-		netip.AddrPortFrom(peer.Host.IPv4(), listenPort), peer.inside)
+	config := fmt.Sprintf("private_key=%s\nlisten_port=%d\n%spublic_key=%s\nendpoint=%s\nallowed_ip=%s\n",
+		hex.EncodeToString(e.key.Bytes()), listenPort, e.more, hex.EncodeToString(peer.key.PublicKey().Bytes()),
+		netip.AddrPortFrom(peer.Host.IPv4(), listenPort), e.allow)
 	err := e.Host.NS.Do(func() error {
 		dev, err := tun.CreateTUN("wg0", tunnelMTU)
 		if err != nil {
@@ -72,13 +130,19 @@ func (e *tunnelEnd) start(peer *tunnelEnd) error {
 		return fmt.Errorf("start the tunnel on %v: %w", e.Host.IPv4(), err)
 	}
 	iface, err := testenv.FindIface(e.Host.NS, "wg0")
-	if err == nil {
-		err = iface.AddAddr(netip.PrefixFrom(e.inside, 24))
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = iface.StartUp()
+	return errors.Join(addAddr(e.Host, netip.PrefixFrom(e.inside, 24)), iface.StartUp())
+}
+
+// addAddr gives an address to the tunnel's interface.
+func addAddr(host *testenv.Host, addr netip.Prefix) error {
+	iface, err := testenv.FindIface(host.NS, "wg0")
+	if err != nil {
+		return err
 	}
-	return err
+	return iface.AddAddr(addr)
 }
 
 // ofMTU is a device that knows its MTU, for goroutines that are in another network namespace.
@@ -99,7 +163,7 @@ func (t *Tunnel) Close() error {
 // TCP sends size bytes from a to b and back, over TCP of the kernel through the tunnel.
 func (t *Tunnel) TCP(ctx context.Context, size int) error {
 	listener, err := do(t.b.Host, func() (net.Listener, error) {
-		return net.Listen("tcp", netip.AddrPortFrom(t.b.inside, 0).String())
+		return net.Listen("tcp", netip.AddrPortFrom(t.target, 0).String())
 	})
 	if err != nil {
 		return err
