@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -48,12 +47,10 @@ func TestRecvXDP(t *testing.T) {
 			}
 		}
 	}
-	ctx, stop := context.WithCancel(timeout(t))
-	received := background(t, ctx, "answered on TCP", "recv", ":9000", netnsB(l), "--engine", "xdp", "-i", "wsk1", "--json", "-q")
+	received := background(t, timeout(t), "answered on TCP", "recv", ":9000", netnsB(l), "--engine", "xdp", "-i", "wsk1", "--expect", "507", "--json", "-q")
 	to := netip.AddrPortFrom(l.B.IPv4(), testPort).String()
 	cli(timeout(t), "blast", netns, to, "--engine", "frames", "-r", "20k", "-n", "500", "-q").want(t, 0)
 	cli(timeout(t), "blast", netns, to, "--engine", "wsk", "-r", "20k", "-n", "7", "--stamp", "none", "-q").want(t, 0)
-	stop()
 	their := decode[recv.Report](t, <-received)
 	if len(their.Runs) != 1 || their.Totals.Received != 500 || their.Totals.Foreign != 7 || their.Totals.Packets != 507 || !their.Runs[0].Balanced ||
 		their.Runs[0].Announced || len(their.Drops) > 0 {

@@ -45,6 +45,10 @@ type udpEngine struct {
 
 // OpenUDP binds a kernel socket in the namespace.
 func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
+	return openUDP(ns, local, sink)
+}
+
+func openUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (*udpEngine, error) {
 	e := &udpEngine{done: make(chan struct{})}
 	err := ns.Do(func() error {
 		var c net.ListenConfig
@@ -129,6 +133,15 @@ func (e *udpEngine) Drops() map[string]uint64 {
 		return map[string]uint64{}
 	}
 	return map[string]uint64{BufferFull: e.dropped}
+}
+
+// waits is whether a datagram waits to be read.
+func (e *udpEngine) waits() (some bool) {
+	_ = e.raw.Control(func(fd uintptr) {
+		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		some = err == nil && n > 0
+	})
+	return some
 }
 
 func (e *udpEngine) Err() error {

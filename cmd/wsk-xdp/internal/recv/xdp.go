@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -31,7 +32,7 @@ const (
 // xdpEngine is an XDP program that accounts for packets and drops them. A kernel socket holds the port.
 type xdpEngine struct {
 	program *tally.Program
-	stack   Engine
+	stack   *udpEngine
 	beside  *Sink // of the socket
 	before  uint64
 	once    sync.Once
@@ -45,7 +46,7 @@ func OpenXDP(ns *netns.NS, interfaces []string, local netip.AddrPort, sink *Sink
 	if e.beside, err = NewSink(64, VerifyNothing); err != nil {
 		return nil, err
 	}
-	if e.stack, err = OpenUDP(ns, local, e.beside); err != nil {
+	if e.stack, err = openUDP(ns, local, e.beside); err != nil {
 		return nil, err
 	}
 	o := tally.Options{Port: local.Port(), Window: sink.window, Stamps: sink.verify != VerifyNothing}
@@ -187,7 +188,15 @@ func (e *xdpEngine) Err() error { return errors.Join(e.program.Err(), e.stack.Er
 
 // stop ends the counting; the counts stay. The socket goes first: what comes to it when the program is gone is not left out by that.
 func (e *xdpEngine) stop() {
-	e.once.Do(func() { e.stopped = errors.Join(e.stack.Close(), e.program.Detach()) })
+	e.once.Do(func() {
+		for range 100 { // what has come is counted, unless more comes than can be read
+			if !e.stack.waits() {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		e.stopped = errors.Join(e.stack.Close(), e.program.Detach())
+	})
 }
 
 func (e *xdpEngine) Close() error {
