@@ -111,6 +111,39 @@ func TestNoAllocations(t *testing.T) {
 	closeEndpoint(ep)
 }
 
+// BenchmarkSendBatch is a datagram of 64 bytes of a batch of 64 through the connection and back, one batch at a time.
+func BenchmarkSendBatch(b *testing.B) {
+	d := serve(b, memory(), echo)
+	ep, _, _ := endpoint(b, open(b, client.Options{Path: d.path}), release)
+	var left atomic.Int32
+	over := make(chan struct{}, 1)
+	routine := func(*wsk.IRP, any) wsk.NTSTATUS {
+		if left.Add(-1) == 0 {
+			over <- struct{}{}
+		}
+		return wsk.STATUS_SUCCESS
+	}
+	to := wsk.Destination{Addr: local.As16(), Port: 9, TTL: 1}
+	buf := wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, 64)), Length: 64}
+	irps, ops := make([]*wsk.IRP, ipc.MaxBatch), make([]*wsk.SendOp, ipc.MaxBatch)
+	for i := range irps {
+		irps[i] = wsk.AllocateIRP()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += len(irps) {
+		left.Store(int32(len(irps)))
+		for i, irp := range irps {
+			irp.Reuse(wsk.STATUS_SUCCESS)
+			irp.SetCompletionRoutine(routine, nil, true, true, true)
+			ops[i] = irp.Relay(&to, &buf, 0)
+		}
+		wsk.SendAll(ep, ops)
+		<-over
+	}
+	closeEndpoint(ep)
+}
+
 // BenchmarkSend is a datagram of 64 bytes through the connection and back, with 256 IRPs under way.
 func BenchmarkSend(b *testing.B) {
 	d := serve(b, memory(), echo)

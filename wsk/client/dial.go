@@ -46,6 +46,7 @@ func (d *dial) connect(path, name string) (*connection, error) {
 		return nil, err
 	}
 	c := conn.(*net.UnixConn)
+	_ = c.SetWriteBuffer(sendBuffer) // what the host allows of it
 	stop := context.AfterFunc(d.ctx, func() { c.SetDeadline(time.Now()) })
 	greeted, err := greet(c, name)
 	if !stop() && err == nil {
@@ -96,6 +97,10 @@ func greet(c *net.UnixConn, name string) (*connection, error) {
 	}
 	return greeted, nil
 }
+
+// sendBuffer is room for what a socket may have under way in messages of the largest size. Where messages fill the room the
+// writer sleeps until the daemon has read three quarters of them.
+const sendBuffer = ipc.MaxSends * ipc.MaxMessage
 
 const connectTimeout = 5 * time.Second // for the connection and the answer to HELLO
 

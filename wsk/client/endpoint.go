@@ -47,6 +47,7 @@ var (
 	_ wsk.ReceivingEndpoint = (*endpoint)(nil)
 	_ wsk.InterfaceFinder   = (*endpoint)(nil)
 	_ wsk.Canceller         = (*endpoint)(nil)
+	_ wsk.BatchEndpoint     = (*endpoint)(nil)
 )
 
 func newEndpoint(t *Transport, family uint16, events wsk.EndpointEvents) *endpoint {

@@ -123,3 +123,44 @@ func TestNothingBeforeOpen(t *testing.T) {
 		t.Errorf("%d sessions", n)
 	}
 }
+
+// TestBatchFillsMessages: operations that are handed over at once are found at once by the writer, whose messages are full
+// and in their order.
+func TestBatchFillsMessages(t *testing.T) {
+	const n = 100
+	messages := make(chan []uint32, n)
+	d := serve(t, memory(), func(d *daemon) {
+		d.intercept = func(_ *peer, h ipc.Header, body []byte) bool {
+			if h.Type == ipc.TypeSend {
+				var m ipc.Send
+				if err := m.Decode(body); err != nil {
+					t.Error(err)
+				}
+				var ports []uint32
+				for i := range m.Datagrams() {
+					ports = append(ports, uint32(m.Datagrams()[i].Port))
+				}
+				messages <- ports
+			}
+			return false
+		}
+	})
+	ep, _, _ := endpoint(t, open(t, client.Options{Path: d.path}), release)
+	irps, ops := make([]*wsk.IRP, n), make([]*wsk.SendOp, n)
+	for i := range irps {
+		irps[i] = wsk.AllocateIRP()
+		ops[i] = irps[i].Relay(&wsk.Destination{Addr: local.As16(), Port: uint16(i + 1), TTL: 1}, &wsk.Buf{}, 0)
+	}
+	wsk.SendAll(ep, ops)
+	all(t, irps, wsk.STATUS_SUCCESS)
+	if first, second := <-messages, <-messages; len(first) != ipc.MaxBatch || len(second) != n-ipc.MaxBatch {
+		t.Errorf("messages of %d and %d datagrams", len(first), len(second))
+	} else {
+		for i, port := range append(first, second...) {
+			if port != uint32(i+1) {
+				t.Fatalf("datagram %d is number %d", i, port-1)
+			}
+		}
+	}
+	closeEndpoint(ep)
+}

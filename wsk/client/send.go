@@ -42,6 +42,23 @@ func (ep *endpoint) Send(op *wsk.SendOp) {
 	s := ep.session.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ep.take(s, op)
+	s.makeReady(ep)
+}
+
+// SendBatch implements wsk.BatchEndpoint. The writer finds all operations at once, and fills its messages with them.
+func (ep *endpoint) SendBatch(ops []*wsk.SendOp) {
+	s := ep.session.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, op := range ops {
+		ep.take(s, op)
+	}
+	s.makeReady(ep)
+}
+
+// take lets an operation wait for the writer, or ends it. The mutex is held.
+func (ep *endpoint) take(s *session, op *wsk.SendOp) {
 	switch {
 	case ep.dead:
 		s.done.end(op, wsk.STATUS_FILE_FORCED_CLOSED)
@@ -49,7 +66,6 @@ func (ep *endpoint) Send(op *wsk.SendOp) {
 		s.done.end(op, wsk.STATUS_CANCELLED)
 	default:
 		ep.out.waiting.push(op)
-		s.makeReady(ep)
 	}
 }
 
