@@ -60,7 +60,7 @@ func (f *Facts) rx() string {
 		return kernel + "; through XDP too: CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are held."
 	}
 	if f.receivesStrictly() {
-		return kernel + "; through XDP too: CAP_BPF and CAP_NET_ADMIN are held; CAP_PERFMON makes it faster."
+		return kernel + "; through XDP too: CAP_BPF and CAP_NET_ADMIN are held; CAP_PERFMON makes it faster, and engine xdp needs it."
 	}
 	return kernel + "; through XDP it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (sudo)."
 }
