@@ -15,9 +15,10 @@ import (
 func (a *app) blastCommand() *cobra.Command {
 	f := blastFlags{rate: units.PacketsPerSecond(defaultRate)}
 	c := &cobra.Command{
-		Use:     "blast DST:PORT",
-		Short:   "Send datagrams at a rate and measure",
-		Long:    lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md."),
+		Use:   "blast DST:PORT",
+		Short: "Send datagrams at a rate and measure",
+		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md.",
+			"Engines wsk, frames and packet take CAP_NET_RAW, xdp CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; udp, sendmmsg and gso no privilege."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --peer --json > run.json"),
 		Args:    oneDestination,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -27,7 +28,7 @@ func (a *app) blastCommand() *cobra.Command {
 				return err
 			}
 			if f.way.via != "" {
-				if f.engine.prepared() {
+				if f.engine != engineWSK {
 					return exit.Usagef("--via and --engine %v: the daemon has no such engine", f.engine)
 				}
 				return f.way.checkVia(a, func() error { return a.blast(c.Context(), &f, h, nil) })
@@ -36,8 +37,8 @@ func (a *app) blastCommand() *cobra.Command {
 				if f.look.dry {
 					return a.blastDry(c.Context(), &f, h, ns)
 				}
-				if f.engine.prepared() {
-					return a.blastPrepared(c.Context(), &f, h, ns)
+				if f.engine != engineWSK {
+					return a.blastEngine(c.Context(), &f, h, ns)
 				}
 				return a.blast(c.Context(), &f, h, ns)
 			})
@@ -52,19 +53,19 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.VarP(&f.size, "size", "s", "frame sizes with FCS: 64 or 64,512,1518 or 64-1518 or imix (default 64, for IPv6 84)")
 	fl.IntVar(&f.payloadSize, "payload-size", -1, "UDP payload size instead; above the MTU it is fragmented")
 	fl.StringVar(&f.payload, "payload", "zero", "`form`, repeated to the size: "+payload.Forms)
-	fl.Var(&f.engine, "engine", "WSK sockets, or frames of any source, MAC, VLAN: by AF_XDP (frames), live ones (xdp)")
+	fl.Var(&f.engine, "engine", "`one` of wsk; frames, xdp, packet (any source); udp, sendmmsg, gso (kernel sockets)")
 	f.flows.add(fl)
 	f.ether.add(fl)
 	f.live.add(fl)
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
-	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1, with --rate max or engines frames and xdp 64)")
+	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1 of wsk and udp, else 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
 	fl.Var(&f.stamp, "stamp", "number each packet in the first 18 bytes of its payload, or as the kernel's pktgen does")
 	fl.BoolVar(&f.peer, "peer", false, "ask the wsk-xdp recv at DST:PORT what arrived: a report of both ends")
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	f.look.add(fl)
-	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer: ssh session, default route; write over --pcap")
+	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer (ssh, default route); overwrite --pcap")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	f.out.add(fl, blast.Schema)
 	_ = fl.MarkHidden("in-flight") // there is such a flag

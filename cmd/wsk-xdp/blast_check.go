@@ -12,6 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/sockets"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
@@ -60,7 +61,7 @@ func (f *blastFlags) defaults() {
 	given := f.way.flags.Changed
 	if !given("batch") {
 		f.batch = 1
-		if f.rate.IsMax() || f.engine.prepared() {
+		if f.engine != engineUDP && (f.rate.IsMax() || f.engine != engineWSK) {
 			f.batch = batchAtMax
 		}
 	}
@@ -155,10 +156,10 @@ func (f *blastFlags) checkStamp() error {
 // checkEngine refuses what the engine can't do.
 func (f *blastFlags) checkEngine() error {
 	given := f.way.flags.Changed
-	if f.engine == engineWSK {
+	if !f.engine.prepared() {
 		for _, name := range []string{"src-mac", "dst-mac", "vlan"} {
 			if given(name) {
-				return exit.Usagef("--%s is for --engine frames and xdp: with WSK sockets the host decides it", name)
+				return exit.Usagef("--%s is for --engine frames, xdp and packet: with sockets the host decides it", name)
 			}
 		}
 	}
@@ -174,8 +175,11 @@ func (f *blastFlags) checkEngine() error {
 	}
 	for _, name := range []string{"queues", "in-flight", "checksum"} {
 		if given(name) {
-			return exit.Usagef("--%s is for --engine wsk: engine %v takes one queue, and writes the checksums itself", name, f.engine)
+			return exit.Usagef("--%s is for --engine wsk: engine %v takes one queue, and leaves no checksum open", name, f.engine)
 		}
+	}
+	if f.engine.sockets() {
+		return f.checkKernel()
 	}
 	if err := f.checkMode(); err != nil {
 		return err
@@ -191,10 +195,29 @@ func (f *blastFlags) checkEngine() error {
 // checkMode refuses modes of AF_XDP that the engine does not have.
 func (f *blastFlags) checkMode() error {
 	switch given := f.way.flags.Changed; {
-	case f.engine == engineXDP && (given("mode") || given("require")):
-		return exit.Usagef("--mode and --require are about AF_XDP sockets, of which --engine xdp has none")
+	case f.engine != engineFrames && (given("mode") || given("require")):
+		return exit.Usagef("--mode and --require are about AF_XDP sockets, of which --engine %v has none", f.engine)
 	case f.way.mode == session.Mode(xdp.ModeZeroCopy) || f.way.require == session.RequireZeroCopy:
 		return exit.Usagef("--engine frames sends in copy mode only")
+	}
+	return nil
+}
+
+// checkKernel refuses what sockets of the kernel can't do, or leave to it.
+func (f *blastFlags) checkKernel() error {
+	given := f.way.flags.Changed
+	for _, name := range []string{"mode", "require", "assume-no-ipsec"} {
+		if given(name) {
+			return exit.Usagef("--%s is about AF_XDP, and --engine %v is the kernel's own socket", name, f.engine)
+		}
+	}
+	switch {
+	case f.engine == engineUDP && f.batch > 1:
+		return exit.Usagef("--batch %d: --engine udp makes a call for each datagram; sendmmsg and gso send several", f.batch)
+	case f.engine == engineGSO && f.batch > sockets.MaxSegments:
+		return exit.Usagef("--batch %d: the kernel cuts a buffer into %d datagrams at most", f.batch, sockets.MaxSegments)
+	case f.engine == engineGSO && (len(f.size.Cycle()) > 1 || given("payload-size") && f.payloadSize == 0):
+		return exit.Usagef("--engine gso cuts a buffer into datagrams of one size, above 0: give one")
 	}
 	return nil
 }

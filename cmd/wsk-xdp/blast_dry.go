@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
@@ -28,15 +27,7 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 	if err := h.checkPayload(len(body)); err != nil {
 		return err
 	}
-	o := f.way.session(h)
-	o.NetNS = ns.FD()
-	find := session.FindWay
-	if f.engine.prepared() {
-		find = func(ctx context.Context, o session.Options) (*session.Session, error) {
-			return session.OpenWay(ctx, f.engine.String(), o)
-		}
-	}
-	s, err := find(ctx, o)
+	s, err := f.findWay(ctx, h, ns)
 	if err != nil {
 		return err
 	}
@@ -49,14 +40,19 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 	if err != nil {
 		return err
 	}
-	if f.engine.prepared() {
-		r = f.reportPrepared(a.line, h, s, mix, 0, datapath.Info{})
-	} else {
-		r.Config.Sources = []string{f.unbound(h, s)[0].String()}
+	warnings := s.Warnings()
+	switch {
+	case f.engine.prepared():
+		r = f.reportEngine(a.line, h, s, mix, 0, datapath.Info{})
+	case f.engine.sockets():
+		warnings = s.LinkWarnings()
+	}
+	for _, local := range f.unbound(h, s) {
+		r.Config.Sources = append(r.Config.Sources, local.String())
 	}
 	out := preview.Report{
 		Head: host.NewHead(preview.Schema), Config: r.Config, Path: r.Path, Requested: blast.Requested(f.config()), Frames: []preview.Frame{},
-		Warnings: append([]string{}, s.Warnings()...),
+		Warnings: append([]string{}, warnings...),
 	}
 	out.Command = a.line
 	if unknown {
@@ -81,11 +77,15 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 // dryLines are what the start block would say, as far as that is known with nothing opened.
 func (f *blastFlags) dryLines(h header, s *session.Session, r *blast.Report) []string {
 	engine := "AF_XDP on " + s.Way.DeviceName()
-	if s.Way.SlowReason != "" {
-		engine = "the kernel's own stack (slow path)"
-	}
-	if f.engine == engineXDP {
+	switch {
+	case f.engine.sockets():
+		engine = "sockets of the kernel"
+	case f.engine == enginePacket:
+		engine = "a packet socket on " + s.Way.DeviceName()
+	case f.engine == engineXDP:
 		engine = "live frames, handed to the driver of " + s.Way.DeviceName()
+	case s.Way.SlowReason != "":
+		engine = "the kernel's own stack (slow path)"
 	}
 	lines := []string{
 		fmt.Sprintf("wsk-xdp blast %v via %s (%s, mtu %d)  source %s  next hop %s", h.to, s.Way.Interface.Name, r.Path.Kind, s.Way.MTU,
@@ -95,24 +95,4 @@ func (f *blastFlags) dryLines(h header, s *session.Session, r *blast.Report) []s
 		lines = append(lines, named)
 	}
 	return append(lines, fmt.Sprintf("  engine %v · %s · kernel %s", f.engine, engine, host.Kernel()), r.Plan())
-}
-
-// unbound are the addresses of the sockets of a run that has not opened them: a port that the kernel would choose is 0.
-func (f *blastFlags) unbound(h header, s *session.Session) []netip.AddrPort {
-	from := s.Way.Source
-	if h.source.Addr().IsValid() {
-		from = h.source.Addr()
-	}
-	out := make([]netip.AddrPort, f.flows.sockets())
-	if f.engine.prepared() {
-		return out // sources are what the flows say
-	}
-	for i := range out {
-		port := h.source.Port()
-		if f.flows.ports.IsSet() {
-			port = f.flows.ports.At(uint64(i))
-		}
-		out[i] = netip.AddrPortFrom(from, port)
-	}
-	return out
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,6 +72,11 @@ func described(t *testing.T, frames [][]byte) (out []string) {
 // fragments.
 func TestBlastDryRun(t *testing.T) {
 	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	for port := range uint16(5) { // a vector ends early where the error of a closed port comes in between
+		for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+			testenv.NewUDPReceiverT(t, l.B.NS, netip.AddrPortFrom(host, 9000+port), testenv.UDPReceiverOptions{})
+		}
+	}
 	dir := t.TempDir()
 	for n, c := range []struct{ to, more string }{
 		{"10.77.0.2:9000", "--engine wsk --source 10.77.0.1:7000 --batch 4 -s 64,200,1518 --dst-port 9000-9004 --flows 5 --flow-order random --seed 7"},
@@ -78,6 +84,11 @@ func TestBlastDryRun(t *testing.T) {
 		{"10.77.0.2:9000", "--engine wsk --source 10.77.0.1:7000 --payload-size 4000"},
 		{"[fd77::2]:9000", "--engine wsk --source [fd77::1]:7000 --payload-size 4000"},
 		{"10.77.0.2:9000", "--engine frames --src 192.0.2.0/29 --src-port 7000-7003 --flows 9 --flow-order random --seed 3 --vlan 42:5 -s 64,200 --df"},
+		{"10.77.0.2:9000", "--engine udp --source 10.77.0.1:7000 -s 64,200,1518 --dst-port 9000-9004 --flows 5 --flow-order random --seed 7 --dscp 46"},
+		{"[fd77::2]:9000", "--engine sendmmsg --source [fd77::1]:7000 --batch 4 -s 84,200,1518 --dst-port 9000-9004 --flows 5 --ttl 9"},
+		{"10.77.0.2:9000", "--engine sendmmsg --source 10.77.0.1:7000 --payload-size 4000 --batch 3"},
+		{"10.77.0.2:9000", "--engine gso --source 10.77.0.1:7000 --batch 1 --df"},
+		{"10.77.0.2:9000", "--engine packet --src 192.0.2.0/29 --src-port 7000-7003 --flows 9 --vlan 42:5 -s 64,200"},
 		{"[fd77::2]:9000", "--engine frames --src-mac 02:00:00:00:00:77 --dst-mac 02:00:00:00:00:88 --stamp pktgen"},
 	} {
 		path := filepath.Join(dir, fmt.Sprint(n, ".pcap"))

@@ -18,38 +18,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/frame"
 )
 
-// engine is what sends. It implements pflag.Value.
-type engine uint8
-
-const (
-	engineWSK engine = iota
-	engineFrames
-	engineXDP
-)
-
-var engineNames = [...]string{engineWSK: blast.EngineWSK, engineFrames: blast.EngineFrames, engineXDP: blast.EngineXDP}
-
-// String is the word on the command line.
-func (e engine) String() string { return engineNames[e] }
-
-// Type names the form in help texts.
-func (e *engine) Type() string { return "wsk|frames|xdp" }
-
-// prepared is whether it sends frames that are written here, headers and all, and not datagrams of sockets.
-func (e engine) prepared() bool { return e != engineWSK }
-
-// Set parses the word.
-func (e *engine) Set(s string) error {
-	for i, name := range engineNames {
-		if s == name {
-			*e = engine(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of wsk, frames, xdp", s)
-}
-
-// etherFlags are what engines frames and xdp write below IP.
+// etherFlags are what engines that prepare frames write below IP.
 type etherFlags struct {
 	srcMAC, dstMAC string
 	vlan           string
@@ -59,9 +28,9 @@ type etherFlags struct {
 }
 
 func (e *etherFlags) add(fl *pflag.FlagSet) {
-	fl.StringVar(&e.srcMAC, "src-mac", "", "source `MAC` of engines frames and xdp (default: the interface's)")
-	fl.StringVar(&e.dstMAC, "dst-mac", "", "destination `MAC` of engines frames and xdp (default: the next hop's)")
-	fl.StringVar(&e.vlan, "vlan", "", "VLAN tag of engines frames and xdp, `ID[:PRIORITY]`: four bytes more than --size")
+	fl.StringVar(&e.srcMAC, "src-mac", "", "source `MAC` of engines frames, xdp and packet (default: the interface's)")
+	fl.StringVar(&e.dstMAC, "dst-mac", "", "destination `MAC` of engines frames, xdp and packet (default: the next hop's)")
+	fl.StringVar(&e.vlan, "vlan", "", "VLAN tag of engines frames, xdp and packet, `ID[:PRIORITY]`: four bytes more than --size")
 }
 
 // parse reads the flags.

@@ -38,11 +38,11 @@ type flowFlags struct {
 }
 
 func (f *flowFlags) add(fl *pflag.FlagSet) {
-	fl.IntVar(&f.n, "flows", 1, "how many flows: destinations first, then sources; up to 65536, of frames and xdp 10000000")
+	fl.IntVar(&f.n, "flows", 1, "how many flows: destinations, then sources; up to 65536, of prepared frames 10000000")
 	fl.Var(&f.to, "dst", "destination addresses instead of DST's, through its interface: 10.0.0.0/24, 10.0.0.1-10.0.0.9")
 	fl.Var(&f.toPorts, "dst-port", "destination ports instead of PORT: 9000-9099")
-	fl.Var(&f.sources, "src", "source addresses of engines frames and xdp, whoever has them: 10.0.0.0/8")
-	fl.Var(&f.ports, "src-port", "source ports, with engine wsk a socket each: 5000-5099 (default: free ones)")
+	fl.Var(&f.sources, "src", "source addresses of engines frames, xdp and packet, whoever has them: 10.0.0.0/8")
+	fl.Var(&f.ports, "src-port", "source ports, a socket each but with frames, xdp and packet: 5000-5099 (default: free ones)")
 	fl.Var(&f.order, "flow-order", "take the flows in turn or at random")
 	fl.Uint64Var(&f.seed, "seed", 0, "number the flows, and take them at random, by this seed")
 }
@@ -89,7 +89,7 @@ func (f *flowFlags) checkSockets(h header) error {
 	f.space.Sources = (uint64(f.n)-1)/destinations + 1
 	switch {
 	case f.sources.IsSet():
-		return exit.Usagef("--src is for --engine frames and xdp: a socket's source is an address of this host, --source")
+		return exit.Usagef("--src is for --engine frames, xdp and packet: a socket's source is an address of this host, --source")
 	case f.ports.IsSet() && f.space.Sources > f.ports.Len():
 		return exit.Usagef("--flows %d: there are only %d, of %d destinations and %d source ports", f.n, destinations*f.ports.Len(), destinations,
 			f.ports.Len())

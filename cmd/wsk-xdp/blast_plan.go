@@ -3,14 +3,47 @@
 package main
 
 import (
+	"context"
 	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 )
+
+// findWay finds out how datagrams leave, and opens nothing.
+func (f *blastFlags) findWay(ctx context.Context, h header, ns *netns.NS) (*session.Session, error) {
+	o := f.way.session(h)
+	o.NetNS = ns.FD()
+	if f.engine.prepared() {
+		return session.OpenWay(ctx, f.engine.String(), o)
+	}
+	return session.FindWay(ctx, o)
+}
+
+// unbound is what the sockets of a run are to be bound to: a port that the kernel chooses is 0. Where frames say where they come from
+// there are none.
+func (f *blastFlags) unbound(h header, s *session.Session) []netip.AddrPort {
+	if f.engine.prepared() {
+		return nil
+	}
+	from := s.Way.Source
+	if h.source.Addr().IsValid() {
+		from = h.source.Addr()
+	}
+	out := make([]netip.AddrPort, f.flows.sockets())
+	for i := range out {
+		port := h.source.Port()
+		if f.flows.ports.IsSet() {
+			port = f.flows.ports.At(uint64(i))
+		}
+		out[i] = netip.AddrPortFrom(from, port)
+	}
+	return out
+}
 
 // plan is what the frames are.
 func (f *blastFlags) plan(h header, s *session.Session, body []byte, run uint16) (p frames.Plan, err error) {

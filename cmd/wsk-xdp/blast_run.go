@@ -136,14 +136,15 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 // checkMTU refuses frames that are larger than the path takes.
 func (f *blastFlags) checkMTU(s *session.Session, mix blast.Mix) error {
 	bySize := f.way.flags.Changed("size")
-	if mix.Frames <= 1 || !bySize && !f.engine.prepared() { // WSK sockets send a payload in fragments
+	whole := f.engine.prepared() || f.engine == engineGSO // the other sockets send a payload in fragments
+	if mix.Frames <= 1 || !bySize && !whole {
 		return nil
 	}
 	given, instead := fmt.Sprintf("--size %v", f.size), ""
 	switch {
 	case !bySize:
 		given, instead = fmt.Sprintf("--payload-size %d", f.payloadSize), fmt.Sprintf(", and engine %v sends no fragments", f.engine)
-	case !f.engine.prepared():
+	case !whole:
 		instead = fmt.Sprintf("; --payload-size %d sends fragments", f.payloadSize)
 	}
 	return exit.Usagef("%s: the largest frame on %s with an MTU of %d is %d bytes with FCS%s", given, s.Way.Interface.Name, s.Way.MTU,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/liveframes"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
@@ -102,6 +104,9 @@ func (e *liveEngine) sent() ([]uint64, error)         { return e.sender.Sent() }
 func (e *liveEngine) info(blast.Counts) datapath.Info { return datapath.Info{} } // it has no queue of its own
 func (e *liveEngine) method() string                  { return e.sender.Method() }
 func (e *liveEngine) close() error                    { return e.sender.Close() }
+
+func (*liveEngine) sources() []netip.AddrPort               { return nil }
+func (*liveEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
 
 func (e *liveEngine) text() string {
 	return fmt.Sprintf("  engine xdp · interface %s · live frames, handed to the driver by %s · kernel %s", e.device.Name,

@@ -35,6 +35,8 @@ func (a *app) complete(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
 		return completion.SeveralOf(func() []string { return words }, summary)
 	}
 	switch c.CommandPath() + " --" + f.Name {
+	case "wsk-xdp blast --engine":
+		return completion.OneOf(engineNames[:], engineSummary)
 	case "wsk-xdp bench --engines":
 		return several(bench.Names(), bench.Summary)
 	case "wsk-xdp bench latency --engines":

@@ -9,8 +9,8 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
-			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "payload", "peer", "ping", "preview", "recv",
-			"replay", "report", "send", "session",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "packetring", "payload", "peer", "ping", "preview", "recv",
+			"replay", "report", "send", "session", "sockets",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
@@ -21,7 +21,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/admin"},
 	{
 		Package: "cmd/wsk-xdp/internal/bench",
-		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "flows", "frames", "liveframes", "session", "stamp"),
+		May: slices.Concat(cmdBase, bench, tool("admin", "bench/irps", "blast", "daemon", "exit", "flows", "frames", "liveframes", "packetring", "session", "stamp"),
 			[]string{"frame", "wsk/route", "xdp", otherXDP, netlink, nsfd, "golang.org/x/net", sys}),
 		Tests: tool("bench/benchtest"),
 		Why:   "asavie/xdp and x/net are rivals that are measured, and one engine has a daemon",
@@ -60,7 +60,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
-		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms),
+		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms, sys),
 		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{
@@ -105,7 +105,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
 	{
 		Package: "cmd/wsk-xdp/internal/frames",
-		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp", sys), Tests: []string{"xdp/xdptest"},
+		May:     append(tool("blast", "flows", "stamp", "units"), "frame", "wsk", "xdp"), Tests: []string{"xdp/xdptest"},
 	},
 	{Package: "cmd/wsk-xdp/internal/host", May: slices.Concat(tool("units"), []string{sys})},
 	{Package: "cmd/wsk-xdp/internal/icmp", May: append(tool("client", "units"), "wsk")},
@@ -123,6 +123,12 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/netfilter", May: []string{netlink, sys}, Tests: []string{nft}},
 	{Package: "cmd/wsk-xdp/internal/netns", May: []string{"internal/netns", sys}},
 	{Package: "cmd/wsk-xdp/internal/output", May: []string{"golang.org/x/term"}},
+	{
+		Package: "cmd/wsk-xdp/internal/packetring",
+		May:     append(tool("blast"), sys),
+		Tests:   []string{"testenv"},
+		Why:     "the kernel's ring for whole frames; what is in them is for others",
+	},
 	{Package: "cmd/wsk-xdp/internal/payload"},
 	{Package: "cmd/wsk-xdp/internal/peer", May: tool("netns", "stamp"), Why: "messages and their bounds"},
 	{
@@ -160,6 +166,12 @@ var toolImports = []ImportRow{
 		May: slices.Concat(tool("client", "exit", "host", "icmp", "netns", "units"),
 			[]string{"internal/netns", "wsk", "wsk/client", "wsk/datapath", "wsk/route", "xdp", "xdp/nic", sys}),
 		Tests: tool("send"),
+	},
+	{
+		Package: "cmd/wsk-xdp/internal/sockets",
+		May:     append(tool("blast", "frames", "icmp", "netns"), "wsk", sys),
+		Tests:   tool("flows", "units"),
+		Why:     "sockets of the kernel: no datapath",
 	},
 	{Package: "cmd/wsk-xdp/internal/stamp", May: []string{sys}},
 	{

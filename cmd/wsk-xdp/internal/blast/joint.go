@@ -120,11 +120,12 @@ const (
 	limitLink     = "link"
 	limitCPU      = "cpu"
 	limitRing     = "ring"
+	limitBuffer   = "send_buffer"
 )
 
 var limitWords = map[string]string{
 	limitRate: "the rate", limitPeerCPU: "the peer's processor", limitReceiver: "the receiver's buffer", limitLink: "the link",
-	limitCPU: "the processor", limitRing: "the ring",
+	limitCPU: "the processor", limitRing: "the ring", limitBuffer: "the socket's send buffer",
 }
 
 // busy is the share of a processor from which on it is what limits.
@@ -153,6 +154,9 @@ func (r *Report) limit(speed uint64, waited time.Duration) string {
 	}
 	used := float64(r.CPU.User + r.CPU.System + waited.Nanoseconds())
 	if used < busy*float64(r.Totals.Elapsed) && float64(r.Totals.Blocked) >= blocked*float64(r.Totals.Sending) {
+		if isSockets(r.Config.Engine) {
+			return limitBuffer
+		}
 		return limitRing
 	}
 	return limitCPU // also where the processor came too late for what was due

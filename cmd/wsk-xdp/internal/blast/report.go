@@ -43,7 +43,7 @@ type Report struct {
 	// Peer is what the receiver has counted, absent where nobody was asked; PeerError why it is missing.
 	Peer      *peer.Report `json:"peer,omitempty"`
 	PeerError string       `json:"peer_error,omitempty"`
-	// LimitedBy is what kept the run from being faster: rate, ring, cpu, link, receiver_buffer or peer_cpu.
+	// LimitedBy is what kept the run from being faster: rate, ring, send_buffer, cpu, link, receiver_buffer or peer_cpu.
 	LimitedBy string `json:"limited_by,omitempty"`
 	// ICMPErrors is what hosts and routers sent back.
 	ICMPErrors  []icmp.Error     `json:"icmp_errors"`
@@ -62,7 +62,7 @@ type Report struct {
 
 // ConfigReport is the complete effective configuration.
 type ConfigReport struct {
-	// Engine is what was asked to send: wsk, frames or xdp.
+	// Engine is what was asked to send: wsk, frames, xdp, udp, sendmmsg, gso or packet.
 	Engine      string `json:"engine"`
 	Destination string `json:"destination"`
 	// Name is the host that was looked up for it.
@@ -75,7 +75,7 @@ type ConfigReport struct {
 	Addresses   string `json:"destination_addresses,omitempty"`
 	Ports       string `json:"destination_ports,omitempty"`
 	SourcePorts string `json:"source_ports,omitempty"`
-	// SourceAddresses, SourceMAC, DestinationMAC and VLANs are what engines frames and xdp wrote.
+	// SourceAddresses, SourceMAC, DestinationMAC and VLANs are what engines frames, xdp and packet wrote.
 	SourceAddresses string `json:"source_addresses,omitempty"`
 	SourceMAC       string `json:"source_mac,omitempty"`
 	DestinationMAC  string `json:"destination_mac,omitempty"`
@@ -148,9 +148,20 @@ const (
 	EngineWSK    = "wsk"    // AF_XDP
 	EngineFrames = "frames" // AF_XDP, without WSK
 	EngineXDP    = "xdp"    // live frames: the kernel makes them, a driver takes them
+	EnginePacket = "packet" // a packet socket's ring: past the kernel's stack, and not AF_XDP
 	EngineDaemon = "daemon" // its queues, or the stack of its host
 	EngineKernel = "kernel" // the kernel's own stack: the slow path
+
+	// Sockets of the kernel, asked for by name: a call for each datagram, a vector of them, a buffer that is cut.
+	EngineUDP      = "udp"
+	EngineSendmmsg = "sendmmsg"
+	EngineGSO      = "gso"
 )
+
+// isSockets is whether an engine is sockets of the kernel.
+func isSockets(engine string) bool {
+	return engine == EngineUDP || engine == EngineSendmmsg || engine == EngineGSO
+}
 
 // StatusCount is how many packets ended in a status.
 type StatusCount struct {

@@ -47,8 +47,11 @@ func (r *Report) Plan() string {
 	switch c.Engine {
 	case EngineXDP:
 		return fmt.Sprintf("  %s · %s · rate %s%s · in batches of %d", size, flows, strings.Replace(rate, "IRPs come back", "the driver takes them", 1), limit, c.Batch)
-	case EngineFrames:
+	case EngineFrames, EnginePacket:
 		return fmt.Sprintf("  %s · %s · rate %s%s · in bursts of %d at most", size, flows, strings.Replace(rate, "IRPs come", "frames come", 1), limit, c.Batch)
+	case EngineUDP, EngineSendmmsg, EngineGSO:
+		return fmt.Sprintf("  %s · %s · rate %s%s · %s a call", size, flows, strings.Replace(rate, "IRPs come back", "calls return", 1), limit,
+			units.Plural(c.Batch, "datagram"))
 	}
 	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, flows, rate, limit,
 		units.Plural(c.InFlight, "IRP"), units.Plural(c.Batch, "packet"))
@@ -82,12 +85,15 @@ func Line(i Interval, mix Mix, arrived, engine string) string {
 	if engine == EngineXDP { // of what the driver has, nobody hears
 		return line + "  handed over " + units.Grouped(i.Total.Completed)
 	}
+	if isSockets(engine) { // a call that has returned leaves nothing in flight
+		return line + "  done " + units.Grouped(i.Total.Completed)
+	}
 	return line + fmt.Sprintf("  done %s  in flight %s", units.Grouped(i.Total.Completed), units.Plural(i.InFlight, inFlightNoun(engine)))
 }
 
 // inFlightNoun is what an engine has in flight.
 func inFlightNoun(engine string) string {
-	if engine == EngineFrames {
+	if engine == EngineFrames || engine == EnginePacket {
 		return "frame"
 	}
 	return "IRP"

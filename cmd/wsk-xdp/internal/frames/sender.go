@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -227,10 +225,6 @@ func (s *sender) harvest() {
 // held is how long to wait when the kernel has everything: it wakes nobody for completions.
 const held = 100 * time.Microsecond
 
-// fineSleep is what is left to the kernel's clock of each wait: the runtime's timers may be a millisecond late, in which a
-// hundred frames fall due at 100,000 a second.
-const fineSleep = 2 * time.Millisecond
-
 // pause waits until something is due, or may have come back. It reports false when the run is interrupted.
 func (s *sender) pause(ctx context.Context) bool {
 	elapsed := time.Since(s.start)
@@ -250,16 +244,7 @@ func (s *sender) pause(ctx context.Context) bool {
 		return true
 	}
 	s.burst = 0
-	if until <= fineSleep {
-		nap := unix.NsecToTimespec(until.Nanoseconds())
-		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &nap, nil) // a signal ends it early: then it is looked at again
-	} else {
-		s.timer.Reset(until - fineSleep)
-		select {
-		case <-s.timer.C:
-		case <-ctx.Done():
-		}
-	}
+	blast.Nap(ctx, s.timer, until)
 	if full {
 		s.blocked += time.Since(s.start) - elapsed
 	}

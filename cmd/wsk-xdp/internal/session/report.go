@@ -204,7 +204,7 @@ func (s *Session) Warnings() []string {
 	if s.Way.elsewhere {
 		return []string{daemonElsewhere + ": what is said about the way, and the sizes and rates of frames, are by the routes of this one"}
 	}
-	out := s.linkWarnings()
+	out := s.LinkWarnings()
 	if s.via != "" {
 		return out // the rest is about queues of this process
 	}
@@ -241,8 +241,8 @@ func (s *Session) Warnings() []string {
 	return append(out, said.lines(s.Way.DeviceName())...)
 }
 
-// linkWarnings says why nothing will leave for the time being.
-func (s *Session) linkWarnings() []string {
+// LinkWarnings says why nothing will leave for the time being.
+func (s *Session) LinkWarnings() []string {
 	if d := s.Way.Interface; d.Index != 0 && !d.Carrier {
 		return []string{fmt.Sprintf("%s has no carrier: until it has, datagrams fail or wait (ip link show %s)", d.Name, d.Name)}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
@@ -20,8 +21,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// prepared is an engine that sends frames which are written here, ready to run.
-type prepared interface {
+// opened is an engine without IRPs, ready to run: it sends frames that are written here, or by sockets of the kernel.
+type opened interface {
 	// run sends.
 	run(ctx context.Context, c blast.Config) (blast.Result, error)
 	// sent is how many numbers were given out to each stream.
@@ -32,29 +33,27 @@ type prepared interface {
 	text() string
 	method() string
 	note(rate blast.Rate) string
+	// sources are what its sockets are bound to, none where frames say where they come from; icmpErrors what came back to them.
+	sources() []netip.AddrPort
+	icmpErrors(ctx context.Context) []icmp.Error
 	close() error
 }
 
-// blastPrepared is blast with prepared frames.
-func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
+// blastEngine is blast without IRPs.
+func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
 	body, err := payload.Make(f.payload, f.payloadSize, a.stdin)
 	if err != nil {
 		return exit.Usagef("%w", err)
 	}
-	o := f.way.session(h)
-	o.NetNS = ns.FD()
-	s, err := session.OpenWay(ctx, f.engine.String(), o)
+	if err := h.checkPayload(len(body)); err != nil {
+		return err
+	}
+	s, err := f.findWay(ctx, h, ns)
 	if err != nil {
 		return err
 	}
-	mix, err := f.admit(h, s)
+	mix, err := f.admitEngine(ctx, h, s)
 	if err != nil {
-		return err
-	}
-	if err := f.ether.find(ctx, s); err != nil {
-		return err
-	}
-	if err := f.spare(s, mix); err != nil { // the MAC of the next hop may be a group's, too
 		return err
 	}
 	run := uint16(rand.Uint32())
@@ -63,7 +62,7 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 		return err
 	}
 	config := f.config()
-	e, err := f.openPrepared(s, ns, config, plan)
+	e, err := f.open(h, s, ns, config, plan)
 	if err != nil {
 		return err
 	}
@@ -74,12 +73,15 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	}
 	defer other.close()
 
-	if err := f.capture(ctx, h, s, body, run, nil); err != nil {
+	if err := f.capture(ctx, h, s, body, run, e.sources()); err != nil {
 		return err
 	}
 	before := e.info(blast.Counts{})
-	r := f.reportPrepared(a.line, h, s, mix, run, before)
-	f.announcePrepared(a, h, s, r, e, other)
+	r := f.reportEngine(a.line, h, s, mix, run, before)
+	for _, local := range e.sources() {
+		r.Config.Sources = append(r.Config.Sources, local.String())
+	}
+	f.announceEngine(a, h, s, r, e, other)
 	out, onInterval, shown := a.follow(f, r, other)
 	config.OnInterval = onInterval
 	cpu, waited := host.CPUTime(), host.RunDelay()
@@ -99,31 +101,49 @@ func (a *app) blastPrepared(ctx context.Context, f *blastFlags, h header, ns *ne
 	}
 	r.Cost(spent, before, e.info(res.Counts))
 	other.report(ctx, r, sent)
+	r.ICMPErrors = e.icmpErrors(ctx)
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, delayed)
 	r.Conclude()
 	return errors.Join(a.finishBlast(f, r, out, ""), blastFailure(r, res, h, ""))
 }
 
-// reportPrepared begins the report with the configuration.
-func (f *blastFlags) reportPrepared(command []string, h header, s *session.Session, mix blast.Mix, run uint16, queues datapath.Info) *blast.Report {
+// admitEngine is admit, and finds out who gets the frames of an engine that prepares them.
+func (f *blastFlags) admitEngine(ctx context.Context, h header, s *session.Session) (blast.Mix, error) {
+	mix, err := f.admit(h, s)
+	if err != nil || !f.engine.prepared() {
+		return mix, err
+	}
+	if err := f.ether.find(ctx, s); err != nil {
+		return mix, err
+	}
+	return mix, f.spare(s, mix) // the MAC of the next hop may be a group's, too
+}
+
+// reportEngine begins the report with the configuration; the sources of sockets are not in it yet.
+func (f *blastFlags) reportEngine(command []string, h header, s *session.Session, mix blast.Mix, run uint16, queues datapath.Info) *blast.Report {
 	r := f.report(h, s, mix.Tagged(len(f.ether.tags(s))), run)
 	r.Command = command
 	r.Granted, r.ICMPErrors = session.GrantedQueues(queues), []icmp.Error{}
+	if !f.engine.prepared() {
+		return r
+	}
 	f.ether.describe(&r.Config, s)
 	r.Config.SourceAddresses, r.Config.CPUs = f.flows.sources.String(), f.live.cpus
 	r.Config.Sources = []string{f.flows.firstSource(h, s).String()}
 	return r
 }
 
-// openPrepared makes the engine ready.
-func (f *blastFlags) openPrepared(s *session.Session, ns *netns.NS, c blast.Config, p frames.Plan) (prepared, error) {
-	if f.engine == engineXDP {
-		e, err := f.live.open(s, ns, c, p)
-		if err != nil {
-			return nil, err // not an engine that is nil
-		}
-		return e, nil
+// open makes the engine ready.
+func (f *blastFlags) open(h header, s *session.Session, ns *netns.NS, c blast.Config, p frames.Plan) (opened, error) {
+	switch f.engine {
+	case engineXDP:
+		return ready(f.live.open(s, ns, c, p))
+	case engineUDP, engineSendmmsg, engineGSO:
+		return ready(f.openSockets(h, s, ns, p))
+	case enginePacket:
+		return ready(openPacket(s, ns, p))
+	case engineWSK, engineFrames:
 	}
 	maker, err := frames.NewMaker(p)
 	if err != nil {
@@ -134,6 +154,14 @@ func (f *blastFlags) openPrepared(s *session.Session, ns *netns.NS, c blast.Conf
 		return nil, err
 	}
 	return &framesEngine{s, q, maker}, nil
+}
+
+// ready is an engine, or an error and no engine that is nil.
+func ready[E opened](e E, err error) (opened, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // framesEngine is engine frames.
@@ -153,20 +181,27 @@ func (e *framesEngine) method() string                    { return blast.PacingM
 func (e *framesEngine) note(rate blast.Rate) string       { return blast.PacingNote(rate) }
 func (e *framesEngine) close() error                      { return e.q.Close() }
 
+func (*framesEngine) sources() []netip.AddrPort               { return nil }
+func (*framesEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
+
 func (e *framesEngine) text() string {
 	g := e.q.Granted()
 	return fmt.Sprintf("  engine frames · interface %s · queue 0 · copy mode · ring %d · %d frames per wake-up · kernel %s", g.Ifname, g.TxRing, g.TxBudget,
 		host.Kernel())
 }
 
-// announcePrepared writes the start block.
-func (f *blastFlags) announcePrepared(a *app, h header, s *session.Session, r *blast.Report, e prepared, other *blastPeer) {
-	a.note(fmt.Sprintf("wsk-xdp blast %v via %s (mtu %d)  first source %s  to %s", h.to, s.Way.Interface.Name, s.Way.MTU, r.Config.Sources[0],
-		r.Config.DestinationMAC), e.text(), r.Plan())
+// announceEngine writes the start block.
+func (f *blastFlags) announceEngine(a *app, h header, s *session.Session, r *blast.Report, e opened, other *blastPeer) {
+	to, warnings := "to "+r.Config.DestinationMAC, s.Warnings()
+	if f.engine.sockets() {
+		to, warnings = "next hop "+s.Way.NextHop(), s.LinkWarnings() // that it is not AF_XDP was asked for
+	}
+	a.note(fmt.Sprintf("wsk-xdp blast %v via %s (mtu %d)  first source %s  %s", h.to, s.Way.Interface.Name, s.Way.MTU, r.Config.Sources[0], to),
+		e.text(), r.Plan())
 	a.noteIf(h.named(), e.note(f.pace), f.note)
 	if other != nil {
 		a.note(other.line())
 	}
-	r.Warnings = append(r.Warnings, s.Warnings()...)
+	r.Warnings = append(r.Warnings, warnings...)
 	a.warn(r.Warnings...)
 }
