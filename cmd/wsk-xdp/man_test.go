@@ -20,7 +20,7 @@ import (
 )
 
 // flagInPage is how a page begins to describe a flag.
-var flagInPage = regexp.MustCompile(`(?m)^\.TP\n(?:\\fB\\-([A-Za-z])\\fR, )?\\fB\\-\\-([A-Za-z\\-]+)\\fR`)
+var flagInPage = regexp.MustCompile(`(?m)^\.TP\n(?:\\fB\\-([A-Za-z0-9])\\fR, )?\\fB\\-\\-([A-Za-z0-9\\-]+)\\fR`)
 
 // The manual pages describe the flags that the commands have, each once, and no others; every command that is shown has
 // a page, and the page of its parent names it.
