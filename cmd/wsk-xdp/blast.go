@@ -65,6 +65,7 @@ func (a *app) blastCommand() *cobra.Command {
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	f.look.add(fl)
+	fl.Var(&f.failIf, "fail-if", "exit code 4 if one holds: loss>0.1%,pps<0.99*rate,p99>50us,slow_path>0")
 	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer (ssh, default route); overwrite --pcap")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	f.out.add(fl, blast.Schema)

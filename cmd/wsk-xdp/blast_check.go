@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/failif"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/sockets"
@@ -51,6 +52,7 @@ type blastFlags struct {
 	quiet       bool
 	out         formatFlags
 	look        previewFlags
+	failIf      failif.List
 
 	sizes []int      // payload sizes, in turn
 	pace  blast.Rate // the rate in packets, known with the way
@@ -131,7 +133,29 @@ func (f *blastFlags) check(ctx context.Context, destination string) (header, err
 	if err := f.choosePayload(h); err != nil {
 		return h, err
 	}
+	if err := f.checkConditions(); err != nil {
+		return h, err
+	}
 	return h, f.checkStamp()
+}
+
+// checkConditions refuses conditions about what such a run does not measure.
+func (f *blastFlags) checkConditions() error {
+	for _, c := range f.failIf {
+		switch {
+		case f.look.dry:
+			return exit.Usagef("--fail-if and --dry-run: a run that is not made has no figures")
+		case c.Name == "slow_path" && f.way.via != "":
+			return exit.Usagef("--fail-if %s and --via: the daemon alone knows what went which way", c.Text)
+		case c.Kind == failif.PeerCount && !f.peer:
+			return exit.Usagef("--fail-if %s: what arrived is counted with --peer", c.Text)
+		case c.Kind == failif.Time && f.engine.prepared():
+			return exit.Usagef("--fail-if %s: engine %v counts what is completed, and measures no times of it", c.Text, f.engine)
+		case (c.OfRate || c.Name == "forfeited") && f.rate.IsMax():
+			return exit.Usagef("--fail-if %s: --rate max is no rate to hold it to", c.Text)
+		}
+	}
+	return nil
 }
 
 // checkStamp sees to it that stamps fit, and that a peer can count them.

@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
@@ -22,7 +24,7 @@ func blastFailure(r *blast.Report, res blast.Result, h header, full string) erro
 	case r.NothingReceived() && !res.Interrupted:
 		return errors.New(r.Verdict.Text)
 	case res.Completed > 0 || res.Interrupted:
-		return nil
+		return beyond(r)
 	case len(r.Totals.ByStatus) > 0:
 		status = wsk.NTSTATUS(r.Totals.ByStatus[0].Code)
 	}
@@ -35,4 +37,18 @@ func blastFailure(r *blast.Report, res blast.Result, h header, full string) erro
 		err = fmt.Errorf("%w: %s", err, advice)
 	}
 	return err
+}
+
+// beyond is the error of the conditions of --fail-if that hold.
+func beyond(r *blast.Report) error {
+	var words []string
+	for _, c := range r.FailIf {
+		if c.Holds {
+			words = append(words, fmt.Sprintf("%s: %s", c.Condition, c.Figure))
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return exit.Beyondf("--fail-if %s", strings.Join(words, "; "))
 }

@@ -192,6 +192,7 @@ func keeps(flows int) string {
 // finishBlast prints the report. late is the warning about sends that took the slow path although the start block
 // promised otherwise.
 func (a *app) finishBlast(f *blastFlags, r *blast.Report, out *output.Stream, late string) error {
+	r.Judge(f.failIf)
 	var err error
 	if late != "" {
 		a.warn(late)

@@ -38,6 +38,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/doctor", 4, 4},
 	{"cmd/wsk-xdp/internal/echo", 0, 0},
 	{"cmd/wsk-xdp/internal/exit", 0, 0},
+	{"cmd/wsk-xdp/internal/failif", 0, 0},
 	{"cmd/wsk-xdp/internal/flows", 0, 0},
 	{"cmd/wsk-xdp/internal/frames", 0, 0},
 	{"cmd/wsk-xdp/internal/host", 0, 0},

@@ -9,7 +9,7 @@ var toolImports = []ImportRow{
 	{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
-			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "flows", "frames", "icmp", "liveframes", "manual", "packetring", "payload", "peer", "ping", "preview", "recv",
+			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "failif", "flows", "frames", "icmp", "liveframes", "manual", "packetring", "payload", "peer", "ping", "preview", "recv",
 			"replay", "report", "send", "session", "sockets",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
@@ -60,7 +60,7 @@ var toolImports = []ImportRow{
 	{Package: "cmd/wsk-xdp/internal/bench/stats", Why: "arithmetic"},
 	{
 		Package: "cmd/wsk-xdp/internal/blast",
-		May:     append(tool("host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms, sys),
+		May:     append(tool("failif", "host", "icmp", "output", "peer", "session", "stamp", "units"), "wsk", "wsk/datapath", histograms, sys),
 		Tests:   append(tool("client"), "frame", "wsk/wsktest"),
 	},
 	{
@@ -102,6 +102,7 @@ var toolImports = []ImportRow{
 		Tests:   tool("blast", "ping", "session"),
 	},
 	{Package: "cmd/wsk-xdp/internal/exit"},
+	{Package: "cmd/wsk-xdp/internal/failif", May: tool("units"), Why: "conditions and figures: no run"},
 	{Package: "cmd/wsk-xdp/internal/flows", May: tool("units"), Why: "arithmetic: it keeps no list of flows"},
 	{
 		Package: "cmd/wsk-xdp/internal/frames",

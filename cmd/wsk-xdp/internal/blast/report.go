@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/failif"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
@@ -53,6 +54,8 @@ type Report struct {
 	// Lost is what the run lost on its way, empty for nothing: the interface that it began with.
 	Lost    string  `json:"lost,omitempty"`
 	Verdict Verdict `json:"verdict"`
+	// FailIf are the conditions of --fail-if, and what became of them.
+	FailIf []failif.Outcome `json:"fail_if,omitempty"`
 
 	// Mix is what packets are on the wire. It is set with Config.
 	Mix Mix `json:"-"`

@@ -165,6 +165,9 @@ func (r *Report) Tables() []*output.Table {
 	}
 	facts.Row("cost", r.costText())
 	facts.Row("verdict", r.Verdict.Text)
+	for _, c := range r.FailIf {
+		facts.Row("fail if", c.Condition+": "+map[bool]string{true: "YES, ", false: "no, "}[c.Holds]+c.Figure)
+	}
 	return []*output.Table{&counts, &facts}
 }
 

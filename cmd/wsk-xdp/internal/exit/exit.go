@@ -25,7 +25,7 @@ func Meanings() iter.Seq2[int, string] {
 		Runtime:     "Something failed while it ran, or nothing arrived",
 		Usage:       "The command line is wrong",
 		NotPossible: "Not possible on this machine, interface or for this user, or not without --force",
-		Beyond:      "A figure is beyond the --threshold",
+		Beyond:      "A figure is beyond --threshold, or a condition of --fail-if holds",
 	})
 }
 
