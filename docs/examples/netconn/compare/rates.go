@@ -60,7 +60,7 @@ func rates(ctx context.Context, rounds int) error {
 	fmt.Printf("\n%s; load %s; medians, the sides in turn\n\n", processor(), load())
 	fmt.Println("| | `net` | `wsknet` | ratio | CPU ratio, process · machine | receiving through AF_XDP | ratio | CPU ratio, process · machine |\n|---|---|---|---|---|---|---|---|")
 	sides := []string{"net", "wsknet", "xdp"}
-	deadline := time.Now().Add(140 * time.Second)
+	deadline := time.Now().Add(130 * time.Second)
 	for i, r := range allRates {
 		// What the trials before have left is shared by those that are to come.
 		end := time.Now().Add(time.Until(deadline) / time.Duration(len(allRates)-i))
@@ -87,7 +87,7 @@ func rates(ctx context.Context, rounds int) error {
 
 // row prints medians. Ratios are medians of those of the rounds, since a round's trials meet the same machine.
 func (r rate) row(perSide map[string][]figures, sides []string) {
-	fmt.Printf("| %s, %d rounds |", r.what, len(perSide[sides[0]]))
+	fmt.Printf("| %s (rounds: %d) |", r.what, len(perSide[sides[0]]))
 	base := perSide[sides[0]]
 	for i, side := range sides {
 		var rate, faster, cpu, machine []float64
