@@ -69,7 +69,7 @@ func (s NTSTATUS) Is(target error) bool {
 		return target == net.ErrClosed
 	case STATUS_CANCELLED:
 		return target == context.Canceled
-	case STATUS_ACCESS_DENIED, STATUS_NETWORK_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD:
+	case STATUS_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD:
 		return target == os.ErrPermission
 	case STATUS_IO_TIMEOUT:
 		return target == os.ErrDeadlineExceeded

@@ -35,7 +35,6 @@ const (
 	STATUS_NOT_SUPPORTED              NTSTATUS = 0xC00000BB
 	STATUS_BAD_NETWORK_PATH           NTSTATUS = 0xC00000BE
 	STATUS_NETWORK_BUSY               NTSTATUS = 0xC00000BF
-	STATUS_NETWORK_ACCESS_DENIED      NTSTATUS = 0xC00000CA
 	STATUS_REQUEST_NOT_ACCEPTED       NTSTATUS = 0xC00000D0
 	STATUS_CANCELLED                  NTSTATUS = 0xC0000120
 	STATUS_INTERNAL_ERROR             NTSTATUS = 0xC00000E5
@@ -103,7 +102,6 @@ var statusTexts = map[NTSTATUS]struct{ name, text string }{
 	STATUS_NOT_SUPPORTED:              {"STATUS_NOT_SUPPORTED", "not supported"},
 	STATUS_BAD_NETWORK_PATH:           {"STATUS_BAD_NETWORK_PATH", "the network path was not found"},
 	STATUS_NETWORK_BUSY:               {"STATUS_NETWORK_BUSY", "the network is busy"},
-	STATUS_NETWORK_ACCESS_DENIED:      {"STATUS_NETWORK_ACCESS_DENIED", "the host's firewall refuses the datagram"},
 	STATUS_REQUEST_NOT_ACCEPTED:       {"STATUS_REQUEST_NOT_ACCEPTED", "the request can't complete inline and has no IRP"},
 	STATUS_CANCELLED:                  {"STATUS_CANCELLED", "cancelled"},
 	STATUS_INTERNAL_ERROR:             {"STATUS_INTERNAL_ERROR", "the kernel refused a frame that this datapath built"},

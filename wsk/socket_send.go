@@ -29,8 +29,7 @@ package wsk
 //	STATUS_SUCCESS                    all has left
 //	STATUS_INVALID_BUFFER_SIZE        too large for the path, and DF is set
 //	STATUS_INVALID_ADDRESS_COMPONENT  the source is not a local address
-//	STATUS_ACCESS_DENIED              a subnet broadcast without SO_BROADCAST
-//	STATUS_NETWORK_ACCESS_DENIED      the host's firewall refuses it, where the kernel's stack sends it
+//	STATUS_ACCESS_DENIED              a subnet broadcast without SO_BROADCAST; a route or a rule of the host that forbids it
 //	STATUS_NETWORK_UNREACHABLE        no route
 //	STATUS_HOST_UNREACHABLE           the neighbour does not answer, or the route says so
 //	STATUS_INSUFFICIENT_RESOURCES     no memory

@@ -15,7 +15,13 @@ const (
 	// SendHeld says that it can go but for a neighbour that does not answer yet, or a link that is down: perhaps for
 	// seconds.
 	SendHeld
+	// SendFiltered says that a rule of the host has refused it, a firewall's for output or an IPsec policy, where the kernel's stack
+	// sends: it is about to complete, with STATUS_ACCESS_DENIED.
+	SendFiltered
 )
+
+// isSettled reports whether nothing has to be found out any more, and it does not end within a moment.
+func (p SendProgress) isSettled() bool { return p != SendSought && p != SendFiltered }
 
 // SetProgress says how far the operation has come. The transport calls it while the operation is its own, and needs no
 // lock.
@@ -24,7 +30,7 @@ func (op *SendOp) SetProgress(p SendProgress) {
 		return
 	}
 	op.progress.Store(uint32(p))
-	if irp := op.irp; p != SendSought && irp != nil && irp.state.Load()&irpWaiters != 0 {
+	if irp := op.irp; p.isSettled() && irp != nil && irp.state.Load()&irpWaiters != 0 {
 		irp.takeWaiters().wake() // those of Wait look, and wait again
 	}
 }
@@ -40,14 +46,14 @@ func (irp *IRP) WaitSought() (completed bool) {
 		if irp.reached(target) {
 			return true
 		}
-		if irp.SendProgress() != SendSought {
+		if irp.SendProgress().isSettled() {
 			return false
 		}
 		w := irp.addWaiter(target)
 		if w == nil {
 			return true
 		}
-		if irp.SendProgress() == SendSought || !irp.removeWaiter(w) {
+		if !irp.SendProgress().isSettled() || !irp.removeWaiter(w) {
 			<-w.woken // else what it waits for came before it was on the list
 		}
 		irp.putWaiter(w)

@@ -193,7 +193,7 @@ func TestFirewallRefuses(t *testing.T) {
 	}
 	s := c.socket("0.0.0.0:0")
 	for range 3 {
-		if status := sendOne(t, s, whole([]byte("x")), wsk.NewSockaddr(ports[0]), nil); status != wsk.STATUS_NETWORK_ACCESS_DENIED {
+		if status := sendOne(t, s, whole([]byte("x")), wsk.NewSockaddr(ports[0]), nil); status != wsk.STATUS_ACCESS_DENIED {
 			t.Errorf("to the port that is forbidden: %v", status)
 		}
 		mustSucceed(t, "to the other", sendOne(t, s, whole([]byte("x")), wsk.NewSockaddr(ports[1]), nil))

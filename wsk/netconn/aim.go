@@ -58,7 +58,15 @@ func (c *Conn) sent(o *op, call string, status wsk.NTSTATUS) error {
 			return err
 		}
 	}
-	return &StatusError{Call: call, Status: status, errno: o.packetInfoError(status)}
+	return &StatusError{Call: call, Status: status, errno: o.sendError(status)}
+}
+
+// sendError is what Linux says to a send where WSK has one status for several errors of Linux; nil where the status tells.
+func (o *op) sendError(status wsk.NTSTATUS) error {
+	if status == wsk.STATUS_ACCESS_DENIED && o.irp.SendProgress() == wsk.SendFiltered {
+		return syscall.EPERM
+	}
+	return o.packetInfoError(status)
 }
 
 // packetInfoError is what Linux says to an IP_PKTINFO or IPV6_PKTINFO with a source or an interface that is none of the

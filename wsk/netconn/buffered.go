@@ -91,7 +91,7 @@ func (c *Conn) copyEnd(o *op) {
 	}
 	if o.parties.Add(-1) == 0 { // the write has returned
 		if isLasting(status) {
-			c.late.Store(&lateError{to, status})
+			c.late.Store(&lateError{to, status, o.sendError(status)})
 		}
 		c.writes.endCopy(o)
 	}
@@ -111,7 +111,7 @@ func (c *Conn) earlier(to netip.AddrPort) error {
 		}
 	}
 	if l := c.late.Load(); l != nil && l.to == to && c.late.CompareAndSwap(l, nil) {
-		return &StatusError{Call: "WskSendTo", Status: l.status}
+		return &StatusError{Call: "WskSendTo", Status: l.status, errno: l.errno}
 	}
 	return nil
 }

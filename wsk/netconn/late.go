@@ -12,7 +12,7 @@ import (
 // the kernel would have said so at once.
 func isLasting(status wsk.NTSTATUS) bool {
 	switch status {
-	case wsk.STATUS_ACCESS_DENIED, wsk.STATUS_NETWORK_ACCESS_DENIED, wsk.STATUS_INVALID_BUFFER_SIZE, wsk.STATUS_INVALID_ADDRESS_COMPONENT,
+	case wsk.STATUS_ACCESS_DENIED, wsk.STATUS_INVALID_BUFFER_SIZE, wsk.STATUS_INVALID_ADDRESS_COMPONENT,
 		wsk.STATUS_INVALID_PARAMETER, wsk.STATUS_FILE_FORCED_CLOSED:
 		return true
 	}
@@ -23,4 +23,5 @@ func isLasting(status wsk.NTSTATUS) bool {
 type lateError struct {
 	to     netip.AddrPort
 	status wsk.NTSTATUS
+	errno  error // instead of that of the status
 }

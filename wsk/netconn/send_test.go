@@ -178,7 +178,6 @@ func TestErrors(t *testing.T) {
 		wsk.STATUS_PORT_UNREACHABLE:       {syscall.ECONNREFUSED},
 		wsk.STATUS_CONNECTION_REFUSED:     {syscall.ECONNREFUSED},
 		wsk.STATUS_ACCESS_DENIED:          {syscall.EACCES, os.ErrPermission},
-		wsk.STATUS_NETWORK_ACCESS_DENIED:  {syscall.EPERM, os.ErrPermission},
 		wsk.STATUS_PRIVILEGE_NOT_HELD:     {syscall.EPERM, os.ErrPermission},
 		wsk.STATUS_INSUFFICIENT_RESOURCES: {syscall.ENOBUFS},
 		wsk.STATUS_FILE_FORCED_CLOSED:     {net.ErrClosed},

@@ -27,10 +27,8 @@ func errnoStatus(err error) wsk.NTSTATUS {
 		return wsk.STATUS_ADDRESS_ALREADY_EXISTS
 	case unix.EADDRNOTAVAIL:
 		return wsk.STATUS_INVALID_ADDRESS_COMPONENT
-	case unix.EACCES:
+	case unix.EACCES, unix.EPERM:
 		return wsk.STATUS_ACCESS_DENIED
-	case unix.EPERM: // a rule for output, of netfilter or of a control group
-		return wsk.STATUS_NETWORK_ACCESS_DENIED
 	case unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE:
 		return wsk.STATUS_INSUFFICIENT_RESOURCES
 	case unix.ECONNREFUSED:

@@ -3,6 +3,7 @@
 package companion
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"time"
@@ -165,6 +166,9 @@ func (s *sender) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 		for offset := 0; ; {
 			n := min(step, total-offset)
 			if err := s.sendOne(buf, offset, n, to); err != nil {
+				if errors.Is(err, unix.EPERM) { // netfilter's, a control group's or IPsec's word
+					op.SetProgress(wsk.SendFiltered)
+				}
 				return errnoStatus(err)
 			}
 			if offset += n; offset >= total {
