@@ -38,7 +38,7 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 // path in lists, which may hold many packets, so that what the queues have not sent is the kernel's.
 func (r *Report) carried() []Carried {
 	completed := r.Totals.Completed
-	if engine := r.Config.Engine; engine != EngineWSK {
+	if engine := r.Config.Engine; engine != EngineWSK && engine != "" { // others who send by WSK name none
 		return []Carried{{engine, completed}}
 	}
 	if r.ByDaemon {
