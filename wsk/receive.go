@@ -9,7 +9,7 @@ type receiveOp struct {
 	control       []byte // as much of it as *controlLength allows
 	controlLength *uint32
 	controlFlags  *uint32
-	datagram      *Datagram // what arrived for it
+	datagram      *Datagram // what arrived for it: one, or a run
 }
 
 // ReceiveFrom is WskReceiveFrom: it takes the oldest datagram that is buffered, or waits for the next. Receives that
@@ -39,6 +39,10 @@ type receiveOp struct {
 //	STATUS_CANCELLED               by Cancel or Close; no datagram is lost by that
 //	STATUS_FILE_CLOSED
 //	STATUS_FILE_FORCED_CLOSED
+//
+// With UDP_RECV_MAX_COALESCED_SIZE a receive takes with the oldest datagram those behind it of the same flow, sent and
+// received alike and of the same size, the last may be shorter, as far as they are there, the option allows and the buffer has
+// room: at most 64. UDP_COALESCED_INFO is their size.
 //
 // If control has no room for an object, that object and all that follow are left out, and MSG_CTRUNC is set.
 //
@@ -104,7 +108,11 @@ func (s *Socket) queueReceive(irp *IRP) NTSTATUS {
 	status := r.ended
 	if d := r.buffer.pop(); d != nil {
 		sn := s.snap.Load()
-		r.stats.Delivered++
+		run := beginRun(d, irp.receive.buf.Length, sn.maxCoalesced)
+		for next := r.buffer.head; next != nil && run.takes(next); next = r.buffer.head {
+			run.add(r.buffer.pop())
+		}
+		r.stats.Delivered += uint64(run.n)
 		r.mu.Unlock()
 		status, n := irp.receive.fill(sn, d)
 		return s.answer(irp, status, n)
@@ -154,10 +162,17 @@ func (s *Socket) completeReceives(sn *snapshot, chain *IRP) {
 	}
 }
 
-// fill copies a datagram to where the client wants it, and gives the datagram back to its lender. An op that is not in
-// use keeps no memory of its client alive.
+// fill copies a datagram, or a run, to where the client wants it, and gives it back to its lender. An op that is not in use
+// keeps no memory of its client alive.
 func (op *receiveOp) fill(sn *snapshot, d *Datagram) (NTSTATUS, uintptr) {
-	n := op.buf.fill(d.Payload)
+	isRun := d.Next != nil
+	var n int
+	if isRun {
+		n = op.buf.fillRun(d)
+		d.Segment = uint16(len(d.Payload))
+	} else {
+		n = op.buf.fill(d.Payload)
+	}
 	status, flags := STATUS_SUCCESS, d.Cast.flags()
 	if n < len(d.Payload) {
 		status, flags = STATUS_BUFFER_OVERFLOW, flags|MSG_TRUNC
@@ -176,7 +191,12 @@ func (op *receiveOp) fill(sn *snapshot, d *Datagram) (NTSTATUS, uintptr) {
 		*op.controlFlags = flags
 	}
 	*op = receiveOp{}
-	d.Release()
+	if isRun {
+		d.Segment = 0 // it is its lender's again
+		releaseAll(d)
+	} else {
+		d.Release()
+	}
 	return status, uintptr(n)
 }
 

@@ -116,7 +116,7 @@ func (s *Socket) indicate(sn *snapshot, b *batch) {
 	r.events.keep = retained != 0
 	var chain *IRP
 	if refused.head != nil {
-		chain = r.putBack(&refused, b, &over)
+		chain = r.putBack(sn, &refused, b, &over)
 	}
 	r.events.running--
 	ended := r.events.returned(b.epoch)
@@ -135,7 +135,7 @@ func (s *Socket) indicate(sn *snapshot, b *batch) {
 // since nothing in there is older, and the callback is disabled. If the client has enabled it again while it was
 // running, it stays enabled; otherwise that enabling would be lost, and the callback never called again. A static
 // callback can't be disabled, so nothing would ever fetch what it refuses: that is dropped. The mutex is held.
-func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (chain *IRP) {
+func (r *receiver) putBack(sn *snapshot, refused *datagramList, b *batch, over **Datagram) (chain *IRP) {
 	if r.ended != STATUS_SUCCESS {
 		r.stats.Discarded += uint64(drop(refused.head, over))
 		return nil
@@ -143,7 +143,7 @@ func (r *receiver) putBack(refused *datagramList, b *batch, over **Datagram) (ch
 	if !r.events.static && r.events.enables == b.enables {
 		r.events.disable()
 	}
-	chain, rest := r.pair(refused.head)
+	chain, rest := r.pair(sn, refused.head)
 	if r.events.static {
 		r.stats.Refused += uint64(drop(rest, over))
 		return chain

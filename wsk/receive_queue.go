@@ -156,7 +156,7 @@ func (s *Socket) deliver(list *Datagram) {
 			list = nil
 		case !r.irps.empty():
 			var chain *IRP
-			chain, list = r.pair(list)
+			chain, list = r.pair(sn, list)
 			r.mu.Unlock()
 			s.completeReceives(sn, chain)
 			r.mu.Lock()
@@ -187,7 +187,7 @@ func drop(list *Datagram, dropped **Datagram) (n int) {
 
 // pair gives datagrams to waiting receives, oldest to oldest, and returns the receives and the datagrams left over.
 // The mutex is held.
-func (r *receiver) pair(list *Datagram) (chain *IRP, rest *Datagram) {
+func (r *receiver) pair(sn *snapshot, list *Datagram) (chain *IRP, rest *Datagram) {
 	end := &chain
 	for list != nil {
 		irp := r.irps.take()
@@ -198,7 +198,13 @@ func (r *receiver) pair(list *Datagram) (chain *IRP, rest *Datagram) {
 		list = d.Next
 		d.Next = nil
 		irp.receive.datagram = d
-		r.stats.Delivered++
+		run := beginRun(d, irp.receive.buf.Length, sn.maxCoalesced)
+		for list != nil && run.takes(list) {
+			next := list.Next
+			run.add(list)
+			list = next
+		}
+		r.stats.Delivered += uint64(run.n)
 		*end = irp
 		end = &irp.wait.next
 	}
