@@ -35,6 +35,10 @@ var relaySenders = []relaySender{
 	{"wsk", []string{"--batch", "32"}, 3},
 	{"frames", nil, 1},
 	{"frames", nil, 3},
+	{"udp", nil, 1},
+	{"sendmmsg", nil, 3},
+	{"gso", nil, 1},
+	{"packet", nil, 3},
 }
 
 // relayReceivers are the engines of recv.
