@@ -202,6 +202,17 @@ func (s *storm) report() {
 
 // uniform reports whether a payload is what the storm sends: the same byte everywhere. It shows when memory was used
 // again before its datagram had left, or was given back while it was kept.
+// allUniform reports whether what was received is datagrams of size, the last perhaps shorter, each of which is uniform; size 0: one.
+func allUniform(b []byte, size int) bool {
+	for size != 0 && len(b) > size {
+		if !uniform(b[:size]) {
+			return false
+		}
+		b = b[size:]
+	}
+	return uniform(b)
+}
+
 func uniform(b []byte) bool {
 	for _, c := range b {
 		if c != b[0] {

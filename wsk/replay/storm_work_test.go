@@ -3,6 +3,7 @@
 package replay
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"sync/atomic"
 
@@ -44,12 +45,23 @@ func stormEnd(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	status := irp.IoStatus.Status
 	op.counts[op.client.storm.outcome(op.what, status)].Add(1)
 	if op.what == "WskReceiveFrom" && (status.Success() || status == wsk.STATUS_BUFFER_OVERFLOW) {
-		if got := op.memory[:irp.IoStatus.Information]; !uniform(got) {
+		if got := op.memory[:irp.IoStatus.Information]; !allUniform(got, coalescedSize(op.control[:op.length])) {
 			op.client.storm.t.Errorf("received %d bytes that nobody sent", len(got))
 		}
 	}
 	op.free <- op
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
+}
+
+// coalescedSize is the size of the datagrams that a receive has got together, 0 when it has got one.
+func coalescedSize(control []byte) int {
+	it := wsk.CMsgs(control)
+	for m, ok := it.Next(); ok; m, ok = it.Next() {
+		if m.Level == wsk.IPPROTO_UDP && m.Type == wsk.UDP_COALESCED_INFO {
+			return int(binary.LittleEndian.Uint32(m.Data))
+		}
+	}
+	return 0
 }
 
 // cancelSome cancels one of the last operations now and then, no matter who has it. It may hit the next use of the IRP.

@@ -54,6 +54,7 @@ func TestInvalidIsLast(t *testing.T) {
 				to := r.warm(s)
 				q := r.queue()
 				q.poll.high.Store(true) // what is sent waits in the ring for a burst to fill
+				q.kickMu.Lock()         // and whoever finds that it has waited long enough waits too
 				irps := sendAll(s, to, 3)
 				q.mu.Lock()
 				at := q.tx.ring.Producer() + q.tx.unpublished - 1
@@ -62,6 +63,7 @@ func TestInvalidIsLast(t *testing.T) {
 				q.tx.ring.Set(at, d)
 				q.mu.Unlock()
 				q.poll.high.Store(false)
+				q.kickMu.Unlock()
 				q.drive()
 				for i, irp := range irps {
 					status := await(t, irp)
