@@ -475,7 +475,7 @@ int wskxdp_tags(struct xdp_md *ctx)
 	return run(ctx, bpf_xdp_get_buff_len(ctx), SEES_TAGS);
 }
 
-/* For loaders without CAP_PERFMON, from Linux 5.18 on. The loader says whether it takes frames of several buffers. */
+/* For loaders without CAP_PERFMON; Linux 6.12 takes it, 6.1 does not. The loader says whether it takes frames of several buffers. */
 SEC("xdp")
 int wskxdp_strict(struct xdp_md *ctx)
 {

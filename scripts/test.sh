@@ -29,7 +29,7 @@ fi
 run=(go test -json -race -shuffle=on -count=1 -timeout 60m -p "$parallel" "$@" ./...)
 if "$with_programs"; then
   # Programs of others over wsk/wsknet, a module of its own. Without the race detector and cgo: what they share with `make
-  # build` is built already, and the rest takes half a minute of a processor's time once.
+  # build` is built already.
   run+=(\; env CGO_ENABLED=0 go -C "$programs" test -json -shuffle=on -count=1 -p "$parallel" "$@" ./...)
 fi
 code=0

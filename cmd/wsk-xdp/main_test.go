@@ -134,7 +134,7 @@ func binary(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "wsk-xdp")
-	// A copy of 50 MB for each test was a tenth of what the whole suite costs.
+	// A copy of 50 MB for each test was a quarter of the processor time of them all.
 	if unix.Linkat(unix.AT_FDCWD, "/proc/self/exe", unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW) == nil {
 		return path
 	}

@@ -7,14 +7,20 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
 // TestIsSameSeesEveryField: a field that is added to a destination and forgotten in isSame would send datagrams of one flow by the way
-// of another.
+// of another. One that is forgotten in what a shared flow is for would do that to all that share it, which differ in address and port.
 func TestIsSameSeesEveryField(t *testing.T) {
 	var a wsk.Destination
-	if !isSame(&a, &a) {
+	lead := route.Lead{Hop: 7}
+	shared := commonOf(&a, lead)
+	if !isSame(&a, &a) || !shared.is(&a, &lead) {
 		t.Fatal("a destination is not the same as itself")
+	}
+	if shared.is(&a, &route.Lead{Hop: 8}) {
+		t.Error("destinations that are led elsewhere share a flow")
 	}
 	for i := range reflect.TypeFor[wsk.Destination]().NumField() {
 		b := a
@@ -36,6 +42,9 @@ func TestIsSameSeesEveryField(t *testing.T) {
 		}
 		if a != b && isSame(&a, &b) {
 			t.Errorf("destinations that differ in %s pass for the same", name)
+		}
+		if may := name == "Addr" || name == "Port"; shared.is(&b, &lead) != may || (commonOf(&b, lead) == shared) != may {
+			t.Errorf("whether destinations that differ in %s share a flow: want %v", name, may)
 		}
 		if a == b {
 			t.Errorf("field %s was not changed", name)

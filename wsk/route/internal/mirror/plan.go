@@ -15,7 +15,6 @@ import (
 type Plan struct {
 	at    *Snapshot
 	query Query // but for destination and port
-	six   bool
 	// each: a rule looks at destinations or their ports, so that every query goes through the rules by itself.
 	each   bool
 	tables []*rule // to be looked into, one after the other
@@ -25,7 +24,7 @@ type Plan struct {
 
 // Prepare makes the plan for queries like q to destinations of a family.
 func (s *Snapshot) Prepare(q Query, six bool) *Plan {
-	p := &Plan{at: s, query: q, six: six, last: NoRoute}
+	p := &Plan{at: s, query: q}
 	f := &s.v4
 	p.query.Dst, p.query.DstPort = netip.IPv4Unspecified(), 0
 	if six {
@@ -98,8 +97,7 @@ func (p *Plan) table(r *rule, dst netip.Addr) (*Hop, Reason) {
 	}
 	q := p.query
 	q.Dst = dst
-	w := walk{hops: p.at.hops, q: &q, six: p.six}
-	w.strict = w.six && q.Interface != 0 && (!q.Src.IsValid() || needsStrict(q.Dst))
+	w := p.at.walk(&q)
 	return w.table(r)
 }
 

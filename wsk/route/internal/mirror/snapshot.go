@@ -61,8 +61,7 @@ func (s *Snapshot) Lookup(q *Query) (Result, Reason) {
 	if ask := s.special(q.Dst, q.Src, q.Interface); ask != Answered {
 		return Result{}, ask
 	}
-	w := walk{hops: s.hops, q: q, six: q.Dst.Is6()}
-	w.strict = w.six && q.Interface != 0 && (!q.Src.IsValid() || needsStrict(q.Dst))
+	w := s.walk(q)
 	for i := 0; i < len(f.rules); {
 		r := &f.rules[i]
 		next, ask := r.verdict(q, i)

@@ -18,6 +18,11 @@ type walk struct {
 	strict bool // IPv6: routes by other devices don't count
 }
 
+func (s *Snapshot) walk(q *Query) walk {
+	six := q.Dst.Is6()
+	return walk{hops: s.hops, q: q, six: six, strict: six && q.Interface != 0 && (!q.Src.IsValid() || needsStrict(q.Dst))}
+}
+
 // table looks q up in the table of a rule. Neither a hop nor a reason: the next rule is to be looked at.
 func (w *walk) table(r *rule) (*Hop, Reason) {
 	dst := w.q.Dst
