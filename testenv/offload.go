@@ -21,39 +21,46 @@ var offloadFeatures = []string{
 // DisableOffloads turns off checksum and segmentation offload and receive offload, so that every frame crosses the
 // link as it would cross a cable.
 func (i *Iface) DisableOffloads() error {
-	return i.withEthtool("turn offloads off", func(e *ethtool.Ethtool) error {
-		have, err := e.Features(i.name)
+	err := i.ns.Do(func() error {
+		have, err := readFeatures(i.name)
 		if err != nil {
 			return err
 		}
-		config := map[string]bool{}
+		off := map[string]bool{}
 		for _, f := range offloadFeatures {
 			if have[f] {
-				config[f] = false
+				off[f] = false
 			}
 		}
-		if len(config) == 0 {
+		if len(off) == 0 {
 			return nil
 		}
-		return e.Change(i.name, config)
+		return writeFeatures(i.name, off)
 	})
+	if err != nil {
+		return fmt.Errorf("turn offloads off on %s: %w", i.name, err)
+	}
+	return nil
 }
 
 // SetFeature turns a feature on or off by the name that the kernel gives it, such as rx-gro or tx-checksum-ip-generic.
 func (i *Iface) SetFeature(name string, on bool) error {
-	return i.withEthtool("set feature "+name, func(e *ethtool.Ethtool) error {
-		return e.Change(i.name, map[string]bool{name: on})
-	})
+	if err := i.ns.Do(func() error { return writeFeatures(i.name, map[string]bool{name: on}) }); err != nil {
+		return fmt.Errorf("set feature %s on %s: %w", name, i.name, err)
+	}
+	return nil
 }
 
 // Features returns every feature of the interface and whether it is on.
-func (i *Iface) Features() (map[string]bool, error) {
-	var out map[string]bool
-	err := i.withEthtool("read features", func(e *ethtool.Ethtool) (err error) {
-		out, err = e.Features(i.name)
+func (i *Iface) Features() (features map[string]bool, err error) {
+	err = i.ns.Do(func() (err error) {
+		features, err = readFeatures(i.name)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, fmt.Errorf("read features of %s: %w", i.name, err)
+	}
+	return features, nil
 }
 
 // Queues returns the numbers of transmit and receive queues in use, or of those that were allocated where the driver
