@@ -168,11 +168,19 @@ func (c *Conn) setBoth(v4, v6 uint32, on bool) error {
 	return c.setOption(wsk.IPPROTO_IP, v4, value)
 }
 
-// setOption sets an option of four bytes. Most need an IRP, so all get one.
+// setOption sets an option of four bytes.
 func (c *Conn) setOption(level, code, value uint32) error {
-	input := binary.LittleEndian.AppendUint32(nil, value)
+	return c.setOptionBytes(level, code, binary.LittleEndian.AppendUint32(nil, value))
+}
+
+func (c *Conn) setOptionBytes(level, code uint32, input []byte) error {
+	return control(c.socket, wsk.WskSetOption, level, code, input, nil)
+}
+
+// control sets an option or asks for one. Most need an IRP, so all get one.
+func control(s *wsk.Socket, what wsk.ControlSocketType, level, code uint32, input, output []byte) error {
 	irp := wsk.AllocateIRP()
-	c.socket.ControlSocket(wsk.WskSetOption, code, level, input, nil, nil, irp)
+	s.ControlSocket(what, code, level, input, output, nil, irp)
 	_ = irp.Wait(context.Background())
 	return statusError("WskControlSocket", irp.IoStatus.Status)
 }

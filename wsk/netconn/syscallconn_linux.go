@@ -14,9 +14,11 @@ import (
 
 // SyscallConn implements syscall.Conn, for programs that set socket options. Control passes the descriptor of a socket of
 // the kernel that has the options of the connection and is bound to nothing. What the function has changed there is set on
-// the connection when it returns: IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_RECVTOS, IP_RECVTTL, IP_PKTINFO, their IPv6 kin,
-// SO_RCVBUF, SO_SNDBUF, SO_MARK and UDP_GRO. Control returns an error for SO_BINDTODEVICE, which would have no effect, and
-// through a daemon for SO_MARK. Nor has what else is set there, such as a membership, and that is no error. Read and Write
+// the connection when it returns: IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_RECVTOS, IP_RECVTTL, IP_PKTINFO, IP_MULTICAST_TTL,
+// IP_MULTICAST_LOOP, their IPv6 kin, IPV6_MULTICAST_IF, memberships of multicast groups in the network namespace of the
+// calling thread, SO_RCVBUF, SO_SNDBUF, SO_MARK and UDP_GRO. Control returns an error for SO_BINDTODEVICE, which would have no effect,
+// and through a daemon for SO_MARK; a filter can't be attached (EPERM). Nor has what else is set there, and that is no error: IP_MULTICAST_IF
+// is the one that programs set, for which there is [PacketConn4.SetMulticastInterface]. Read and Write
 // refuse: the connection's datagrams do not pass through the descriptor.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if err := c.writes.refused(); errors.Is(err, net.ErrClosed) {
@@ -28,7 +30,8 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 type rawConn struct{ c *Conn }
 
 // errNotThere is why nothing is read from the descriptor and written to it.
-var errNotThere = fmt.Errorf("the datagrams of the connection do not pass through a descriptor, use its own methods: %w", errors.ErrUnsupported)
+var errNotThere = fmt.Errorf("the datagrams of the connection do not pass through a descriptor: read and write by its own "+
+	"methods, or by those of netconn.NewPacketConn4 and NewPacketConn6 in the place of x/net's: %w", errors.ErrUnsupported)
 
 func (r rawConn) Read(func(fd uintptr) (done bool)) error {
 	return r.c.opError("raw-read", nil, errNotThere)
@@ -74,6 +77,11 @@ var mirroredOptions = []mirrored{
 	{syscall.IPPROTO_IPV6, syscall.IPV6_RECVTCLASS, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_RECVTCLASS)},
 	{syscall.IPPROTO_IPV6, syscall.IPV6_RECVHOPLIMIT, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_HOPLIMIT)},
 	{syscall.IPPROTO_IPV6, syscall.IPV6_RECVPKTINFO, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_PKTINFO)},
+	{syscall.IPPROTO_IP, syscall.IP_MULTICAST_TTL, false, to(wsk.IPPROTO_IP, wsk.IP_MULTICAST_TTL)},
+	{syscall.IPPROTO_IP, syscall.IP_MULTICAST_LOOP, false, to(wsk.IPPROTO_IP, wsk.IP_MULTICAST_LOOP)},
+	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_HOPS, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_HOPS)},
+	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_LOOP, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_LOOP)},
+	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_IF, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_IF)},
 	{syscall.SOL_SOCKET, syscall.SO_RCVBUF, false, func(c *Conn, v int) error { return c.setReceiveBuffer(v / 2) }},
 	{syscall.SOL_SOCKET, syscall.SO_SNDBUF, false, func(c *Conn, v int) error { return c.setSendBuffer(v / 2) }},
 	{linuxSolUDP, linuxUDPGRO, false, func(c *Conn, v int) error {
@@ -83,8 +91,11 @@ var mirroredOptions = []mirrored{
 	{syscall.SOL_SOCKET, linuxSOBindToIfindex, false, unsupported("SO_BINDTODEVICE")},
 }
 
-// linuxSOBindToIfindex is SO_BINDTOIFINDEX (asm-generic/socket.h), which tells of SO_BINDTODEVICE, too.
-const linuxSOBindToIfindex = 62
+const (
+	linuxSOLockFilter = 44 // SO_LOCK_FILTER (asm-generic/socket.h)
+	// linuxSOBindToIfindex is SO_BINDTOIFINDEX, which tells of SO_BINDTODEVICE, too.
+	linuxSOBindToIfindex = 62
+)
 
 func to(level, code uint32) func(c *Conn, v int) error {
 	return func(c *Conn, v int) error {
@@ -116,6 +127,9 @@ func toFragmentPolicy(level, code uint32) func(c *Conn, v int) error {
 func unsupported(name string) func(*Conn, int) error {
 	return func(_ *Conn, v int) error { return fmt.Errorf("option %s=%d: %w", name, v, errors.ErrUnsupported) }
 }
+
+// defaultHops is the TTL and hop limit of a WSK socket until it is set.
+const defaultHops = 128
 
 // openMirror makes the socket on first use. Its mutex is held.
 func (c *Conn) openMirror(m *mirror) error {
@@ -152,6 +166,12 @@ func (c *Conn) openMirror(m *mirror) error {
 		}
 	}
 	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1)
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, linuxSOLockFilter, 1) // a filter would see nothing
+	// What WSK begins with, or setting the host's would change nothing.
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_TTL, defaultHops)
+	if domain == syscall.AF_INET6 {
+		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_UNICAST_HOPS, defaultHops)
+	}
 	if c.opts.Mark != 0 {
 		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(c.opts.Mark))
 	}
@@ -210,5 +230,5 @@ func (c *Conn) takeOver(m *mirror) error {
 		}
 		m.values[i] = v
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.takeGroups(m))...)
 }
