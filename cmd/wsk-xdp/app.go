@@ -24,6 +24,9 @@ type app struct {
 	// line is the command line, with the name of the program.
 	line []string
 
+	// silent is whether nothing is said but by the exit code (-qq).
+	silent bool
+
 	// started is set when a command begins: errors before that are errors of the command line.
 	started bool
 }
@@ -74,6 +77,9 @@ func (a *app) ownNetNS(what string) error {
 
 // note writes lines to standard error.
 func (a *app) note(lines ...string) {
+	if a.silent {
+		return
+	}
 	for _, line := range lines {
 		fmt.Fprintln(a.stderr, line)
 	}
@@ -91,9 +97,19 @@ func (a *app) noteIf(lines ...string) {
 // warn writes lines to standard error, marked.
 func (a *app) warn(lines ...string) {
 	for _, line := range lines {
-		fmt.Fprintln(a.stderr, "  ! "+line)
+		a.note("  ! " + line)
 	}
 }
 
 // lines joins the lines of a help text.
 func lines(text ...string) string { return strings.Join(text, "\n") }
+
+// tallUsage is the usage of commands with more flags than a screen of usual size has lines: without empty lines, and with the flags of
+// every command among their own.
+const tallUsage = `Usage: {{.UseLine}}
+Examples:
+{{.Example}}{{if .HasAvailableSubCommands}}
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+Flags:
+{{.Flags.FlagUsages}}`

@@ -44,6 +44,7 @@ func (a *app) blastCommand() *cobra.Command {
 			})
 		},
 	}
+	c.SetUsageTemplate(tallUsage)
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.VarP(&f.rate, "rate", "r", "packets or bits a second, a share of the link, or max: 250k, 0.5, 10Gbit, 5%")
@@ -66,9 +67,8 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	f.look.add(fl)
 	fl.Var(&f.failIf, "fail-if", "exit code 4 if one holds: loss>0.1%,pps<0.99*rate,p99>50us,slow_path>0")
-	fl.BoolVar(&f.force, "force", false, "more than 100k frames a second even where others suffer (ssh, default route); overwrite --pcap")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	f.out.add(fl, blast.Schema)
+	fl.BoolVar(&f.out.force, "force", false, "more than 100k frames a second even where others suffer (ssh, default route); overwrite files")
+	f.out.add(a, fl, blast.Schema)
 	_ = fl.MarkHidden("in-flight") // there is such a flag
 	fl.Lookup("payload-size").DefValue = "0"
 	fl.Lookup("count").DefValue = "0"

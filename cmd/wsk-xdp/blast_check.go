@@ -48,8 +48,6 @@ type blastFlags struct {
 	ether       etherFlags
 	live        liveFlags
 	peer        bool
-	force       bool
-	quiet       bool
 	out         formatFlags
 	look        previewFlags
 	failIf      failif.List
@@ -88,7 +86,7 @@ func (f *blastFlags) check(ctx context.Context, destination string) (header, err
 		err = f.out.check()
 	}
 	if err == nil {
-		err = f.look.check(&f.out, f.way.via, f.force)
+		err = f.look.check(&f.out, f.way.via)
 	}
 	if err != nil {
 		return h, err

@@ -43,7 +43,7 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 	warnings := s.Warnings()
 	switch {
 	case f.engine.prepared():
-		r = f.reportEngine(a.line, h, s, mix, 0, datapath.Info{})
+		r = f.reportEngine(h, s, mix, 0, datapath.Info{})
 	case f.engine.sockets():
 		warnings = s.LinkWarnings()
 	}
@@ -54,7 +54,7 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 		Head: host.NewHead(preview.Schema), Config: r.Config, Path: r.Path, Requested: blast.Requested(f.config()), Frames: []preview.Frame{},
 		Warnings: append([]string{}, warnings...),
 	}
-	out.Command = a.line
+	f.out.head(&out.Head)
 	if unknown {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the MAC of the next hop %v is not known yet, and would be asked for: it is 00:00:00:00:00:00 here", s.Way.Gateway))
 	}

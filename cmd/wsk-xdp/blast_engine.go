@@ -77,7 +77,7 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 		return err
 	}
 	before := e.info(blast.Counts{})
-	r := f.reportEngine(a.line, h, s, mix, run, before)
+	r := f.reportEngine(h, s, mix, run, before)
 	for _, local := range e.sources() {
 		r.Config.Sources = append(r.Config.Sources, local.String())
 	}
@@ -121,9 +121,9 @@ func (f *blastFlags) admitEngine(ctx context.Context, h header, s *session.Sessi
 }
 
 // reportEngine begins the report with the configuration; the sources of sockets are not in it yet.
-func (f *blastFlags) reportEngine(command []string, h header, s *session.Session, mix blast.Mix, run uint16, queues datapath.Info) *blast.Report {
+func (f *blastFlags) reportEngine(h header, s *session.Session, mix blast.Mix, run uint16, queues datapath.Info) *blast.Report {
 	r := f.report(h, s, mix.Tagged(len(f.ether.tags(s))), run)
-	r.Command = command
+	f.out.head(&r.Head)
 	r.Granted, r.ICMPErrors = session.GrantedQueues(queues), []icmp.Error{}
 	if !f.engine.prepared() {
 		return r

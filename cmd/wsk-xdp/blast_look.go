@@ -40,8 +40,8 @@ func (p *previewFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&p.pcap, "pcap", "", "`FILE[,N]`: write the first N packets (default 1000), as they are to leave, to a pcap file")
 }
 
-// check reads the flags. over is whether a file may be written over.
-func (p *previewFlags) check(f *formatFlags, via string, over bool) error {
+// check reads the flags.
+func (p *previewFlags) check(f *formatFlags, via string) error {
 	switch {
 	case p.dry && via != "":
 		return exit.Usagef("--dry-run and --via: what leaves is the daemon's to say")
@@ -63,7 +63,7 @@ func (p *previewFlags) check(f *formatFlags, via string, over bool) error {
 	if p.file == "" {
 		return exit.Usagef("--pcap %s: in front of the comma stands the name of a file", p.pcap)
 	}
-	if _, err := os.Stat(p.file); err == nil && !over {
+	if _, err := os.Stat(p.file); err == nil && !f.force {
 		return exit.Usagef("--pcap: %s is there already: name another file, or say --force", p.file)
 	}
 	return nil

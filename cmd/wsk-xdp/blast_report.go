@@ -7,7 +7,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 )
 
@@ -43,11 +42,11 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 }
 
 // follow shows the intervals of a run while it goes on, in the live line and on standard output. shown waits until all of them are.
-func (a *app) follow(f *blastFlags, r *blast.Report, other *blastPeer) (out *output.Stream, on func(blast.Interval), shown func()) {
+func (a *app) follow(f *blastFlags, r *blast.Report, other *blastPeer) (out *told, on func(blast.Interval), shown func()) {
 	out = a.stream(&f.out)
 	out.Begin(blast.Schema, r.Config)
 	tell, told := inBackground(func(i blast.IntervalReport) { out.Interval(blast.Schema, i) })
-	show := a.startLive(f.quiet, r.Mix, r.Config.Engine)
+	show := startLive(f.out.live(), r.Mix, r.Config.Engine)
 	on = func(i blast.Interval) {
 		tell(r.Interval(i))
 		show.interval(i, other.arrived())

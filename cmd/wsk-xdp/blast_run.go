@@ -12,7 +12,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
@@ -46,7 +45,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	}
 	defer other.close()
 	r := f.report(h, s, mix, run)
-	r.Command = a.line
+	f.out.head(&r.Head)
 	a.announceBlast(f, h, s, r, other)
 
 	config := f.config()
@@ -157,7 +156,7 @@ func (f *blastFlags) spare(s *session.Session, mix blast.Mix) error {
 	if f.ether.dst.IsGroup() {
 		danger = fmt.Sprintf("WX-CAST-01: a frame to %s is for every host on the link of %s", macText(f.ether.dst), s.Way.Interface.Name)
 	}
-	if danger == "" || !f.flood(mix.Frames) || f.force {
+	if danger == "" || !f.flood(mix.Frames) || f.out.force {
 		return nil
 	}
 	most := "100k"
@@ -191,7 +190,7 @@ func keeps(flows int) string {
 
 // finishBlast prints the report. late is the warning about sends that took the slow path although the start block
 // promised otherwise.
-func (a *app) finishBlast(f *blastFlags, r *blast.Report, out *output.Stream, late string) error {
+func (a *app) finishBlast(f *blastFlags, r *blast.Report, out *told, late string) error {
 	r.Judge(f.failIf)
 	var err error
 	if late != "" {

@@ -53,6 +53,7 @@ func (a *app) benchCommand() *cobra.Command {
 	}
 	f.sizes = units.OneSize(check.DefaultSize)
 	f.config.Duration, f.config.Warmup = check.DefaultDuration, check.DefaultWarmup
+	c.SetUsageTemplate(tallUsage)
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringSliceVar(&f.config.Engines, "engines", bench.DefaultEngines(), "engines to compare")

@@ -61,7 +61,7 @@ func (a *app) benchPartCommand() *cobra.Command {
 // benchOutput is how a measurement's report is written.
 type benchOutput struct {
 	json, quiet, force bool
-	file               string
+	file, note         string
 }
 
 func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
@@ -72,6 +72,7 @@ func (o *benchOutput) add(fl *pflag.FlagSet, schema string) {
 func (o *benchOutput) addFile(fl *pflag.FlagSet) {
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no line for every run")
 	fl.StringVarP(&o.file, "output", "o", "", "write the JSON document to this `file`, too; - is standard output, as --json")
+	fl.StringVar(&o.note, "note", "", "a `text` of yours, which stands in the JSON document and in what report makes of it")
 	fl.BoolVar(&o.force, "force", false, "write over an output file that is there")
 }
 
@@ -83,7 +84,10 @@ func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
 const stdoutName = "-"
 
 // benchDocument is a report.
-type benchDocument interface{ WriteTable(io.Writer) error }
+type benchDocument interface {
+	WriteTable(w io.Writer) error
+	SetNote(text string)
+}
 
 // document is what a measurement gave: a nil report becomes a nil document.
 func document[R any, P interface {
@@ -176,9 +180,10 @@ func (a *app) nothingMeasured(ctx context.Context, err error) error {
 }
 
 func (a *app) writeReport(o *benchOutput, r benchDocument) error {
+	r.SetNote(o.note)
 	var errs []error
 	if o.file != "" && o.file != stdoutName {
-		errs = append(errs, saveReport(o.file, r))
+		errs = append(errs, output.Save(o.file, r))
 	}
 	if o.json || o.file == stdoutName {
 		errs = append(errs, output.JSON(a.stdout, r))
@@ -186,13 +191,4 @@ func (a *app) writeReport(o *benchOutput, r benchDocument) error {
 		errs = append(errs, r.WriteTable(a.stdout))
 	}
 	return errors.Join(errs...)
-}
-
-// saveReport writes a document to a file.
-func saveReport(path string, document any) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return errors.Join(output.JSON(file, document), file.Close())
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
@@ -28,7 +27,6 @@ type echoFlags struct {
 	drop       units.Share
 	seed       uint64
 	lasts      units.Duration
-	quiet      bool
 	out        formatFlags
 
 	local netip.AddrPort // an invalid address is every one
@@ -65,8 +63,8 @@ func (a *app) echoCommand() *cobra.Command {
 	fl.Var(&f.drop, "drop", "leave this share of the pings unanswered, as in 1%: the same ones whenever their numbers come")
 	fl.Uint64Var(&f.seed, "seed", 0, "drop others")
 	fl.Var(&f.lasts, "for", "end after this time")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	f.out.add(fl, echo.Schema)
+	f.out.add(a, fl, echo.Schema)
+	f.out.addForce(fl)
 	for _, name := range []string{"for", "delay", "drop", "seed"} {
 		fl.Lookup(name).DefValue = "0"
 	}
@@ -113,7 +111,7 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 			Delay: time.Duration(f.delay).Nanoseconds(), DropMillionths: uint64(f.drop), Seed: f.seed,
 		},
 	}
-	r.Command = a.line
+	f.out.head(&r.Head)
 	what := "pings are answered, and nothing else"
 	if f.any {
 		what = "everything is answered"
@@ -160,11 +158,7 @@ func (a *app) watchEcho(ctx context.Context, f *echoFlags, engine echoEngine, se
 		defer cancel()
 		ctx = limited
 	}
-	var w io.Writer
-	if !f.quiet {
-		w = a.stderr
-	}
-	live, line := output.NewLive(w), &echo.Line{}
+	live, line := output.NewLive(f.out.live()), &echo.Line{}
 	defer live.End()
 	begun, tick := time.Now(), time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -20,11 +20,8 @@ type shown struct {
 	arrived string
 }
 
-func (a *app) startLive(quiet bool, mix blast.Mix, engine string) *live {
-	var w io.Writer
-	if !quiet {
-		w = a.stderr
-	}
+// startLive shows intervals on w, nil for nowhere.
+func startLive(w io.Writer, mix blast.Mix, engine string) *live {
 	l := &live{intervals: make(chan shown, 16), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)

@@ -49,9 +49,8 @@ func (a *app) pingCommand() *cobra.Command {
 	fl.StringVar(&f.engine, "engine", "wsk", "a WSK socket over AF_XDP, or the kernel's: `wsk|udp`")
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
-	fl.BoolVar(&f.force, "force", false, "more than 100k a second, load and all, even where others suffer: ssh session, default route")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	f.out.add(fl, ping.Schema)
+	fl.BoolVar(&f.out.force, "force", false, "more than 100k a second, load and all, even where others suffer (ssh, default route); overwrite a file")
+	f.out.add(a, fl, ping.Schema)
 	for _, name := range []string{"payload-size", "count", "duration", "under-load"} {
 		fl.Lookup(name).DefValue = "0"
 	}

@@ -33,8 +33,6 @@ type pingFlags struct {
 	size        units.Sizes
 	payloadSize int
 	engine      string
-	force       bool
-	quiet       bool
 	out         formatFlags
 
 	pace blast.Rate
@@ -150,7 +148,7 @@ func (f *pingFlags) admit(h header, s *session.Session) error {
 			f.size, s.Way.Interface.Name, s.Way.MTU, s.Way.MTU+18, f.payloadSize)
 	}
 	flood := f.pace+f.load > blast.PPS(defaultRate) || f.loaded() && f.load == 0
-	if danger := s.Way.Danger(); danger != "" && flood && !f.force {
+	if danger := s.Way.Danger(); danger != "" && flood && !f.out.force {
 		return exit.NotPossiblef("%s: stay at 100k with the load, use another interface or wsk-xdp lab, or say --force", danger)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -32,7 +31,7 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	}
 	defer func() { err = errors.Join(err, link.close(ctx)) }()
 	r := f.report(h, run)
-	r.Command = a.line
+	f.out.head(&r.Head)
 	load, err := f.openLoad(link, run, body, clock)
 	if err != nil {
 		return err
@@ -43,11 +42,7 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 	a.note(r.Plan())
 	a.warn(r.Warnings...)
 
-	var w io.Writer
-	if !f.quiet {
-		w = a.stderr
-	}
-	live, cpu, told := output.NewLive(w), host.CPUTime(), len(r.Warnings)
+	live, cpu, told := output.NewLive(f.out.live()), host.CPUTime(), len(r.Warnings)
 	out := a.stream(&f.out)
 	out.Begin(ping.Schema, r.Config)
 	load.start(ctx)

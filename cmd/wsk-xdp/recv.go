@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -42,7 +41,6 @@ type recvFlags struct {
 	lasts      units.Duration
 	expect     units.Count
 	oneOff     bool
-	quiet      bool
 	out        formatFlags
 
 	local netip.AddrPort // an invalid address is every one
@@ -81,8 +79,8 @@ func (a *app) recvCommand() *cobra.Command {
 	fl.Var(&f.lasts, "for", "end after this time")
 	fl.Var(&f.expect, "expect", "end after so many packets, and fail if fewer come")
 	fl.BoolVar(&f.oneOff, "one-off", false, "end with the first run: when its peer has its report, or nothing came for two seconds")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	f.out.add(fl, recv.Schema)
+	f.out.add(a, fl, recv.Schema)
+	f.out.addForce(fl)
 	for _, name := range []string{"for", "expect"} {
 		fl.Lookup(name).DefValue = "0"
 	}
@@ -186,17 +184,13 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	}
 	defer control.Close()
 	r := f.report()
-	r.Command = a.line
+	f.out.head(&r.Head)
 	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
 	f.warn(a, engine)
 	begun, cpu := time.Now(), host.CPUTime()
-	var w io.Writer
-	if !f.quiet {
-		w = a.stderr
-	}
-	live, line, seconds := output.NewLive(w), &recv.Line{}, &recv.Seconds{}
+	live, line, seconds := output.NewLive(f.out.live()), &recv.Line{}, &recv.Seconds{}
 	out := a.stream(&f.out)
 	out.Begin(recv.Schema, r.Config)
 	recv.Wait(ctx, recv.Until{

@@ -36,7 +36,7 @@ func (a *app) replayCommand() *cobra.Command {
 			return errors.Join(err, file.Close())
 		},
 	}
-	f.add(c.Flags())
+	f.add(a, c.Flags())
 	return c
 }
 

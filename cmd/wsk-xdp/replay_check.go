@@ -25,8 +25,6 @@ type replayFlags struct {
 	ether         etherFlags
 	skip          bool
 	assumeNoIPsec bool
-	force         bool
-	quiet         bool
 	out           formatFlags
 
 	name   string
@@ -34,7 +32,7 @@ type replayFlags struct {
 	given  func(flag string) bool
 }
 
-func (f *replayFlags) add(fl *pflag.FlagSet) {
+func (f *replayFlags) add(a *app, fl *pflag.FlagSet) {
 	fl.SortFlags = false
 	fl.StringVarP(&f.iface, "interface", "i", "", "leave through this interface (default: the only one)")
 	fl.BoolVar(&f.original, "original", false, "at the times at which the frames were captured (default)")
@@ -50,9 +48,8 @@ func (f *replayFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.ether.dstMAC, "dst-mac", "", "write this `MAC` over the destination of every frame")
 	fl.BoolVar(&f.skip, "skip", false, "leave out and count what can't be sent, instead of refusing the file")
 	fl.BoolVar(&f.assumeNoIPsec, "assume-no-ipsec", false, "the host has no IPsec policies, which this user may not read (CAP_NET_ADMIN)")
-	fl.BoolVar(&f.force, "force", false, "past IPsec policies, and more than 100k frames a second even where others suffer: ssh session, groups")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
-	f.out.add(fl, replay.Schema)
+	fl.BoolVar(&f.out.force, "force", false, "past IPsec policies, and more than 100k frames a second even where others suffer; overwrite a file")
+	f.out.add(a, fl, replay.Schema)
 	for _, name := range []string{"rate", "pps", "speed"} {
 		fl.Lookup(name).DefValue = ""
 	}

@@ -53,14 +53,14 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 
 	before := queueInfo(s, q, blast.Counts{})
 	r := f.report(&file, pace, s)
-	r.Command = a.line
+	f.out.head(&r.Head)
 	r.Granted = session.GrantedQueues(before)
 	a.announceReplay(f, s, r, q.Granted(), pace)
 
 	out := a.stream(&f.out)
 	out.Begin(replay.Schema, r.Config)
 	tell, told := inBackground(func(i replay.IntervalReport) { out.Interval(replay.Schema, i) })
-	show := a.startLive(f.quiet, r.Run.Mix, blast.EngineFrames)
+	show := startLive(f.out.live(), r.Run.Mix, blast.EngineFrames)
 	config.OnInterval = func(i blast.Interval) {
 		tell(r.Interval(i))
 		show.interval(i, "")
@@ -114,10 +114,7 @@ func (a *app) surveyCapture(ctx context.Context, f *replayFlags, in io.ReadSeeke
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return replay.File{}, err
 	}
-	line := output.NewLive(nil)
-	if !f.quiet {
-		line = output.NewLive(a.stderr)
-	}
+	line := output.NewLive(f.out.live())
 	last := time.Now()
 	file, err := replay.Survey(ctx, in, rules, uint64(f.limit), f.speed, func(records uint64) {
 		if now := time.Now(); now.Sub(last) > time.Second {
@@ -154,7 +151,7 @@ func (f *replayFlags) admitFile(file *replay.File, rules *replay.Rules, s *sessi
 
 // spare refuses what passes by rules of the host, and a flood where others would suffer from it, unless it is insisted on.
 func (f *replayFlags) spare(file *replay.File, pace blast.Rate, s *session.Session) error {
-	if f.force {
+	if f.out.force {
 		return nil
 	}
 	if s.Way.Bypasses != "" {
@@ -183,7 +180,7 @@ func (f *replayFlags) report(file *replay.File, pace blast.Rate, s *session.Sess
 		Warnings: []string{}, Intervals: []replay.IntervalReport{},
 	}
 	r.Config = replay.ConfigReport{
-		File: f.name, Pacing: f.pacing, Loop: uint64(f.loop), Limit: uint64(f.limit), Batch: batchAtMax, Skip: f.skip, Force: f.force,
+		File: f.name, Pacing: f.pacing, Loop: uint64(f.loop), Limit: uint64(f.limit), Batch: batchAtMax, Skip: f.skip, Force: f.out.force,
 	}
 	if f.given("speed") {
 		r.Config.Speed = uint64(f.speed)

@@ -33,7 +33,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = commandError(err)
 	}
 	var silent *reported
-	if !errors.As(err, &silent) {
+	said := errors.As(err, &silent) || a.silent && exit.Code(err) != exit.Usage && exit.Code(err) != exit.NotPossible
+	if !said {
 		fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
 	}
 	if exit.Code(err) == exit.Usage {

@@ -14,7 +14,8 @@ const Schema = "wsk-xdp.bench/1"
 
 // Report is the JSON document.
 type Report struct {
-	Schema  string    `json:"schema"`
+	Schema string `json:"schema"`
+	host.Noted
 	Results []Result  `json:"results"`
 	Host    host.Load `json:"host"`
 	Granted Granted   `json:"granted"`

@@ -120,6 +120,9 @@ func WriteTables(w io.Writer, all []*Document) error {
 
 // rows are everything as a table.
 func (d *Document) rows() (out []Fact) {
+	if d.Note != "" {
+		out = append(out, Fact{"note", d.Note})
+	}
 	out = append(out, d.Conditions...)
 	out = append(out, d.Facts...)
 	for _, c := range d.Classes {

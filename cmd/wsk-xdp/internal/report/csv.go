@@ -19,6 +19,9 @@ func WriteCSV(w io.Writer, all []*Document) error {
 	for _, d := range all {
 		row := func(kind, name, at, value string) { _ = out.Write([]string{d.File, kind, name, at, value}) }
 		number := func(v float64) string { return strconv.FormatFloat(math.Round(v*1e3)/1e3, 'f', -1, 64) }
+		if d.Note != "" {
+			row("note", "", "", d.Note)
+		}
 		for _, f := range d.Conditions {
 			row("condition", f.Name, "", f.Value)
 		}

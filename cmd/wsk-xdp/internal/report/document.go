@@ -7,6 +7,8 @@ type Document struct {
 	File   string
 	Schema string
 	Title  string
+	// Note is what whoever made the report has written beside it.
+	Note string
 	// Conditions are what should be the same in two runs that are compared.
 	Conditions []Fact
 	Rates      []Rate

@@ -29,6 +29,7 @@ func Read(path string) (*Document, error) {
 	var says struct {
 		Schema  string `json:"schema"`
 		Message string `json:"message"`
+		Note    string `json:"note"`
 	}
 	if err := json.Unmarshal(text, &says); err != nil {
 		return nil, fmt.Errorf("%s is no JSON document", path)
@@ -61,7 +62,7 @@ func Read(path string) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no %s: a value in it is of another kind", path, says.Schema)
 	}
-	d.File, d.Schema = path, says.Schema
+	d.File, d.Schema, d.Note = path, says.Schema, says.Note
 	return d, nil
 }
 

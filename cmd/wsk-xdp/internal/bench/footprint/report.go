@@ -18,7 +18,8 @@ const Schema = "wsk-xdp.bench-footprint/1"
 
 // Report is the JSON document.
 type Report struct {
-	Schema    string    `json:"schema"`
+	Schema string `json:"schema"`
+	host.Noted
 	Footprint []Result  `json:"footprint"`
 	Host      host.Load `json:"host"`
 	SettleNs  int64     `json:"settle_ns"`

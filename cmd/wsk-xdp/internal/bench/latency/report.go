@@ -18,7 +18,8 @@ const Schema = "wsk-xdp.bench-latency/1"
 
 // Report is the JSON document.
 type Report struct {
-	Schema  string    `json:"schema"`
+	Schema string `json:"schema"`
+	host.Noted
 	Latency []Result  `json:"latency"`
 	Host    host.Load `json:"host"`
 	Granted Granted   `json:"granted"`

@@ -18,7 +18,8 @@ const Schema = "wsk-xdp.bench-scale/1"
 
 // Report is the JSON document.
 type Report struct {
-	Schema       string    `json:"schema"`
+	Schema string `json:"schema"`
+	host.Noted
 	Scale        []Result  `json:"scale"`
 	Host         host.Load `json:"host"`
 	PayloadBytes int       `json:"payload_bytes"`

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Save writes a JSON document to a file. Whoever reads that finds what was there before, or the whole document, and never a part of it:
+// it is written under another name in the same directory, which the file then takes. What is no regular file (a pipe, a device) is written
+// as it is.
+func Save(path string, document any) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write report: %w", err)
+		}
+	}()
+	before, err := os.Stat(path)
+	switch {
+	case err == nil && !before.Mode().IsRegular():
+		return saveOver(path, document)
+	case err == nil:
+		if path, err = filepath.EvalSymlinks(path); err != nil { // the link stays
+			return err
+		}
+	}
+	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		err = file.Chmod(before.Mode().Perm())
+	}
+	err = errors.Join(err, JSON(file, document), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(name, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}
+
+func saveOver(path string, document any) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(JSON(file, document), file.Close())
+}
