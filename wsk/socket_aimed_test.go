@@ -28,7 +28,7 @@ func TestReusedIRPGoesWhereAFreshOneGoes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	reused := AllocateIRP()
 	again := 0
-	for range 20000 {
+	for range 5000 {
 		e := &ends[rng.IntN(len(ends))]
 		switch rng.IntN(20) {
 		case 0:

@@ -190,7 +190,7 @@ func TestCallsFromRoutine(t *testing.T) {
 // wsk.md §10 item 17: an IRP is passed again in its own routine for ever, with every completion a synchronous failure,
 // and with every completion a success through the transport. The stack does not grow.
 func TestResendFromRoutine(t *testing.T) {
-	const rounds = 1_000_000
+	const rounds = 200_000
 	for _, c := range []struct {
 		name   string
 		remote wsk.SOCKADDR

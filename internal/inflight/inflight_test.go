@@ -157,7 +157,7 @@ func TestLastAmongRefusedCalls(t *testing.T) {
 func TestCloseSeesEveryCall(t *testing.T) {
 	const callers = 16
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
-	for range 20 {
+	for range 10 {
 		var c Calls
 		var gone atomic.Bool
 		var inside sync.WaitGroup
@@ -169,7 +169,7 @@ func TestCloseSeesEveryCall(t *testing.T) {
 						t.Error("let in after Wait")
 					}
 					c.End()
-					if n == 20_000 {
+					if n == 8_000 {
 						warm <- struct{}{}
 					}
 				}

@@ -173,7 +173,7 @@ func TestResendFromRoutine(t *testing.T) {
 	s := c.socket("10.77.0.1:0")
 	// The first datagram of a flow leaves from another goroutine, once there is a path.
 	mustSucceed(t, "first", sendOne(t, s, whole(pattern(18)), sockaddr(lab.B.IPv4(), 9), nil))
-	const n = 200_000
+	const n = 40_000
 	var left, inCall atomic.Int64
 	left.Store(n)
 	runtime.LockOSThread() // what runs on this thread runs within the call

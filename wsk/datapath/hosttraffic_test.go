@@ -217,7 +217,7 @@ func TestReflected(t *testing.T) {
 	tap := &tap{Datapath: dp, t: t}
 	c := newClientOver(t, dp, tap)
 	const window = 128
-	n := flooded(t, 20_000)
+	n := flooded(t, 6_000)
 	for i, tc := range []struct{ local, peer string }{
 		{"10.77.0.1:7960", "10.77.0.2:9000"}, {"[fd77::1]:7961", "[fd77::2]:9000"},
 		{"10.77.0.1:7962", "10.77.0.2:9000"}, {"[fd77::1]:7963", "[fd77::2]:9000"}, // on the other queue

@@ -24,7 +24,7 @@ import (
 )
 
 // stormTime is how long each mode of TestStormAll goes on; the variable STORM overrides it.
-const stormTime = 2500 * time.Millisecond
+const stormTime = time.Second
 
 // storm is what all of its clients share.
 type storm struct {
