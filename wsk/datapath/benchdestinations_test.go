@@ -38,12 +38,14 @@ func (r mirroredRoutes) ResolveStanding(ctx context.Context, q route.Query, on *
 	return hop, err
 }
 
-func (r mirroredRoutes) Stands(on *route.Standing) bool           { return r.table.Stands(on) }
-func (r mirroredRoutes) StandsAside(on *route.Standing) bool      { return r.table.StandsAside(on) }
-func (r mirroredRoutes) LeadOf(on *route.Standing) route.Lead     { return r.table.LeadOf(on) }
-func (r mirroredRoutes) Leads(q route.Query) route.Leads          { return r.table.Leads(q) }
-func (r mirroredRoutes) Asked() map[string]uint64                 { return r.table.Asked() }
-func (r mirroredRoutes) FlowLabel(src, dst netip.AddrPort) uint32 { return r.table.FlowLabel(src, dst) }
+func (r mirroredRoutes) Stands(on *route.Standing) bool       { return r.table.Stands(on) }
+func (r mirroredRoutes) StandsAside(on *route.Standing) bool  { return r.table.StandsAside(on) }
+func (r mirroredRoutes) LeadOf(on *route.Standing) route.Lead { return r.table.LeadOf(on) }
+func (r mirroredRoutes) Leads(q route.Query) route.Leads      { return r.table.Leads(q) }
+func (r mirroredRoutes) Asked() map[string]uint64             { return r.table.Asked() }
+func (r mirroredRoutes) FlowLabels(src netip.AddrPort) route.FlowLabels {
+	return r.table.FlowLabels(src)
+}
 
 // throughGateway is a client over plain memory, in whose namespace all leads through one gateway, and its socket.
 func throughGateway(tb testing.TB, is4 bool) (benchClient, wsk.SOCKADDR) {
@@ -71,8 +73,9 @@ func throughGateway(tb testing.TB, is4 bool) (benchClient, wsk.SOCKADDR) {
 	}
 	tb.Cleanup(func() { table.Close() })
 	to := netip.MustParseAddrPort(first)
+	dst16 := to.Addr().As16()
 	testenv.Eventually(tb, waitLimit, "the mirror", func() bool {
-		lead, _, _ := table.Leads(route.Query{Dst: to.Addr()})(to.Addr(), 9)
+		lead, _, _ := table.Leads(route.Query{Dst: to.Addr()})(&dst16, 9)
 		return lead.IsValid()
 	})
 	dp, err := openFake(Options{}, mirroredRoutes{table: table}, openIdeal)

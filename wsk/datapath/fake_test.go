@@ -40,8 +40,8 @@ func (fakeRoutes) Transmit(route.Hop, uint8) (route.Egress, route.Obstacle) {
 	return route.Egress{Device: fakeDevice}, route.Obstacle{}
 }
 
-func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle  { return route.Obstacle{} }
-func (fakeRoutes) FlowLabel(netip.AddrPort, netip.AddrPort) uint32 { return 0 }
+func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle { return route.Obstacle{} }
+func (fakeRoutes) FlowLabels(netip.AddrPort) route.FlowLabels     { return nil }
 func (fakeRoutes) AwaitNeighbour(_ int, _ netip.Addr, done func([6]byte, error)) (cancel func()) {
 	done([6]byte{2, 0, 0, 0, 0, 2}, nil)
 	return func() {}

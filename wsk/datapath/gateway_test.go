@@ -59,7 +59,8 @@ func TestManyBehindAGateway(t *testing.T) {
 			receiver := testenv.NewUDPReceiverT(t, lab.B.NS, at, testenv.UDPReceiverOptions{})
 			s := c.socket(family.local)
 			testenv.Eventually(t, waitLimit, "the route", func() bool {
-				lead, _, _ := routes.Leads(route.Query{Dst: to(0)})(to(0), at.Port())
+				first := to(0).As16()
+				lead, _, _ := routes.Leads(route.Query{Dst: to(0)})(&first, at.Port())
 				return lead.IsValid() && sendOne(t, s, whole([]byte("first")), sockaddr(to(0), at.Port()), nil) == wsk.STATUS_SUCCESS
 			})
 			sent := uint64(0)

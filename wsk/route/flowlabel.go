@@ -4,17 +4,10 @@
 
 package route
 
-import (
-	"encoding/binary"
-	"hash/maphash"
-	"net/netip"
-)
+import "net/netip"
 
-const (
-	flowLabelMask = 0xfffff
-	// stateless marks labels that no flow label manager gave out (include/net/ipv6.h, IPV6_FLOWLABEL_STATELESS_FLAG).
-	stateless = 0x80000
-)
+// stateless marks labels that no flow label manager gave out (include/net/ipv6.h, IPV6_FLOWLABEL_STATELESS_FLAG).
+const stateless = 0x80000
 
 // FlowLabel is the IPv6 flow label for datagrams between two addresses and ports, 0 for IPv4. The kernel's own socket, which has
 // neither opted in nor out (IPV6_AUTOFLOWLABEL), sends 0 with net.ipv6.auto_flowlabels 0 or 2, and otherwise a hash under a
@@ -24,17 +17,26 @@ func (t *Table) FlowLabel(src, dst netip.AddrPort) uint32 {
 	if !dst.Addr().Is6() || dst.Addr().Is4In6() {
 		return 0
 	}
+	to := dst.Addr().As16()
+	return t.flowLabel(t.labelKey.source(src.Addr().As16(), src.Port()), &to, dst.Port())
+}
+
+// FlowLabels is FlowLabel from one address and port to a destination of IPv6, which is not kept: it is computed for every datagram of
+// a sender to many, and must cost little. nil stands for 0.
+type FlowLabels func(dst *[16]byte, port uint16) uint32
+
+// FlowLabels prepares FlowLabel for one source and many destinations.
+func (t *Table) FlowLabels(src netip.AddrPort) FlowLabels {
+	from := t.labelKey.source(src.Addr().As16(), src.Port())
+	return func(dst *[16]byte, port uint16) uint32 { return t.flowLabel(from, dst, port) }
+}
+
+func (t *Table) flowLabel(from uint64, dst *[16]byte, port uint16) uint32 {
 	switch t.sysctls.flowLabels.value.Load() {
 	case labelsOff, labelsOptIn:
 		return 0
 	}
-	var flow [2 * (16 + 2)]byte // in bytes, since hashing an Addr allocates
-	for i, end := range [2]netip.AddrPort{src, dst} {
-		b, a := flow[18*i:], end.Addr().As16()
-		copy(b, a[:])
-		binary.BigEndian.PutUint16(b[16:], end.Port())
-	}
-	label := uint32(maphash.Bytes(t.labelKey, flow[:])) & flowLabelMask
+	label := t.labelKey.label(from, dst, port)
 	if t.sysctls.stateless.value.Load() != 0 {
 		label |= stateless
 	}

@@ -51,3 +51,45 @@ func properties(labels [6]uint32, ranges string) (p [6]struct{ none, same, state
 	}
 	return p
 }
+
+// TestLabelsSpread: labels of flows that differ in one bit, wherever that is, are as unlike as labels made at random.
+func TestLabelsSpread(t *testing.T) {
+	key := newLabelKey()
+	rnd := testenv.Rand(t)
+	const flows, changes = 64, 2*128 + 32
+	same, set := 0, [20]int{}
+	for range flows {
+		var src, dst [16]byte
+		for i := range src {
+			src[i], dst[i] = byte(rnd.Uint32()), byte(rnd.Uint32())
+		}
+		ports := uint64(rnd.Uint32())
+		label := key.label(key.source(src, uint16(ports>>16)), &dst, uint16(ports))
+		for bit := range changes {
+			s, d, p := src, dst, ports
+			switch {
+			case bit < 128:
+				s[bit/8] ^= 1 << (bit % 8)
+			case bit < 256:
+				d[bit/8-16] ^= 1 << (bit % 8)
+			default:
+				p ^= 1 << (bit - 256)
+			}
+			changed := key.label(key.source(s, uint16(p>>16)), &d, uint16(p)) ^ label
+			if changed == 0 {
+				same++
+			}
+			for i := range set {
+				set[i] += int(changed >> i & 1)
+			}
+		}
+	}
+	if same > 4 { // of 18,432 pairs that are the same one time in a million
+		t.Errorf("%d pairs of flows have one label", same)
+	}
+	for i, n := range set {
+		if half := flows * changes / 2; n < half*9/10 || n > half*11/10 { // more than ten times the standard deviation
+			t.Errorf("bit %d of a label changes %d times of %d", i, n, flows*changes)
+		}
+	}
+}

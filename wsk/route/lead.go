@@ -26,7 +26,9 @@ func (l Lead) IsValid() bool { return l.Hop != 0 }
 // that ResolveStanding must be asked, because the mirror does not know, or there is no gateway, or there are IPsec policies, which may
 // select single destinations. at is the number of the snapshot that was looked into: with the same number the mirror leads a
 // query the same way. current is false when the table has changed so that Leads must be asked for again.
-type Leads func(dst netip.Addr, port uint16) (l Lead, at uint64, current bool)
+//
+// An IPv4 destination is v4-mapped. It is not kept.
+type Leads func(dst *[16]byte, port uint16) (l Lead, at uint64, current bool)
 
 // Leads prepares a query for many destinations of the family of its own.
 func (t *Table) Leads(in Query) Leads {
@@ -34,15 +36,15 @@ func (t *Table) Leads(in Query) Leads {
 	q, err := t.question(s, in)
 	known := err == nil && t.mirror != nil && s.plausible(q)
 	m := mirror.Query{Src: q.src, Interface: q.oif, TOS: q.tos, Mark: q.mark, SrcPort: in.SrcPort}
-	look := prepared(m)
+	look := prepared(m, q.dst.Is6())
 	if q.strict { // which may take two looks
-		look = func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+		look = func(view *mirror.Snapshot, dst *[16]byte, port uint16) (mirror.Result, mirror.Reason) {
 			there := m
-			there.Dst, there.DstPort = dst, port
+			there.Dst, there.DstPort = netip.AddrFrom16(*dst).Unmap(), port
 			return lookup(view, &there, true)
 		}
 	}
-	return func(dst netip.Addr, port uint16) (Lead, uint64, bool) {
+	return func(dst *[16]byte, port uint16) (Lead, uint64, bool) {
 		if t.snap.Load() != s {
 			return Lead{}, 0, false
 		}
@@ -59,12 +61,12 @@ func (t *Table) Leads(in Query) Leads {
 }
 
 // prepared looks up queries that differ from m in destination and port alone, with a plan for the last snapshot that it was asked of.
-func prepared(m mirror.Query) func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+func prepared(m mirror.Query, six bool) func(view *mirror.Snapshot, dst *[16]byte, port uint16) (mirror.Result, mirror.Reason) {
 	var last atomic.Pointer[mirror.Plan]
-	return func(view *mirror.Snapshot, dst netip.Addr, port uint16) (mirror.Result, mirror.Reason) {
+	return func(view *mirror.Snapshot, dst *[16]byte, port uint16) (mirror.Result, mirror.Reason) {
 		plan := last.Load()
 		if plan == nil || plan.At() != view {
-			plan = view.Prepare(m, !dst.Is4())
+			plan = view.Prepare(m, six)
 			last.Store(plan)
 		}
 		return plan.Lookup(dst, port)

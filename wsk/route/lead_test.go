@@ -16,8 +16,13 @@ import (
 
 // lead asks once.
 func lead(table *Table, q Query) Lead {
-	l, _, _ := table.Leads(q)(q.Dst, q.DstPort)
+	l, _, _ := table.Leads(q)(octets(q.Dst), q.DstPort)
 	return l
+}
+
+func octets(a netip.Addr) *[16]byte {
+	b := a.As16()
+	return &b
 }
 
 // Destinations behind one gateway have one Lead, whichever route leads there; and what an answer rests on besides its own route
@@ -53,17 +58,17 @@ func TestLead(t *testing.T) {
 		if err != nil || table.LeadOf(&on) != lead(second) || hop.Gateway != gateways[first.Dst.Is4()] {
 			t.Fatalf("%+v, %v, lead %+v", hop, err, table.LeadOf(&on))
 		}
-		leads := table.Leads(first)
-		if n := testing.AllocsPerRun(100, func() { leads(second.Dst, 7); table.StandsAside(&on) }); n != 0 {
+		leads, to := table.Leads(first), octets(second.Dst)
+		if n := testing.AllocsPerRun(100, func() { leads(to, 7); table.StandsAside(&on) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
-		_, before, _ := table.Leads(first)(second.Dst, 7)
+		_, before, _ := table.Leads(first)(to, 7)
 		add(family.narrow, 1400)
 		testenv.Eventually(t, patience, "the answer to end with its route", func() bool { return !table.Stands(&on) })
 		if !table.StandsAside(&on) {
 			t.Error("what others have of the answer has ended with its route")
 		}
-		if l, at, _ := table.Leads(first)(second.Dst, 7); l != table.LeadOf(&on) || at == before {
+		if l, at, _ := table.Leads(first)(to, 7); l != table.LeadOf(&on) || at == before {
 			t.Errorf("%+v in snapshot %d, before in %d", l, at, before)
 		}
 		if l := lead(first); !l.IsValid() || l == table.LeadOf(&on) {
@@ -81,7 +86,7 @@ func TestLead(t *testing.T) {
 	extra := netip.MustParsePrefix("10.79.0.1/24")
 	must(t, lab.A.If.AddAddr(extra))
 	testenv.Eventually(t, patience, "what was prepared to be out of date", func() bool {
-		_, _, current := leads(addr("198.51.100.1"), 7)
+		_, _, current := leads(octets(addr("198.51.100.1")), 7)
 		return !current
 	})
 	// No gateway, no neighbour that is one for many.

@@ -6,7 +6,6 @@ package route
 
 import (
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -46,7 +45,7 @@ type Table struct {
 	rerouted  chan struct{} // the mirror may answer something else
 	policed   chan struct{} // other IPsec policies apply
 	settler   settler       // of changes that the kernel is not through with when it announces them
-	labelKey  maphash.Seed
+	labelKey  labelKey
 	incoming  chan batch
 	repair    repair // of the table's goroutine
 	lives     lives  // of the table's goroutine
@@ -70,7 +69,7 @@ func Open(o Options) (*Table, error) {
 	o = o.withDefaults()
 	t := &Table{
 		opts: o, log: o.Logger, start: time.Now(), incoming: make(chan batch, 64), done: make(chan struct{}),
-		labelKey: maphash.MakeSeed(), policed: make(chan struct{}, 1),
+		labelKey: newLabelKey(), policed: make(chan struct{}, 1),
 		rerouted: make(chan struct{}, 1), settler: newSettler(o.unsettled),
 	}
 	t.waiting.timeout, t.waiting.limit = o.NeighbourTimeout, o.MaxWaiting

@@ -47,7 +47,9 @@ type Path struct {
 	// as it was.
 	drains *Path
 
-	hop *route.Hop // of a shared flow
+	// Of a shared flow. labels is nil for IPv4.
+	hop    *route.Hop
+	labels route.FlowLabels
 }
 
 // through is the path by which what waits in a queue goes on there; nil when it has none any more.

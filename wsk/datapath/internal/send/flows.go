@@ -47,7 +47,7 @@ func (t *flowTable) way(src *Source, op *wsk.SendOp) (*Flow, *Path, wsk.NTSTATUS
 		if shared, p, routes, status := src.led(&op.To); p != nil || status != wsk.STATUS_SUCCESS {
 			progressOf(op).routes = uint32(routes)
 			if p != nil {
-				progressOf(op).label = src.flowLabel(&op.To, p.hop.Source)
+				progressOf(op).label = p.labelOf(op)
 			}
 			return shared, p, status
 		}
@@ -63,13 +63,13 @@ func (t *flowTable) way(src *Source, op *wsk.SendOp) (*Flow, *Path, wsk.NTSTATUS
 
 // find returns the flow that a destination has of its own; nil when it has none. h is its hash.
 func (t *flowTable) find(to *wsk.Destination, h uint32) *Flow {
+	if t.count[h%flowBuckets].Load() == 0 {
+		return nil
+	}
 	slot := &t.cache[h%flowCacheSize]
 	f := slot.Load()
 	if f != nil && isSame(&f.to, to) && !f.forgotten.Load() {
 		return f
-	}
-	if t.count[h%flowBuckets].Load() == 0 {
-		return nil
 	}
 	t.mu.Lock()
 	f = t.all[*to]
@@ -259,7 +259,7 @@ func (s *Source) lead(to *wsk.Destination, quick bool) (lead route.Lead, routes 
 	for {
 		a := slot.Load()
 		if a != nil && a.tos == to.TOS && a.ifIndex == to.IfIndex && a.mark == to.Mark && a.source == to.Source {
-			if lead, routes, current := a.leads(to.IP(), to.Port); current {
+			if lead, routes, current := a.leads(&to.Addr, to.Port); current {
 				return lead, routes
 			}
 		}

@@ -54,8 +54,8 @@ func (r fakeRoutes) Resolve(_ context.Context, q route.Query) (route.Hop, error)
 func (fakeRoutes) Transmit(hop route.Hop, _ uint8) (route.Egress, route.Obstacle) {
 	return route.Egress{Device: hop.Device}, route.Obstacle{}
 }
-func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle  { return route.Obstacle{} }
-func (fakeRoutes) FlowLabel(netip.AddrPort, netip.AddrPort) uint32 { return 0 }
+func (fakeRoutes) Selected(route.Query, route.Hop) route.Obstacle { return route.Obstacle{} }
+func (fakeRoutes) FlowLabels(netip.AddrPort) route.FlowLabels     { return nil }
 func (fakeRoutes) AwaitNeighbour(_ int, _ netip.Addr, done func([6]byte, error)) (cancel func()) {
 	done([6]byte{2, 0, 0, 0, 0, 2}, nil)
 	return func() {}

@@ -108,7 +108,7 @@ type Routes interface {
 	Resolve(ctx context.Context, q route.Query) (route.Hop, error)
 	Transmit(hop route.Hop, tos uint8) (route.Egress, route.Obstacle)
 	Selected(q route.Query, hop route.Hop) route.Obstacle
-	FlowLabel(src, dst netip.AddrPort) uint32
+	FlowLabels(src netip.AddrPort) route.FlowLabels
 	AwaitNeighbour(ifindex int, ip netip.Addr, done func(mac [6]byte, err error)) (cancel func())
 	KeepAlive(ifindex int, ip netip.Addr)
 	Flush(dst netip.Addr)

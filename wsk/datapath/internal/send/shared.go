@@ -3,6 +3,7 @@
 package send
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -156,6 +157,9 @@ func (f *Flow) publish(l *look) bool {
 	open, hop := *p, l.hop
 	hop.Source = l.source
 	open.Template, open.open, open.hop, open.drains = p.Template.Open(), true, &hop, old.behind(p.queue)
+	if !f.to.Is4() {
+		open.labels = host.Routes.FlowLabels(netip.AddrPortFrom(l.source, f.src.Local.Port()))
+	}
 	t.leadThroughLocked(p.queue)
 	if old != nil && old.queue != p.queue {
 		t.changes++
@@ -173,6 +177,14 @@ func (f *Flow) publish(l *look) bool {
 	t.mu.Unlock()
 	s.catchUp(&open)
 	return true
+}
+
+// labelOf is the flow label of an operation that leaves by the path of a shared flow.
+func (p *Path) labelOf(op *wsk.SendOp) uint32 {
+	if p.labels == nil {
+		return 0
+	}
+	return p.labels(&op.To.Addr, op.To.Port)
 }
 
 func (t *sharedFlows) addLocked(f *Flow) *Flow {

@@ -117,7 +117,8 @@ func (g *gateways) leadLocked(gateway netip.Addr, is4 bool) route.Lead {
 }
 
 func (g *gateways) Leads(route.Query) route.Leads {
-	return func(dst netip.Addr, _ uint16) (route.Lead, uint64, bool) {
+	return func(octets *[16]byte, _ uint16) (route.Lead, uint64, bool) {
+		dst := netip.AddrFrom16(*octets).Unmap()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if dst == noWay || g.single[dst] != 0 {
@@ -138,12 +139,10 @@ func (g *gateways) LeadOf(on *route.Standing) route.Lead {
 
 func (g *gateways) Asked() map[string]uint64 { return nil }
 
-func (g *gateways) FlowLabel(src, dst netip.AddrPort) uint32 {
-	if !dst.Addr().Is6() {
-		return 0
+func (g *gateways) FlowLabels(src netip.AddrPort) route.FlowLabels {
+	return func(dst *[16]byte, port uint16) uint32 {
+		return (uint32(dst[15])<<8 | uint32(dst[14])) + uint32(src.Port()) + uint32(port)
 	}
-	b := dst.Addr().As16()
-	return (uint32(b[15])<<8 | uint32(b[14])) + uint32(src.Port()) + uint32(dst.Port())
 }
 
 func (g *gateways) AwaitNeighbour(_ int, ip netip.Addr, done func([6]byte, error)) (cancel func()) {

@@ -69,7 +69,10 @@ func (s *Source) flowLabel(to *wsk.Destination, source netip.Addr) uint32 {
 	if to.Is4() {
 		return 0
 	}
-	return s.Host.Routes.FlowLabel(netip.AddrPortFrom(source, s.Local.Port()), netip.AddrPortFrom(to.IP().WithZone(""), to.Port))
+	if labels := s.Host.Routes.FlowLabels(netip.AddrPortFrom(source, s.Local.Port())); labels != nil {
+		return labels(&to.Addr, to.Port)
+	}
+	return 0
 }
 
 // Mtu answers from what is known; an unknown path is looked up for the next question.

@@ -105,7 +105,7 @@ func BenchmarkLookup(b *testing.B) {
 				}
 				b.Run("single", func(b *testing.B) { each(b, s.Lookup) })
 				p := s.Prepare(Query{}, six)
-				b.Run("planned", func(b *testing.B) { each(b, func(q *Query) (Result, Reason) { return p.Lookup(q.Dst, q.DstPort) }) })
+				b.Run("planned", func(b *testing.B) { each(b, func(q *Query) (Result, Reason) { return lookup(p, q.Dst, q.DstPort) }) })
 			})
 		}
 	}

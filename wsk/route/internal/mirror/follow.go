@@ -155,9 +155,9 @@ func (f *follower) between(table uint16) {
 		f.opts.reading(table)
 	}
 	if s := f.Snapshot(); table == unix.RTM_GETROUTE && s.ask == Answered && f.inbox.waits.Load() {
-		doubtful := *s
+		doubtful := s.again()
 		doubtful.ask = Doubtful
-		f.publish(&doubtful, false)
+		f.publish(doubtful, false)
 	}
 }
 

@@ -74,9 +74,9 @@ func (m *Mirror) relearn(learned map[netip.Addr]time.Time) {
 
 // restamp puts what was learned into the present snapshot. The caller holds publishing.
 func (m *Mirror) restamp() {
-	now := *m.snap.Load()
-	m.stamp(&now)
-	m.snap.Store(&now)
+	now := m.snap.Load().again()
+	m.stamp(now)
+	m.snap.Store(now)
 }
 
 // stamp puts what was learned, and its number, into a snapshot. The caller holds publishing.

@@ -6,12 +6,13 @@ package mirror
 
 import (
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
 // Plan is what a snapshot answers to queries that differ in their destinations and ports alone: the rules are gone through once, and
-// each query looks into the tables that are left. It never changes.
+// each query looks into the tables that are left, unless the blocks know its answer. Nothing else of it ever changes.
 type Plan struct {
 	at    *Snapshot
 	query Query // but for destination and port
@@ -19,16 +20,47 @@ type Plan struct {
 	each   bool
 	tables []*rule // to be looked into, one after the other
 	// last says why there is no answer where none of the tables has one.
-	last Reason
+	last   Reason
+	blocks blocks
 }
 
-// Prepare makes the plan for queries like q to destinations of a family.
+// maxPlans bounds the plans that a snapshot has for all who ask; one with other queries is its asker's alone.
+const maxPlans = 8
+
+// Prepare is the plan for queries like q to destinations of a family. Who asks for the same gets the same.
 func (s *Snapshot) Prepare(q Query, six bool) *Plan {
-	p := &Plan{at: s, query: q}
 	f := &s.v4
-	p.query.Dst, p.query.DstPort = netip.IPv4Unspecified(), 0
+	q.Dst, q.DstPort = netip.IPv4Unspecified(), 0
 	if six {
-		f, p.query.Dst = &s.v6, netip.IPv6Unspecified()
+		f, q.Dst = &s.v6, netip.IPv6Unspecified()
+	}
+	if !slices.ContainsFunc(f.rules, func(r rule) bool { return !r.sports.any() }) {
+		q.SrcPort = 0 // so that the sockets of a host share plans
+	}
+	var fresh *Plan
+	for i := range s.plans {
+		p := s.plans[i].Load()
+		if p == nil {
+			if fresh == nil {
+				fresh = s.prepare(f, q)
+			}
+			if s.plans[i].CompareAndSwap(nil, fresh) {
+				return fresh
+			}
+			p = s.plans[i].Load()
+		}
+		if p.query == q {
+			return p
+		}
+	}
+	return s.prepare(f, q)
+}
+
+// prepare makes a plan.
+func (s *Snapshot) prepare(f *family, q Query) *Plan {
+	p := &Plan{at: s, query: q}
+	if q.Dst.Is4() {
+		p.blocks.skip = 12
 	}
 	if p.last = s.early(f, &p.query); p.last != Answered {
 		return p
@@ -57,8 +89,24 @@ func (s *Snapshot) Prepare(q Query, six bool) *Plan {
 // At is the snapshot that the plan was made for.
 func (p *Plan) At() *Snapshot { return p.at }
 
-// Lookup is Snapshot.Lookup. It does not allocate.
-func (p *Plan) Lookup(dst netip.Addr, port uint16) (Result, Reason) {
+// Lookup is Snapshot.Lookup of an address, which is v4-mapped where it is one of IPv4: in the form that a datagram has it in, since a
+// netip.Addr of it costs more to make and to take apart than is left to be done. It allocates little, and only for the first of
+// some hundred destinations, if at all.
+func (p *Plan) Lookup(to *[16]byte, port uint16) (Result, Reason) {
+	b := p.blocks.find(to)
+	if b != nil && b.answer.Hop != nil {
+		return b.answer, Answered
+	}
+	dst := netip.AddrFrom16(*to).Unmap()
+	r, ask := p.lookup(dst, port)
+	if b == nil && ask == Answered {
+		p.remember(dst, r)
+	}
+	return r, ask
+}
+
+// lookup goes through the tables.
+func (p *Plan) lookup(dst netip.Addr, port uint16) (Result, Reason) {
 	if p.each {
 		q := p.query
 		q.Dst, q.DstPort = dst, port

@@ -6,6 +6,7 @@ package mirror
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/gaissmai/bart"
 )
@@ -29,7 +30,7 @@ type Result struct {
 
 type trie = bart.Table[*leaf]
 
-// Snapshot is the routing at one moment. It never changes.
+// Snapshot is the routing at one moment. It never changes, but for what is prepared for queries.
 type Snapshot struct {
 	serial     uint64
 	ask        Reason // why nothing at all is answered
@@ -38,6 +39,15 @@ type Snapshot struct {
 	own        ownSet
 	exceptions *bart.Lite // destinations about which the kernel has learned something; nil: none
 	learned    bool       // they are too many to be here
+
+	plans [maxPlans]atomic.Pointer[Plan]
+}
+
+// again is the same routing for another snapshot, for which nothing is prepared.
+func (s *Snapshot) again() *Snapshot {
+	return &Snapshot{
+		ask: s.ask, v4: s.v4, v6: s.v6, hops: s.hops, own: s.own, exceptions: s.exceptions, learned: s.learned,
+	}
 }
 
 // Serial is the number of the snapshot: each that is published has one of its own, from 1.
