@@ -112,6 +112,9 @@ func openWith(opts Options, below func(*Datapath) (routing, error)) (_ *Datapath
 		}
 	}
 	dp.goRun(dp.janitor)
+	if opts.StandIn {
+		dp.goRun(dp.devices.Learn)
+	}
 	return dp, nil
 }
 
@@ -142,6 +145,7 @@ func (dp *Datapath) furnish(opts *Options) {
 		Opts: device.Options{
 			Queues: opts.Queues, Socket: opts.Socket, Offload: opts.Checksum.offload(), ReceiveMode: opts.ReceiveMode,
 			SpreadReceive: opts.SpreadReceive, TagsUnseen: opts.ReceiveTagsUnseen,
+			StandIn: opts.StandIn,
 		},
 	}
 	dp.devices.Open = dp.devices.OpenSocket

@@ -77,9 +77,9 @@ type Info struct {
 
 	ResolveFailed uint64 // resolutions that ended without a way
 	SlowPaths     uint64 // resolutions that ended at the kernel's own stack
-	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and four more: "no-queue" where an AF_XDP queue is
-	// not to be had now, "mtu" where the queue takes no packets of the interface's MTU, "looped" where sockets of this host are
-	// to get it too, and "nat" where the kernel translates the addresses.
+	// SlowReasons counts these by reason, in the words of [route.ObstacleID] and five more: "no-queue" where an AF_XDP queue is
+	// not to be had now, "opening" where it is being opened (Options.StandIn), "mtu" where the queue takes no packets of the
+	// interface's MTU, "looped" where sockets of this host are to get it too, and "nat" where the kernel translates the addresses.
 	SlowReasons map[string]uint64
 	SlowSent    uint64 // operations sent through a companion socket
 	Opened      uint64 // of these, the ones that were sent so for the sake of a connection: see Options.NoConntrack

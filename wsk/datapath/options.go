@@ -21,6 +21,11 @@ type Options struct {
 	// frames of several chunks, which Linux has since 6.12). Every other interface is opened when the first datagram is routed through it, and replaced by the kernel's own stack where
 	// AF_XDP is not to be had: Info.SlowReasons says why.
 	Interfaces []string
+	// StandIn has the kernel's own stack send what is sent while the queue of an interface is being opened, which takes
+	// milliseconds: the first datagram through an interface leaves at once. Where opening a queue takes the interface down for a
+	// moment, as drivers with zero-copy do, it waits for the queue all the same. Order is kept to each destination. Info.SlowReasons
+	// counts these ways as "opening". Without it every datagram waits for the queue.
+	StandIn bool
 	// KernelStack sends everything through the kernel's own stack and opens no AF_XDP socket to send through, so that what
 	// sends does not change while the datapath is open. It goes with no Interfaces.
 	KernelStack bool

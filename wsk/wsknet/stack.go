@@ -40,6 +40,7 @@ func Open(opts Options) (*Stack, error) {
 		t := client.Open(*opts.Daemon)
 		transport, s.transport = t, t
 	} else {
+		opts.Datapath.StandIn = opts.Datapath.StandIn || !opts.Conn.Strict
 		dp, err := datapath.Open(opts.Datapath)
 		if err != nil {
 			return nil, err

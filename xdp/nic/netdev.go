@@ -124,6 +124,30 @@ func DeviceOf(index int) (Device, error) {
 	return parseDevice(msgs[0])
 }
 
+// Devices asks netdev-genl for the features of all interfaces of the calling thread's network namespace, by their indexes. The error
+// wraps ErrNotSupported where the kernel does not know the question.
+func Devices() (map[int]Device, error) {
+	msgs, err := genlRequest(netdevFamily, netdevCmdDevGet, true)
+	if err = notKnown(err, netdevCmdDevGet); err != nil {
+		return nil, err
+	}
+	all := make(map[int]Device, len(msgs))
+	for _, m := range msgs {
+		index := 0
+		err := walkGenl(m, func(kind uint16, value []byte) {
+			if kind == netdevAttrDevIfindex {
+				index = int(attrUint(value))
+			}
+		})
+		d, errDevice := parseDevice(m)
+		if err = errors.Join(err, errDevice); err != nil {
+			return nil, err
+		}
+		all[index] = d
+	}
+	return all, nil
+}
+
 // netdevQueues asks for the queues in use. An interface that is down has none.
 func netdevQueues(index int) ([]NetdevQueue, error) {
 	msgs, err := netdevRequest(netdevCmdQueueGet, true, netdevAttrQueueIfindex, index)
@@ -144,13 +168,21 @@ func netdevQueues(index int) ([]NetdevQueue, error) {
 // netdevRequest runs one request about an interface. A kernel without the family or the command gives a FeatureError.
 func netdevRequest(cmd uint8, dump bool, indexAttr, index int) ([][]byte, error) {
 	msgs, err := genlRequest(netdevFamily, cmd, dump, nl.NewRtAttr(indexAttr, nl.Uint32Attr(uint32(index))))
+	if err = notKnown(err, cmd); err != nil {
+		return nil, err
+	}
+	return msgs, nil
+}
+
+// notKnown is the error of a request, a FeatureError where the kernel does not know it.
+func notKnown(err error, cmd uint8) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return nil, &FeatureError{Name: "netdev-genl", MinKernel: "6.12"}
+		return &FeatureError{Name: "netdev-genl", MinKernel: "6.12"}
 	case errors.Is(err, unix.EOPNOTSUPP) && cmd == netdevCmdQueueGet:
-		return nil, &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.12"}
+		return &FeatureError{Name: "netdev-genl queue-get", MinKernel: "6.12"}
 	}
-	return msgs, err
+	return err
 }
 
 func parseDevice(msg []byte) (d Device, err error) {

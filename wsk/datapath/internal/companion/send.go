@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,10 +32,11 @@ type sender struct {
 
 	mu      lockrank.Mutex[locks.SenderMu]
 	waiting ops.List
-	sending bool // the goroutine lives
+	sending atomic.Bool // the goroutine lives; written with mu held
 	closed  bool
 	aborted bool
-	awaited map[*wsk.SendOp]chan wsk.NTSTATUS // see sendAndWait
+	current *wsk.SendOp                         // that the goroutine is sending
+	awaited map[*wsk.SendOp][]chan wsk.NTSTATUS // see ended
 
 	mark mark
 
@@ -67,8 +69,8 @@ func (s *sender) send(op *wsk.SendOp) {
 		return
 	}
 	s.waiting.PushBack(op)
-	if !s.sending {
-		s.sending = true
+	if !s.sending.Load() {
+		s.sending.Store(true)
 		// Under the lock: without it the operation could end, and with it the datapath, before the goroutine is
 		// counted.
 		s.host.GoRun(s.sendLoop)
@@ -110,12 +112,15 @@ func (s *sender) sendLoop() {
 		s.mu.Lock()
 		op := s.waiting.Head
 		if op == nil {
-			s.sending = false
+			s.sending.Store(false)
 			s.mu.Unlock()
 			return
 		}
 		s.waiting.Remove(op)
 		mine := op.DisarmCancel()
+		if mine {
+			s.current = op
+		}
 		s.mu.Unlock()
 		if !mine {
 			continue
@@ -132,12 +137,8 @@ func (s *sender) sendLoop() {
 	}
 }
 
-// isSending reports whether something is being sent.
-func (s *sender) isSending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sending
-}
+// isSending reports whether something is being sent. It is for whoever may hold no more locks, too.
+func (s *sender) isSending() bool { return s.sending.Load() }
 
 // close refuses further operations. None waits any more.
 func (s *sender) close() {

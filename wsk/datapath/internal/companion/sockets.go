@@ -117,6 +117,12 @@ func (s *Sockets) Send(op *wsk.SendOp) { s.sender.send(op) }
 // within a tenth of a second. It returns the status in which it ended.
 func (s *Sockets) SendAndWait(op *wsk.SendOp) wsk.NTSTATUS { return s.sender.sendAndWait(op) }
 
+// Drain returns when what was given to Send before has left the companion socket, or does not leave within a tenth of a second.
+func (s *Sockets) Drain() { s.sender.drain() }
+
+// IsSending reports whether something that was given to Send has not been sent.
+func (s *Sockets) IsSending() bool { return s.sender.isSending() }
+
 // Configure sets what the WSK socket wants to receive.
 func (s *Sockets) Configure(o wsk.ReceiveOptions) {
 	s.options.Store(&o)

@@ -23,8 +23,8 @@ const (
 
 // QueueFor returns the queue that a source sends through on a device, or the reason why there is none. It does not block: on
 // first use it has the queue opened, and the error is send.ErrOpening. Then later is called once, and must not block, when the queue is open,
-// can't be, or is found to be somebody else's: such a queue is opened as soon as it is free, and the ways of all sources are looked up
-// anew then.
+// can't be, or the kernel's stack is to send meanwhile: because the queue is somebody else's, and is opened as soon as it is free, or
+// because Options.StandIn wants it so. The ways of all sources are looked up anew then.
 func (set *Set) QueueFor(rd route.Device, serial uint32, later func()) (*send.Queue, error) {
 	d, err := set.deviceFor(rd)
 	if err != nil {
@@ -34,26 +34,33 @@ func (set *Set) QueueFor(rd route.Device, serial uint32, later func()) (*send.Qu
 	if q, err := d.ready(slot); q != nil || err != nil {
 		return q, err
 	}
-	busy, fresh := d.attempts.await(slot, later)
+	standsIn, _ := d.standsIn()
+	why, fresh := d.attempts.await(slot, standsIn, later)
 	if fresh {
 		set.GoRun(func() { d.try(slot) })
 	}
-	if busy != nil {
-		return nil, busy
+	if why != nil {
+		return nil, why
 	}
 	return nil, send.ErrOpening
 }
 
 // try opens a queue, and waits for it as long as somebody else has it.
 func (d *Device) try(slot int) {
+	if d.asksStandIn() {
+		d.attempts.noteStandIn(slot)
+	}
 	_, err := d.openHurried(slot)
 	for pause := busyRetryFirst; errors.Is(err, unix.EBUSY) && d.pause(pause); pause = min(2*pause, busyRetryLast) {
 		d.noteBusy(slot, err)
 		d.forgetFailure()
 		_, err = d.openHurried(slot)
 	}
-	if d.attempts.end(slot) && err == nil {
+	sent, wasBusy := d.attempts.end(slot)
+	if wasBusy && err == nil {
 		d.log.Info("the queue is free, datagrams leave through AF_XDP", "interface", d.ifname, "queue", slot)
+	}
+	if sent && err == nil {
 		for _, s := range d.set.Senders.Sources() {
 			s.Hasten()
 		}

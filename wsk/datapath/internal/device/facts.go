@@ -19,6 +19,10 @@ type facts struct {
 	until time.Time
 }
 
+// factsPause is how long a driver is not asked again. What it has can change while the device lives: mlx5 withdraws XDP while
+// hardware GRO is on, and a bond has what all its ports have.
+const factsPause = 10 * time.Minute
+
 // of asks where nothing fresh is known. The caller is in the namespace of the interface.
 func (f *facts) of(ifname string, log *slog.Logger) nic.Interface {
 	f.mu.Lock()
@@ -32,6 +36,6 @@ func (f *facts) of(ifname string, log *slog.Logger) nic.Interface {
 		known.DeviceErr = err
 		log.Debug("inspect interface", "interface", ifname, "err", err)
 	}
-	f.known, f.until = known, now.Add(missingPause)
+	f.known, f.until = known, now.Add(factsPause)
 	return known
 }

@@ -42,7 +42,7 @@ func (d *Device) openBest(ctx context.Context, id int) (*xdp.Socket, error) {
 	if o.Mode == xdp.ModeCopy {
 		return d.bind(ctx, o)
 	}
-	err := d.zeroCopy.reasonMissing(time.Now())
+	err := d.lacksZeroCopy()
 	if err == nil || o.Mode == xdp.ModeZeroCopy {
 		var sock *xdp.Socket
 		if sock, err = d.openZeroCopy(ctx, o); err == nil {
@@ -54,14 +54,21 @@ func (d *Device) openBest(ctx context.Context, id int) (*xdp.Socket, error) {
 	if !ok || d.zeroCopy.retry(id, time.Now()) {
 		return nil, err
 	}
-	if f := d.facts.of(d.ifname, d.log); f.DeviceErr == nil && !f.Device.XDP.ZeroCopy() && errors.Is(err, unix.EOPNOTSUPP) {
-		d.zeroCopy.noteMissing(err, time.Now())
-	}
 	sock, copyErr := d.bind(ctx, o)
 	if copyErr == nil && !d.zeroCopy.everGranted() && d.passProgram.on.Load() {
 		d.detachUseless(ctx, err)
 	}
 	return sock, copyErr
+}
+
+// lacksZeroCopy is the reason why a driver has no zero-copy, by its own word. Where drivers are asked what they can, Linux 6.3 and
+// later, the kernel refuses a zero-copy bind by that same word (xp_assign_dev in net/xdp/xsk_buff_pool.c), so that a try would
+// take a few milliseconds for the same answer.
+func (d *Device) lacksZeroCopy() error {
+	if f := d.facts.of(d.ifname, d.log); f.DeviceErr != nil || f.Device.XDP.ZeroCopy() {
+		return nil
+	}
+	return fmt.Errorf("zero-copy on %s: %w: the driver does not announce it: %w", d.ifname, xdp.ErrNotSupported, unix.EOPNOTSUPP)
 }
 
 // openZeroCopy tries zero-copy, on a device that only sends with a program of its own.

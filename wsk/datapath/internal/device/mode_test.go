@@ -4,7 +4,6 @@ package device
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,48 +11,47 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
+	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// TestZeroCopyIsAskedOnce: a driver that neither announces zero-copy nor grants it is not asked for each queue, unless
-// zero-copy is all that will do; the reason is that of the first. After a while it is asked again.
-func TestZeroCopyIsAskedOnce(t *testing.T) {
-	two := testenv.End{TX: 2, RX: 2}
-	_, set, rd := labSet(t, testenv.AFXDP, testenv.Topology{A: two, B: two})
+// TestZeroCopyByWord: a driver that does not announce zero-copy is not asked for it, unless that is all that will do, and what it
+// announces is asked again after a while.
+func TestZeroCopyByWord(t *testing.T) {
+	_, set, rd := labSet(t, testenv.AFXDP, testenv.Topology{})
 	d, err := set.deviceFor(rd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(slot int) xdp.Granted {
+	open := func() (xdp.Granted, error) {
 		t.Helper()
-		sock, err := set.OpenSocket(d, slot)
+		sock, err := set.OpenSocket(d, 0)
 		if err != nil {
-			t.Fatal(err)
+			return xdp.Granted{}, err
 		}
 		defer sock.Close()
-		return sock.Granted()
+		return sock.Granted(), nil
 	}
-	first := open(0)
+	asked := func(err error) bool { // the kernel, with a socket
+		var op *xdp.OpError
+		return errors.As(err, &op)
+	}
+	g, err := open()
 	if f := d.facts.known; f.DeviceErr != nil {
 		t.Logf("this kernel does not tell what drivers can: %v", f.DeviceErr)
 		return
 	}
-	why := d.zeroCopy.reasonMissing(time.Now())
-	if first.Mode != xdp.ModeCopy || !errors.Is(first.FallbackReason, unix.EOPNOTSUPP) || !errors.Is(why, unix.EOPNOTSUPP) {
-		t.Fatalf("%v because of %v, remembered %v", first.Mode, first.FallbackReason, why)
+	if err != nil || g.Mode != xdp.ModeCopy || !errors.Is(g.FallbackReason, unix.EOPNOTSUPP) || asked(g.FallbackReason) {
+		t.Errorf("%v because of %v, %v", g.Mode, g.FallbackReason, err)
 	}
-	reason := fmt.Errorf("remembered: %w", xdp.ErrNotSupported)
-	d.zeroCopy.noteMissing(reason, time.Now())
-	if g := open(1); g.Mode != xdp.ModeCopy || !errors.Is(g.FallbackReason, reason) {
-		t.Errorf("the second queue: %v because of %v", g.Mode, g.FallbackReason)
-	}
-	d.zeroCopy.noteMissing(reason, time.Now().Add(-missingPause))
-	if g := open(1); g.Mode != xdp.ModeCopy || errors.Is(g.FallbackReason, reason) || !errors.Is(g.FallbackReason, unix.EOPNOTSUPP) {
-		t.Errorf("after the pause: %v because of %v, want the driver's own answer", g.Mode, g.FallbackReason)
+	const everything = ^nic.XDPFeatures(0)
+	d.facts.known.Device.XDP = everything
+	d.facts.until = time.Now()
+	if g, err := open(); err != nil || asked(g.FallbackReason) || d.facts.known.Device.XDP == everything {
+		t.Errorf("after the pause: %v because of %v, %v, want what the driver says now", g.Mode, g.FallbackReason, err)
 	}
 	set.Opts.Socket.Mode = xdp.ModeZeroCopy
-	d.zeroCopy.noteMissing(reason, time.Now())
-	if _, err := set.OpenSocket(d, 1); err == nil || errors.Is(err, reason) {
-		t.Errorf("zero-copy by name: %v, want the driver's own answer", err)
+	if _, err := open(); !asked(err) || !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("zero-copy by name: %v, want the kernel's answer", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
@@ -39,6 +40,8 @@ type Set struct {
 	closed  bool
 	Devices map[int]*Device
 	Missing revivals
+	// announced is what drivers said that they can when the datapath was opened, by interface; nil where nobody has asked.
+	announced atomic.Pointer[map[int]nic.Device]
 }
 
 // Options are those of Options that concern devices.
@@ -49,6 +52,7 @@ type Options struct {
 	ReceiveMode   bpf.Mode
 	SpreadReceive bool
 	TagsUnseen    bool
+	StandIn       bool // the kernel's stack sends while a queue is being opened
 }
 
 // Routes is what devices need of the routing table, [route.Table].

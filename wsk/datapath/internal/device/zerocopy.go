@@ -14,9 +14,7 @@ type zeroCopy struct {
 	mu     lockrank.Mutex[locks.ZeroCopyMu]
 	queues map[int]zeroCopyQueue
 
-	ever    bool  // it was granted on some queue
-	missing error // why the driver has none at all
-	until   time.Time
+	ever bool // it was granted on some queue
 }
 
 type zeroCopyQueue struct {
@@ -24,32 +22,9 @@ type zeroCopyQueue struct {
 	refused time.Time // when a rebuild was first refused what had been granted
 }
 
-const (
-	// zeroCopyRetry is how long the rebuild of a zero-copy queue is repeated before copy mode will do: a driver in the
-	// middle of a reset refuses what it grants a moment later.
-	zeroCopyRetry = 5 * time.Second
-	// missingPause is how long a driver without zero-copy is not asked again. What a driver has can change while the
-	// device lives: mlx5 withdraws XDP while hardware GRO is on, and a bond has what all its ports have.
-	missingPause = 10 * time.Minute
-)
-
-// noteMissing notes that a driver has no zero-copy, by its own word and by the bind that it refused: the other queues
-// need not be tried for a while, which would cost each of them some milliseconds.
-func (z *zeroCopy) noteMissing(why error, now time.Time) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.missing, z.until = why, now.Add(missingPause)
-}
-
-// reasonMissing is the reason not to try zero-copy now.
-func (z *zeroCopy) reasonMissing(now time.Time) error {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if !now.Before(z.until) {
-		z.missing = nil
-	}
-	return z.missing
-}
+// zeroCopyRetry is how long the rebuild of a zero-copy queue is repeated before copy mode will do: a driver in the
+// middle of a reset refuses what it grants a moment later.
+const zeroCopyRetry = 5 * time.Second
 
 func (z *zeroCopy) noteGranted(queue int) {
 	z.mu.Lock()

@@ -10,6 +10,9 @@ type List struct {
 	N          int
 }
 
+// Tail is the last of the list, nil of an empty one.
+func (l *List) Tail() *wsk.SendOp { return l.tail }
+
 func (l *List) PushBack(op *wsk.SendOp) {
 	t := &op.Transport
 	t.Prev, t.Next, t.Linked = l.tail, nil, true

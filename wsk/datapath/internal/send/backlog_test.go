@@ -193,6 +193,10 @@ type slowPath struct{ b *backlog }
 
 func (s slowPath) Send(op *wsk.SendOp) { s.SendAndWait(op) }
 
+func (s slowPath) Drain() {}
+
+func (s slowPath) IsSending() bool { return false }
+
 func (s slowPath) SendAndWait(op *wsk.SendOp) wsk.NTSTATUS {
 	s.b.note(op.Bufs[0].Mdl.Bytes())
 	s.b.host.Finish(op, wsk.STATUS_SUCCESS)

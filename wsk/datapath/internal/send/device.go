@@ -50,4 +50,8 @@ type SlowPath interface {
 	// SendAndWait is Send that returns when the operation has ended and what it sent has left the socket, or does not
 	// leave within a moment. It returns the status in which it ended.
 	SendAndWait(op *wsk.SendOp) wsk.NTSTATUS
+	// Drain returns when what was given to it before has left the socket, or does not leave within a moment.
+	Drain()
+	// IsSending reports whether something that was given to it has not been handed to the kernel. It takes no lock.
+	IsSending() bool
 }

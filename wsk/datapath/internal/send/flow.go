@@ -93,10 +93,11 @@ type Flow struct {
 	look atomic.Pointer[look] // for its way; set and cleared by its resolver alone
 	left *Queue               // that the flow leaves through; its resolver's alone
 
-	// Of a connection that the kernel tracks, its resolver's alone, which has an opener go on for it.
+	// Its resolver's alone, which has an opener go on for it. entry is of a connection that the kernel tracks.
 	opener  job
 	opening *Path
 	entry   entry
+	stack   stack
 }
 
 // send passes op on when the way is known and nothing waits before it; otherwise op waits here.
@@ -115,12 +116,20 @@ func (f *Flow) forward(op *wsk.SendOp, p *Path) (taken bool) {
 		f.used.Store(true)
 	}
 	if p.queue == nil {
-		if !p.shut {
-			f.src.Slow.Send(op)
-		}
-		return !p.shut
+		return !p.shut && f.sendSlow(op)
 	}
 	return p.queue.send(op, f, p)
+}
+
+// sendSlow hands an operation to the kernel's stack, unless the flow does not lead there any more.
+func (f *Flow) sendSlow(op *wsk.SendOp) (taken bool) {
+	f.stack.entering.Add(1)
+	defer f.stack.entering.Add(-1)
+	if p := f.path.Load(); p == nil || p.queue != nil || p.shut {
+		return false
+	}
+	f.src.Slow.Send(op)
+	return true
 }
 
 // leads reports whether the flow, of which somebody has seen the path p, still leads through the queue of that.

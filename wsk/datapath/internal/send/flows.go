@@ -98,6 +98,7 @@ func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 	}
 	f := &Flow{to: *to, src: src}
 	f.job.run, f.opener.run = f.resolve, f.open
+	f.stack.used = src.isStackSending() // perhaps what was sent to this destination when it had another flow
 	t.all[*to] = f
 	t.count[hashOf(to)%flowBuckets].Add(1)
 	return f

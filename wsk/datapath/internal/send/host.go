@@ -51,8 +51,11 @@ type Host struct {
 	searches searches
 }
 
-// ErrOpening says that a queue is being opened.
-var ErrOpening = errors.New("the queue is being opened")
+// ErrOpening says that a queue is being opened, and ErrStandIn that the kernel's stack is to send meanwhile.
+var (
+	ErrOpening = errors.New("the queue is being opened")
+	ErrStandIn = errors.New("the queue is being opened, and the kernel's stack sends meanwhile")
+)
 
 // useHighGear reports whether queues may leave their frames to bursts.
 func (h *Host) useHighGear() bool { return h.Processors > 1 && !h.LowGear }

@@ -28,6 +28,7 @@ type look struct {
 	path      *Path
 	settled   bool // the path is whole
 	noQueue   bool // AF_XDP is not to be had now
+	opening   bool // but soon
 	asked     bool // for the neighbour
 }
 
@@ -97,7 +98,7 @@ func (f *Flow) resolve() {
 		}
 		p := l.path
 		f.follow(p)
-		if p.shut {
+		if p.shut || p.queue != nil && f.stack.used {
 			if f.take(shutPath(p), l.withdrawn) {
 				f.beginOpening(p)
 				return
@@ -107,6 +108,7 @@ func (f *Flow) resolve() {
 		if !f.take(p, l.withdrawn) {
 			continue
 		}
+		f.stack.used = f.stack.used || p.queue == nil
 		f.catchUp(p)
 		shared := f.publish(l)
 		switch f.passOn() {
@@ -237,7 +239,7 @@ func (f *Flow) askQueue(l *look) (parked bool) {
 		return true
 	}
 	if !errors.Is(err, ErrOpening) {
-		l.path.queue, l.noQueue = q, err != nil
+		l.path.queue, l.noQueue, l.opening = q, err != nil, errors.Is(err, ErrStandIn)
 	}
 	return false
 }
@@ -279,7 +281,7 @@ func (f *Flow) settle(l *look) (err error) {
 		p.slow(f, slowReason(l.path.obstacle.ID))
 		return nil
 	case q == nil:
-		p.slow(f, slowNoQueue)
+		p.slow(f, noQueue(l.opening))
 		return nil
 	}
 	headers := l.headers()

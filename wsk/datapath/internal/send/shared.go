@@ -137,6 +137,9 @@ func (f *Flow) publish(l *look) bool {
 	if p.queue == nil || p.standing == nil || host.Standings == nil || p.neighbourIf == 0 {
 		return false
 	}
+	if f.src.isStackSending() { // to a destination, perhaps, that has no flow any more, and would overtake that
+		return false
+	}
 	if !p.until.IsZero() || p.local.IsValid() && f.isTracked(p) { // each has a connection of its own
 		return false
 	}

@@ -16,6 +16,7 @@ const (
 	slowMTU                                                // the queue takes no packets of the interface's MTU
 	slowLooped                                             // sockets of this host are to get it too
 	slowNAT                                                // the kernel translates the addresses of the flow
+	slowOpening                                            // the queue is being opened
 	numSlowReasons = iota + int(route.NumObstacles)
 )
 
@@ -29,6 +30,8 @@ func (r slowReason) String() string {
 		return "looped"
 	case slowNAT:
 		return "nat"
+	case slowOpening:
+		return "opening"
 	}
 	return route.ObstacleID(r).String()
 }
@@ -42,6 +45,8 @@ func (r slowReason) sentence(o route.Obstacle) string {
 		return "packets of the interface's MTU do not fit the chunks that a frame may lie in"
 	case slowLooped:
 		return "sockets of this host are to get it too"
+	case slowOpening:
+		return "the AF_XDP queue is being opened"
 	}
 	return o.String()
 }

@@ -64,6 +64,9 @@ func (s *Source) Send(op *wsk.SendOp) {
 	}
 }
 
+// isStackSending reports whether the kernel's stack has something to send that it was given before.
+func (s *Source) isStackSending() bool { return s.Slow != nil && s.Slow.IsSending() }
+
 // flowLabel is the flow label of datagrams to a destination, 0 for IPv4.
 func (s *Source) flowLabel(to *wsk.Destination, source netip.Addr) uint32 {
 	if to.Is4() {
@@ -146,7 +149,11 @@ func (s *Source) Tend(now time.Time) {
 // Hasten looks anew for the way of flows that go through the kernel's stack, or through a queue that is gone.
 func (s *Source) Hasten() {
 	s.flows.each(func(f *Flow) {
-		if p := f.path.Load(); p != nil && (p.queue == nil || p.queue.poll.ended.Load()) {
+		p := f.path.Load()
+		if p == nil || p.queue == nil || p.queue.poll.ended.Load() {
+			f.withdraw() // a look that has begun may have found what is not so any more
+		}
+		if p != nil && (p.queue == nil || p.queue.poll.ended.Load()) {
 			f.prefetch()
 		}
 	})

@@ -231,14 +231,14 @@ func (f *Flow) wantsOpening(p *Path, now time.Time) bool {
 	return now.After(p.until)
 }
 
-// shutPath is the path of a flow while the kernel is to see a datagram, before AF_XDP carries more by p.
+// shutPath is the path of a flow while the kernel is to see a datagram, or to send what it has, before AF_XDP carries more by p.
 func shutPath(p *Path) *Path {
 	shut := *p
-	shut.queue, shut.drains = nil, p
+	shut.queue, shut.drains, shut.shut = nil, p, true
 	return &shut
 }
 
-// beginOpening has an opener show the kernel a datagram; the flow stays in resolution, and what comes waits.
+// beginOpening has an opener show the kernel a datagram, or wait for what it has; the flow stays in resolution, and what comes waits.
 func (f *Flow) beginOpening(p *Path) {
 	f.opening = p
 	f.src.Host.openers.add(&f.opener, f.src.Host.GoRun)
@@ -248,6 +248,10 @@ func (f *Flow) beginOpening(p *Path) {
 // takes its turn. Where nothing waits, the next operation begins anew.
 func (f *Flow) open() {
 	p, host := f.opening, f.src.Host
+	if f.stack.drain(f.src.Slow); !p.shut {
+		f.goOn()
+		return
+	}
 	isCurrent := func() bool {
 		now := f.path.Load()
 		return now != nil && now.shut && now.generation == p.generation && host.stands(p)
