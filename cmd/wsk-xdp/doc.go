@@ -4,7 +4,7 @@
 // datagram API, and says what a machine can do of that.
 //
 //	wsk-xdp demo                 everything in a few seconds, in a laboratory of its own; no root needed
-//	wsk-xdp doctor [IFACE] [DST] what this machine and interface can do, and what to do about the rest
+//	wsk-xdp doctor [IFACE] [DST[:PORT]] what this machine and interface can do, what will carry a datagram to DST, and what to do about the rest
 //	wsk-xdp lab up|down|status   two network namespaces with a veth pair between them
 //	wsk-xdp send DST:PORT        one or a few datagrams, every IRP reported
 //	wsk-xdp blast DST:PORT       datagrams at a rate, with completion latency and cost

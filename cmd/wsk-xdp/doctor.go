@@ -28,11 +28,12 @@ func (a *app) doctorCommand() *cobra.Command {
 		asJSON bool
 	)
 	c := &cobra.Command{
-		Use:   "doctor [IFACE] [DST]",
+		Use:   "doctor [IFACE] [DST[:PORT]]",
 		Short: "Say what this machine and interface can do, and what to do about the rest",
 		Long: lines("Looks at the kernel, this process's privileges, an interface and the way to a destination; changes nothing.",
+			"With a port, rules that look at ports are judged, too.",
 			"Exit code 0, or 3 when this machine can't send over AF_XDP at all."),
-		Example: lines("  wsk-xdp doctor", "  wsk-xdp doctor eth0 192.0.2.7", "  sudo wsk-xdp doctor --json --prove wsk0"),
+		Example: lines("  wsk-xdp doctor", "  wsk-xdp doctor eth0 192.0.2.7:9000", "  sudo wsk-xdp doctor --json --prove wsk0"),
 		Args:    atMost(2),
 
 		ValidArgsFunction: a.completeDoctor,
@@ -62,11 +63,11 @@ func (a *app) doctorCommand() *cobra.Command {
 // doctorArgs takes an interface, a destination, or both; an address is never an interface.
 func doctorArgs(args []string, o *doctor.Options) error {
 	for _, arg := range args {
-		if addr, ok := parseHost(arg); ok {
+		if addr, port, ok := parseHost(arg); ok {
 			if o.Destination.IsValid() {
 				return exit.Usagef("%s: a second destination", arg)
 			}
-			o.Destination = addr
+			o.Destination, o.Port = addr, port
 			continue
 		}
 		if o.Interface != "" || o.Destination.IsValid() {
@@ -78,12 +79,12 @@ func doctorArgs(args []string, o *doctor.Options) error {
 }
 
 // parseHost parses an address with or without a port.
-func parseHost(s string) (netip.Addr, bool) {
+func parseHost(s string) (addr netip.Addr, port uint16, ok bool) {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap(), true
+		return ap.Addr().Unmap(), ap.Port(), true
 	}
 	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	return addr.Unmap(), err == nil
+	return addr.Unmap(), 0, err == nil
 }
 
 func (a *app) doctor(ctx context.Context, o doctor.Options, asJSON bool) error {

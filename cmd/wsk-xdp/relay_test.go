@@ -153,6 +153,7 @@ type misbehaving struct {
 	plan   map[uint64]fate     // made with the first packet
 	held   map[uint64][][]byte // by the number behind which they go
 	passed atomic.Uint64       // to the receiver's port
+	seen   uint64              // by the receiver at the last look, which with engine xdp is one into the kernel
 }
 
 type fate uint8
@@ -284,9 +285,15 @@ func payloadOf(frame []byte) []byte {
 
 // await waits until no more than so many packets are on their way to the receiver.
 func (p *misbehaving) await(most uint64) error {
+	if p.seen+most >= p.passed.Load() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience(time.Minute))
 	defer cancel()
-	return testenv.Poll(ctx, "the receiver to take what was passed", func() (bool, error) { return p.arrived()+most >= p.passed.Load(), nil })
+	return testenv.Poll(ctx, "the receiver to take what was passed", func() (bool, error) {
+		p.seen = p.arrived()
+		return p.seen+most >= p.passed.Load(), nil
+	})
 }
 
 // alter changes the word at one even place, and that at another so that their sum, as checksums have it, stays.

@@ -4,14 +4,20 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/testenv/firewall"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -45,6 +51,38 @@ func TestRemedies(t *testing.T) {
 		{"the neighbour is not known", "WX-NEIGH-01", "ping -c 1 10.77.0.2", []string{"10.77.0.2"}, func(t *testing.T, l *testenv.Lab) func() error {
 			return func() error { return l.A.If.SetNeighbour(l.B.IPv4(), l.B.If.MAC()) }
 		}},
+		{"the neighbour is silent", "WX-NEIGH-01", "ping -c 1 10.77.0.66", []string{"10.77.0.66"}, func(t *testing.T, l *testenv.Lab) func() error {
+			silent := netip.MustParseAddr("10.77.0.66")
+			must(t, l.A.NS.Do(func() error {
+				return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.A.If.Index(), IP: silent.AsSlice(), State: netlink.NUD_FAILED})
+			}))
+			return func() error { return l.A.If.SetNeighbour(silent, l.B.If.MAC()) } // it is there now, as a ping shows
+		}},
+		{"answers are refused", "WX-ANSWER-01", "net.ipv4.conf.wsk0.rp_filter=2", []string{"wsk0", "198.51.100.1"}, func(t *testing.T, l *testenv.Lab) func() error {
+			elsewhere := netip.MustParsePrefix("198.51.100.0/24")
+			must(t, l.A.NS.Sysctl("ipv4/conf/wsk0/rp_filter", "1"))
+			must(t, l.A.NS.Do(func() error {
+				lo, err := netlink.LinkByName("lo")
+				if err != nil {
+					return err
+				}
+				_, to, err := net.ParseCIDR("198.51.100.1/32") // the better route, by another interface
+				if err != nil {
+					return err
+				}
+				return netlink.RouteAdd(&netlink.Route{Dst: to, LinkIndex: lo.Attrs().Index})
+			}))
+			must(t, l.A.If.AddRoute(elsewhere, l.B.IPv4()))
+			return func() error { return l.A.NS.Sysctl("ipv4/conf/wsk0/rp_filter", "2") }
+		}},
+		{"answers are dropped", "WX-ANSWER-01", "nft insert rule inet host chain0 udp sport PORT accept", []string{"10.77.0.2:9000"}, func(t *testing.T, l *testenv.Lab) func() error {
+			input := firewall.Chain{Hook: nftables.ChainHookInput, Drop: true}
+			must(t, firewall.Apply(l.A.NS, nftables.TableFamilyINet, input))
+			return func() error {
+				input.Rules = []firewall.Rule{firewall.AcceptSourcePort(testPort)}
+				return firewall.Apply(l.A.NS, nftables.TableFamilyINet, input)
+			}
+		}},
 		{"a queue is held", "WX-QUEUE-02", "end that process", []string{"wsk0"}, func(t *testing.T, l *testenv.Lab) func() error {
 			var s *xdp.Socket
 			must(t, l.A.NS.Do(func() (err error) {
@@ -66,9 +104,37 @@ func TestRemedies(t *testing.T) {
 				at := find(examine(t, append([]string{netns}, c.args...)...), c.id)
 				return at != nil && at.Level == doctor.OK
 			})
-			healthy(t, examine(t, append([]string{netns}, c.args...)...), "WX-NEIGH-01")
+			healthy(t, examine(t, append([]string{netns}, c.args...)...), "WX-NEIGH-01", "WX-NFT-IN-01")
 		})
 	}
+	t.Run("rules look at ports", func(t *testing.T) {
+		l, netns := lab(t, testenv.Topology{NoIPv6: true})
+		rule := netlink.NewRule()
+		rule.Family, rule.IPProto, rule.Dport, rule.Table = unix.AF_INET, unix.IPPROTO_UDP, netlink.NewRulePortRange(7, 7), unix.RT_TABLE_MAIN
+		must(t, l.A.NS.Do(func() error { return netlink.RuleAdd(rule) }))
+		if at := find(examine(t, netns, "10.77.0.2"), "WX-RULE-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Remedy, "wsk-xdp doctor 10.77.0.2:PORT") {
+			t.Errorf("%+v", at)
+		}
+		if at := find(examine(t, netns, "10.77.0.2:9000"), "WX-RULE-01"); at == nil || at.Level != doctor.OK {
+			t.Errorf("%+v", at)
+		}
+	})
+	t.Run("the way takes less than the interface", func(t *testing.T) {
+		l, netns := lab(t, testenv.Topology{NoIPv6: true})
+		_, to, err := net.ParseCIDR("198.51.100.0/24")
+		must(t, err)
+		change := func(mtu int) {
+			must(t, l.A.NS.Do(func() error { return netlink.RouteReplace(&netlink.Route{Dst: to, Gw: l.B.IPv4().AsSlice(), MTU: mtu}) }))
+		}
+		change(1300)
+		if at := find(examine(t, netns, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Title+at.Remedy, "up to 1272 bytes") {
+			t.Errorf("%+v", at)
+		}
+		change(0)
+		if at := find(examine(t, netns, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level != doctor.OK {
+			t.Errorf("%+v", at)
+		}
+	})
 	t.Run("no such interface", func(t *testing.T) {
 		_, netns := lab(t, testenv.Topology{})
 		cli(timeout(t), "doctor", netns, "wsk7").want(t, 2, "see ip link") // which has wsk0

@@ -101,17 +101,23 @@ func Established() Rule {
 func accept() expr.Any { return &expr.Verdict{Kind: expr.VerdictAccept} }
 
 // udpPort matches the destination port of UDP.
-func udpPort(port uint16) Rule {
+func udpPort(port uint16) Rule { return portAt(2, port) }
+
+// portAt matches the port at an offset of the header of UDP.
+func portAt(offset uint32, port uint16) Rule {
 	return Rule{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binary.BigEndian.AppendUint16(nil, port)},
 	}
 }
 
 // AcceptPort accepts UDP to a port, DropPort drops it.
 func AcceptPort(port uint16) Rule { return append(udpPort(port), accept()) }
+
+// AcceptSourcePort accepts UDP from a port.
+func AcceptSourcePort(port uint16) Rule { return append(portAt(0, port), accept()) }
 
 // DropPort drops UDP to a port.
 func DropPort(port uint16) Rule { return append(udpPort(port), &expr.Verdict{Kind: expr.VerdictDrop}) }

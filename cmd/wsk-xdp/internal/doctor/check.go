@@ -153,47 +153,6 @@ func (c *checker) memlock() {
 	}
 }
 
-func (c *checker) path(p *PathFacts) {
-	if p.Error != "" {
-		c.add("WX-ROUTE-01", Fail, "no way to "+p.Destination, p.Error,
-			"ip route add "+p.Destination+" via GATEWAY, or name the interface that leads there; see ip route get "+p.Destination)
-		return
-	}
-	if p.SlowReason != "" {
-		c.add("WX-ROUTE-01", Warn, fmt.Sprintf("%s is reached by the kernel's own stack only: no AF_XDP", p.Destination), p.SlowReason, "")
-		return
-	}
-	via := p.Interface
-	if p.Device != p.Interface {
-		via += " over " + p.Device
-	}
-	level, unless := OK, ""
-	carries := "AF_XDP on " + p.Device + " carries what goes to " + p.Destination
-	if c.f.Rules != nil && c.f.Rules.Connections {
-		carries += ", and the kernel's stack the first datagram of each flow"
-	}
-	if c.f.Privilege.Policies != "" {
-		level, unless = Note, "unless an IPsec policy selects it, which can't be seen here (WX-IPSEC-01)"
-		carries += " once it is known that no IPsec policy selects it"
-	}
-	c.add("WX-ROUTE-01", level, fmt.Sprintf("%s leaves through %s, next hop %s, MTU %d", p.Destination, via, p.NextHop, p.MTU), unless, "")
-	c.add("WX-CARRY-02", level, carries, "", "")
-	if p.Source == "" {
-		c.add("WX-SOURCE-01", Fail, "the route gives no source address", "", "add an address to "+p.Interface+": ip addr add")
-	} else {
-		c.add("WX-SOURCE-01", OK, "source address "+p.Source, "", "")
-	}
-	switch {
-	case !p.AskNeeded:
-		c.add("WX-NEIGH-01", OK, "no neighbour has to be asked for", "", "")
-	case p.MAC == "":
-		c.add("WX-NEIGH-01", Note, "neighbour "+p.NextHop+" is not known yet",
-			"the first datagram waits for the answer; without one it ends in STATUS_HOST_UNREACHABLE after about 3 s", "to ask it now: ping -c 1 "+p.NextHop)
-	default:
-		c.add("WX-NEIGH-01", OK, "neighbour "+p.NextHop+" is "+p.MAC, "", "")
-	}
-}
-
 func (c *checker) proof(p *Proof) {
 	title := fmt.Sprintf("%s sent over AF_XDP in a laboratory: %s completed, %s received", units.Plural(int(p.Sent), "datagram"),
 		units.Grouped(p.Completed), units.Grouped(p.Received))

@@ -36,7 +36,7 @@ func healthy() Facts {
 		Rules: &RuleFacts{Nftables: yes, Iptables: yes, ReversePath: "off"},
 		Path: &PathFacts{
 			Destination: "192.0.2.7", Interface: "eth1", Device: "eth1", Source: "192.0.2.1", NextHop: "192.0.2.7", OnLink: true,
-			MAC: "02:00:00:00:00:01", AskNeeded: true, MTU: 1500,
+			MAC: "02:00:00:00:00:01", AskNeeded: true, MTU: 1500, InterfaceMTU: 1500, DeviceMTU: 1500, Kind: unicast,
 		},
 		Proof: &Proof{Sent: 1000, Completed: 1000, Received: 1000, Elapsed: 1e7},
 	}
@@ -193,6 +193,33 @@ func TestFindings(t *testing.T) {
 		{"local", func(f *Facts) { f.Path.SlowReason = "an address of this host" }, "WX-ROUTE-01", Warn, "no AF_XDP"},
 		{"no-source", func(f *Facts) { f.Path.Source = "" }, "WX-SOURCE-01", Fail, "ip addr add"},
 		{"no-neighbour", func(f *Facts) { f.Path.MAC = "" }, "WX-NEIGH-01", Note, "STATUS_HOST_UNREACHABLE"},
+		{"nobody-carries", func(f *Facts) { f.Path.LinkDown = true }, "WX-CARRY-02", Fail, "STATUS_NETWORK_UNREACHABLE"},
+		{"queues-taken", func(f *Facts) { f.Path.Taken = true }, "WX-CARRY-02", Warn, "hold all queues of eth1"},
+		{"kernel-for-want-of-privilege", func(f *Facts) { f.Privilege.NetRaw = false }, "WX-CARRY-02", Warn, "see WX-CAP-TX-01"},
+		{"silent", func(f *Facts) { f.Path.MAC, f.Path.Silent = "", true }, "WX-NEIGH-01", Warn, "did not answer"},
+		{"path-mtu", func(f *Facts) { f.Path.MTU = 1400 }, "WX-PMTU-01", Note, "up to 1372 bytes"},
+		{"rules-by-port", func(f *Facts) { f.Path.ByRules = []string{byPort} }, "WX-RULE-01", Note, "doctor 192.0.2.7:PORT"},
+		{"rules-by-port-named", func(f *Facts) { f.Path.ByRules, f.Path.Port = []string{byPort}, 9 }, "WX-RULE-01", OK, "destination port"},
+		{"rules-by-source-port", func(f *Facts) { f.Path.ByRules = []string{bySourcePort} }, "WX-RULE-01", Note, "no source port"},
+		{"rules-by-mark", func(f *Facts) { f.Path.ByRules = []string{"mark"} }, "WX-RULE-01", OK, "no mark"},
+		{"next-hops", func(f *Facts) { f.Path.NextHops = 3 }, "WX-ROUTE-01", OK, "one of 3"},
+		{"answers-refused", func(f *Facts) { f.Path.AnswersRefused = true }, "WX-ANSWER-01", Warn, "net.ipv4.conf.eth1.rp_filter=2"},
+		{"answers-dropped", func(f *Facts) { f.Rules.Answers = &netfilter.Judgement{Drops: netfilter.Yes, DroppedBy: "ip a b"} }, "WX-ANSWER-01", Warn, "insert rule ip a b"},
+		{"answers-may-be-dropped", func(f *Facts) {
+			f.Rules.Answers = &netfilter.Judgement{Drops: netfilter.Maybe, DroppedBy: "ip a b", DependsOn: []string{"a port"}}
+		}, "WX-ANSWER-01", Note, "depends on a port"},
+		{"answers-get-in", func(f *Facts) { f.Rules.Answers = &netfilter.Judgement{} }, "WX-ANSWER-01", OK, "get in"},
+		{"judged-drops", func(f *Facts) { f.judgedTo(netfilter.Judgement{Drops: netfilter.Yes, DroppedBy: "ip a b"}) }, "WX-NFT-OUT-01", Warn, "ip a b drop what goes to 192.0.2.7"},
+		{"judged-may-drop", func(f *Facts) { f.judgedTo(netfilter.Judgement{Drops: netfilter.Maybe, DependsOn: []string{"a port"}}) }, "WX-NFT-OUT-01", Warn, "depends on a port"},
+		{"judged-changes", func(f *Facts) { f.judgedTo(netfilter.Judgement{Changes: netfilter.Yes, ChangedBy: "ip a b"}) }, "WX-NFT-OUT-01", Warn, "change, mark or hand over"},
+		{"judged-passes", func(f *Facts) { f.judgedTo(netfilter.Judgement{}) }, "WX-NFT-OUT-01", OK, "drops or changes what goes to 192.0.2.7"},
+		{"judged-not-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{}) }, "WX-NFT-NAT-01", OK, "not translated"},
+		{"judged-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Yes, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "translated by ip a n"},
+		{"judged-may-be-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Maybe, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "maybe those"},
+		{"groups", func(f *Facts) { f.Rules.Groups, f.Rules.GroupPrograms = yes, []string{"sd_fw_egress"} }, "WX-CGROUP-01", Warn, "sd_fw_egress"},
+		{"no-groups", func(f *Facts) { f.Rules.Groups = yes }, "WX-CGROUP-01", OK, "no program"},
+		{"groups-unknown", func(f *Facts) { f.Rules.Groups, f.Privilege.NetAdmin = unknown, false }, "WX-CGROUP-01", Note, "sudo"},
+		{"tcx", func(f *Facts) { f.Rules.LinkPrograms = []string{"cil_to_netdev"} }, "WX-TC-01", Warn, "cil_to_netdev"},
 		{"proof-short", func(f *Facts) { f.Proof.Received = 999 }, "WX-PROVE-01", Fail, "999 received"},
 		{"proof-error", func(f *Facts) { f.Proof.Error = "no lab" }, "WX-PROVE-01", Fail, "no lab"},
 	} {
@@ -292,4 +319,11 @@ func TestWriteShowsWhatMatters(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, b.String())
 		}
 	}
+}
+
+// judgedTo gives the host rules that were judged so for the destination.
+func (f *Facts) judgedTo(j netfilter.Judgement) {
+	f.chain(netfilter.Output, netfilter.Chain{Rules: 1})
+	f.Rules.Chains = append(f.Rules.Chains, netfilter.Chain{Family: "ip", Table: "a", Name: "n", NAT: true})
+	f.Rules.Judged = &j
 }

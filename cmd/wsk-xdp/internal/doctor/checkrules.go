@@ -27,6 +27,7 @@ func (c *checker) hostRules(r *RuleFacts) {
 	}
 	c.iptables(r)
 	c.ipsec(r)
+	c.groups(r)
 	if c.f.Interface == nil {
 		return
 	}
@@ -89,7 +90,21 @@ func (c *checker) output(r *RuleFacts, device string) {
 	if r.Connections {
 		detail = "the kernel asks them about the first datagram of a flow and one every few seconds; what they drop then is refused"
 	}
-	c.add("WX-NFT-OUT-01", Warn, "what leaves by AF_XDP does not meet the rules of "+strings.Join(passed, ", "), detail,
+	title, level := "what leaves by AF_XDP does not meet the rules of "+strings.Join(passed, ", "), Warn
+	if j := r.Judged; j != nil {
+		switch to := c.f.Path.Destination; {
+		case j.Drops == netfilter.Yes:
+			title = "the rules of " + j.DroppedBy + " drop what goes to " + to + ", and what leaves by AF_XDP does not meet them"
+		case j.Drops == netfilter.Maybe:
+			title += ", which may drop what goes to " + to + dependsOn(j)
+		case j.Changes != netfilter.No:
+			title += ", and those of " + j.ChangedBy + " change, mark or hand over what goes to " + to
+		case len(r.netfilter.At(netfilter.Egress, device)) == 0: // these are not followed
+			c.add("WX-NFT-OUT-01", OK, "no rule of nftables drops or changes what goes to "+to, "it does not meet the rules of "+strings.Join(passed, ", "), "")
+			return
+		}
+	}
+	c.add("WX-NFT-OUT-01", level, title, detail,
 		"where every datagram is to meet them: the kernel's stack (datapath.Options.KernelStack)")
 }
 
@@ -103,11 +118,24 @@ func (c *checker) translation(r *RuleFacts) {
 	if len(chains) == 0 {
 		return
 	}
+	by := strings.Join(chains, ", ")
+	if j := r.Judged; j != nil {
+		switch to := c.f.Path.Destination; j.Translates {
+		case netfilter.Yes:
+			c.add("WX-NFT-NAT-01", Note, "addresses of what goes to "+to+" are translated by "+j.TranslatedBy, "the flow is left to the kernel's stack", "")
+			return
+		case netfilter.No:
+			c.add("WX-NFT-NAT-01", OK, "addresses of what goes to "+to+" are not translated", "others are, by "+by, "")
+			return
+		default:
+			by = j.TranslatedBy + ", maybe those of what goes to " + to + dependsOn(j)
+		}
+	}
 	if c.f.Privilege.NetAdmin {
-		c.add("WX-NFT-NAT-01", Note, "addresses are translated by "+strings.Join(chains, ", "), "a flow that is translated is left to the kernel's stack", "")
+		c.add("WX-NFT-NAT-01", Note, "addresses are translated by "+by, "a flow that is translated is left to the kernel's stack", "")
 		return
 	}
-	c.add("WX-NFT-NAT-01", Warn, "addresses are translated by "+strings.Join(chains, ", "),
+	c.add("WX-NFT-NAT-01", Warn, "addresses are translated by "+by,
 		"without CAP_NET_ADMIN it does not show which flows are, and AF_XDP sends them as they are", "sudo")
 }
 
@@ -171,10 +199,31 @@ func (c *checker) tc(r *RuleFacts, device string) {
 	if r.EgressFilters > 0 {
 		passed = append(passed, units.Plural(r.EgressFilters, "filter")+" of tc at egress")
 	}
+	if len(r.LinkPrograms) > 0 {
+		passed = append(passed, "the programs at its egress ("+strings.Join(r.LinkPrograms, ", ")+")")
+	}
 	if len(passed) == 0 {
 		c.add("WX-TC-01", OK, "tc does nothing to what leaves", "", "")
 		return
 	}
 	c.add("WX-TC-01", Warn, "what leaves by AF_XDP does not meet "+strings.Join(passed, " and "), "no limit, delay or mark of theirs applies",
 		fmt.Sprintf("see tc qdisc show dev %s and tc filter show dev %s egress; to keep to them: the kernel's stack", device, device))
+}
+
+// groups is about programs that look at what the sockets of a control group send, as systemd makes them of IPAddressDeny=.
+func (c *checker) groups(r *RuleFacts) {
+	switch {
+	case r.Groups.Answer == "": // not asked
+	case !r.Groups.Yes():
+		remedy := "sudo wsk-xdp doctor"
+		if c.f.Privilege.NetAdmin {
+			remedy = "" // it is not for want of privilege
+		}
+		c.add("WX-CGROUP-01", Note, "not known whether programs of this control group look at what its sockets send", r.Groups.Reason, remedy)
+	case len(r.GroupPrograms) > 0:
+		c.add("WX-CGROUP-01", Warn, "what leaves by AF_XDP does not meet the programs of this control group ("+strings.Join(r.GroupPrograms, ", ")+")",
+			"those of IPAddressDeny= of systemd, say, or of a container's network", "to keep to them: the kernel's stack (datapath.Options.KernelStack)")
+	default:
+		c.add("WX-CGROUP-01", OK, "no program of this control group looks at what its sockets send", "", "")
+	}
 }

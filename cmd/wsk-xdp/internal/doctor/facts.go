@@ -10,28 +10,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// Answer is what a probe said.
-type Answer struct {
-	// Answer is yes, no or unknown.
-	Answer string `json:"answer"`
-	// Reason is why not.
-	Reason string `json:"reason,omitempty"`
-}
-
-// Yes reports whether the answer is yes.
-func (a Answer) Yes() bool { return a.Answer == "yes" }
-
-// No reports whether the answer is no, which is another thing than not yes.
-func (a Answer) No() bool { return a.Answer == "no" }
-
-func answer(err error) Answer {
-	a := Answer{Answer: xdp.AnswerOf(err).String()}
-	if err != nil {
-		a.Reason = err.Error()
-	}
-	return a
-}
-
 // Facts is what was found out.
 type Facts struct {
 	Host      host.Info      `json:"host"`
@@ -177,22 +155,6 @@ type Program struct {
 	ID   uint32 `json:"id"`
 	Name string `json:"name,omitempty"` // known with privilege only
 	Mode string `json:"mode"`
-}
-
-// PathFacts is the way to a destination.
-type PathFacts struct {
-	Destination string `json:"destination"`
-	Error       string `json:"error,omitempty"`
-	Interface   string `json:"interface,omitempty"`
-	Device      string `json:"afxdp_interface,omitempty"`
-	Source      string `json:"source,omitempty"`
-	NextHop     string `json:"next_hop,omitempty"`
-	OnLink      bool   `json:"on_link,omitempty"`
-	MAC         string `json:"next_hop_mac,omitempty"`
-	AskNeeded   bool   `json:"neighbour_needed,omitempty"`
-	MTU         int    `json:"mtu_bytes,omitempty"`
-	SlowReason  string `json:"slow_path_reason,omitempty"`
-	IPsec       bool   `json:"ipsec_policy_selects,omitempty"`
 }
 
 // OtherFacts is what one line says about an interface that was not asked about.

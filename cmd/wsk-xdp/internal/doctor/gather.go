@@ -23,11 +23,15 @@ type Options struct {
 	NetNS       *netns.NS
 	Interface   string
 	Destination netip.Addr
+	// Port is the destination's, 0 for none in particular.
+	Port uint16
 	// Try binds AF_XDP sockets to queue 0 of the interface, which on a driver with zero-copy may take its link down for
 	// seconds.
 	Try bool
 	// Prove sends datagrams in a laboratory of its own.
 	Prove bool
+	// Trial is what was tried before on this kernel; nil: it is tried now.
+	Trial *TrialFacts
 	// UserNS runs the self-test in a user namespace of its own; see RunSelfTest.
 	UserNS func(ctx context.Context, prove bool) (SelfTest, error)
 }
@@ -39,7 +43,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 		f.machine()
 		f.Privilege.Policies = session.PoliciesUnreadable(o.NetNS.FD())
 		if o.Destination.IsValid() && o.Interface == "" {
-			f.path(ctx, o)
+			f.Path = lookUp(ctx, o.NetNS.FD(), session.Query{Destination: o.Destination, Interface: o.Interface, Port: o.Port})
 			if f.Path.Error == "" && f.Path.SlowReason == "" {
 				o.Interface = f.Path.Device
 			}
@@ -49,7 +53,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 			return f.rules(o.NetNS.FD())
 		}
 		if o.Destination.IsValid() && f.Path == nil {
-			f.path(ctx, o)
+			f.Path = lookUp(ctx, o.NetNS.FD(), session.Query{Destination: o.Destination, Interface: o.Interface, Port: o.Port})
 		}
 		if err := f.inspect(o.Interface, o.Try); err != nil {
 			return err
@@ -62,10 +66,15 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 	if f.Interface != nil && f.Interface.MTU > smallChunkMTU {
 		f.Privilege.MemlockNeed *= 2 // the datapath takes chunks of twice the size
 	}
-	f.Trial = RunTrial()
+	if f.Trial = o.Trial; f.Trial == nil {
+		f.Trial = RunTrial()
+	}
 	f.userNS(ctx, o)
 	if f.Interface != nil {
 		f.Interface.settleTaken(f.Trial)
+	}
+	if f.Path != nil {
+		f.Path.Carriage = f.carriage().waiting(f.Path)
 	}
 	return f, nil
 }
@@ -92,28 +101,6 @@ const smallChunkMTU = 2048 - 14 - 2*4 - 64
 func memlockNeed() uint64 {
 	o := xdp.DefaultOptions("", 0)
 	return uint64(o.ChunkSize) * uint64(o.TxChunks+o.RxChunks)
-}
-
-func (f *Facts) path(ctx context.Context, o Options) {
-	f.Path = &PathFacts{Destination: o.Destination.String()}
-	w, err := session.Survey(ctx, o.NetNS.FD(), session.Query{
-		Destination: o.Destination, Interface: o.Interface, AssumeNoIPsec: true, // see WX-IPSEC-01
-	})
-	if err != nil {
-		f.Path.Error = err.Error()
-		return
-	}
-	f.Path.Interface, f.Path.Device, f.Path.MTU = w.Interface.Name, w.Device.Name, w.MTU
-	f.Path.OnLink, f.Path.AskNeeded, f.Path.SlowReason, f.Path.IPsec = w.OnLink, w.NeighbourNeeded, w.SlowReason, w.IPsec
-	if w.Source.IsValid() {
-		f.Path.Source = w.Source.String()
-	}
-	if w.Gateway.IsValid() {
-		f.Path.NextHop = w.Gateway.String()
-	}
-	if w.MAC != nil {
-		f.Path.MAC = w.MAC.String()
-	}
 }
 
 // userNS finds out whether an ordinary user can have AF_XDP in namespaces of their own, and sends the proof that was

@@ -35,16 +35,18 @@ type RuleFacts struct {
 	// Qdisc is the queueing discipline at its root, EgressFilters the number of filters of tc that look at what leaves.
 	Qdisc         string `json:"qdisc,omitempty"`
 	EgressFilters int    `json:"tc_egress_filters,omitempty"`
+	// LinkPrograms are programs at the egress of the interface (tcx, netkit), GroupPrograms those of the control group of this process that
+	// look at what its sockets send; the answers are whether these are known.
+	LinkPrograms  []string `json:"egress_programs,omitempty"`
+	Groups        Answer   `json:"cgroup_programs_known"`
+	GroupPrograms []string `json:"cgroup_programs,omitempty"`
+
+	// Judged is what the rules of nftables do to a datagram to the destination, where one is named, on its way through the kernel's stack;
+	// Answers is what they do to one that comes back.
+	Judged  *netfilter.Judgement `json:"destination_judged,omitempty"`
+	Answers *netfilter.Judgement `json:"answers_judged,omitempty"`
 
 	netfilter netfilter.Rules
-}
-
-// known is the answer to whether something could be read.
-func known(err error) Answer {
-	if err == nil {
-		return Answer{Answer: "yes"}
-	}
-	return Answer{"unknown", err.Error()}
 }
 
 // rules looks at the host's rules, on a thread in the namespace netns.
@@ -67,6 +69,11 @@ func (f *Facts) rules(netns int) error {
 		f.Interface.Obstacle = host.Obstacle
 		r.ReversePath, r.VRF, r.FromVRFs = host.ReversePath.String(), host.VRF, host.FromVRFs
 		r.traffic(f.Interface.Name)
+		r.LinkPrograms = linkPrograms(f.Interface.Index)
+	}
+	r.Groups, r.GroupPrograms = groupPrograms()
+	if p := f.Path; p != nil && p.Error == "" && r.Nftables.Yes() {
+		r.Judged, r.Answers = judge(&r.netfilter, r.Connections, p)
 	}
 	f.Rules = r
 	return nil

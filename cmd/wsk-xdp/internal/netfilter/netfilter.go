@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package netfilter reads what the rules of a network namespace do to datagrams, as far as it matters to somebody who sends and
-// receives past them: where they are hooked, whether they drop, whether they go by connections, whether they translate. It does not
-// evaluate rules.
+// receives past them: where they are hooked, whether they drop, whether they go by connections, whether they translate; and what they
+// would do to one datagram, which it works out and asks nobody: [Rules.Judge]. Rules of the old iptables are not read.
 package netfilter
 
 import (
@@ -25,6 +25,9 @@ type Rules struct {
 	Err       error
 	Legacy    []string
 	LegacyErr error
+
+	raw  ruleset
+	sets sets
 }
 
 // Read must be called on a thread in the namespace. It needs CAP_NET_ADMIN there, and root for the tables of iptables.
@@ -37,7 +40,7 @@ func Read() Rules {
 	case err != nil:
 		r.Err = fmt.Errorf("read the rules of nftables (needs CAP_NET_ADMIN): %w", err)
 	default:
-		r.Chains = raw.chains()
+		r.raw, r.Chains, r.sets = raw, raw.chains(), sets{}
 	}
 	for _, name := range []string{"ip_tables_names", "ip6_tables_names"} {
 		b, err := os.ReadFile("/proc/thread-self/net/" + name)

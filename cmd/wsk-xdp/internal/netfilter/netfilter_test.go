@@ -3,6 +3,7 @@
 package netfilter
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -86,6 +87,9 @@ func TestReadWithoutPrivilege(t *testing.T) {
 // FuzzParse: whatever the kernel answers, nothing is read beyond it, and chains that lead in a circle come to an end.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0}, []byte{1, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0})
+	for _, x := range []string{"cmp", "range", "bitwise", "byteorder", "payload", "meta", "ct", "nat", "masq", "match", "target", "immediate"} {
+		f.Add([]byte{2, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0}, aRule(x))
+	}
 	f.Fuzz(func(_ *testing.T, chain, rule []byte) {
 		r := ruleset{}
 		r.addChain(chain)
@@ -95,5 +99,19 @@ func FuzzParse(f *testing.F) {
 			c.jumps = append(c.jumps, name.name)
 		}
 		r.chains()
+		rules := Rules{raw: r, sets: sets{}}
+		rules.Judge(Datagram{Destination: netip.MustParseAddr("10.77.0.2")}, Ingress, Prerouting, Input, Output, Postrouting, Egress)
 	})
+}
+
+// aRule is a rule of one expression.
+func aRule(name string) []byte {
+	nested := func(typ uint16, b []byte) []byte {
+		for len(b)%4 != 0 {
+			b = append(b, 0)
+		}
+		return append(binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, uint16(4+len(b))), typ), b...)
+	}
+	x := append(attribute(expressionName, name), nested(expressionData, make([]byte, 64))...)
+	return append([]byte{2, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0}, nested(unix.NFTA_RULE_EXPRESSIONS, nested(listElement, x))...)
 }

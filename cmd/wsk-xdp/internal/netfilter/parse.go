@@ -18,14 +18,22 @@ type chainName struct {
 }
 
 type rawChain struct {
-	base    bool
-	hook    uint32
-	devices []string
-	typ     string
-	drop    bool // the policy
-	rules   int
+	base     bool
+	hook     uint32
+	priority int32
+	devices  []string
+	typ      string
+	drop     bool // the policy
+	rules    int
 	contents
-	jumps []string // to chains of the same table
+	jumps []string       // to chains of the same table
+	raw   [][]expression // of each rule
+}
+
+// expression is one step of a rule: its name and its attributes.
+type expression struct {
+	name string
+	data []byte
 }
 
 // contents is what rules do.
@@ -112,6 +120,8 @@ func (c *rawChain) setHook(b []byte) {
 		switch a.typ {
 		case unix.NFTA_HOOK_HOOKNUM:
 			c.hook = a.number()
+		case unix.NFTA_HOOK_PRIORITY:
+			c.priority = int32(a.number())
 		case unix.NFTA_HOOK_DEV:
 			c.devices = append(c.devices, a.text())
 		case hookDevices:
@@ -144,25 +154,31 @@ func (r ruleset) addRule(b []byte) {
 		return // made meanwhile
 	}
 	c.rules++
+	var rule []expression
 	each(expressions, func(a attr) {
 		if a.typ == listElement {
-			c.addExpression(a.value)
+			x := parseExpression(a.value)
+			c.addExpression(x.name, x.data)
+			rule = append(rule, x)
 		}
 	})
+	c.raw = append(c.raw, rule)
 }
 
-// addExpression looks at one expression of a rule.
-func (c *rawChain) addExpression(b []byte) {
-	var name string
-	var data []byte
+func parseExpression(b []byte) (x expression) {
 	each(b, func(a attr) {
 		switch a.typ {
 		case expressionName:
-			name = a.text()
+			x.name = a.text()
 		case expressionData:
-			data = a.value
+			x.data = slices.Clone(a.value)
 		}
 	})
+	return x
+}
+
+// addExpression looks at one expression of a rule.
+func (c *rawChain) addExpression(name string, data []byte) {
 	switch name {
 	case "immediate":
 		c.addVerdict(data)
@@ -220,3 +236,16 @@ func (c *rawChain) addVerdict(b []byte) {
 		})
 	})
 }
+
+// attributes are those of an expression, by type.
+type attributes map[uint16][]byte
+
+func fields(b []byte) attributes {
+	f := attributes{}
+	each(b, func(a attr) { f[a.typ] = a.value })
+	return f
+}
+
+func (f attributes) number(typ uint16) uint32 { return attr{typ, f[typ]}.number() }
+
+func (f attributes) text(typ uint16) string { return attr{typ, f[typ]}.text() }

@@ -22,7 +22,9 @@ type Query struct {
 	Destination netip.Addr
 	Source      netip.Addr // invalid: the route's choice
 	Interface   string     // empty: the route's choice
-	TOS         uint8
+	// Port is that of the destination, for rules that look at it; 0: not asked for.
+	Port uint16
+	TOS  uint8
 	// AssumeNoIPsec says that the host has no IPsec policies where they can't be read.
 	AssumeNoIPsec bool
 
@@ -51,6 +53,8 @@ type Way struct {
 	SlowReason string
 	// IPsec is whether it is an IPsec policy.
 	IPsec bool
+	// AnswersRefused is whether the host takes no datagram of the destination from the interface that leads there (rp_filter).
+	AnswersRefused bool
 	// Bypasses says which rules of the host frames would pass by that are not made here, with the identity of doctor's finding;
 	// empty if none. Only OpenInterface asks.
 	Bypasses string
@@ -76,6 +80,10 @@ func Survey(ctx context.Context, ns int, q Query) (Way, error) {
 	w, err := surveyTable(ctx, table, q)
 	if err == nil {
 		w.dependents = dependentsOn(ctx, table, w.Interface.Index, w.Device.Index)
+		if w.Kind == route.Unicast && w.Source.IsValid() {
+			taken, err := table.Accepts(route.Arrival{Src: q.Destination, Dst: w.Source, Interface: w.Interface.Index, TOS: q.TOS})
+			w.AnswersRefused = err == nil && !taken
+		}
 	}
 	return w, err
 }
@@ -117,7 +125,7 @@ func PoliciesUnreadable(ns int) string {
 func surveyTable(ctx context.Context, table *route.Table, q Query) (Way, error) {
 	w := Way{}
 	rq := q.asks
-	rq.Dst, rq.Src, rq.TOS = q.Destination, q.Source.WithZone(""), q.TOS
+	rq.Dst, rq.DstPort, rq.Src, rq.TOS = q.Destination, q.Port, q.Source.WithZone(""), q.TOS
 	if q.Interface != "" {
 		dev, ok := table.DeviceByName(q.Interface)
 		if !ok {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// linkPrograms are the programs at the egress of an interface that tc does not list.
+func linkPrograms(ifindex int) (out []string) {
+	for _, at := range []ebpf.AttachType{ebpf.AttachTCXEgress, ebpf.AttachNetkitPrimary} {
+		names, err := programsAt(ifindex, at, 0)
+		if err == nil {
+			out = append(out, names...)
+		}
+	}
+	return out
+}
+
+// groupPrograms are those of this process's control group, and of those above it, that what its sockets send meets.
+func groupPrograms() (is Answer, programs []string) {
+	dir, err := ownGroup()
+	if dir == "" && err == nil {
+		return Answer{Answer: "yes"}, nil // a kernel without control groups, or without the second hierarchy
+	}
+	if err != nil {
+		return known(err), nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return known(fmt.Errorf("look at the control group of this process: %w", err)), nil
+	}
+	defer d.Close()
+	for _, at := range []ebpf.AttachType{ebpf.AttachCGroupInetEgress, ebpf.AttachCGroupUDP4Sendmsg, ebpf.AttachCGroupUDP6Sendmsg} {
+		const effective = 1 // BPF_F_QUERY_EFFECTIVE
+		names, err := programsAt(int(d.Fd()), at, effective)
+		switch {
+		case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL): // a kernel without them
+		case err != nil:
+			return known(fmt.Errorf("list the programs of the control group %s (needs CAP_NET_ADMIN): %w", dir, err)), nil
+		default:
+			programs = append(programs, names...)
+		}
+	}
+	slices.Sort(programs)
+	return Answer{Answer: "yes"}, slices.Compact(programs)
+}
+
+// ownGroup is the directory of this process's group in the second hierarchy, as it is mounted here.
+func ownGroup() (string, error) {
+	b, err := os.ReadFile("/proc/self/cgroup")
+	if os.IsNotExist(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the control group of this process: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		if !ok {
+			continue
+		}
+		mounts, err := os.ReadFile("/proc/self/mounts")
+		if err != nil {
+			return "", fmt.Errorf("find the control group of this process: %w", err)
+		}
+		for m := range strings.Lines(string(mounts)) {
+			if f := strings.Fields(m); len(f) > 2 && f[2] == "cgroup2" {
+				return f[1] + path, nil
+			}
+		}
+		return "", errors.New("find the control group of this process: cgroup2 is not mounted here")
+	}
+	return "", nil
+}
+
+func programsAt(target int, at ebpf.AttachType, flags uint32) (names []string, err error) {
+	res, err := link.QueryPrograms(link.QueryOptions{Target: target, Attach: at, QueryFlags: flags})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range res.Programs {
+		names = append(names, programName(p.ID))
+	}
+	return names, nil
+}
+
+func programName(id ebpf.ProgramID) string {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return fmt.Sprintf("program %d", id)
+	}
+	defer p.Close()
+	if info, err := p.Info(); err == nil && info.Name != "" {
+		return info.Name
+	}
+	return fmt.Sprintf("program %d", id)
+}
