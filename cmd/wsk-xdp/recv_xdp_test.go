@@ -20,13 +20,17 @@ import (
 )
 
 // Whatever engine sends, over either version of IP and in either size, engine xdp accounts for every number; of a run that is announced and of
-// one that is not. Nothing reaches the host.
+// one that is not. Nothing reaches the host. Each engine meets both versions and both sizes in two of the four ways, in all of them where
+// WSKXDP_RELAY is set, which is for longer tests.
 func TestRecvXDP(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
 	l, netns := lab(t, testenv.Topology{})
-	for _, engine := range engineNames {
-		for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
-			for _, size := range []string{"84", "1518"} {
+	for i, engine := range engineNames {
+		for j, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+			for k, size := range []string{"84", "1518"} {
+				if os.Getenv("WSKXDP_RELAY") == "" && (i+j+k)%2 != 0 {
+					continue
+				}
 				to := netip.AddrPortFrom(host, testPort).String()
 				received := background(t, timeout(t), "answered on TCP", "recv", fmt.Sprintf(":%d", testPort), netnsB(l), "--engine", "xdp", "--one-off", "--json", "-q")
 				r := cli(timeout(t), "blast", netns, to, "--engine", engine, "-r", "20k", "-n", "900", "--flows", "300", "-s", size, "--peer", "--json", "-q")

@@ -120,7 +120,7 @@ func TestVNIC(t *testing.T) {
 		c := newShort(t, r)
 		p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(false), 0), false)
 		v := &vnic{audit: &r.audit, socket: c.open(netip.MustParseAddrPort("0.0.0.0:0")), data: make([]byte, 600),
-			to: wsk.NewSockaddr(p.addr), limit: 20_000, done: make(chan wsk.NTSTATUS, 1)}
+			to: wsk.NewSockaddr(p.addr), limit: 5_000, done: make(chan wsk.NTSTATUS, 1)}
 		first, second := wsk.AllocateMDL(v.data[:201]), wsk.AllocateMDL(v.data[201:])
 		first.Next = second
 		v.buf = wsk.Buf{Mdl: first, Length: uintptr(len(v.data))}
@@ -181,7 +181,7 @@ func TestLibwsk(t *testing.T) {
 		c := newShort(t, r)
 		s := c.open(netip.MustParseAddrPort("0.0.0.0:7600"))
 		p := newPeer(t, r.lab.B.NS, netip.AddrPortFrom(r.b(false), 0), false)
-		const total = 10_000
+		const total = 4_000
 		at := netip.AddrPortFrom(r.a(false), 7600)
 		credit := make(chan struct{}, 64) // no more under way than fit into a receive buffer
 		for range cap(credit) {
