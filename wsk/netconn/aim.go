@@ -13,6 +13,9 @@ import (
 func (c *Conn) aim(o *op, oob []byte, to netip.AddrPort, fixed bool) (remote wsk.SOCKADDR, control []byte, err error) {
 	is4 := c.is4
 	if !fixed {
+		if !namesInterface(oob) {
+			to = netip.AddrPortFrom(c.zoned(to.Addr()), to.Port())
+		}
 		if remote, err = c.sockaddr(o, to); err != nil {
 			return nil, nil, err
 		}
@@ -70,7 +73,7 @@ func (o *op) sendError(status wsk.NTSTATUS) error {
 }
 
 // packetInfoError is what Linux says to an IP_PKTINFO or IPV6_PKTINFO with a source or an interface that is none of the
-// host's, for which WSK has one status. It is nil where that is not the matter.
+// host's, and to a zone that is none, for which WSK has one status. It is nil where that is not the matter.
 func (o *op) packetInfoError(status wsk.NTSTATUS) error {
 	if status != wsk.STATUS_INVALID_ADDRESS_COMPONENT {
 		return nil
@@ -89,6 +92,9 @@ func (o *op) packetInfoError(status wsk.NTSTATUS) error {
 			}
 			return syscall.EINVAL
 		}
+	}
+	if o.to.Addr().Zone() != "" {
+		return syscall.ENETUNREACH
 	}
 	return nil
 }

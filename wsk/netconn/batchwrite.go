@@ -33,6 +33,9 @@ func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	for i := range ms {
 		ms[i].N, ms[i].NN = 0, 0
 	}
+	if c.nowhere {
+		return c.writeNowhere(ms)
+	}
 	if !c.opts.Strict {
 		return c.writeCopies(ms)
 	}
@@ -66,6 +69,21 @@ func (c *Conn) WriteBatch(ms []Message, flags int) (int, error) {
 	end(&parts[turn])
 	end(&parts[turn^1])
 	return sent, failure
+}
+
+// writeNowhere is WriteBatch on a connection that was dialled to port 0.
+func (c *Conn) writeNowhere(ms []Message) (sent int, err error) {
+	for i := range ms {
+		m := &ms[i]
+		if _, err = c.destinationOf(m.Addr); err == nil {
+			err = c.sendNowhere(sizeOf(m))
+		}
+		if err != nil {
+			return i, c.opError("write", m.Addr, err)
+		}
+		m.N, m.NN = sizeOf(m), len(m.OOB)
+	}
+	return len(ms), nil
 }
 
 // postPart passes messages to the provider. An error says why the one behind those was not.

@@ -26,6 +26,7 @@ type Conn struct {
 	v6Only  bool
 	local   *net.UDPAddr
 	remote  *net.UDPAddr // nil unless dialled
+	nowhere bool         // remote has port 0, where nobody is
 	is4     bool         // of remote
 	// reportsErrors is set when ICMP errors come in as receives.
 	reportsErrors bool
@@ -174,15 +175,17 @@ func (c *Conn) setOption(level, code, value uint32) error {
 }
 
 func (c *Conn) setOptionBytes(level, code uint32, input []byte) error {
-	return control(c.socket, wsk.WskSetOption, level, code, input, nil)
+	_, err := control(c.socket, wsk.WskSetOption, level, code, input, nil)
+	return err
 }
 
-// control sets an option or asks for one. Most need an IRP, so all get one.
-func control(s *wsk.Socket, what wsk.ControlSocketType, level, code uint32, input, output []byte) error {
+// control is WskControlSocket. Most requests need an IRP, so all get one. n is the size of the output, or the room that it
+// would need.
+func control(s *wsk.Socket, what wsk.ControlSocketType, level, code uint32, input, output []byte) (n int, err error) {
 	irp := wsk.AllocateIRP()
 	s.ControlSocket(what, code, level, input, output, nil, irp)
 	_ = irp.Wait(context.Background())
-	return statusError("WskControlSocket", irp.IoStatus.Status)
+	return int(irp.IoStatus.Information), statusError("WskControlSocket", irp.IoStatus.Status)
 }
 
 // setMark sets SO_MARK.

@@ -107,8 +107,8 @@ func appendIPv6(control []byte, m linuxCMsg, is4 bool) ([]byte, bool) {
 			return control, true
 		case m.typ == linuxIPv6TClass:
 			return wsk.AppendTOS(control, false, uint8(v)), true
-		case v == 0: // WSK can't send with hop limit 0
-			return control, false
+		case v == 0: // WSK can't send with hop limit 0; 1 gets as far, to the hosts of the link
+			v = 1
 		}
 		return wsk.AppendTTL(control, false, uint8(v)), true
 	}

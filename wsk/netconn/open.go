@@ -19,7 +19,8 @@ func Listen(npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Opt
 
 // Dial is net.DialUDP: it opens a socket on a local address, by default any, that exchanges datagrams with raddr only
 // (SIO_WSK_SET_REMOTE_ADDRESS). Datagrams from others are dropped; ICMP errors are reported by the next read. An
-// unspecified raddr means the host itself. npi is needed for the call only.
+// unspecified raddr means the host itself. A raddr with port 0, as programs dial that ask for their LocalAddr, is nobody's: nothing is
+// read from it, and what is written counts as Failed; with Options.Strict it is an error. npi is needed for the call only.
 func Dial(npi *wsk.ProviderNPI, network string, laddr, raddr netip.AddrPort, opts Options) (*Conn, error) {
 	return dial(context.Background(), npi, network, laddr, raddr, opts)
 }
@@ -165,10 +166,17 @@ func (c *Conn) bind(ctx context.Context, local netip.AddrPort) error {
 // connect fixes the remote address and asks for ICMP errors. A provider that can't report those will do.
 func (c *Conn) connect(raddr netip.AddrPort) error {
 	addr, err := c.destination(raddr.Addr().Unmap())
+	if err == nil {
+		err = c.refuseConnect(addr)
+	}
 	if err != nil {
 		return err
 	}
 	remote := netip.AddrPortFrom(addr, raddr.Port())
+	if raddr.Port() == 0 && !c.opts.Strict {
+		c.remote, c.is4, c.nowhere = udpAddr(new(net.UDPAddr), remote), addr.Is4(), true
+		return c.localByRoute(remote)
+	}
 	irp := wsk.AllocateIRP()
 	c.socket.ControlSocket(wsk.WskIoctl, wsk.SIO_WSK_SET_REMOTE_ADDRESS, 0, wsk.NewSockaddr(remote), nil, nil, irp)
 	_ = irp.Wait(context.Background())

@@ -81,14 +81,14 @@ func (p *PacketConn4) SetMulticastInterface(ifi *net.Interface) error {
 	if ifi != nil {
 		index = uint32(ifi.Index)
 	}
-	return optionError(p.c, control(p.c.Socket(), wsk.WskSetOption, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF,
-		binary.BigEndian.AppendUint32(nil, index), nil))
+	_, err := control(p.c.Socket(), wsk.WskSetOption, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF, binary.BigEndian.AppendUint32(nil, index), nil)
+	return optionError(p.c, err)
 }
 
 // MulticastInterface is what SetMulticastInterface has set, or nil.
 func (p *PacketConn4) MulticastInterface() (*net.Interface, error) {
 	var b [4]byte
-	err := control(p.c.Socket(), wsk.WskGetOption, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF, nil, b[:])
+	_, err := control(p.c.Socket(), wsk.WskGetOption, wsk.IPPROTO_IP, wsk.IP_MULTICAST_IF, nil, b[:])
 	index := binary.LittleEndian.Uint32(b[:])
 	if err != nil || index == 0 {
 		return nil, optionError(p.c, err)

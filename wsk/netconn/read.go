@@ -50,6 +50,9 @@ var errPassing = &StatusError{Call: "WskReceiveFrom"}
 func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 	switch status {
 	case wsk.STATUS_SUCCESS:
+		if c.nowhere { // it is from others
+			return 0, errPassing
+		}
 		if n := int(o.irp.IoStatus.Information); n != 0 || !c.reportsErrors {
 			c.noteReply(o)
 			return n, nil
@@ -62,6 +65,9 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 		}
 		return 0, nil
 	case wsk.STATUS_BUFFER_OVERFLOW: // the rest of the datagram is lost, as with recvfrom
+		if c.nowhere {
+			return 0, errPassing
+		}
 		c.noteReply(o)
 		return int(o.irp.IoStatus.Information), nil
 	case wsk.STATUS_CANCELLED, wsk.STATUS_FILE_CLOSED:

@@ -16,7 +16,7 @@ import (
 // the kernel that has the options of the connection and is bound to nothing. What the function has changed there is set on
 // the connection when it returns: IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_RECVTOS, IP_RECVTTL, IP_PKTINFO, IP_MULTICAST_TTL,
 // IP_MULTICAST_LOOP, their IPv6 kin, IPV6_MULTICAST_IF, memberships of multicast groups in the network namespace of the
-// calling thread, SO_RCVBUF, SO_SNDBUF, SO_MARK and UDP_GRO. Control returns an error for SO_BINDTODEVICE, which would have no effect,
+// calling thread, SO_BROADCAST, SO_RCVBUF, SO_SNDBUF, SO_MARK and UDP_GRO. Control returns an error for SO_BINDTODEVICE, which would have no effect,
 // and through a daemon for SO_MARK; a filter can't be attached (EPERM). Nor has what else is set there, and that is no error: IP_MULTICAST_IF
 // is the one that programs set, for which there is [PacketConn4.SetMulticastInterface]. Read and Write
 // refuse: the connection's datagrams do not pass through the descriptor.
@@ -82,6 +82,7 @@ var mirroredOptions = []mirrored{
 	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_HOPS, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_HOPS)},
 	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_LOOP, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_LOOP)},
 	{syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_IF, true, to(wsk.IPPROTO_IPV6, wsk.IPV6_MULTICAST_IF)},
+	{syscall.SOL_SOCKET, syscall.SO_BROADCAST, false, to(wsk.SOL_SOCKET, wsk.SO_BROADCAST)},
 	{syscall.SOL_SOCKET, syscall.SO_RCVBUF, false, func(c *Conn, v int) error { return c.setReceiveBuffer(v / 2) }},
 	{syscall.SOL_SOCKET, syscall.SO_SNDBUF, false, func(c *Conn, v int) error { return c.setSendBuffer(v / 2) }},
 	{linuxSolUDP, linuxUDPGRO, false, func(c *Conn, v int) error {

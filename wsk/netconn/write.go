@@ -7,10 +7,15 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // send sends one datagram and waits until it has left. With fixed it goes to the fixed remote, and to is not valid.
 func (c *Conn) send(b, oob []byte, to netip.AddrPort, fixed bool) error {
+	if c.nowhere {
+		return c.sendNowhere(len(b))
+	}
 	if !c.opts.Strict && len(b) <= largest {
 		return c.sendCopy(b, oob, to, fixed)
 	}
@@ -25,6 +30,22 @@ func (c *Conn) send(b, oob []byte, to netip.AddrPort, fixed bool) error {
 	}
 	o.pointAt(b)
 	return c.sent(o, "WskSendTo", o.wait(c.socket.SendTo(&o.buf, 0, remote, control, &o.irp)))
+}
+
+// sendNowhere is what becomes of a datagram of n bytes for port 0: the kernel's socket would send it, to nobody.
+func (c *Conn) sendNowhere(n int) error {
+	if err := c.writes.refused(); err != nil {
+		return err
+	}
+	most := 65535 - 8 // of IPv6, where the header does not count
+	if c.is4 {
+		most -= 20
+	}
+	if n > most {
+		return &StatusError{Call: "WskSendTo", Status: wsk.STATUS_INVALID_BUFFER_SIZE}
+	}
+	c.failed.Add(1)
+	return nil
 }
 
 var errNoDestination = os.NewSyscallError("write", syscall.EDESTADDRREQ)

@@ -75,6 +75,17 @@ func TestErrno(t *testing.T) {
 			return err
 		}
 	}
+	dial := func(network string, to netip.AddrPort, what []byte) func(functions) error {
+		return func(f functions) error {
+			c, err := f.dialUDP(network, nil, net.UDPAddrFromAddrPort(to))
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Write(what)
+			return err
+		}
+	}
 	any4, any6 := netip.IPv4Unspecified(), netip.IPv6Unspecified()
 	hop0 := cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_HOPLIMIT, 0)
 	for _, row := range []struct {
@@ -92,14 +103,28 @@ func TestErrno(t *testing.T) {
 		{name: "foreign source of IPv6", do: write("udp6", any6, 1, info6("2001:db8:7::7", 0), ap(b6, 9))},
 		{name: "no such interface", do: write("udp4", any4, 1, info4("", 4711), ap(b4, 9))},
 		{name: "no such interface of IPv6", do: write("udp6", any6, 1, info6("", 4711), ap(b6, 9))},
-		{
-			name: "no zone", do: write("udp6", any6, 1, nil, ap(netip.MustParseAddr("fe80::7"), 9)),
-			instead: "write udp6 from to: cannot assign requested address",
-		},
-		{
-			name: "hop limit 0", do: write("udp6", any6, 1, hop0, ap(b6, 9)),
-			instead: "write udp6 from to: invalid argument",
-		},
+		{name: "no zone", do: write("udp6", any6, 1, nil, ap(netip.MustParseAddr("fe80::7"), 9))},
+		{name: "a zone that there is not", do: write("udp6", any6, 1, nil, netip.MustParseAddrPort("[fe80::7%4711]:9"))},
+		{name: "a group without a zone", do: write("udp6", any6, 1, nil, ap(netip.MustParseAddr("ff02::7"), 9))},
+		{name: "a group without a route", do: write("udp4", any4, 1, nil, ap(netip.MustParseAddr("239.1.2.3"), 9))},
+		{name: "a group of IPv6", do: write("udp6", any6, 1, nil, ap(netip.MustParseAddr("ff15::7"), 9))},
+		{name: "the broadcast of all networks", do: write("udp4", any4, 1, nil, ap(netip.MustParseAddr("255.255.255.255"), 9))},
+		{name: "a reserved address", do: write("udp4", any4, 1, nil, ap(netip.MustParseAddr("240.0.0.1"), 9))},
+		{name: "the network without its hosts", do: write("udp4", any4, 1, nil, ap(netip.MustParseAddr("0.1.2.3"), 9))},
+		{name: "from the loopback interface", do: write("udp4", netip.MustParseAddr("127.0.0.1"), 1, nil, ap(b4, 9))},
+		{name: "from the loopback interface of IPv6", do: write("udp6", netip.IPv6Loopback(), 1, nil, ap(b6, 9))},
+		{name: "nothing", do: write("udp4", any4, 0, nil, ap(b4, 9))},
+		{name: "as long as can be", do: write("udp4", any4, 65507, nil, ap(b4, 9))},
+		{name: "as long as can be of IPv6", do: write("udp6", any6, 65527, nil, ap(b6, 9))},
+		{name: "hop limit 0", do: write("udp6", any6, 1, hop0, ap(b6, 9))},
+		{name: "hop limit -1", do: write("udp6", any6, 1, cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_HOPLIMIT, -1), ap(b6, 9))},
+		{name: "hop limit -2", do: write("udp6", any6, 1, cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_HOPLIMIT, -2), ap(b6, 9))},
+		{name: "hop limit 256", do: write("udp6", any6, 1, cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_HOPLIMIT, 256), ap(b6, 9))},
+		{name: "traffic class -1", do: write("udp6", any6, 1, cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS, -1), ap(b6, 9))},
+		{name: "traffic class 256", do: write("udp6", any6, 1, cmsg(syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS, 256), ap(b6, 9))},
+		{name: "tos -1", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, syscall.IP_TOS, -1), ap(b4, 9))},
+		{name: "tos 256", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, syscall.IP_TOS, 256), ap(b4, 9))},
+		{name: "ttl -1", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, syscall.IP_TTL, -1), ap(b4, 9))},
 		{name: "ttl 0", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, syscall.IP_TTL, 0), ap(b4, 9))},
 		{name: "ttl 256", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, syscall.IP_TTL, 256), ap(b4, 9))},
 		{name: "unknown message", do: write("udp4", any4, 1, cmsg(syscall.IPPROTO_IP, 99, 0), ap(b4, 9))},
@@ -135,15 +160,24 @@ func TestErrno(t *testing.T) {
 			}
 			return err
 		}},
-		{instead: "dial udp4 to: cannot assign requested address", name: "dial port 0", do: func(f functions) error {
-			c, err := f.dialUDP("udp4", nil, net.UDPAddrFromAddrPort(ap(b4, 0)))
+		{name: "no right to broadcast", do: func(f functions) error {
+			c, err := f.listenUDP("udp4", nil)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			_, err = c.Write([]byte("x"))
+			if err := set(t, c, [3]int{syscall.SOL_SOCKET, syscall.SO_BROADCAST, 0}); err != nil {
+				return err
+			}
+			_, err = c.WriteToUDPAddrPort([]byte("x"), ap(broadcastOf(lab.A.Addrs[0]), 9))
 			return err
 		}},
+		{name: "dial without a zone", do: dial("udp6", netip.MustParseAddrPort("[fe80::7]:9"), []byte("x"))},
+		{name: "dial port 0", do: dial("udp4", ap(b4, 0), []byte("x"))},
+		{name: "dial port 0 of IPv6", do: dial("udp6", ap(b6, 0), []byte("x"))},
+		{name: "dial port 0 and write too much", do: dial("udp4", ap(b4, 0), make([]byte, 65508))},
+		{name: "dial port 0 without a route", do: dial("udp4", netip.MustParseAddrPort("198.51.100.1:0"), []byte("x"))},
+		{name: "dial a group without a route", do: dial("udp4", netip.MustParseAddrPort("239.1.2.3:9"), []byte("x"))},
 		{name: "an address on a dialled connection", do: func(f functions) error {
 			c, err := f.dialUDP("udp4", nil, net.UDPAddrFromAddrPort(ap(b4, 9)))
 			if err != nil {
