@@ -27,7 +27,7 @@ func (c *Conn) aim(o *op, oob []byte, to netip.AddrPort, fixed bool) (remote wsk
 	if c.replies != nil && !fixed {
 		control = c.fromDestination(o, control, to)
 	}
-	o.sentControl = control
+	o.sentControl, o.remote = control, remote
 	return remote, control, err
 }
 

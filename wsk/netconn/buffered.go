@@ -71,29 +71,19 @@ func (c *Conn) accepted(o *op, call string, status wsk.NTSTATUS) (err error) {
 		err = c.sent(o, call, status)
 	}
 	if o.parties.Add(-1) == 0 {
-		c.writes.endCopy(o)
+		c.finish(o)
 	}
 	return err
-}
-
-// copyLeft is the completion routine of a copy.
-func copyLeft(irp *wsk.IRP, context any) wsk.NTSTATUS {
-	o := context.(*op)
-	o.ended(o)
-	return wsk.STATUS_SUCCESS
 }
 
 // copyEnd is called when the provider is done with a copy.
 func (c *Conn) copyEnd(o *op) {
 	status, to := o.irp.IoStatus.Status, o.to
-	if !status.Success() {
-		c.failed.Add(1)
-	}
 	if o.parties.Add(-1) == 0 { // the write has returned
 		if isLasting(status) {
 			c.late.Store(&lateError{to, status, o.sendError(status)})
 		}
-		c.writes.endCopy(o)
+		c.finish(o)
 	}
 }
 

@@ -43,6 +43,9 @@ type Dialer struct {
 // net.DefaultResolver, and its first address for the network is taken. The net.Conn is a *Conn.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	raddr, err := resolve(ctx, network, address)
+	if err == nil && address == "" {
+		err = errMissingAddress
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Source: opAddr(d.LocalAddr), Err: err}
 	}

@@ -37,8 +37,7 @@ type Conn struct {
 	receiveBuffer, sendBuffer atomic.Int64 // as they were set last, 0 for the default
 	mirror                    mirror
 
-	copyEnded func(*op)     // copyEnd of this connection
-	failed    atomic.Uint64 // datagrams that were accepted and did not leave
+	copyEnded func(*op) // copyEnd of this connection
 	late      atomic.Pointer[lateError]
 
 	// connectionError is an ICMP error that a batch has met behind datagrams; the next read reports it.
@@ -107,7 +106,7 @@ func (c *Conn) setSendBuffer(bytes int) error {
 
 // Failed is how many datagrams were accepted by writes and did not leave: the neighbour did not answer, the device
 // dropped them, or others have taken their room meanwhile. With Options.Strict their writes have said so.
-func (c *Conn) Failed() uint64 { return c.failed.Load() }
+func (c *Conn) Failed() uint64 { return c.writes.failed.Load() }
 
 func (c *Conn) setBuffer(code uint32, bytes int) error {
 	if bytes < 0 || int64(bytes) > 1<<31-1 {
@@ -210,6 +209,7 @@ func (c *Conn) Close() error {
 	c.writes.close()
 	c.reads.cancelCalls()
 	c.writes.drain()
+	c.writes.dropAllParked()
 	c.mirror.close()
 	irp := wsk.AllocateIRP()
 	c.socket.Close(irp)

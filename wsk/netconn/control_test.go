@@ -64,7 +64,7 @@ func TestWriteControl(t *testing.T) {
 		"v6 pktinfo for v4":   {linux(linuxCMsg{41, 50, info6}), true, nil},
 		"short v4 pktinfo":    {linux(linuxCMsg{0, 8, info4[:8]}), true, nil},
 		"short v6 pktinfo":    {linux(linuxCMsg{41, 50, info6[:16]}), false, nil},
-		"hop limit 0":         {linux(linuxCMsg{41, 52, ints(0)}), false, nil},
+		"hop limit 0":         {linux(linuxCMsg{41, 52, ints(0)}), false, wsk.AppendTTL(nil, false, 1)},
 		"unknown v4":          {linux(linuxCMsg{0, 8 + 1, ints(1)}), true, nil},
 		"unknown UDP":         {linux(linuxCMsg{17, 104, ints(1)}), true, nil},
 		"segments of 4 bytes": {linux(linuxCMsg{17, 103, ints(1)}), true, nil},

@@ -29,13 +29,14 @@
 //
 //   - Where the write buffer is full, what waits for a neighbour or a link makes room, the oldest first. The kernel's
 //     socket would wait until the neighbour is given up. [Conn.Failed] counts what did not leave.
+//   - What a device without a carrier drops is tried again, for three seconds.
 //   - Close waits until what was written has left, a tenth of a second for neighbours and a second for all; what has not
 //     left then is lost. The kernel's goes on behind the close.
 //   - With Options.Strict the provider reads from the caller's slices until the write returns. A
 //     write whose deadline comes when the kernel already has the frame waits for the kernel and then reports success; a
 //     datagram that still waits in the provider (for a neighbour, a chunk, the link) is taken back.
-//   - Through a daemon that a datagram is refused is known after its write has returned: the next write to the same
-//     destination says so.
+//   - Through a daemon, and while the queue of an interface is being opened, that a datagram is refused is known after its
+//     write has returned: the next write to the same destination says so.
 //   - There is no descriptor to read from, so no File, and [Conn.SyscallConn] gives one for options alone. [Conn.Socket] is
 //     the WSK socket for what has no option of Linux here, such as multicast memberships.
 //   - IPv6 zones are interface indices in decimal where package net has names, since the names may be those of another

@@ -101,13 +101,6 @@ func leaveGroup(fd int, g group) {
 	_ = syscall.SetsockoptString(fd, g.level(), linuxMcastLeaveGroup, string(req))
 }
 
-func (g group) level() int {
-	if g.addr.Is4() {
-		return syscall.IPPROTO_IP
-	}
-	return syscall.IPPROTO_IPV6
-}
-
 // groupsOf are the memberships of a socket. The kernel lists those of all sockets together, and says of each, when it is
 // asked, whether a socket has it. Without /proc none are found.
 func groupsOf(fd int) map[group]sources {

@@ -25,6 +25,14 @@ type group struct {
 	ifindex uint32
 }
 
+// level is the one of the group's options.
+func (g group) level() int {
+	if g.addr.Is4() {
+		return linuxSolIP
+	}
+	return linuxSolIPv6
+}
+
 // sources are the senders of a group that a member hears: all but those listed, or with include those alone.
 type sources struct {
 	include bool

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -19,10 +20,11 @@ type op struct {
 	mdls        []wsk.MDL // of scattered buffers
 	batch       wsk.Batch // of the calls of which this is the first
 	address     [wsk.SizeofSockaddrIn6]byte
-	control     []byte // room for control data, maxControl at least
-	length      uint32 // of the control data received
-	sentControl []byte // control data of a send, in control
-	flags       uint32 // MSG_ flags of Windows
+	control     []byte       // room for control data, maxControl at least
+	length      uint32       // of the control data received
+	sentControl []byte       // control data of a send, in control
+	remote      wsk.SOCKADDR // of a copy, in address; nil for the fixed one
+	flags       uint32       // MSG_ flags of Windows
 
 	// Of a copy, see buffered.go.
 	ended   func(*op) // called by the completion
@@ -35,6 +37,10 @@ type op struct {
 	next, prev   *op
 	older, newer *op // copies under way
 	cost         int // of a copy
+	parked       bool
+	probe        bool // it is tried for the others that are parked
+	parkedAt     time.Time
+	tries        int
 	linked       bool
 	timedOut     bool // cancelled by the deadline
 	cancelling   bool // a canceller has it; the canceller or the caller, whichever is last, puts it away
@@ -98,6 +104,13 @@ func (o *op) wait(status wsk.NTSTATUS) wsk.NTSTATUS {
 	return o.irp.IoStatus.Status
 }
 
+// copyLeft is the completion routine of a copy.
+func copyLeft(irp *wsk.IRP, context any) wsk.NTSTATUS {
+	o := context.(*op)
+	o.ended(o)
+	return wsk.STATUS_SUCCESS
+}
+
 // maxKept is the most memory for lists that an idle op keeps, in elements.
 const maxKept = 1 << 10
 
@@ -121,4 +134,5 @@ func (o *op) clear() {
 	o.ended = nil
 	o.length, o.flags, o.sentControl = 0, 0, nil
 	o.timedOut, o.over = false, false
+	o.parked, o.probe, o.parkedAt, o.tries, o.remote = false, false, time.Time{}, 0, nil
 }

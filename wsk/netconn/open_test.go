@@ -103,7 +103,7 @@ func TestResolve(t *testing.T) {
 		}
 		c.Close()
 	}
-	for _, address := range []string{"", "[::1]:9", "127.0.0.1:0", "nowhere"} {
+	for _, address := range []string{"", "[::1]:9", "nowhere"} {
 		c, err := d.DialContext(context.Background(), "udp", address)
 		var op *net.OpError
 		if err == nil || c != nil || !errors.As(err, &op) || op.Op != "dial" {

@@ -3,6 +3,8 @@
 package netconn
 
 import (
+	"time"
+
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -14,6 +16,10 @@ type room struct {
 	waiters int
 	oldest  *op // of the copies under way, in the order of the calls
 	newest  *op
+
+	parked  int  // of them, see parked.go
+	looking bool // look is set
+	look    *time.Timer
 }
 
 const (
@@ -25,7 +31,7 @@ const (
 
 func (r *room) allHeld() bool {
 	for o := r.oldest; o != nil; o = o.newer {
-		if o.irp.SendProgress() != wsk.SendHeld {
+		if !o.parked && o.irp.SendProgress() != wsk.SendHeld {
 			return false
 		}
 	}

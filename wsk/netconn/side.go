@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,9 @@ type side struct {
 	free     *op
 	nfree    int
 
-	room room
-	left sync.Cond // on mu: a copy has left, or everything is different
+	room   room
+	failed atomic.Uint64 // datagrams that were accepted and did not leave
+	left   sync.Cond     // on mu: a copy has left, or everything is different
 }
 
 // maxFree is the most idle ops that a side keeps: more than datagrams of any size are under way at once where the write

@@ -90,7 +90,7 @@ func (s *side) unwatch(o *op) {
 func (s *side) dropHeld(to netip.AddrPort) bool {
 	var o *op
 	for i, at := 0, s.room.oldest; at != nil && i < heldLook; i, at = i+1, at.newer {
-		if at.cancelling || at.irp.SendProgress() != wsk.SendHeld {
+		if at.cancelling || !at.parked && at.irp.SendProgress() != wsk.SendHeld {
 			continue
 		}
 		if at.to == to {
@@ -103,6 +103,10 @@ func (s *side) dropHeld(to netip.AddrPort) bool {
 	}
 	if o == nil {
 		return false
+	}
+	if o.parked {
+		s.dropParked(o)
+		return true
 	}
 	o.cancelling = true
 	s.mu.Unlock()

@@ -44,7 +44,7 @@ func (c *Conn) sendNowhere(n int) error {
 	if n > most {
 		return &StatusError{Call: "WskSendTo", Status: wsk.STATUS_INVALID_BUFFER_SIZE}
 	}
-	c.failed.Add(1)
+	c.writes.failed.Add(1)
 	return nil
 }
 
