@@ -157,11 +157,12 @@ check_9() { # a laboratory goes away where / is private, and two demos don't mee
 
 check_10() { # what is wrong with a command line is told in a sentence, and nothing is sent
   "$go" test -count=1 -v -run 'TestBadInput$' ./cmd/wsk-xdp >"$work/badinput" 2>&1; local code=$? target fuzzed=0
-  for target in FuzzRate FuzzSize FuzzRange FuzzDuration; do
-    "$go" test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" ./cmd/wsk-xdp/internal/units >"$work/$target" 2>&1 && fuzzed=$((fuzzed + 1))
+  local targets=(units/FuzzRate units/FuzzSize units/FuzzRange units/FuzzDuration units/FuzzSchedule failif/FuzzConditions runfile/FuzzConfig)
+  for target in "${targets[@]}"; do
+    "$go" test -run '^$' -fuzz "^${target#*/}\$" -fuzztime "${FUZZTIME:-1m}" "./cmd/wsk-xdp/internal/${target%/*}" >"$work/${target#*/}" 2>&1 && fuzzed=$((fuzzed + 1))
   done
-  [ $code = 0 ] && [ $fuzzed = 4 ]
-  verdict $? "$(grep -o '[0-9]* command lines' "$work/badinput" | tail -1 || true) refused in words of their own, $fuzzed of 4 parsers fuzzed for ${FUZZTIME:-1m} each"
+  [ $code = 0 ] && [ $fuzzed = ${#targets[@]} ]
+  verdict $? "$(grep -o '[0-9]* command lines' "$work/badinput" | tail -1 || true) refused in words of their own, $fuzzed of ${#targets[@]} parsers fuzzed for ${FUZZTIME:-1m} each"
 }
 
 check_11() { # the live line on 80 columns, plain text, and remedies that help

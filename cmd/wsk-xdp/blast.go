@@ -20,8 +20,12 @@ func (a *app) blastCommand() *cobra.Command {
 		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md.",
 			"Engines wsk, frames and packet take CAP_NET_RAW, xdp CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; udp, sendmmsg and gso no privilege."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --peer --json > run.json"),
-		Args:    oneDestination,
+		Args:    blastArguments,
 		RunE: func(c *cobra.Command, args []string) error {
+			args, err := a.fromFile(c, f.file, args)
+			if err != nil {
+				return err
+			}
 			f.defaults()
 			h, err := f.check(c.Context(), args[0])
 			if err != nil {
@@ -57,7 +61,7 @@ func (a *app) blastCommand() *cobra.Command {
 	fl.Var(&f.engine, "engine", "`one` of wsk; frames, xdp, packet (any source); udp, sendmmsg, gso (kernel sockets)")
 	f.flows.add(fl)
 	f.ether.add(fl)
-	f.live.add(fl)
+	f.timing.add(fl)
 	fl.IntVar(&f.queues, "queues", 1, "transmit queues to spread the sockets over")
 	fl.IntVar(&f.batch, "batch", 0, "packets per IRP or wake-up at most (default 1 of wsk and udp, else 64)")
 	fl.IntVar(&f.inFlight, "in-flight", 0, "IRPs in flight at most (default 2048 packets' worth)")
@@ -66,6 +70,7 @@ func (a *app) blastCommand() *cobra.Command {
 	f.way.add(fl)
 	fl.StringVar(&f.way.via, "via", "", "`daemon[=PATH]`: send through the daemon that has the queues, whose socket is at PATH")
 	f.look.add(fl)
+	fl.StringVar(&f.file, "config", "", "flags by their names in a JSON `file`, or a report whose run is to be repeated; the command line wins")
 	fl.Var(&f.failIf, "fail-if", "exit code 4 if one holds: loss>0.1%,pps<0.99*rate,p99>50us,slow_path>0")
 	fl.BoolVar(&f.out.force, "force", false, "more than 100k frames a second even where others suffer (ssh, default route); overwrite files")
 	f.out.add(a, fl, blast.Schema)

@@ -46,11 +46,12 @@ type blastFlags struct {
 	stamp       blast.StampKind
 	engine      engine
 	ether       etherFlags
-	live        liveFlags
+	timing      paceFlags
 	peer        bool
 	out         formatFlags
 	look        previewFlags
 	failIf      failif.List
+	file        string // of --config
 
 	sizes []int      // payload sizes, in turn
 	pace  blast.Rate // the rate in packets, known with the way
@@ -76,7 +77,7 @@ func (f *blastFlags) defaults() {
 // config is how to send, with the rate that the way has made of the one that was given.
 func (f *blastFlags) config() blast.Config {
 	return blast.Config{
-		Rate: f.pace, Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
+		Rate: f.pace, Steps: f.timing.steps, Burst: uint64(f.timing.burst), Spin: f.timing.spins(f.engine, f.rate.IsMax()), Count: uint64(f.count), Duration: time.Duration(f.duration), Batch: f.batch, InFlight: f.inFlight, Drain: drainTime,
 	}
 }
 
@@ -113,8 +114,13 @@ func (f *blastFlags) check(ctx context.Context, destination string) (header, err
 	case given("size") && given("payload-size"):
 		return h, exit.Usagef("--size and --payload-size say the same: give one")
 	}
-	if micro, ok := f.rate.InPackets(); ok {
-		if err := f.oneIsDue(blast.Rate(micro)); err != nil {
+	if l := f.timing.schedule; len(l) > 0 {
+		if err := f.timing.scheduled(given); err != nil {
+			return h, err
+		}
+		f.duration = units.Duration(l.Length())
+	} else if micro, ok := f.rate.InPackets(); ok {
+		if err := oneIsDue(f.rate, blast.Rate(micro), time.Duration(f.duration)); err != nil {
 			return h, err
 		}
 	}
@@ -185,12 +191,8 @@ func (f *blastFlags) checkEngine() error {
 			}
 		}
 	}
-	if f.engine != engineXDP {
-		for _, name := range []string{"cpus", "pacing"} {
-			if given(name) {
-				return exit.Usagef("--%s is for --engine xdp", name)
-			}
-		}
+	if err := f.timing.check(given, f.engine, f.rate.IsMax()); err != nil {
+		return err
 	}
 	if f.engine == engineWSK {
 		return nil
@@ -207,7 +209,7 @@ func (f *blastFlags) checkEngine() error {
 		return err
 	}
 	if f.engine == engineXDP {
-		if err := f.live.check(given, f.batch, f.flows.n, f.rate.IsMax()); err != nil {
+		if err := checkLive(f.batch, f.flows.n, len(f.timing.cpus)); err != nil {
 			return err
 		}
 	}
@@ -244,17 +246,13 @@ func (f *blastFlags) checkKernel() error {
 	return nil
 }
 
-// oneIsDue refuses a rate at which nothing would be sent in the time.
-func (f *blastFlags) oneIsDue(rate blast.Rate) error {
-	if d := time.Duration(f.duration); d > 0 && rate > 0 && blast.Due(rate, d) == 0 {
-		return exit.Usagef("--rate %v for %v is not one packet: send for longer, or faster", f.rate, d)
-	}
-	return nil
-}
-
 // flood is whether the rate, of packets that are so many frames each, is more than what is harmless anywhere.
 func (f *blastFlags) flood(frames int) bool {
-	return f.rate.IsMax() || f.pace > blast.PPS(defaultRate)/blast.Rate(max(frames, 1))
+	fastest := f.pace
+	for _, s := range f.timing.steps {
+		fastest = max(fastest, s.Rate)
+	}
+	return f.rate.IsMax() || fastest > blast.PPS(defaultRate)/blast.Rate(max(frames, 1))
 }
 
 // choosePayload turns frame sizes into the sizes of payloads.

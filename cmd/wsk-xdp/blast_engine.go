@@ -23,6 +23,8 @@ import (
 
 // opened is an engine without IRPs, ready to run: it sends frames that are written here, or by sockets of the kernel.
 type opened interface {
+	// with makes it ready for a run of another plan, behind one that is over.
+	with(c blast.Config, p frames.Plan) error
 	// run sends.
 	run(ctx context.Context, c blast.Config) (blast.Result, error)
 	// sent is how many numbers were given out to each stream.
@@ -31,8 +33,8 @@ type opened interface {
 	info(n blast.Counts) datapath.Info
 	// text is its line of the start block, method how it keeps a rate and note what else is to be said about that.
 	text() string
-	method() string
-	note(rate blast.Rate) string
+	method(c *blast.Config) string
+	pacingNote(c *blast.Config) string
 	// sources are what its sockets are bound to, none where frames say where they come from; icmpErrors what came back to them.
 	sources() []netip.AddrPort
 	icmpErrors(ctx context.Context) []icmp.Error
@@ -62,7 +64,7 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 		return err
 	}
 	config := f.config()
-	e, err := f.open(h, s, ns, config, plan)
+	e, warmed, err := a.openWarm(ctx, f, h, s, ns, config, plan)
 	if err != nil {
 		return err
 	}
@@ -78,14 +80,15 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	}
 	before := e.info(blast.Counts{})
 	r := f.reportEngine(h, s, mix, run, before)
+	r.Warmup = warmed
 	for _, local := range e.sources() {
 		r.Config.Sources = append(r.Config.Sources, local.String())
 	}
-	f.announceEngine(a, h, s, r, e, other)
+	f.announceEngine(a, h, s, r, e, other, config)
 	out, onInterval, shown := a.follow(f, r, other)
 	config.OnInterval = onInterval
 	cpu, waited := host.CPUTime(), host.RunDelay()
-	res, err := e.run(ctx, config)
+	res, err := f.timing.pinned(f.engine, func() (blast.Result, error) { return e.run(ctx, config) })
 	shown()
 	spent, delayed := host.CPUTime().Sub(cpu), host.RunDelay()-waited
 	if err != nil {
@@ -97,7 +100,7 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	}
 	r.Fill(config, res)
 	if r.Pacing != nil {
-		r.Pacing.Method = e.method()
+		r.Pacing.Method = e.method(&config)
 	}
 	r.Cost(spent, before, e.info(res.Counts))
 	other.report(ctx, r, sent)
@@ -106,6 +109,34 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	r.Limit(speed, delayed)
 	r.Conclude()
 	return errors.Join(a.finishBlast(f, r, out, ""), blastFailure(r, res, h, ""))
+}
+
+// openWarm makes the engine ready, and sends what is to be sent before the run.
+func (a *app) openWarm(
+	ctx context.Context, f *blastFlags, h header, s *session.Session, ns *netns.NS, c blast.Config, p frames.Plan,
+) (opened, *blast.WarmupReport, error) {
+	if !f.warms() {
+		e, err := f.open(h, s, ns, c, p)
+		return e, nil, err
+	}
+	if err := f.lookForPeer(ctx, h, s, ns); err != nil {
+		return nil, nil, err
+	}
+	first := p
+	first.Payload = f.warmBody(p.Payload, p.Run)
+	first.Stamp = blast.StampNone
+	e, err := f.open(h, s, ns, f.warmConfig(c), first)
+	if err != nil {
+		return nil, nil, err
+	}
+	warmed, err := a.warm(ctx, f, c, e.run)
+	if err == nil {
+		err = e.with(c, p)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, e.close())
+	}
+	return e, warmed, nil
 }
 
 // admitEngine is admit, and finds out who gets the frames of an engine that prepares them.
@@ -129,7 +160,7 @@ func (f *blastFlags) reportEngine(h header, s *session.Session, mix blast.Mix, r
 		return r
 	}
 	f.ether.describe(&r.Config, s)
-	r.Config.SourceAddresses, r.Config.CPUs = f.flows.sources.String(), f.live.cpus
+	r.Config.SourceAddresses = f.flows.sources.String()
 	r.Config.Sources = []string{f.flows.firstSource(h, s).String()}
 	return r
 }
@@ -138,7 +169,7 @@ func (f *blastFlags) reportEngine(h header, s *session.Session, mix blast.Mix, r
 func (f *blastFlags) open(h header, s *session.Session, ns *netns.NS, c blast.Config, p frames.Plan) (opened, error) {
 	switch f.engine {
 	case engineXDP:
-		return ready(f.live.open(s, ns, c, p))
+		return ready(openLive(s, ns, f.timing.cpus, c, p))
 	case engineUDP, engineSendmmsg, engineGSO:
 		return ready(f.openSockets(h, s, ns, p))
 	case enginePacket:
@@ -175,12 +206,17 @@ func (e *framesEngine) run(ctx context.Context, c blast.Config) (blast.Result, e
 	return frames.Run(ctx, c, e.q, e.maker)
 }
 
+func (e *framesEngine) with(_ blast.Config, p frames.Plan) (err error) {
+	e.maker, err = frames.NewMaker(p)
+	return err
+}
+
 func (e *framesEngine) sent() ([]uint64, error)           { return e.maker.Sent(), nil }
 func (e *framesEngine) info(n blast.Counts) datapath.Info { return queueInfo(e.s, e.q, n) }
-func (e *framesEngine) method() string                    { return blast.PacingMethod }
-func (e *framesEngine) note(rate blast.Rate) string       { return blast.PacingNote(rate) }
 func (e *framesEngine) close() error                      { return e.q.Close() }
 
+func (*framesEngine) method(c *blast.Config) string           { return c.PacingMethod() }
+func (*framesEngine) pacingNote(c *blast.Config) string       { return c.PacingNote() }
 func (*framesEngine) sources() []netip.AddrPort               { return nil }
 func (*framesEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
 
@@ -191,14 +227,14 @@ func (e *framesEngine) text() string {
 }
 
 // announceEngine writes the start block.
-func (f *blastFlags) announceEngine(a *app, h header, s *session.Session, r *blast.Report, e opened, other *blastPeer) {
+func (f *blastFlags) announceEngine(a *app, h header, s *session.Session, r *blast.Report, e opened, other *blastPeer, c blast.Config) {
 	to, warnings := "to "+r.Config.DestinationMAC, s.Warnings()
 	if f.engine.sockets() {
 		to, warnings = "next hop "+s.Way.NextHop(), s.LinkWarnings() // that it is not AF_XDP was asked for
 	}
 	a.note(fmt.Sprintf("wsk-xdp blast %v via %s (mtu %d)  first source %s  %s", h.to, s.Way.Interface.Name, s.Way.MTU, r.Config.Sources[0], to),
 		e.text(), r.Plan())
-	a.noteIf(h.named(), e.note(f.pace), f.note)
+	a.noteIf(h.named(), e.pacingNote(&c), f.note)
 	if other != nil {
 		a.note(other.line())
 	}

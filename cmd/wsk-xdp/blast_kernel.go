@@ -25,9 +25,9 @@ import (
 // callsMethod is how an engine of system calls keeps a rate.
 type callsMethod struct{}
 
-func (callsMethod) info(blast.Counts) datapath.Info { return datapath.Info{} } // it has no queue of AF_XDP
-func (callsMethod) method() string                  { return blast.PacingMethod }
-func (callsMethod) note(rate blast.Rate) string     { return blast.PacingNote(rate) }
+func (callsMethod) info(blast.Counts) datapath.Info   { return datapath.Info{} } // it has no queue of AF_XDP
+func (callsMethod) method(c *blast.Config) string     { return c.PacingMethod() }
+func (callsMethod) pacingNote(c *blast.Config) string { return c.PacingNote() }
 
 // openSockets makes the engines udp, sendmmsg and gso ready.
 func (f *blastFlags) openSockets(h header, s *session.Session, ns *netns.NS, p frames.Plan) (*socketsEngine, error) {
@@ -59,6 +59,11 @@ type socketsEngine struct {
 
 func (e *socketsEngine) run(ctx context.Context, c blast.Config) (blast.Result, error) {
 	return blast.RunCalls(ctx, c, e.Lane)
+}
+
+func (e *socketsEngine) with(_ blast.Config, p frames.Plan) error {
+	e.Begin(p)
+	return nil
 }
 
 func (e *socketsEngine) sent() ([]uint64, error)                     { return e.Sent(), nil }
@@ -109,6 +114,11 @@ type packetEngine struct {
 
 func (e *packetEngine) run(ctx context.Context, c blast.Config) (blast.Result, error) {
 	return blast.RunCalls(ctx, c, packetring.NewLane(e.ring, e.maker))
+}
+
+func (e *packetEngine) with(_ blast.Config, p frames.Plan) (err error) {
+	e.maker, err = frames.NewMaker(p)
+	return err
 }
 
 func (e *packetEngine) sent() ([]uint64, error)               { return e.maker.Sent(), nil }

@@ -3,12 +3,16 @@
 package main
 
 import (
+	"context"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
 
@@ -69,7 +73,7 @@ func TestBlastKernelFailures(t *testing.T) {
 		"--engine gso --payload-size 1473": "MTU of 1500", "--engine packet -s 1519": "MTU of 1500", "--engine udp --vlan 5": "--vlan is for",
 		"--engine sendmmsg --src 10.0.0.0/8": "--src is for", "--engine udp --mode copy": "--mode is about AF_XDP",
 		"--engine packet --require afxdp": "has none", "--engine packet --queues 2": "--queues is for", "--engine udp --flows 2000": "1024",
-		"--engine udp --via daemon": "no such engine", "--engine packet --pacing spin": "--pacing is for",
+		"--engine udp --via daemon": "no such engine", "--engine packet --cpus 0,1": "sends from one thread", "--engine udp --pacing spin -r max": "--rate max is none",
 	} {
 		r := cli(timeout(t), append([]string{"blast", netns, "10.77.0.2:9000", "-n", "5", "-q"}, strings.Fields(args)...)...)
 		r.want(t, 2, want)
@@ -79,4 +83,34 @@ func TestBlastKernelFailures(t *testing.T) {
 	}
 	testenv.NewUDPReceiverT(t, l.A.NS, netip.MustParseAddrPort("10.77.0.1:5001"), testenv.UDPReceiverOptions{})
 	cli(timeout(t), "blast", netns, "10.77.0.2:9000", "--engine", "udp", "--src-port", "5001", "-n", "5", "-q").want(t, 3, "source port 5001", "another socket")
+}
+
+// An ordinary user sends by the sockets of the kernel, with everything that is counted, and is told what the others take.
+func TestSocketsNeedNoPrivilege(t *testing.T) {
+	testenv.Require(t, testenv.Root)
+	l, _ := lab(t, testenv.Topology{})
+	program := binary(t)
+	as := func(args ...string) result {
+		return outcome(t, exec.CommandContext(timeout(t), program, args...), func(cmd *exec.Cmd) error {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testenv.OrdinaryUser(), Gid: testenv.OrdinaryUser()}}
+			return l.A.NS.Do(cmd.Run)
+		})
+	}
+	for _, engine := range []string{"udp", "sendmmsg", "gso"} {
+		ctx, cancel := context.WithCancel(timeout(t))
+		receiving := background(t, ctx, "answered on TCP", "recv", netnsB(l), ":9000", "--one-off", "--json", "-q")
+		sent := decode[blast.Report](t, as("blast", "10.77.0.2:9000", "--engine", engine, "-n", "300", "-r", "10k", "--flows", "3", "--warmup", "10ms",
+			"--pacing", "spin", "--peer", "--json", "-q"))
+		if sent.Totals.Completed != 300 || sent.Totals.Failed != 0 || sent.Peer == nil || sent.Peer.Received != 300 || sent.Peer.Lost != 0 {
+			t.Errorf("%s: %+v, peer %+v", engine, sent.Totals, sent.Peer)
+		}
+		if got := decode[recv.Report](t, <-receiving); len(got.Runs) != 1 || got.Runs[0].Received != 300 {
+			t.Errorf("%s: %+v", engine, got.Runs)
+		}
+		cancel()
+		as("blast", "10.77.0.2:9", "--engine", engine, "-n", "100", "-r", "1k", "-q").want(t, 0, "port is closed")
+		as("blast", "10.77.0.2:9", "--engine", engine, "-n", "1", "-q", "--source", "10.77.0.1:80").want(t, 3, "engine "+engine)
+	}
+	as("blast", "10.77.0.2:9", "--engine", "packet", "-n", "1", "-q").want(t, 3)
+	as("blast", "10.77.0.2:9", "--engine", "frames", "-n", "1", "-q").want(t, 3)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/capture"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
@@ -63,15 +62,12 @@ func (p *previewFlags) check(f *formatFlags, via string) error {
 	if p.file == "" {
 		return exit.Usagef("--pcap %s: in front of the comma stands the name of a file", p.pcap)
 	}
-	if _, err := os.Stat(p.file); err == nil && !f.force {
-		return exit.Usagef("--pcap: %s is there already: name another file, or say --force", p.file)
-	}
-	return nil
+	return tryFile("pcap", p.file, f.force)
 }
 
 // write writes the file of --pcap, if there is to be one, with the times at which packets are due after the first, and
 // returns how many packets that are. all is how many the run has, 0 where nothing says.
-func (p *previewFlags) write(plan preview.Plan, pace blast.Rate, all uint64, first time.Time) (n uint64, err error) {
+func (p *previewFlags) write(plan preview.Plan, after func(uint64) time.Duration, all uint64, first time.Time) (n uint64, err error) {
 	if p.file == "" {
 		return 0, nil
 	}
@@ -93,6 +89,6 @@ func (p *previewFlags) write(plan preview.Plan, pace blast.Rate, all uint64, fir
 	if !first.IsZero() {
 		begin = time.Duration(first.UnixNano())
 	}
-	err = plan.Each(n, pace, first, func(_ uint64, frame []byte, after time.Duration) error { return to.Write(frame, begin+after) })
+	err = plan.Each(n, after, first, func(_ uint64, frame []byte, at time.Duration) error { return to.Write(frame, begin+at) })
 	return n, errors.Join(err, buffered.Flush())
 }

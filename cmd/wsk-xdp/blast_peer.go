@@ -43,6 +43,17 @@ func (f *blastFlags) dialPeer(ctx context.Context, h header, s *session.Session,
 	return &blastPeer{client: client}, nil
 }
 
+// lookForPeer is an error where there is to be a peer and none answers.
+func (f *blastFlags) lookForPeer(ctx context.Context, h header, s *session.Session, ns *netns.NS) error {
+	if !f.peer || s.Way.IsCast() {
+		return nil // or dialPeer says what is wrong
+	}
+	if err := peer.Look(ctx, ns, netip.AddrPortFrom(s.Way.Destination, h.to.Port())); err != nil {
+		return exit.NotPossiblef("--peer: %w", err)
+	}
+	return nil
+}
+
 // line is the peer's line of the start block.
 func (p *blastPeer) line() string {
 	clock := "clock not shared"

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
@@ -88,4 +89,18 @@ func (f *flowFlags) firstSource(h header, s *session.Session) netip.AddrPort {
 		from = h.source.Addr()
 	}
 	return netip.AddrPortFrom(from, f.ports.At(0))
+}
+
+// datagrams is what the run sends.
+func (f *blastFlags) datagrams(h header, s *session.Session, body []byte, run uint16) (blast.Datagrams, error) {
+	clock, err := stamp.NewClock()
+	d := blast.Datagrams{
+		Stamp: f.stamp, Run: run, Clock: clock,
+		Flows: f.flows.list(h, s), Random: f.flows.order == randomOrder, Seed: f.flows.seed, Payload: body,
+		Control: f.way.control(h, s, 0),
+	}
+	if len(f.sizes) > 1 {
+		d.Sizes = f.sizes
+	}
+	return d, err
 }

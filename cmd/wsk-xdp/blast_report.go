@@ -26,6 +26,18 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 		DF: f.way.df, Mode: f.way.mode.String(), Require: f.way.require.String(), Interface: f.way.iface,
 		Stamp: f.stamp.String(), Run: run,
 	}
+	r.Config.CPUs = f.timing.cpus
+	if n := uint64(f.timing.burst); n > 1 {
+		r.Config.Burst = n
+	}
+	for i, s := range f.timing.steps {
+		r.Config.Schedule = append(r.Config.Schedule, blast.ScheduleStep{
+			Asked: f.timing.schedule[i].Rate.String(), MicroRate: uint64(s.Rate), Duration: s.Length.Nanoseconds(),
+		})
+	}
+	if len(f.timing.steps) > 0 {
+		r.Config.RateAsked = f.timing.schedule.String()
+	}
 	switch {
 	case len(f.sizes) > 1:
 		r.Config.Sizes = f.size.String()
@@ -44,7 +56,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 // follow shows the intervals of a run while it goes on, in the live line and on standard output. shown waits until all of them are.
 func (a *app) follow(f *blastFlags, r *blast.Report, other *blastPeer) (out *told, on func(blast.Interval), shown func()) {
 	out = a.stream(&f.out)
-	out.Begin(blast.Schema, r.Config)
+	out.Begin(blast.Schema, r.Config, blast.IntervalReport{})
 	tell, told := inBackground(func(i blast.IntervalReport) { out.Interval(blast.Schema, i) })
 	show := startLive(f.out.live(), r.Mix, r.Config.Engine)
 	on = func(i blast.Interval) {

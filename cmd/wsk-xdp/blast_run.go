@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
@@ -14,7 +15,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 )
 
 func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
@@ -39,6 +39,12 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	}
 
 	run := uint16(rand.Uint32())
+	config := f.config()
+	config.Over = s.IsOver
+	warmed, err := a.warmWSK(ctx, f, h, s, ns, config, body, run)
+	if err != nil {
+		return err
+	}
 	other, err := f.dialPeer(ctx, h, s, ns, run, body)
 	if err != nil {
 		return err
@@ -46,10 +52,9 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	defer other.close()
 	r := f.report(h, s, mix, run)
 	f.out.head(&r.Head)
-	a.announceBlast(f, h, s, r, other)
+	r.Warmup = warmed
+	a.announceBlast(f, h, s, r, other, &config)
 
-	config := f.config()
-	config.Over = s.IsOver
 	d, err := f.datagrams(h, s, body, run)
 	if err != nil {
 		return err
@@ -61,7 +66,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	out, onInterval, shown := a.follow(f, r, other)
 	config.OnInterval = onInterval
 	before, cpu, waited := s.Info(), host.CPUTime(), host.RunDelay()
-	res, err := blast.Run(ctx, config, sender)
+	res, err := f.timing.pinned(f.engine, func() (blast.Result, error) { return blast.Run(ctx, config, sender) })
 	shown()
 	if err != nil {
 		return err
@@ -95,10 +100,10 @@ func (a *app) warnOfNeighbours(s *session.Session, r *blast.Report, res blast.Re
 }
 
 // announceBlast writes the start block.
-func (a *app) announceBlast(f *blastFlags, h header, s *session.Session, r *blast.Report, other *blastPeer) {
+func (a *app) announceBlast(f *blastFlags, h header, s *session.Session, r *blast.Report, other *blastPeer, c *blast.Config) {
 	a.note(s.Header("blast", h.to)...)
 	a.note(r.Plan())
-	a.noteIf(h.named(), blast.PacingNote(f.pace), f.note)
+	a.noteIf(h.named(), c.PacingNote(), f.note)
 	if other != nil {
 		a.note(other.line())
 	}
@@ -123,10 +128,10 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 	if err := f.checkMTU(s, mix); err != nil {
 		return mix, err
 	}
-	if f.pace, err = paceOf(f.rate, f.layer, mix, s); err != nil {
+	if f.pace, err = f.timing.mean(f.rate, f.layer, mix, s); err != nil {
 		return mix, err
 	}
-	if err := f.oneIsDue(f.pace); err != nil {
+	if err := oneIsDue(f.rate, f.pace, time.Duration(f.duration)); err != nil {
 		return mix, err
 	}
 	return mix, f.spare(s, mix)
@@ -164,20 +169,6 @@ func (f *blastFlags) spare(s *session.Session, mix blast.Mix) error {
 		most = fmt.Sprintf("%d for packets in %d fragments", defaultRate/mix.Frames, mix.Frames)
 	}
 	return exit.NotPossiblef("%s: stay at --rate %s, use another interface or wsk-xdp lab, or say --force", danger, most)
-}
-
-// datagrams is what the run sends.
-func (f *blastFlags) datagrams(h header, s *session.Session, body []byte, run uint16) (blast.Datagrams, error) {
-	clock, err := stamp.NewClock()
-	d := blast.Datagrams{
-		Stamp: f.stamp, Run: run, Clock: clock,
-		Flows: f.flows.list(h, s), Random: f.flows.order == randomOrder, Seed: f.flows.seed, Payload: body,
-		Control: f.way.control(h, s, 0),
-	}
-	if len(f.sizes) > 1 {
-		d.Sizes = f.sizes
-	}
-	return d, err
 }
 
 // keeps is the beginning of a sentence about so many flows, in the singular or the plural.

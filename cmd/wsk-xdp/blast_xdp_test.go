@@ -108,7 +108,7 @@ func TestBlastXDPRefuses(t *testing.T) {
 			t.Error(r)
 		}
 	}
-	cli(timeout(t), "blast", netns, "10.77.0.2:9000", "--engine", "frames", "--cpus", "0").want(t, 2, "--cpus is for --engine xdp")
+	cli(timeout(t), "blast", netns, "10.77.0.2:9000", "--engine", "frames", "--cpus", "0,1").want(t, 2, "engine frames sends from one thread")
 	cli(timeout(t), "blast", netns, l.A.IPv4().String()+":9000", "--engine", "xdp", "-n", "5").want(t, 3, "past the kernel's stack only")
 	if err := l.B.If.SetDown(); err != nil {
 		t.Fatal(err)

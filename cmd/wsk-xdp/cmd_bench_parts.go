@@ -145,20 +145,30 @@ func (a *app) measure(
 // tryOutput finds out before a measurement of minutes whether its report can be written to the file. What is there
 // stays as it is, and is refused unless it may be written over.
 func tryOutput(path string, over bool) error {
-	if path == "" || path == stdoutName {
+	if path == stdoutName {
+		return nil
+	}
+	return tryFile("output", path, over)
+}
+
+// tryFile is tryOutput for a file of another flag.
+func tryFile(flag, path string, over bool) error {
+	if path == "" {
 		return nil
 	}
 	before, err := os.Stat(path)
-	if err == nil && !before.Mode().IsRegular() {
+	switch {
+	case err == nil && before.IsDir():
+		return exit.Usagef("--%s %s is a directory: name a file in it", flag, path)
+	case err == nil && !before.Mode().IsRegular():
 		return nil // opening a pipe would be seen at its other end
-	}
-	if err == nil && !over {
-		return exit.Usagef("--output %s is there already: name another file, or say --force", path)
+	case err == nil && !over:
+		return exit.Usagef("--%s %s is there already: name another file, or say --force", flag, path)
 	}
 	fresh := errors.Is(err, fs.ErrNotExist)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
-		return exit.Usagef("--output: %w", err)
+		return exit.Usagef("--%s: %w", flag, err)
 	}
 	err = file.Close()
 	if fresh {

@@ -130,7 +130,7 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 	a.warn(r.Warnings...)
 	begun, cpu := time.Now(), host.CPUTime()
 	out := a.stream(&f.out)
-	out.Begin(echo.Schema, r.Config)
+	out.Begin(echo.Schema, r.Config, echo.IntervalReport{})
 	var seconds echo.Seconds
 	a.watchEcho(ctx, f, engine, func(elapsed time.Duration, line *echo.Line) string {
 		c, drops := meter.Now(), engine.Drops()
@@ -143,7 +143,12 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
 	drops := engine.Drops()
 	err = engine.Close() // then every answer has ended
-	r.Fill(meter.Now(), drops)
+	c := meter.Now()
+	r.Fill(c, drops)
+	if i, ok := seconds.Last(time.Duration(r.Elapsed), c, drops); ok {
+		r.Intervals = append(r.Intervals, i)
+		out.Interval(echo.Schema, i)
+	}
 	err = errors.Join(err, out.End(echo.Schema, r, r.Table()))
 	if r.Totals.Answered == 0 && !r.Interrupted {
 		err = errors.Join(err, errors.New(r.Verdict.Text))

@@ -44,7 +44,7 @@ func (a *app) ping(ctx context.Context, f *pingFlags, h header, ns *netns.NS) (e
 
 	live, cpu, told := output.NewLive(f.out.live()), host.CPUTime(), len(r.Warnings)
 	out := a.stream(&f.out)
-	out.Begin(ping.Schema, r.Config)
+	out.Begin(ping.Schema, r.Config, ping.IntervalReport{})
 	load.start(ctx)
 	res := ping.Run(ctx, tally, link, func(i ping.Interval) {
 		out.Interval(ping.Schema, r.Interval(i))

@@ -192,7 +192,7 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	begun, cpu := time.Now(), host.CPUTime()
 	live, line, seconds := output.NewLive(f.out.live()), &recv.Line{}, &recv.Seconds{}
 	out := a.stream(&f.out)
-	out.Begin(recv.Schema, r.Config)
+	out.Begin(recv.Schema, r.Config, recv.IntervalReport{})
 	recv.Wait(ctx, recv.Until{
 		For: time.Duration(f.lasts), Expect: uint64(f.expect), OneOff: f.oneOff,
 		OnSecond: func(elapsed time.Duration) {
@@ -206,6 +206,10 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	r.Interrupted = ctx.Err() != nil
 	r.CPU, r.Elapsed = host.CPUTime().Sub(cpu).Total().Nanoseconds(), time.Since(begun).Nanoseconds()
 	r.Fill(sink, engine)
+	if i, ok := seconds.Last(time.Duration(r.Elapsed), sink, engine); ok {
+		r.Intervals = append(r.Intervals, i)
+		out.Interval(recv.Schema, i)
+	}
 	return errors.Join(out.End(recv.Schema, r, r.Tables()...), f.failure(r))
 }
 

@@ -58,7 +58,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, in *os.File, ns *netns
 	a.announceReplay(f, s, r, q.Granted(), pace)
 
 	out := a.stream(&f.out)
-	out.Begin(replay.Schema, r.Config)
+	out.Begin(replay.Schema, r.Config, replay.IntervalReport{})
 	tell, told := inBackground(func(i replay.IntervalReport) { out.Interval(replay.Schema, i) })
 	show := startLive(f.out.live(), r.Run.Mix, blast.EngineFrames)
 	config.OnInterval = func(i blast.Interval) {
@@ -90,9 +90,7 @@ func (a *app) announceReplay(f *replayFlags, s *session.Session, r *replay.Repor
 	a.note(fmt.Sprintf("wsk-xdp replay %s via %s (mtu %d)", f.name, s.Way.Interface.Name, s.Way.MTU),
 		fmt.Sprintf("  engine frames · queue 0 · copy mode · ring %d · %d frames per wake-up · kernel %s", g.TxRing, g.TxBudget, host.Kernel()))
 	a.note(r.Plan()...)
-	if note := blast.PacingNote(pace); note != "" {
-		a.note(note)
-	}
+	a.noteIf((&blast.Config{Rate: pace}).PacingNote())
 	r.Warnings = append(r.Warnings, s.Warnings()...)
 	a.warn(r.Warnings...)
 }

@@ -56,6 +56,7 @@ var Circles = []CircleLimit{
 	{"cmd/wsk-xdp/internal/recv", 0, 0},
 	{"cmd/wsk-xdp/internal/replay", 0, 0},
 	{"cmd/wsk-xdp/internal/report", 0, 0},
+	{"cmd/wsk-xdp/internal/runfile", 0, 0},
 	{"cmd/wsk-xdp/internal/schema", 0, 0},
 	{"cmd/wsk-xdp/internal/send", 0, 0},
 	{"cmd/wsk-xdp/internal/session", 2, 2},

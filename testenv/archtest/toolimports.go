@@ -10,7 +10,7 @@ var toolImports = []ImportRow{
 		Package: "cmd/wsk-xdp",
 		May: slices.Concat(cmdBase, bench, tool("admin", "bench", "bench/footprint", "bench/latency", "bench/receive", "bench/scale", "blast",
 			"capture", "client", "completion", "daemon", "daemondemo", "demo", "doctor", "echo", "exit", "failif", "flows", "frames", "icmp", "liveframes", "manual", "packetring", "payload", "peer", "ping", "preview", "recv",
-			"replay", "report", "send", "session", "sockets",
+			"replay", "report", "runfile", "send", "session", "sockets",
 			"stamp"),
 			[]string{"frame", "internal/ipaddr", "wsk/client", "wsk/datapath", "wsk/ipc", "xdp", "xdp/nic", "github.com/spf13/cobra",
 				"github.com/spf13/pflag"}),
@@ -160,6 +160,7 @@ var toolImports = []ImportRow{
 			histograms),
 		Why: "reads the documents that these packages make",
 	},
+	{Package: "cmd/wsk-xdp/internal/runfile", Why: "text and the standard library: what flags there are is for others"},
 	{Package: "cmd/wsk-xdp/internal/schema", Why: "is for tests and for whoever makes the files of docs/schema: types and text"},
 	{Package: "cmd/wsk-xdp/internal/send", May: []string{"wsk"}},
 	{

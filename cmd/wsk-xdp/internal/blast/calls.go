@@ -33,16 +33,16 @@ const held = 100 * time.Microsecond
 
 // caller is one run.
 type caller struct {
-	c      Config
-	lane   Lane
-	meter  *meter
-	pacer  Pacer
-	start  time.Time
-	timer  *time.Timer
-	owed   uint64 // taken from the pacer, and not submitted yet
-	tick   time.Duration
-	before Counts // at the beginning of the interval
-	since  time.Duration
+	c     Config
+	lane  Lane
+	meter *meter
+	pacer Pacer
+	start time.Time
+	timer *time.Timer
+	owed  uint64 // taken from the pacer, and not submitted yet
+
+	intervals  Intervals
+	departures *Departures
 
 	burst, longest uint64
 	blocked        time.Duration
@@ -51,7 +51,8 @@ type caller struct {
 // RunCalls sends until the count or the duration is reached, or ctx ends. Batch is the most packets of a call; InFlight is not
 // looked at.
 func RunCalls(ctx context.Context, c Config, lane Lane) (res Result, err error) {
-	r := &caller{c: c, lane: lane, meter: newMeter(), pacer: NewPacer(c.Rate, Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour), tick: IntervalLength}
+	r := &caller{c: c, lane: lane, meter: newMeter(), pacer: c.Pacer(c.bucket), timer: time.NewTimer(time.Hour), departures: NewDepartures(&c)}
+	r.intervals = NewIntervals(&r.c)
 	defer r.timer.Stop()
 	r.start = time.Now()
 	err = r.send(ctx)
@@ -61,11 +62,13 @@ func RunCalls(ctx context.Context, c Config, lane Lane) (res Result, err error) 
 	}
 	res.Elapsed = time.Since(r.start)
 	m := r.meter
+	r.intervals.Last(res.Elapsed, m.Counts, lane.InFlight(), summary(m.interval))
 	if m.Completed > 0 {
 		res.Completing = m.last.Sub(r.start)
 	}
 	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
 	res.Completions, res.Unfinished, res.Interrupted = m.total, lane.InFlight(), ctx.Err() != nil
+	res.Departures = r.departures
 	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited()+r.owed, r.longest, r.blocked
 	return res, err
 }
@@ -110,6 +113,7 @@ func (r *caller) submit(elapsed time.Duration) (more, full bool, err error) {
 			want = min(want, r.c.Count-r.meter.Submitted)
 		}
 		r.owed = r.pacer.Take(elapsed, want)
+		r.departures.Left(&r.pacer, r.owed, time.Since(r.start))
 	}
 	if r.owed == 0 {
 		return false, false, nil
@@ -147,7 +151,7 @@ func (r *caller) call(n uint64) (Outcome, error) {
 // pause waits until something is due, or the kernel may have room. It reports false when the run is interrupted.
 func (r *caller) pause(ctx context.Context, full bool) bool {
 	elapsed := time.Since(r.start)
-	until, wait := r.tick-elapsed, held
+	until, wait := r.intervals.End()-elapsed, held
 	if !full {
 		if wait = r.pacer.Wait(elapsed, 1); wait == 0 {
 			return ctx.Err() == nil
@@ -156,8 +160,12 @@ func (r *caller) pause(ctx context.Context, full bool) bool {
 	if r.c.Duration > 0 && elapsed < r.c.Duration {
 		until = min(until, r.c.Duration-elapsed)
 	}
-	if until = min(until, max(wait, SleepGrain)); until <= 0 {
-		return true
+	least := SleepGrain
+	if r.c.Spin && !full {
+		wait, least, r.burst = wait-SpinTime, 0, 0
+	}
+	if until = min(until, max(wait, least)); until <= 0 {
+		return ctx.Err() == nil
 	}
 	r.burst = 0
 	Nap(ctx, r.timer, until)
@@ -169,21 +177,11 @@ func (r *caller) pause(ctx context.Context, full bool) bool {
 
 // report hands an interval to OnInterval when one is over.
 func (r *caller) report(elapsed time.Duration) {
-	if elapsed < r.tick {
+	if elapsed < r.intervals.End() {
 		return
 	}
-	m := r.meter
-	if r.c.OnInterval != nil {
-		r.c.OnInterval(Interval{
-			Start: r.since, End: elapsed, Total: m.Counts, InFlight: r.lane.InFlight(), Latency: summary(m.interval),
-			Counts: Counts{
-				Submitted: m.Submitted - r.before.Submitted, Completed: m.Completed - r.before.Completed, Failed: m.Failed - r.before.Failed,
-			},
-		})
-	}
-	r.before, r.since = m.Counts, elapsed
-	m.interval.Reset()
-	r.tick = elapsed.Truncate(IntervalLength) + IntervalLength
+	r.intervals.Cut(elapsed, r.meter.Counts, r.lane.InFlight(), summary(r.meter.interval))
+	r.meter.interval.Reset()
 }
 
 // drain waits until the kernel is done with everything, for a bounded time, which an interrupt shortens.

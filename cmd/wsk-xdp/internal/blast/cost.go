@@ -59,8 +59,27 @@ func (r *Report) carried() []Carried {
 func (r *Report) Interval(i Interval) IntervalReport {
 	out := IntervalReport{
 		Start: i.Start.Nanoseconds(), End: i.End.Nanoseconds(), Submitted: i.Counts.Submitted, Completed: i.Counts.Completed,
-		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99,
+		Failed: i.Counts.Failed, InFlight: i.InFlight, P50: i.Latency.P50, P99: i.Latency.P99, Step: i.Step,
 	}
+	r.step(&out)
 	r.Intervals = append(r.Intervals, out)
 	return out
+}
+
+// step adds an interval to the step of the schedule that it began in.
+func (r *Report) step(i *IntervalReport) {
+	if i.Step == 0 {
+		return
+	}
+	if n := len(r.Steps); n == 0 || r.Steps[n-1].Step != i.Step {
+		asked := r.Config.Schedule[i.Step-1]
+		r.Steps = append(r.Steps, StepReport{
+			Step: i.Step, Asked: asked.Asked, Rate: Rate(asked.MicroRate).Whole(), MicroRate: asked.MicroRate, Start: i.Start,
+		})
+	}
+	s := &r.Steps[len(r.Steps)-1]
+	s.End = i.End
+	s.Submitted += i.Submitted
+	s.Completed += i.Completed
+	s.Failed += i.Failed
 }

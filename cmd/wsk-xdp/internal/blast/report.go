@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/failif"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
@@ -28,6 +27,8 @@ type Report struct {
 	Path    session.Path      `json:"path"`
 	Granted []session.Granted `json:"granted"`
 	Totals  Totals            `json:"totals"`
+	// Warmup is what was sent before the run, and is counted nowhere else.
+	Warmup *WarmupReport `json:"warmup,omitempty"`
 	// Carried is what carried how many of the completed packets.
 	Carried []Carried `json:"carried"`
 	// TooShort is why there are no rates, no pacing error and no cost, empty where there are.
@@ -47,10 +48,12 @@ type Report struct {
 	// LimitedBy is what kept the run from being faster: rate, ring, send_buffer, cpu, link, receiver_buffer or peer_cpu.
 	LimitedBy string `json:"limited_by,omitempty"`
 	// ICMPErrors is what hosts and routers sent back.
-	ICMPErrors  []icmp.Error     `json:"icmp_errors"`
-	Intervals   []IntervalReport `json:"intervals"`
-	Warnings    []string         `json:"warnings"`
-	Interrupted bool             `json:"interrupted"`
+	ICMPErrors []icmp.Error     `json:"icmp_errors"`
+	Intervals  []IntervalReport `json:"intervals"`
+	// Steps are those of a schedule, as far as the run came.
+	Steps       []StepReport `json:"steps,omitempty"`
+	Warnings    []string     `json:"warnings"`
+	Interrupted bool         `json:"interrupted"`
 	// Lost is what the run lost on its way, empty for nothing: the interface that it began with.
 	Lost    string  `json:"lost,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -100,6 +103,10 @@ type ConfigReport struct {
 	// Rate is in whole packets a second, MicroRate in millionths of one.
 	Rate      uint64 `json:"rate_pps,omitempty"`
 	MicroRate uint64 `json:"rate_micro_pps,omitempty"`
+	// Schedule are rates one after the other, of which the rate above is the mean.
+	Schedule []ScheduleStep `json:"schedule,omitempty"`
+	// Burst is how many packets fall due at once.
+	Burst     uint64 `json:"burst_packets,omitempty"`
 	Count     uint64 `json:"count_packets,omitempty"`
 	Duration  int64  `json:"duration_ns,omitempty"`
 	Batch     int    `json:"batch_packets"`
@@ -110,7 +117,7 @@ type ConfigReport struct {
 	Mode      string `json:"mode"`
 	Require   string `json:"require,omitempty"`
 	Interface string `json:"interface,omitempty"`
-	// CPUs are the processors that engine xdp was pinned to.
+	// CPUs are the processors that the sending threads were pinned to.
 	CPUs []int `json:"cpus,omitempty"`
 	// Stamp is what the payloads begin with, Run the number of the run in it.
 	Stamp string `json:"stamp"`
@@ -173,18 +180,6 @@ type StatusCount struct {
 	Packets uint64 `json:"packets"`
 }
 
-// PacingReport says how well the rate was kept. It is absent for rate max.
-type PacingReport struct {
-	Method string `json:"method"`
-	Asked  uint64 `json:"asked_pps"`
-	// Error is the deviation of the mean rate in millionths, negative when too slow; absent from runs that are too short to
-	// tell.
-	Error     *int64 `json:"mean_error_ppm,omitempty"`
-	Burst     uint64 `json:"longest_burst_packets"`
-	Bucket    uint64 `json:"bucket_packets"`
-	Forfeited uint64 `json:"forfeited_packets"`
-}
-
 // CPUReport is the processor time of this process during the run, which in copy mode includes the kernel's transmission
 // and, on a veth, much of the reception.
 type CPUReport struct {
@@ -222,7 +217,7 @@ type Verdict struct {
 	Text string `json:"text"`
 }
 
-// IntervalReport is about a second.
+// IntervalReport is about a second, or the rest of a run or of a step.
 type IntervalReport struct {
 	Start     int64  `json:"start_ns"`
 	End       int64  `json:"end_ns"`
@@ -232,6 +227,8 @@ type IntervalReport struct {
 	InFlight  int    `json:"in_flight_irps"`
 	P50       int64  `json:"completion_p50_ns,omitempty"`
 	P99       int64  `json:"completion_p99_ns,omitempty"`
+	// Step is that of the schedule in which it began, from 1.
+	Step int `json:"step,omitempty"`
 }
 
 // Fill enters the result of a run into a report whose Config is set already.
@@ -259,22 +256,10 @@ func (r *Report) Fill(c Config, res Result) {
 		r.HDR = histogramOf(res.Completions)
 	}
 	if c.Rate > 0 {
-		r.Pacing = &PacingReport{
-			Method: PacingMethod, Asked: c.Rate.Whole(), Burst: res.LongestBurst, Bucket: Bucket(c.Rate, c.Batch), Forfeited: res.Forfeited,
-		}
-		if r.TooShort == "" {
-			r.Pacing.Error = new(deviation(res.Submitted, res.Sending, c.Rate))
-		}
+		r.Pacing = pacingOf(&c, &res, r.TooShort == "")
 	}
 	r.Interrupted = res.Interrupted
 }
-
-// What a run takes for its rates, its pacing error and its cost to say more about it than about the clock's grain and the
-// start of a process.
-const (
-	leastSending = 100 * time.Millisecond
-	leastPackets = 1000 // at a set rate
-)
 
 // tooShort says why rates would mean nothing, or nothing.
 func tooShort(c Config, res Result) string {
@@ -285,28 +270,4 @@ func tooShort(c Config, res Result) string {
 		return fmt.Sprintf("%s, %s are needed", units.Plural(int(res.Submitted), "packet"), units.Grouped(leastPackets))
 	}
 	return ""
-}
-
-// PacingMethod names how the rate is kept.
-const PacingMethod = "token bucket, sleeping"
-
-// Requested is how many packets a run asks for, 0 when nothing says.
-func Requested(c Config) uint64 {
-	byTime := uint64(0)
-	if c.Rate > 0 && c.Duration > 0 {
-		byTime = Due(c.Rate, c.Duration)
-	}
-	if c.Count == 0 || byTime > 0 && byTime < c.Count {
-		return byTime
-	}
-	return c.Count
-}
-
-// deviation is how far n in a time is from a rate, in millionths. It is not that of the rounded rate: at ten per
-// second, one more is a tenth.
-func deviation(n uint64, d time.Duration, rate Rate) int64 {
-	if d <= 0 {
-		return 0
-	}
-	return int64(math.Round((float64(n)/d.Seconds()/rate.PerSecond() - 1) * 1e6))
 }

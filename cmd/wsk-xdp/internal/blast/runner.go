@@ -12,36 +12,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Config says how to send.
-type Config struct {
-	// Rate is how many datagrams a second; 0 is as fast as IRPs come back.
-	Rate Rate
-	// Count and Duration end the run, whichever comes first; 0 is no limit. Without either it lasts until it is interrupted.
-	Count    uint64
-	Duration time.Duration
-	// Batch is the most datagrams of one IRP.
-	Batch int
-	// InFlight is the number of IRPs that may be out at once.
-	InFlight int
-	// Drain bounds the wait for the IRPs that are out at the end; those that remain are then cancelled, and waited
-	// for as long again. An interrupt shortens both waits.
-	Drain time.Duration
-	// Over is asked about a send that failed, once a second at most: whether no other can succeed. nil: after
-	// STATUS_FILE_FORCED_CLOSED none can.
-	Over func(status wsk.NTSTATUS) bool
-	// OnInterval is called about every second from the sending goroutine, and so must return at once. nil: not called.
-	OnInterval func(Interval)
-}
-
-// Interval is what happened in about a second.
-type Interval struct {
-	Start, End time.Duration // since the start of the run
-	Counts     Counts        // in this interval
-	Total      Counts        // since the start
-	InFlight   int           // IRPs
-	Latency    Latency
-}
-
 // Result is what a run did.
 type Result struct {
 	Counts
@@ -61,6 +31,8 @@ type Result struct {
 	Forfeited uint64
 	// LongestBurst is the most datagrams that were sent without a pause between them.
 	LongestBurst uint64
+	// Departures are how late packets were handed over, nil where that was not measured.
+	Departures *Departures
 	// Blocked is how long the sender waited because every IRP was in flight.
 	Blocked     time.Duration
 	Interrupted bool
@@ -68,26 +40,13 @@ type Result struct {
 	Dead bool
 }
 
-// SleepGrain is the grain of pacing: the sender sleeps until a few datagrams are due, because no timer of the system is
-// good for less than some 50 µs, and sends what fell due meanwhile at once. Ten milliseconds are the longest pause that is
-// made up for.
-const (
-	SleepGrain     = 50 * time.Microsecond
-	IntervalLength = time.Second
-	bucketTime     = 10 * time.Millisecond
-)
-
 // InterruptDrain is what remains of a drain after an interrupt: enough for what the kernel has, not for a neighbour.
 const InterruptDrain = 500 * time.Millisecond
-
-// Bucket is the number of datagrams that may leave at once after a pause.
-func Bucket(rate Rate, batch int) uint64 {
-	return max(rate.Whole()/uint64(time.Second/bucketTime), uint64(batch), 1)
-}
 
 // runner is one run.
 type runner struct {
 	c      Config
+	ctx    context.Context
 	sender *Sender
 	slots  *slots
 	meter  *meter
@@ -95,11 +54,10 @@ type runner struct {
 	start  time.Time
 	timer  *time.Timer
 
-	tick  time.Duration // end of the present interval
-	last  Counts        // at its beginning
-	since time.Duration
-	dead  bool
-	asked time.Duration // the end of the interval in which Over was asked
+	intervals  Intervals
+	departures *Departures
+	dead       bool
+	asked      time.Duration // the end of the interval in which Over was asked
 
 	burst, longest uint64 // packets since the last pause, and the most of that
 	blocked        time.Duration
@@ -112,9 +70,10 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 		return Result{}, fmt.Errorf("blast: batch %d of %d, in flight %d: no run", c.Batch, len(sender.list), c.InFlight)
 	}
 	r := &runner{
-		c: c, sender: sender, slots: newSlots(c.InFlight), meter: newMeter(),
-		pacer: NewPacer(c.Rate, Bucket(c.Rate, c.Batch)), timer: time.NewTimer(time.Hour), tick: IntervalLength,
+		c: c, ctx: ctx, sender: sender, slots: newSlots(c.InFlight), meter: newMeter(),
+		pacer: c.Pacer(c.bucket), timer: time.NewTimer(time.Hour), departures: NewDepartures(&c),
 	}
+	r.intervals = NewIntervals(&r.c)
 	defer r.timer.Stop()
 	r.start = time.Now()
 	r.send(ctx)
@@ -123,12 +82,14 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	res.Interrupted = ctx.Err() != nil
 	m := r.meter
 	res.Elapsed = time.Since(r.start)
+	r.intervals.Last(res.Elapsed, m.Counts, r.slots.inFlight, summary(m.interval))
 	if m.Completed > 0 {
 		res.Completing = m.last.Sub(r.start)
 	}
 	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
 	res.Completions = m.total
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
+	res.Departures = r.departures
 	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited(), r.longest, r.blocked
 	return res, nil
 }
@@ -175,6 +136,7 @@ func (r *runner) submit(elapsed time.Duration) {
 		}
 		s := r.slots.take()
 		s.count, s.start = n, time.Now()
+		r.departures.Left(&r.pacer, n, s.start.Sub(r.start))
 		r.meter.Submitted += n
 		r.burst += n
 		r.longest = max(r.longest, r.burst)
@@ -189,7 +151,7 @@ func (r *runner) submit(elapsed time.Duration) {
 // pause waits until something can be sent. It reports false when the run is interrupted.
 func (r *runner) pause(done <-chan struct{}) bool {
 	elapsed := time.Since(r.start)
-	until := r.tick - elapsed
+	until := r.intervals.End() - elapsed
 	if r.c.Duration > 0 {
 		until = min(until, r.c.Duration-elapsed)
 	}
@@ -198,6 +160,13 @@ func (r *runner) pause(done <-chan struct{}) bool {
 		wait := r.pacer.Wait(elapsed, 1)
 		if wait == 0 {
 			return true
+		}
+		if r.c.Spin {
+			r.burst = 0
+			if until = min(until, wait-SpinTime); until > 0 {
+				Nap(r.ctx, r.timer, until)
+			}
+			return r.ctx.Err() == nil
 		}
 		until = min(until, max(wait, SleepGrain))
 	}
@@ -233,30 +202,20 @@ func (r *runner) isOver(status wsk.NTSTATUS) bool {
 	switch {
 	case r.c.Over == nil:
 		return status == wsk.STATUS_FILE_FORCED_CLOSED
-	case r.asked == r.tick:
+	case r.asked == r.intervals.End():
 		return false
 	}
-	r.asked = r.tick
+	r.asked = r.intervals.End()
 	return r.c.Over(status)
 }
 
 // report hands an interval to OnInterval when one is over.
 func (r *runner) report(elapsed time.Duration) {
-	if elapsed < r.tick {
+	if elapsed < r.intervals.End() {
 		return
 	}
-	if r.c.OnInterval != nil {
-		m := r.meter
-		r.c.OnInterval(Interval{
-			Start: r.since, End: elapsed, Total: m.Counts, InFlight: r.slots.inFlight, Latency: summary(m.interval),
-			Counts: Counts{
-				Submitted: m.Submitted - r.last.Submitted, Completed: m.Completed - r.last.Completed, Failed: m.Failed - r.last.Failed,
-			},
-		})
-	}
-	r.last, r.since = r.meter.Counts, elapsed
+	r.intervals.Cut(elapsed, r.meter.Counts, r.slots.inFlight, summary(r.meter.interval))
 	r.meter.interval.Reset()
-	r.tick = elapsed.Truncate(IntervalLength) + IntervalLength
 }
 
 // drain waits for the IRPs that are out, and cancels those that do not come. An interrupt, before or meanwhile,

@@ -26,6 +26,12 @@ func (r *Report) Plan() string {
 	if !c.RateMax {
 		pps := Rate(c.MicroRate).PerSecond()
 		rate = fmt.Sprintf("%s (L1 %s)", units.PacketRate(pps), units.BitRate(r.Mix.bits(pps, r.Mix.L1Bytes)))
+		if len(c.Schedule) > 0 {
+			rate = fmt.Sprintf("%s (mean %s)", c.RateAsked, rate)
+		}
+		if c.Burst > 1 {
+			rate += fmt.Sprintf(" in bursts of %s", units.Grouped(c.Burst))
+		}
 	}
 	limit := ""
 	if c.Duration > 0 {
@@ -55,18 +61,6 @@ func (r *Report) Plan() string {
 	}
 	return fmt.Sprintf("  %s · %s · rate %s%s · %s in flight of %s", size, flows, rate, limit,
 		units.Plural(c.InFlight, "IRP"), units.Plural(c.Batch, "packet"))
-}
-
-// PacingNote is the honest statement about pacing, empty when there is nothing to state.
-func PacingNote(rate Rate) string {
-	if rate == 0 {
-		return ""
-	}
-	note := fmt.Sprintf("  pacing by sleeps of %v or more: what falls due meanwhile leaves as one burst", SleepGrain)
-	if perSleep := rate.Whole() / uint64(time.Second/SleepGrain); perSleep > 1 {
-		note += fmt.Sprintf(" (about %s packets at this rate)", units.Grouped(perSleep))
-	}
-	return note + fmt.Sprintf("; pauses above %v are not made up for", bucketTime)
 }
 
 // Line is the live line of an interval. What matters most comes first: a narrow terminal shows no more. arrived is what
@@ -160,6 +154,9 @@ func (r *Report) Tables() []*output.Table {
 		ns, d := units.Nanoseconds, r.Peer.Delay
 		facts.Row("one way", fmt.Sprintf("min %s  p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", ns(d.Min), ns(d.P50), ns(d.P90), ns(d.P99), ns(d.P999), ns(d.Max)))
 	}
+	for _, s := range r.Steps {
+		facts.Row(fmt.Sprintf("step %d", s.Step), s.text())
+	}
 	for _, row := range r.Facts {
 		facts.Row(row...)
 	}
@@ -196,7 +193,11 @@ func (r *Report) pacingText() string {
 	if p.Error != nil {
 		mean = fmt.Sprintf("mean error %+.3f %%", float64(*p.Error)/1e4)
 	}
-	return fmt.Sprintf("%s  longest burst %s  forfeited %s", mean, units.Plural(int(p.Burst), "packet"), units.Grouped(p.Forfeited))
+	text := fmt.Sprintf("%s  longest burst %s  forfeited %s", mean, units.Plural(int(p.Burst), "packet"), units.Grouped(p.Forfeited))
+	if ns := units.Nanoseconds; p.Max != nil {
+		text += fmt.Sprintf("  departures p50 %s p99 %s max %s  late starts %s", ns(*p.P50), ns(*p.P99), ns(*p.Max), units.Grouped(*p.Late))
+	}
+	return text
 }
 
 func (r *Report) costText() string {

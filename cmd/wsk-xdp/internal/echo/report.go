@@ -160,6 +160,16 @@ func (s *Seconds) Next(elapsed time.Duration, c Counts, drops map[string]uint64)
 	return i
 }
 
+// Last is what has come behind the last second. ok is whether that is worth an interval: it is the first, or something came, or it is long.
+func (s *Seconds) Last(elapsed time.Duration, c Counts, drops map[string]uint64) (i IntervalReport, ok bool) {
+	begun := s.at
+	i = s.Next(elapsed, c, drops)
+	return i, begun == 0 || elapsed-begun >= leastLast || i.Packets+i.Drops > 0
+}
+
+// leastLast is how long an interval at the end is where nothing has come in it.
+const leastLast = 100 * time.Millisecond
+
 // Line is the live line.
 type Line struct {
 	packets uint64

@@ -53,9 +53,9 @@ type sender struct {
 	drops  uint64 // frames that the device dropped; their completions come, too
 	last   time.Time
 
-	tick           time.Duration
-	before         blast.Counts // at the beginning of the interval
-	since          time.Duration
+	intervals      blast.Intervals
+	own            *blast.Pacer      // that of a rate, nil where the source has one
+	departures     *blast.Departures // of it
 	burst, longest uint64
 	blocked        time.Duration
 	gone           bool
@@ -76,8 +76,9 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 		return res, fmt.Errorf("a frame of %d bytes does not fit one of %d: %w", largest, q.UMEM().FrameSize(), err)
 	}
 	s := &sender{
-		c: c, q: q, source: source, timer: time.NewTimer(time.Hour), chunks: make([]chunk, chunks), tick: blast.IntervalLength,
+		c: c, q: q, source: source, timer: time.NewTimer(time.Hour), chunks: make([]chunk, chunks),
 	}
+	s.intervals = blast.NewIntervals(&s.c)
 	defer s.timer.Stop()
 	for i := range chunks {
 		s.free = append(s.free, i)
@@ -86,8 +87,8 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 	if own, ok := source.(Scheduled); ok {
 		s.pacer = own.Schedule(s.start)
 	} else {
-		bucket := blast.NewPacer(c.Rate, blast.Bucket(c.Rate, c.Batch))
-		s.pacer = &bucket
+		bucket := c.Pacer(func(rate blast.Rate) uint64 { return blast.Bucket(rate, c.Batch) })
+		s.pacer, s.own, s.departures = &bucket, &bucket, blast.NewDepartures(&c)
 	}
 	err = s.send(ctx)
 	res.Sending = time.Since(s.start)
@@ -95,6 +96,7 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 		err = s.drain(ctx)
 	}
 	res.Elapsed = time.Since(s.start)
+	s.intervals.Last(res.Elapsed, s.counts, chunks-len(s.free), blast.Latency{})
 	if s.counts.Completed > 0 {
 		res.Completing = s.last.Sub(s.start)
 	}
@@ -103,6 +105,7 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 		res.ByStatus[wsk.STATUS_NETWORK_BUSY] = s.counts.Failed
 	}
 	res.Unfinished, res.Dead, res.Interrupted = chunks-len(s.free), s.gone, ctx.Err() != nil
+	res.Departures = s.departures
 	res.Forfeited, res.LongestBurst, res.Blocked = s.pacer.Forfeited(), s.longest, s.blocked
 	return res, err
 }
@@ -157,6 +160,7 @@ func (s *sender) submit(elapsed time.Duration) (int, error) {
 		return 0, nil
 	}
 	now := time.Now()
+	s.departures.Left(s.own, n, now.Sub(s.start))
 	tx, umem := s.q.TX(), s.q.UMEM()
 	for range n {
 		number := s.free[len(s.free)-1]
@@ -228,7 +232,7 @@ const held = 100 * time.Microsecond
 // pause waits until something is due, or may have come back. It reports false when the run is interrupted.
 func (s *sender) pause(ctx context.Context) bool {
 	elapsed := time.Since(s.start)
-	until := s.tick - elapsed
+	until := s.intervals.End() - elapsed
 	if s.c.Duration > 0 {
 		until = min(until, s.c.Duration-elapsed)
 	}
@@ -240,8 +244,12 @@ func (s *sender) pause(ctx context.Context) bool {
 	case wait == 0:
 		return true
 	}
-	if until = min(until, max(wait, blast.SleepGrain)); until <= 0 {
-		return true
+	least := blast.SleepGrain
+	if s.c.Spin && !full {
+		wait, least, s.burst = wait-blast.SpinTime, 0, 0
+	}
+	if until = min(until, max(wait, least)); until <= 0 {
+		return ctx.Err() == nil
 	}
 	s.burst = 0
 	blast.Nap(ctx, s.timer, until)
@@ -253,20 +261,9 @@ func (s *sender) pause(ctx context.Context) bool {
 
 // report hands an interval to OnInterval when one is over.
 func (s *sender) report(elapsed time.Duration) {
-	if elapsed < s.tick {
-		return
+	if elapsed >= s.intervals.End() {
+		s.intervals.Cut(elapsed, s.counts, len(s.chunks)-len(s.free), blast.Latency{})
 	}
-	if s.c.OnInterval != nil {
-		s.c.OnInterval(blast.Interval{
-			Start: s.since, End: elapsed, Total: s.counts, InFlight: len(s.chunks) - len(s.free),
-			Counts: blast.Counts{
-				Submitted: s.counts.Submitted - s.before.Submitted, Completed: s.counts.Completed - s.before.Completed,
-				Failed: s.counts.Failed - s.before.Failed,
-			},
-		})
-	}
-	s.before, s.since = s.counts, elapsed
-	s.tick = elapsed.Truncate(blast.IntervalLength) + blast.IntervalLength
 }
 
 // drain waits until everything has come back, for a bounded time, which an interrupt shortens.

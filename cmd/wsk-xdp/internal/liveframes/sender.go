@@ -35,12 +35,11 @@ type Sender struct {
 	streams int
 	offset  int64 // of the monotonic clock
 
-	stop   atomic.Bool
-	begun  time.Time
-	start  uint64 // the same in the kernel's monotonic time
-	purse  purse
-	before blast.Counts // at the beginning of the interval
-	since  time.Duration
+	stop      atomic.Bool
+	begun     time.Time
+	start     uint64 // the same in the kernel's monotonic time
+	purse     purse
+	intervals blast.Intervals
 }
 
 // Open loads the programs of a run. It is called in the network namespace of the device, and belongs to nobody else until Close.
@@ -109,7 +108,8 @@ func (s *Sender) Run(ctx context.Context, onInterval func(blast.Interval)) (res 
 	if s.start, err = kernelTime(s.offset); err != nil {
 		return res, err
 	}
-	s.purse = purse{left: s.c.Count, bounded: s.c.Count > 0, pacer: blast.NewPacer(s.c.Rate, s.bucket())}
+	s.intervals = blast.NewIntervals(&s.c)
+	s.purse = purse{left: s.c.Count, bounded: s.c.Count > 0, pacer: s.c.Pacer(bucket)}
 	for i, l := range s.lanes {
 		if err := s.prepare(l, uint64(i)); err != nil {
 			return res, err
@@ -133,6 +133,7 @@ func (s *Sender) Run(ctx context.Context, onInterval func(blast.Interval)) (res 
 	err = errors.Join(append(errs, watchErr)...)
 	res, sumErr := resultOf(s.lanes)
 	s.times(&res)
+	s.intervals.Last(res.Elapsed, res.Counts, 0, blast.Latency{})
 	res.Interrupted = ctx.Err() != nil
 	if timeIsUp && s.c.Rate > 0 {
 		res.Sending = s.c.Duration
@@ -217,13 +218,15 @@ func (s *Sender) Sent() ([]uint64, error) {
 
 // singly is whether each packet has a call of its own.
 func (s *Sender) singly() bool {
-	return s.c.Rate > 0 && s.c.Rate <= blast.PPS(mostSingle) && !s.spins()
+	fastest := s.c.Rate
+	for _, step := range s.c.Steps {
+		fastest = max(fastest, step.Rate)
+	}
+	return fastest > 0 && fastest <= blast.PPS(mostSingle) && !s.spins()
 }
 
 // bucket is how many packets may leave at once after a pause.
-func (s *Sender) bucket() uint64 {
-	return max(s.c.Rate.Whole()/uint64(time.Second/pause), 1)
-}
+func bucket(rate blast.Rate) uint64 { return max(rate.Whole()/uint64(time.Second/pause), 1) }
 
 // sendSleeping has made what is due, and sleeps.
 func (s *Sender) sendSleeping(l *lane) error {
@@ -252,7 +255,7 @@ func (s *Sender) sendSleeping(l *lane) error {
 
 // watch tells intervals, and ends the run when its time is up, ctx ends, or programs that keep the rate have made everything.
 func (s *Sender) watch(ctx context.Context, done <-chan struct{}) (timeIsUp bool, err error) {
-	interval := time.NewTicker(blast.IntervalLength)
+	interval := time.NewTimer(s.intervals.End())
 	defer interval.Stop()
 	var looks <-chan time.Time
 	if s.spins() {
@@ -272,6 +275,7 @@ func (s *Sender) watch(ctx context.Context, done <-chan struct{}) (timeIsUp bool
 			return s.c.Duration > 0 && time.Since(s.begun) >= s.c.Duration, err
 		case <-interval.C:
 			err = s.report(time.Since(s.begun))
+			interval.Reset(s.intervals.End() - time.Since(s.begun))
 		case <-looks:
 			over, lookErr := exhausted(s.lanes, s.offset)
 			if err = lookErr; err == nil && !over {
@@ -298,17 +302,8 @@ func (s *Sender) end(done <-chan struct{}) {
 // report hands an interval to OnInterval.
 func (s *Sender) report(elapsed time.Duration) error {
 	now, inFlight, err := countsOf(s.lanes)
-	if err != nil {
-		return err
+	if err == nil {
+		s.intervals.Cut(elapsed, now, int(inFlight), blast.Latency{})
 	}
-	if s.c.OnInterval != nil {
-		s.c.OnInterval(blast.Interval{
-			Start: s.since, End: elapsed, Total: now, InFlight: int(inFlight),
-			Counts: blast.Counts{
-				Submitted: now.Submitted - s.before.Submitted, Completed: now.Completed - s.before.Completed, Failed: now.Failed - s.before.Failed,
-			},
-		})
-	}
-	s.before, s.since = now, elapsed
-	return nil
+	return err
 }

@@ -46,7 +46,6 @@ func (f *Format) Set(s string) error {
 type Stream struct {
 	w      io.Writer
 	format Format
-	rows   bool // there is a header
 	err    error
 }
 
@@ -74,10 +73,13 @@ func (s *Stream) record(r Record) {
 	}
 }
 
-// Begin tells how the run is configured.
-func (s *Stream) Begin(schema string, config any) {
-	if s.format == Records {
+// Begin tells how the run is configured, and what its intervals are: interval is any one of them.
+func (s *Stream) Begin(schema string, config, interval any) {
+	switch s.format {
+	case Records:
 		s.record(Record{Record: "start", Schema: schema, Config: config})
+	case Rows:
+		s.row(interval, func(key string, _ reflect.Value) string { return key })
 	}
 }
 
@@ -87,27 +89,23 @@ func (s *Stream) Interval(schema string, i any) {
 	case Records:
 		s.record(Record{Record: "interval", Schema: schema, Interval: i})
 	case Rows:
-		s.row(i)
+		s.row(i, func(_ string, value reflect.Value) string { return fmt.Sprint(value) })
 	}
 }
 
-// row writes the values of a struct, and before the first their keys.
-func (s *Stream) row(i any) {
+// row writes a cell for each field of a struct.
+func (s *Stream) row(i any, cell func(key string, value reflect.Value) string) {
 	if s.err != nil {
 		return
 	}
 	w := csv.NewWriter(s.w)
 	v := reflect.ValueOf(i)
-	var names, cells []string
+	var cells []string
 	for n := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(n).Tag.Get("json"), ",")
-		names, cells = append(names, name), append(cells, fmt.Sprint(v.Field(n)))
+		key, _, _ := strings.Cut(v.Type().Field(n).Tag.Get("json"), ",")
+		cells = append(cells, cell(key, v.Field(n)))
 	}
-	if !s.rows {
-		s.rows = true
-		_ = w.Write(names) // Flush tells
-	}
-	_ = w.Write(cells)
+	_ = w.Write(cells) // Flush tells
 	if w.Flush(); w.Error() != nil {
 		s.err = fmt.Errorf("write CSV: %w", w.Error())
 	}

@@ -27,7 +27,7 @@ func TestStream(t *testing.T) {
 	} {
 		var out strings.Builder
 		s := NewStream(&out, format)
-		s.Begin("x/1", second{1, 2})
+		s.Begin("x/1", second{1, 2}, second{})
 		s.Interval("x/1", second{3, 4})
 		s.Interval("x/1", second{5, 0})
 		var table Table

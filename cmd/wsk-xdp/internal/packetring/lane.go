@@ -27,8 +27,8 @@ type Lane struct {
 	out    int        // how many it has
 }
 
-// NewLane sends the frames of a source.
-func NewLane(r *Ring, s Source) *Lane { return &Lane{ring: r, source: s} }
+// NewLane sends the frames of a source, from the slot on that is filled next. The kernel has none of the ring.
+func NewLane(r *Ring, s Source) *Lane { return &Lane{ring: r, source: s, first: r.At()} }
 
 // Send puts up to n frames into the ring, has the kernel send, and takes back what it is done with. What a device drops for
 // want of room stays in the ring and goes with the next call.

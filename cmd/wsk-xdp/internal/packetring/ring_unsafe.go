@@ -44,13 +44,14 @@ func Open(ifIndex, longest int) (r *Ring, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
-	r = &Ring{fd: fd, slot: leastSlot}
+	opened := &Ring{fd: fd, slot: leastSlot}
+	r = opened
 	for r.slot < longest+dataAt {
 		r.slot *= 2
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.Close())
+			err = errors.Join(err, opened.Close()) // where it returns an error, r is nil
 		}
 	}()
 	if r.slot > mostSlot {

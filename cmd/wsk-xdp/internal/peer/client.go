@@ -44,21 +44,9 @@ const maxIntervals = 86_400
 func Dial(ctx context.Context, ns *netns.NS, to netip.AddrPort, hello Hello) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTime)
 	defer cancel()
-	var c net.Conn
-	// Of an address that is no name, the dialer makes its one socket on this thread, which is in the namespace.
-	err := ns.Do(func() (err error) {
-		var d net.Dialer
-		d.SetMultipathTCP(false)
-		c, err = d.DialContext(ctx, "tcp", to.String())
-		return err
-	})
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("no receiver answers at TCP %v: start wsk-xdp recv %v there", to, to)
-	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("nothing answers at TCP %v: is wsk-xdp recv %v running there, and does a firewall let TCP through?", to, to)
-	case err != nil:
-		return nil, fmt.Errorf("connect to the peer: %w", err)
+	c, err := connect(ctx, ns, to)
+	if err != nil {
+		return nil, err
 	}
 	conn := NewConn(c)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -83,6 +71,37 @@ func Dial(ctx context.Context, ns *netns.NS, to netip.AddrPort, hello Hello) (*C
 	client := &Client{Welcome: *answer.Welcome, conn: conn, done: make(chan struct{})}
 	go client.read()
 	return client, nil
+}
+
+// Look is an error where nobody answers at an address of the datagrams. It announces nothing.
+func Look(ctx context.Context, ns *netns.NS, to netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	c, err := connect(ctx, ns, to)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// connect is the connection, or a sentence.
+func connect(ctx context.Context, ns *netns.NS, to netip.AddrPort) (c net.Conn, err error) {
+	// Of an address that is no name, the dialer makes its one socket on this thread, which is in the namespace.
+	err = ns.Do(func() (err error) {
+		var d net.Dialer
+		d.SetMultipathTCP(false)
+		c, err = d.DialContext(ctx, "tcp", to.String())
+		return err
+	})
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("no receiver answers at TCP %v: start wsk-xdp recv %v there", to, to)
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("nothing answers at TCP %v: is wsk-xdp recv %v running there, and does a firewall let TCP through?", to, to)
+	case err != nil:
+		return nil, fmt.Errorf("connect to the peer: %w", err)
+	}
+	return c, nil
 }
 
 // read takes what the receiver says until it has reported or is gone.

@@ -60,6 +60,7 @@ func Run(ctx context.Context, t *Tally, link Link, onInterval func(Interval)) Re
 	t.drain(ctx, link)
 	close(stop)
 	<-ticking
+	t.last(time.Now(), onInterval)
 	r.Elapsed, r.Interrupted = time.Since(start), ctx.Err() != nil
 	r.Due = t.schedule.Total()
 	if r.Interrupted || r.Due == 0 {

@@ -162,6 +162,14 @@ type Interval struct {
 	Times          *Times // nil where nothing came back
 }
 
+// last tells what is left behind the last second, unless that is nothing.
+func (t *Tally) last(now time.Time, onInterval func(Interval)) {
+	const least = 100 * time.Millisecond // of an interval in which nothing happened
+	if i := t.interval(now); i.Start == 0 || i.End-i.Start >= least || i.Sent+i.Answered > 0 {
+		onInterval(i)
+	}
+}
+
 // interval ends the present one.
 func (t *Tally) interval(now time.Time) Interval {
 	t.mu.Lock()

@@ -106,24 +106,21 @@ func (m *Maker) Next(now time.Time) ([][]byte, error) {
 	return out, nil
 }
 
-// Each makes the first n packets and hands on their frames, with the times at which they are due after the first, which is
-// due at first: all at once where there is no rate.
-func (p *Plan) Each(n uint64, pace blast.Rate, first time.Time, take func(packet uint64, frame []byte, after time.Duration) error) error {
+// Each makes the first n packets and hands on their frames, with the times at which they are due: as after says behind
+// the first, which is due at first.
+func (p *Plan) Each(n uint64, after func(packet uint64) time.Duration, first time.Time, take func(packet uint64, frame []byte, at time.Duration) error) error {
 	m, err := NewMaker(*p)
 	if err != nil {
 		return err
 	}
 	for i := range n {
-		after := time.Duration(0)
-		if pace > 0 {
-			after = time.Duration(float64(i) / pace.PerSecond() * float64(time.Second))
-		}
-		frames, err := m.Next(first.Add(after))
+		at := after(i)
+		frames, err := m.Next(first.Add(at))
 		if err != nil {
 			return err
 		}
 		for _, f := range frames {
-			if err := take(i, f, after); err != nil {
+			if err := take(i, f, at); err != nil {
 				return err
 			}
 		}

@@ -75,7 +75,8 @@ func (r *Report) Fill(p Plan, n uint64) error {
 	if r.Requested > 0 {
 		n = min(n, r.Requested)
 	}
-	return p.Each(n, 0, time.Time{}, func(packet uint64, b []byte, _ time.Duration) error {
+	atOnce := func(uint64) time.Duration { return 0 }
+	return p.Each(n, atOnce, time.Time{}, func(packet uint64, b []byte, _ time.Duration) error {
 		r.add(packet, b)
 		return nil
 	})
@@ -92,7 +93,11 @@ func (r *Report) add(packet uint64, b []byte) {
 	for _, tag := range p.VLANs[:p.NumVLANs] {
 		f.VLANs = append(f.VLANs, int(tag.ID))
 	}
-	if one, ok := stamp.Parse(p.Payload(b)); ok {
+	payload := p.Payload(b)
+	if reason == frame.ReasonFragment && p.FragmentOffset == 0 && len(payload) >= frame.UDPLen {
+		payload = payload[frame.UDPLen:] // of a fragment it is what IP carries
+	}
+	if one, ok := stamp.Parse(payload); ok {
 		f.Stream, f.Number = &one.Stream, &one.Sequence
 	}
 	r.Frames = append(r.Frames, f)

@@ -90,8 +90,8 @@ type forgotten struct {
 // Totals are all datagrams that came.
 type Totals struct {
 	Packets, Bytes uint64
-	// Foreign are those that are of no run.
-	Foreign uint64
+	// Foreign are those that are of no run, but for Warmup, which were sent before one and said so.
+	Foreign, Warmup uint64
 }
 
 // NewSink makes a sink whose windows are of so many numbers, a multiple of 64.
@@ -123,7 +123,11 @@ func (s *Sink) take(b []byte, length int) {
 	}
 	st, ok := stamp.Parse(b)
 	if !ok {
-		s.counts.Foreign++
+		if stamp.IsWarmup(b) {
+			s.counts.Warmup++
+		} else {
+			s.counts.Foreign++
+		}
 		return
 	}
 	r := s.runOf(st.Run)

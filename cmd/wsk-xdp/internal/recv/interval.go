@@ -28,3 +28,13 @@ func (s *Seconds) Next(elapsed time.Duration, sink *Sink, e Engine) IntervalRepo
 	s.at, s.totals, s.counts, s.drops = elapsed, t, c, drops
 	return i
 }
+
+// Last is what has come behind the last second. ok is whether that is worth an interval: it is the first, or something came, or it is long.
+func (s *Seconds) Last(elapsed time.Duration, sink *Sink, e Engine) (i IntervalReport, ok bool) {
+	begun := s.at
+	i = s.Next(elapsed, sink, e)
+	return i, begun == 0 || elapsed-begun >= leastLast || i.Packets+i.Drops > 0
+}
+
+// leastLast is how long an interval at the end is where nothing has come in it.
+const leastLast = 100 * time.Millisecond

@@ -51,9 +51,11 @@ type Config struct {
 
 // TotalsReport are all datagrams that came.
 type TotalsReport struct {
-	Packets   uint64 `json:"packets"`
-	Bytes     uint64 `json:"payload_bytes"`
-	Foreign   uint64 `json:"foreign_packets"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"payload_bytes"`
+	Foreign uint64 `json:"foreign_packets"`
+	// Warmup were sent before a run (blast --warmup), and are of none. Engine xdp takes them for foreign.
+	Warmup    uint64 `json:"warmup_packets"`
 	Received  uint64 `json:"received_packets"`
 	Lost      uint64 `json:"lost_packets"`
 	Duplicate uint64 `json:"duplicate_packets"`
@@ -108,7 +110,7 @@ func (r *Report) Fill(s *Sink, e Engine) {
 	s.look()
 	c := s.sums()
 	r.Totals = TotalsReport{
-		Packets: s.counts.Packets, Bytes: s.counts.Bytes, Foreign: s.counts.Foreign, Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate,
+		Packets: s.counts.Packets, Bytes: s.counts.Bytes, Foreign: s.counts.Foreign, Warmup: s.counts.Warmup, Received: c.Received, Lost: c.Lost, Duplicate: c.Duplicate,
 		Reordered: c.Reordered, Late: c.Late, Corrupt: c.Corrupt, Refused: c.Refused, RunsForgotten: s.gone.runs,
 	}
 	r.Runs = []RunReport{}
@@ -208,6 +210,9 @@ func (r *Report) Tables() []*output.Table {
 	}
 	t := &r.Totals
 	came := fmt.Sprintf("%s, %s of payload, %s of no run", units.Plural(int(t.Packets), "packet"), units.Bytes(t.Bytes), units.Grouped(t.Foreign))
+	if t.Warmup > 0 {
+		came += fmt.Sprintf(", %s to warm up", units.Grouped(t.Warmup))
+	}
 	if t.RunsForgotten > 0 {
 		came += fmt.Sprintf("; %s more than are listed", units.Plural(t.RunsForgotten, "run"))
 	}

@@ -37,7 +37,7 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 			second = elapsed.Truncate(time.Second) + time.Second
 		}
 		// A sender gets its report, before and after it has said its end.
-		if now := time.Now(); c.Idle() && (u.Expect > 0 && s.Totals().Packets >= u.Expect && !s.awaits(now) || u.OneOff && s.over(now)) {
+		if now := time.Now(); c.Idle() && (u.Expect > 0 && s.Totals().counted() >= u.Expect && !s.awaits(now) || u.OneOff && s.over(now)) {
 			return
 		}
 		select {
@@ -47,6 +47,9 @@ func Wait(ctx context.Context, u Until, s *Sink, c *Control) {
 		}
 	}
 }
+
+// counted are all but those that warm up.
+func (t Totals) counted() uint64 { return t.Packets - t.Warmup }
 
 // over is whether there has been a run, and none goes on. A run of which nothing has come counts only if its sender has
 // said so: any connection can begin one.

@@ -40,9 +40,22 @@ func ofBlast(r *blast.Report) *Document {
 			d.Rates = append(d.Rates, Rate{Name: rate.name, PPS: float64(*rate.pps)})
 		}
 	}
+	for _, s := range r.Steps {
+		name, length := fmt.Sprintf("step %d (%s)", s.Step, s.Asked), time.Duration(s.End-s.Start)
+		if length >= leastReceiving {
+			d.Rates = append(d.Rates, Rate{Name: name, PPS: float64(s.Completed) / length.Seconds()})
+		}
+	}
 	d.Facts = append(d.Facts, Fact{"started", r.StartedAt.Format(time.RFC3339)}, Fact{"sending", units.Nanoseconds(t.Sending)})
 	if r.TooShort != "" {
 		d.Facts = append(d.Facts, Fact{"rates", "too short to tell: " + r.TooShort})
+	}
+	if w := r.Warmup; w != nil {
+		d.Facts = append(d.Facts, Fact{"warm-up", units.Nanoseconds(w.Duration) + ", not counted"})
+	}
+	if p := r.Pacing; p != nil && p.Max != nil {
+		ns := units.Nanoseconds
+		d.Facts = append(d.Facts, Fact{"departures", fmt.Sprintf("p50 %s  p99 %s  max %s after their time", ns(*p.P50), ns(*p.P99), ns(*p.Max))})
 	}
 	if r.LimitedBy != "" {
 		d.Facts = append(d.Facts, Fact{"limited by", strings.ReplaceAll(r.LimitedBy, "_", " ")})

@@ -37,10 +37,7 @@ var ErrDescriptors = errors.New("there are no descriptors left")
 
 // Open opens the sockets in a namespace. Of the plan its headers, sources and ports are not looked at.
 func Open(ns *netns.NS, p frames.Plan, o Options) (l *Lane, err error) {
-	l = &Lane{
-		order: blast.NewOrder(int(p.Flows), p.Random, p.Space.Seed), numbers: blast.NewNumbers(p.Stamp, p.Run, p.Clock, p.Flows),
-		icmp: icmp.NewListener(), payload: p.Payload, sizes: p.Sizes, flow: -1,
-	}
+	l = &Lane{icmp: icmp.NewListener()}
 	switch o.Way {
 	case blast.EngineUDP:
 		l.way = single{}
@@ -56,7 +53,7 @@ func Open(ns *netns.NS, p frames.Plan, o Options) (l *Lane, err error) {
 		one := p.Space.At(i)
 		l.flows = append(l.flows, flow{int(one.Source), newAddress(one.To, o.Zone)})
 	}
-	l.fill()
+	l.Begin(p)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -77,6 +74,13 @@ func Open(ns *netns.NS, p frames.Plan, o Options) (l *Lane, err error) {
 		}
 		return nil
 	})
+}
+
+// Begin begins a run, whose flows and sizes are those that the sockets were opened for: its numbers, its payload, the first flow.
+func (l *Lane) Begin(p frames.Plan) {
+	l.order, l.numbers = blast.NewOrder(int(p.Flows), p.Random, p.Space.Seed), blast.NewNumbers(p.Stamp, p.Run, p.Clock, p.Flows)
+	l.payload, l.sizes, l.size, l.flow = p.Payload, p.Sizes, 0, -1
+	l.fill()
 }
 
 // fill writes the payload for as many datagrams as a call takes. Where sizes differ each call writes it anew.

@@ -106,3 +106,28 @@ func FuzzRange(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSchedule(f *testing.F) {
+	for _, s := range []string{"100k:10s,1M:30s", "5%:1m", "1Gbit:0.5", "max:1s", "1k:0", "1k", ":", "", ",", "1k:1s,", "1k:1s:2s", "1:292y", "1:100000d,1:100000d"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var l Schedule
+		if err := l.Set(s); err != nil {
+			checkSentence(t, s, err)
+			return
+		}
+		var again Schedule
+		if err := again.Set(l.String()); err != nil || again.String() != l.String() || len(again) != len(l) {
+			t.Errorf("%q becomes %q, which is %v, %v", s, l.String(), again, err)
+		}
+		if l.Length() <= 0 || len(l) == 0 {
+			t.Errorf("%q takes %v", s, l.Length())
+		}
+		for _, step := range l {
+			if step.Rate.IsMax() || step.For <= 0 {
+				t.Errorf("%q has the step %v", s, step)
+			}
+		}
+	})
+}
