@@ -151,7 +151,9 @@ func (q *Queue) kick() (moved bool) {
 		return false
 	}
 	lockrank.AssertMay(locks.Kick, "a kick")
+	began := q.meter.beginKick()
 	errno, kicked := q.sock.KickIfNeeded()
+	q.meter.endKick(began)
 	if !kicked {
 		return false
 	}

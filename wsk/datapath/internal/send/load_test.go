@@ -124,3 +124,55 @@ func TestTailPace(t *testing.T) {
 	step(time.Hour, true, tailLook)
 	step(tailMemory, false, tailLook)
 }
+
+// TestLoadBesideKicks: a queue is loaded where only the kick of each send keeps its senders from more, and not where they have
+// nothing to send meanwhile.
+func TestLoadBesideKicks(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		each, kick time.Duration // from one send to the next, and of that the kick
+		perKick    uint32
+		want       bool
+	}{
+		{"fast by itself", 4 * time.Microsecond, 0, 1, true},
+		{"slow by itself", 8 * time.Microsecond, time.Microsecond, 1, false},
+		{"kept by its kicks", 8 * time.Microsecond, 5 * time.Microsecond, 1, true},
+		{"one kick for several", 8 * time.Microsecond, 5 * time.Microsecond, 4, false},
+		{"slow whatever it does", 21 * time.Microsecond, 20 * time.Microsecond, 1, false},
+	} {
+		for _, held := range []bool{false, true} {
+			m := loadMeter{at: time.Now().Add(-loadFrames * c.each)}
+			if held {
+				m.holdoff = time.Now().Add(time.Hour)
+			}
+			for range loadFrames / c.perKick {
+				if began := m.beginKick(); !began.IsZero() {
+					m.note(c.kick)
+				}
+			}
+			if got := m.isFast(loadFrames); got != (c.want && !held) {
+				t.Errorf("%s, held %v: %v", c.name, held, got)
+			}
+			if m.kicks != 0 || m.mark != loadFrames {
+				t.Errorf("%s: what is counted begins anew with %d kicks at %d", c.name, m.kicks, m.mark)
+			}
+		}
+	}
+}
+
+// TestKickTime: an interrupted kick does not count, and a lasting change does.
+func TestKickTime(t *testing.T) {
+	var m loadMeter
+	for _, took := range []time.Duration{3000, 1000, 900000, 1100} {
+		m.note(took)
+	}
+	if m.kick < 1000 || m.kick > 1200 {
+		t.Errorf("%v", m.kick)
+	}
+	for range 50 {
+		m.note(4000)
+	}
+	if m.kick != 4000 {
+		t.Errorf("%v after many that take longer", m.kick)
+	}
+}
