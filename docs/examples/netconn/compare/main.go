@@ -30,18 +30,22 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 15, "how often each side has its turn at most; less where the time is up")
 	one := flag.String("one", "", "for itself: run one trial with the sockets of a kind, as in 'quic,wsknet', and print its figures")
+	ask := flag.String("ask", "", "for itself: ask the DNS server at an address, with sockets of package net")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *rounds, *one, flag.Args()); err != nil {
+	if err := run(ctx, *rounds, *one, *ask, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, one string, parts []string) error {
-	if one != "" {
+func run(ctx context.Context, rounds int, one, ask string, parts []string) error {
+	switch {
+	case one != "":
 		return child(ctx, one)
+	case ask != "":
+		return asking(ctx, ask)
 	}
 	if len(parts) == 0 {
 		parts = []string{"events", "rates"}

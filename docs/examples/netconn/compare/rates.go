@@ -23,20 +23,28 @@ type rate struct {
 	name, what, unit string
 	amount           float64 // in the unit of the rate
 	f                func(ctx context.Context, a, b *trial.End, begin func()) error
+	judged           bool // A has the sockets of package net in every round
 }
 
 var allRates = []rate{
-	{"quic", "quic-go, 100 MB there and back at once", "MB/s each way", 100,
-		func(ctx context.Context, a, b *trial.End, begin func()) error {
+	{name: "quic", what: "quic-go, 100 MB there and back at once", unit: "MB/s each way", amount: 100,
+		f: func(ctx context.Context, a, b *trial.End, begin func()) error {
 			begin()
 			return trial.QUIC(ctx, a, b, 100_000_000, nil)
 		}},
-	{"dns", "miekg/dns, 32 clients", "thousand queries/s", 48,
-		func(ctx context.Context, a, b *trial.End, begin func()) error {
+	{name: "dns", what: "miekg/dns, 32 clients", unit: "thousand queries/s", amount: 48,
+		f: func(ctx context.Context, a, b *trial.End, begin func()) error {
 			return trial.DNS(ctx, a, b, []netip.Addr{b.Host.IPv4()}, 32, 1500, begin)
 		}},
-	{"wireguard", "wireguard-go, TCP through the tunnel, 100 MB there and back at once", "MB/s each way", 100,
-		func(ctx context.Context, a, b *trial.End, begin func()) error {
+	{name: "dns-server", what: "miekg/dns, the server alone, asked by 32 clients of `net`", unit: "thousand queries/s", amount: 48,
+		judged: true, f: func(ctx context.Context, a, b *trial.End, begin func()) error {
+			return trial.ServeDNS(ctx, b, func(port uint16) error {
+				begin()
+				return askFrom(ctx, a, netip.AddrPortFrom(b.Host.IPv4(), port))
+			})
+		}},
+	{name: "wireguard", what: "wireguard-go, TCP through the tunnel, 100 MB there and back at once", unit: "MB/s each way", amount: 100,
+		f: func(ctx context.Context, a, b *trial.End, begin func()) error {
 			tunnel, err := trial.NewTunnel(a, b)
 			if err != nil {
 				return err
@@ -136,7 +144,11 @@ func child(ctx context.Context, one string) error {
 }
 
 func (r rate) run(ctx context.Context, kind trial.Kind) error {
-	return lab(testenv.Topology{Offloads: true}, kind, kind, func(_ *testenv.Lab, a, b *trial.End) error {
+	near := kind
+	if r.judged {
+		near = trial.Net
+	}
+	return lab(testenv.Topology{Offloads: true}, near, kind, func(_ *testenv.Lab, a, b *trial.End) error {
 		var begun time.Time
 		var own, all time.Duration
 		err := r.f(ctx, a, b, func() { begun, own, all = time.Now(), used(), busy() })
@@ -149,6 +161,29 @@ func (r rate) run(ctx context.Context, kind trial.Kind) error {
 		fmt.Println(int64(time.Since(begun)), int64(used()-own), int64(busy()-all))
 		return nil
 	})
+}
+
+// askFrom has a process of its own on a host ask a DNS server, whose processor time is that of nobody here.
+func askFrom(ctx context.Context, a *trial.End, server netip.AddrPort) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, "-ask", server.String())
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := a.Host.NS.Do(cmd.Start); err != nil { // it is born into the namespace of the thread
+		return err
+	}
+	return cmd.Wait()
+}
+
+// asking is that process.
+func asking(ctx context.Context, server string) error {
+	at, err := netip.ParseAddrPort(server)
+	if err != nil {
+		return err
+	}
+	return trial.AskDNS(ctx, at, 32, 1500)
 }
 
 // used is the processor time of this process.
