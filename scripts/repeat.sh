@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the whole suite ROUNDS times, the first BESIDE of them beside two busy processes of normal priority, and prints one line a round.
-# The output of rounds that failed is kept. Exits 1 when any did.
+# The output of rounds that failed is kept. Exits 1 when any did. Programs that have not changed since a round before are not linked again;
+# that takes some 2 GB in TMPDIR while it goes on.
 #
 #   scripts/repeat.sh [ROUNDS [BESIDE [FLAG ...]]]    ROUNDS 20, BESIDE 5; flags go to go test
 set -euo pipefail
@@ -15,6 +16,8 @@ if ! [[ $rounds =~ $number && $beside =~ $number ]] || [ "$rounds" -eq 0 ]; then
 fi
 logs=$(mktemp -d "${TMPDIR:-/tmp}/wsk-xdp-repeat.XXXXXX")
 busy=()
+export LINKED=$logs/linked
+mkdir "$LINKED"
 
 # load starts the busy processes. Each looks now and then whether this script is still there.
 load() {
@@ -32,7 +35,7 @@ unload() {
   busy=()
 }
 
-trap unload EXIT
+trap 'unload; rm -rf "$LINKED"' EXIT
 trap 'exit 130' INT TERM
 
 failures=0
@@ -43,7 +46,7 @@ for ((round = 1; round <= rounds; round++)); do
     load
   fi
   begin=$SECONDS code=0
-  scripts/test.sh "$@" >"$log" 2>&1 || code=$?
+  scripts/test.sh "-toolexec='$PWD/scripts/linkonce.sh'" "$@" >"$log" 2>&1 || code=$?
   unload
   counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1) || counts="no tests were counted"
   line="round $round of $rounds: $counts, $((SECONDS - begin)) s, $what"
@@ -60,5 +63,6 @@ if [ "$failures" -ne 0 ]; then
   echo "$failures of $rounds rounds failed"
   exit 1
 fi
+rm -rf "$LINKED"
 rmdir "$logs"
 echo "none of $rounds rounds failed"
