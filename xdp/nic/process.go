@@ -6,6 +6,7 @@ package nic
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -106,6 +107,9 @@ func openSockets(dir string, wanted map[uint32]bool) (map[uint32]bool, error) {
 	return found, nil
 }
 
+// socketName begins the name of a mapped socket.
+var socketName = []byte("socket:[")
+
 // mappedRings finds the sockets of which a ring is mapped at an offset that only AF_XDP has: AF_PACKET and TCP, which
 // can be mapped too, know no offset like those. The RX ring has offset 0, but no socket is bound without a completion
 // ring.
@@ -118,6 +122,9 @@ func mappedRings(path string) (map[uint32]bool, error) {
 	found := map[uint32]bool{}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
+		if !bytes.Contains(lines.Bytes(), socketName) {
+			continue // nearly all of them
+		}
 		// address perms offset device inode pathname
 		words := strings.Fields(lines.Text())
 		if len(words) < 6 {
