@@ -86,9 +86,14 @@ func TestCarrierStaysAway(t *testing.T) {
 	}
 	defer c.Close()
 	to := at(lab.B.IPv4(), b)
-	if err := exchange(c, b, to); err != nil {
-		t.Fatal(err)
-	}
+	// What the kernel's stack sends while the queue is being opened is the kernel's to give up.
+	testenv.Eventually(t, waitLimit, "AF_XDP to send", func() bool {
+		if err := exchange(c, b, to); err != nil {
+			t.Fatal(err)
+		}
+		queues := s.Datapath().Info().Queues
+		return len(queues) > 0 && queues[0].Submitted > 0
+	})
 	if err := lab.Router.A.SetDown(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +110,17 @@ func TestCarrierStaysAway(t *testing.T) {
 		t.Errorf("%d made room", got)
 	}
 	testenv.Eventually(t, waitLimit, "all to be given up", func() bool { return c.Failed() == writes })
+	// A close does not wait for the carrier.
+	const last = 10
+	for range last {
+		if _, err := c.WriteToUDPAddrPort([]byte("x"), to); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
+	}
+	if got := c.Failed(); got != writes+last {
+		t.Errorf("%d failed, want %d", got, writes+last)
 	}
 }

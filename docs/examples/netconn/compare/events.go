@@ -25,7 +25,7 @@ type event struct {
 var routed = testenv.Topology{Shape: testenv.Routed, NoIPv6: true}
 
 var allEvents = []event{
-	{"quic-go, " + trial.NoCarrier.Name + ": until the transfer ends", 3, routed, false, through(trial.NoCarrier)},
+	{"quic-go, " + trial.NoCarrier.Name + ": until the transfer ends", 9, routed, false, through(trial.NoCarrier)},
 	{"quic-go, " + trial.Mute.Name + ": until the transfer ends", 3, routed, false, through(trial.Mute)},
 	{"miekg/dns at a secondary address: its first answer, to `net`", 9, testenv.Topology{}, true, secondary(1)},
 	{"miekg/dns at a secondary address: 1000 answers, to `net`", 9, testenv.Topology{}, true, secondary(1000)},
@@ -61,10 +61,13 @@ func secondary(times int) func(context.Context, *testenv.Lab, *trial.End, *trial
 const limit = 20 * time.Second
 
 // events prints how long each side takes to get over each event, the sides in turn.
-func events(ctx context.Context, rounds int) error {
+func events(ctx context.Context, rounds int, row string) error {
 	fmt.Printf("\n%s; load %s; medians, the sides in turn; milliseconds\n\n", processor(), load())
 	fmt.Println("| | `net` | `wsknet` | ratio | all of `net` | all of `wsknet` |\n|---|---|---|---|---|---|")
 	for _, e := range allEvents {
+		if !strings.Contains(e.what, row) {
+			continue
+		}
 		var took [2][]time.Duration
 		for range min(rounds, e.rounds) {
 			for i, kind := range []trial.Kind{trial.Net, trial.Stack} {

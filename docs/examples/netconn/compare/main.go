@@ -7,6 +7,7 @@
 //	sudo go run ./compare          # both, less than four minutes
 //	sudo go run ./compare events   # one of them
 //	sudo go run ./compare rates
+//	sudo go run ./compare -row carrier events # the rows with that word
 //
 // Rates say nothing while others use the processors: it prints the load with them.
 package main
@@ -31,16 +32,17 @@ func main() {
 	rounds := flag.Int("rounds", 15, "how often each side has its turn at most; less where the time is up")
 	one := flag.String("one", "", "for itself: run one trial with the sockets of a kind, as in 'quic,wsknet', and print its figures")
 	ask := flag.String("ask", "", "for itself: ask the DNS server at an address, with sockets of package net")
+	row := flag.String("row", "", "only the rows in whose text this is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *rounds, *one, *ask, flag.Args()); err != nil {
+	if err := run(ctx, *rounds, *one, *ask, *row, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, one, ask string, parts []string) error {
+func run(ctx context.Context, rounds int, one, ask, row string, parts []string) error {
 	switch {
 	case one != "":
 		return child(ctx, one)
@@ -54,9 +56,9 @@ func run(ctx context.Context, rounds int, one, ask string, parts []string) error
 		var err error
 		switch part {
 		case "events":
-			err = events(ctx, rounds)
+			err = events(ctx, rounds, row)
 		case "rates":
-			err = rates(ctx, rounds)
+			err = rates(ctx, rounds, row)
 		default:
 			err = fmt.Errorf("there is no part %q: events, rates", part)
 		}

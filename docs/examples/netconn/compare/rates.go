@@ -64,12 +64,15 @@ type figures struct{ wall, cpu, machine time.Duration }
 
 // rates prints what each side moves, the sides in turn and the one that begins, too. Each trial is a process of its own,
 // so that none finds the memory or the heap of another.
-func rates(ctx context.Context, rounds int) error {
+func rates(ctx context.Context, rounds int, row string) error {
 	fmt.Printf("\n%s; load %s; medians, the sides in turn\n\n", processor(), load())
 	fmt.Println("| | `net` | `wsknet` | ratio | CPU ratio, process · machine | receiving through AF_XDP | ratio | CPU ratio, process · machine |\n|---|---|---|---|---|---|---|---|")
 	sides := []string{"net", "wsknet", "xdp"}
 	deadline := time.Now().Add(130 * time.Second)
 	for i, r := range allRates {
+		if !strings.Contains(r.what, row) {
+			continue
+		}
 		// What the trials before have left is shared by those that are to come.
 		end := time.Now().Add(time.Until(deadline) / time.Duration(len(allRates)-i))
 		perSide := map[string][]figures{}
