@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -101,23 +102,58 @@ func (e *udpEngine) read(sink *Sink) {
 			n, err = m.receive(int(fd))
 			return !errors.Is(err, unix.EAGAIN)
 		})
-		switch {
-		case closed != nil:
-			return // what Read says is that the connection is closed
-		case errors.Is(err, unix.EINTR):
-			continue
-		case err != nil:
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			e.err = os.NewSyscallError("recvmmsg", err)
+		if errors.Is(closed, os.ErrDeadlineExceeded) { // finish has set one
+			e.readRest(m, sink)
 			return
 		}
-		sink.Batch(func(take func([]byte, int)) {
-			for i := range n {
-				take(m.message(i))
-			}
-		})
+		if closed != nil {
+			return // what Read says is that the connection is closed
+		}
+		if !e.hand(n, err, m, sink) {
+			return
+		}
 	}
+}
+
+// hand hands what was read to the sink, and reports whether reading goes on.
+func (e *udpEngine) hand(n int, err error, m *messageBuffers, sink *Sink) bool {
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return true
+	case err != nil:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.err = os.NewSyscallError("recvmmsg", err)
+		return false
+	}
+	sink.Batch(func(take func([]byte, int)) {
+		for i := range n {
+			take(m.message(i))
+		}
+	})
+	return true
+}
+
+// restLimit bounds how long it goes on reading at the end while more comes.
+const restLimit = 100 * time.Millisecond
+
+// readRest reads until nothing waits any more.
+func (e *udpEngine) readRest(m *messageBuffers, sink *Sink) {
+	for end := time.Now().Add(restLimit); time.Now().Before(end); {
+		var n int
+		var err error
+		if e.raw.Control(func(fd uintptr) { n, err = m.receive(int(fd)) }) != nil || errors.Is(err, unix.EAGAIN) || !e.hand(n, err, m, sink) {
+			return
+		}
+	}
+}
+
+// finish is Close when everything has been read that waits by now.
+func (e *udpEngine) finish() error {
+	if err := e.conn.SetReadDeadline(time.Unix(0, 1)); err == nil {
+		<-e.done
+	}
+	return e.Close()
 }
 
 // Drops is what the socket's buffer had no room for, which the kernel counts in 32 bits.
@@ -133,15 +169,6 @@ func (e *udpEngine) Drops() map[string]uint64 {
 		return map[string]uint64{}
 	}
 	return map[string]uint64{BufferFull: e.dropped}
-}
-
-// waits is whether a datagram waits to be read.
-func (e *udpEngine) waits() (some bool) {
-	_ = e.raw.Control(func(fd uintptr) {
-		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
-		some = err == nil && n > 0
-	})
-	return some
 }
 
 func (e *udpEngine) Err() error {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -188,15 +187,7 @@ func (e *xdpEngine) Err() error { return errors.Join(e.program.Err(), e.stack.Er
 
 // stop ends the counting; the counts stay. The socket goes first: what comes to it when the program is gone is not left out by that.
 func (e *xdpEngine) stop() {
-	e.once.Do(func() {
-		for range 100 { // what has come is counted, unless more comes than can be read
-			if !e.stack.waits() {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		e.stopped = errors.Join(e.stack.Close(), e.program.Detach())
-	})
+	e.once.Do(func() { e.stopped = errors.Join(e.stack.finish(), e.program.Detach()) })
 }
 
 func (e *xdpEngine) Close() error {
