@@ -31,7 +31,7 @@ func (f *blastFlags) capture(ctx context.Context, h header, s *session.Session, 
 	if err != nil {
 		return err
 	}
-	_, err = f.look.write(plan, f.config().After(), blast.Requested(f.config()), time.Now())
+	_, err = f.look.write(ctx, plan, f.config().After(), blast.Requested(f.config()), time.Now(), f.out.live())
 	return err
 }
 

@@ -67,7 +67,7 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 	if err := out.Fill(plan, shownPackets); err != nil {
 		return err
 	}
-	if out.Captured, err = f.look.write(plan, f.config().After(), out.Requested, time.Time{}); err != nil {
+	if out.Captured, err = f.look.write(ctx, plan, f.config().After(), out.Requested, time.Time{}, f.out.live()); err != nil {
 		return err
 	}
 	out.Capture = f.look.file

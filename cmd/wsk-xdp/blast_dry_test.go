@@ -163,3 +163,14 @@ func TestBlastDryRunAsksNobody(t *testing.T) {
 		t.Errorf("%d frames were sent", got-before)
 	}
 }
+
+// TestWritingShows: a file that takes long to write says how far it is.
+func TestWritingShows(t *testing.T) {
+	_, netns := lab(t, testenv.Topology{})
+	before := writingShows
+	writingShows = 0
+	t.Cleanup(func() { writingShows = before })
+	file := filepath.Join(t.TempDir(), "plan.pcap")
+	r := cli(timeout(t), "blast", netns, "10.77.0.2:9000", "-n", "5000", "--dry-run", "--pcap", file+",5000")
+	r.want(t, 0, "writing "+file+": 4,096 of 5,000 packets")
+}

@@ -4,7 +4,10 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -65,9 +68,12 @@ func (p *previewFlags) check(f *formatFlags, via string) error {
 	return tryFile("pcap", p.file, f.force)
 }
 
+// writingShows is how often it is shown how far the writing of a file is; tests have it more often.
+var writingShows = time.Second
+
 // write writes the file of --pcap, if there is to be one, with the times at which packets are due after the first, and
-// returns how many packets that are. all is how many the run has, 0 where nothing says.
-func (p *previewFlags) write(plan preview.Plan, after func(uint64) time.Duration, all uint64, first time.Time) (n uint64, err error) {
+// returns how many packets that are. all is how many the run has, 0 where nothing says. It shows on live, if that is not nil, how far it is.
+func (p *previewFlags) write(ctx context.Context, plan preview.Plan, after func(uint64) time.Duration, all uint64, first time.Time, live io.Writer) (n uint64, err error) {
 	if p.file == "" {
 		return 0, nil
 	}
@@ -89,6 +95,19 @@ func (p *previewFlags) write(plan preview.Plan, after func(uint64) time.Duration
 	if !first.IsZero() {
 		begin = time.Duration(first.UnixNano())
 	}
-	err = plan.Each(n, after, first, func(_ uint64, frame []byte, at time.Duration) error { return to.Write(frame, begin+at) })
+	line, last := output.NewLive(live), time.Now()
+	defer line.End()
+	err = plan.Each(n, after, first, func(number uint64, frame []byte, at time.Duration) error {
+		if number%1024 == 0 {
+			if ctx.Err() != nil {
+				return fmt.Errorf("stopped while %s was written, before anything was sent", p.file)
+			}
+			if now := time.Now(); now.Sub(last) >= writingShows {
+				line.Show(fmt.Sprintf("writing %s: %s of %s packets", p.file, units.Grouped(number), units.Grouped(n)))
+				last = now
+			}
+		}
+		return to.Write(frame, begin+at)
+	})
 	return n, errors.Join(err, buffered.Flush())
 }

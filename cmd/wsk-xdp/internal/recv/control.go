@@ -34,6 +34,7 @@ type Control struct {
 
 	mu      sync.Mutex
 	conns   int
+	refused int // connections that are being told that there is no room
 	reports int
 }
 
@@ -81,29 +82,43 @@ func (c *Control) accept() {
 				return
 			}
 		}
-		if !c.enter(1) {
-			conn.Close()
-			continue
+		count, serve := &c.conns, c.serve
+		if !c.enter(count, 1) {
+			// Who comes when there is no room is told so, as long as not too many are.
+			if count, serve = &c.refused, refuse; !c.enter(count, 1) {
+				conn.Close()
+				continue
+			}
 		}
 		c.serving.Go(func() {
-			defer c.enter(-1)
+			defer c.enter(count, -1)
 			defer conn.Close()
 			stop := context.AfterFunc(c.ctx, func() { conn.Close() })
 			defer stop()
-			c.serve(peer.NewConn(conn))
+			serve(peer.NewConn(conn))
 		})
 	}
 }
 
-// enter counts connections, of which there are no more than runs.
-func (c *Control) enter(n int) bool {
+// enter counts connections of a kind, of which there are no more than runs.
+func (c *Control) enter(count *int, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conns+n > MaxRuns {
+	if *count+n > MaxRuns {
 		return false
 	}
-	c.conns += n
+	*count += n
 	return true
+}
+
+// refuseTime is how long who is refused has to say what they want: an answer to one who has not been heard may be lost with the connection.
+const refuseTime = time.Second
+
+// refuse tells a sender that there is no room.
+func refuse(conn *peer.Conn) {
+	if _, err := conn.Read(time.Now().Add(refuseTime)); err == nil {
+		_ = conn.Write(peer.Message{Refused: fmt.Sprintf("%d senders are connected, which is as many as it serves: try again later", MaxRuns)})
+	}
 }
 
 // reporting counts the senders that have said their end and wait for their report.

@@ -57,6 +57,9 @@ func TestManyRuns(t *testing.T) {
 		}
 		clients = append(clients, c)
 	}
+	if _, err := announce(ctx, l, to, MaxRuns); err == nil || !strings.Contains(err.Error(), "as many as it serves") {
+		t.Errorf("one too many is told: %v", err)
+	}
 	if _, err := announce(ctx, l, to, 1000); err == nil {
 		t.Error("one run too many is taken")
 	}

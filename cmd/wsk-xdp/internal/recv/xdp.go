@@ -121,7 +121,7 @@ func inspect(names []string) (out []tally.Interface, err error) {
 			return nil, fmt.Errorf("%w: %s", ErrNoEthernet, name)
 		}
 		for _, other := range links {
-			if v, ok := other.(*netlink.Vlan); ok && v.ParentIndex == i.Index && v.VlanId > 0 && v.VlanId < 4095 {
+			if v, ok := other.(*netlink.Vlan); ok && v.ParentIndex == i.Index && v.VlanProtocol == netlink.VLAN_PROTOCOL_8021Q && v.VlanId > 0 && v.VlanId < 4095 {
 				i.VLANs = append(i.VLANs, uint16(v.VlanId))
 			}
 		}
