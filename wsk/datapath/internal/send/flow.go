@@ -74,8 +74,12 @@ type Flow struct {
 	common common
 	// lastUse of a shared flow is when the janitor last found it used; its alone.
 	lastUse time.Time
-	path    atomic.Pointer[Path]
-	used    atomic.Bool // since the janitor last looked
+	// gathers says that destinations wait here that have in common with this one what common is, until the search has ended;
+	// gathered are those, under the lock of the table.
+	gathers  bool
+	gathered []wsk.Destination
+	path     atomic.Pointer[Path]
+	used     atomic.Bool // since the janitor last looked
 	// forgotten says that the table does not have it any more, so that no cache may. It changes with mu held.
 	forgotten atomic.Bool
 
@@ -150,6 +154,10 @@ func (f *Flow) enqueue(op *wsk.SendOp) {
 func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	f = f.lockOwn(op)
 	defer f.mu.Unlock()
+	return f.admitLocked(op)
+}
+
+func (f *Flow) admitLocked(op *wsk.SendOp) wsk.NTSTATUS {
 	if status := f.sought(op); status != wsk.STATUS_PENDING {
 		return status
 	}
@@ -159,6 +167,16 @@ func (f *Flow) admit(op *wsk.SendOp) wsk.NTSTATUS {
 	f.waiting.PushBack(op)
 	f.waiters.Add(1)
 	return wsk.STATUS_PENDING
+}
+
+// takeIn is admit for an operation to another destination, if the flow gathers.
+func (f *Flow) takeIn(op *wsk.SendOp) (status wsk.NTSTATUS, taken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.gathers {
+		return wsk.STATUS_SUCCESS, false
+	}
+	return f.admitLocked(op), true
 }
 
 // sought has the way looked for of an operation that is about to wait. It answers STATUS_PENDING, or why it can't. The caller holds f.mu.

@@ -8,6 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/internal/lockrank"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/locks"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/ops"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
@@ -35,23 +36,33 @@ type flowTable struct {
 
 	sought atomic.Int32 // flows whose way is being looked for; what bounds those is maxSearches
 
+	// gatherers are the flows in which others wait for the way that is being looked for, by what they have in common; away are the
+	// destinations that wait so, each with the flow where it does. mu guards them. awayCount counts them, and count has them too.
+	gatherers map[common]*Flow
+	away      map[wsk.Destination]*Flow
+	awayCount atomic.Int32
+
 	shared sharedFlows
 }
 
 // way finds how an operation leaves: by the path of a shared flow, or, with a nil path, as a flow of its own says. Where it may not
-// leave at all there is no flow, but a status.
+// leave at all, or waits already (STATUS_PENDING), there is no flow, but a status.
 func (t *flowTable) way(src *Source, op *wsk.SendOp) (*Flow, *Path, wsk.NTSTATUS) {
 	h := hashOf(&op.To)
+	if t.awayCount.Load() != 0 && t.count[h%flowBuckets].Load() != 0 {
+		if status, taken := t.joins(op); taken {
+			return nil, nil, status
+		}
+	}
 	f := t.find(&op.To, h)
 	if f == nil {
-		if shared, p, routes, status := src.led(&op.To); p != nil || status != wsk.STATUS_SUCCESS {
-			progressOf(op).routes = uint32(routes)
-			if p != nil {
-				progressOf(op).label = p.labelOf(op)
-			}
+		shared, p, lead, status := src.shares(op)
+		if p != nil || status != wsk.STATUS_SUCCESS {
 			return shared, p, status
 		}
-		f = t.insert(src, &op.To)
+		if f, status = t.open(src, op, lead); f == nil {
+			return nil, nil, status
+		}
 		t.cache[h%flowCacheSize].Store(f)
 	}
 	t.last.Store(f)
@@ -83,10 +94,62 @@ func (t *flowTable) find(to *wsk.Destination, h uint32) *Flow {
 	return f
 }
 
+// isElsewhere reports whether the routes do not lead a destination any more where they led it when it came to wait in f.
+func (f *Flow) isElsewhere(to *wsk.Destination) bool {
+	if !f.common.lead.IsValid() {
+		return false
+	}
+	lead, _ := f.src.lead(to, false)
+	return lead != f.common.lead
+}
+
+// scatter takes off what waits here for other destinations, those only that are led elsewhere unless all is set, and has each look for
+// a way of its own; it reports whether there was any. Only the resolver of the flow calls it.
+func (f *Flow) scatter(all bool) (any bool) {
+	var list, kept ops.List
+	f.mu.Lock()
+	taken := int32(0)
+	for op := f.waiting.Head; op != nil; {
+		next := op.Transport.Next
+		if !isSame(&op.To, &f.to) {
+			f.waiting.Remove(op)
+			taken++
+			if op.DisarmCancel() {
+				list.PushBack(op)
+			}
+		}
+		op = next
+	}
+	f.mu.Unlock()
+	stays := make(map[wsk.Destination]bool) // routes may change meanwhile, and none must be overtaken by another to the same
+	for op := list.PopFront(); op != nil; op = list.PopFront() {
+		if !all && (stays[op.To] || !f.isElsewhere(&op.To)) {
+			stays[op.To] = true
+			kept.PushBack(op)
+		} else {
+			f.passOther(op)
+		}
+	}
+	f.putBack(&kept)
+	f.waiters.Add(-taken)
+	return taken != 0
+}
+
+// own is the flow that a destination has of its own, which nobody else finds sooner for that; nil where it has none.
+func (t *flowTable) own(to *wsk.Destination) *Flow {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all[*to]
+}
+
 // insert returns the flow of a destination alone, making it on first use.
 func (t *flowTable) insert(src *Source, to *wsk.Destination) *Flow {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.insertLocked(src, to)
+}
+
+func (t *flowTable) insertLocked(src *Source, to *wsk.Destination) *Flow {
 	if f := t.all[*to]; f != nil {
 		return f
 	}
@@ -136,6 +199,7 @@ func (t *flowTable) forgetLocked(f *Flow) bool {
 	if f.resolving || f.waiters.Load() != 0 {
 		return false
 	}
+	f.gathers = false
 	delete(t.all, f.to)
 	t.count[hashOf(&f.to)%flowBuckets].Add(-1)
 	f.forgotten.Store(true)
@@ -189,43 +253,55 @@ func (s *Source) query(to *wsk.Destination) (q route.Query, err error) {
 	return q, err
 }
 
-// led finds the shared flow of a destination that has none of its own, with its path, which is whole and stands, and the number of the
-// routes by which it was found; no path where there is none. Where the guard refuses the destination there is no path, but a status.
-func (s *Source) led(to *wsk.Destination) (f *Flow, p *Path, routes uint64, status wsk.NTSTATUS) {
-	shared := &s.flows.shared
-	if !shared.any.Load() {
-		return nil, nil, 0, wsk.STATUS_SUCCESS
+// shares is led for an operation that leaves so.
+func (s *Source) shares(op *wsk.SendOp) (f *Flow, p *Path, lead route.Lead, status wsk.NTSTATUS) {
+	f, p, lead, routes, status := s.led(&op.To)
+	if p != nil {
+		progressOf(op).routes, progressOf(op).label = uint32(routes), p.labelOf(op)
 	}
-	f, p, routes = s.leads(to, false)
-	if p == nil || !shared.isSettled(s, routes) {
-		return nil, nil, 0, wsk.STATUS_SUCCESS
+	return f, p, lead, status
+}
+
+// led finds the shared flow of a destination that has none of its own, with its path, which is whole and stands, and the number of the
+// routes by which it was found; no path where there is none, but the lead of which it would be. Where the guard refuses the
+// destination there is no path, but a status.
+func (s *Source) led(to *wsk.Destination) (f *Flow, p *Path, lead route.Lead, routes uint64, status wsk.NTSTATUS) {
+	if s.Host.Standings == nil {
+		return nil, nil, lead, 0, wsk.STATUS_SUCCESS
+	}
+	f, p, lead, routes = s.leads(to, false)
+	if p == nil {
+		return nil, nil, lead, 0, wsk.STATUS_SUCCESS
+	}
+	if !s.flows.shared.isSettled(s, routes) {
+		return nil, nil, route.Lead{}, 0, wsk.STATUS_SUCCESS
 	}
 	if s.Guard != nil {
 		if err := admit(s.Guard, to, p.hop, p.hop.Source, p.mtu, false); err != nil {
 			s.Host.Stats.ResolveFailed.Add(1)
-			return nil, nil, 0, resolveStatus(err, to, s.dead.Load())
+			return nil, nil, lead, 0, resolveStatus(err, to, s.dead.Load())
 		}
 	}
 	if !f.used.Load() {
 		f.used.Store(true)
 	}
-	return f, p, routes, wsk.STATUS_SUCCESS
+	return f, p, lead, routes, wsk.STATUS_SUCCESS
 }
 
 // leads is led for somebody who sends nothing, and so asks no guard. quick finds only what is found without a lock and without asking
 // anybody.
-func (s *Source) leads(to *wsk.Destination, quick bool) (f *Flow, p *Path, routes uint64) {
-	lead, routes := s.lead(to, quick)
-	if !lead.IsValid() {
-		return nil, nil, 0
+func (s *Source) leads(to *wsk.Destination, quick bool) (f *Flow, p *Path, lead route.Lead, routes uint64) {
+	lead, routes = s.lead(to, quick)
+	if !lead.IsValid() || !s.flows.shared.any.Load() {
+		return nil, nil, lead, 0
 	}
 	if f = s.flows.shared.find(to, &lead, quick); f == nil {
-		return nil, nil, 0
+		return nil, nil, lead, 0
 	}
 	if p = f.path.Load(); !s.Host.standsAside(p) {
-		return nil, nil, 0
+		return nil, nil, lead, 0
 	}
-	return f, p, routes
+	return f, p, lead, routes
 }
 
 // onward is the flow, and the path, by which an operation that has waited in a queue goes on there; no path when it has none any more.
@@ -234,40 +310,10 @@ func onward(op *wsk.SendOp, q *Queue) (*Flow, *Path) {
 	f := op.Transport.Via.(*Flow)
 	pr := progressOf(op)
 	if f.shared && !pr.begun() {
-		if now, p, routes := f.src.leads(&op.To, true); p != nil && p.queue == q && uint32(routes) != pr.routes {
+		if now, p, _, routes := f.src.leads(&op.To, true); p != nil && p.queue == q && uint32(routes) != pr.routes {
 			op.Transport.Via, pr.routes = now, uint32(routes)
 			return now, p
 		}
 	}
 	return f, f.path.Load().through(q)
-}
-
-// asking is a query that is prepared for all destinations that do not differ in what it depends on.
-type asking struct {
-	tos     uint8
-	ifIndex uint32
-	mark    uint32
-	source  [16]byte
-	leads   route.Leads
-}
-
-// lead is where the routes lead a destination. quick knows only what is prepared.
-func (s *Source) lead(to *wsk.Destination, quick bool) (lead route.Lead, routes uint64) {
-	slot := &s.flows.shared.asking[(uint32(to.TOS)>>2^to.IfIndex)%askingCacheSize]
-	if to.Is4() {
-		slot = &s.flows.shared.asking4[(uint32(to.TOS)>>2^to.IfIndex)%askingCacheSize]
-	}
-	for {
-		a := slot.Load()
-		if a != nil && a.tos == to.TOS && a.ifIndex == to.IfIndex && a.mark == to.Mark && a.source == to.Source {
-			if lead, routes, current := a.leads(&to.Addr, to.Port); current {
-				return lead, routes
-			}
-		}
-		q, err := s.query(to)
-		if err != nil || quick {
-			return route.Lead{}, 0
-		}
-		slot.Store(&asking{tos: to.TOS, ifIndex: to.IfIndex, mark: to.Mark, source: to.Source, leads: s.Host.Standings.Leads(q)})
-	}
 }

@@ -204,7 +204,7 @@ func (q *Queue) lookAgain(src *Source) {
 	}
 	q.mu.Unlock()
 	for to, src := range loose {
-		if _, p, _ := src.leads(&to, false); p == nil || p.queue != q {
+		if _, p, _, _ := src.leads(&to, false); p == nil || p.queue != q {
 			flows[src.flows.insert(src, &to)] = false // which fetches what there is when it has its way
 		}
 	}

@@ -49,11 +49,15 @@ func (f *Flow) goOn() {
 	f.src.Host.workers.add(&f.job, f.src.Host.GoRun)
 }
 
-// arrived ends what seek has begun. The caller holds f.mu.
+// arrived ends what seek has begun, and lets go of f.mu, which the caller holds.
 func (f *Flow) arrived() {
-	f.resolving = false
+	f.resolving, f.gathers = false, false
 	f.src.flows.sought.Add(-1)
 	f.src.Host.searches.leave()
+	f.mu.Unlock()
+	if f.common.lead.IsValid() {
+		f.src.flows.disperse(f)
+	}
 }
 
 // prefetch resolves in the background when nobody waits. It reports false where too many ways are looked for; the next datagram
@@ -72,7 +76,7 @@ func (f *Flow) resolve() {
 		l := f.look.Load()
 		if l == nil {
 			l = &look{flow: f, withdrawn: f.withdrawals()}
-			l.in, l.goOn, l.still = &f.src.Host.searches, f.goOn, l.leadsThere
+			l.in, l.goOn, l.still = &f.src.Host.searches, f.goOn, l.leadsAllThere
 			f.look.Store(l)
 		}
 		f.mu.Lock()
@@ -84,12 +88,14 @@ func (f *Flow) resolve() {
 		}
 		f.look.Store(nil)
 		if errors.Is(err, errAnotherWay) || err != nil && l.asked && !l.leadsThere() {
+			f.part(f.isElsewhere(&f.to))
 			continue
 		}
 		if err != nil {
 			if l.asked && l.err != nil {
 				f.hold(l.turn, 0) // what a neighbour answers is nothing that the kernel would say at once
 			}
+			f.part(!l.asked || l.err == nil || f.isElsewhere(&f.to))
 			f.path.Store(nil)
 			f.src.Host.Stats.ResolveFailed.Add(1)
 			f.src.Host.Log.Debug("no way to destination", "to", f.to.IP(), "err", err)
@@ -99,6 +105,7 @@ func (f *Flow) resolve() {
 		p := l.path
 		f.follow(p)
 		if p.shut || p.queue != nil && f.stack.used {
+			f.part(true)
 			if f.take(shutPath(p), l.withdrawn) {
 				f.beginOpening(p)
 				return
@@ -122,19 +129,6 @@ func (f *Flow) resolve() {
 			return
 		}
 	}
-}
-
-// failAll ends what waits. What has arrived meanwhile, perhaps from a client that tries again and again, has its way looked for anew
-// when others have had their turn.
-func (f *Flow) failAll(status wsk.NTSTATUS) {
-	f.fail(status)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.waiting.Head == nil {
-		f.arrived()
-		return
-	}
-	f.goOn()
 }
 
 // proceed goes on with a look until it has the way of the flow, or has to wait and is parked: then it is at work again elsewhere,

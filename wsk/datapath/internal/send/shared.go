@@ -13,27 +13,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
 )
 
-// common is what the destinations of a shared flow have in common.
-type common struct {
-	lead     route.Lead
-	source   [16]byte
-	ifIndex  uint32
-	mark     uint32
-	ttl, tos uint8
-	fragment wsk.FragmentPolicy
-	flags    wsk.DestinationFlags
-}
-
-func commonOf(to *wsk.Destination, lead route.Lead) common {
-	return common{lead, to.Source, to.IfIndex, to.Mark, to.TTL, to.TOS, to.Fragment, to.Flags}
-}
-
-// is reports whether a destination that is led so has it; field by field, see isSame.
-func (c *common) is(to *wsk.Destination, lead *route.Lead) bool {
-	return c.lead.Hop == lead.Hop && c.ttl == to.TTL && c.tos == to.TOS && c.fragment == to.Fragment && c.flags == to.Flags &&
-		c.ifIndex == to.IfIndex && c.mark == to.Mark && c.source == to.Source && c.lead.Source == lead.Source
-}
-
 // slot is where the flow of what is common may be found without a lock.
 func (t *sharedFlows) slot(hop uint64, ttl, tos uint8, fragment wsk.FragmentPolicy) *atomic.Pointer[Flow] {
 	h := (uint32(hop) ^ uint32(ttl)<<8 ^ uint32(tos)<<16 ^ uint32(fragment)<<24) * 0x9e3779b1 >> 16
@@ -271,4 +250,71 @@ func (s *Source) settle() {
 	if t.changes == changes {
 		t.settled.Store(target)
 	}
+}
+
+// joins has an operation wait with those to the same destination that wait in another's flow, if any do.
+func (t *flowTable) joins(op *wsk.SendOp) (status wsk.NTSTATUS, taken bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.away[op.To]; f != nil {
+		return f.takeIn(op)
+	}
+	return 0, false
+}
+
+// open is insert for an operation that is about to wait. Where others wait for the way of the same lead, it waits with them.
+func (t *flowTable) open(src *Source, op *wsk.SendOp, lead route.Lead) (*Flow, wsk.NTSTATUS) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all[op.To] != nil || !lead.IsValid() || src.Guard != nil {
+		return t.insertLocked(src, &op.To), wsk.STATUS_SUCCESS
+	}
+	c := commonOf(&op.To, lead)
+	if f := t.gatherers[c]; f != nil {
+		if status, taken := t.gatherLocked(f, op); taken {
+			return nil, status
+		}
+	}
+	f := t.insertLocked(src, &op.To)
+	f.gathers, f.common = true, c // nobody else has it yet
+	if t.gatherers == nil {
+		t.gatherers, t.away = make(map[common]*Flow), make(map[wsk.Destination]*Flow)
+	}
+	t.gatherers[c] = f
+	return f, wsk.STATUS_SUCCESS
+}
+
+// gatherLocked has the first operation to a destination wait in f.
+func (t *flowTable) gatherLocked(f *Flow, op *wsk.SendOp) (status wsk.NTSTATUS, taken bool) {
+	if !f.src.Host.searches.enter() {
+		return resolveStatus(errTooManySearches, &op.To, false), true
+	}
+	if status, taken = f.takeIn(op); status != wsk.STATUS_PENDING {
+		f.src.Host.searches.leave()
+		return status, taken
+	}
+	t.away[op.To] = f
+	f.gathered = append(f.gathered, op.To)
+	t.count[hashOf(&op.To)%flowBuckets].Add(1)
+	t.awayCount.Add(1)
+	return status, true
+}
+
+// disperse is called when a flow does not gather any more, and nothing of what it had gathered waits there.
+func (t *flowTable) disperse(f *Flow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gatherers[f.common] == f {
+		delete(t.gatherers, f.common)
+	}
+	for i := range f.gathered {
+		to := &f.gathered[i]
+		if t.away[*to] == f { // it may wait elsewhere by now
+			delete(t.away, *to)
+		}
+		t.count[hashOf(to)%flowBuckets].Add(-1)
+		t.awayCount.Add(-1)
+		f.src.Host.searches.leave()
+	}
+	f.gathered = nil
 }

@@ -48,7 +48,9 @@ func (s *Source) Send(op *wsk.SendOp) {
 	if f == nil || !isSame(&f.to, &op.To) {
 		var status wsk.NTSTATUS
 		if f, p, status = s.flows.way(s, op); status != wsk.STATUS_SUCCESS {
-			s.Host.Finish(op, status)
+			if status != wsk.STATUS_PENDING {
+				s.Host.Finish(op, status)
+			}
 			return
 		}
 	}
@@ -67,6 +69,36 @@ func (s *Source) Send(op *wsk.SendOp) {
 // isStackSending reports whether the kernel's stack has something to send that it was given before.
 func (s *Source) isStackSending() bool { return s.Slow != nil && s.Slow.IsSending() }
 
+// asking is a query that is prepared for all destinations that do not differ in what it depends on.
+type asking struct {
+	tos     uint8
+	ifIndex uint32
+	mark    uint32
+	source  [16]byte
+	leads   route.Leads
+}
+
+// lead is where the routes lead a destination. quick knows only what is prepared.
+func (s *Source) lead(to *wsk.Destination, quick bool) (lead route.Lead, routes uint64) {
+	slot := &s.flows.shared.asking[(uint32(to.TOS)>>2^to.IfIndex)%askingCacheSize]
+	if to.Is4() {
+		slot = &s.flows.shared.asking4[(uint32(to.TOS)>>2^to.IfIndex)%askingCacheSize]
+	}
+	for {
+		a := slot.Load()
+		if a != nil && a.tos == to.TOS && a.ifIndex == to.IfIndex && a.mark == to.Mark && a.source == to.Source {
+			if lead, routes, current := a.leads(&to.Addr, to.Port); current {
+				return lead, routes
+			}
+		}
+		q, err := s.query(to)
+		if err != nil || quick {
+			return route.Lead{}, 0
+		}
+		slot.Store(&asking{tos: to.TOS, ifIndex: to.IfIndex, mark: to.Mark, source: to.Source, leads: s.Host.Standings.Leads(q)})
+	}
+}
+
 // flowLabel is the flow label of datagrams to a destination, 0 for IPv4.
 func (s *Source) flowLabel(to *wsk.Destination, source netip.Addr) uint32 {
 	if to.Is4() {
@@ -82,7 +114,7 @@ func (s *Source) flowLabel(to *wsk.Destination, source netip.Addr) uint32 {
 func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
 	f := s.flows.find(to, hashOf(to))
 	if f == nil {
-		if _, p, _, status := s.led(to); p != nil {
+		if _, p, _, _, status := s.led(to); p != nil {
 			return p.mtu, status
 		}
 		f = s.flows.insert(s, to)
@@ -92,37 +124,6 @@ func (s *Source) Mtu(to *wsk.Destination) (int, wsk.NTSTATUS) {
 	}
 	f.prefetch()
 	return 0, wsk.STATUS_NETWORK_UNREACHABLE
-}
-
-// FlowInfo is what datapath.FlowInfo is.
-type FlowInfo struct {
-	Local, Remote netip.AddrPort
-	Gateway       netip.Addr
-	Interface     string
-	Queue         int
-	Slow, Why     string
-	Waiting       int
-}
-
-// Flows lists the destinations that are remembered, and the gateways behind which others were sent to lately.
-func (s *Source) Flows() (list []FlowInfo) {
-	s.flows.each(func(f *Flow) {
-		info := FlowInfo{Local: s.Local, Remote: netip.AddrPortFrom(f.to.IP(), f.to.Port), Waiting: int(f.waiters.Load())}
-		switch p := f.path.Load(); {
-		case p == nil, p.shut: // its way is not open at this moment
-		case p.queue != nil:
-			info.Interface, info.Queue = p.queue.dev.Name(), p.queue.id
-		default:
-			info.Slow, info.Why = p.why.String(), p.why.sentence(p.obstacle)
-		}
-		list = append(list, info)
-	})
-	s.flows.shared.each(func(f *Flow) {
-		if p := f.path.Load(); f.used.Load() && s.Host.standsAside(p) {
-			list = append(list, FlowInfo{Local: s.Local, Gateway: p.neighbour, Interface: p.queue.dev.Name(), Queue: p.queue.id})
-		}
-	})
-	return list
 }
 
 // Abort cancels what waits for a way, and refuses what comes. What waits in a queue is cancelled by [Queue.Abort], later.
@@ -240,4 +241,78 @@ func (f *Flow) isLooped(hop route.Hop) bool {
 		return f.src.Host.HasMembers != nil && f.src.Host.HasMembers(hop.Interface, f.to.IP().WithZone(""))
 	}
 	return false
+}
+
+// leadsAllThere is leadsThere for all that wait in the flow.
+func (l *look) leadsAllThere() bool {
+	f := l.flow
+	t := &f.src.flows
+	t.mu.Lock()
+	all := f.gathered // what is in it does not change
+	t.mu.Unlock()
+	for i := range all {
+		if f.isElsewhere(&all[i]) {
+			return false
+		}
+	}
+	return l.leadsThere()
+}
+
+// passOther sends an operation for another destination that has waited here as if it came now, but that what is still here of that
+// goes behind it.
+func (f *Flow) passOther(op *wsk.SendOp) {
+	t := &f.src.flows
+	own := t.own(&op.To)
+	if own == nil {
+		s, p, _, status := f.src.shares(op)
+		if status != wsk.STATUS_SUCCESS {
+			f.src.Host.Finish(op, status)
+			return
+		}
+		if p != nil && p.queue.send(op, s, p) {
+			return
+		}
+		own = t.insert(f.src, &op.To)
+	}
+	own.send(op)
+}
+
+// failAll ends what waits. What has arrived meanwhile, perhaps from a client that tries again and again, has its way looked for anew
+// when others have had their turn.
+func (f *Flow) failAll(status wsk.NTSTATUS) {
+	f.fail(status)
+	f.mu.Lock()
+	if f.waiting.Head == nil {
+		f.arrived()
+		return
+	}
+	f.mu.Unlock()
+	f.goOn()
+}
+
+// part is scatter after something that was not expected. It does nothing where the flow has not gathered any.
+func (f *Flow) part(all bool) {
+	switch {
+	case !f.common.lead.IsValid():
+	case all:
+		f.endGathering()
+	default:
+		f.scatter(false)
+	}
+}
+
+// endGathering has all that waits here for other destinations look for ways of their own, and takes in no more.
+func (f *Flow) endGathering() {
+	for gathers := true; gathers; {
+		f.scatter(true)
+		f.mu.Lock()
+		others := false
+		for op := f.waiting.Head; op != nil && !others; op = op.Transport.Next {
+			others = !isSame(&op.To, &f.to)
+		}
+		f.gathers = f.gathers && others
+		gathers = f.gathers
+		f.mu.Unlock()
+	}
+	f.src.flows.disperse(f)
 }

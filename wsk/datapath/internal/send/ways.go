@@ -144,7 +144,6 @@ func (f *Flow) passOn() passing {
 		f.mu.Lock()
 		if f.waiting.Head == nil {
 			f.arrived()
-			f.mu.Unlock()
 			return passedOn
 		}
 		p := f.path.Load()
@@ -161,7 +160,9 @@ func (f *Flow) passOn() passing {
 		}
 		f.mu.Unlock()
 		for op := ready.PopFront(); op != nil; op = ready.PopFront() {
-			if !f.forward(op, p) {
+			if !isSame(&op.To, &f.to) {
+				f.passOther(op)
+			} else if !f.forward(op, p) {
 				rest := ops.List{}
 				rest.PushBack(op)
 				rest.Append(&ready)
@@ -273,7 +274,6 @@ func (f *Flow) open() {
 		op := f.waiting.PopFront()
 		if op == nil {
 			f.arrived()
-			f.mu.Unlock()
 			return
 		}
 		mine := op.DisarmCancel()
