@@ -175,7 +175,7 @@ check_11() { # the live line on 80 columns, plain text, and remedies that help
 }
 
 check_12() { # a page that needs no network, a comparison with an exit code, a tour that is real output
-  [ -s "$work/t.json" ] || check_1 >/dev/null
+  [ -s "$work/t.json" ] || (check_1) >/dev/null # for its document: whether the machine keeps a rate is for check 1 to say
   wsk-xdp report "$work/t.json" --html "$work/r.html" --force >"$work/report" 2>&1; local code=$? links charts diff
   links=$(grep -o 'https\?://[^"]*' "$work/r.html" | grep -vc w3.org)
   charts=$(grep -c '<svg' "$work/r.html")
