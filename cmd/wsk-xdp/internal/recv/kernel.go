@@ -37,6 +37,7 @@ func (k *kernelHalf) look(s *Sink) {
 	s.counts.Packets += t.Packets - k.totals.Packets
 	s.counts.Bytes += t.Bytes - k.totals.Bytes
 	s.counts.Foreign += t.Foreign - k.totals.Foreign
+	s.counts.Warmup += t.Warmup - k.totals.Warmup
 	k.totals = t
 	k.makeRoom(s)
 }

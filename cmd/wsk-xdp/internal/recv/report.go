@@ -54,7 +54,7 @@ type TotalsReport struct {
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"payload_bytes"`
 	Foreign uint64 `json:"foreign_packets"`
-	// Warmup were sent before a run (blast --warmup), and are of none. Engine xdp takes them for foreign.
+	// Warmup were sent before a run (blast --warmup), and are of none.
 	Warmup    uint64 `json:"warmup_packets"`
 	Received  uint64 `json:"received_packets"`
 	Lost      uint64 `json:"lost_packets"`

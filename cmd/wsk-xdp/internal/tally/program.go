@@ -27,7 +27,9 @@ type Program struct {
 
 // Totals are all packets that came to the port.
 type Totals struct {
-	Packets, Bytes, Foreign uint64
+	Packets, Bytes uint64
+	// Foreign are those that are of no run, but for Warmup, which were sent before one and said so.
+	Foreign, Warmup uint64
 	// BadChecksum are those with a wrong checksum; LateUnread those of runs that had ended, when there was no room left for them.
 	// Neither are among Packets.
 	BadChecksum, LateUnread uint64
@@ -116,6 +118,7 @@ func (p *Program) Totals() (c Totals) {
 		c.Packets += one.Packets
 		c.Bytes += one.Bytes
 		c.Foreign += one.Foreign
+		c.Warmup += one.Warmup
 		c.BadChecksum += one.BadChecksum
 		c.LateUnread += one.LateUnread
 	}

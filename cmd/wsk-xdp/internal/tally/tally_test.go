@@ -100,7 +100,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// What is not as it was announced is corrupt, what bears no stamp is foreign, and runs that nobody has announced are found.
+// What is not as it was announced is corrupt, what bears no stamp is foreign, what warms up is neither, and runs that nobody has announced are found.
 func TestClasses(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		r := newRig(t, Options{Window: 1 << 16, Stamps: true}, Interface{})
@@ -132,7 +132,12 @@ func TestClasses(t *testing.T) {
 		bad[4] = 0x80 // of a stream that can't be
 		send(bad)
 		send(packet(stamp.Stamp{Run: 8, Sequence: 3}, 18))
-		if c := r.Totals(); c.Packets != 21 || c.Foreign != 3 || c.BadChecksum != 0 {
+		before := packet(stamp.Stamp{}, 1000)
+		stamp.PutWarmup(before, 7)
+		send(before)
+		send(before[:stamp.Size])
+		send(before[:stamp.Size-1]) // of which nothing can be told
+		if c := r.Totals(); c.Packets != 24 || c.Foreign != 4 || c.Warmup != 2 || c.BadChecksum != 0 {
 			t.Errorf("%+v", c)
 		}
 		if got := run.Counts(); got != (account.Counts{Received: 10, Corrupt: 7, Numbers: 16, Lost: 6}) {

@@ -19,6 +19,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define STREAMS 1024
 #define STAMP 18
 #define MAGIC 0xd7a5
+#define WARMUP 0xd7a8 /* in its place, before a run */
 #define MASK ((1ULL << 48) - 1) /* of numbers and times in a stamp */
 #define JUMP (1ULL << 32) /* what is further ahead was never sent */
 #define LONGEST 4088 /* of UDP: a page, which is more than one buffer of a driver holds */
@@ -62,6 +63,7 @@ struct tally_counts {
 
 struct tally_totals {
 	__u64 packets, bytes, foreign; /* those in wsktally_late are not among them */
+	__u64 warmup; /* of the packets, and not foreign */
 	__u64 bad_checksum; /* of none of these */
 	__u64 late_unread; /* of a run that had ended, while wsktally_late was full: of none of these */
 };
@@ -456,6 +458,10 @@ static __always_inline void account(struct xdp_md *ctx, struct tally_totals *t, 
 		goto foreign;
 	first = be64(*(__u64 *)body);
 	second = be64(*(__u64 *)(body + 8));
+	if (first >> 48 == WARMUP) {
+		t->warmup++;
+		goto counted;
+	}
 	if (first >> 48 != MAGIC || (first >> 16 & 0xffff) >= STREAMS)
 		goto foreign;
 	slot = run_of(first >> 32 & 0xffff);

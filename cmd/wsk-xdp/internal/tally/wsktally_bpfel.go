@@ -97,6 +97,7 @@ type wsktallyTallyTotals struct {
 	Packets     uint64
 	Bytes       uint64
 	Foreign     uint64
+	Warmup      uint64
 	BadChecksum uint64
 	LateUnread  uint64
 }
