@@ -71,7 +71,7 @@ wire: ## the same frames, hostile ones too, to WSK over XDP and to the kernel's 
 	@$(GO) run ./testenv/cmd/wire -n $${WIRE:-100000} $(WIRE_FLAGS)
 
 relay: ## blast over a path that loses, doubles, reorders, delays and changes by a script, to recv: RELAY packets (default 1000000), every engine; an hour
-	@WSKXDP_RELAY=$${RELAY:-1000000} $(GO) test -count=1 -timeout 3h -v -run 'Test(Relay|RecvXDP)$$' ./cmd/wsk-xdp $(RELAY_FLAGS)
+	@WSKXDP_RELAY=$${RELAY:-1000000} $(GO) test -count=1 -timeout 3h -v -p 1 -run 'Test(Relay|RecvXDP|EveryEngineReceives)$$' ./cmd/wsk-xdp ./cmd/wsk-xdp/internal/bench/receive $(RELAY_FLAGS)
 
 test-vm: ## tests in guests with kernels from 5.10 on and with NICs that do zero-copy; under 20 minutes, QEMU is fetched
 	@GO='$(GO)' scripts/vm/suite $(VM_FLAGS)
