@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,10 +88,14 @@ func addedAfterUp() error {
 		return err
 	}
 	defer theirs.Close()
-	if mounts, err := readMounts(); err != nil {
+	points, err := mountsOnNames()
+	if err != nil {
 		return err
-	} else if n := pointsAt(mounts, "/run/netns/wsk-a"); n != 1 {
-		return fmt.Errorf("wsk-a is mounted %d times", n)
+	}
+	// A lab of the host that is up beside the test is among the inherited ones.
+	ours := slices.DeleteFunc(points[len(inheritedMounts):], func(p string) bool { return p != "/run/netns/wsk-a" })
+	if len(ours) != 1 {
+		return fmt.Errorf("wsk-a is mounted %d times", len(ours))
 	}
 	if removed, err := DownNamed("wsk"); err != nil || len(removed) != 2 {
 		return fmt.Errorf("removed %v, %v", removed, err)
@@ -99,15 +104,6 @@ func addedAfterUp() error {
 		return err
 	}
 	return nothingIn("/run/netns", "/run/wsk-xdp", "lab.lock")
-}
-
-func pointsAt(mounts []mount, point string) (n int) {
-	for _, m := range mounts {
-		if m.point == point {
-			n++
-		}
-	}
-	return n
 }
 
 // coveredNames: a lab whose names were covered, twice even, goes all the same, and the names of others stay.
