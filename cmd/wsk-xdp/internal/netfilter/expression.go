@@ -102,11 +102,16 @@ func (j *judge) opaque(name string, f attributes) Certainty {
 		return Yes // a counter, mostly; a quota or limit by name passes for one that is not used up
 	}
 	destination := uint16(1)
-	if name == "fib" || name == "rt" || name == "socket" || name == "osf" || name == "exthdr" || name == "numgen" || name == "tunnel" {
-		j.regs.load(f.number(destination), nil, nil, largeRegister, name)
+	switch name {
+	case "socket", "tunnel", "hash":
+		destination = 2
+	case "inner": // an expression within it says which register
+		for register := range uint32(4) {
+			j.regs.load(1+register, nil, nil, largeRegister, name)
+		}
 		return Yes
 	}
-	j.regs.load(f.number(2), nil, nil, largeRegister, name) // hash and xfrm
+	j.regs.load(f.number(destination), nil, nil, largeRegister, name)
 	return Yes
 }
 
