@@ -11,7 +11,7 @@ import (
 
 // Save writes a JSON document to a file. Whoever reads that finds what was there before, or the whole document, and never a part of it:
 // it is written under another name in the same directory, which the file then takes. What is no regular file (a pipe, a device) is written
-// as it is.
+// as it is, and so is one whose directory takes no other, or that can't be replaced (it is mounted there): a run of hours is not lost for that.
 func Save(path string, document any) (err error) {
 	defer func() {
 		if err != nil {
@@ -30,23 +30,23 @@ func Save(path string, document any) (err error) {
 	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return err
+		return saveOver(path, document)
 	}
 	if before != nil {
 		err = file.Chmod(before.Mode().Perm())
 	}
 	err = errors.Join(err, JSON(file, document), file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(name, path)
-	}
 	if err != nil {
 		return errors.Join(err, os.Remove(name))
+	}
+	if os.Rename(name, path) != nil {
+		return errors.Join(saveOver(path, document), os.Remove(name))
 	}
 	return nil
 }
 
 func saveOver(path string, document any) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package output
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -47,5 +48,28 @@ func TestSave(t *testing.T) {
 	}
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
 		t.Fatal("a device has become a file")
+	}
+}
+
+// Where a directory takes no other name (this one would be too long), the file itself is written. What it held does not stick out behind.
+func TestSaveInPlace(t *testing.T) {
+	const want = "{\n  \"start_ns\": 7\n}\n"
+	dir := t.TempDir()
+	path := filepath.Join(dir, strings.Repeat("a", 255))
+	for _, before := range []string{"", strings.Repeat("longer", 20)} {
+		if before != "" {
+			if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Save(path, second{7, 0}); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(path); err != nil || string(text) != want {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
 	}
 }
