@@ -75,9 +75,10 @@ type Flow struct {
 	// lastUse of a shared flow is when the janitor last found it used; its alone.
 	lastUse time.Time
 	// gathers says that destinations wait here that have in common with this one what common is, until the search has ended;
-	// gathered are those, under the lock of the table.
+	// gathered are those, and counted is how many are counted as searches, under the lock of the table.
 	gathers  bool
 	gathered []wsk.Destination
+	counted  int
 	path     atomic.Pointer[Path]
 	used     atomic.Bool // since the janitor last looked
 	// forgotten says that the table does not have it any more, so that no cache may. It changes with mu held.

@@ -224,3 +224,45 @@ func rests(q *Queue) bool {
 	defer q.mu.Unlock()
 	return q.waiting.Head != nil || q.tx.inflight != 0 && (q.state != queueUp || q.tx.unpublished != 0 || q.tx.ring.Pending() != 0)
 }
+
+// isSettled reports whether what rests in queues leads where the routes with this number lead it; if not, a worker sees to that.
+func (t *sharedFlows) isSettled(s *Source, routes uint64) bool {
+	list := t.queues.Load()
+	if list == nil || len(*list) < 2 || t.settled.Load() == routes {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	resting := false
+	for _, q := range *list {
+		resting = resting || rests(q)
+	}
+	switch {
+	case !resting:
+		t.settled.Store(routes)
+		return true
+	case !t.settling:
+		t.settling, t.job.run = true, s.settle
+		s.Host.workers.add(&t.job, s.Host.GoRun)
+	}
+	t.target = routes
+	return false
+}
+
+// settle gives what rests in the queues of a source, and comes to lead elsewhere, flows of its own.
+func (s *Source) settle() {
+	t := &s.flows.shared
+	t.mu.Lock()
+	changes, target, list := t.changes, t.target, *t.queues.Load()
+	t.mu.Unlock()
+	for _, q := range list {
+		q.drive()
+		q.lookAgain(s)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settling = false
+	if t.changes == changes {
+		t.settled.Store(target)
+	}
+}

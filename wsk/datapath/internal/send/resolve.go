@@ -118,6 +118,9 @@ func (f *Flow) resolve() {
 		f.stack.used = f.stack.used || p.queue == nil
 		f.catchUp(p)
 		shared := f.publish(l)
+		if !shared {
+			f.part(true)
+		}
 		switch f.passOn() {
 		case passedOn:
 			if shared {

@@ -210,48 +210,6 @@ func (t *sharedFlows) tend(now time.Time) {
 	})
 }
 
-// isSettled reports whether what rests in queues leads where the routes with this number lead it; if not, a worker sees to that.
-func (t *sharedFlows) isSettled(s *Source, routes uint64) bool {
-	list := t.queues.Load()
-	if list == nil || len(*list) < 2 || t.settled.Load() == routes {
-		return true
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	resting := false
-	for _, q := range *list {
-		resting = resting || rests(q)
-	}
-	switch {
-	case !resting:
-		t.settled.Store(routes)
-		return true
-	case !t.settling:
-		t.settling, t.job.run = true, s.settle
-		s.Host.workers.add(&t.job, s.Host.GoRun)
-	}
-	t.target = routes
-	return false
-}
-
-// settle gives what rests in the queues of a source, and comes to lead elsewhere, flows of its own.
-func (s *Source) settle() {
-	t := &s.flows.shared
-	t.mu.Lock()
-	changes, target, list := t.changes, t.target, *t.queues.Load()
-	t.mu.Unlock()
-	for _, q := range list {
-		q.drive()
-		q.lookAgain(s)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.settling = false
-	if t.changes == changes {
-		t.settled.Store(target)
-	}
-}
-
 // joins has an operation wait with those to the same destination that wait in another's flow, if any do.
 func (t *flowTable) joins(op *wsk.SendOp) (status wsk.NTSTATUS, taken bool) {
 	t.mu.Lock()
@@ -295,26 +253,66 @@ func (t *flowTable) gatherLocked(f *Flow, op *wsk.SendOp) (status wsk.NTSTATUS, 
 	}
 	t.away[op.To] = f
 	f.gathered = append(f.gathered, op.To)
+	f.counted++
 	t.count[hashOf(&op.To)%flowBuckets].Add(1)
 	t.awayCount.Add(1)
 	return status, true
 }
 
-// disperse is called when a flow does not gather any more, and nothing of what it had gathered waits there.
-func (t *flowTable) disperse(f *Flow) {
+// release is called before each of what a flow has gathered looks for a way of its own, and is counted for that. Nothing else comes to it.
+func (t *flowTable) release(f *Flow) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.gatherers[f.common] == f {
 		delete(t.gatherers, f.common)
 	}
-	for i := range f.gathered {
-		to := &f.gathered[i]
+	for ; f.counted > 0; f.counted-- {
+		f.src.Host.searches.leave()
+	}
+}
+
+// disperse has a flow keep of what it has gathered what still waits there: nothing, when it does not gather any more. What has left is
+// found elsewhere, and does not concern its search.
+func (t *flowTable) disperse(f *Flow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.mu.Lock()
+	if !f.gathers && t.gatherers[f.common] == f {
+		delete(t.gatherers, f.common)
+	}
+	waits := make(map[wsk.Destination]bool) // nothing else comes to wait while t.mu is held
+	for op := f.waiting.Head; op != nil && len(f.gathered) != 0; op = op.Transport.Next {
+		waits[op.To] = true
+	}
+	f.mu.Unlock()
+	all := f.gathered
+	f.gathered = nil // not in the same memory: its search may be reading that
+	for i := range all {
+		to := &all[i]
+		if waits[*to] {
+			f.gathered = append(f.gathered, *to)
+			continue
+		}
 		if t.away[*to] == f { // it may wait elsewhere by now
 			delete(t.away, *to)
 		}
 		t.count[hashOf(to)%flowBuckets].Add(-1)
 		t.awayCount.Add(-1)
-		f.src.Host.searches.leave()
+		if f.counted > 0 {
+			f.counted--
+			f.src.Host.searches.leave()
+		}
 	}
-	f.gathered = nil
+}
+
+// part is scatter after something that was not expected. It does nothing where the flow has not gathered any.
+func (f *Flow) part(all bool) {
+	switch {
+	case !f.common.lead.IsValid():
+	case all:
+		f.endGathering()
+	default:
+		f.scatter(false)
+		f.src.flows.disperse(f)
+	}
 }

@@ -287,22 +287,13 @@ func (f *Flow) failAll(status wsk.NTSTATUS) {
 		return
 	}
 	f.mu.Unlock()
+	f.part(false)
 	f.goOn()
-}
-
-// part is scatter after something that was not expected. It does nothing where the flow has not gathered any.
-func (f *Flow) part(all bool) {
-	switch {
-	case !f.common.lead.IsValid():
-	case all:
-		f.endGathering()
-	default:
-		f.scatter(false)
-	}
 }
 
 // endGathering has all that waits here for other destinations look for ways of their own, and takes in no more.
 func (f *Flow) endGathering() {
+	f.src.flows.release(f)
 	for gathers := true; gathers; {
 		f.scatter(true)
 		f.mu.Lock()
