@@ -13,7 +13,7 @@ import (
 
 // needsZone reports whether an address means something on an interface only and does not say which.
 func needsZone(addr netip.Addr) bool {
-	return addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast()) && addr.Zone() == ""
+	return addr.Is6() && !addr.Is4In6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast()) && addr.Zone() == ""
 }
 
 // refuseConnect is what connect of Linux says to an address without the zone that it needs.
