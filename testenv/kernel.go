@@ -18,6 +18,15 @@ func KernelAtLeast(major, minor int) bool {
 	return releaseAtLeast(unix.ByteSliceToString(u.Release[:]), major, minor)
 }
 
+// RequireKernel skips a test that takes something that came with a kernel, and says what. Nobody has to have that kernel, so that this is no
+// failure even where [Require] would make it one.
+func RequireKernel(t TB, major, minor int, what string) {
+	t.Helper()
+	if !KernelAtLeast(major, minor) {
+		Skipf(t, "%s came with Linux %d.%d", what, major, minor)
+	}
+}
+
 func releaseAtLeast(release string, major, minor int) bool {
 	var have [2]int
 	_, err := fmt.Sscanf(release, "%d.%d", &have[0], &have[1])

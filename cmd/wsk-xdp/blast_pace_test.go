@@ -41,6 +41,7 @@ func TestScheduleBurstAndWarmup(t *testing.T) {
 			receiver, pacing := "udp", "spin"
 			if engine == "xdp" {
 				testenv.Require(t, testenv.XDPProgram)
+				testenv.RequireKernel(t, 5, 18, "live frames")
 				receiver, pacing = "xdp", "sleep" // without a program at its other end a veth takes no live frames
 			}
 			sent, got := runOf(t, l, receiver, "--engine", engine, "--schedule", "2k:200ms,10k:300ms", "--burst", "10", "--warmup", "50ms", "--pacing", pacing, "--cpus", "0")

@@ -17,6 +17,7 @@ import (
 func liveLab(t *testing.T) (*testenv.Lab, string) {
 	t.Helper()
 	testenv.Require(t, testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 18, "live frames")
 	l, netns := lab(t, testenv.Topology{})
 	testenv.NewDropCounterT(t, l.B.If, testenv.DropCounterOptions{Pass: true})
 	return l, netns
@@ -90,6 +91,7 @@ func TestBlastXDPJointly(t *testing.T) {
 // What stands in the way of live frames is told with its cure, before anything is sent.
 func TestBlastXDPRefuses(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 18, "live frames")
 	l, netns := lab(t, testenv.Topology{})
 	live := func(args ...string) result {
 		return cli(timeout(t), append([]string{"blast", netns, "10.77.0.2:9000", "--engine", "xdp", "-n", "5", "-q"}, args...)...)

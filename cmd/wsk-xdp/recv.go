@@ -277,7 +277,7 @@ func listenError(engine string, local netip.AddrPort, err error) error {
 		return exit.NotPossiblef("port %d is somebody else's, for UDP or for TCP: see ss -lnutp sport = :%d", port, port)
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, wsk.STATUS_ACCESS_DENIED):
 		return exit.NotPossiblef("engine %s on port %d: %w", engine, port, err)
-	case errors.Is(err, recv.ErrTaken):
+	case errors.Is(err, recv.ErrTaken), errors.Is(err, recv.ErrRefused):
 		return exit.NotPossiblef("engine %s: %w", engine, err)
 	case errors.Is(err, recv.ErrNoEthernet):
 		return exit.Usagef("engine %s: %v", engine, err)

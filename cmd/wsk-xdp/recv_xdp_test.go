@@ -24,6 +24,7 @@ import (
 // WSKXDP_RELAY is set, which is for longer tests.
 func TestRecvXDP(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 18, "live frames") // one of the engines that send
 	l, netns := lab(t, testenv.Topology{})
 	for i, engine := range engineNames {
 		for j, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
@@ -65,6 +66,7 @@ func TestRecvXDP(t *testing.T) {
 // What the program does not account for is named.
 func TestRecvXDPNamesWhatPasses(t *testing.T) {
 	testenv.Require(t, testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
 	l, netns := lab(t, testenv.Topology{})
 	received := background(t, timeout(t), "answered on TCP", "recv", ":9000", netnsB(l), "--engine", "xdp", "--one-off", "--json", "-q")
 	s := testenv.NewUDPSenderT(t, l.A.NS, testenv.UDPSenderOptions{})
@@ -84,6 +86,7 @@ func TestRecvXDPNamesWhatPasses(t *testing.T) {
 // Another's program is not replaced, and ours is gone with its process, however that ends.
 func TestRecvXDPLeavesNothing(t *testing.T) {
 	testenv.Require(t, testenv.Root|testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
 	l, _ := lab(t, testenv.Topology{})
 	held := func() (n int) {
 		t.Helper()

@@ -92,6 +92,9 @@ func TestRelay(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s%v to %s/IPv4=%v/%d", from.engine, from.flags, to.engine, c.is4, c.size), func(t *testing.T) {
 					testenv.Require(t, to.needs)
+					if to.engine == "xdp" {
+						testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
+					}
 					sink, err := recv.NewSink(window, recv.VerifyPayload)
 					if err != nil {
 						t.Fatal(err)

@@ -45,13 +45,13 @@ func plan(root string, full bool) ([]guestPlan, error) {
 		switch k {
 		case "5.10", "newest": // what differs most: a TX cursor that lags and one that does not
 			packages = append(packages, "wsk/datapath")
-		case "6.1": // whose netlink dumps are interrupted most
-			packages = append(packages, "wsk/route", "wsk/route/conntrack", "cmd/wsk-xdp/internal/doctor")
+		case "6.1": // whose netlink dumps are interrupted most, and whose verifier is the oldest of these that takes the program of tally
+			packages = append(packages, "wsk/route", "wsk/route/conntrack", "cmd/wsk-xdp/internal/doctor", "cmd/wsk-xdp/internal/tally")
 		}
 		if full {
 			packages = []string{
 				"bpf", "bpf/memlock", "xdp", "xdp/nic", "testenv", "wsk/route", "wsk/route/conntrack", "wsk/route/ipsec", "wsk/datapath",
-				"wsk/netconn", "wsk/replay", "cmd/wsk-xdp", "cmd/wsk-xdp/internal/doctor", "cmd/wsk-xdp/internal/netfilter",
+				"wsk/netconn", "wsk/replay", "cmd/wsk-xdp", "cmd/wsk-xdp/internal/doctor", "cmd/wsk-xdp/internal/netfilter", "cmd/wsk-xdp/internal/tally",
 			}
 		}
 		g := guestPlan{kernel: k, setup: setup("veth"), steps: []step{vethFacts}}

@@ -66,6 +66,14 @@ func (c *checker) kernel() {
 	default:
 		c.add("WX-KERNEL-01", OK, title, "", "")
 	}
+	switch {
+	case at(5, 18) || !at(5, 4):
+	case at(5, 12):
+		c.add("WX-KERNEL-03", Note, "no blast --engine xdp", "live frames take Linux 5.18", "use --engine frames, or run a newer kernel")
+	default:
+		c.add("WX-KERNEL-03", Note, "no recv --engine xdp and no blast --engine xdp", "their programs take Linux 5.12 (BPF_CMPXCHG) and 5.18 (live frames)",
+			"use other engines, or run a newer kernel")
+	}
 	if major == 6 && minor == 16 {
 		c.add("WX-KERNEL-02", Warn, "this series can panic when frames sent over AF_XDP in copy mode reach a capture",
 			"seen with 6.16.12 on a veth whose other end had a packet socket (xsk_destruct_skb below packet_rcv)",

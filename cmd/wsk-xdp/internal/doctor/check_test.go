@@ -81,6 +81,8 @@ func TestFindings(t *testing.T) {
 	}{
 		{"old-kernel", func(f *Facts) { f.Host.Kernel = "5.3.1" }, "WX-KERNEL-01", Fail, "5.4"},
 		{"never-tried", func(f *Facts) { f.Host.Kernel = "5.8.1" }, "WX-KERNEL-01", Warn, "5.10"},
+		{"no-cmpxchg", func(f *Facts) { f.Host.Kernel = "5.10.0-33-amd64" }, "WX-KERNEL-03", Note, "Linux 5.12"},
+		{"no-live-frames", func(f *Facts) { f.Host.Kernel = "5.15.0-1-generic" }, "WX-KERNEL-03", Note, "Linux 5.18"},
 		{"panics", func(f *Facts) { f.Host.Kernel = "6.16.12+deb13-amd64" }, "WX-KERNEL-02", Warn, "Linux 6.18"},
 		{"odd-kernel", func(f *Facts) { f.Host.Kernel = "custom" }, "WX-KERNEL-01", Note, "custom"},
 		{"no-afxdp", func(f *Facts) { f.AFXDP = no }, "WX-AFXDP-01", Fail, "CONFIG_XDP_SOCKETS"},

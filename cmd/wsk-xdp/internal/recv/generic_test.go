@@ -22,6 +22,7 @@ import (
 // program sees the tag of is not taken.
 func TestDevicesWithoutXDP(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
 	addr := netip.MustParsePrefix("10.77.0.12/24")
 	for _, tc := range []struct {
 		name    string

@@ -135,6 +135,8 @@ var (
 	ErrNoEthernet = errors.New("an interface without Ethernet addresses")
 	// ErrTaken is wrapped where an interface has an XDP program already, which is not replaced.
 	ErrTaken = tally.ErrTaken
+	// ErrRefused is wrapped where the kernel is one that does not take the program.
+	ErrRefused = tally.ErrRefused
 )
 
 // InterfacesOf are the interfaces of a namespace that packets to an address come in by, as far as addresses tell: those that are up and

@@ -16,6 +16,7 @@ import (
 // run. Strangers' runs make room for one that is announced, and none is counted twice.
 func TestRunsInTheKernel(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
 	l := testenv.NewLabT(t, testenv.Topology{})
 	local := netip.AddrPortFrom(l.B.IPv4(), 9000)
 	sink, err := NewSink(64, VerifyPayload)

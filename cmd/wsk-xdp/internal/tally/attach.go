@@ -17,8 +17,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/bpf/memlock"
 )
 
-// ErrTaken is wrapped where an interface has an XDP program already, which is not replaced.
-var ErrTaken = errors.New("it has an XDP program already")
+var (
+	// ErrTaken is wrapped where an interface has an XDP program already, which is not replaced.
+	ErrTaken = errors.New("it has an XDP program already")
+	// ErrRefused is wrapped where the kernel is one that does not take the program.
+	ErrRefused = errors.New("this kernel refuses the XDP program, which takes Linux 5.12 (BPF_CMPXCHG) and was tried on 6.1 and 6.18: count with another engine")
+)
 
 // attach attaches the program to an interface that has none, in the driver where that can be.
 func (m *memory) attach(o *Options, at int, i Interface) (l link.Link, generic bool, err error) {
@@ -52,7 +56,8 @@ func (m *memory) attach(o *Options, at int, i Interface) (l link.Link, generic b
 // fallsBack is whether the driver is in the way, which it is not of another mode.
 func fallsBack(err error) bool {
 	var errno unix.Errno
-	return errors.As(err, &errno) && errno != unix.EBUSY && errno != unix.EEXIST && errno != unix.ENODEV && !errors.Is(err, fs.ErrPermission)
+	return errors.As(err, &errno) && errno != unix.EBUSY && errno != unix.EEXIST && errno != unix.ENODEV && !errors.Is(err, fs.ErrPermission) &&
+		!errors.Is(err, ErrRefused)
 }
 
 func taken(i Interface, held []bpf.Holder) error {
@@ -100,7 +105,15 @@ func (m *memory) program(o *Options, at int, i Interface) (*ebpf.Program, error)
 	}
 	err = memlock.Lift(func() error { return spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: shared}) })
 	if err != nil {
-		return nil, fmt.Errorf("load the XDP program: %w", err)
+		return nil, refused(fmt.Errorf("load the XDP program: %w", err))
 	}
 	return loaded.Program, nil
+}
+
+// refused tells what the kernel has against the program from other reasons for which it could not be loaded, such as memory.
+func refused(err error) error {
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, ebpf.ErrNotSupported) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
 }

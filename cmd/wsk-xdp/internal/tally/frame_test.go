@@ -33,6 +33,7 @@ type rig struct {
 func newRig(t testing.TB, o Options, i Interface) *rig {
 	t.Helper()
 	testenv.Require(t, testenv.XDPProgram)
+	testenv.RequireKernel(t, 5, 12, "BPF_CMPXCHG")
 	o.Port, o.Addresses, o.Interfaces = port, []netip.Addr{here4, here6}, []Interface{i}
 	o.Interfaces[0].MAC = mac
 	m, err := newMemory(&o)

@@ -4,11 +4,15 @@ package tally
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/account"
@@ -280,5 +284,16 @@ func TestPlaces(t *testing.T) {
 		if err := h.RecordValue(ns); err != nil || h.Min() != ns {
 			t.Fatalf("place %d begins at %d, a bucket at %d: %v", place, ns, h.Min(), err)
 		}
+	}
+}
+
+// A kernel that does not know the instructions of the program is told from one that has no memory for it, and no other mode is tried there.
+func TestRefused(t *testing.T) {
+	old := refused(fmt.Errorf("load: %w", &ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"BPF_STX uses reserved fields"}}))
+	if !errors.Is(old, ErrRefused) || fallsBack(old) || !strings.Contains(old.Error(), "Linux 5.12") || !strings.Contains(old.Error(), "reserved fields") {
+		t.Error(old)
+	}
+	if err := refused(unix.ENOMEM); errors.Is(err, ErrRefused) {
+		t.Error(err)
 	}
 }
