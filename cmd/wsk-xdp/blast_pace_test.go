@@ -74,6 +74,28 @@ func TestScheduleBurstAndWarmup(t *testing.T) {
 	}
 }
 
+// An interrupt during the warm-up ends the run as any other does, where there is a peer too. What warms up is no packet that a receiver
+// expects.
+func TestWarmupAlone(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	receive, end := context.WithCancel(timeout(t))
+	defer end()
+	receiving := background(t, receive, "answered on TCP", "recv", netnsB(l), ":9000", "--expect", "2", "--json", "-q")
+	for _, engine := range []string{"wsk", "udp"} {
+		ctx, interrupt := context.WithCancel(timeout(t))
+		sending := background(t, ctx, "warm-up of", "blast", netns, "10.77.0.2:9000", "--peer", "--warmup", "1h", "-r", "1k", "-q", "--engine", engine)
+		interrupt()
+		(<-sending).want(t, 0, "(interrupted)")
+	}
+	cli(timeout(t), "blast", netns, "10.77.0.2:9000", "--peer", "--warmup", "50ms", "-r", "1k", "-n", "1", "-q").want(t, 0, "every packet arrived")
+	end()
+	r := <-receiving
+	r.want(t, 1, "1 of 2 packets came")
+	if got := decode[recv.Report](t, r); got.Totals.Warmup < 2 || got.Totals.Packets != got.Totals.Warmup+1 {
+		t.Errorf("%+v", got.Totals)
+	}
+}
+
 // What can't be kept is refused, before anything is sent, with what to do.
 func TestPaceIsRefused(t *testing.T) {
 	for args, part := range map[string]string{

@@ -27,7 +27,7 @@ type blastPeer struct {
 
 // dialPeer announces the run, before anything is sent.
 func (f *blastFlags) dialPeer(ctx context.Context, h header, s *session.Session, ns *netns.NS, run uint16, body []byte) (*blastPeer, error) {
-	if !f.peer {
+	if !f.peer || ctx.Err() != nil { // interrupted while it warmed up: there is no run to announce
 		return nil, nil
 	}
 	if s.Way.IsCast() {

@@ -306,7 +306,7 @@ func (f *recvFlags) report() *recv.Report {
 
 // failure is the error of a receiver to which nothing came, or less than was expected.
 func (f *recvFlags) failure(r *recv.Report) error {
-	switch n := r.Totals.Packets; {
+	switch n := r.Totals.Packets - r.Totals.Warmup; {
 	case n < uint64(f.expect):
 		return fmt.Errorf("%s of %s packets came", units.Grouped(n), units.Grouped(uint64(f.expect)))
 	case n == 0 && !r.Interrupted:

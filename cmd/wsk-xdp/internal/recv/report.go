@@ -172,8 +172,11 @@ func (r *Report) conclude(failed error) {
 	if len(wrong) > 0 {
 		v.Text = strings.Join(wrong, "; ")
 	}
-	if t.Packets == 0 {
+	if t.Packets == t.Warmup {
 		v = Verdict{"nothing", false, "nothing came"}
+		if t.Warmup > 0 {
+			v.Text += " but what warms up"
+		}
 	}
 	for _, one := range r.Runs {
 		if !one.Balanced {
