@@ -27,6 +27,10 @@ func TestRecvXDP(t *testing.T) {
 	testenv.RequireKernel(t, 5, 18, "live frames") // one of the engines that send
 	l, netns := lab(t, testenv.Topology{})
 	for i, engine := range engineNames {
+		if engine == blast.EngineGSO && !testenv.KernelAtLeast(6, 11) {
+			t.Log("without engine gso: this kernel cuts nothing for a device without checksum offload, and those of a laboratory have none")
+			continue
+		}
 		for j, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
 			for k, size := range []string{"84", "1518"} {
 				if os.Getenv("WSKXDP_RELAY") == "" && (i+j+k)%2 != 0 {
