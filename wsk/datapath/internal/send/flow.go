@@ -52,6 +52,13 @@ type Path struct {
 	labels route.FlowLabels
 }
 
+// shutPath is the path of a flow while the kernel is to see a datagram, or to send what it has, before AF_XDP carries more by p.
+func shutPath(p *Path) *Path {
+	shut := *p
+	shut.queue, shut.drains, shut.shut = nil, p, true
+	return &shut
+}
+
 // through is the path by which what waits in a queue goes on there; nil when it has none any more.
 func (p *Path) through(q *Queue) *Path {
 	for p != nil && p.queue != q {

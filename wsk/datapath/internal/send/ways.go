@@ -59,7 +59,7 @@ func (f *Flow) takeBackLocked(q *Queue) {
 	f.waiting = back
 }
 
-// clearRing lets leave what of the flow lies in the ring of a queue, or has it put on the waiting list again if its link is down.
+// clearRing lets leave what of the flow lies in the ring of a queue, or takes it back if its link is down.
 func (f *Flow) clearRing(q *Queue) {
 	q.kickMu.Lock()
 	q.mu.Lock()
@@ -79,6 +79,13 @@ func (f *Flow) clearRing(q *Queue) {
 	q.mu.Unlock()
 	if posted {
 		q.breakDown("datagrams that wait for the link have another way", wsk.STATUS_IO_TIMEOUT)
+		// At once, while the poller can't have a new socket: by a link that is up again what is on the list would leave beside what
+		// goes the new way.
+		q.mu.Lock()
+		f.mu.Lock()
+		f.takeBackLocked(q)
+		f.mu.Unlock()
+		q.mu.Unlock()
 	}
 	q.unlockKick()
 }
@@ -230,13 +237,6 @@ func (f *Flow) wantsOpening(p *Path, now time.Time) bool {
 		return f.isTracked(p)
 	}
 	return now.After(p.until)
-}
-
-// shutPath is the path of a flow while the kernel is to see a datagram, or to send what it has, before AF_XDP carries more by p.
-func shutPath(p *Path) *Path {
-	shut := *p
-	shut.queue, shut.drains, shut.shut = nil, p, true
-	return &shut
 }
 
 // beginOpening has an opener show the kernel a datagram, or wait for what it has; the flow stays in resolution, and what comes waits.
