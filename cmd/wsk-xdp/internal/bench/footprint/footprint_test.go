@@ -4,6 +4,7 @@ package footprint
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -86,6 +87,22 @@ func TestInterruptedRun(t *testing.T) {
 		_, err := Run(ctx, c)
 		return err
 	})
+}
+
+// over is a context that has ended without anybody who waits having noticed yet.
+type over struct{ context.Context }
+
+func (over) Err() error { return context.Canceled }
+
+// TestInterruptedAsAChildIsReady gives that child back too: it has started well, and nobody wants it any more.
+func TestInterruptedAsAChildIsReady(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Kinds = []string{kindUDP}
+	if _, err := Run(over{testenv.Context(t, benchtest.Limit)}, c); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	benchtest.NothingRuns(t)
 }
 
 func TestCheck(t *testing.T) {

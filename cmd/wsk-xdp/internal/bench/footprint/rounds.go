@@ -107,12 +107,13 @@ func (c *Config) starts(ctx context.Context, all []*contestant) error {
 				continue
 			}
 			r, p, err := c.start(ctx, who)
+			who.resting = p // Run stops it, even if the context has ended just now
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if err == nil {
 				who.runs = append(who.runs, r)
-				if who.resting = p; round < c.Runs-1 {
+				if round < c.Runs-1 {
 					who.resting = nil
 					err = p.Stop(proc.StopTime)
 				}
