@@ -4,10 +4,7 @@ package archtest
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"go/types"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,23 +30,14 @@ func TestFilesAndFunctionsAreShort(t *testing.T) {
 			t.Logf("%s is down to %d lines: lower its row in limits.go from %d", name, lines, long)
 		}
 	}
-	eachGoFile(t, func(path string) {
-		if strings.HasSuffix(path, "_test.go") {
+	eachGoFile(t, func(name string, file *parsedFile) {
+		if strings.HasSuffix(name, "_test.go") || ast.IsGenerated(file.tree) {
 			return
 		}
-		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ast.IsGenerated(file) {
-			return
-		}
-		name := inModule(t, path)
-		judge(name, fset.File(file.Pos()).LineCount(), FileLines)
-		for _, d := range file.Decls {
+		judge(name, fileSet.File(file.tree.Pos()).LineCount(), FileLines)
+		for _, d := range file.tree.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok {
-				judge(name+" "+f.Name.Name, fset.Position(f.End()).Line-fset.Position(f.Pos()).Line+1, FunctionLines)
+				judge(name+" "+f.Name.Name, fileSet.Position(f.End()).Line-fileSet.Position(f.Pos()).Line+1, FunctionLines)
 			}
 		}
 	})
@@ -101,22 +89,4 @@ func (b Bound) judge(t *testing.T, name, what string, n int) {
 	case n < b.Limit && b.Limit > b.Goal:
 		t.Logf("%s has %d %s: lower its limit in limits.go from %d (the goal is %d)", name, n, what, b.Limit, b.Goal)
 	}
-}
-
-// inModule is the path of a file within the module, with slashes.
-func inModule(t *testing.T, path string) string {
-	t.Helper()
-	root, err := Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	full, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rel, err := filepath.Rel(root, full)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.ToSlash(rel)
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"go/ast"
 	"go/importer"
-	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
@@ -62,8 +61,7 @@ func Load(patterns ...string) ([]*Package, error) {
 	for _, l := range all {
 		exports[l.ImportPath] = l.Export
 	}
-	fset := token.NewFileSet()
-	imports := &importOnce{from: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+	imports := &importOnce{from: importer.ForCompiler(fileSet, "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
 			return nil, fmt.Errorf("no types of %s in the build cache", path)
 		}
@@ -77,7 +75,7 @@ func Load(patterns ...string) ([]*Package, error) {
 		work.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			packages[i], failures[i] = check(l, fset, imports)
+			packages[i], failures[i] = check(l, imports)
 		})
 	}
 	work.Wait()
@@ -145,24 +143,24 @@ var root = sync.OnceValues(func() (string, error) {
 })
 
 // check parses and checks one package.
-func check(l listed, fset *token.FileSet, imports types.Importer) (*Package, error) {
+func check(l listed, imports types.Importer) (*Package, error) {
 	p := &Package{
 		Path:        Short(l.ImportPath),
 		Dir:         l.Dir,
 		Imports:     l.Imports,
 		TestImports: append(l.TestImports, l.XTestImports...),
-		Fset:        fset,
+		Fset:        fileSet,
 		Info: &types.Info{
 			Defs: make(map[*ast.Ident]types.Object),
 			Uses: make(map[*ast.Ident]types.Object),
 		},
 	}
 	for _, name := range l.GoFiles {
-		file, err := parser.ParseFile(p.Fset, filepath.Join(l.Dir, name), nil, parser.ParseComments)
+		file, err := parse(filepath.Join(l.Dir, name))
 		if err != nil {
 			return nil, err
 		}
-		p.Files = append(p.Files, file)
+		p.Files = append(p.Files, file.tree)
 	}
 	conf := types.Config{Importer: imports}
 	var err error

@@ -3,38 +3,30 @@
 package archtest
 
 import (
-	"go/parser"
-	"go/token"
+	"bytes"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
 func TestUnsafeIsFencedIn(t *testing.T) {
-	eachGoFile(t, func(path string) {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, imp := range file.Imports {
-			if imp.Path.Value == `"unsafe"` && !strings.Contains(filepath.Base(path), "_unsafe") {
-				t.Errorf("%s imports unsafe: move it to a file named *_unsafe.go", path)
+	eachGoFile(t, func(name string, file *parsedFile) {
+		for _, imp := range file.tree.Imports {
+			if imp.Path.Value == `"unsafe"` && !strings.Contains(path.Base(name), "_unsafe") {
+				t.Errorf("%s imports unsafe: move it to a file named *_unsafe.go", name)
 			}
 		}
 	})
 }
 
 func TestFilesBeginWithLicence(t *testing.T) {
-	eachGoFile(t, func(path string) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasPrefix(string(text), "// SPDX-License-Identifier: ") &&
-			!strings.HasPrefix(string(text), "// Code generated ") {
-			t.Errorf("%s does not begin with its licence", path)
+	eachGoFile(t, func(name string, file *parsedFile) {
+		if !bytes.HasPrefix(file.text, []byte("// SPDX-License-Identifier: ")) &&
+			!bytes.HasPrefix(file.text, []byte("// Code generated ")) {
+			t.Errorf("%s does not begin with its licence", name)
 		}
 	})
 }
@@ -42,18 +34,14 @@ func TestFilesBeginWithLicence(t *testing.T) {
 // TestEveryPackageHasOneComment holds doc comments to one place per package.
 func TestEveryPackageHasOneComment(t *testing.T) {
 	comments := make(map[string][]string)
-	eachGoFile(t, func(path string) {
-		if strings.HasSuffix(path, "_test.go") {
+	eachGoFile(t, func(name string, file *parsedFile) {
+		if strings.HasSuffix(name, "_test.go") {
 			return
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := filepath.Dir(path)
+		dir := path.Dir(name)
 		comments[dir] = append(comments[dir], nil...)
-		if file.Doc != nil {
-			comments[dir] = append(comments[dir], filepath.Base(path))
+		if file.tree.Doc != nil {
+			comments[dir] = append(comments[dir], path.Base(name))
 		}
 	})
 	for dir, files := range comments {
@@ -63,16 +51,25 @@ func TestEveryPackageHasOneComment(t *testing.T) {
 	}
 }
 
-func eachGoFile(t *testing.T, do func(path string)) {
+// eachGoFile calls do for all Go files of the repository, with their names within it.
+func eachGoFile(t *testing.T, do func(name string, file *parsedFile)) {
 	t.Helper()
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2:
-			return filepath.SkipDir
-		case !d.IsDir() && strings.HasSuffix(path, ".go"):
-			do(path)
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != ".":
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasSuffix(name, ".go"):
+			file, err := parse(filepath.Join(root, filepath.FromSlash(name)))
+			if err != nil {
+				return err
+			}
+			do(name, file)
 		}
 		return nil
 	})

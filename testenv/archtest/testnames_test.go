@@ -4,9 +4,6 @@ package archtest
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -52,21 +49,13 @@ func TestClaimsNameTests(t *testing.T) {
 func testsOf(t *testing.T) tests {
 	t.Helper()
 	all := tests{}
-	eachGoFile(t, func(file string) {
-		if !strings.HasSuffix(file, "_test.go") {
+	eachGoFile(t, func(name string, file *parsedFile) {
+		if !strings.HasSuffix(name, "_test.go") {
 			return
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range parsed.Decls {
+		for _, d := range file.tree.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
-				all.add(f.Name.Name, path.Dir(inModule(t, file)), string(text))
+				all.add(f.Name.Name, path.Dir(name), string(file.text))
 			}
 		}
 	})
