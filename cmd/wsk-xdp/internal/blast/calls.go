@@ -77,10 +77,7 @@ func (r *caller) send(ctx context.Context) error {
 	for {
 		elapsed := time.Since(r.start)
 		r.report(elapsed)
-		over := r.c.Duration > 0 && elapsed >= r.c.Duration
-		if over {
-			elapsed = r.c.Duration // what fell due until the end still goes
-		}
+		over := r.c.Duration > 0 && elapsed >= r.c.Duration // what fell due until then still goes
 		full, more := false, !over || r.c.Rate > 0
 		var err error
 		for more && !full {
@@ -92,7 +89,7 @@ func (r *caller) send(ctx context.Context) error {
 			}
 		}
 		late := over && time.Since(r.start) >= r.c.Duration+r.c.Drain
-		if over && (!full || late) {
+		if late || !full && r.pacer.Over(elapsed) {
 			r.pacer.End(elapsed)
 			return nil
 		}

@@ -4,6 +4,7 @@ package blast
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
@@ -48,8 +49,8 @@ type Interval struct {
 }
 
 // SleepGrain is the grain of pacing: the sender sleeps until a few datagrams are due, because no timer of the system is
-// good for less than some 50 µs, and sends what fell due meanwhile at once. Ten milliseconds are the longest pause that is
-// made up for.
+// good for less than some 50 µs, and sends what fell due meanwhile at once. What falls due in bucketTime leaves at once after a longer pause, the
+// rest of it at twice the rate.
 const (
 	SleepGrain     = 50 * time.Microsecond
 	IntervalLength = time.Second
@@ -79,23 +80,40 @@ func (c *Config) Pacer(bucket func(Rate) uint64) Pacer {
 			p.total = c.due(c.Duration)
 		}
 	}
-	p.now.bucket = max(p.now.bucket, c.Burst)
+	p.until = c.Duration
+	p.now.hold(c.Burst)
 	for i := range p.later {
-		p.later[i].bucket = max(p.later[i].bucket, c.Burst)
+		p.later[i].hold(c.Burst)
 	}
+	p.gate.suit(p.now.rate, p.now.bucket)
 	return p
 }
+
+// hold makes room for a burst.
+func (s *step) hold(burst uint64) { s.bucket, s.reserve = max(s.bucket, burst), max(s.reserve, burst) }
 
 // stepped is a pacer of several steps.
 func (c *Config) stepped(bucket func(Rate) uint64) Pacer {
 	all, last := make([]step, len(c.Steps)), step{}
 	for i, s := range c.Steps {
-		last.rate, last.bucket = uint64(s.Rate), max(bucket(s.Rate), 1)
-		all[i] = last
+		one := newStep(s.Rate, bucket(s.Rate))
+		one.start, one.before = last.start, last.before
+		all[i] = one
 		last.before = saturated(last.before, Due(s.Rate, s.Length))
 		last.start += s.Length
 	}
 	return Pacer{now: all[0], later: all[1:]}
+}
+
+// end is when a run has to look whether it is over: at its end, and again when nothing more is made up for.
+func (c *Config) end(elapsed time.Duration) time.Duration {
+	switch {
+	case c.Duration == 0:
+		return math.MaxInt64
+	case elapsed < c.Duration:
+		return c.Duration
+	}
+	return later(c.Duration, makeUp)
 }
 
 // After is how long behind the first of a run each datagram falls due, counted from 0: all at once where there is no rate.
@@ -139,13 +157,13 @@ func (c *Config) PacingNote() string {
 	case rate == 0:
 		return ""
 	case c.Spin:
-		return fmt.Sprintf("  pacing: sleeps end %v before something is due, and a processor spins for the rest; pauses above %v are not made up for", SpinTime, bucketTime)
+		return fmt.Sprintf("  pacing: sleeps end %v before something is due, and a processor spins for the rest; pauses of up to %v are made up for", SpinTime, makeUp)
 	}
 	note := fmt.Sprintf("  pacing by sleeps of %v or more: what falls due meanwhile leaves as one burst", SleepGrain)
 	if perSleep := rate.Whole() / uint64(time.Second/SleepGrain); perSleep > 1 {
 		note += fmt.Sprintf(" (about %s packets at this rate)", units.Grouped(perSleep))
 	}
-	return note + fmt.Sprintf("; pauses above %v are not made up for", bucketTime)
+	return note + fmt.Sprintf("; pauses of up to %v are made up for", makeUp)
 }
 
 // PacingMethod names how the rate is kept.

@@ -3,26 +3,9 @@
 package blast
 
 import (
-	"math"
 	"math/big"
-	"math/bits"
 	"time"
 )
-
-// Rate is datagrams a second, in millionths of one. 0 is no limit.
-type Rate uint64
-
-// perDatagram is how many parts of a Rate are one datagram a second.
-const perDatagram = 1_000_000
-
-// PPS is a rate of whole datagrams a second.
-func PPS(n uint64) Rate { return Rate(n * perDatagram) }
-
-// PerSecond is the rate in datagrams a second.
-func (r Rate) PerSecond() float64 { return float64(r) / perDatagram }
-
-// Whole is the rate in whole datagrams a second, rounded down.
-func (r Rate) Whole() uint64 { return uint64(r) / perDatagram }
 
 // Step is a rate for a time.
 type Step struct {
@@ -45,56 +28,68 @@ func Mean(steps []Step) Rate {
 }
 
 // Pacer is a token bucket in pure arithmetic: it knows no clock, only times since the start. Tokens fall due at
-// k/rate seconds; a sender that comes late gets those that have piled up, but at most a bucket full: the others are
-// forfeited and counted, so that a pause is not followed by a flood. With several steps each has a rate of its own for its
-// time, and with bursts tokens fall due so many at once, the last of them at its time.
+// k/rate seconds; a sender that comes late gets those that have piled up: a bucket full at once, and what else a pause of up to makeUp has cost at
+// no more than twice the rate, so that a pause is not followed by a flood. The others are forfeited and counted. With several steps each has
+// a rate of its own for its time, and with bursts tokens fall due so many at once, the last of them at its time.
 type Pacer struct {
 	now   step
 	later []step
 	burst uint64 // 0 or 1: each token by itself
 	// total and count end the last burst early: all tokens that there will be, and those that will be taken; 0 is no end.
 	total, count uint64
+	until        time.Duration // when the last token falls due, 0: never
+
+	carried uint64 // tokens that the steps before have left over
+	gate    gate
 
 	taken, forfeited uint64
 }
 
 // step is a time with a rate.
 type step struct {
-	rate   uint64        // millionths of a token a second, 0: no limit
-	bucket uint64        // tokens that may pile up
-	start  time.Duration // since the start of the run
-	before uint64        // tokens that have fallen due by then
+	rate    uint64        // millionths of a token a second, 0: no limit
+	bucket  uint64        // tokens that may be taken at once after a pause
+	reserve uint64        // tokens that may pile up
+	start   time.Duration // since the start of the run
+	before  uint64        // tokens that have fallen due by then
 }
 
-// second is one, in the parts that a rate times nanoseconds comes to.
-const second = uint64(time.Second) * perDatagram
-
-// NewPacer makes a pacer. bucket is the number of tokens that may pile up, at least 1.
+// NewPacer makes a pacer. bucket is the number of tokens that may be taken at once after a pause, at least 1.
 func NewPacer(rate Rate, bucket uint64) Pacer {
-	return Pacer{now: step{rate: uint64(rate), bucket: max(bucket, 1)}}
+	p := Pacer{now: newStep(rate, bucket)}
+	p.gate.suit(p.now.rate, p.now.bucket)
+	return p
 }
 
-func saturated(a, b uint64) uint64 {
-	if sum := a + b; sum >= a {
-		return sum
+func newStep(rate Rate, bucket uint64) step {
+	bucket = max(bucket, 1)
+	return step{rate: uint64(rate), bucket: bucket, reserve: max(bucket, Due(rate, makeUp))}
+}
+
+// advance goes on to the step of that time. What the one before has left over may still be taken, as its own pauses would have been made up for.
+func (p *Pacer) advance(elapsed time.Duration) {
+	for len(p.later) > 0 && elapsed >= p.later[0].start {
+		next := p.later[0]
+		left := max(next.before, p.taken+p.forfeited) - (p.taken + p.forfeited)
+		if most := saturated(p.now.reserve, p.carried); left > most {
+			p.forfeited += left - most
+			left = most
+		}
+		p.now, p.later, p.carried = next, p.later[1:], left
+		if left == 0 {
+			p.gate = gate{}
+		}
+		p.gate.suit(next.rate, next.bucket)
 	}
-	return math.MaxUint64
 }
 
 // due is the number of tokens that have fallen due by then, since the start.
 func (p *Pacer) due(elapsed time.Duration) uint64 {
-	for len(p.later) > 0 && elapsed >= p.later[0].start {
-		p.now, p.later = p.later[0], p.later[1:]
+	p.advance(elapsed)
+	if p.until > 0 {
+		elapsed = min(elapsed, p.until)
 	}
-	if elapsed <= p.now.start {
-		return p.whole(p.now.before)
-	}
-	hi, lo := bits.Mul64(p.now.rate, uint64(elapsed-p.now.start))
-	if hi >= second {
-		return math.MaxUint64
-	}
-	n, _ := bits.Div64(hi, lo, second)
-	return p.whole(saturated(p.now.before, n))
+	return p.whole(saturated(p.now.before, tokens(p.now.rate, elapsed-p.now.start)))
 }
 
 // whole is n tokens without those that wait for the rest of their burst.
@@ -118,12 +113,6 @@ func (p *Pacer) end() uint64 {
 	return end
 }
 
-// Due is how many datagrams fall due in a time at a rate.
-func Due(rate Rate, d time.Duration) uint64 {
-	p := NewPacer(rate, 1)
-	return p.due(d)
-}
-
 // Take takes up to want tokens.
 func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 	if p.now.rate == 0 {
@@ -134,13 +123,29 @@ func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 		return 0
 	}
 	ready -= p.taken + p.forfeited
-	if ready > p.now.bucket {
-		p.forfeited += ready - p.now.bucket
-		ready = p.now.bucket
+	if most := saturated(p.now.reserve, p.carried); ready > most {
+		p.forfeited += ready - most
+		ready = most
 	}
 	n := min(ready, want)
-	p.taken += n
+	if p.gate.shut || ready > p.gate.bucket {
+		n = p.gate.pass(elapsed, n, p.burst)
+	}
+	if p.taken += n; n == ready {
+		p.gate.shut = false
+		if p.carried > 0 {
+			p.carried, p.gate = 0, gate{}
+			p.gate.suit(p.now.rate, p.now.bucket)
+		}
+	}
 	return n
+}
+
+// Over is whether nothing more is taken in a run of limited time. Where nothing was forfeited, what a pause shortly before its end has cost is
+// still taken after it.
+func (p *Pacer) Over(elapsed time.Duration) bool {
+	return p.until > 0 && elapsed >= p.until &&
+		(p.now.rate == 0 || p.forfeited > 0 || elapsed >= p.until+makeUp || p.due(elapsed) <= p.taken)
 }
 
 // End forfeits what has fallen due and was not taken: nothing more will be.
@@ -155,7 +160,11 @@ func (p *Pacer) Wait(elapsed time.Duration, n uint64) time.Duration {
 	if p.now.rate == 0 {
 		return 0
 	}
-	return max(p.at(p.taken+p.forfeited+n)-elapsed, 0)
+	at := p.at(p.taken + p.forfeited + n)
+	if p.gate.shut {
+		at = max(at, p.gate.opens(n, p.burst))
+	}
+	return max(at-elapsed, 0)
 }
 
 // Late is how long the first token that is taken next has been due.
@@ -183,18 +192,7 @@ func (p *Pacer) at(k uint64) time.Duration {
 	if k <= s.before {
 		return s.start
 	}
-	hi, lo := bits.Mul64(k-s.before, second)
-	if hi >= s.rate {
-		return math.MaxInt64
-	}
-	at, rest := bits.Div64(hi, lo, s.rate)
-	if rest > 0 {
-		at++
-	}
-	if at > math.MaxInt64-uint64(s.start) {
-		return math.MaxInt64
-	}
-	return s.start + time.Duration(at)
+	return later(s.start, span(s.rate, k-s.before))
 }
 
 // Forfeited is the number of tokens that were not taken in time.

@@ -31,8 +31,85 @@ func TestPacerGivesTheRate(t *testing.T) {
 	if p.Forfeited() != 0 {
 		t.Errorf("%d forfeited", p.Forfeited())
 	}
-	if got := p.Take(time.Second, 1000); got != 10 || p.Forfeited() != 976 {
-		t.Errorf("after a pause %d were given and %d forfeited, want 10 and 976", got, p.Forfeited())
+	if got := p.Take(time.Second, 1000); got != 10 || p.Forfeited() != 886 {
+		t.Errorf("after a pause %d were given and %d forfeited, want 10, and all but the last 100 of 986", got, p.Forfeited())
+	}
+}
+
+// A pause is made up for: what fell due in 10 ms at once, the rest at twice the rate until none is owed, if need be after the end of the run.
+func TestPacerMakesUpForPauses(t *testing.T) {
+	const ms, begin = time.Millisecond, 500 * time.Millisecond
+	for _, c := range []struct {
+		pause, length time.Duration
+		burst         uint64
+		forfeited     uint64
+	}{
+		{9 * ms, time.Second, 1, 0},
+		{17 * ms, time.Second, 1, 0},
+		{99 * ms, time.Second, 1, 0},
+		{250 * ms, time.Second, 1, 15_001}, // 100 ms are 10,000, and one was due as it began
+		{60 * ms, begin + 40*ms, 1, 0},     // it lasts beyond the end
+		{60 * ms, time.Second, 300, 0},
+		{60 * ms, begin + 40*ms, 300, 0},
+		{60 * ms, time.Second, 4000, 0}, // a burst is more than a bucket
+	} {
+		run := Config{Rate: PPS(100_000), Duration: c.length, Batch: 1, Burst: c.burst}
+		p := run.Pacer(run.bucket)
+		given, before, largest := uint64(0), uint64(0), max(run.bucket(run.Rate), c.burst)
+		at := time.Duration(0)
+		for {
+			n := p.Take(at, math.MaxUint64)
+			given += n
+			if rest := n % c.burst; rest != 0 && given != Due(run.Rate, c.length) {
+				t.Fatalf("%+v: %d at %v", c, n, at)
+			}
+			if since := at - begin - c.pause; since >= 0 && given > before+largest+tokens(uint64(PPS(200_000)), since) {
+				t.Fatalf("%+v: %d since the pause that ended %v ago", c, given-before, since)
+			}
+			if p.Over(at) {
+				break
+			}
+			wait := p.Wait(at, 1)
+			if wait <= 0 {
+				t.Fatalf("%+v: no wait at %v, and %d were given", c, at, n)
+			}
+			next := at + wait
+			if at < c.length {
+				next = min(next, c.length)
+			}
+			if at < begin && next >= begin {
+				next, before = begin+c.pause, given
+			}
+			at = next
+		}
+		p.End(at)
+		if p.Forfeited() != c.forfeited || given+p.Forfeited() != Due(run.Rate, c.length) || at > c.length+c.pause {
+			t.Errorf("%+v: %d given and %d forfeited until %v", c, given, p.Forfeited(), at)
+		}
+	}
+}
+
+// What a step leaves over is not lost to a slower one, and leaves no faster than it would have in its own.
+func TestPacerMakesUpForTheStepBefore(t *testing.T) {
+	c := Config{Steps: []Step{{PPS(100_000), time.Second}, {PPS(1), 2 * time.Second}}, Duration: 3 * time.Second, Batch: 1}
+	c.Rate = Mean(c.Steps)
+	p := c.Pacer(c.bucket)
+	const ms = time.Millisecond
+	given := uint64(0)
+	for at := time.Duration(0); at < 950*ms; at += ms {
+		given += p.Take(at, math.MaxUint64)
+	}
+	for _, one := range []struct {
+		at   time.Duration
+		want uint64
+	}{{1010 * ms, 1000}, {1015 * ms, 1000}, {1040 * ms, 1000}, {1045 * ms, 1000}, {1050 * ms, 1000}, {1055 * ms, 100}, {2000 * ms, 1}, {3000 * ms, 1}} {
+		n := p.Take(one.at, math.MaxUint64)
+		if given += n; n != one.want {
+			t.Errorf("%d at %v, want %d", n, one.at, one.want)
+		}
+	}
+	if given != 100_002 || p.Forfeited() != 0 {
+		t.Errorf("%d given, %d forfeited", given, p.Forfeited())
 	}
 }
 

@@ -26,7 +26,7 @@ type Result struct {
 	Completions *hdr.Histogram
 	// Unfinished IRPs were still out when waiting for them ended.
 	Unfinished int
-	// Forfeited datagrams were due and not sent, because the sender was held up longer than the bucket lasts, or no IRP
+	// Forfeited datagrams were due and not sent, because the sender was held up for longer than is made up for, or no IRP
 	// came back until the end of the duration.
 	Forfeited uint64
 	// LongestBurst is the most datagrams that were sent without a pause between them.
@@ -101,11 +101,8 @@ func (r *runner) send(ctx context.Context) {
 		elapsed := time.Since(r.start)
 		r.collect()
 		r.report(elapsed)
-		over := r.c.Duration > 0 && elapsed >= r.c.Duration
-		if over {
-			elapsed = r.c.Duration // what fell due until the end still goes
-		}
 		r.submit(elapsed)
+		over := r.pacer.Over(elapsed)
 		if over && !r.dead {
 			r.pacer.End(elapsed)
 		}
@@ -151,10 +148,7 @@ func (r *runner) submit(elapsed time.Duration) {
 // pause waits until something can be sent. It reports false when the run is interrupted.
 func (r *runner) pause(done <-chan struct{}) bool {
 	elapsed := time.Since(r.start)
-	until := r.intervals.End() - elapsed
-	if r.c.Duration > 0 {
-		until = min(until, r.c.Duration-elapsed)
-	}
+	until := min(r.intervals.End(), r.c.end(elapsed)) - elapsed
 	full := r.slots.idle == nil
 	if !full {
 		wait := r.pacer.Wait(elapsed, 1)

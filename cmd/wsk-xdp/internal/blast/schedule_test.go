@@ -90,16 +90,19 @@ func TestPacerGivesBursts(t *testing.T) {
 	// What a pause has cost is not taken for what is still to come.
 	c := Config{Rate: PPS(1000), Burst: 10, Count: 25}
 	p := c.Pacer(func(Rate) uint64 { return 1 })
-	if n := p.Take(40*ms, 25); n != 10 || p.Forfeited() != 30 {
+	if n := p.Take(140*ms, 5); n != 5 || p.Forfeited() != 40 {
 		t.Errorf("%d after a pause, %d forfeited", n, p.Forfeited())
 	}
-	if n := p.Take(50*ms, 15); n != 10 {
+	if n := p.Take(140*ms, 20); n != 5 {
+		t.Errorf("%d more of that burst", n)
+	}
+	if wait := p.Wait(140*ms, 1); wait != 5*ms {
+		t.Errorf("the next takes %v, which is twice the rate", wait)
+	}
+	if n := p.Take(145*ms, 15); n != 10 {
 		t.Errorf("then %d", n)
 	}
-	if wait := p.Wait(50*ms, 1); wait != 5*ms {
-		t.Errorf("the rest takes %v", wait)
-	}
-	if n := p.Take(55*ms, 5); n != 5 {
+	if n := p.Take(150*ms, 5); n != 5 {
 		t.Errorf("at the end %d", n)
 	}
 }
@@ -110,7 +113,7 @@ func TestPacerKeepsItsHeadBehindTheClock(t *testing.T) {
 	if n := p.Take(10*time.Millisecond, 5); n != 5 {
 		t.Fatal(n)
 	}
-	if n := p.Take(3*time.Millisecond, 5); n != 0 || p.Forfeited() != 5 {
+	if n := p.Take(3*time.Millisecond, 5); n != 0 || p.Forfeited() != 0 {
 		t.Errorf("%d at an earlier time, %d forfeited", n, p.Forfeited())
 	}
 }

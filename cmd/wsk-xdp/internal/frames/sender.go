@@ -115,7 +115,7 @@ func (s *sender) send(ctx context.Context) error {
 		elapsed := time.Since(s.start)
 		s.report(elapsed)
 		over := s.c.Duration > 0 && elapsed >= s.c.Duration
-		if over {
+		if over && s.own == nil {
 			elapsed = s.c.Duration // what fell due until the end still goes
 		}
 		for !over || s.c.Rate > 0 {
@@ -130,7 +130,7 @@ func (s *sender) send(ctx context.Context) error {
 				break
 			}
 		}
-		if over {
+		if over = over && (s.own == nil || s.own.Over(elapsed)); over {
 			s.pacer.End(elapsed)
 		}
 		if over || ctx.Err() != nil || s.c.Count > 0 && s.counts.Submitted >= s.c.Count {
@@ -233,7 +233,7 @@ const held = 100 * time.Microsecond
 func (s *sender) pause(ctx context.Context) bool {
 	elapsed := time.Since(s.start)
 	until := s.intervals.End() - elapsed
-	if s.c.Duration > 0 {
+	if elapsed < s.c.Duration {
 		until = min(until, s.c.Duration-elapsed)
 	}
 	full := len(s.free) == 0 || s.q.TX().Free() == 0

@@ -14,8 +14,8 @@ import (
 const (
 	// slack is how late a packet may be whose time the program keeps; what is later is forfeited.
 	slack = 10 * time.Millisecond
-	// pause is the longest pause between two calls that is made up for.
-	pause = 100 * time.Millisecond
+	// atOnce is a pause between two calls whose packets all leave with the next: some calls' worth, for less would lag behind slow calls.
+	atOnce = 50 * time.Millisecond
 	// mostSingle is up to what rate each packet has a call of its own, which costs some 20 µs of a processor. A call for several
 	// costs more than a millisecond, for the kernel patches its own code at its beginning and at its end, and lasts some ten.
 	mostSingle = 10_000
@@ -43,13 +43,13 @@ func (p *purse) take(elapsed, duration time.Duration) (n uint64, wait time.Durat
 	if p.bounded {
 		want = min(want, p.left)
 	}
-	ended := duration > 0 && elapsed >= duration
-	if ended {
-		elapsed = duration // what fell due until the end still goes
-	}
 	n = p.pacer.Take(elapsed, want)
+	ended := p.pacer.Over(elapsed) // what fell due until then still goes
 	if p.burst = max(p.burst, n); n > 0 {
 		p.last = elapsed
+		if duration > 0 {
+			p.last = min(elapsed, duration)
+		}
 	}
 	if p.bounded {
 		p.left -= n

@@ -226,7 +226,7 @@ func (s *Sender) singly() bool {
 }
 
 // bucket is how many packets may leave at once after a pause.
-func bucket(rate blast.Rate) uint64 { return max(rate.Whole()/uint64(time.Second/pause), 1) }
+func bucket(rate blast.Rate) uint64 { return max(rate.Whole()/uint64(time.Second/atOnce), 1) }
 
 // sendSleeping has made what is due, and sleeps.
 func (s *Sender) sendSleeping(l *lane) error {
@@ -245,7 +245,7 @@ func (s *Sender) sendSleeping(l *lane) error {
 		if over {
 			return nil
 		}
-		if wait = max(wait, at+grain-time.Since(s.begun)); s.c.Duration > 0 {
+		if wait = max(wait, at+grain-time.Since(s.begun)); at < s.c.Duration {
 			wait = min(wait, s.c.Duration-at)
 		}
 		sleep(wait, &s.stop)
