@@ -3,7 +3,6 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,9 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"time"
 
@@ -40,38 +37,13 @@ func QUIC(ctx context.Context, a, b *End, size int, at func()) error {
 	case err := <-served:
 		return err
 	}
-	want := data(size)
-	back := trigger{at: size / 8, f: at}
-	err = examples.EchoQUIC(ctx, a.ListenUDP, to, client, bytes.NewReader(want), &back)
+	back := &sink{size: size, at: size / 8, f: at}
+	err = examples.EchoQUIC(ctx, a.ListenUDP, to, client, &source{size: size}, back)
 	stop()
 	if err = errors.Join(err, <-served); err != nil {
 		return err
 	}
-	if !bytes.Equal(back.got.Bytes(), want) {
-		return fmt.Errorf("%d bytes came back, not those %d that were sent", back.got.Len(), size)
-	}
-	return nil
-}
-
-// data is so many bytes that do not repeat.
-func data(size int) []byte {
-	b := make([]byte, size)
-	_, _ = mathrand.NewChaCha8([32]byte{1}).Read(b)
-	return b
-}
-
-// trigger calls f once, when so much has been written to it.
-type trigger struct {
-	got bytes.Buffer
-	at  int
-	f   func()
-}
-
-func (t *trigger) Write(b []byte) (int, error) {
-	if n := t.got.Len(); t.f != nil && n < t.at && n+len(b) >= t.at {
-		t.f()
-	}
-	return t.got.Write(b)
+	return back.whole()
 }
 
 // name is what the certificate is for.

@@ -3,7 +3,6 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
@@ -194,18 +193,17 @@ func echo(ctx context.Context, dial dialer, to net.Addr, size int) error {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	want := data(size)
 	sent := make(chan error, 1)
 	go func() {
-		_, err := c.Write(want)
+		_, err := (&source{size: size}).WriteTo(c)
 		sent <- errors.Join(err, c.(*net.TCPConn).CloseWrite())
 	}()
-	got, err := io.ReadAll(c)
+	back := &sink{size: size}
+	if _, err = io.Copy(back, c); err != nil {
+		c.Close() // or the other goroutine might wait for ever
+	}
 	if err = errors.Join(err, <-sent); err != nil {
 		return err
 	}
-	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%d bytes came back, not those %d that were sent", len(got), size)
-	}
-	return nil
+	return back.whole()
 }
