@@ -49,12 +49,14 @@ type ReceiveInfo struct {
 	Delivered uint64 // datagrams handed to sockets
 	// Partial of them had a checksum that a local sender left to its device; see doc.go.
 	Partial uint64
+	// Several of the frames came in more than one chunk, see Options.Receive.
+	Several uint64
 
 	OtherHost uint64 // dropped: the frame was for another station (promiscuous mode), or of a VLAN that is not ours
 	Unowned   uint64 // dropped: nobody is bound to the destination any more
 	NotJoined uint64 // dropped: nobody has joined the group on that interface, or wants that source
 	Refused   uint64 // dropped: the host takes nothing from that source on that interface (rp_filter), or in such a frame
-	Exhausted uint64 // dropped: a copy was due, but clients keep 256 MiB outside the UMEM already, all sockets together
+	Exhausted uint64 // dropped: memory was due, but clients keep 256 MiB outside the UMEM already, all sockets together
 	Foreign   uint64 // descriptors that named no chunk of the kernel's; never trusted
 	// Malformed counts what was dropped for its bytes, by frame.Reason.
 	Malformed [frame.NumReasons]uint64

@@ -33,6 +33,10 @@ type Options struct {
 	// receive queue gets a socket. Open fails where that is not to be had, on a bond, whose ports are to be named instead, and where
 	// the program would not see VLAN tags. A NIC that takes tags out of frames (rx-vlan-offload) leaves them in until Close.
 	// Everything else, and everything when there are none, is received through the kernel's stack.
+	//
+	// Where the interface's MTU, when it is opened, lets frames be longer than a chunk holds (3840 bytes of 4096), these come in several
+	// chunks, in order with the short ones: where the kernel has that in copy mode (XDP_USE_SG), and in zero-copy the driver too. Elsewhere
+	// they come through the kernel's stack, and short ones of the same flow may overtake them.
 	Receive []string
 	// ReceiveMode is where those programs run: native, generic, or native if possible, which is the default.
 	ReceiveMode bpf.Mode

@@ -23,9 +23,19 @@ import (
 // are replaced. At the end every chunk is home and every port is free.
 //
 // issue 3, 5; I1, I6, I8, I12.
-func TestReceiveStorm(t *testing.T) {
+func TestReceiveStorm(t *testing.T) { receiveStorm(t, 1500) }
+
+// TestReceiveStormJumbo is TestReceiveStorm with frames of one to three chunks.
+//
+// issue 12, 6.
+func TestReceiveStormJumbo(t *testing.T) {
+	requireMultiBuffer(t)
+	receiveStorm(t, 9000)
+}
+
+func receiveStorm(t *testing.T, mtu int) {
 	const length = 3 * time.Second
-	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static, A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}},
+	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static, MTU: mtu, A: testenv.End{TX: 2, RX: 2}, B: testenv.End{TX: 2, RX: 2}},
 		Options{Socket: xdp.Options{RxChunks: 128}})
 	group := netip.MustParseAddr("239.9.9.9")
 	locals := []string{"0.0.0.0:8000", "10.77.0.1:8000", "0.0.0.0:8001", "[::]:8001", "10.77.0.1:8002", "[fd77::1]:8002"}
@@ -48,7 +58,7 @@ func TestReceiveStorm(t *testing.T) {
 		six := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{Source: netip.MustParseAddrPort("[::]:0")})
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
-			payload := make([]byte, 1400)
+			payload := make([]byte, mtu-100)
 			for n := uint32(0); running(); n++ {
 				binary.BigEndian.PutUint32(payload, n)
 				to := netip.MustParseAddrPort(targets[r.IntN(len(targets))])
@@ -56,7 +66,7 @@ func TestReceiveStorm(t *testing.T) {
 				if to.Addr().Is6() {
 					s = six
 				}
-				_ = s.Send(to, payload[:4+r.IntN(1396)])
+				_ = s.Send(to, payload[:4+r.IntN(mtu-104)])
 			}
 		})
 	}
@@ -161,15 +171,19 @@ func TestReceiveStorm(t *testing.T) {
 		d.Release()
 	}
 	info := dp.Info()
-	var delivered, rebuilds uint64
+	var delivered, several, rebuilds uint64
 	for _, q := range info.Queues {
 		delivered += q.Receive.Delivered
+		several += q.Receive.Several
 		rebuilds += q.Rebuilds
 		if q.Receive.Foreign != 0 {
 			t.Errorf("%d foreign descriptors", q.Receive.Foreign)
 		}
 	}
 	t.Logf("%d datagrams, %d through AF_XDP, %d through the kernel, %d kept, %d rebuilds", got.Load(), delivered, info.CompanionReceived, kept.Load(), rebuilds)
+	if (several != 0) != (mtu > 4000) {
+		t.Errorf("%d frames came in several chunks", several)
+	}
 	if delivered == 0 || info.CompanionReceived == 0 || kept.Load() == 0 || rebuilds == 0 {
 		t.Error("the storm missed something")
 	}

@@ -134,7 +134,7 @@ func (p *Program) load(d *Device, queues int) error {
 	if chunk == 0 {
 		chunk = int(xdp.DefaultOptions(p.Name, 0).ChunkSize)
 	}
-	p.maxFrame = chunk - kernelHeadroom - int(o.Headroom)
+	room := chunk - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
 	return p.set.InNetNS(func() error {
 		facts, err := nic.Inspect(p.Name)
@@ -145,7 +145,11 @@ func (p *Program) load(d *Device, queues int) error {
 		if err != nil {
 			return err
 		}
-		opts := bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame}
+		if p.FrameChunks, err = frameChunks(&o, &facts, room, copyChunks); err != nil {
+			p.set.Log.Info("frames that no chunk holds come through the kernel's stack", "interface", p.Name, "why", err)
+		}
+		p.maxFrame = min(p.FrameChunks*room, receive.LongestFrame)
+		opts := bpf.Options{Queues: max(queues, p.Queues), MaxFrame: p.maxFrame, MultiBuffer: p.FrameChunks > 1}
 		prog, a, unseen, err := attachSeeing(opts, &facts, p.set.Opts.ReceiveMode, p.set.Opts.TagsUnseen, unseen)
 		if err != nil {
 			return err

@@ -91,6 +91,9 @@ func (b *Buffer) moveIn(d *wsk.Datagram) (fresh *wsk.Datagram) {
 	return fresh
 }
 
+// putBack returns a buffer that has not become a datagram.
+func (b *Buffer) putBack() { b.home.pools[b.class].Put(b) }
+
 // lend notes that the buffer is in a datagram.
 func (b *Buffer) lend() {
 	b.lent.Store(true)
@@ -105,7 +108,7 @@ func (b *Buffer) Release(d *wsk.Datagram) {
 	*d = wsk.Datagram{}
 	b.spare = d
 	b.home.lent.Add(-int64(len(b.Bytes)))
-	b.home.pools[b.class].Put(b)
+	b.putBack()
 }
 
 // Keep implements wsk.Lender: nothing runs dry for these.

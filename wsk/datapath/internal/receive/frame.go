@@ -18,25 +18,80 @@ type batch struct {
 	foreign int
 }
 
-// take sorts one frame. Everything the program checked is checked again: the frame lies in memory of our own now, but
+// take sorts one descriptor. Everything the program checked is checked again: the frame lies in memory of our own now, but
 // it came from a stranger, and bindings may have changed since it was redirected (I10, I12).
 func (b *batch) take(desc xdp.Desc) {
 	r := b.r
+	i, bytes := b.claim(desc)
+	if r.parts.begun || desc.Options&xdp.DescContinued != 0 {
+		b.takePart(i, bytes, desc.Options&xdp.DescContinued != 0)
+		return
+	}
 	b.stats.frames++
-	chunk, ok := r.umem.Index(desc.Addr)
-	i := chunk - r.base
-	if !ok || i < 0 || i >= len(r.slots) || !r.slots[i].lent.CompareAndSwap(false, true) {
+	if bytes == nil {
 		b.stats.foreign++
-		b.foreign++
 		return
 	}
 	d := r.slots[i].d
-	bytes := r.umem.Frame(desc)
-	if bytes == nil {
-		b.stats.foreign++
+	port, to, ok := b.read(bytes, d)
+	if !ok {
 		b.drop(i)
 		return
 	}
+	d.Lender, d.Slot = r, uint64(i)
+	b.dispatch(d, i, port, to)
+}
+
+// claim is the chunk that a descriptor names, which is lent from here on, and the bytes in it; nil where it names none.
+func (b *batch) claim(desc xdp.Desc) (i int, bytes []byte) {
+	r := b.r
+	chunk, ok := r.umem.Index(desc.Addr)
+	i = chunk - r.base
+	if !ok || i < 0 || i >= len(r.slots) || !r.slots[i].lent.CompareAndSwap(false, true) {
+		b.foreign++
+		return -1, nil
+	}
+	if bytes = r.umem.Frame(desc); bytes == nil {
+		b.drop(i)
+	}
+	return i, bytes
+}
+
+// takePart takes one of the chunks of a frame.
+func (b *batch) takePart(i int, bytes []byte, more bool) {
+	r := b.r
+	r.parts.add(&r.queue.intake.Hub.Buffers, bytes)
+	if bytes != nil {
+		b.drop(i)
+	}
+	if more {
+		return
+	}
+	b.stats.frames++
+	b.stats.several++
+	buf, n, why := r.parts.end()
+	switch why {
+	case flawForeign, flawSpliced:
+		b.stats.foreign++
+		return
+	case flawNoRoom:
+		b.stats.exhausted++
+		return
+	}
+	var got wsk.Datagram
+	port, to, ok := b.read(buf.Bytes[:n:n], &got)
+	if !ok {
+		buf.putBack()
+		return
+	}
+	d := buf.Datagram(n)
+	got.Lender, got.Memory = d.Lender, d.Memory
+	*d = got
+	b.dispatch(d, inBuffer, port, to)
+}
+
+// read makes a datagram of a frame, or counts why it can't be delivered. The lender is for the caller to fill in.
+func (b *batch) read(bytes []byte, d *wsk.Datagram) (port uint16, to frame.MAC, ok bool) {
 	p, reason := frame.Parse(bytes)
 	if reason == frame.ReasonOK {
 		reason = frame.VerifyChecksums(bytes, &p)
@@ -47,23 +102,24 @@ func (b *batch) take(desc xdp.Desc) {
 		b.stats.partial++
 	default:
 		b.stats.reasons[reason]++
-		b.drop(i)
-		return
+		return 0, to, false
 	}
 	ifindex, mine := b.id.arrivedOn(&p)
 	if !mine {
 		b.stats.otherHost++
-		b.drop(i)
-		return
+		return 0, to, false
 	}
 	*d = wsk.Datagram{
 		Payload: p.Payload(bytes), Source: WireAddress(p.Src, ifindex), Destination: p.Dst.Addr().As16(),
-		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS, Lender: r, Slot: uint64(i),
+		IfIndex: ifindex, TTL: p.TTL, TOS: p.TOS,
 	}
-	b.dispatch(d, i, p.Dst.Port(), p.DstMAC)
+	return p.Dst.Port(), p.DstMAC, true
 }
 
-// dispatch gives a datagram to whom it is for: the first gets the chunk, others copies.
+// inBuffer stands for the chunk of a datagram that is in none.
+const inBuffer = -1
+
+// dispatch gives a datagram to whom it is for: the first gets the chunk or the buffer that it is in, others copies.
 func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	r := b.r
 	t := r.queue.intake.Hub.ports.find(port)
@@ -71,7 +127,7 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	give := func(to *Sink) {
 		given := d
 		switch buffers := &r.queue.intake.Hub.Buffers; {
-		case !used && !b.copy:
+		case !used && (i == inBuffer || !b.copy):
 			used = true
 		case buffers.Full():
 			b.stats.exhausted++
@@ -88,7 +144,7 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 	d.Cast = b.id.castOf(&d.Destination)
 	if b.refuses(d) || d.Cast == wsk.Unicast && to.IsGroup() && b.dropsLinkGroups(d) {
 		b.stats.refused++
-		b.drop(i)
+		b.takeBack(d, i)
 		return
 	}
 	switch d.Cast {
@@ -111,8 +167,17 @@ func (b *batch) dispatch(d *wsk.Datagram, i int, port uint16, to frame.MAC) {
 		}
 	}
 	if !used {
-		b.drop(i)
+		b.takeBack(d, i)
 	}
+}
+
+// takeBack ends the look at a datagram that nobody gets.
+func (b *batch) takeBack(d *wsk.Datagram, i int) {
+	if i == inBuffer {
+		d.Release()
+		return
+	}
+	b.drop(i)
 }
 
 // refuses reports whether the host takes nothing from the source of a datagram on its interface.

@@ -21,7 +21,7 @@ func (q *Queue) Info() *Info {
 	c := &q.stats.counters
 	out.Frames, out.Delivered, out.Partial, out.Copied = c.frames, c.delivered, c.partial, c.scarce
 	out.OtherHost, out.Unowned, out.NotJoined, out.Foreign = c.otherHost, c.unowned, c.notJoined, c.foreign
-	out.Refused, out.Exhausted = c.refused, c.exhausted
+	out.Refused, out.Exhausted, out.Several = c.refused, c.exhausted, c.several
 	out.Malformed, out.Abandoned, out.Moved = c.reasons, q.stats.abandoned, q.stats.moved.Load()
 	return &out
 }

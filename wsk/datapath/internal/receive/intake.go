@@ -4,6 +4,7 @@ package receive
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -23,12 +24,17 @@ type Intake struct {
 	Name    string
 	// Prog is set before the hub learns of the intake and queues of the interface are opened.
 	Prog Program
+	// FrameChunks is the most chunks of a frame that the program redirects. 0 is 1.
+	FrameChunks int
 
 	refreshing lockrank.Mutex[locks.Refreshing] // held while the identity and what the program knows of it are made anew
 	identity   atomic.Pointer[identity]
 	stations   []frame.MAC         // the interface takes frames for, besides its own; guarded by refreshing
 	keys       map[bpf.Key]*keyUse // what sinks and memberships want redirected; guarded by hub.portsMu
 }
+
+// errFewChunks is said of a socket that would drop the longest frames that the program gives it.
+var errFewChunks = errors.New("the kernel granted fewer chunks to a frame than the XDP program goes by")
 
 // Program is what an intake needs of bpf.Program.
 type Program interface {
@@ -82,6 +88,9 @@ func (in *Intake) SetStations(stations []frame.MAC) (news bool) {
 func (in *Intake) serves(ifindex uint32) bool { return in.identity.Load().serves(ifindex) }
 
 func (in *Intake) setSocket(queue int, sock xdp.Queue) error {
+	if g := sock.Granted(); in.FrameChunks > max(g.FrameChunks, 1) {
+		return fmt.Errorf("%w: %d, not %d", errFewChunks, g.FrameChunks, in.FrameChunks)
+	}
 	fd := -1
 	if split, ok := sock.(splitSocket); ok {
 		fd = split.RXFD()

@@ -26,9 +26,10 @@ type receiver struct {
 	base  int // index of the first RX chunk
 	wait  Waiter
 
-	ring       *xdp.RxRing // this and the next four are guarded by queue.ringMu
+	ring       *xdp.RxRing // this and the next five are guarded by queue.ringMu
 	stopped    bool
 	dropped    []uint64 // chunks of the batch that nobody gets
+	parts      assembly // of a frame in several chunks, the rest of which may come in another batch
 	sources    *sources // nil until the host refuses some
 	linkGroups linkGroups
 	out        Delivery // this and the next are touched by the goroutine only
@@ -70,6 +71,10 @@ const (
 
 // scarce reports whether fewer than a share of the chunks are free, or none: the last one is never lent.
 func (r *receiver) scarce(free, share int) bool { return free < max(len(r.slots)/share, 1) }
+
+// MostFrameChunks is how many chunks a frame may lie in that a socket with so many is to receive: they are free however much clients
+// hold.
+func MostFrameChunks(rxChunks int) int { return max(rxChunks/scarceShare, 1) }
 
 func newReceiver(q *Queue, sock xdp.Queue) *receiver {
 	u := sock.UMEM()
@@ -194,14 +199,25 @@ func (r *receiver) refillLocked() (wake bool) {
 	return r.fill.NeedWakeup()
 }
 
+// frames is how many frames end in the ring.
+func (r *receiver) frames() (n uint64) {
+	first, descs := r.ring.Peek(uint32(r.ring.Size()))
+	for i := range descs {
+		if r.ring.At(first+i).Options&xdp.DescContinued == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // stop ends the use of rings and, when nothing is lent, of the memory. The goroutine ends soon; it is not waited for,
 // because it may be in a client's callback, perhaps in the very one that leads here.
 func (r *receiver) stop() error {
 	r.queue.ringMu.Lock()
 	r.stopped = true
-	_, left := r.ring.Peek(uint32(r.ring.Size()))
-	r.queue.stats.abandoned += uint64(left)
-	r.queue.intake.Hub.abandoned.Add(uint64(left))
+	left := r.frames()
+	r.queue.stats.abandoned += left
+	r.queue.intake.Hub.abandoned.Add(left)
 	r.queue.ringMu.Unlock()
 	r.wait.End()
 	r.fillMu.Lock()
