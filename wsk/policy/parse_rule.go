@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sync"
 )
 
 // rules reads both lists and puts them into the order of the file.
@@ -37,9 +38,10 @@ func (p *parser) rules() []rule {
 	return list
 }
 
+// They are compiled when a policy is read: every program that knows policies would do it as it starts, and most read none.
 var (
-	ruleName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	unitName = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,255}\.(service|scope|slice)$`)
+	ruleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`) })
+	unitName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,255}\.(service|scope|slice)$`) })
 )
 
 func (p *parser) who(path string, w *fileWho) rule {
@@ -47,7 +49,7 @@ func (p *parser) who(path string, w *fileWho) rule {
 	switch {
 	case w.Name == nil:
 		p.at(path+".name", "the rule has no name")
-	case !ruleName.MatchString(*w.Name):
+	case !ruleName().MatchString(*w.Name):
 		p.at(path+".name", "%q is not a name of 1 to 64 letters, digits and ._-", *w.Name)
 	default:
 		r.name = *w.Name
@@ -78,7 +80,7 @@ func (p *parser) who(path string, w *fileWho) rule {
 	if w.Unit != nil {
 		r.unit = *w.Unit
 		switch {
-		case !unitName.MatchString(r.unit):
+		case !unitName().MatchString(r.unit):
 			p.at(path+".unit", "%q is not the name of a service, scope or slice", r.unit)
 		case !p.host.Units:
 			p.at(path+".unit", "the units of processes can't be told here (that takes Linux 6.13, and all of cgroup2 at /sys/fs/cgroup): use user or listener")
