@@ -21,7 +21,7 @@ func TestSameDatagrams(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	child := quick(t).Child
 	top := testenv.Topology{Neighbours: testenv.Static, NoIPv6: true, GRO: true} // which live frames need there
-	const destinations, payload, enough = 5, 100, 4000
+	const destinations, payload, enough = 5, 100, 1500
 	addr := labB.Addr()
 	for range destinations {
 		top.B.Addrs = append(top.B.Addrs, netip.PrefixFrom(addr, 24))

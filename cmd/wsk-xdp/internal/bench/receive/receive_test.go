@@ -32,7 +32,7 @@ func quick(t *testing.T) Config {
 	t.Helper()
 	return Config{
 		Trial: check.Trial{
-			Size: check.DefaultSize, Runs: 1, Duration: 300 * time.Millisecond, Warmup: 20 * time.Millisecond, BusyPoll: check.DefaultBusyPoll,
+			Size: check.DefaultSize, Runs: 1, Duration: 150 * time.Millisecond, Warmup: 20 * time.Millisecond, BusyPoll: check.DefaultBusyPoll,
 		},
 		Engines: Engines(), Sender: senderXDP, Rates: []int{0}, Child: benchtest.Child(t),
 		Unpinned: true, // a CPU of its own may be another program's on a busy machine
