@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
+	borrow "github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/testenv/firewall"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -26,6 +27,7 @@ var ofTheKernel = []string{"WX-KERNEL-01", "WX-KERNEL-02", "WX-KERNEL-03", "WX-D
 
 // What doctor says is to be done makes its line ok when it has been done, and it says so of nothing else.
 func TestRemedies(t *testing.T) {
+	trial := doctor.RunTrial()
 	for _, c := range []struct {
 		name   string
 		id     string
@@ -93,65 +95,65 @@ func TestRemedies(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l, netns := lab(t, testenv.Topology{NoIPv6: true})
+			l, _ := lab(t, testenv.Topology{NoIPv6: true})
 			mend := c.broken(t, l)
-			said := examine(t, append([]string{netns}, c.args...)...)
+			said := examine(t, l, trial, c.args...)
 			if at := find(said, c.id); at == nil || at.Level == doctor.OK || !strings.Contains(at.Remedy, c.remedy) {
 				t.Fatalf("%s says %+v", c.id, at)
 			}
 			must(t, mend())
 			testenv.Eventually(t, setupTime, c.id+" to be ok", func() bool {
-				at := find(examine(t, append([]string{netns}, c.args...)...), c.id)
+				at := find(examine(t, l, trial, c.args...), c.id)
 				return at != nil && at.Level == doctor.OK
 			})
-			healthy(t, examine(t, append([]string{netns}, c.args...)...), "WX-NEIGH-01", "WX-NFT-IN-01")
+			healthy(t, examine(t, l, trial, c.args...), "WX-NEIGH-01", "WX-NFT-IN-01")
 		})
 	}
 	t.Run("rules look at ports", func(t *testing.T) {
-		l, netns := lab(t, testenv.Topology{NoIPv6: true})
+		l, _ := lab(t, testenv.Topology{NoIPv6: true})
 		rule := netlink.NewRule()
 		rule.Family, rule.IPProto, rule.Dport, rule.Table = unix.AF_INET, unix.IPPROTO_UDP, netlink.NewRulePortRange(7, 7), unix.RT_TABLE_MAIN
 		must(t, l.A.NS.Do(func() error { return netlink.RuleAdd(rule) }))
-		if at := find(examine(t, netns, "10.77.0.2"), "WX-RULE-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Remedy, "wsk-xdp doctor 10.77.0.2:PORT") {
+		if at := find(examine(t, l, trial, "10.77.0.2"), "WX-RULE-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Remedy, "wsk-xdp doctor 10.77.0.2:PORT") {
 			t.Errorf("%+v", at)
 		}
-		if at := find(examine(t, netns, "10.77.0.2:9000"), "WX-RULE-01"); at == nil || at.Level != doctor.OK {
+		if at := find(examine(t, l, trial, "10.77.0.2:9000"), "WX-RULE-01"); at == nil || at.Level != doctor.OK {
 			t.Errorf("%+v", at)
 		}
 	})
 	t.Run("the way takes less than the interface", func(t *testing.T) {
-		l, netns := lab(t, testenv.Topology{NoIPv6: true})
+		l, _ := lab(t, testenv.Topology{NoIPv6: true})
 		_, to, err := net.ParseCIDR("198.51.100.0/24")
 		must(t, err)
 		change := func(mtu int) {
 			must(t, l.A.NS.Do(func() error { return netlink.RouteReplace(&netlink.Route{Dst: to, Gw: l.B.IPv4().AsSlice(), MTU: mtu}) }))
 		}
 		change(1300)
-		if at := find(examine(t, netns, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Title+at.Remedy, "up to 1272 bytes") {
+		if at := find(examine(t, l, trial, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level == doctor.OK || !strings.Contains(at.Title+at.Remedy, "up to 1272 bytes") {
 			t.Errorf("%+v", at)
 		}
 		change(0)
-		if at := find(examine(t, netns, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level != doctor.OK {
+		if at := find(examine(t, l, trial, "198.51.100.7"), "WX-PMTU-01"); at == nil || at.Level != doctor.OK {
 			t.Errorf("%+v", at)
 		}
 	})
 	t.Run("no such interface", func(t *testing.T) {
-		_, netns := lab(t, testenv.Topology{})
+		l, netns := lab(t, testenv.Topology{})
 		cli(timeout(t), "doctor", netns, "wsk7").want(t, 2, "see ip link") // which has wsk0
-		healthy(t, examine(t, netns, "wsk0"))
+		healthy(t, examine(t, l, trial, "wsk0"))
 	})
 	t.Run("an interface that carries no frames", func(t *testing.T) {
-		_, netns := lab(t, testenv.Topology{})
+		l, netns := lab(t, testenv.Topology{})
 		r := cli(timeout(t), "doctor", netns, "lo")
 		r.want(t, 0, "TX: not through lo", "choose an interface")
 		if strings.Contains(r.stdout, "mtu") {
 			t.Errorf("another MTU does not help: %v", r)
 		}
-		healthy(t, examine(t, netns, "wsk0"))
+		healthy(t, examine(t, l, trial, "wsk0"))
 	})
 	t.Run("no privilege", func(t *testing.T) {
 		testenv.Require(t, testenv.Root)
-		l, netns := lab(t, testenv.Topology{})
+		l, _ := lab(t, testenv.Topology{})
 		setpriv, err := exec.LookPath("setpriv")
 		if err != nil {
 			t.Fatal(err) // of util-linux, which every Debian has
@@ -159,7 +161,7 @@ func TestRemedies(t *testing.T) {
 		cmd := exec.Command(setpriv, "--bounding-set=-all", binary(t), "doctor", "wsk0")
 		r := outcome(t, cmd, func(c *exec.Cmd) error { return l.A.NS.Do(c.Run) })
 		r.want(t, 0, "TX: not as this user", "sudo, or setcap cap_net_raw,cap_net_admin=ep")
-		healthy(t, examine(t, netns, "wsk0")) // as root, which is what sudo gives
+		healthy(t, examine(t, l, trial, "wsk0")) // as root, which is what sudo gives
 	})
 }
 
@@ -185,12 +187,14 @@ func setMTU(i *testenv.Iface, mtu int) error {
 	return h.LinkSetMTU(l, mtu)
 }
 
-// examine runs doctor.
-func examine(t *testing.T, args ...string) []doctor.Finding {
+// examine is what doctor finds at end A. What an ordinary user could do is left out: a process of its own finds it out each time.
+func examine(t *testing.T, l *testenv.Lab, trial *doctor.TrialFacts, args ...string) []doctor.Finding {
 	t.Helper()
-	r := cli(timeout(t), append([]string{"doctor", "--json"}, args...)...)
-	r.want(t, 0)
-	return decode[doctor.Report](t, r).Findings
+	o := doctor.Options{NetNS: borrow.Borrow(l.A.NS.FD()), Trial: trial, UserNS: notTried}
+	must(t, doctorArgs(args, &o))
+	facts, err := doctor.Gather(timeout(t), o)
+	must(t, err)
+	return slices.DeleteFunc(doctor.Check(&facts), func(f doctor.Finding) bool { return f.ID == "WX-USERNS-01" })
 }
 
 func find(list []doctor.Finding, id string) *doctor.Finding {
