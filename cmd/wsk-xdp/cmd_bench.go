@@ -98,6 +98,9 @@ func (f *benchFlags) parse() error {
 	}
 	for _, s := range f.to {
 		ap, err := netip.ParseAddrPort(s)
+		if why := badPort(s); why != "" {
+			return fmt.Errorf("--to %q %s", s, why)
+		}
 		if err != nil {
 			return fmt.Errorf("--to %q is no address with a port: write 192.0.2.9:9000", s)
 		}

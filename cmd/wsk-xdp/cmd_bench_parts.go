@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -171,8 +172,9 @@ func tryFile(flag, path string, over bool) error {
 		return exit.Usagef("--%s: %w", flag, err)
 	}
 	err = file.Close()
-	if fresh {
-		err = errors.Join(err, os.Remove(path))
+	if fresh { // not the link by which it may have been named
+		made, linkErr := filepath.EvalSymlinks(path)
+		err = errors.Join(err, linkErr, os.Remove(made))
 	}
 	return err
 }

@@ -109,6 +109,18 @@ func lookUp(ctx context.Context, network, host, words string) (netip.Addr, error
 	return netip.Addr{}, exit.Usagef("there is no host %q%s", host, words)
 }
 
+// badPort is what is wrong with the port behind an address, empty where something else is.
+func badPort(s string) string {
+	i := strings.LastIndexByte(s, ':')
+	if _, err := netip.ParseAddrPort(s); err == nil || i < 0 {
+		return ""
+	}
+	if _, err := netip.ParseAddr(strings.Trim(s[:i], "[]")); err != nil {
+		return ""
+	}
+	return notAnEndpoint(s)
+}
+
 // notAnEndpoint says why s is no IP address with a port, and what to write.
 func notAnEndpoint(s string) string {
 	i := strings.LastIndexByte(s, ':')

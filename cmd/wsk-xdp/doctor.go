@@ -68,9 +68,15 @@ func doctorArgs(args []string, o *doctor.Options) error {
 				return exit.Usagef("%s: a second destination", arg)
 			}
 			o.Destination, o.Port = addr, port
+			if strings.HasSuffix(arg, ":0") && netip.AddrPortFrom(addr, 0).String() == arg {
+				return exit.Usagef("destination %q: nothing listens on port 0", arg)
+			}
 			continue
 		}
-		if o.Interface != "" || o.Destination.IsValid() {
+		if why := badPort(arg); why != "" {
+			return exit.Usagef("destination %q %s", arg, why)
+		}
+		if strings.Contains(arg, ":") || o.Interface != "" || o.Destination.IsValid() {
 			return exit.Usagef("%q is no IP address", arg)
 		}
 		o.Interface = arg

@@ -137,6 +137,14 @@ func TestUsage(t *testing.T) {
 		{"doctor 10.0.0.1 10.0.0.2", "second destination"},
 		{"doctor wsk0 wsk1", "no IP address"},
 		{"doctor 10.0.0.1 wsk0", "no IP address"},
+		{"doctor 10.0.0.1:99999", "port 99999: ports are 1 to 65535"},
+		{"doctor lo [fd77::1]:65536", "port 65536: ports are 1 to 65535"},
+		{"doctor fd77::1:99999", "port 99999: ports are 1 to 65535"},
+		{"doctor 10.0.0.1:http", "in place of a port: ports are 1 to 65535"},
+		{"doctor 10.0.0.1:0", "nothing listens on port 0"},
+		{"doctor [fd77::1]:0", "nothing listens on port 0"},
+		{"doctor wsk0:1", "no IP address"},
+		{"bench --to 10.0.0.1:99999", "port 99999: ports are 1 to 65535"},
 		{"lab", "up, down or status"},
 		{"lab sideways", "unknown command"},
 		{"lab up --mtu 40", "68..65535"},
@@ -285,6 +293,21 @@ func TestOutputIsTriedFirst(t *testing.T) {
 		if got, err := os.ReadFile(path); string(got) != content || (err == nil) != (content != "") {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
+	}
+}
+
+// A link whose file is not there yet is written through, by a trial that leaves nothing behind, too.
+func TestOutputThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link.json")
+	if err := os.Symlink("later.json", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := tryOutput(link, false); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "link.json" {
+		t.Errorf("after the trial: %v, %v", left, err)
 	}
 }
 

@@ -5,6 +5,7 @@ package output
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -25,6 +26,10 @@ func Save(path string, document any) (err error) {
 	case err == nil:
 		if path, err = filepath.EvalSymlinks(path); err != nil { // the link stays
 			return err
+		}
+	default:
+		if link, linkErr := os.Lstat(path); linkErr == nil && link.Mode()&fs.ModeSymlink != 0 {
+			return saveOver(path, document) // it names a file that is not there yet
 		}
 	}
 	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))

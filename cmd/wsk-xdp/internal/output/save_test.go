@@ -51,6 +51,24 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// A link whose file is not there yet stays one, and that file is written.
+func TestSaveThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link.json")
+	if err := os.Symlink("later.json", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Save(link, second{7, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link has become a file: %v", err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "later.json")); err != nil || string(text) != "{\n  \"start_ns\": 7\n}\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 // Where a directory takes no other name (this one would be too long), the file itself is written. What it held does not stick out behind.
 func TestSaveInPlace(t *testing.T) {
 	const want = "{\n  \"start_ns\": 7\n}\n"
