@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/frame"
@@ -46,14 +47,19 @@ func withTags(f frame.Flow, tags ...frame.VLANTag) frame.Flow {
 
 // pattern is n octets without a period that a checksum could be blind to.
 func pattern(n int) []byte {
-	b := make([]byte, n)
+	return append(make([]byte, 0, n), wholePattern()[:n]...)
+}
+
+// wholePattern is what every pattern is the beginning of. It is made once: octet by octet is slow with the race detector.
+var wholePattern = sync.OnceValue(func() []byte {
+	b := make([]byte, 1<<17)
 	state := uint32(0x9e3779b9)
 	for i := range b {
 		state = state*1664525 + 1013904223
 		b[i] = byte(state >> 24)
 	}
 	return b
-}
+})
 
 // dirty is a buffer in which an octet that was not written shows.
 func dirty(n int) []byte {
