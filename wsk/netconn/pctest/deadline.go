@@ -4,6 +4,7 @@ package pctest
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -203,6 +204,7 @@ func testDeadlineStorm(t *testing.T, h *Hosts) {
 				case 3:
 					a.SetWriteDeadline(noDeadline)
 				}
+				runtime.Gosched() // the datagrams need the processor too
 			}
 		})
 	}
