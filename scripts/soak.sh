@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 limit=${1:-10m}
-export STORM="${STORM:-2.5s}" FLOOD="${FLOOD:-5}"
+export STORM="${STORM:-2.5s}" FLOOD="${FLOOD:-16}"
 exec timeout --preserve-status --signal=INT "$limit" \
   bash -c 'n=0; while go test -race -count=1 -run Storm ./wsk/...; do n=$((n+1)); echo "rounds: $n"; done'

@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// flooded is n by the factor FLOOD: 1 unless set, 5 in make soak, less where the processor is emulated.
+// flooded is n by the factor FLOOD: 1 unless set, 16 in make soak, less where the processor is emulated.
 func flooded(t *testing.T, n int) int {
 	t.Helper()
 	text := os.Getenv("FLOOD")

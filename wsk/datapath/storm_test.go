@@ -13,16 +13,16 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// TestStorm lets 8 goroutines send 20,000 datagrams each, in make soak 100,000, over a few sockets and two queues while IRPs are
+// TestStorm lets 8 goroutines send 6,000 datagrams each, in make soak 96,000, over a few sockets and two queues while IRPs are
 // cancelled at random and one socket is closed in the middle. Every IRP must complete exactly once and every chunk be accounted for (audit).
 //
 // wsk.md §10 items 13, 70, 74.
-func TestStorm(t *testing.T) { storm(t, 1500, flooded(t, 20_000), 1472, 4000) }
+func TestStorm(t *testing.T) { storm(t, 1500, flooded(t, 6_000), 1472, 4000) }
 
 // TestStormJumbo is TestStorm with frames of several chunks, so that the 32 of a queue are soon in use.
 func TestStormJumbo(t *testing.T) {
 	requireMultiBuffer(t)
-	storm(t, 9000, flooded(t, 2_000), 8000, 30_000)
+	storm(t, 9000, flooded(t, 1_000), 8000, 30_000)
 }
 
 // storm is one on a link with an MTU, each goroutine sending so many datagrams of 18 and 300 bytes and of two other sizes.
