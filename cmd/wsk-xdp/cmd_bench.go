@@ -61,6 +61,7 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.VarP(&f.sizes, "size", "s", "frame sizes with FCS, one comparison each: 64,512,1518")
 	fl.IntVar(&f.config.Queues, "queues", 1, "transmit queues, and goroutines that send")
 	fl.IntVar(&f.config.Destinations, "destinations", 1, "destination addresses in the laboratory, taken in turn")
+	fl.IntSliceVar(&f.config.MTUs, "mtu", nil, "`MTUs` of the laboratory; from the second on engines are called NAME@MTU (default 1500 or as sizes need)")
 	fl.IntVar(&f.config.Runs, "runs", check.DefaultRuns, "runs of every engine")
 	fl.VarP((*units.Duration)(&f.config.Duration), "duration", "d", "counted time of a run")
 	fl.Var((*units.Duration)(&f.config.Warmup), "warmup", "time before it, from the first datagram that arrives")

@@ -30,7 +30,10 @@ type Config struct {
 	Queues int
 	// Destinations is the number of addresses to send to. Laboratory only.
 	Destinations int
-	Runs         int
+	// MTUs are those of the laboratories that the engines run in, one after the other in each round; empty: 1500, or what the largest size
+	// needs. In the second and further ones engines are called NAME@MTU. Laboratory only.
+	MTUs []int
+	Runs int
 	// Duration is how long the counted window is open, Warmup the time before it.
 	Duration, Warmup time.Duration
 	// Pin are the CPUs of sending threads, in turn; nil: none is pinned.
@@ -122,6 +125,16 @@ func (c *Config) Check() error {
 	for _, cpu := range c.Pin {
 		if cpu < 0 || cpu > 1023 {
 			p.Addf("CPU %d is outside 0..1023", cpu)
+		}
+	}
+	for i, mtu := range c.MTUs {
+		switch {
+		case mtu < 68 || mtu > maxSize-18:
+			p.Addf("MTU %d is outside 68..%d", mtu, maxSize-18)
+		case slices.Contains(c.MTUs[:i], mtu):
+			p.Addf("MTU %d is given twice", mtu)
+		case c.Interface != "":
+			p.Addf("an interface has its own MTU")
 		}
 	}
 	if (c.Interface == "") != (len(c.To) == 0) {

@@ -88,6 +88,32 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// TestSeveralMTUs: every engine runs in the laboratory of each MTU, all of them in one round, and ratios refer to the first.
+func TestSeveralMTUs(t *testing.T) {
+	testenv.Require(t, testenv.XDPProgram|testenv.AFXDP)
+	c := quick(t)
+	c.Engines, c.MTUs, c.Runs = []string{"wsk", "udp"}, []int{1500, 9000}, 2
+	var went []string
+	c.Progress = func(p Progress) { went = append(went, p.Engine) }
+	r, err := Run(testenv.Context(t, benchtest.Limit), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(went, " "); got != "wsk udp wsk@9000 udp@9000 udp@9000 wsk@9000 udp wsk" {
+		t.Error("order of the runs:", got)
+	}
+	for i, want := range []string{"wsk", "udp", "wsk@9000", "udp@9000"} {
+		if res := r.Results[i]; res.Engine != want || res.Runs != 2 || res.Ratio == nil || i == 0 && *res.Ratio != 1 {
+			t.Errorf("%+v, want %s", res, want)
+		}
+	}
+	c.Sizes = []int{1519}
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "above the MTU of wsk0, 1500") {
+		t.Error(err)
+	}
+	benchtest.NothingRuns(t)
+}
+
 // TestDaemonLane: the daemon of the engine is measured with it, says what it was given, and leaves nothing, interrupted or
 // not.
 func TestDaemonLane(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -45,22 +46,42 @@ var (
 
 const labPort = 9000
 
+// openLabs makes a laboratory for each MTU.
+func openLabs(c *Config) (labs []*place, err error) {
+	mtus := c.MTUs
+	if len(mtus) == 0 {
+		mtus = []int{max(1500, slices.Max(c.Sizes)-18)}
+	}
+	for _, mtu := range mtus {
+		lab, err := newLab(c, mtu)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(labs))
+		}
+		labs = append(labs, lab)
+	}
+	return labs, nil
+}
+
+func closeAll(places []*place) (err error) {
+	for _, p := range places {
+		err = errors.Join(err, p.close())
+	}
+	return err
+}
+
 // newLab makes a veth pair whose far end drops in native XDP. The kernel's offloads stay as they are, since
 // turning them off would hold back only those engines that use the kernel's stack. Where XDP programs can't be had the
 // far interface counts; a packet that the kernel is to segment would then count once, so offloads are off.
-func newLab(c *Config) (*place, error) {
+func newLab(c *Config, mtu int) (*place, error) {
 	t := testenv.Topology{
 		A: testenv.End{Name: "wsk0", MAC: labMACA, Addrs: []netip.Prefix{labA}, TX: c.Queues},
-		B: testenv.End{Name: "wsk1", MAC: labMACB, TX: c.Queues}, MTU: 1500,
+		B: testenv.End{Name: "wsk1", MAC: labMACB, TX: c.Queues}, MTU: mtu,
 		Neighbours: testenv.Static, NoIPv6: true, Offloads: true, PeerXDP: testenv.XDPDrop,
 	}
 	addr := labB.Addr()
 	for range c.Destinations {
 		t.B.Addrs = append(t.B.Addrs, netip.PrefixFrom(addr, labB.Bits()))
 		addr = addr.Next()
-	}
-	for _, size := range c.Sizes {
-		t.MTU = max(t.MTU, size-18)
 	}
 	noXDP := testenv.Check(testenv.XDPProgram)
 	if noXDP != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/proc"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/stats"
@@ -26,6 +27,8 @@ type Progress struct {
 // have one index.
 type contestant struct {
 	name    string
+	engine  string // of ours
+	place   *place
 	command string // of another program
 	runs    stats.Runs[measured]
 	err     error // the first failure
@@ -43,13 +46,13 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	p, err := openPlace(ctx, &c)
+	places, err := openPlaces(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	for _, size := range c.Sizes {
-		if size-18 > p.mtu {
+	defer func() { err = errors.Join(err, closeAll(places)) }()
+	for _, p := range places {
+		if size := slices.Max(c.Sizes); size-18 > p.mtu {
 			return nil, exit.Usagef("a frame of %d bytes is above the MTU of %s, %d", size, p.iface, p.mtu)
 		}
 	}
@@ -58,37 +61,49 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	var all []*comparison
 	var errs []error
 	for _, size := range c.Sizes {
-		one := newComparison(&c, size)
+		one := newComparison(&c, places, size)
 		all = append(all, one)
-		if err := one.run(ctx, &c, p); err != nil {
+		if err := one.run(ctx, &c); err != nil {
 			errs = append(errs, err)
 			if ctx.Err() != nil {
 				break
 			}
 		}
 	}
-	return newReport(&c, p, all, load), errors.Join(errs...)
+	return newReport(&c, places[0], all, load), errors.Join(errs...)
 }
 
-func openPlace(ctx context.Context, c *Config) (*place, error) {
-	if c.Interface != "" {
-		return onInterface(ctx, c)
+func openPlaces(ctx context.Context, c *Config) ([]*place, error) {
+	if c.Interface == "" {
+		return openLabs(c)
 	}
-	return newLab(c)
+	p, err := onInterface(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return []*place{p}, nil
 }
 
-func newComparison(c *Config, size int) *comparison {
+func newComparison(c *Config, places []*place, size int) *comparison {
 	one := &comparison{size: size}
-	for _, name := range c.Engines {
-		one.contestants = append(one.contestants, &contestant{name: name})
-	}
-	for _, e := range c.Externals {
-		one.contestants = append(one.contestants, &contestant{name: e.Name, command: e.Command})
+	for i, p := range places {
+		called := func(name string) string {
+			if i > 0 {
+				name = fmt.Sprintf("%s@%d", name, p.mtu)
+			}
+			return name
+		}
+		for _, name := range c.Engines {
+			one.contestants = append(one.contestants, &contestant{name: called(name), engine: name, place: p})
+		}
+		for _, e := range c.Externals {
+			one.contestants = append(one.contestants, &contestant{name: called(e.Name), command: e.Command, place: p})
+		}
 	}
 	return one
 }
 
-func (one *comparison) run(ctx context.Context, c *Config, p *place) error {
+func (one *comparison) run(ctx context.Context, c *Config) error {
 	for round := range c.Runs {
 		for _, i := range stats.Order(len(one.contestants), round) {
 			who := one.contestants[i]
@@ -96,7 +111,7 @@ func (one *comparison) run(ctx context.Context, c *Config, p *place) error {
 				who.runs = append(who.runs, nil)
 				continue
 			}
-			m, err := one.once(ctx, c, p, who)
+			m, err := one.once(ctx, c, who)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -120,7 +135,8 @@ func (one *comparison) run(ctx context.Context, c *Config, p *place) error {
 }
 
 // once is one run.
-func (one *comparison) once(ctx context.Context, c *Config, p *place, who *contestant) (measured, error) {
+func (one *comparison) once(ctx context.Context, c *Config, who *contestant) (measured, error) {
+	p := who.place
 	count, bytes, err := p.count()
 	if err != nil {
 		return measured{}, err
@@ -131,7 +147,7 @@ func (one *comparison) once(ctx context.Context, c *Config, p *place, who *conte
 	} else {
 		payload, _ := blast.PayloadOfFrame(true, one.size) // checked
 		s, err = proc.StartChild(p.do, c.Child, &job{
-			Engine: who.name, Interface: p.iface, IfIndex: p.ifIndex, SrcMAC: p.srcMAC, Source: p.source, Targets: p.targets,
+			Engine: who.engine, Interface: p.iface, IfIndex: p.ifIndex, SrcMAC: p.srcMAC, Source: p.source, Targets: p.targets,
 			Payload: payload, Queues: c.Queues, Pin: c.Pin,
 		})
 	}
