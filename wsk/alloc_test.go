@@ -65,7 +65,7 @@ func TestNoAllocations(t *testing.T) {
 		"cancelled-before": func() { set(); irp.Cancel(); s4.SendTo(buf, 0, to4, nil, irp); irp.Reuse(0) },
 		"wait": func() {
 			irp.begin()
-			w := irp.addWaiter(irp.begun)
+			w := irp.addWaiter(irp.begun, nil)
 			irp.complete(STATUS_SUCCESS, 0)
 			<-w.woken
 			irp.putWaiter(w)

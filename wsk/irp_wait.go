@@ -6,9 +6,15 @@ import "context"
 
 // irpWaiter is one goroutine in Wait.
 type irpWaiter struct {
-	woken chan struct{} // capacity 1
-	next  *irpWaiter
+	irp     *IRP
+	target  uint32        // the operation that it waits for
+	woken   chan struct{} // capacity 1
+	reading Reading       // what it reads meanwhile, or nil
+	next    *irpWaiter
 }
+
+// Over implements Pending.
+func (w *irpWaiter) Over() bool { return w.irp.reached(w.target) }
 
 // Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: the result is
 // then in IoStatus. If ctx ends first, Wait returns the error of ctx and the operation goes on; the buffers still
@@ -22,7 +28,7 @@ type irpWaiter struct {
 func (irp *IRP) Wait(ctx context.Context) error {
 	target := irp.begun
 	for !irp.reached(target) {
-		w := irp.addWaiter(target)
+		w := irp.addWaiter(target, nil)
 		if w == nil {
 			return nil
 		}
@@ -48,7 +54,7 @@ func (irp *IRP) reached(target uint32) bool {
 }
 
 // addWaiter returns nil when there is nothing left to wait for.
-func (irp *IRP) addWaiter(target uint32) *irpWaiter {
+func (irp *IRP) addWaiter(target uint32, reading Reading) *irpWaiter {
 	irp.waitMu.Lock()
 	defer irp.waitMu.Unlock()
 	for {
@@ -62,8 +68,9 @@ func (irp *IRP) addWaiter(target uint32) *irpWaiter {
 		w := irp.spare
 		irp.spare = nil
 		if w == nil {
-			w = &irpWaiter{woken: make(chan struct{}, 1)}
+			w = &irpWaiter{irp: irp, woken: make(chan struct{}, 1)}
 		}
+		w.target, w.reading = target, reading
 		w.next = irp.waiters
 		irp.waiters = w
 		return w
@@ -103,9 +110,12 @@ func (irp *IRP) takeWaiters() *irpWaiter {
 // wake wakes the waiters of a list that takeWaiters has returned.
 func (w *irpWaiter) wake() {
 	for w != nil {
-		next := w.next // w belongs to its goroutine again after the send
+		next, reading := w.next, w.reading // w belongs to its goroutine again after the send
 		w.next = nil
 		w.woken <- struct{}{}
+		if reading != nil {
+			reading.Interrupt()
+		}
 		w = next
 	}
 }

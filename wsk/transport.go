@@ -22,6 +22,7 @@ import (
 //	Endpoint           the transport's half of a socket
 //	ReceivingEndpoint  optional, of an Endpoint: receives. Without it receives, memberships and the asking for ICMP
 //	                   errors are STATUS_NOT_SUPPORTED.
+//	AttendedEndpoint   optional, of a ReceivingEndpoint: lets callers who wait read themselves. Without it its own goroutines do.
 //	BatchEndpoint      optional, of an Endpoint: takes many operations at once. Without it they are handed over one by one.
 //	MarkingEndpoint    optional, of an Endpoint: gives what it sends a mark. Without it SetMark is STATUS_NOT_SUPPORTED.
 //	InterfaceFinder    optional, of an Endpoint: finds the interface of an address. Without it IP_MULTICAST_IF with an

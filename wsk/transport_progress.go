@@ -49,7 +49,7 @@ func (irp *IRP) WaitSought() (completed bool) {
 		if irp.SendProgress().isSettled() {
 			return false
 		}
-		w := irp.addWaiter(target)
+		w := irp.addWaiter(target, nil)
 		if w == nil {
 			return true
 		}

@@ -29,7 +29,8 @@
 //	              └──► the kernel's stack ──► companion socket ──► reader ─────────┘
 //
 // Between the two ways there is no order; within each, that of arrival. Neither buffers: that is the socket above, and the
-// kernel below.
+// kernel below. A ring and a socket are read by a goroutine of their own, or, where one datagram answers the other, by the caller
+// who waits for it ([wsk.Socket.WaitReceive], internal/receive/duty.go).
 //
 // # What the kernel's stack does not see
 //

@@ -33,7 +33,10 @@ type endpoint struct {
 	ended bool
 }
 
-var _ wsk.ReceivingEndpoint = (*endpoint)(nil)
+var (
+	_ wsk.ReceivingEndpoint = (*endpoint)(nil)
+	_ wsk.AttendedEndpoint  = (*endpoint)(nil)
+)
 
 func newEndpoint(dp *Datapath, family uint16, events wsk.EndpointEvents) *endpoint {
 	ep := &endpoint{dp: dp, events: events, started: make(chan struct{})}
@@ -98,6 +101,19 @@ func (ep *endpoint) takesFrames() bool {
 
 // Configure implements wsk.ReceivingEndpoint.
 func (ep *endpoint) Configure(o wsk.ReceiveOptions) { ep.kernel.Configure(o) }
+
+// Reading implements wsk.AttendedEndpoint.
+func (ep *endpoint) Reading() wsk.Reading {
+	if d := ep.sink.Reading(); d != nil {
+		return d
+	}
+	return nil
+}
+
+// Attend implements wsk.AttendedEndpoint.
+func (ep *endpoint) Attend(r wsk.Reading, pending wsk.Pending, alone bool) {
+	r.(*receive.Duty).Attend(pending, ep.sink, alone)
+}
 
 // Change implements wsk.ReceivingEndpoint.
 func (ep *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {

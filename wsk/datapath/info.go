@@ -93,6 +93,9 @@ type Info struct {
 
 	CompanionReceived  uint64 // datagrams that came through companion sockets
 	CompanionDiscarded uint64 // of which nobody could be told
+	// ReadByCaller are datagrams, by either way, that the goroutine which waited for one of them has read itself: see
+	// wsk.Socket.WaitReceive.
+	ReadByCaller uint64
 	// CompanionOverflowed are datagrams that the kernel had no room for at companion sockets, because their buffers were full:
 	// see Options.KernelBuffer. A few may have had wrong checksums.
 	CompanionOverflowed uint64
@@ -141,6 +144,7 @@ func (dp *Datapath) Info() Info {
 	info.SlowSent, info.SlowFailed, info.ICMPErrors = kernel.SlowSent.Load(), kernel.SlowFailed.Load(), kernel.ICMPErrors.Load()
 	info.CompanionReceived, info.CompanionDiscarded = kernel.Received.Load(), kernel.Discarded.Load()
 	info.CompanionOverflowed = dp.companions.Overflowed()
+	info.ReadByCaller = dp.hub.ByCaller.Load()
 	dp.devices.Each(func(d *device.Device) {
 		for _, open := range d.OpenQueues() {
 			info.Queues = append(info.Queues, queueInfo(open))

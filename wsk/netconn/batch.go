@@ -75,7 +75,7 @@ func (c *Conn) finishMessage(o *op, m *Message, status wsk.NTSTATUS, wait bool) 
 	if withdrawn {
 		o.irp.Cancel()
 	}
-	status = o.wait(status)
+	status = o.waitReceive(c.socket, status)
 	if withdrawn && status == wsk.STATUS_CANCELLED {
 		return errEmpty
 	}

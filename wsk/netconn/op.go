@@ -104,6 +104,15 @@ func (o *op) wait(status wsk.NTSTATUS) wsk.NTSTATUS {
 	return o.irp.IoStatus.Status
 }
 
+// waitReceive is wait for a receive of a socket.
+func (o *op) waitReceive(socket *wsk.Socket, status wsk.NTSTATUS) wsk.NTSTATUS {
+	if status != wsk.STATUS_PENDING {
+		return status
+	}
+	socket.WaitReceive(&o.irp)
+	return o.irp.IoStatus.Status
+}
+
 // copyLeft is the completion routine of a copy.
 func copyLeft(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	o := context.(*op)

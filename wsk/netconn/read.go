@@ -22,7 +22,7 @@ func (c *Conn) receive(b []byte, control bool) (o *op, n int, err error) {
 			}
 		}
 		o.pointAt(b)
-		n, err = c.received(o, o.wait(c.post(o, control)))
+		n, err = c.received(o, o.waitReceive(c.socket, c.post(o, control)))
 		if err == nil {
 			return o, n, nil
 		}

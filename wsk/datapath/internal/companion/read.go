@@ -3,6 +3,8 @@
 package companion
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,40 +16,66 @@ import (
 
 // reader reads a kernel socket: what the XDP program passed (reassembled fragments, options, loopback, other
 // interfaces), all that comes where there is no program, and ICMP errors. It hands everything on at once, so the bound
-// on what waits is the kernel's receive buffer and the WSK socket's.
+// on what waits is the kernel's receive buffer and the WSK socket's. All its fields belong to whoever has the duty.
 type reader struct {
 	sockets *Sockets
 	socket  *socket
 	out     receive.Delivery
-	batch   *batch // while there is something to read
+	try     func(fd uintptr) bool // attempt, one closure for all rounds
+	batch   *batch                // while there is something to read
 	n       int
 }
 
 // startReading begins to read a socket. The goroutine ends when the socket is closed.
 func (s *Sockets) startReading(k *socket) {
-	s.host.GoRun(func() {
-		r := &reader{sockets: s, socket: k}
-		attempt := r.attempt // one closure for all rounds
-		for r.read(attempt) {
-			r.dispatch()
-			r.out.Flush()
-		}
-	})
+	r := &reader{sockets: s, socket: k}
+	r.try = r.attempt
+	r.out.Duty = receive.NewDuty(r, &s.host.Hub.ByCaller)
+	s.host.GoRun(r.out.Duty.Run)
 }
+
+// Round implements receive.Source.
+func (r *reader) Round(a *receive.Attendant) (more bool) {
+	if !r.out.IsEmpty() { // an attendant has left it
+		r.out.Flush()
+	}
+	if !a.MayWait() {
+		return true
+	}
+	more = r.read()
+	a.Waited()
+	n := r.n
+	r.dispatch()
+	a.Deliver(&r.out, n)
+	return more
+}
+
+// Interrupt implements receive.Source.
+func (r *reader) Interrupt() { r.socket.file.SetReadDeadline(time.Unix(1, 0)) }
+
+// MayAttend implements receive.Source.
+func (r *reader) MayAttend(*receive.Sink) bool { return true }
 
 // unpollablePause is the time between looks at a socket that the runtime's poller refuses to wait on: until its next
 // event, so the pause is what a datagram may be late then.
 const unpollablePause = time.Millisecond
 
-// read waits until attempt has taken something. It is false when the socket is closed.
+// read waits until attempt has taken something, or it is interrupted. It is false when the socket is closed.
 //
 // An ICMP error that comes while the send buffer is full is an event with nothing but EPOLLERR, which the runtime
 // takes for a descriptor that can't be polled (src/runtime/netpoll_epoll.go): it refuses to wait until there is
 // another event.
-func (r *reader) read(attempt func(fd uintptr) bool) bool {
-	for r.socket.raw.Read(attempt) != nil {
+func (r *reader) read() bool {
+	for {
+		err := r.socket.raw.Read(r.try)
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return r.socket.file.SetReadDeadline(time.Time{}) == nil
+		}
 		took := false
-		if r.socket.raw.Control(func(fd uintptr) { took = attempt(fd) }) != nil {
+		if r.socket.raw.Control(func(fd uintptr) { took = r.try(fd) }) != nil {
 			return false
 		}
 		if took {
@@ -55,7 +83,6 @@ func (r *reader) read(attempt func(fd uintptr) bool) bool {
 		}
 		time.Sleep(unpollablePause)
 	}
-	return true
 }
 
 // attempt takes a batch off the socket, or reports false when there is nothing.

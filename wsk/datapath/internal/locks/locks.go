@@ -73,6 +73,8 @@ var (
 	completionsMu = lockrank.New("completions.mu", lockrank.Nothing, queueMu)
 	// The newest receiving socket of a queue.
 	receiverMu = lockrank.New("receiveQueue.mu", Ask, kickMu)
+	// Who reads a source of datagrams.
+	dutyMu = lockrank.New("duty.mu", lockrank.Nothing)
 	// The RX ring of the current socket, and what is counted.
 	ringMu = lockrank.New("receiveQueue.ringMu", Ask, receiverMu)
 	// The fill ring and the chunks that are lent.
@@ -114,6 +116,7 @@ type (
 	ProverMu      struct{}
 	CompletionsMu struct{}
 	ReceiverMu    struct{}
+	DutyMu        struct{}
 	RingMu        struct{}
 	FillMu        struct{}
 	FlowsMu       struct{}
@@ -149,6 +152,7 @@ func (SearchesMu) Rank() *lockrank.Rank    { return searchesMu }
 func (ProverMu) Rank() *lockrank.Rank      { return proverMu }
 func (CompletionsMu) Rank() *lockrank.Rank { return completionsMu }
 func (ReceiverMu) Rank() *lockrank.Rank    { return receiverMu }
+func (DutyMu) Rank() *lockrank.Rank        { return dutyMu }
 func (RingMu) Rank() *lockrank.Rank        { return ringMu }
 func (FillMu) Rank() *lockrank.Rank        { return fillMu }
 func (FlowsMu) Rank() *lockrank.Rank       { return flowsMu }

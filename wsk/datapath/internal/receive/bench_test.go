@@ -19,6 +19,7 @@ type sleeper struct {
 }
 
 func (w *sleeper) Wait(func() bool) bool { <-w.gone; return false }
+func (w *sleeper) Interrupt()            {}
 func (w *sleeper) End()                  { close(w.gone) }
 
 // BenchmarkReceiveEvent is the user-space cost of a datagram from the RX ring to the event callback and back to the

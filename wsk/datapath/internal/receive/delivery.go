@@ -6,7 +6,11 @@ import "github.com/wsk-xdp/wsk-xdp/wsk"
 
 // Delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list
 // of one cast. It belongs to one goroutine.
-type Delivery struct{ lists []deliveryList }
+type Delivery struct {
+	// Duty is the reading that it belongs to: callers who wait at a sink that gets something of it may attend to it.
+	Duty  *Duty
+	lists []deliveryList
+}
 
 type deliveryList struct {
 	to         *Sink
@@ -38,9 +42,31 @@ func (o *Delivery) Add(to *Sink, d *wsk.Datagram) {
 // Flush hands every list over. No lock is held.
 func (o *Delivery) Flush() {
 	for i := range o.lists {
-		l := &o.lists[i]
-		l.to.deliver(l.head, l.n)
-		*l = deliveryList{}
+		o.lists[i].flush(o.Duty)
 	}
 	o.lists = o.lists[:0]
 }
+
+func (l *deliveryList) flush(from *Duty) {
+	l.to.broughtBy(from)
+	l.to.deliver(l.head, l.n)
+	*l = deliveryList{}
+}
+
+// flushTo hands over the lists of one sink, and reports whether that was all. The others stay.
+func (o *Delivery) flushTo(own *Sink) bool {
+	rest := o.lists[:0]
+	for i := range o.lists {
+		if l := &o.lists[i]; l.to == own {
+			l.flush(o.Duty)
+		} else {
+			rest = append(rest, *l)
+		}
+	}
+	clear(o.lists[len(rest):])
+	o.lists = rest
+	return len(rest) == 0
+}
+
+// IsEmpty reports whether nothing has been collected.
+func (o *Delivery) IsEmpty() bool { return len(o.lists) == 0 }

@@ -59,12 +59,13 @@ func (f *fakeProgram) Close() error                               { return nil }
 // fakeRX is a socket whose RX ring the test writes, and whose fill ring it reads.
 type fakeRX struct {
 	*xdptest.Kernel
-	rx    *xdp.RxRing
-	words xdp.Words
-	descs []xdp.Desc
-	wake  chan struct{}
-	gone  chan struct{}
-	once  sync.Once
+	rx          *xdp.RxRing
+	words       xdp.Words
+	descs       []xdp.Desc
+	wake        chan struct{}
+	interrupted chan struct{}
+	gone        chan struct{}
+	once        sync.Once
 }
 
 func newFakeRX(tb testing.TB, config xdptest.Config) *fakeRX {
@@ -72,7 +73,7 @@ func newFakeRX(tb testing.TB, config xdptest.Config) *fakeRX {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &fakeRX{Kernel: k, descs: make([]xdp.Desc, 64), wake: make(chan struct{}, 1), gone: make(chan struct{}),
+	f := &fakeRX{Kernel: k, descs: make([]xdp.Desc, 64), wake: make(chan struct{}, 1), interrupted: make(chan struct{}, 1), gone: make(chan struct{}),
 		words: xdp.Words{Producer: new(atomic.Uint32), Consumer: new(atomic.Uint32), Flags: new(atomic.Uint32)}}
 	f.rx = xdp.NewRxRing(f.words, f.descs)
 	return f
@@ -99,11 +100,20 @@ func (f *fakeRX) Wait(ready func() bool) bool {
 	for !ready() {
 		select {
 		case <-f.wake:
+		case <-f.interrupted:
+			return true
 		case <-f.gone:
 			return false
 		}
 	}
 	return true
+}
+
+func (f *fakeRX) Interrupt() {
+	select {
+	case f.interrupted <- struct{}{}:
+	default:
+	}
 }
 
 func (f *fakeRX) End() { f.once.Do(func() { close(f.gone) }) }

@@ -13,14 +13,17 @@ import (
 // nicRX is a fake NIC that takes chunks off the fill ring, and wakes the receiver that waits for its frames.
 type nicRX struct {
 	*xdptest.Kernel
-	wake, gone chan struct{}
-	once       sync.Once
+	wake, gone  chan struct{}
+	interrupted chan struct{}
+	once        sync.Once
 }
 
 func (n *nicRX) Wait(ready func() bool) bool {
 	for !ready() {
 		select {
 		case <-n.wake:
+		case <-n.interrupted:
+			return true
 		case <-n.gone:
 			return false
 		}
@@ -30,6 +33,13 @@ func (n *nicRX) Wait(ready func() bool) bool {
 
 // Detach makes the memory outlive the socket until Close, as that of a real one does.
 func (n *nicRX) Detach() error { return nil }
+
+func (n *nicRX) Interrupt() {
+	select {
+	case n.interrupted <- struct{}{}:
+	default:
+	}
+}
 
 func (n *nicRX) End() { n.once.Do(func() { close(n.gone) }) }
 
@@ -59,7 +69,7 @@ func newNICRX(tb testing.TB, rxChunks uint32) *nicRX {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &nicRX{Kernel: k, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	return &nicRX{Kernel: k, wake: make(chan struct{}, 1), interrupted: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
 // asleep waits until the receiver sleeps.

@@ -29,13 +29,16 @@ type Hub struct {
 	NewWaiter func(xdp.Queue, time.Duration) (Waiter, error)
 
 	Buffers Buffers
-	late    atomic.Uint64
+	// ByCaller counts the datagrams that callers have read themselves.
+	ByCaller atomic.Uint64
+	late     atomic.Uint64
 	// abandoned is the sum of what queues have abandoned, those of interfaces too that are gone.
 	abandoned atomic.Uint64
 
 	ports   portTables
 	portsMu lockrank.Mutex[locks.PortsMu] // guards changes of ports, and what the XDP programs have been told
 	intakes []*Intake
+	single  atomic.Pointer[Sink]  // the only one of sinks, or nil
 	sinks   map[*Sink][]PortEntry // those that receive, with the entries of the programs that bring their datagrams
 }
 

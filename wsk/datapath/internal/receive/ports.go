@@ -54,6 +54,18 @@ func (h *Hub) Register(s *Sink) {
 		h.sinks = make(map[*Sink][]PortEntry)
 	}
 	h.sinks[s] = entries
+	h.countLocked()
+}
+
+// countLocked notes whether one sink only receives.
+func (h *Hub) countLocked() {
+	var single *Sink
+	if len(h.sinks) == 1 {
+		for s := range h.sinks {
+			single = s
+		}
+	}
+	h.single.Store(single)
 }
 
 // Unregister takes a sink out again: when it returns, frames of its port go to the kernel, and the receive queues
@@ -65,6 +77,7 @@ func (h *Hub) Unregister(s *Sink) {
 		h.removeKeyLocked(e)
 	}
 	delete(h.sinks, s)
+	h.countLocked()
 	h.ports.update(s.local.Port(), func(t *portTable) { t.remove(s) })
 }
 

@@ -25,6 +25,7 @@ type receiver struct {
 	umem  *xdp.UMEM
 	base  int // index of the first RX chunk
 	wait  Waiter
+	duty  *Duty
 
 	ring       *xdp.RxRing // this and the next five are guarded by queue.ringMu
 	stopped    bool
@@ -32,7 +33,7 @@ type receiver struct {
 	parts      assembly // of a frame in several chunks, the rest of which may come in another batch
 	sources    *sources // nil until the host refuses some
 	linkGroups linkGroups
-	out        Delivery // this and the next are touched by the goroutine only
+	out        Delivery // this and the next belong to whoever has the duty
 	meter      lingerMeter
 
 	slots []slot
@@ -83,6 +84,8 @@ func newReceiver(q *Queue, sock xdp.Queue) *receiver {
 		queue: q, sock: sock, umem: u, base: u.TxChunks(), ring: sock.RX(), fill: sock.Fill(),
 		slots: make([]slot, n), back: make([]uint64, 0, n), dropped: make([]uint64, 0, batchFrames),
 	}
+	r.duty = NewDuty(r, &q.intake.Hub.ByCaller)
+	r.out.Duty = r.duty
 	datagrams := make([]wsk.Datagram, n)
 	for i := range r.slots {
 		r.slots[i].d, r.slots[i].addr = &datagrams[i], u.Addr(r.base+i)
@@ -94,27 +97,53 @@ func newReceiver(q *Queue, sock xdp.Queue) *receiver {
 func (r *receiver) loop() {
 	hub := r.queue.intake.Hub
 	defer keepTo(hub.CPUs, r.queue.id, hub.Log)()
-	for {
-		n, ok := r.look()
-		switch {
-		case !ok:
-			return
-		case n > 0:
-			r.out.Flush()
-			r.refill(false)
-			r.meter.frames += uint64(n)
-		case hub.BusyPoll > 0:
-			r.refill(false)
-			r.sock.WakeRX() // runs the driver's poll on this thread
-			runtime.Gosched()
-		case r.meter.linger(r.ready, hub.Processors == 1):
-		default:
-			r.refill(true)
-			if !r.wait.Wait(r.ready) {
-				return
-			}
-		}
+	r.duty.Run()
+}
+
+// Round implements Source.
+func (r *receiver) Round(a *Attendant) (more bool) {
+	hub := r.queue.intake.Hub
+	if !r.out.IsEmpty() { // an attendant has left it
+		r.out.Flush()
+		r.refill(false)
 	}
+	n, ok := r.look()
+	switch {
+	case !ok:
+		return false
+	case n > 0:
+		a.Deliver(&r.out, int(n))
+		r.refill(false)
+		r.meter.frames += uint64(n)
+	case hub.BusyPoll > 0:
+		r.refill(false)
+		r.sock.WakeRX() // runs the driver's poll on this thread
+		runtime.Gosched()
+	case r.meter.linger(r.ready, hub.Processors == 1):
+	default:
+		r.refill(true)
+		return r.sleep(a)
+	}
+	return true
+}
+
+// sleep waits until there is something for look to do.
+func (r *receiver) sleep(a *Attendant) (more bool) {
+	if !a.MayWait() {
+		return true
+	}
+	defer a.Waited()
+	return r.wait.Wait(r.ready)
+}
+
+// Interrupt implements Source.
+func (r *receiver) Interrupt() { r.wait.Interrupt() }
+
+// MayAttend implements Source: a caller who has other things to do does not read what comes for others, nor where the user
+// has said who reads, and how.
+func (r *receiver) MayAttend(own *Sink) bool {
+	hub := r.queue.intake.Hub
+	return hub.single.Load() == own && hub.BusyPoll == 0 && len(hub.CPUs) == 0
 }
 
 // ready reports whether there is something for look to do.

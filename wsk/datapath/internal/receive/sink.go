@@ -20,6 +20,8 @@ type Sink struct {
 	open       atomic.Bool
 	deliveries inflight.Calls // under way; closed by Shut
 
+	reading atomic.Pointer[Duty] // what brought its last datagram
+
 	// Set when the endpoint is bound, before the hub learns of the sink.
 	local netip.AddrPort
 	dual  bool
@@ -42,6 +44,19 @@ func (s *Sink) Shut() { s.deliveries.Close() }
 
 // Wait returns when the deliveries have ended that were under way at Shut.
 func (s *Sink) Wait() { s.deliveries.Wait() }
+
+// Reading is what has brought the last datagram, nil before the first: a caller who waits for the next may attend to it.
+func (s *Sink) Reading() *Duty { return s.reading.Load() }
+
+// broughtBy notes what brings a datagram. Callers attend to one reading at a time.
+func (s *Sink) broughtBy(d *Duty) {
+	if d == nil || s.reading.Load() == d {
+		return
+	}
+	if before := s.reading.Swap(d); before != nil && before != d {
+		before.Recall()
+	}
+}
 
 // deliver hands a list to the socket above, or back to its lenders when the endpoint does not receive yet or is
 // closed. No lock is held.

@@ -16,8 +16,10 @@ import (
 
 // Waiter lets a goroutine sleep until a socket has frames.
 type Waiter interface {
-	// Wait returns true once ready does, which it asks first and after each wake-up, or false after End.
+	// Wait returns true once ready does, which it asks first and after each wake-up, or after Interrupt, and false after End.
 	Wait(ready func() bool) bool
+	// Interrupt ends a Wait, or the next one.
+	Interrupt()
 	// End ends Wait, and gives back what refers to the socket.
 	End()
 }
@@ -66,8 +68,14 @@ func NewPollWaiter(sock xdp.Queue, busyPoll time.Duration) (Waiter, error) {
 }
 
 func (w *pollWaiter) Wait(ready func() bool) bool {
-	return w.raw.Read(func(uintptr) bool { return ready() }) == nil
+	err := w.raw.Read(func(uintptr) bool { return ready() })
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return w.file.SetReadDeadline(time.Time{}) == nil
+	}
+	return err == nil
 }
+
+func (w *pollWaiter) Interrupt() { w.file.SetReadDeadline(time.Unix(1, 0)) }
 
 func (w *pollWaiter) End() { w.file.Close() }
 
