@@ -3,6 +3,8 @@
 package device
 
 import (
+	"cmp"
+
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/receive"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -16,11 +18,22 @@ const mostFrameChunks = 18
 // where all fit one, and where a socket might drop others: the program is told before there is a socket, and one that zero-copy is
 // refused goes on in copy mode. The rest is the kernel's, in whose stack it may be overtaken.
 // probe asks the kernel for such frames in copy mode.
+//
+// In zero-copy a full RX ring not only cuts a frame short: the kernel takes its first chunk back although it is in the ring
+// (net/xdp/xsk.c, xsk_rcv_zc). The ring has room for all chunks unless the options say how large it is.
 func frameChunks(o *xdp.Options, facts *nic.Interface, room int, probe func() error) (int, error) {
-	longest := facts.MTU + frame.EthernetLen + frame.MaxVLANTags*frame.VLANTagLen
-	n := min((longest+room-1)/room, mostFrameChunks, receive.MostFrameChunks(int(o.RxChunks)))
-	if o.Mode != xdp.ModeCopy && facts.Device.XDP.ZeroCopy() {
+	if room <= 0 {
+		return 1, nil // no socket is opened with such options
+	}
+	n := min((longestFrame(facts.MTU)+room-1)/room, mostFrameChunks, receive.MostFrameChunks(int(o.RxChunks)))
+	if o.RxRing != 0 {
+		n = min(n, int(o.RxRing))
+	}
+	if o.Mode != xdp.ModeCopy && (facts.Device.XDP.ZeroCopy() || facts.DeviceErr != nil) {
 		n = min(n, int(facts.Device.ZCMaxSegs))
+		if o.RxRing != 0 {
+			n = 1
+		}
 	}
 	if n <= 1 {
 		return 1, nil
@@ -29,6 +42,14 @@ func frameChunks(o *xdp.Options, facts *nic.Interface, room int, probe func() er
 		return 1, err
 	}
 	return n, nil
+}
+
+// longestFrame is the longest frame of an interface with an MTU.
+func longestFrame(mtu int) int { return mtu + frame.EthernetLen + frame.MaxVLANTags*frame.VLANTagLen }
+
+// chunkSize is the size of a socket's chunks.
+func chunkSize(o *xdp.Options) int {
+	return int(cmp.Or(o.ChunkSize, xdp.DefaultOptions("", o.Queue).ChunkSize))
 }
 
 // copyChunks asks on the loopback interface: frames of several chunks in copy mode do not depend on the device, and the queue of the

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/bpf"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -76,7 +77,7 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 	if err := d.zeroCopyRuledOut(); err != nil {
 		return nil, err
 	}
-	o.Mode = xdp.ModeZeroCopy
+	o.Mode, o.MultiBuffer = xdp.ModeZeroCopy, d.wantsSeveral(&o)
 	d.sizeForZeroCopy(&o)
 	before, fresh := d.LinkNow(), false
 	if d.wantsProgram() {
@@ -104,6 +105,17 @@ func (d *Device) openZeroCopy(ctx context.Context, o xdp.Options) (*xdp.Socket, 
 			"interface", d.ifname)
 	}
 	return sock, nil
+}
+
+// wantsSeveral reports whether a socket in zero-copy is asked for frames of several chunks. Where it is, the driver may not use a chunk
+// to its end, but for 320 bytes and what is left over of 128 (include/net/xdp_sock_drv.h, xsk_pool_get_rx_frame_size, since April 2026
+// from Linux 6.6 on): of 2048 bytes 1408 are left, and a full frame of an MTU of 1500 would come in two, which the program passes to
+// the kernel's stack.
+func (d *Device) wantsSeveral(o *xdp.Options) bool {
+	if d.program != nil && d.program.FrameChunks > 1 {
+		return true
+	}
+	return longestFrame(d.mtu) > chunkSize(o)-int(o.Headroom)-send.GenerationRoom-xdp.TxMetadataLen
 }
 
 // detachUseless takes off a program that has not led to zero-copy.

@@ -130,11 +130,7 @@ func (p *Program) begin(d *Device, queues int) error {
 // load puts the program into the kernel and on the interface.
 func (p *Program) load(d *Device, queues int) error {
 	o := d.SocketOptions(0)
-	chunk := int(o.ChunkSize)
-	if chunk == 0 {
-		chunk = int(xdp.DefaultOptions(p.Name, 0).ChunkSize)
-	}
-	room := chunk - kernelHeadroom - int(o.Headroom)
+	room := chunkSize(&o) - kernelHeadroom - int(o.Headroom)
 	before := d.LinkNow()
 	return p.set.InNetNS(func() error {
 		facts, err := nic.Inspect(p.Name)

@@ -150,6 +150,22 @@ func TestFrameInSeveralChunks(t *testing.T) {
 	}
 }
 
+// TestJumboBuffers: the frames of the largest MTU in use, 9216, keep no more memory than they need: it counts in the socket's buffer.
+func TestJumboBuffers(t *testing.T) {
+	q, rx, _ := newFakeQueue(t, 64)
+	h := new(hoard)
+	bind(t, q.intake.Hub, "0.0.0.0:7980", false, h.take)
+	c := &chopper{fakeRX: rx, q: q}
+	for i, n := range []int{2000, 8972, 9216 - 28} {
+		c.frame(fakeFrame(t, 7980, long(i, n)))
+		eventually(t, "the datagram", func() bool { return h.count() == i+1 })
+		if m := h.kept[i].Memory; m > 9472 {
+			t.Errorf("a datagram of %d bytes keeps %d", n, m)
+		}
+	}
+	h.release()
+}
+
 // TestLongFramesWhenFull: where clients keep all that they may, long frames are dropped and counted, and short ones arrive.
 func TestLongFramesWhenFull(t *testing.T) {
 	q, rx, _ := newFakeQueue(t, 64)

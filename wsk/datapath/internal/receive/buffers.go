@@ -16,8 +16,8 @@ const (
 )
 
 // bufferSizes are the classes of buffers outside the UMEM: most requests and answers, a frame of an ordinary link, one of
-// a jumbo link, anything.
-var bufferSizes = [...]int{SmallBuffer, FrameBuffer, 9216, 65536}
+// a jumbo link, whose MTU is 9216 at most and to which Go gives so much, anything.
+var bufferSizes = [...]int{SmallBuffer, FrameBuffer, 9472, 65536}
 
 // lentLimit bounds what the clients of one datapath keep outside the UMEM.
 const lentLimit = 256 << 20
