@@ -5,7 +5,10 @@ package wsk
 import "testing"
 
 // knowingTransport is a sink that receives, and that knows addresses although there are none.
-type knowingTransport struct{ sink }
+type knowingTransport struct {
+	sink
+	attend func() // if set, what a caller does who waits for a datagram
+}
 
 func (t *knowingTransport) OpenEndpoint(uint16, EndpointEvents) (Endpoint, NTSTATUS) {
 	return t, STATUS_SUCCESS
@@ -15,6 +18,21 @@ func (t *knowingTransport) Change(Membership) NTSTATUS            { return STATU
 func (t *knowingTransport) Addresses(uint16) []Address            { return nil }
 func (t *knowingTransport) WatchAddresses(func()) func()          { return func() {} }
 func (t *knowingTransport) SourceFor(Address) (Address, NTSTATUS) { return Address{}, STATUS_NOT_FOUND }
+
+// Reading, Attend and Interrupt make it an AttendedEndpoint and what is read there.
+func (t *knowingTransport) Reading() Reading {
+	if t.attend == nil {
+		return nil
+	}
+	return t
+}
+func (t *knowingTransport) Attend(Reading, Pending, bool) { t.attend() }
+func (t *knowingTransport) Interrupt()                    {}
+
+// datagram is one from a stranger.
+func (t *knowingTransport) datagram() *Datagram {
+	return &Datagram{Lender: t, Source: Address{Addr: [16]byte{10: 0xff, 11: 0xff}}}
+}
 
 // Release and Keep implement Lender.
 func (t *knowingTransport) Release(*Datagram) {}

@@ -2,19 +2,22 @@
 
 package wsk
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // irpWaiter is one goroutine in Wait.
 type irpWaiter struct {
 	irp     *IRP
-	target  uint32        // the operation that it waits for
+	target  atomic.Uint32 // the operation that it waits for; Over may be asked at any time
 	woken   chan struct{} // capacity 1
 	reading Reading       // what it reads meanwhile, or nil
 	next    *irpWaiter
 }
 
 // Over implements Pending.
-func (w *irpWaiter) Over() bool { return w.irp.reached(w.target) }
+func (w *irpWaiter) Over() bool { return w.irp.reached(w.target.Load()) }
 
 // Wait returns nil once the operation that the IRP was last passed to has completed, whatever its status: the result is
 // then in IoStatus. If ctx ends first, Wait returns the error of ctx and the operation goes on; the buffers still
@@ -70,7 +73,8 @@ func (irp *IRP) addWaiter(target uint32, reading Reading) *irpWaiter {
 		if w == nil {
 			w = &irpWaiter{irp: irp, woken: make(chan struct{}, 1)}
 		}
-		w.target, w.reading = target, reading
+		w.target.Store(target)
+		w.reading = reading
 		w.next = irp.waiters
 		irp.waiters = w
 		return w

@@ -67,6 +67,12 @@ func TestRoutinePanics(t *testing.T) {
 				t.Error("the second receive was lost")
 			}
 		},
+		"attended": func(t *testing.T, s *Socket, transport *knowingTransport) {
+			irp := panicky()
+			receive(s, irp)
+			transport.attend = func() { (*endpointEvents)(s).Receive(transport.datagram()) }
+			recovers(t, func() { s.WaitReceive(irp) })
+		},
 		"ended": func(t *testing.T, s *Socket, _ *knowingTransport) {
 			irps := []*IRP{AllocateIRP(), panicky(), AllocateIRP(), panicky(), AllocateIRP()}
 			for _, irp := range irps {

@@ -9,7 +9,8 @@ type AttendedEndpoint interface {
 	Reading() Reading
 	// Attend reads there until pending is over, or for as long as the transport likes, which may be not at all. Datagrams for
 	// this endpoint are handed over on the calling goroutine, those for others are not. alone says that nobody else waits for
-	// a datagram of the endpoint. An Interrupt follows when pending is over.
+	// a datagram of the endpoint. An Interrupt follows when pending is over. pending may be asked for longer than that: it says then
+	// of the caller's next wait, if there is one, whether that is over.
 	Attend(r Reading, pending Pending, alone bool)
 }
 

@@ -2,7 +2,11 @@
 
 package receive
 
-import "github.com/wsk-xdp/wsk-xdp/wsk"
+import (
+	"slices"
+
+	"github.com/wsk-xdp/wsk-xdp/wsk"
+)
 
 // Delivery collects the datagrams of one look at a ring or a socket by endpoint, in the order of arrival, each list
 // of one cast. It belongs to one goroutine.
@@ -53,19 +57,17 @@ func (l *deliveryList) flush(from *Duty) {
 	*l = deliveryList{}
 }
 
-// flushTo hands over the lists of one sink, and reports whether that was all. The others stay.
+// flushTo hands over the lists of one sink, and reports whether that was all. The others stay, also when a routine panics.
 func (o *Delivery) flushTo(own *Sink) bool {
-	rest := o.lists[:0]
-	for i := range o.lists {
-		if l := &o.lists[i]; l.to == own {
+	for i := 0; i < len(o.lists); {
+		if l := o.lists[i]; l.to == own {
+			o.lists = slices.Delete(o.lists, i, i+1)
 			l.flush(o.Duty)
 		} else {
-			rest = append(rest, *l)
+			i++
 		}
 	}
-	clear(o.lists[len(rest):])
-	o.lists = rest
-	return len(rest) == 0
+	return o.IsEmpty()
 }
 
 // IsEmpty reports whether nothing has been collected.

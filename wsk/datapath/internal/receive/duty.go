@@ -31,15 +31,16 @@ type Duty struct {
 	call    chan struct{}
 	count   *atomic.Uint64
 
-	mu       lockrank.Mutex[locks.DutyMu]
-	holder   holder
-	wantedBy *Sink  // a caller who waits there would take the duty
-	asleep   bool   // the steward sleeps until it is called
-	recalled bool   // the attendant is to call the steward when it leaves
-	handed   uint64 // how often an attendant has taken the duty
-	quick    int    // callers who came back fast, in a row
-	asked    time.Time
-	attended Attendant // of the one that has the duty
+	mu        lockrank.Mutex[locks.DutyMu]
+	holder    holder
+	wantedBy  *Sink       // the last caller came for this one, and would take the duty when it comes back
+	wantedFor wsk.Pending // what that caller waits for
+	asleep    bool        // the steward sleeps until it is called
+	recalled  bool        // the attendant is to call the steward when it leaves
+	handed    uint64      // how often an attendant has taken the duty
+	quick     int         // callers who came back fast, in a row
+	asked     time.Time
+	attended  Attendant // of the one that has the duty
 }
 
 type holder uint8
@@ -98,14 +99,18 @@ func (d *Duty) Run() {
 	}
 }
 
-// letGo gives up the steward's duty if somebody wants it.
+// letGo gives up the steward's duty if somebody wants it. A caller who waits still, because what was delivered was not for it or
+// because it has come back already, does so without the duty, and the steward keeps that.
 func (d *Duty) letGo() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	by := d.wantedBy
 	d.brought = false
-	d.wantedBy = nil
-	if by == nil || by.Reading() != d {
+	by := d.wantedBy
+	if by == nil || !d.wantedFor.Over() {
+		return false
+	}
+	d.wantedBy, d.wantedFor = nil, nil
+	if by.Reading() != d {
 		return false
 	}
 	d.holder = nobody
@@ -164,11 +169,12 @@ func (d *Duty) Attend(pending wsk.Pending, own *Sink, alone bool) {
 	if !d.take(pending, own, alone && d.source.MayAttend(own)) {
 		return
 	}
-	a := &d.attended
-	for more := true; more && !a.leave && !pending.Over(); {
-		more = d.source.Round(a)
+	defer d.giveBack() // also when a routine panics
+	for a := &d.attended; !a.leave && !pending.Over(); {
+		if !d.source.Round(a) {
+			a.leave = true // the steward is to see that, however often callers come
+		}
 	}
-	d.giveBack()
 }
 
 // take gives the duty to a caller who may have it, or notes what its coming says.
@@ -177,8 +183,9 @@ func (d *Duty) take(pending wsk.Pending, own *Sink, may bool) bool {
 	defer d.mu.Unlock()
 	switch {
 	case d.holder == steward:
+		d.wantedBy, d.wantedFor = nil, nil
 		if may && d.cameBack(time.Now()) {
-			d.wantedBy = own
+			d.wantedBy, d.wantedFor = own, pending
 		}
 		return false
 	case d.holder == attendant:
@@ -234,6 +241,8 @@ func (d *Duty) Recall() {
 		d.callLocked()
 	case attendant:
 		d.recalled = true
+	case steward:
+		d.wantedBy, d.wantedFor = nil, nil
 	}
 }
 
@@ -280,7 +289,8 @@ func (a *Attendant) Deliver(out *Delivery, n int) {
 		return
 	}
 	a.duty.count.Add(uint64(n))
-	if !out.flushTo(a.own) || n >= plenty {
-		a.leave = true
+	a.leave = true // should a routine panic
+	if out.flushTo(a.own) && n < plenty {
+		a.leave = false
 	}
 }

@@ -98,6 +98,7 @@ type caller struct {
 	at   atomic.Pointer[Duty]
 	in   atomic.Int64
 	want atomic.Int64
+	then func() // if set, called with the next list, when that counts
 }
 
 func newCaller() *caller {
@@ -112,6 +113,10 @@ func (c *caller) Receive(list *wsk.Datagram) {
 	for ; list != nil; list = list.Next {
 		c.in.Add(1)
 		c.got <- struct{}{}
+	}
+	if then := c.then; then != nil {
+		c.then = nil
+		then()
 	}
 	if d := c.at.Load(); d != nil && c.Over() {
 		d.Interrupt()
@@ -268,4 +273,84 @@ func TestDutyRefused(t *testing.T) {
 	if n := p.byCaller.Load(); n != before {
 		t.Errorf("callers have read %d datagrams", n-before)
 	}
+}
+
+// newSpareDuty is the duty of a source that no steward reads: the test does what he would.
+func newSpareDuty(t *testing.T) *pipe {
+	p := &pipe{t: t, in: make(chan *Sink, 64), interrupted: make(chan struct{}, 1), end: make(chan struct{})}
+	p.duty = NewDuty(p, new(atomic.Uint64))
+	p.out.Duty = p.duty
+	return p
+}
+
+// TestDutyIsKeptForWhoWaits: the steward does not let go while the caller who wants the duty waits for what the steward brings.
+func TestDutyIsKeptForWhoWaits(t *testing.T) {
+	p, c, other := newSpareDuty(t), newCaller(), newCaller()
+	d := p.duty
+	round := func(to *Sink) bool { p.in <- to; return p.Round(nil) && d.brought && d.letGo() }
+	comes := func() { c.want.Add(1); d.Attend(c, c.sink, true) }
+	if d.quick = 2 * quickReturns; round(c.sink) {
+		t.Fatal("nobody wanted it")
+	}
+	c.want.Store(1)
+	if comes(); round(other.sink) {
+		t.Fatal("the caller waits, and what came was for another")
+	}
+	if c.then = comes; round(c.sink) {
+		t.Fatal("the caller is back already, and waits")
+	}
+	second := newCaller()
+	second.sink, second.got = c.sink, c.got
+	second.want.Store(1)
+	if d.Attend(second, c.sink, false); round(c.sink) {
+		t.Fatal("another caller waits")
+	}
+	if comes(); !round(c.sink) {
+		t.Fatal("the caller will come back, and the steward has the duty")
+	}
+	p.in <- c.sink
+	if comes(); p.byCaller.Load() != 1 || d.holder != nobody {
+		t.Errorf("the caller has read %d datagrams, and the duty is with %d", p.byCaller.Load(), d.holder)
+	}
+}
+
+// TestDutyEnds: a caller who finds that the source has ended tells the steward, who would not have the duty while callers come often.
+func TestDutyEnds(t *testing.T) {
+	p, c := newSpareDuty(t), newCaller()
+	close(p.end)
+	p.duty.holder = nobody
+	c.sink.broughtBy(p.duty)
+	c.want.Store(1)
+	if p.duty.Attend(c, c.sink, true); p.duty.holder != steward || len(p.duty.call) != 1 {
+		t.Errorf("the duty is with %d, %d calls", p.duty.holder, len(p.duty.call))
+	}
+}
+
+// TestDutyPanics: a caller whose routine panics while it has the duty leaves everything to the steward, what is for others too.
+func TestDutyPanics(t *testing.T) {
+	p, c, other := newSpareDuty(t), newCaller(), newCaller()
+	p.duty.holder = nobody
+	c.want.Store(2)
+	c.then = func() { panic("routine") }
+	p.in <- other.sink
+	p.in <- c.sink
+	p.in <- other.sink
+	func() {
+		defer func() {
+			if recover() != "routine" {
+				t.Error("the panic did not come through")
+			}
+		}()
+		p.duty.Attend(c, c.sink, true)
+	}()
+	p.inside.Store(0)
+	if p.duty.holder != steward || len(p.duty.call) != 1 {
+		t.Errorf("the duty is with %d, %d calls", p.duty.holder, len(p.duty.call))
+	}
+	p.in <- c.sink
+	if !p.Round(nil) || c.in.Load() != 2 || other.in.Load() != 2 {
+		t.Errorf("%d datagrams for the caller and %d for the other, of 2 each", c.in.Load(), other.in.Load())
+	}
+	c.sink.Shut()
+	c.sink.Wait() // for ever, if the delivery that has panicked counted still
 }

@@ -70,7 +70,7 @@ func (s *Sink) deliver(list *wsk.Datagram, n int) {
 		}
 		return
 	}
+	defer s.deliveries.End() // also when a routine panics on the goroutine of its client
 	lockrank.AssertMay(locks.Routine, "a delivery")
 	s.receiver.Receive(list)
-	s.deliveries.End()
 }
