@@ -81,28 +81,24 @@ func (c *Config) Pacer(bucket func(Rate) uint64) Pacer {
 		}
 	}
 	p.until = c.Duration
-	p.now.hold(c.Burst)
+	p.now.bucket = max(p.now.bucket, c.Burst)
 	for i := range p.later {
-		p.later[i].hold(c.Burst)
+		p.later[i].bucket = max(p.later[i].bucket, c.Burst)
 	}
 	p.gate.suit(p.now.rate, p.now.bucket)
 	return p
 }
 
-// hold makes room for a burst.
-func (s *step) hold(burst uint64) { s.bucket, s.reserve = max(s.bucket, burst), max(s.reserve, burst) }
-
 // stepped is a pacer of several steps.
 func (c *Config) stepped(bucket func(Rate) uint64) Pacer {
 	all, last := make([]step, len(c.Steps)), step{}
 	for i, s := range c.Steps {
-		one := newStep(s.Rate, bucket(s.Rate))
-		one.start, one.before = last.start, last.before
-		all[i] = one
+		last.rate, last.bucket = uint64(s.Rate), max(bucket(s.Rate), 1)
+		all[i] = last
 		last.before = saturated(last.before, Due(s.Rate, s.Length))
 		last.start += s.Length
 	}
-	return Pacer{now: all[0], later: all[1:]}
+	return Pacer{now: all[0], past: all[:0], later: all[1:]}
 }
 
 // end is when a run has to look whether it is over: at its end, and again when nothing more is made up for.

@@ -33,63 +33,70 @@ func Mean(steps []Step) Rate {
 // a rate of its own for its time, and with bursts tokens fall due so many at once, the last of them at its time.
 type Pacer struct {
 	now   step
+	past  []step // those that are over
 	later []step
 	burst uint64 // 0 or 1: each token by itself
 	// total and count end the last burst early: all tokens that there will be, and those that will be taken; 0 is no end.
 	total, count uint64
 	until        time.Duration // when the last token falls due, 0: never
 
-	carried uint64 // tokens that the steps before have left over
-	gate    gate
+	gate gate
 
 	taken, forfeited uint64
 }
 
 // step is a time with a rate.
 type step struct {
-	rate    uint64        // millionths of a token a second, 0: no limit
-	bucket  uint64        // tokens that may be taken at once after a pause
-	reserve uint64        // tokens that may pile up
-	start   time.Duration // since the start of the run
-	before  uint64        // tokens that have fallen due by then
+	rate   uint64        // millionths of a token a second, 0: no limit
+	bucket uint64        // tokens that may be taken at once after a pause
+	start  time.Duration // since the start of the run
+	before uint64        // tokens that have fallen due by then
 }
 
 // NewPacer makes a pacer. bucket is the number of tokens that may be taken at once after a pause, at least 1.
 func NewPacer(rate Rate, bucket uint64) Pacer {
-	p := Pacer{now: newStep(rate, bucket)}
+	p := Pacer{now: step{rate: uint64(rate), bucket: max(bucket, 1)}}
 	p.gate.suit(p.now.rate, p.now.bucket)
 	return p
-}
-
-func newStep(rate Rate, bucket uint64) step {
-	bucket = max(bucket, 1)
-	return step{rate: uint64(rate), bucket: bucket, reserve: max(bucket, Due(rate, makeUp))}
 }
 
 // advance goes on to the step of that time. What the one before has left over may still be taken, as its own pauses would have been made up for.
 func (p *Pacer) advance(elapsed time.Duration) {
 	for len(p.later) > 0 && elapsed >= p.later[0].start {
-		next := p.later[0]
-		left := max(next.before, p.taken+p.forfeited) - (p.taken + p.forfeited)
-		if most := saturated(p.now.reserve, p.carried); left > most {
-			p.forfeited += left - most
-			left = most
-		}
-		p.now, p.later, p.carried = next, p.later[1:], left
-		if left == 0 {
+		p.now, p.past, p.later = p.later[0], p.past[:len(p.past)+1], p.later[1:]
+		if p.now.before <= p.taken+p.forfeited { // nothing is left over
 			p.gate = gate{}
 		}
-		p.gate.suit(next.rate, next.bucket)
+		p.gate.suit(p.now.rate, p.now.bucket)
 	}
 }
 
 // due is the number of tokens that have fallen due by then, since the start.
 func (p *Pacer) due(elapsed time.Duration) uint64 {
 	p.advance(elapsed)
+	return p.fallen(p.inTime(elapsed))
+}
+
+// inTime is a time within the run.
+func (p *Pacer) inTime(elapsed time.Duration) time.Duration {
 	if p.until > 0 {
-		elapsed = min(elapsed, p.until)
+		return min(elapsed, p.until)
 	}
-	return p.whole(saturated(p.now.before, tokens(p.now.rate, elapsed-p.now.start)))
+	return elapsed
+}
+
+// fallen is due for a time that may be in a step that is over.
+func (p *Pacer) fallen(elapsed time.Duration) uint64 {
+	s := p.now
+	for i := len(p.past) - 1; i >= 0 && elapsed < s.start; i-- {
+		s = p.past[i]
+	}
+	return p.whole(saturated(s.before, tokens(s.rate, elapsed-s.start)))
+}
+
+// most is how many of the tokens that are due by then may still be taken: those of the last makeUp, whatever the steps were, or a bucket.
+func (p *Pacer) most(elapsed time.Duration, due uint64) uint64 {
+	return max(inBursts(p.now.bucket, p.burst), due-p.fallen(p.inTime(elapsed)-makeUp))
 }
 
 // whole is n tokens without those that wait for the rest of their burst.
@@ -118,25 +125,24 @@ func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 	if p.now.rate == 0 {
 		return want
 	}
-	ready := p.due(elapsed)
-	if ready <= p.taken+p.forfeited { // also where a thread was held up between the clock and here
+	due := p.due(elapsed)
+	if due <= p.taken+p.forfeited { // also where a thread was held up between the clock and here
 		return 0
 	}
-	ready -= p.taken + p.forfeited
-	if most := saturated(p.now.reserve, p.carried); ready > most {
-		p.forfeited += ready - most
-		ready = most
+	ready := due - (p.taken + p.forfeited)
+	if ready > p.now.bucket {
+		if most := p.most(elapsed, due); ready > most {
+			p.forfeited += ready - most
+			ready = most
+		}
 	}
 	n := min(ready, want)
 	if p.gate.shut || ready > p.gate.bucket {
 		n = p.gate.pass(elapsed, n, p.burst)
 	}
-	if p.taken += n; n == ready {
-		p.gate.shut = false
-		if p.carried > 0 {
-			p.carried, p.gate = 0, gate{}
-			p.gate.suit(p.now.rate, p.now.bucket)
-		}
+	if p.taken += n; n == ready { // and nothing of the steps before is left over
+		p.gate = gate{}
+		p.gate.suit(p.now.rate, p.now.bucket)
 	}
 	return n
 }
@@ -172,8 +178,7 @@ func (p *Pacer) Late(elapsed time.Duration) time.Duration {
 	return max(elapsed-p.at(p.taken+p.forfeited+1), 0)
 }
 
-// at is when the k-th token falls due: at ceil(k·second/rate) in its step, together with its burst. One of a step that is over counts from
-// the beginning of the present one.
+// at is when the k-th token falls due: at ceil(k·second/rate) in its step, together with its burst.
 func (p *Pacer) at(k uint64) time.Duration {
 	if p.burst > 1 {
 		whole := saturated(k, p.burst-1)
@@ -188,6 +193,9 @@ func (p *Pacer) at(k uint64) time.Duration {
 		if k > next.before {
 			s = next
 		}
+	}
+	for i := len(p.past) - 1; i >= 0 && k <= s.before; i-- {
+		s = p.past[i]
 	}
 	if k <= s.before {
 		return s.start

@@ -52,19 +52,24 @@ func TestPacerMakesUpForPauses(t *testing.T) {
 		{60 * ms, time.Second, 300, 0},
 		{60 * ms, begin + 40*ms, 300, 0},
 		{60 * ms, time.Second, 4000, 0}, // a burst is more than a bucket
+		{99 * ms, time.Second, 5100, 0}, // two of them fell due, which is more than the rate has in the time
+		{250 * ms, 900 * ms, 300, 15_000},
 	} {
 		run := Config{Rate: PPS(100_000), Duration: c.length, Batch: 1, Burst: c.burst}
 		p := run.Pacer(run.bucket)
 		given, before, largest := uint64(0), uint64(0), max(run.bucket(run.Rate), c.burst)
-		at := time.Duration(0)
+		at, behind := time.Duration(0), true
 		for {
 			n := p.Take(at, math.MaxUint64)
 			given += n
 			if rest := n % c.burst; rest != 0 && given != Due(run.Rate, c.length) {
 				t.Fatalf("%+v: %d at %v", c, n, at)
 			}
-			if since := at - begin - c.pause; since >= 0 && given > before+largest+tokens(uint64(PPS(200_000)), since) {
-				t.Fatalf("%+v: %d since the pause that ended %v ago", c, given-before, since)
+			if since := at - begin - c.pause; since >= 0 && behind {
+				if given > before+largest+tokens(uint64(PPS(200_000)), since) {
+					t.Fatalf("%+v: %d since the pause that ended %v ago", c, given-before, since)
+				}
+				behind = given+p.Forfeited() < p.due(at)
 			}
 			if p.Over(at) {
 				break
@@ -110,6 +115,46 @@ func TestPacerMakesUpForTheStepBefore(t *testing.T) {
 	}
 	if given != 100_002 || p.Forfeited() != 0 {
 		t.Errorf("%d given, %d forfeited", given, p.Forfeited())
+	}
+}
+
+// A pause of several steps, and a sender that all of them are too fast for, have no more made up for than those of one step.
+func TestPacerMakesUpForNoMoreInSteps(t *testing.T) {
+	const ms = time.Millisecond
+	short := Config{Batch: 1}
+	for range 20 {
+		short.Steps = append(short.Steps, Step{PPS(100_000), 50 * ms})
+	}
+	short.Rate, short.Duration = Mean(short.Steps), time.Second
+	p := short.Pacer(short.bucket)
+	given := uint64(0)
+	for at := ms; at <= 100*ms; at += ms {
+		given += p.Take(at, math.MaxUint64)
+	}
+	for at := 600 * ms; ; at += p.Wait(at, 1) {
+		if given += p.Take(at, math.MaxUint64); p.Over(at) {
+			break
+		}
+	}
+	if p.Forfeited() != 40_000 || given != 60_000 {
+		t.Errorf("after a pause of 500 ms %d were given and %d forfeited", given, p.Forfeited())
+	}
+
+	slow := Config{Batch: 1}
+	for range 10 {
+		slow.Steps = append(slow.Steps, Step{PPS(100_000), time.Second})
+	}
+	slow.Steps = append(slow.Steps, Step{PPS(10), 5 * time.Second})
+	slow.Rate, slow.Duration = Mean(slow.Steps), 15*time.Second
+	p = slow.Pacer(slow.bucket)
+	behind := uint64(0)
+	for at := ms; at < slow.Duration; at += ms {
+		if n := p.Take(at, 50); at > 10*time.Second+makeUp {
+			behind += n
+		}
+	}
+	if behind > 50 {
+		t.Errorf("%d left in a step that asks for 50, of those that the steps before it were too fast for", behind)
 	}
 }
 

@@ -174,6 +174,14 @@ func TestDepartures(t *testing.T) {
 	if *r.Late != 1 || *r.P50 < 19_900 || *r.P50 > 20_100 || *r.Max < 2_990_000 || *r.Max > 3_010_000 {
 		t.Errorf("%d late, p50 %d, max %d: the second call had waited since 2 ms", *r.Late, *r.P50, *r.Max)
 	}
+	// A step that is over is where its packets were due.
+	c = Config{Steps: []Step{{PPS(1000), 100 * time.Millisecond}, {PPS(2000), time.Second}}, Rate: PPS(1909), Duration: 1100 * time.Millisecond}
+	p, d = c.Pacer(func(Rate) uint64 { return 100 }), NewDepartures(&c)
+	p.Take(40*time.Millisecond, 100)
+	d.Left(&p, p.Take(120*time.Millisecond, 1), 120*time.Millisecond)
+	if r := pacingOf(&c, &Result{Departures: d}, false); *r.Max < 78_900_000 || *r.Max > 79_100_000 {
+		t.Errorf("late by %d, of the step before, which was due at 41 ms", *r.Max)
+	}
 	var none *Departures
 	none.Left(&p, 1, 0)
 	if empty := pacingOf(&c, &Result{Departures: none}, false); empty.P50 != nil || empty.Late != nil || NewDepartures(&Config{}) != nil {
