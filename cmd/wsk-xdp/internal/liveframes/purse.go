@@ -54,10 +54,10 @@ func (p *purse) take(elapsed, duration time.Duration) (n uint64, wait time.Durat
 	if p.bounded {
 		p.left -= n
 	}
-	if n == 0 && ended {
+	if ended {
 		p.pacer.End(elapsed)
 	}
-	return n, p.pacer.Wait(elapsed, 1), p.bounded && p.left == 0 || n == 0 && ended
+	return n, p.pacer.Wait(elapsed, 1), p.bounded && p.left == 0 || ended
 }
 
 // share is how many frames are a lane's where the lanes do not take them from the purse, 0 for no bound.
