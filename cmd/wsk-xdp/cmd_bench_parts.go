@@ -166,17 +166,59 @@ func tryFile(flag, path string, over bool) error {
 	case err == nil && !over:
 		return exit.Usagef("--%s %s is there already: name another file, or say --force", flag, path)
 	}
-	fresh := errors.Is(err, fs.ErrNotExist)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	how, fresh := os.O_WRONLY, errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		if link, err := os.Lstat(path); err == nil && link.Mode()&fs.ModeSymlink != 0 {
+			undo, err := makeBehind(path)
+			if err != nil {
+				return exit.Usagef("--%s: %w", flag, err)
+			}
+			return undo()
+		}
+		how |= os.O_CREATE | os.O_EXCL
+	}
+	file, err := os.OpenFile(path, how, 0o666)
 	if err != nil {
 		return exit.Usagef("--%s: %w", flag, err)
 	}
 	err = file.Close()
-	if fresh { // not the link by which it may have been named
-		made, linkErr := filepath.EvalSymlinks(path)
-		err = errors.Join(err, linkErr, os.Remove(made))
+	if fresh {
+		err = errors.Join(err, os.Remove(path))
 	}
 	return err
+}
+
+// makeBehind makes the file that a link names, which is not there yet. undo removes it, and nothing that the link names by then: whoever
+// owns that could otherwise have root remove any file.
+func makeBehind(link string) (undo func() error, err error) {
+	name := link
+	for range 40 { // as many links as the kernel follows
+		dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+		if err != nil {
+			return nil, err
+		}
+		to, err := os.Readlink(name)
+		if err != nil { // this is no link any more
+			return makeIn(dir, filepath.Base(name))
+		}
+		if name = to; !filepath.IsAbs(to) {
+			name = filepath.Join(dir, to)
+		}
+	}
+	return nil, fmt.Errorf("%s: too many links", link)
+}
+
+// makeIn makes a file in a directory, which undo looks for nowhere else.
+func makeIn(dir, name string) (undo func() error, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return func() error { return errors.Join(root.Remove(name), root.Close()) }, file.Close()
 }
 
 // nothingMeasured is the error of a measurement without a report.

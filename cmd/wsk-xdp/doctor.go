@@ -68,7 +68,7 @@ func doctorArgs(args []string, o *doctor.Options) error {
 				return exit.Usagef("%s: a second destination", arg)
 			}
 			o.Destination, o.Port = addr, port
-			if strings.HasSuffix(arg, ":0") && netip.AddrPortFrom(addr, 0).String() == arg {
+			if with, err := netip.ParseAddrPort(arg); err == nil && with.Port() == 0 {
 				return exit.Usagef("destination %q: nothing listens on port 0", arg)
 			}
 			continue

@@ -143,6 +143,7 @@ func TestUsage(t *testing.T) {
 		{"doctor 10.0.0.1:http", "in place of a port: ports are 1 to 65535"},
 		{"doctor 10.0.0.1:0", "nothing listens on port 0"},
 		{"doctor [fd77::1]:0", "nothing listens on port 0"},
+		{"doctor [FD77::0:1]:00", "nothing listens on port 0"},
 		{"doctor wsk0:1", "no IP address"},
 		{"bench --to 10.0.0.1:99999", "port 99999: ports are 1 to 65535"},
 		{"lab", "up, down or status"},
@@ -308,6 +309,36 @@ func TestOutputThroughALink(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "link.json" {
 		t.Errorf("after the trial: %v, %v", left, err)
+	}
+}
+
+// A link that names another file by the time the trial is undone has that one kept, and the one removed that was made.
+func TestOutputTrialRemovesItsOwn(t *testing.T) {
+	dir, behind := t.TempDir(), t.TempDir()
+	link, second, precious := filepath.Join(dir, "link.json"), filepath.Join(dir, "second.json"), filepath.Join(dir, "precious")
+	must(t, os.Symlink("second.json", link))
+	must(t, os.Symlink(filepath.Join(behind, "later.json"), second))
+	must(t, os.WriteFile(precious, nil, 0o600))
+	undo, err := makeBehind(link)
+	must(t, err)
+	if _, err := os.Stat(link); err != nil {
+		t.Error(err)
+	}
+	must(t, os.Remove(second))
+	must(t, os.Symlink("precious", second))
+	must(t, undo())
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(behind); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	for _, to := range []string{"gone/later.json", "second.json"} { // no directory, and a circle
+		must(t, os.Remove(second))
+		must(t, os.Symlink(to, second))
+		if err := tryOutput(link, false); exit.Code(err) != exit.Usage {
+			t.Errorf("%s: %v", to, err)
+		}
 	}
 }
 

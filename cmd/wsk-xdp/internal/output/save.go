@@ -13,6 +13,7 @@ import (
 // Save writes a JSON document to a file. Whoever reads that finds what was there before, or the whole document, and never a part of it:
 // it is written under another name in the same directory, which the file then takes. What is no regular file (a pipe, a device) is written
 // as it is, and so is one whose directory takes no other, or that can't be replaced (it is mounted there): a run of hours is not lost for that.
+// Nor is it for a link by which nothing can be written: the report takes its place.
 func Save(path string, document any) (err error) {
 	defer func() {
 		if err != nil {
@@ -28,8 +29,9 @@ func Save(path string, document any) (err error) {
 			return err
 		}
 	default:
-		if link, linkErr := os.Lstat(path); linkErr == nil && link.Mode()&fs.ModeSymlink != 0 {
-			return saveOver(path, document) // it names a file that is not there yet
+		link, linkErr := os.Lstat(path)
+		if linkErr == nil && link.Mode()&fs.ModeSymlink != 0 && errors.Is(err, fs.ErrNotExist) && saveOver(path, document) == nil {
+			return nil // it named a file that was not there yet
 		}
 	}
 	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))

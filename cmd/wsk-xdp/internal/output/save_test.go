@@ -69,6 +69,22 @@ func TestSaveThroughALink(t *testing.T) {
 	}
 }
 
+// A link by which nothing can be written gives way to the report.
+func TestSaveInPlaceOfALink(t *testing.T) {
+	for _, to := range []string{"gone/later.json", "link.json"} {
+		link := filepath.Join(t.TempDir(), "link.json")
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := Save(link, second{7, 0}); err != nil {
+			t.Error(err)
+		}
+		if text, err := os.ReadFile(link); err != nil || string(text) != "{\n  \"start_ns\": 7\n}\n" {
+			t.Errorf("to %s: %q, %v", to, text, err)
+		}
+	}
+}
+
 // Where a directory takes no other name (this one would be too long), the file itself is written. What it held does not stick out behind.
 func TestSaveInPlace(t *testing.T) {
 	const want = "{\n  \"start_ns\": 7\n}\n"
