@@ -23,8 +23,8 @@ import (
 
 // opened is an engine without IRPs, ready to run: it sends frames that are written here, or by sockets of the kernel.
 type opened interface {
-	// with makes it ready for a run of another plan, behind one that is over.
-	with(c blast.Config, p frames.Plan) error
+	// with makes it ready for the run, behind one that has warmed up.
+	with(ctx context.Context, c blast.Config, p frames.Plan) error
 	// run sends.
 	run(ctx context.Context, c blast.Config) (blast.Result, error)
 	// sent is how many numbers were given out to each stream.
@@ -35,9 +35,10 @@ type opened interface {
 	text() string
 	method(c *blast.Config) string
 	pacingNote(c *blast.Config) string
-	// sources are what its sockets are bound to, none where frames say where they come from; icmpErrors what came back to them.
+	// sources are what its sockets are bound to, none where frames say where they come from; icmpErrors what came back to them, about
+	// the run and about what was sent before it.
 	sources() []netip.AddrPort
-	icmpErrors(ctx context.Context) []icmp.Error
+	icmpErrors(ctx context.Context) (run, before []icmp.Error)
 	close() error
 }
 
@@ -104,7 +105,7 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	}
 	r.Cost(spent, before, e.info(res.Counts))
 	other.report(ctx, r, sent)
-	r.ICMPErrors = e.icmpErrors(ctx)
+	r.Heard(e.icmpErrors(ctx))
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, delayed)
 	r.Conclude()
@@ -131,7 +132,7 @@ func (a *app) openWarm(
 	}
 	warmed, err := a.warm(ctx, f, c, e.run)
 	if err == nil {
-		err = e.with(c, p)
+		err = e.with(ctx, c, p)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, e.close())
@@ -184,7 +185,7 @@ func (f *blastFlags) open(h header, s *session.Session, ns *netns.NS, c blast.Co
 	if err != nil {
 		return nil, err
 	}
-	return &framesEngine{s, q, maker}, nil
+	return &framesEngine{s: s, q: q, maker: maker}, nil
 }
 
 // ready is an engine, or an error and no engine that is nil.
@@ -197,6 +198,7 @@ func ready[E opened](e E, err error) (opened, error) {
 
 // framesEngine is engine frames.
 type framesEngine struct {
+	deaf
 	s     *session.Session
 	q     *xdp.Socket
 	maker *frames.Maker
@@ -206,7 +208,7 @@ func (e *framesEngine) run(ctx context.Context, c blast.Config) (blast.Result, e
 	return frames.Run(ctx, c, e.q, e.maker)
 }
 
-func (e *framesEngine) with(_ blast.Config, p frames.Plan) (err error) {
+func (e *framesEngine) with(_ context.Context, _ blast.Config, p frames.Plan) (err error) {
 	e.maker, err = frames.NewMaker(p)
 	return err
 }
@@ -215,10 +217,8 @@ func (e *framesEngine) sent() ([]uint64, error)           { return e.maker.Sent(
 func (e *framesEngine) info(n blast.Counts) datapath.Info { return queueInfo(e.s, e.q, n) }
 func (e *framesEngine) close() error                      { return e.q.Close() }
 
-func (*framesEngine) method(c *blast.Config) string           { return c.PacingMethod() }
-func (*framesEngine) pacingNote(c *blast.Config) string       { return c.PacingNote() }
-func (*framesEngine) sources() []netip.AddrPort               { return nil }
-func (*framesEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
+func (*framesEngine) method(c *blast.Config) string     { return c.PacingMethod() }
+func (*framesEngine) pacingNote(c *blast.Config) string { return c.PacingNote() }
 
 func (e *framesEngine) text() string {
 	g := e.q.Granted()

@@ -61,15 +61,19 @@ func (e *socketsEngine) run(ctx context.Context, c blast.Config) (blast.Result, 
 	return blast.RunCalls(ctx, c, e.Lane)
 }
 
-func (e *socketsEngine) with(_ blast.Config, p frames.Plan) error {
+func (e *socketsEngine) with(ctx context.Context, _ blast.Config, p frames.Plan) error {
+	e.Warmed(ctx)
 	e.Begin(p)
 	return nil
 }
 
-func (e *socketsEngine) sent() ([]uint64, error)                     { return e.Sent(), nil }
-func (e *socketsEngine) sources() []netip.AddrPort                   { return e.Locals() }
-func (e *socketsEngine) icmpErrors(ctx context.Context) []icmp.Error { return e.ICMPErrors(ctx) }
-func (e *socketsEngine) close() error                                { return e.Close() }
+func (e *socketsEngine) sent() ([]uint64, error)   { return e.Sent(), nil }
+func (e *socketsEngine) sources() []netip.AddrPort { return e.Locals() }
+func (e *socketsEngine) close() error              { return e.Close() }
+
+func (e *socketsEngine) icmpErrors(ctx context.Context) (run, before []icmp.Error) {
+	return e.ICMPErrors(ctx), e.EarlyICMPErrors()
+}
 
 func (e *socketsEngine) text() string {
 	how := map[engine]string{
@@ -107,6 +111,7 @@ func openPacket(s *session.Session, ns *netns.NS, p frames.Plan) (*packetEngine,
 // packetEngine is the engine packet.
 type packetEngine struct {
 	callsMethod
+	deaf
 	ring   *packetring.Ring
 	maker  *frames.Maker
 	device string
@@ -116,15 +121,13 @@ func (e *packetEngine) run(ctx context.Context, c blast.Config) (blast.Result, e
 	return blast.RunCalls(ctx, c, packetring.NewLane(e.ring, e.maker))
 }
 
-func (e *packetEngine) with(_ blast.Config, p frames.Plan) (err error) {
+func (e *packetEngine) with(_ context.Context, _ blast.Config, p frames.Plan) (err error) {
 	e.maker, err = frames.NewMaker(p)
 	return err
 }
 
-func (e *packetEngine) sent() ([]uint64, error)               { return e.maker.Sent(), nil }
-func (*packetEngine) sources() []netip.AddrPort               { return nil }
-func (*packetEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
-func (e *packetEngine) close() error                          { return e.ring.Close() }
+func (e *packetEngine) sent() ([]uint64, error) { return e.maker.Sent(), nil }
+func (e *packetEngine) close() error            { return e.ring.Close() }
 
 func (e *packetEngine) text() string {
 	return fmt.Sprintf("  engine packet · interface %s · ring of a packet socket, past the queueing discipline · ring %d · kernel %s", e.device,

@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,6 +94,37 @@ func TestWarmupAlone(t *testing.T) {
 	r.want(t, 1, "1 of 2 packets came")
 	if got := decode[recv.Report](t, r); got.Totals.Warmup < 2 || got.Totals.Packets != got.Totals.Warmup+1 {
 		t.Errorf("%+v", got.Totals)
+	}
+}
+
+// What hosts send back about the warm-up is of the warm-up; a verdict that nobody contradicts tells of it.
+func TestWarmupErrorsAreItsOwn(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	for key, value := range map[string]string{"ipv4/icmp_ratemask": "0", "ipv6/icmp/ratemask": "127"} { // an answer to each packet
+		if err := l.B.NS.Sysctl(key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const told = "the destination answers, the port is closed ("
+	for _, engine := range []string{"wsk", "udp", "sendmmsg", "gso"} {
+		for _, host := range []netip.Addr{l.B.IPv4(), l.B.IPv6()} {
+			to := netip.AddrPortFrom(host, testPort).String()
+			doc := decode[blast.Report](t, cli(timeout(t), "blast", netns, to, "--engine", engine, "--warmup", "50ms", "-r", "2k", "-n", "10", "-q", "--json"))
+			warmed, run := doc.Warmup, doc.ICMPErrors
+			if warmed == nil {
+				t.Fatalf("%s to %s: no warm-up", engine, to)
+			}
+			if len(warmed.ICMPErrors) != 1 || warmed.ICMPErrors[0].Messages > warmed.Submitted || warmed.ICMPErrors[0].Messages <= doc.Totals.Submitted {
+				t.Errorf("%s to %s: %+v", engine, to, warmed)
+			}
+			most := doc.Totals.Submitted
+			if engine == "wsk" && len(warmed.ICMPErrors) == 1 { // an error that is read late does not say what it is about
+				most = warmed.ICMPErrors[0].Messages
+			}
+			if len(run) != 1 || run[0].Messages > most || doc.Verdict.ID != "port_closed" || !strings.HasPrefix(doc.Verdict.Text, told) {
+				t.Errorf("%s to %s: %+v of %d packets, %+v", engine, to, run, doc.Totals.Submitted, doc.Verdict)
+			}
+		}
 	}
 }
 

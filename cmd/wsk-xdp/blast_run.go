@@ -77,7 +77,7 @@ func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) 
 	session.UpdateProofs(r.Granted, after)
 	r.Cost(spent, before, after)
 	other.report(ctx, r, sender.Sent())
-	r.ICMPErrors = s.ICMPErrors(ctx)
+	r.Heard(s.ICMPErrors(ctx), s.EarlyICMPErrors())
 	if res.Failed > 0 && s.InterfaceGone() {
 		r.Lost = fmt.Sprintf("interface %s was deleted during the run", s.Way.Interface.Name)
 	}

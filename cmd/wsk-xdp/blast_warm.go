@@ -62,7 +62,11 @@ func (a *app) warmWSK(
 		return nil, err
 	}
 	d.Stamp = blast.StampNone
-	return a.warm(ctx, f, c, func(ctx context.Context, c blast.Config) (blast.Result, error) {
+	warmed, err := a.warm(ctx, f, c, func(ctx context.Context, c blast.Config) (blast.Result, error) {
 		return blast.Run(ctx, c, blast.NewMixSender(d, f.batch))
 	})
+	if err == nil {
+		s.BeginRun(ctx)
+	}
+	return warmed, err
 }

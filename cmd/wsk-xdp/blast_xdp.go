@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/liveframes"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
@@ -41,14 +39,18 @@ func openLive(s *session.Session, ns *netns.NS, cpus []int, c blast.Config, p fr
 	if err := ns.Do(func() error { return liveframes.Check(e.device) }); err != nil {
 		return nil, liveError(err)
 	}
-	if err := e.with(c, p); err != nil {
+	if err := e.load(c, p); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// with loads the programs of a run, in the place of those of one before.
-func (e *liveEngine) with(c blast.Config, p frames.Plan) error {
+func (e *liveEngine) with(_ context.Context, c blast.Config, p frames.Plan) error {
+	return e.load(c, p)
+}
+
+// load loads the programs of a run, in the place of those of one before.
+func (e *liveEngine) load(c blast.Config, p frames.Plan) error {
 	if e.sender != nil {
 		if err := e.sender.Close(); err != nil {
 			return err
@@ -74,6 +76,7 @@ func liveError(err error) error {
 
 // liveEngine is engine xdp.
 type liveEngine struct {
+	deaf
 	sender *liveframes.Sender
 	device liveframes.Device
 	cpus   []int
@@ -93,9 +96,6 @@ func (e *liveEngine) close() error {
 	}
 	return e.sender.Close()
 }
-
-func (*liveEngine) sources() []netip.AddrPort               { return nil }
-func (*liveEngine) icmpErrors(context.Context) []icmp.Error { return []icmp.Error{} } // nobody hears them
 
 func (e *liveEngine) text() string {
 	return fmt.Sprintf("  engine xdp · interface %s · live frames, handed to the driver by %s · kernel %s", e.device.Name,

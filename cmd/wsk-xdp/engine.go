@@ -3,10 +3,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 )
 
 // engine is what sends. It implements pflag.Value.
@@ -57,4 +60,13 @@ func (e *engine) Set(s string) error {
 		}
 	}
 	return fmt.Errorf("%q is none of %s", s, strings.Join(engineNames[:], ", "))
+}
+
+// deaf is an engine that has no socket to which ICMP errors come.
+type deaf struct{}
+
+func (deaf) sources() []netip.AddrPort { return nil }
+
+func (deaf) icmpErrors(context.Context) (run, before []icmp.Error) {
+	return []icmp.Error{}, []icmp.Error{}
 }

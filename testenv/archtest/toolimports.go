@@ -171,7 +171,7 @@ var toolImports = []ImportRow{
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/sockets",
-		May:     append(tool("blast", "frames", "icmp", "netns"), "wsk", sys),
+		May:     append(tool("blast", "frames", "icmp", "netns", "stamp"), "wsk", sys),
 		Tests:   tool("flows", "units"),
 		Why:     "sockets of the kernel: no datapath",
 	},

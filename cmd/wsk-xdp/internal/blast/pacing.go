@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -77,6 +78,8 @@ type WarmupReport struct {
 	Submitted uint64 `json:"submitted_packets"`
 	Completed uint64 `json:"completed_packets"`
 	Failed    uint64 `json:"failed_packets"`
+	// ICMPErrors is what came back about them.
+	ICMPErrors []icmp.Error `json:"icmp_errors"`
 }
 
 // StepReport is about a step of a schedule: the intervals that began in it.

@@ -47,7 +47,7 @@ type Report struct {
 	PeerError string       `json:"peer_error,omitempty"`
 	// LimitedBy is what kept the run from being faster: rate, ring, send_buffer, cpu, link, receiver_buffer or peer_cpu.
 	LimitedBy string `json:"limited_by,omitempty"`
-	// ICMPErrors is what hosts and routers sent back.
+	// ICMPErrors is what hosts and routers sent back about the run.
 	ICMPErrors []icmp.Error     `json:"icmp_errors"`
 	Intervals  []IntervalReport `json:"intervals"`
 	// Steps are those of a schedule, as far as the run came.
@@ -259,6 +259,14 @@ func (r *Report) Fill(c Config, res Result) {
 		r.Pacing = pacingOf(&c, &res, r.TooShort == "")
 	}
 	r.Interrupted = res.Interrupted
+}
+
+// Heard enters the ICMP errors that came back: about the run, and about what was sent before it.
+func (r *Report) Heard(run, before []icmp.Error) {
+	r.ICMPErrors = run
+	if r.Warmup != nil {
+		r.Warmup.ICMPErrors = before
+	}
 }
 
 // tooShort says why rates would mean nothing, or nothing.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
@@ -107,6 +108,14 @@ func TestVerdict(t *testing.T) {
 			"every packet submitted was completed; nobody looked at what arrived (interrupted)"},
 		{"closed port", func(r *Report) { r.ICMPErrors = []icmp.Error{closed} }, "port_closed",
 			"the destination answers, the port is closed (7 times)"},
+		{"closed port before the run", func(r *Report) { r.Warmup = &WarmupReport{ICMPErrors: []icmp.Error{closed}} }, "port_closed",
+			"before the run: the destination answers, the port is closed (7 times)"},
+		{"closed port before the run and in it", func(r *Report) {
+			r.Warmup, r.ICMPErrors = &WarmupReport{ICMPErrors: []icmp.Error{closed}}, []icmp.Error{closed}
+		}, "port_closed", "the destination answers, the port is closed (7 times)"},
+		{"closed port until the run", func(r *Report) {
+			r.Warmup, r.Peer = &WarmupReport{ICMPErrors: []icmp.Error{closed}}, &peer.Report{Received: 2000, Balanced: true}
+		}, "received", "every packet arrived"},
 		{"slow path and failures", func(r *Report) {
 			r.Totals.Completed, r.Totals.Failed = 1500, 500
 			r.SlowPath = SlowReport{Sent: 500, Failed: 500}
@@ -132,7 +141,7 @@ func TestVerdict(t *testing.T) {
 		r.Carried = r.carried()
 		c.change(&r)
 		r.Conclude()
-		if v := r.Verdict; v.ID != c.id || v.OK != (c.id == "sent") || v.Text != c.text {
+		if v := r.Verdict; v.ID != c.id || v.OK != (c.id == "sent" || c.id == "received") || v.Text != c.text {
 			t.Errorf("%s: %+v", c.name, v)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -46,11 +47,13 @@ func (r *Report) troubles() (out []trouble) {
 		out = append(out, trouble{"lost", r.Lost})
 	}
 	for _, e := range r.ICMPErrors {
-		id := "icmp"
-		if e.PortClosed() {
-			id = "port_closed"
+		out = append(out, icmpTrouble(e, ""))
+	}
+	if r.Warmup != nil && r.Peer == nil && len(r.ICMPErrors) == 0 {
+		// Hosts send few errors a second, so that none about the run need not mean that it arrived.
+		for _, e := range r.Warmup.ICMPErrors {
+			out = append(out, icmpTrouble(e, "before the run: "))
 		}
-		out = append(out, trouble{id, e.Sentence()})
 	}
 	out = append(out, r.arrivals()...)
 	if t.Failed > 0 {
@@ -70,6 +73,14 @@ func (r *Report) troubles() (out []trouble) {
 		out = append(out, trouble{"rate", "the rate was not reached"})
 	}
 	return out
+}
+
+func icmpTrouble(e icmp.Error, when string) trouble {
+	id := "icmp"
+	if e.PortClosed() {
+		id = "port_closed"
+	}
+	return trouble{id, when + e.Sentence()}
 }
 
 // slowText is the share of the slow path.

@@ -37,6 +37,33 @@ func TestICMPMeanings(t *testing.T) {
 	}
 }
 
+// What was heard before a run is none of it, and nobody who waits for an error of the run is woken by it.
+func TestErrorsBeforeARun(t *testing.T) {
+	l := NewListener()
+	closed := wsk.ReceiveError{Protocol: 1, Type: 3, Code: 3}
+	l.Hear(closed)
+	l.HearEarly(closed)
+	l.HearEarly(wsk.ReceiveError{Protocol: 1, Type: 11})
+	l.Begin()
+	l.HearEarly(closed)
+	select {
+	case <-l.Heard():
+		t.Error("an error of the run is heard before there is one")
+	default:
+	}
+	if e := l.Errors(); len(e) != 0 {
+		t.Errorf("%+v", e)
+	}
+	l.Hear(closed)
+	<-l.Heard()
+	if e := l.Errors(); len(e) != 1 || e[0].Messages != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := l.Early(); len(e) != 2 || e[0].Messages != 3 || !e[0].PortClosed() || e[1].Messages != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // Who sends every kind of error there is makes no list of them all.
 func TestICMPErrorsAreBounded(t *testing.T) {
 	l := NewListener()

@@ -19,7 +19,8 @@ const mostKinds = 16
 type Listener struct {
 	mu    sync.Mutex
 	kinds []Error
-	heard chan struct{} // closed with the first
+	early []Error       // about what was sent before Begin
+	heard chan struct{} // closed with the first of kinds
 }
 
 // NewListener makes a listener that has heard nothing.
@@ -57,15 +58,40 @@ func (l *Listener) Hear(e wsk.ReceiveError) {
 	if len(l.kinds) == 0 {
 		close(l.heard)
 	}
-	for i := range l.kinds {
-		if k := &l.kinds[i]; k.Protocol == e.Protocol && k.Type == e.Type && k.Code == e.Code {
-			k.Messages++
-			return
+	l.kinds = with(l.kinds, Error{e.Protocol, e.Type, e.Code, meaning(e), 1})
+}
+
+// HearEarly takes note of an error about what was sent before Begin, whenever it comes.
+func (l *Listener) HearEarly(e wsk.ReceiveError) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.early = with(l.early, Error{e.Protocol, e.Type, e.Code, meaning(e), 1})
+}
+
+// Begin says that what is sent from now on is another matter: what was heard until now is none of it.
+func (l *Listener) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.kinds {
+		l.early = with(l.early, e)
+	}
+	if len(l.kinds) > 0 {
+		l.kinds, l.heard = nil, make(chan struct{})
+	}
+}
+
+// with is a list with the messages of e in it, unless it has as many kinds as it may.
+func with(list []Error, e Error) []Error {
+	for i := range list {
+		if k := &list[i]; k.Protocol == e.Protocol && k.Type == e.Type && k.Code == e.Code {
+			k.Messages += e.Messages
+			return list
 		}
 	}
-	if len(l.kinds) < mostKinds {
-		l.kinds = append(l.kinds, Error{e.Protocol, e.Type, e.Code, meaning(e), 1})
+	if len(list) < mostKinds {
+		list = append(list, e)
 	}
+	return list
 }
 
 // Listen asks for the errors of a socket that is bound.
@@ -80,14 +106,29 @@ func (l *Listener) Listen(ctx context.Context, family uint16, socket *wsk.Socket
 	return client.EnableReceiveFrom(ctx, socket)
 }
 
-// Heard is closed when the first error is there.
-func (l *Listener) Heard() <-chan struct{} { return l.heard }
+// Heard is closed when the first error is there, or the first since Begin.
+func (l *Listener) Heard() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
+}
 
-// Errors is what was heard, most messages first. It is never nil.
+// Errors is what was heard, since Begin where that was called, most messages first. It is never nil.
 func (l *Listener) Errors() []Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := append([]Error{}, l.kinds...)
+	return sorted(l.kinds)
+}
+
+// Early is what was heard about what was sent before Begin, most messages first. It is never nil.
+func (l *Listener) Early() []Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sorted(l.early)
+}
+
+func sorted(list []Error) []Error {
+	out := append([]Error{}, list...)
 	slices.SortStableFunc(out, func(a, b Error) int { return cmp.Compare(b.Messages, a.Messages) })
 	return out
 }

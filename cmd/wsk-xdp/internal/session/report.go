@@ -5,7 +5,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -281,18 +280,27 @@ func refusal(err error) string {
 	return fmt.Sprintf("%q (%s)", op.Err.Error(), op.Hint)
 }
 
-// SlowWarning says after a run that datagrams went the slow path although the start block promised AF_XDP; empty if
+// SlowWarning says after a run that datagrams of it went the slow path although the start block promised AF_XDP; empty if
 // none did.
 func (s *Session) SlowWarning(info datapath.Info) string {
-	n := info.SlowSent - info.Opened + info.SlowFailed
+	before := &s.before
+	opened := info.Opened - before.Opened
+	n := info.SlowSent - before.SlowSent - opened + info.SlowFailed - before.SlowFailed
 	switch {
-	case n+info.Opened == 0 || !s.fastWay() || s.SlowErr != nil:
+	case n+opened == 0 || !s.fastWay() || s.SlowErr != nil:
 		return ""
 	case n == 0:
-		return units.Plural(int(info.Opened), "send") + " went through the kernel's own stack, so that its firewall, which tracks connections, " +
+		return units.Plural(int(opened), "send") + " went through the kernel's own stack, so that its firewall, which tracks connections, " +
 			"lets answers in (--require afxdp sends all over AF_XDP)"
 	}
+	var reasons []string
+	for reason, n := range info.SlowReasons {
+		if n > before.SlowReasons[reason] {
+			reasons = append(reasons, reason)
+		}
+	}
+	slices.Sort(reasons)
 	return fmt.Sprintf("SLOW PATH: %s through the kernel's own stack and not through AF_XDP: "+
 		"the route or the device changed during the run, or a packet is too long for the queue (%s)", units.Plural(int(n), "send")+" went",
-		strings.Join(slices.Sorted(maps.Keys(info.SlowReasons)), ", "))
+		strings.Join(reasons, ", "))
 }

@@ -87,7 +87,8 @@ type Session struct {
 	named    bool // the interface was asked for
 	listener *icmp.Listener
 	is4      bool
-	fulls    uint64 // of the neighbour table, at the beginning
+	fulls    uint64        // of the neighbour table, at the beginning of the session or the run
+	before   datapath.Info // what was sent before the run
 	checksum datapath.ChecksumMode
 	queues   int                // asked for
 	via      string             // the daemon's socket
@@ -226,20 +227,37 @@ const answerTime = 50 * time.Millisecond
 // ICMPErrors is what came back, most messages first. It waits for an answer to what was sent last, for a bounded time,
 // unless one came already or nobody is to be expected to answer. It is never nil.
 func (s *Session) ICMPErrors(ctx context.Context) []icmp.Error {
-	if s.WayErr == nil && (s.Way.Kind == route.Unicast || s.Way.Kind == route.Local) {
-		timer := time.NewTimer(answerTime)
-		defer timer.Stop()
-		select {
-		case <-s.listener.Heard():
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
+	s.listen(ctx, s.listener.Heard())
 	return s.listener.Errors()
 }
 
-// NeighbourTableFull is a sentence about the kernel's neighbour table, which was full while the session was open; empty
-// if it was not.
+// listen waits for the answer to what was sent last, until enough of them are heard.
+func (s *Session) listen(ctx context.Context, enough <-chan struct{}) {
+	if s.WayErr != nil || s.Way.Kind != route.Unicast && s.Way.Kind != route.Local {
+		return
+	}
+	timer := time.NewTimer(answerTime)
+	defer timer.Stop()
+	select {
+	case <-enough:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// BeginRun says that what is sent from now on is the run, and that what was sent before it, and has come back, counts for none
+// of what is asked about it. An ICMP error does not say which datagram it is about, so that it waits for the last ones.
+func (s *Session) BeginRun(ctx context.Context) {
+	s.listen(ctx, nil)
+	s.listener.Begin()
+	s.before, s.fulls = s.Info(), host.NeighbourTableFulls(s.is4)
+}
+
+// EarlyICMPErrors is what came back before BeginRun, most messages first. It is never nil.
+func (s *Session) EarlyICMPErrors() []icmp.Error { return s.listener.Early() }
+
+// NeighbourTableFull is a sentence about the kernel's neighbour table, which was full while the session was open, or during the
+// run; empty if it was not.
 func (s *Session) NeighbourTableFull() string {
 	if host.NeighbourTableFulls(s.is4) == s.fulls {
 		return ""

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
@@ -21,11 +22,12 @@ const (
 )
 
 // hear reads the error queue of a socket, and says whether there was anything: the pending error of the socket, which the next
-// call would have failed with, is taken off by that, or was by the call that has failed.
+// call would have failed with, is taken off by that, or was by the call that has failed. What comes with an error is the beginning of
+// the datagram that it is about, as far as its sender has quoted it: it tells what was sent to warm up from what was sent in a run.
 func hear(fd int, all *icmp.Listener) (any bool) {
-	control := make([]byte, 512)
+	control, quoted := make([]byte, 512), make([]byte, stamp.Size)
 	for {
-		_, n, _, _, err := unix.Recvmsg(fd, nil, control, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		length, n, _, _, err := unix.Recvmsg(fd, quoted, control, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
 			return any
 		}
@@ -35,7 +37,12 @@ func hear(fd int, all *icmp.Listener) (any bool) {
 			continue
 		}
 		for _, m := range messages {
-			if e, ok := received(m); ok {
+			e, ok := received(m)
+			switch {
+			case !ok:
+			case stamp.IsWarmup(quoted[:length]):
+				all.HearEarly(e)
+			default:
 				all.Hear(e)
 			}
 		}

@@ -129,6 +129,12 @@ func (l *Lane) Sent() []uint64 { return l.numbers.Sent() }
 // ICMPErrors is what came back, most messages first. It waits for an answer to what was sent last, for a bounded time,
 // unless one came already. It is never nil.
 func (l *Lane) ICMPErrors(ctx context.Context) []icmp.Error {
+	l.listen(ctx, func() bool { return len(l.icmp.Errors()) > 0 })
+	return l.icmp.Errors()
+}
+
+// listen reads what comes back as long as the answer to what was sent last may take, until that is enough.
+func (l *Lane) listen(ctx context.Context, enough func() bool) {
 	const answerTime, look = 50 * time.Millisecond, 5 * time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -136,13 +142,23 @@ func (l *Lane) ICMPErrors(ctx context.Context) []icmp.Error {
 		for _, fd := range l.sockets {
 			hear(fd, l.icmp)
 		}
-		if len(l.icmp.Errors()) > 0 || time.Now().After(end) || ctx.Err() != nil {
-			return l.icmp.Errors()
+		if enough() || time.Now().After(end) || ctx.Err() != nil {
+			return
 		}
 		timer.Reset(look)
 		<-timer.C
 	}
 }
+
+// Warmed says that what was sent until now was to warm up: what has come back about it is no error of what follows, and neither is
+// what comes later and quotes a stamp of it. Where datagrams bear none, it waits for the last ones.
+func (l *Lane) Warmed(ctx context.Context) {
+	l.listen(ctx, func() bool { return false })
+	l.icmp.Begin()
+}
+
+// EarlyICMPErrors is what came back about what was sent before Warmed, most messages first. It is never nil.
+func (l *Lane) EarlyICMPErrors() []icmp.Error { return l.icmp.Early() }
 
 // Close closes the sockets.
 func (l *Lane) Close() error {

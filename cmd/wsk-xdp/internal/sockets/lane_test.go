@@ -139,6 +139,54 @@ func TestLaneFails(t *testing.T) {
 	}
 }
 
+// An ICMP error is of what the datagram was that it quotes: one about what warmed up, which is heard in the run, is none of the run's, and the
+// answer to the run is waited for all the same.
+func TestErrorsOfTheWarmup(t *testing.T) {
+	c := receiver(t)
+	port := c.LocalAddr().(*net.UDPAddr).Port
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{blast.EngineUDP, blast.EngineSendmmsg, blast.EngineGSO} {
+		l, p, err := laneTo(t, way, port, 2, 4, 40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(p frames.Plan, n int) (sent uint64) {
+			l.Begin(p)
+			for range n {
+				out, err := l.Send(4, time.Now())
+				if err != nil || out.Failed > 0 {
+					t.Fatalf("%s: %+v, %v", way, out, err)
+				}
+				sent += out.Submitted
+			}
+			return sent
+		}
+		warm := p
+		warm.Stamp, warm.Payload = blast.StampNone, slices.Clone(p.Payload)
+		stamp.PutWarmup(warm.Payload, p.Run)
+		before := send(warm, 10)
+		l.icmp.Begin() // what has come by now is at the sockets, and not read
+		sent := send(p, 1)
+		errs, early := l.ICMPErrors(t.Context()), l.EarlyICMPErrors()
+		if len(errs) != 1 || !errs[0].PortClosed() || errs[0].Messages == 0 || errs[0].Messages > sent {
+			t.Errorf("%s: %d datagrams of the run came back with %+v", way, sent, errs)
+		}
+		if len(early) != 1 || !early[0].PortClosed() || early[0].Messages <= sent || early[0].Messages > before {
+			t.Fatalf("%s: %d datagrams before it came back with %+v", way, before, early)
+		}
+		// What quotes no stamp is of the time when it came.
+		bare := p
+		bare.Stamp = blast.StampNone
+		send(bare, 3)
+		l.Warmed(t.Context())
+		if errs, now := l.ICMPErrors(t.Context()), l.EarlyICMPErrors(); len(errs) != 0 || len(now) != 1 || now[0].Messages <= early[0].Messages {
+			t.Errorf("%s: %+v, before %+v", way, errs, now)
+		}
+	}
+}
+
 // A port that another socket has is told by number, and nothing of what was opened stays.
 func TestOpenRefuses(t *testing.T) {
 	c := receiver(t)
