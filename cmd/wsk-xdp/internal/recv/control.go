@@ -215,7 +215,8 @@ func (c *Control) until(conn *peer.Conn, r *run) ([]uint64, error) {
 // lookAgain is how often it is looked whether stragglers have come.
 const lookAgain = 5 * time.Millisecond
 
-// wait waits until all that was sent has come, or nothing has come for a while.
+// wait waits until all that was sent has come, or nothing has come for a while. Where this process had no processor for so long, nothing was
+// read, which is another matter.
 func (c *Control) wait(r *run) {
 	begun := time.Now()
 	tick := time.NewTicker(lookAgain)
@@ -225,7 +226,12 @@ func (c *Control) wait(r *run) {
 		if last.Before(begun) {
 			last = begun
 		}
-		if done || time.Since(last) >= c.drain {
+		if !done && time.Since(last) >= c.drain {
+			c.engine.CatchUp()
+			read, latest := c.sink.complete(r)
+			done = read || !latest.After(last)
+		}
+		if done {
 			return
 		}
 		select {

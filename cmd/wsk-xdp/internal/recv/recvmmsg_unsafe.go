@@ -57,18 +57,32 @@ func (m *messageBuffers) message(i int) ([]byte, int) {
 
 // Positions in what SO_MEMINFO gives (linux/sock_diag.h).
 const (
-	memDrops = 8
-	memWords = 9
+	memReceived = 0
+	memDrops    = 8
+	memWords    = 9
 )
+
+// leastMemory is what the kernel takes for a datagram, at least: struct sk_buff and struct skb_shared_info.
+const leastMemory = 512
 
 // SocketDrops is how many datagrams a socket has dropped because its buffer was full.
 func SocketDrops(fd int) (uint32, error) {
-	var words [memWords]uint32
+	words, err := socketMemory(fd)
+	return words[memDrops], err
+}
+
+// socketWaiting is more than what waits to be read from a socket, 0 where that can't be told.
+func socketWaiting(fd int) int {
+	words, _ := socketMemory(fd)
+	return int(words[memReceived]) / leastMemory
+}
+
+func socketMemory(fd int) (words [memWords]uint32, err error) {
 	size := uint32(unsafe.Sizeof(words))
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&words)),
 		uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return 0, errno
+		return words, errno
 	}
-	return words[memDrops], nil
+	return words, nil
 }

@@ -101,10 +101,13 @@ type Verdict struct {
 	Text string `json:"text"`
 }
 
-// Fill enters what the sink and the engine know now. An engine that accounts in the kernel ends with it, so that every sum is of one moment.
+// Fill enters what the sink and the engine know now, and what has come to the engine by now. One that accounts in the kernel ends with it, so
+// that every sum is of one moment.
 func (r *Report) Fill(s *Sink, e Engine) {
 	if x, ok := e.(*xdpEngine); ok {
 		x.stop()
+	} else {
+		e.CatchUp()
 	}
 	s.mu.Lock()
 	s.look()

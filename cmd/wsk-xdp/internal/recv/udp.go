@@ -11,7 +11,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +23,8 @@ type Engine interface {
 	Name() string
 	// Drops are the datagrams that there was no room for, by cause, since the beginning. It is never nil.
 	Drops() map[string]uint64
+	// CatchUp hands over what has come by now and was not read yet, as far as the engine can tell.
+	CatchUp()
 	// Err is why nothing is handed over any more, nil as long as that goes on.
 	Err() error
 	// Close returns when nothing is handed over any more, with Err if there was one.
@@ -37,7 +38,11 @@ const BufferFull = "socket_buffer_full"
 type udpEngine struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
+	sink *Sink
 	done chan struct{}
+
+	turn     sync.Mutex // of whoever takes datagrams off the socket, until they are handed over
+	messages *messageBuffers
 
 	mu      sync.Mutex
 	dropped uint64
@@ -50,7 +55,16 @@ func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
 }
 
 func openUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (*udpEngine, error) {
-	e := &udpEngine{done: make(chan struct{})}
+	e, err := bindUDP(ns, local, sink)
+	if err == nil {
+		go e.read()
+	}
+	return e, err
+}
+
+// bindUDP is an engine that nobody reads for yet.
+func bindUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (*udpEngine, error) {
+	e := &udpEngine{sink: sink, done: make(chan struct{}), messages: newMessages()}
 	err := ns.Do(func() error {
 		var c net.ListenConfig
 		network := "udp"
@@ -77,7 +91,6 @@ func openUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (*udpEngine, error)
 	if err != nil {
 		return nil, errors.Join(err, e.conn.Close())
 	}
-	go e.read(sink)
 	return e, nil
 }
 
@@ -92,67 +105,56 @@ func listenText(local netip.AddrPort) string {
 func (e *udpEngine) Name() string { return "udp" }
 
 // read reads until the connection is closed, or can't be read any more. The goroutine waits in the runtime's poller while nothing comes.
-func (e *udpEngine) read(sink *Sink) {
+func (e *udpEngine) read() {
 	defer close(e.done)
-	m := newMessages()
-	for {
-		var n int
-		var err error
-		closed := e.raw.Read(func(fd uintptr) bool {
-			n, err = m.receive(int(fd))
-			return !errors.Is(err, unix.EAGAIN)
-		})
-		if errors.Is(closed, os.ErrDeadlineExceeded) { // finish has set one
-			e.readRest(m, sink)
-			return
-		}
-		if closed != nil {
-			return // what Read says is that the connection is closed
-		}
-		if !e.hand(n, err, m, sink) {
-			return
+	took := func(fd uintptr) bool { return e.take(fd) > 0 }
+	for e.Err() == nil {
+		if e.raw.Read(took) != nil {
+			return // the connection is closed
 		}
 	}
 }
 
-// hand hands what was read to the sink, and reports whether reading goes on.
-func (e *udpEngine) hand(n int, err error, m *messageBuffers, sink *Sink) bool {
+// take takes a batch off the socket and hands it over. It returns how many datagrams that were, 0 where none waited; an attempt that has
+// failed counts as a batch.
+func (e *udpEngine) take(fd uintptr) int {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	n, err := e.messages.receive(int(fd))
 	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return 0
 	case errors.Is(err, unix.EINTR):
-		return true
+		return messages
 	case err != nil:
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.err = os.NewSyscallError("recvmmsg", err)
-		return false
+		return messages
 	}
-	sink.Batch(func(take func([]byte, int)) {
+	e.sink.Batch(func(take func([]byte, int)) {
 		for i := range n {
-			take(m.message(i))
+			take(e.messages.message(i))
 		}
 	})
-	return true
+	return n
 }
 
-// restLimit bounds how long it goes on reading at the end while more comes.
-const restLimit = 100 * time.Millisecond
-
-// readRest reads until nothing waits any more.
-func (e *udpEngine) readRest(m *messageBuffers, sink *Sink) {
-	for end := time.Now().Add(restLimit); time.Now().Before(end); {
-		var n int
-		var err error
-		if e.raw.Control(func(fd uintptr) { n, err = m.receive(int(fd)) }) != nil || errors.Is(err, unix.EAGAIN) || !e.hand(n, err, m, sink) {
-			return
+// CatchUp reads what waits at the socket. The goroutine that reads may have had no processor for a while, also with datagrams in its hand. It
+// ends where others go on sending: what waits now is no more than the memory that it takes.
+func (e *udpEngine) CatchUp() {
+	_ = e.raw.Control(func(fd uintptr) { // of a socket that is closed nothing is read
+		for range socketWaiting(int(fd))/messages + 1 {
+			if e.take(fd) < messages || e.Err() != nil {
+				return
+			}
 		}
-	}
+	})
 }
 
 // finish is Close when everything has been read that waits by now.
 func (e *udpEngine) finish() error {
-	if err := e.conn.SetReadDeadline(time.Unix(0, 1)); err == nil {
-		<-e.done
-	}
+	e.CatchUp()
 	return e.Close()
 }
 
@@ -178,6 +180,7 @@ func (e *udpEngine) Err() error {
 }
 
 func (e *udpEngine) Close() error {
+	e.Drops() // which the socket is asked for a last time
 	err := e.conn.Close()
 	<-e.done
 	return errors.Join(err, e.Err())

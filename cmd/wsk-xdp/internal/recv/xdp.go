@@ -185,6 +185,9 @@ func (e *xdpEngine) Drops() map[string]uint64 {
 	return out
 }
 
+// CatchUp reads what waits at the socket. The program has no queue: what has come is accounted for.
+func (e *xdpEngine) CatchUp() { e.stack.CatchUp() }
+
 func (e *xdpEngine) Err() error { return errors.Join(e.program.Err(), e.stack.Err()) }
 
 // stop ends the counting; the counts stay. The socket goes first: what comes to it when the program is gone is not left out by that.
