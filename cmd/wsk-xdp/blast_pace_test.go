@@ -48,7 +48,7 @@ func TestScheduleBurstAndWarmup(t *testing.T) {
 			sent, got := runOf(t, l, receiver, "--engine", engine, "--schedule", "2k:200ms,10k:300ms", "--burst", "10", "--warmup", "50ms", "--pacing", pacing, "--cpus", "0")
 			const want = 2000/5 + 10_000*3/10
 			p, total := sent.Pacing, sent.Totals
-			if p == nil || p.Burst < 10 || (engine == "xdp") != (p.Max == nil) || engine != "xdp" && !strings.Contains(p.Method, "spinning") {
+			if p == nil || p.Burst < 10 || p.Burst > p.Bucket || (engine == "xdp") != (p.Max == nil) || engine != "xdp" && !strings.Contains(p.Method, "spinning") {
 				t.Fatalf("%+v", p)
 			}
 			// On a machine that is busy elsewhere some of it is forfeited.

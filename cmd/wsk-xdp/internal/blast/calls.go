@@ -44,8 +44,7 @@ type caller struct {
 	intervals  Intervals
 	departures *Departures
 
-	burst, longest uint64
-	blocked        time.Duration
+	blocked time.Duration
 }
 
 // RunCalls sends until the count or the duration is reached, or ctx ends. Batch is the most packets of a call; InFlight is not
@@ -69,7 +68,7 @@ func RunCalls(ctx context.Context, c Config, lane Lane) (res Result, err error) 
 	res.Counts, res.Calls, res.Payload, res.ByStatus, res.Latency = m.Counts, m.calls, m.payload, m.byStatus, summary(m.total)
 	res.Completions, res.Unfinished, res.Interrupted = m.total, lane.InFlight(), ctx.Err() != nil
 	res.Departures = r.departures
-	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited()+r.owed, r.longest, r.blocked
+	res.Forfeited, res.LongestBurst, res.Bucket, res.Blocked = r.pacer.Forfeited()+r.owed, r.pacer.Longest(), r.pacer.Bucket(), r.blocked
 	return res, err
 }
 
@@ -140,8 +139,6 @@ func (r *caller) call(n uint64) (Outcome, error) {
 		_ = m.total.RecordValue(ns) // within the range of the histogram
 		_ = m.interval.RecordValue(ns)
 	}
-	r.burst += out.Submitted
-	r.longest = max(r.longest, r.burst)
 	return out, err
 }
 
@@ -159,12 +156,11 @@ func (r *caller) pause(ctx context.Context, full bool) bool {
 	}
 	least := SleepGrain
 	if r.c.Spin && !full {
-		wait, least, r.burst = wait-SpinTime, 0, 0
+		wait, least = wait-SpinTime, 0
 	}
 	if until = min(until, max(wait, least)); until <= 0 {
 		return ctx.Err() == nil
 	}
-	r.burst = 0
 	Nap(ctx, r.timer, until)
 	if full {
 		r.blocked += time.Since(r.start) - elapsed

@@ -74,8 +74,9 @@ func (c *Config) Pacer(bucket func(Rate) uint64) Pacer {
 	if len(c.Steps) > 0 {
 		p = c.stepped(bucket)
 	}
+	p.count = c.Count
 	if c.Burst > 1 {
-		p.burst, p.count = c.Burst, c.Count
+		p.burst = c.Burst
 		if c.Duration > 0 {
 			p.total = c.due(c.Duration)
 		}
@@ -168,13 +169,4 @@ func (c *Config) PacingMethod() string {
 		return "token bucket, spinning"
 	}
 	return "token bucket, sleeping"
-}
-
-// largestBucket is the most that may leave at once after a pause.
-func (c *Config) largestBucket() uint64 {
-	most := max(c.bucket(c.Rate), c.Burst)
-	for _, s := range c.Steps {
-		most = max(most, c.bucket(s.Rate))
-	}
-	return most
 }

@@ -21,8 +21,8 @@ func (g *gate) suit(rate, bucket uint64) {
 	g.rate, g.bucket = max(g.rate, saturated(rate, rate)), max(g.bucket, bucket)
 }
 
-// pass is how many of n tokens may be taken; those of a burst pass together.
-func (g *gate) pass(elapsed time.Duration, n, burst uint64) uint64 {
+// free is how many tokens may be taken; those of a burst pass together.
+func (g *gate) free(elapsed time.Duration, burst uint64) uint64 {
 	if !g.shut {
 		g.shut, g.open, g.at = true, inBursts(g.bucket, burst), elapsed
 	} else if more := inBursts(tokens(g.rate, elapsed-g.at), burst); more > 0 {
@@ -32,9 +32,14 @@ func (g *gate) pass(elapsed time.Duration, n, burst uint64) uint64 {
 			g.open, g.at = most, elapsed
 		}
 	}
-	n = min(n, g.open)
-	g.open -= n
-	return n
+	return g.open
+}
+
+// pass takes n of those that are free.
+func (g *gate) pass(n uint64) {
+	if g.shut {
+		g.open -= n
+	}
 }
 
 // opens is when n tokens may pass.

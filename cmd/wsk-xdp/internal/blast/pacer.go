@@ -36,13 +36,14 @@ type Pacer struct {
 	past  []step // those that are over
 	later []step
 	burst uint64 // 0 or 1: each token by itself
-	// total and count end the last burst early: all tokens that there will be, and those that will be taken; 0 is no end.
+	// total and count are all tokens that there will be, and those that will be taken, which ends the last burst early; 0 is no end.
 	total, count uint64
 	until        time.Duration // when the last token falls due, 0: never
 
 	gate gate
 
 	taken, forfeited uint64
+	longest          uint64 // the most tokens that might be taken at one time
 }
 
 // step is a time with a rate.
@@ -136,10 +137,17 @@ func (p *Pacer) Take(elapsed time.Duration, want uint64) uint64 {
 			ready = most
 		}
 	}
-	n := min(ready, want)
+	free := ready
 	if p.gate.shut || ready > p.gate.bucket {
-		n = p.gate.pass(elapsed, n, p.burst)
+		free = min(free, p.gate.free(elapsed, p.burst))
 	}
+	together := free
+	if p.count > 0 {
+		together = min(together, max(p.count, p.taken)-p.taken)
+	}
+	p.longest = max(p.longest, together)
+	n := min(free, want)
+	p.gate.pass(n)
 	if p.taken += n; n == ready { // and nothing of the steps before is left over
 		p.gate = gate{}
 		p.gate.suit(p.now.rate, p.now.bucket)
@@ -173,11 +181,6 @@ func (p *Pacer) Wait(elapsed time.Duration, n uint64) time.Duration {
 	return max(at-elapsed, 0)
 }
 
-// Late is how long the first token that is taken next has been due.
-func (p *Pacer) Late(elapsed time.Duration) time.Duration {
-	return max(elapsed-p.at(p.taken+p.forfeited+1), 0)
-}
-
 // at is when the k-th token falls due: at ceil(k·second/rate) in its step, together with its burst.
 func (p *Pacer) at(k uint64) time.Duration {
 	if p.burst > 1 {
@@ -201,6 +204,20 @@ func (p *Pacer) at(k uint64) time.Duration {
 		return s.start
 	}
 	return later(s.start, span(s.rate, k-s.before))
+}
+
+// Longest is the most tokens that might be taken at one time, and so left one behind the other. It is no more than Bucket.
+func (p *Pacer) Longest() uint64 { return p.longest }
+
+// Bucket is the most tokens that may be taken at once, in any step.
+func (p *Pacer) Bucket() uint64 {
+	most := p.now.bucket
+	for _, other := range [][]step{p.past, p.later} {
+		for _, s := range other {
+			most = max(most, s.bucket)
+		}
+	}
+	return most
 }
 
 // Forfeited is the number of tokens that were not taken in time.

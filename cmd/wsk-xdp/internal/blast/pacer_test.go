@@ -94,6 +94,39 @@ func TestPacerMakesUpForPauses(t *testing.T) {
 	}
 }
 
+// A burst is what may leave at one time: one that a pause has filled the bucket with, and not all that a sender sends behind it that never
+// sleeps, since it is only as fast as what was missed may be made up for. Packets that a count leaves out are in none.
+func TestLongestBurst(t *testing.T) {
+	const ms, look = time.Millisecond, 5 * time.Microsecond
+	for _, c := range []struct {
+		pause         time.Duration
+		burst, count  uint64
+		want, largest uint64
+	}{
+		{0, 1, 0, 1, 1000}, {4 * ms, 1, 0, 400, 1000}, {60 * ms, 1, 0, 1000, 1000}, {60 * ms, 300, 0, 900, 1000}, {60 * ms, 4000, 0, 4000, 4000},
+		{60 * ms, 1, 10_030, 30, 1000},
+	} {
+		run := Config{Rate: PPS(100_000), Duration: 300 * ms, Batch: 1, Burst: c.burst, Count: c.count}
+		p := run.Pacer(run.bucket)
+		given := uint64(0)
+		for at := time.Duration(0); !p.Over(at) && (c.count == 0 || given < c.count); at += look {
+			given += p.Take(at, c.burst)
+			if at == 100*ms {
+				at += c.pause
+			}
+		}
+		if p.Longest() != c.want || p.Bucket() != c.largest {
+			t.Errorf("%+v: %d of %d", c, p.Longest(), p.Bucket())
+		}
+	}
+	steps := Config{Steps: []Step{{PPS(500_000), 10 * ms}, {PPS(1000), 10 * ms}}, Duration: 20 * ms, Batch: 1}
+	p := steps.Pacer(steps.bucket)
+	p.Take(15*ms, 1)
+	if p.Bucket() != 5000 || p.Longest() != 5000 {
+		t.Errorf("%d of %d in the second step", p.Longest(), p.Bucket())
+	}
+}
+
 // What a step leaves over is not lost to a slower one, and leaves no faster than it would have in its own.
 func TestPacerMakesUpForTheStepBefore(t *testing.T) {
 	c := Config{Steps: []Step{{PPS(100_000), time.Second}, {PPS(1), 2 * time.Second}}, Duration: 3 * time.Second, Batch: 1}

@@ -24,7 +24,8 @@ type PacingReport struct {
 	Asked  uint64 `json:"asked_pps"`
 	// Error is the deviation of the mean rate in millionths, negative when too slow; absent from runs that are too short to
 	// tell.
-	Error     *int64 `json:"mean_error_ppm,omitempty"`
+	Error *int64 `json:"mean_error_ppm,omitempty"`
+	// Burst is the most packets that were due together, so that they left one behind the other, Bucket the most that may be after a pause.
 	Burst     uint64 `json:"longest_burst_packets"`
 	Bucket    uint64 `json:"bucket_packets"`
 	Forfeited uint64 `json:"forfeited_packets"`
@@ -39,7 +40,7 @@ type PacingReport struct {
 // pacingOf is how well a run kept its rate; long is whether that is enough of a run to tell.
 func pacingOf(c *Config, res *Result, long bool) *PacingReport {
 	r := &PacingReport{
-		Method: c.PacingMethod(), Asked: c.Rate.Whole(), Burst: res.LongestBurst, Bucket: c.largestBucket(), Forfeited: res.Forfeited,
+		Method: c.PacingMethod(), Asked: c.Rate.Whole(), Burst: res.LongestBurst, Bucket: res.Bucket, Forfeited: res.Forfeited,
 	}
 	if long {
 		r.Error = new(c.deviation(res.Submitted, res.Sending))

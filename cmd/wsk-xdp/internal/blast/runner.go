@@ -29,8 +29,8 @@ type Result struct {
 	// Forfeited datagrams were due and not sent, because the sender was held up for longer than is made up for, or no IRP
 	// came back until the end of the duration.
 	Forfeited uint64
-	// LongestBurst is the most datagrams that were sent without a pause between them.
-	LongestBurst uint64
+	// LongestBurst is the most datagrams that were due together, and so left one behind the other; Bucket the most that may be.
+	LongestBurst, Bucket uint64
 	// Departures are how late packets were handed over, nil where that was not measured.
 	Departures *Departures
 	// Blocked is how long the sender waited because every IRP was in flight.
@@ -59,8 +59,7 @@ type runner struct {
 	dead       bool
 	asked      time.Duration // the end of the interval in which Over was asked
 
-	burst, longest uint64 // packets since the last pause, and the most of that
-	blocked        time.Duration
+	blocked time.Duration
 }
 
 // Run sends until the count or the duration is reached, ctx ends, or the socket is dead. Every IRP has come back when
@@ -90,7 +89,7 @@ func Run(ctx context.Context, c Config, sender *Sender) (Result, error) {
 	res.Completions = m.total
 	res.Unfinished, res.Dead = r.slots.inFlight, r.dead
 	res.Departures = r.departures
-	res.Forfeited, res.LongestBurst, res.Blocked = r.pacer.Forfeited(), r.longest, r.blocked
+	res.Forfeited, res.LongestBurst, res.Bucket, res.Blocked = r.pacer.Forfeited(), r.pacer.Longest(), r.pacer.Bucket(), r.blocked
 	return res, nil
 }
 
@@ -135,8 +134,6 @@ func (r *runner) submit(elapsed time.Duration) {
 		s.count, s.start = n, time.Now()
 		r.departures.Left(&r.pacer, n, s.start.Sub(r.start))
 		r.meter.Submitted += n
-		r.burst += n
-		r.longest = max(r.longest, r.burst)
 		r.meter.calls++
 		r.sender.send(s, int(n))
 		if r.c.Rate == 0 && r.meter.calls%64 == 0 {
@@ -156,7 +153,6 @@ func (r *runner) pause(done <-chan struct{}) bool {
 			return true
 		}
 		if r.c.Spin {
-			r.burst = 0
 			if until = min(until, wait-SpinTime); until > 0 {
 				Nap(r.ctx, r.timer, until)
 			}
@@ -167,7 +163,6 @@ func (r *runner) pause(done <-chan struct{}) bool {
 	if until <= 0 {
 		return true
 	}
-	r.burst = 0
 	r.timer.Reset(until)
 	wake := r.slots.back.wake
 	if !full {

@@ -53,12 +53,11 @@ type sender struct {
 	drops  uint64 // frames that the device dropped; their completions come, too
 	last   time.Time
 
-	intervals      blast.Intervals
-	own            *blast.Pacer      // that of a rate, nil where the source has one
-	departures     *blast.Departures // of it
-	burst, longest uint64
-	blocked        time.Duration
-	gone           bool
+	intervals  blast.Intervals
+	own        *blast.Pacer      // that of a rate, nil where the source has one
+	departures *blast.Departures // of it
+	blocked    time.Duration
+	gone       bool
 }
 
 // chunk is a piece of the UMEM, and what is in it.
@@ -106,7 +105,10 @@ func Run(ctx context.Context, c blast.Config, q xdp.Queue, source Source) (res b
 	}
 	res.Unfinished, res.Dead, res.Interrupted = chunks-len(s.free), s.gone, ctx.Err() != nil
 	res.Departures = s.departures
-	res.Forfeited, res.LongestBurst, res.Blocked = s.pacer.Forfeited(), s.longest, s.blocked
+	res.Forfeited, res.Blocked = s.pacer.Forfeited(), s.blocked
+	if s.own != nil {
+		res.LongestBurst, res.Bucket = s.own.Longest(), s.own.Bucket()
+	}
 	return res, err
 }
 
@@ -175,8 +177,6 @@ func (s *sender) submit(elapsed time.Duration) (int, error) {
 	}
 	tx.Submit(uint32(n))
 	s.counts.Submitted += n
-	s.burst += n
-	s.longest = max(s.longest, s.burst)
 	return int(n), nil
 }
 
@@ -246,12 +246,11 @@ func (s *sender) pause(ctx context.Context) bool {
 	}
 	least := blast.SleepGrain
 	if s.c.Spin && !full {
-		wait, least, s.burst = wait-blast.SpinTime, 0, 0
+		wait, least = wait-blast.SpinTime, 0
 	}
 	if until = min(until, max(wait, least)); until <= 0 {
 		return ctx.Err() == nil
 	}
-	s.burst = 0
 	blast.Nap(ctx, s.timer, until)
 	if full {
 		s.blocked += time.Since(s.start) - elapsed

@@ -31,7 +31,6 @@ type purse struct {
 	pacer   blast.Pacer
 	bounded bool
 	left    uint64
-	burst   uint64        // the most that was taken at once
 	last    time.Duration // when something was taken last
 }
 
@@ -45,7 +44,7 @@ func (p *purse) take(elapsed, duration time.Duration) (n uint64, wait time.Durat
 	}
 	n = p.pacer.Take(elapsed, want)
 	ended := p.pacer.Over(elapsed) // what fell due until then still goes
-	if p.burst = max(p.burst, n); n > 0 {
+	if n > 0 {
 		p.last = elapsed
 		if duration > 0 {
 			p.last = min(elapsed, duration)

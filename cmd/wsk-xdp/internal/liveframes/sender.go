@@ -157,9 +157,9 @@ func (s *Sender) times(res *blast.Result) {
 	}
 	res.Elapsed = time.Since(s.begun)
 	res.Forfeited += s.purse.pacer.Forfeited()
-	res.LongestBurst = s.purse.burst
+	res.LongestBurst, res.Bucket = s.purse.pacer.Longest(), s.purse.pacer.Bucket()
 	if s.spins() {
-		res.LongestBurst = 1
+		res.LongestBurst, res.Bucket = 1, max(blast.Due(s.c.Rate, slack), 1)
 	}
 }
 
