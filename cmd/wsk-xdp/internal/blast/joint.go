@@ -143,7 +143,7 @@ func (r *Report) limit(speed uint64, waited time.Duration) string {
 	if p := r.Pacing; p != nil && p.Error != nil && *p.Error >= rateKept {
 		return limitRate
 	}
-	if p := r.Peer; p != nil && p.Lost > 0 && len(p.Drops) > 0 {
+	if p := r.Peer; p != nil && p.Lost > 0 && p.Full() {
 		if float64(p.CPU) >= busy*float64(p.Elapsed) {
 			return limitPeerCPU
 		}

@@ -74,6 +74,9 @@ func TestLimitedBy(t *testing.T) {
 		{"cpu", func(*Report) {}, 0, 1900 * time.Millisecond},
 		{"link", func(*Report) {}, 690_000, 0},
 		{"cpu", func(*Report) {}, 1_000_000, 0},
+		{"cpu", func(r *Report) {
+			r.Peer = &peer.Report{Lost: 5, Drops: map[string]uint64{peer.BadChecksum: 5}, Elapsed: 100}
+		}, 0, 0},
 		{"receiver_buffer", func(r *Report) { r.Peer = &peer.Report{Lost: 5, Drops: map[string]uint64{"x": 5}, Elapsed: 100} }, 0, 0},
 		{"peer_cpu", func(r *Report) {
 			r.Peer = &peer.Report{Lost: 5, Drops: map[string]uint64{"x": 5}, Elapsed: 100, CPU: 95}

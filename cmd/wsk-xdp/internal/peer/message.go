@@ -84,7 +84,7 @@ type Report struct {
 	Refused uint64 `json:"refused_packets"`
 	// Balanced is whether the sums are right.
 	Balanced bool `json:"balanced"`
-	// Drops are what the receiver's own buffers and rings had no room for, by cause, all runs together.
+	// Drops are what the receiver's own buffers and rings had no room for, or came with a wrong checksum, by cause, all runs together.
 	Drops map[string]uint64 `json:"drops"`
 	// Receiving is the time from the first to the last datagram.
 	Receiving int64 `json:"receiving_ns"`
@@ -113,4 +113,17 @@ type Delay struct {
 	P99   int64 `json:"p99_ns"`
 	P999  int64 `json:"p99_9_ns"`
 	Max   int64 `json:"max_ns"`
+}
+
+// BadChecksum is the cause of what came with a wrong checksum.
+const BadChecksum = "bad_checksum"
+
+// Full is whether the receiver had no room for something.
+func (r *Report) Full() bool {
+	for cause := range r.Drops {
+		if cause != BadChecksum {
+			return true
+		}
+	}
+	return false
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 )
 
 // Engine reads datagrams and hands them to a sink until it is closed.
@@ -44,14 +45,28 @@ type udpEngine struct {
 	turn     sync.Mutex // of whoever takes datagrams off the socket, until they are handed over
 	messages *messageBuffers
 
-	mu      sync.Mutex
-	dropped uint64
-	err     error // of reading
+	mu       sync.Mutex
+	dropped  uint64
+	counters *udpCounters // nil beside another engine, which looks at checksums itself
+	host     udpDrops     // what they came to when they were read last
+	err      error        // of reading
 }
 
 // OpenUDP binds a kernel socket in the namespace.
 func OpenUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (Engine, error) {
-	return openUDP(ns, local, sink)
+	e, err := bindUDP(ns, local, sink)
+	if err != nil {
+		return nil, err
+	}
+	err = ns.Do(func() error {
+		e.counters = openUDPCounters()
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, e.conn.Close())
+	}
+	go e.read()
+	return e, nil
 }
 
 func openUDP(ns *netns.NS, local netip.AddrPort, sink *Sink) (*udpEngine, error) {
@@ -158,7 +173,8 @@ func (e *udpEngine) finish() error {
 	return e.Close()
 }
 
-// Drops is what the socket's buffer had no room for, which the kernel counts in 32 bits.
+// Drops is what the socket's buffer had no room for, which the kernel counts in 32 bits, and what came with a wrong checksum, for any
+// socket of the namespace.
 func (e *udpEngine) Drops() map[string]uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -167,10 +183,18 @@ func (e *udpEngine) Drops() map[string]uint64 {
 			e.dropped += uint64(n - uint32(e.dropped))
 		}
 	})
-	if e.dropped == 0 {
-		return map[string]uint64{}
+	if e.counters != nil && len(e.counters.files) > 0 {
+		e.host = e.counters.since()
 	}
-	return map[string]uint64{BufferFull: e.dropped}
+	// The socket's count has those in it that were long and came with a wrong checksum.
+	full := e.dropped - min(e.dropped, e.host.checksum, e.dropped-min(e.dropped, e.host.buffer))
+	out := map[string]uint64{}
+	for cause, n := range map[string]uint64{BufferFull: full, peer.BadChecksum: e.host.checksum} {
+		if n > 0 {
+			out[cause] = n
+		}
+	}
+	return out
 }
 
 func (e *udpEngine) Err() error {
@@ -183,5 +207,10 @@ func (e *udpEngine) Close() error {
 	e.Drops() // which the socket is asked for a last time
 	err := e.conn.Close()
 	<-e.done
-	return errors.Join(err, e.Err())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.counters != nil {
+		e.counters.close()
+	}
+	return errors.Join(err, e.err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/tally"
 )
 
@@ -24,7 +25,6 @@ const (
 	// ThroughStack is what came to the port by the kernel's stack: fragments, other interfaces, groups, and what the program leaves to
 	// the kernel.
 	ThroughStack = "through_kernel_stack"
-	badChecksum  = "bad_checksum"
 	lateUnread   = "late_unread"
 )
 
@@ -177,7 +177,7 @@ func (e *xdpEngine) Generic() []string { return e.program.Generic }
 func (e *xdpEngine) Drops() map[string]uint64 {
 	out := e.stack.Drops()
 	t := e.program.Totals()
-	for cause, n := range map[string]uint64{ThroughStack: e.beside.Totals().Packets - e.before, badChecksum: t.BadChecksum, lateUnread: t.LateUnread} {
+	for cause, n := range map[string]uint64{ThroughStack: e.beside.Totals().Packets - e.before, peer.BadChecksum: t.BadChecksum, lateUnread: t.LateUnread} {
 		if n > 0 {
 			out[cause] += n
 		}
