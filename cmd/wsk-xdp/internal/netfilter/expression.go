@@ -12,7 +12,17 @@ import (
 // rule runs the expressions of a rule and answers what it decides. Marks and translations are noted on the way.
 func (j *judge) rule(in chainName, rule []expression, here Certainty) []verdict {
 	j.regs = registers{}
-	m := Yes
+	told := len(j.out.DependsOn)
+	m, out := j.run(in, rule, here)
+	if m == No && len(out) == 0 {
+		j.out.DependsOn = j.out.DependsOn[:told] // it does not match, whatever that is
+	}
+	return out
+}
+
+// run is rule; m is whether all of its expressions matched.
+func (j *judge) run(in chainName, rule []expression, here Certainty) (m Certainty, out []verdict) {
+	m = Yes
 	for _, x := range rule {
 		f := fields(x.data)
 		switch x.name {
@@ -21,15 +31,19 @@ func (j *judge) rule(in chainName, rule []expression, here Certainty) []verdict 
 		case "range":
 			m = min(m, j.inRange(f))
 		case "lookup":
-			var out []verdict
-			if m, out = j.lookup(in, f, m); out != nil {
-				return out
+			var decided []verdict
+			if m, decided = j.lookup(in, f, m); decided != nil {
+				return m, append(out, decided...)
 			}
 		case "match":
 			m = min(m, j.match(f))
 		case "target":
-			if v, decides := j.target(f, min(here, m), m); decides {
-				return []verdict{v}
+			v, decides := j.target(f, min(here, m), m)
+			if decides {
+				return m, append(out, v)
+			}
+			if v.code == codeAny {
+				m, out = v.sure, append(out, v)
 			}
 		case "immediate":
 			if f.number(unix.NFTA_IMMEDIATE_DREG) != 0 {
@@ -37,82 +51,124 @@ func (j *judge) rule(in chainName, rule []expression, here Certainty) []verdict 
 				j.regs.load(f.number(unix.NFTA_IMMEDIATE_DREG), value, nil, len(value), "")
 			} else if v := parseVerdict(f[unix.NFTA_IMMEDIATE_DATA]); v.code != codeNone {
 				v.sure = m
-				return []verdict{v}
+				return m, append(out, v)
 			}
-		case "reject", "synproxy":
-			return []verdict{{code: codeDrop, sure: m}}
+		case "reject", "fwd": // what is forwarded by another device goes no further here
+			return m, append(out, verdict{code: codeDrop, sure: m})
+		case "synproxy": // is for TCP
+			m = No
 		case "queue":
-			return []verdict{{code: codeQueue, sure: m}}
+			return m, append(out, verdict{code: codeQueue, sure: m})
 		case "nat", "masq", "redir":
-			j.translate(min(here, m, j.otherAddress(x.name, f)))
-			return []verdict{{code: codeAccept, sure: m}}
-		case "limit", "quota", "connlimit", "numgen", "fib", "rt", "socket", "osf", "exthdr", "hash", "xfrm", "tunnel", "inner", "objref":
-			m = min(m, j.opaque(x.name, f))
+			if family := f.number(natFamily); x.name == "nat" && family != unix.NFPROTO_INET && family != uint32(j.family()) {
+				continue // is for the other one
+			}
+			j.maps(min(here, m, j.otherAddress(x.name, f)), min(here, m))
+			return m, append(out, verdict{code: codeAccept, sure: m})
 		default:
-			j.step(x.name, f, min(here, m))
+			does, known := j.step(x.name, f, min(here, m))
+			if m = min(m, does); !known {
+				j.regs.forget(x.name)
+				out = append(out, verdict{code: codeAny, sure: m})
+			}
 		}
 		if m == No {
-			return nil
+			break
 		}
 	}
-	return nil
+	return m, out
 }
 
-// step runs an expression that matches whatever the datagram is: it loads something, or changes it.
-func (j *judge) step(name string, f attributes, sure Certainty) {
+// step runs an expression that loads something, or changes it, and answers whether the rule goes on; known is false of an expression of a
+// newer kernel, which may do anything.
+func (j *judge) step(name string, f attributes, sure Certainty) (does Certainty, known bool) {
 	switch name {
 	case "payload":
 		if _, writes := f[unix.NFTA_PAYLOAD_SREG]; writes {
-			j.change(sure)
-			return
+			j.rewrite(sure)
+		} else {
+			j.loadPayload(f)
 		}
-		j.loadPayload(f)
 	case "meta":
 		if _, writes := f[unix.NFTA_META_SREG]; writes {
 			j.setMeta(f.number(unix.NFTA_META_KEY), sure)
-			return
+		} else {
+			j.loadMeta(f)
 		}
-		j.loadMeta(f)
 	case "ct":
 		if _, writes := f[unix.NFTA_CT_SREG]; !writes {
 			j.loadConnection(f)
+		} else if f.number(ctKey) == unix.NFT_CT_ZONE { // in another zone it has another connection
+			j.setUntracked(min(sure, Maybe))
 		}
 	case "bitwise":
 		j.bitwise(f)
 	case "byteorder":
 		j.byteorder(f)
 	case "notrack":
-		j.untracked = max(j.untracked, sure)
-	case "dup", "fwd", "tproxy", "flow_offload":
+		j.setUntracked(sure)
+	case "dup", "flow_offload":
 		j.change(sure)
-	case "counter", "log", "last", "cthelper", "cttimeout", "secmark":
-	default: // of a newer kernel: whatever it loads is not known
+	case "tproxy": // goes on where it finds a socket
 		j.change(min(sure, Maybe))
 		j.unsure(name)
+		return Maybe, true
+	case "counter", "log", "last":
+	case "limit", "quota", "connlimit", "dynset", "objref", "numgen", "fib", "rt", "socket", "osf", "exthdr", "hash", "xfrm", "tunnel", "inner":
+		return j.opaque(name, f), true
+	default:
+		j.unsure(name)
+		return Maybe, false
 	}
+	return Yes, true
 }
 
-// opaque is an expression of which it is not known whether it matches. Those that load something leave their register without a value.
+// opaque is an expression of which it is not known whether it matches. Those that load something leave their register without a value, and
+// most of these do not match where there is nothing to load.
 func (j *judge) opaque(name string, f attributes) Certainty {
+	const limits = "a limit of rates or numbers"
 	switch name {
 	case "limit", "quota", "connlimit":
-		j.unsure("a limit of rates or numbers")
+		j.unsure(limits)
+		return Maybe
+	case "dynset":
+		j.unsure("the elements of set " + f.text(unix.NFTA_DYNSET_SET_NAME))
 		return Maybe
 	case "objref":
-		return Yes // a counter, mostly; a quota or limit by name passes for one that is not used up
+		return j.object(f, limits)
 	}
 	destination := uint16(1)
 	switch name {
 	case "socket", "tunnel", "hash":
 		destination = 2
 	case "inner": // an expression within it says which register
-		for register := range uint32(4) {
-			j.regs.load(1+register, nil, nil, largeRegister, name)
-		}
+		j.regs.forget(name)
+	}
+	if name != "inner" {
+		j.regs.load(f.number(destination), nil, nil, largeRegister, name)
+	}
+	if name == "numgen" || name == "hash" || name == "fib" {
 		return Yes
 	}
-	j.regs.load(f.number(destination), nil, nil, largeRegister, name)
-	return Yes
+	j.unsure(name)
+	return Maybe
+}
+
+// object is a counter, limit … that has a name.
+func (j *judge) object(f attributes, limits string) Certainty {
+	switch kind := f.number(unix.NFTA_OBJREF_IMM_TYPE); {
+	case f[unix.NFTA_OBJREF_SET_SREG] != nil:
+		j.unsure("the elements of set " + f.text(unix.NFTA_OBJREF_SET_NAME))
+	case kind == unix.NFT_OBJECT_SYNPROXY:
+		return No
+	case kind == unix.NFT_OBJECT_LIMIT, kind == unix.NFT_OBJECT_QUOTA, kind == unix.NFT_OBJECT_CONNLIMIT:
+		j.unsure(limits)
+	case kind == 0, kind > unix.NFT_OBJECT_SYNPROXY:
+		j.unsure("objref")
+	default:
+		return Yes
+	}
+	return Maybe
 }
 
 func (j *judge) compare(f attributes) Certainty {
@@ -200,71 +256,6 @@ func (s *set) keyLength() int {
 	return len(s.ranges[0].from)
 }
 
-// loadPayload loads bytes of the headers.
-func (j *judge) loadPayload(f attributes) {
-	offset, length := int(f.number(unix.NFTA_PAYLOAD_OFFSET)), int(f.number(unix.NFTA_PAYLOAD_LEN))
-	header, known, what := j.header(f.number(unix.NFTA_PAYLOAD_BASE))
-	if offset < 0 || length <= 0 || length > largeRegister {
-		return
-	}
-	if offset+length > len(header) {
-		j.regs.load(f.number(unix.NFTA_PAYLOAD_DREG), nil, nil, length, "its payload")
-		return
-	}
-	j.regs.load(f.number(unix.NFTA_PAYLOAD_DREG), header[offset:offset+length], known[offset:offset+length], length, what(offset))
-}
-
-// header is one of the headers of the datagram with what is known of it.
-func (j *judge) header(base uint32) (header, known []byte, what func(offset int) string) {
-	set := func(at int, value ...byte) {
-		copy(header[at:], value)
-		for i := range value {
-			known[at+i] = 0xff
-		}
-	}
-	switch base {
-	case unix.NFT_PAYLOAD_NETWORK_HEADER:
-		source, destination, length, addresses := j.d.Source, j.d.Destination, 40, 8
-		if destination.Is4() {
-			length, addresses = 20, 12
-		}
-		header, known = make([]byte, length), make([]byte, length)
-		if destination.Is4() {
-			set(0, 0x45, 0)
-			set(9, unix.IPPROTO_UDP)
-		} else {
-			set(6, unix.IPPROTO_UDP)
-		}
-		if !j.natted {
-			if source.IsValid() {
-				set(addresses, source.AsSlice()...)
-			}
-			set(addresses+len(destination.AsSlice()), destination.WithZone("").AsSlice()...)
-		}
-		return header, known, func(offset int) string {
-			if offset >= addresses {
-				return "an address"
-			}
-			return "its IP header"
-		}
-	case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
-		header, known = make([]byte, 8), make([]byte, 8)
-		if j.d.SourcePort != 0 && !j.natted {
-			set(0, binary.BigEndian.AppendUint16(nil, j.d.SourcePort)...)
-		}
-		if j.d.DestinationPort != 0 && !j.natted {
-			set(2, binary.BigEndian.AppendUint16(nil, j.d.DestinationPort)...)
-		}
-		return header, known, func(offset int) string {
-			if offset < 4 {
-				return "a port"
-			}
-			return "its length"
-		}
-	}
-	return nil, nil, func(int) string { return "its payload" }
-}
-
 func (j *judge) bitwise(f attributes) {
 	length := int(f.number(unix.NFTA_BITWISE_LEN))
 	value, known, from, ok := j.regs.read(f.number(unix.NFTA_BITWISE_SREG), length)
@@ -285,6 +276,7 @@ func (j *judge) byteorder(f attributes) {
 	length, size := int(f.number(unix.NFTA_BYTEORDER_LEN)), int(f.number(unix.NFTA_BYTEORDER_SIZE))
 	value, known, from, ok := j.regs.read(f.number(unix.NFTA_BYTEORDER_SREG), length)
 	if !ok || size < 2 || length%size != 0 {
+		j.regs.load(f.number(unix.NFTA_BYTEORDER_DREG), nil, nil, length, "byteorder")
 		return
 	}
 	value, known = slices.Clone(value), slices.Clone(known)

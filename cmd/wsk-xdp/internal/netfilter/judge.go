@@ -12,10 +12,11 @@ import (
 // Judge works out what the chains at some hooks, in the order that a datagram meets them, do to it. Nothing is sent. It must be called on a
 // thread in the namespace, for the elements of sets are read only where a rule looks into one.
 func (r *Rules) Judge(d Datagram, hooks ...Hook) Judgement {
-	j := judge{rules: r.raw, sets: r.sets, d: d}
+	j := judge{rules: r.raw, sets: r.sets, d: d, natted: d.Translated, budget: r.raw.budget()}
 	for _, hook := range hooks {
+		j.mapped = No
 		for _, name := range r.raw.meets(hook, &d) {
-			j.base(name)
+			j.base(name, hook)
 			if j.out.Drops == Yes {
 				return j.out
 			}
@@ -25,6 +26,16 @@ func (r *Rules) Judge(d Datagram, hooks ...Hook) Judgement {
 		j.out.DependsOn = nil
 	}
 	return j.out
+}
+
+// budget is how many rules are looked at for one datagram, so that it comes to an end, however rules lead to each other: each several times.
+func (r ruleset) budget() int {
+	const least, times = 1 << 16, 16
+	n := 0
+	for _, c := range r {
+		n += len(c.raw)
+	}
+	return least + times*n
 }
 
 // meets are the base chains of a hook that a datagram meets, by priority.
@@ -49,18 +60,43 @@ func (r ruleset) meets(hook Hook, d *Datagram) (out []chainName) {
 		}
 	}
 	slices.SortFunc(out, func(a, b chainName) int {
-		return cmp.Or(cmp.Compare(r[a].priority, r[b].priority), cmp.Compare(a.table, b.table), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(r[a].runsAt(hook), r[b].runsAt(hook)), cmp.Compare(r[a].priority, r[b].priority), cmp.Compare(a.table, b.table), cmp.Compare(a.name, b.name))
 	})
 	return out
 }
 
-func (j *judge) base(name chainName) {
+func (j *judge) base(name chainName, hook Hook) {
 	c := j.rules[name]
-	j.chain = (&Chain{Family: families[name.family], Table: name.table, Name: name.name}).String()
-	left, _ := j.walk(name, Yes, 0)
+	j.at = place{
+		hook: hook, chain: (&Chain{Family: families[name.family], Table: name.table, Name: name.name}).String(), typ: c.typ,
+		priority: c.runsAt(hook), netdev: name.family == unix.NFPROTO_NETDEV,
+	}
+	here := Yes
+	if c.typ == natChain {
+		here = j.asksNAT()
+	}
+	if here == No {
+		return
+	}
+	left, _ := j.walk(name, here, 0)
 	if c.drop {
 		j.drop(left)
 	}
+}
+
+const natChain = "nat"
+
+// runsAt is the priority by which a chain has its turn. Those of type nat have one of their own among themselves, and all have it where NAT
+// has (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC).
+func (c *rawChain) runsAt(hook Hook) int32 {
+	const destination, source = -100, 100
+	switch {
+	case c.typ != natChain:
+		return c.priority
+	case hook == Prerouting, hook == Output:
+		return destination
+	}
+	return source
 }
 
 // mostJumps is how deep chains may lead into each other, as in the kernel.
@@ -71,10 +107,13 @@ const mostJumps = 16
 func (j *judge) walk(name chainName, here Certainty, depth int) (left Certainty, ends bool) {
 	c := j.rules[name]
 	if c == nil || depth > mostJumps {
-		return min(here, Maybe), true // not known: made meanwhile
+		return j.lost(here, "chain "+name.name) // made meanwhile
 	}
 	returned := No
 	for _, rule := range c.raw {
+		if j.budget--; j.budget < 0 {
+			return j.lost(here, "more rules than are followed")
+		}
 		for _, v := range j.rule(name, rule, here) {
 			at := min(here, v.sure)
 			switch v.code {
@@ -95,10 +134,13 @@ func (j *judge) walk(name chainName, here Certainty, depth int) (left Certainty,
 					here = min(here, Maybe)
 				}
 				continue
+			case codeAny:
+				j.anything(at)
+				returned = max(returned, min(at, Maybe))
 			default: // a queue of a program, which may do anything
 				j.unsure("what a program does with it (queue)")
 				j.drop(min(at, Maybe))
-				j.change(at)
+				j.rewrite(at)
 			}
 			ends = ends || v.code != codeGoto && v.code != codeReturn
 			here = min(here, v.sure.not())
@@ -108,4 +150,11 @@ func (j *judge) walk(name chainName, here Certainty, depth int) (left Certainty,
 		}
 	}
 	return max(returned, here), ends
+}
+
+// lost gives up where it is not known what comes.
+func (j *judge) lost(here Certainty, why string) (left Certainty, ends bool) {
+	j.unsure(why)
+	j.anything(here)
+	return min(here, Maybe), true
 }

@@ -254,14 +254,6 @@ func must(t *testing.T, err error) {
 
 // What an expression loads that nobody knows here takes the place of what the register held, whichever of its attributes names that.
 func TestUnknownTakesTheRegister(t *testing.T) {
-	value := func(typ uint16, b ...byte) []byte { return nlattr(typ, nlattr(unix.NFTA_DATA_VALUE, b)) }
-	equal := func(b ...byte) expression {
-		return expression{"cmp", slices.Concat(word(unix.NFTA_CMP_SREG, 1), word(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ), value(unix.NFTA_CMP_DATA, b...))}
-	}
-	udp := []expression{{"meta", slices.Concat(word(unix.NFTA_META_DREG, 1), word(unix.NFTA_META_KEY, unix.NFT_META_L4PROTO))}, equal(unix.IPPROTO_UDP)}
-	drop := expression{"immediate", slices.Concat(word(unix.NFTA_IMMEDIATE_DREG, 0),
-		nlattr(unix.NFTA_IMMEDIATE_DATA, nlattr(dataVerdict, word(verdictCode, uint32(codeDrop)))))}
-	base := chainName{unix.NFPROTO_IPV4, "host", "out"}
 	for name, data := range map[string][]byte{ // each into register 1
 		"socket": slices.Concat(word(1, 3), word(2, 1)), // key, register
 		"tunnel": slices.Concat(word(1, 0), word(2, 1)),
@@ -273,10 +265,9 @@ func TestUnknownTakesTheRegister(t *testing.T) {
 		"inner":  slices.Concat(word(1, 0), word(2, 1)), // number, type
 		"numgen": slices.Concat(word(1, 1), word(2, 7)),
 	} {
-		rules := ruleset{base: {base: true, hook: unix.NF_INET_LOCAL_OUT, raw: [][]expression{slices.Concat(udp, []expression{{name, data}, equal(9, 9, 9, 9), drop})}}}
-		r := Rules{raw: rules, sets: sets{}}
-		if is := r.Judge(Datagram{Destination: judgeHosts[0], DestinationPort: 9000}, Output); is.Drops != Maybe || !slices.Equal(is.DependsOn, []string{name}) {
-			t.Errorf("%s: %+v", name, is)
+		r := host(output(rule(meta(unix.NFT_META_L4PROTO), is(unix.IPPROTO_UDP), expression{name, data}, is(9, 9, 9, 9), drop)))
+		if got := r.Judge(Datagram{Destination: judgeHosts[0], DestinationPort: 9000}, Output); got.Drops != Maybe || !slices.Equal(got.DependsOn, []string{name}) {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package netfilter
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 
@@ -13,8 +14,12 @@ import (
 const (
 	ctDirectionKey = 1  // NFT_CT_DIRECTION
 	natType        = 1  // NFTA_NAT_TYPE
+	natFamily      = 2  // NFTA_NAT_FAMILY
 	natAddress     = 3  // NFTA_NAT_REG_ADDR_MIN
+	natLast        = 4  // NFTA_NAT_REG_ADDR_MAX
 	natPort        = 5  // NFTA_NAT_REG_PROTO_MIN
+	natFlags       = 7  // NFTA_NAT_FLAGS
+	masqFlags      = 1  // NFTA_MASQ_FLAGS
 	masqPort       = 2  // NFTA_MASQ_REG_PROTO_MIN
 	natSource      = 0  // NFT_NAT_SNAT
 	ifNameLength   = 16 // IFNAMSIZ
@@ -29,14 +34,22 @@ func (j *judge) loadMeta(f attributes) {
 	unknown := func(length int, what string) { j.regs.load(register, nil, nil, length, what) }
 	is4 := j.d.Destination.Is4()
 	switch key {
+	case unix.NFT_META_IIF, unix.NFT_META_IIFNAME:
+		if j.d.Ambiguous {
+			unknown(ifNameLength, "the interface that it comes in by")
+			return
+		}
+	case unix.NFT_META_OIF, unix.NFT_META_OIFNAME:
+		if j.d.Ambiguous || j.rerouted {
+			unknown(ifNameLength, "the interface that it leaves by")
+			return
+		}
+	}
+	switch key {
 	case unix.NFT_META_L4PROTO:
 		j.regs.load(register, []byte{unix.IPPROTO_UDP}, nil, smallRegister, "")
 	case unix.NFT_META_NFPROTO:
-		family := byte(unix.NFPROTO_IPV6)
-		if is4 {
-			family = unix.NFPROTO_IPV4
-		}
-		j.regs.load(register, []byte{family}, nil, smallRegister, "")
+		j.regs.load(register, []byte{j.family()}, nil, smallRegister, "")
 	case unix.NFT_META_PROTOCOL:
 		ethertype := uint16(unix.ETH_P_IPV6)
 		if is4 {
@@ -68,6 +81,17 @@ func (j *judge) loadMeta(f attributes) {
 	}
 }
 
+// family is that of the datagram, as the chain has it.
+func (j *judge) family() byte {
+	switch {
+	case j.at.netdev:
+		return unix.NFPROTO_NETDEV
+	case j.d.Destination.Is4():
+		return unix.NFPROTO_IPV4
+	}
+	return unix.NFPROTO_IPV6
+}
+
 // name is an interface's name as registers have it.
 func name(s string) []byte {
 	b := make([]byte, ifNameLength)
@@ -91,15 +115,44 @@ func (j *judge) loadConnection(f attributes) {
 	switch key := f.number(unix.NFTA_CT_KEY); {
 	case key == unix.NFT_CT_STATE && j.state() != 0:
 		j.regs.load(register, binary.NativeEndian.AppendUint32(nil, uint32(j.state())), nil, smallRegister, "")
-	case key == ctDirectionKey && j.d.State == New:
+	case key == ctDirectionKey && j.state() == New:
 		j.regs.load(register, []byte{0}, nil, smallRegister, "")
 	default:
 		j.regs.load(register, nil, nil, largeRegister, "its connection")
 	}
 }
 
+// trackingPriority is where among the rules of a hook connections are tracked (NF_IP_PRI_CONNTRACK).
+const trackingPriority = -200
+
+// tracks is whether connections have been tracked where the datagram is.
+func (j *judge) tracks() Certainty {
+	switch {
+	case j.at.hook == Ingress:
+		return No
+	case j.at.hook != Output && j.at.hook != Prerouting, j.at.priority > trackingPriority:
+		return Yes
+	case j.at.priority < trackingPriority:
+		return No
+	}
+	return Maybe
+}
+
+// setUntracked exempts the datagram from connection tracking, which comes too late once it has been tracked.
+func (j *judge) setUntracked(sure Certainty) {
+	j.untracked = max(j.untracked, min(sure, j.tracks().not()))
+	j.out.Untracked = j.untracked
+}
+
 // state is that of the connection; 0: not known.
 func (j *judge) state() State {
+	switch {
+	case j.untracked != No || j.d.State == 0:
+	case j.tracks() == No:
+		return invalid
+	case j.tracks() == Maybe:
+		return 0
+	}
 	switch j.untracked {
 	case Yes:
 		return untracked
@@ -109,14 +162,23 @@ func (j *judge) state() State {
 	return j.d.State
 }
 
-// otherAddress is whether a rule of NAT gives another address than the datagram has.
+// asksNAT is whether the chains of type nat are asked about the datagram: they are about the first of a connection, until one has decided.
+func (j *judge) asksNAT() Certainty {
+	switch j.state() {
+	case New:
+		return j.mapped.not()
+	case 0:
+		j.unsure("its connection")
+		return min(Maybe, j.mapped.not())
+	}
+	return No
+}
+
+// otherAddress is whether a rule of NAT gives another address, or another port, than the datagram has.
 func (j *judge) otherAddress(kind string, f attributes) Certainty {
 	switch kind {
 	case "masq":
-		if len(f[masqPort]) != 0 || !j.d.Masquerade.IsValid() || !j.d.Source.IsValid() {
-			return Maybe
-		}
-		return differ(j.d.Source, j.d.Masquerade)
+		return j.otherSource(len(f[masqPort]) != 0 || f.number(masqFlags)&mapsPorts != 0)
 	case "redir":
 		return Yes
 	}
@@ -126,17 +188,55 @@ func (j *judge) otherAddress(kind string, f attributes) Certainty {
 	}
 	length := len(is.AsSlice())
 	value, known, from, ok := j.regs.read(f.number(natAddress), length)
-	if !ok || length == 0 {
-		return Maybe // ports only
+	if !ok || length == 0 || j.rewritten || f.number(natFlags)&mapsPrefix != 0 {
+		j.unsure("the address that NAT gives it")
+		return Maybe // ports only, or an address made of another
 	}
-	other := equals(value, known, is.WithZone("").AsSlice()).not()
+	ports := len(f[natPort]) != 0 || f.number(natFlags)&mapsPorts != 0
+	address := is.WithZone("").AsSlice()
+	if last, all, _, ok := j.regs.read(f.number(natLast), length); ok && !bytes.Equal(last, value) {
+		return outside(address, value, last, known, all)
+	}
+	other := equals(value, known, address).not()
 	if other == Maybe {
 		j.unsure(from)
 	}
-	if len(f[natPort]) != 0 && other == No {
+	if ports && other == No {
 		return Maybe
 	}
 	return other
+}
+
+// Of linux/netfilter/nf_nat.h: flags of what NAT gives.
+const (
+	mapsAddresses = 1 << 0
+	mapsPorts     = 1<<1 | 1<<2 | 1<<4 | 1<<5 // given, or at random
+	mapsPrefix    = 1 << 6
+)
+
+// otherSource is whether masquerading gives another source than the datagram has.
+func (j *judge) otherSource(ports bool) Certainty {
+	other := Maybe
+	if j.d.Masquerade.IsValid() && j.d.Source.IsValid() && !j.rerouted && !j.rewritten {
+		other = differ(j.d.Source, j.d.Masquerade)
+	}
+	if other == No && ports {
+		other = Maybe
+	}
+	if other == Maybe {
+		j.unsure("the address that masquerading chooses")
+	}
+	return other
+}
+
+// outside is whether an address is none of a range, of which NAT chooses one.
+func outside(is, from, to, fromKnown, toKnown []byte) Certainty {
+	least, _ := extremes(from, fromKnown)
+	_, most := extremes(to, toKnown)
+	if bytes.Compare(is, least) < 0 || bytes.Compare(is, most) > 0 {
+		return Yes
+	}
+	return Maybe
 }
 
 func differ(a, b netip.Addr) Certainty {

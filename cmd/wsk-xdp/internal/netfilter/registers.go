@@ -22,8 +22,8 @@ const (
 	verdictSize   = 16
 )
 
-// place is where a register begins; below 0: there is no such register.
-func place(register uint32) int {
+// position is where a register begins; below 0: there is no such register.
+func position(register uint32) int {
 	switch {
 	case register >= 1 && register <= 4:
 		return int(register) * largeRegister
@@ -35,7 +35,7 @@ func place(register uint32) int {
 
 // load fills a register with a value, of which the bits in known are known; nil is all or, without a value, none.
 func (r *registers) load(register uint32, value, known []byte, length int, from string) {
-	at := place(register)
+	at := position(register)
 	if at < 0 {
 		return
 	}
@@ -54,9 +54,16 @@ func (r *registers) load(register uint32, value, known []byte, length int, from 
 	}
 }
 
+// forget takes every register for one that holds something unknown.
+func (r *registers) forget(from string) {
+	for i := range r.known {
+		r.known[i], r.from[i] = 0, from
+	}
+}
+
 // read is what a register holds; ok is false where there are not so many bytes.
 func (r *registers) read(register uint32, length int) (value, known []byte, from string, ok bool) {
-	at := place(register)
+	at := position(register)
 	if at < 0 || length < 0 || at+length > registerBytes {
 		return nil, nil, "", false
 	}

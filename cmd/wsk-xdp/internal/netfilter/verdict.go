@@ -2,6 +2,8 @@
 
 package netfilter
 
+import "math"
+
 // Certainty is how sure something is.
 type Certainty uint8
 
@@ -35,6 +37,8 @@ const (
 	codeReturn int32 = -5
 	codeQueue  int32 = 3  // a program decides
 	codeNone   int32 = -1 // NFT_CONTINUE
+
+	codeAny int32 = math.MinInt32 // what nobody knows here, which may decide anything
 )
 
 // verdict is what a rule decides, and how sure it is that it does.
