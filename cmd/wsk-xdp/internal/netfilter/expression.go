@@ -3,6 +3,7 @@
 package netfilter
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -217,11 +218,11 @@ func (j *judge) inRange(f attributes) Certainty {
 // lookup looks into a set or a map. A map of verdicts may decide: then out is not nil.
 func (j *judge) lookup(in chainName, f attributes, m Certainty) (sure Certainty, out []verdict) {
 	s := j.sets.get(setName{in.family, in.table, f.text(unix.NFTA_LOOKUP_SET)})
+	elements := "the elements of set " + f.text(unix.NFTA_LOOKUP_SET)
 	length := s.keyLength()
 	value, known, from, ok := j.regs.read(f.number(unix.NFTA_LOOKUP_SREG), length)
 	if s.err != nil || !ok {
-		j.unsure("the elements of set " + f.text(unix.NFTA_LOOKUP_SET))
-		return min(m, Maybe), nil
+		return j.unread(elements, m, f)
 	}
 	register, isMap := f[unix.NFTA_LOOKUP_DREG]
 	to := attr{value: register}.number()
@@ -240,7 +241,7 @@ func (j *judge) lookup(in chainName, f attributes, m Certainty) (sure Certainty,
 		}
 	})
 	if found == Maybe {
-		j.unsure(from)
+		j.unsure(cmp.Or(from, elements))
 	}
 	if f.number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0 {
 		found = found.not()
@@ -249,9 +250,22 @@ func (j *judge) lookup(in chainName, f attributes, m Certainty) (sure Certainty,
 	return min(m, found), out
 }
 
+// unread is a lookup where it is not known what there is to be found: a map of verdicts may then decide anything.
+func (j *judge) unread(elements string, m Certainty, f attributes) (sure Certainty, out []verdict) {
+	j.unsure(elements)
+	switch to, isMap := f[unix.NFTA_LOOKUP_DREG]; {
+	case !isMap:
+	case (attr{value: to}).number() == 0:
+		return min(m, Maybe), []verdict{{code: codeAny, sure: min(m, Maybe)}}
+	default:
+		j.regs.forget(elements)
+	}
+	return min(m, Maybe), nil
+}
+
 func (s *set) keyLength() int {
-	if len(s.ranges) == 0 {
-		return 0
+	if s.length > 0 || len(s.ranges) == 0 {
+		return s.length
 	}
 	return len(s.ranges[0].from)
 }

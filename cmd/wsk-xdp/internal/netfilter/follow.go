@@ -10,7 +10,7 @@ import (
 )
 
 // chains are the base chains, each with what its rules and those that they lead to do.
-func (r ruleset) chains() (out []Chain) {
+func (r ruleset) chains(all sets) (out []Chain) {
 	for name, c := range r {
 		hook, ok := hooks[hookKey{name.family == unix.NFPROTO_NETDEV, c.hook}]
 		family := families[name.family]
@@ -18,7 +18,7 @@ func (r ruleset) chains() (out []Chain) {
 			continue
 		}
 		found := contents{}
-		rules := r.follow(name, &found, map[string]bool{})
+		rules := r.follow(name, all, &found, map[string]bool{})
 		out = append(out, Chain{
 			Family: family, Table: name.table, Name: name.name, Hook: hook, Device: c.devices, Rules: rules,
 			Drops: c.drop || found.drops, Policy: c.drop, Conntrack: found.conntrack, NAT: c.typ == "nat" && rules > 0 || found.nat,
@@ -29,7 +29,7 @@ func (r ruleset) chains() (out []Chain) {
 }
 
 // follow adds up what a chain and those that it jumps to do, and counts their rules.
-func (r ruleset) follow(name chainName, found *contents, seen map[string]bool) (rules int) {
+func (r ruleset) follow(name chainName, all sets, found *contents, seen map[string]bool) (rules int) {
 	c := r[name]
 	if c == nil || seen[name.name] {
 		return 0
@@ -37,8 +37,19 @@ func (r ruleset) follow(name chainName, found *contents, seen map[string]bool) (
 	seen[name.name] = true
 	found.add(c.contents)
 	rules = c.rules
-	for _, to := range c.jumps {
-		rules += r.follow(chainName{name.family, name.table, to}, found, seen)
+	to := func(chain string) { rules += r.follow(chainName{name.family, name.table, chain}, all, found, seen) }
+	for _, chain := range c.jumps {
+		to(chain)
+	}
+	for _, m := range c.maps {
+		s := all.get(setName{name.family, name.table, m})
+		found.drops = found.drops || s.err != nil // may
+		s.verdicts(func(v verdict) {
+			found.drops = found.drops || v.code == codeDrop
+			if v.chain != "" {
+				to(v.chain)
+			}
+		})
 	}
 	return rules
 }
@@ -55,9 +66,6 @@ type hookKey struct {
 	netdev bool
 	number uint32
 }
-
-// inetIngress is NF_INET_INGRESS, a hook of the family inet.
-const inetIngress = 5
 
 var hooks = map[hookKey]Hook{
 	{false, unix.NF_INET_PRE_ROUTING}: Prerouting, {false, unix.NF_INET_LOCAL_IN}: Input, {false, unix.NF_INET_LOCAL_OUT}: Output,

@@ -55,7 +55,7 @@ func (r ruleset) meets(hook Hook, d *Datagram) (out []chainName) {
 		if name.family != version && name.family != unix.NFPROTO_INET && name.family != unix.NFPROTO_NETDEV {
 			continue
 		}
-		if len(c.devices) == 0 || slices.Contains(c.devices, device) {
+		if len(c.devices) == 0 || serves(c.devices, device) {
 			out = append(out, name)
 		}
 	}

@@ -72,6 +72,21 @@ func (d *dice) set(interval bool, verdicts func() *expr.Verdict) *nftables.Set {
 	return s
 }
 
+// pairs adds a set of addresses with ports, with ranges of both.
+func (d *dice) pairs() *nftables.Set {
+	s := &nftables.Set{Table: d.table, Anonymous: true, Constant: true, Interval: true, Concatenation: true,
+		KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)}
+	pair := func(host netip.Addr, port uint16) []byte {
+		return slices.Concat(host.AsSlice(), be(port), []byte{0, 0})
+	}
+	from, to := d.port(), d.port()
+	elements := []nftables.SetElement{{Key: pair(judgeHosts[0], min(from, to)), KeyEnd: pair(judgeHosts[1], max(from, to))}, {Key: pair(judgeHosts[2], from), KeyEnd: pair(judgeHosts[2], from)}}
+	if err := d.conn.AddSet(s, elements); err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
 func (d *dice) verdict(chains ...string) *expr.Verdict {
 	switch n := d.IntN(8); {
 	case n < 2:
@@ -96,7 +111,7 @@ func (d *dice) payload(transport bool, offset, length uint32) expr.Any {
 func (d *dice) match() []expr.Any {
 	ops := []expr.CmpOp{expr.CmpOpEq, expr.CmpOpNeq, expr.CmpOpLt, expr.CmpOpLte, expr.CmpOpGt, expr.CmpOpGte}
 	udp := []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}}}
-	switch d.IntN(10) {
+	switch d.IntN(12) {
 	case 0: // udp dport OP PORT
 		return append(udp, d.payload(true, 2, 2), &expr.Cmp{Op: ops[d.IntN(len(ops))], Register: 1, Data: be(d.port())})
 	case 1: // udp dport 1000-1500, or not
@@ -124,6 +139,13 @@ func (d *dice) match() []expr.Any {
 			&expr.Cmp{Op: ops[d.IntN(2)], Register: 1, Data: binaryutil.NativeEndian.PutUint32(uint32(os.Getuid() + d.IntN(2)))}}
 	case 8: // udp sport
 		return append(udp, d.payload(true, 0, 2), &expr.Cmp{Op: ops[d.IntN(2)], Register: 1, Data: be(judgeSource)})
+	case 9: // ip daddr . udp dport { … }
+		s := d.pairs()
+		return append(udp, d.payload(false, 16, 4), &expr.Payload{DestRegister: 9, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+			&expr.Lookup{SourceRegister: 1, SetName: s.Name, SetID: s.ID, Invert: d.IntN(2) == 0})
+	case 10: // ip frag-off, ip dscp
+		return []expr.Any{d.payload(false, []uint32{1, 6}[d.IntN(2)], 1), &expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{0x3f}, Xor: []byte{0}},
+			&expr.Cmp{Op: ops[d.IntN(2)], Register: 1, Data: []byte{0}}}
 	}
 	return nil
 }
@@ -153,6 +175,10 @@ func (d *dice) apply(ns *testenv.Namespace) error {
 	}
 	d.conn.FlushRuleset()
 	d.table = d.conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "host"})
+	policy := nftables.ChainPolicyDrop
+	asleep := d.conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "asleep"})
+	d.conn.AddChain(&nftables.Chain{Name: "base", Table: asleep, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookOutput,
+		Priority: nftables.ChainPriorityFilter, Policy: &policy})
 	inner := d.conn.AddChain(&nftables.Chain{Name: "inner", Table: d.table})
 	other := d.conn.AddChain(&nftables.Chain{Name: "other", Table: d.table})
 	for i, hook := range []*nftables.ChainHook{nftables.ChainHookOutput, nftables.ChainHookPostrouting, nftables.ChainHookOutput} {
@@ -163,9 +189,45 @@ func (d *dice) apply(ns *testenv.Namespace) error {
 		d.rules(d.conn.AddChain(&nftables.Chain{Name: "base" + strconv.Itoa(i), Table: d.table, Type: nftables.ChainTypeFilter, Hooknum: hook,
 			Priority: nftables.ChainPriorityRef(nftables.ChainPriority(i)), Policy: &policy}), "inner", "other")
 	}
+	raw := d.conn.AddChain(&nftables.Chain{Name: "raw", Table: d.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookOutput,
+		Priority: nftables.ChainPriorityRef([]nftables.ChainPriority{-300, -199}[d.IntN(2)])})
+	d.rules(raw)
+	if d.IntN(2) == 0 {
+		d.conn.AddRule(&nftables.Rule{Table: d.table, Chain: raw, Exprs: append(d.match(), &expr.Notrack{})})
+	}
 	d.rules(inner, "other")
 	d.rules(other)
 	return d.conn.Flush()
+}
+
+// putToSleep makes the table asleep dormant, which the library has no word for.
+func putToSleep() error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	message := func(typ, flags uint16, body ...byte) []byte {
+		b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+		b = binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(b, typ), unix.NLM_F_REQUEST|flags)
+		return append(append(b, 1, 0, 0, 0, 0, 0, 0, 0), body...)
+	}
+	const subsystem = unix.NFNL_SUBSYS_NFTABLES
+	table := slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_TABLE_NAME, "asleep"), word(unix.NFTA_TABLE_FLAGS, unix.NFT_TABLE_F_DORMANT))
+	batch := slices.Concat(message(unix.NFNL_MSG_BATCH_BEGIN, 0, 0, 0, 0, subsystem), message(subsystem<<8|unix.NFT_MSG_NEWTABLE, unix.NLM_F_ACK, table...),
+		message(unix.NFNL_MSG_BATCH_END, 0, 0, 0, 0, subsystem))
+	if err := unix.Sendto(fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 1<<12)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	if err != nil || n < unix.SizeofNlMsghdr+4 {
+		return fmt.Errorf("answer of %d bytes: %w", n, err)
+	}
+	if errno := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); errno != 0 {
+		return unix.Errno(-errno)
+	}
+	return nil
 }
 
 // TestJudgesAsTheKernel: what rules made at random do to datagrams is what the kernel's socket meets, where it is said for certain; with
@@ -189,6 +251,9 @@ func TestJudgesAsTheKernel(t *testing.T) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		must(t, lab.A.NS.Do(func() error {
+			if err := putToSleep(); err != nil {
+				return err
+			}
 			r := Read()
 			if r.Err != nil {
 				return r.Err

@@ -40,7 +40,8 @@ func Read() Rules {
 	case err != nil:
 		r.Err = fmt.Errorf("read the rules of nftables (needs CAP_NET_ADMIN): %w", err)
 	default:
-		r.raw, r.Chains, r.sets = raw, raw.chains(), sets{}
+		r.raw, r.sets = raw, sets{}
+		r.Chains = raw.chains(r.sets)
 	}
 	for _, name := range []string{"ip_tables_names", "ip6_tables_names"} {
 		b, err := os.ReadFile("/proc/thread-self/net/" + name)
@@ -60,7 +61,7 @@ func Read() Rules {
 // At are the chains of a hook; of ingress and egress only those for the device.
 func (r *Rules) At(h Hook, device string) (out []Chain) {
 	for _, c := range r.Chains {
-		if c.Hook == h && (len(c.Device) == 0 || slices.Contains(c.Device, device)) {
+		if c.Hook == h && (len(c.Device) == 0 || serves(c.Device, device)) {
 			out = append(out, c)
 		}
 	}

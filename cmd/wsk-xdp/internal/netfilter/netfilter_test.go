@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/nftables"
@@ -87,7 +88,10 @@ func TestReadWithoutPrivilege(t *testing.T) {
 // FuzzParse: whatever the kernel answers, nothing is read beyond it, and chains that lead in a circle come to an end.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0}, []byte{1, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0})
-	for _, x := range []string{"cmp", "range", "bitwise", "byteorder", "payload", "meta", "ct", "nat", "masq", "match", "target", "immediate"} {
+	for _, x := range []string{
+		"cmp", "range", "bitwise", "byteorder", "payload", "meta", "ct", "nat", "masq", "match", "target", "immediate",
+		"objref", "dynset", "exthdr", "inner", "fib", "queue", "reject", "fwd", "notrack", "of a later kernel",
+	} {
 		f.Add([]byte{2, 0, 0, 0, 6, 0, 1, 0, 'h', 0, 0, 0}, aRule(x))
 	}
 	f.Fuzz(func(_ *testing.T, chain, rule []byte) {
@@ -98,9 +102,37 @@ func FuzzParse(f *testing.F) {
 			c.base = true
 			c.jumps = append(c.jumps, name.name)
 		}
-		r.chains()
+		r.unhook(sleepers{})
+		r.chains(sets{})
 		rules := Rules{raw: r, sets: sets{}}
-		rules.Judge(Datagram{Destination: netip.MustParseAddr("10.77.0.2")}, Ingress, Prerouting, Input, Output, Postrouting, Egress)
+		for _, d := range []Datagram{away, back, {Destination: netip.MustParseAddr("10.77.0.2")},
+			{Source: netip.MustParseAddr("10.77.0.1"), Destination: netip.MustParseAddr("fe80::1%wsk0")}, {Source: netip.MustParseAddr("fe80::1"), Destination: away.Destination}} {
+			rules.Judge(d, Ingress, Prerouting, Input, Output, Postrouting, Egress)
+		}
+	})
+}
+
+// FuzzElements: whatever the kernel answers about a set, a key is looked up in it, and in a map that it may be.
+func FuzzElements(f *testing.F) {
+	key := func(typ uint16, b ...byte) []byte {
+		return nlattr(listElement, nlattr(typ, nlattr(unix.NFTA_DATA_VALUE, b)))
+	}
+	f.Add(word(unix.NFTA_SET_FLAGS, unix.NFT_SET_INTERVAL), key(unix.NFTA_SET_ELEM_KEY, 0, 9), []byte{0, 9})
+	f.Add(slices.Concat(word(unix.NFTA_SET_FLAGS, unix.NFT_SET_INTERVAL), nlattr(unix.NFTA_SET_DESC, nlattr(setConcat, slices.Concat(
+		nlattr(listElement, word(setFieldLength, 4)), nlattr(listElement, word(setFieldLength, 2)))))),
+		slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 0, 0, 9, 0, 0), key(elementKeyEnd, 10, 77, 0, 9, 0, 9, 0, 0)), []byte{10, 77, 0, 1, 0, 9, 0, 0})
+	f.Fuzz(func(_ *testing.T, desc, elements, key []byte) {
+		s := &set{}
+		var ends []setRange
+		s.addElements(attr{unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements}, &ends)
+		each(desc, s.describe)
+		s.close(ends)
+		s.has(key, make([]byte, len(key)), func(element, Certainty) {})
+		s.has(key, ones(len(key)), func(element, Certainty) {})
+		s.verdicts(func(verdict) {})
+		r := host(output(rule(expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, "s"), word(unix.NFTA_LOOKUP_SREG, 1), word(unix.NFTA_LOOKUP_DREG, 0))})))
+		r.sets[setName{unix.NFPROTO_IPV4, "host", "s"}] = s
+		r.Judge(away, Output)
 	})
 }
 

@@ -5,6 +5,7 @@ package netfilter
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,7 @@ type rawChain struct {
 	rules    int
 	contents
 	jumps []string       // to chains of the same table
+	maps  []string       // of verdicts
 	raw   [][]expression // of each rule
 }
 
@@ -75,9 +77,45 @@ func each(b []byte, visit func(attr)) {
 
 const nfgenmsgLen = 4
 
+// sleepers are tables that are dormant, by their family and name.
+type sleepers map[chainName]bool
+
+// addTable takes an answer to NFT_MSG_GETTABLE.
+func (s sleepers) addTable(b []byte) {
+	if len(b) < nfgenmsgLen {
+		return
+	}
+	if f := fields(b[nfgenmsgLen:]); f.number(unix.NFTA_TABLE_FLAGS)&unix.NFT_TABLE_F_DORMANT != 0 {
+		s[chainName{family: b[0], table: f.text(unix.NFTA_TABLE_NAME)}] = true
+	}
+}
+
+// unhook takes what is hooked nowhere from among the base chains: those of dormant tables, and those of devices that have none.
+func (r ruleset) unhook(asleep sleepers) {
+	for name, c := range r {
+		if asleep[chainName{family: name.family, table: name.table}] || len(c.devices) == 0 && c.wantsDevice(name.family) {
+			c.base = false
+		}
+	}
+}
+
+func (c *rawChain) wantsDevice(family uint8) bool {
+	return family == unix.NFPROTO_NETDEV || family == unix.NFPROTO_INET && c.hook == inetIngress
+}
+
+// serves is whether one of a chain's devices is the one, or has a name that the one begins with.
+func serves(devices []string, device string) bool {
+	return slices.ContainsFunc(devices, func(d string) bool {
+		prefix, open := strings.CutSuffix(d, "*")
+		return d == device || open && strings.HasPrefix(device, prefix)
+	})
+}
+
 // Of linux/netfilter/nf_tables.h, where package unix lacks them.
 const (
 	hookDevices    = 4 // NFTA_HOOK_DEVS
+	devicePrefix   = 2 // NFTA_DEVICE_PREFIX
+	inetIngress    = 5 // NF_INET_INGRESS, a hook of the family inet
 	targetName     = 1 // NFTA_TARGET_NAME
 	matchName      = 1 // NFTA_MATCH_NAME
 	ctKey          = 2 // NFTA_CT_KEY
@@ -125,7 +163,13 @@ func (c *rawChain) setHook(b []byte) {
 		case unix.NFTA_HOOK_DEV:
 			c.devices = append(c.devices, a.text())
 		case hookDevices:
-			each(a.value, func(a attr) { c.devices = append(c.devices, a.text()) })
+			each(a.value, func(a attr) {
+				if a.typ == devicePrefix {
+					c.devices = append(c.devices, a.text()+"*")
+				} else {
+					c.devices = append(c.devices, a.text())
+				}
+			})
 		}
 	})
 	slices.Sort(c.devices)
@@ -182,8 +226,12 @@ func (c *rawChain) addExpression(name string, data []byte) {
 	switch name {
 	case "immediate":
 		c.addVerdict(data)
-	case "reject":
+	case "reject", "fwd":
 		c.drops = true
+	case "lookup":
+		if f := fields(data); f[unix.NFTA_LOOKUP_DREG] != nil && f.number(unix.NFTA_LOOKUP_DREG) == 0 {
+			c.maps = append(c.maps, f.text(unix.NFTA_LOOKUP_SET))
+		}
 	case "nat", "masq", "redir":
 		c.nat = true
 	case "ct":

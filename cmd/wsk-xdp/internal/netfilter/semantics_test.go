@@ -247,3 +247,164 @@ func rangeOf(flags uint32, a ...byte) []byte {
 	b = binary.NativeEndian.AppendUint32(b, flags)
 	return append(append(append(b, a...), a...), 0, 0, 0, 0)
 }
+
+// TestLooksUp: what is in a set, and what a map of verdicts leads to.
+func TestLooksUp(t *testing.T) {
+	in := func(name string) []expression {
+		return rule(payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 16, 4), expression{"payload", slices.Concat(word(unix.NFTA_PAYLOAD_DREG, 9), word(unix.NFTA_PAYLOAD_BASE, unix.NFT_PAYLOAD_TRANSPORT_HEADER),
+			word(unix.NFTA_PAYLOAD_OFFSET, 2), word(unix.NFTA_PAYLOAD_LEN, 2))}, expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, name), word(unix.NFTA_LOOKUP_SREG, 1))})
+	}
+	key := func(typ uint16, b ...byte) []byte { return nlattr(typ, nlattr(unix.NFTA_DATA_VALUE, b)) }
+	concatenated := slices.Concat(word(unix.NFTA_SET_FLAGS, unix.NFT_SET_INTERVAL), word(unix.NFTA_SET_KEY_LEN, 8), nlattr(unix.NFTA_SET_DESC, nlattr(setConcat, slices.Concat(
+		nlattr(listElement, word(setFieldLength, 4)), nlattr(listElement, word(setFieldLength, 2))))))
+	long := slices.Concat(word(unix.NFTA_SET_FLAGS, unix.NFT_SET_INTERVAL), nlattr(unix.NFTA_SET_DESC, nlattr(setConcat, slices.Concat(
+		nlattr(listElement, word(setFieldLength, 8))))))
+	limit := nlattr(elementExpression, attribute(expressionName, "limit"))
+	count := nlattr(elementExpression, attribute(expressionName, "counter"))
+	for _, tc := range []struct {
+		name        string
+		desc        []byte
+		elements    [][]byte
+		drops, port Certainty // with the port known, and without
+	}{
+		{"no elements", concatenated, nil, No, No},
+		{"one of a concatenation without an end", concatenated, [][]byte{key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 2, 0, 9, 0, 0)}, Yes, Maybe},
+		{"another", concatenated, [][]byte{key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 1, 0, 9, 0, 0)}, No, No},
+		{"ranges of fields", concatenated, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 0, 0, 8, 0, 0), key(elementKeyEnd, 10, 77, 0, 255, 0, 10, 0, 0))}, Yes, Maybe},
+		{"of which one does not fit", concatenated, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 0, 0, 10, 0, 0), key(elementKeyEnd, 10, 77, 0, 255, 0, 10, 0, 0))}, No, Maybe},
+		{"a range of one long field", long, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 1, 0, 5, 0, 0), key(elementKeyEnd, 10, 77, 0, 3, 0, 5, 0, 0))}, Yes, Yes},
+		{"fields that are not told", nil, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 1, 0, 5, 0, 0), key(elementKeyEnd, 10, 77, 0, 3, 0, 5, 0, 0))}, Maybe, Maybe},
+		{"a limit for each element", concatenated, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 2, 0, 9, 0, 0), limit)}, Maybe, Maybe},
+		{"a counter for each element", concatenated, [][]byte{slices.Concat(key(unix.NFTA_SET_ELEM_KEY, 10, 77, 0, 2, 0, 9, 0, 0), count)}, Yes, Maybe},
+		{"a key that is cut off", concatenated, [][]byte{key(unix.NFTA_SET_ELEM_KEY, 10, 77)}, Maybe, Maybe},
+	} {
+		s := &set{}
+		var list []byte
+		for _, x := range tc.elements {
+			list = append(list, nlattr(listElement, x)...)
+		}
+		var ends []setRange
+		s.addElements(attr{unix.NFTA_SET_ELEM_LIST_ELEMENTS, list}, &ends)
+		each(tc.desc, s.describe)
+		s.close(ends)
+		r := host(output(rule(in("s"), drop)))
+		r.sets[setName{unix.NFPROTO_IPV4, "host", "s"}] = s
+		portless := away
+		portless.DestinationPort = 0
+		if got := r.Judge(away, Output); got.Drops != tc.drops {
+			t.Errorf("%s: %+v, want %v", tc.name, got, tc.drops)
+		}
+		if got := r.Judge(portless, Output); got.Drops != tc.port || got.Drops == Maybe && len(got.DependsOn) == 0 {
+			t.Errorf("%s, without a port: %+v, want %v", tc.name, got, tc.port)
+		}
+	}
+}
+
+// TestTellsMapsOfVerdicts: what a chain does that only a map of verdicts decides, or leads to, is told of it.
+func TestTellsMapsOfVerdicts(t *testing.T) {
+	look := expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, "m"), word(unix.NFTA_LOOKUP_SREG, 1), word(unix.NFTA_LOOKUP_DREG, 0))}
+	for name, tc := range map[string]struct {
+		set   *set
+		drops bool
+		rules int
+	}{
+		"drops":         {&set{ranges: []setRange{{from: []byte{0, 9}, element: element{verdict: verdict{code: codeDrop}}}}}, true, 1},
+		"accepts":       {&set{ranges: []setRange{{from: []byte{0, 9}, element: element{verdict: verdict{code: codeAccept}}}}}, false, 1},
+		"jumps":         {&set{ranges: []setRange{{from: []byte{0, 9}, element: element{verdict: verdict{code: codeJump, chain: "1"}}}}}, true, 2},
+		"all others":    {&set{otherwise: &element{verdict: verdict{code: codeGoto, chain: "1"}}}, true, 2},
+		"can't be read": {&set{err: unix.EPERM}, true, 1},
+	} {
+		r := ruleset{}
+		r.addChain(slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_CHAIN_TABLE, "host"), attribute(unix.NFTA_CHAIN_NAME, "0"),
+			nlattr(unix.NFTA_CHAIN_HOOK, slices.Concat(word(unix.NFTA_HOOK_HOOKNUM, unix.NF_INET_LOCAL_IN), word(unix.NFTA_HOOK_PRIORITY, 0)))))
+		r.addChain(slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_CHAIN_TABLE, "host"), attribute(unix.NFTA_CHAIN_NAME, "1")))
+		r.addRule(listed("0", look))
+		r.addRule(listed("1", drop))
+		got := r.chains(sets{setName{unix.NFPROTO_IPV4, "host", "m"}: tc.set})
+		if len(got) != 1 || got[0].Drops != tc.drops || got[0].Rules != tc.rules {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// listed is a rule as the kernel lists it.
+func listed(chain string, rule ...expression) []byte {
+	var list []byte
+	for _, x := range rule {
+		list = append(list, nlattr(listElement, slices.Concat(attribute(expressionName, x.name), nlattr(expressionData, x.data)))...)
+	}
+	return slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_RULE_TABLE, "host"), attribute(unix.NFTA_RULE_CHAIN, chain), nlattr(unix.NFTA_RULE_EXPRESSIONS, list))
+}
+
+// TestHooked: chains of tables that sleep and of devices that are gone are hooked nowhere, and a device may be named by how it begins.
+func TestHooked(t *testing.T) {
+	chain := func(hook uint32, family byte, rest ...byte) []byte {
+		return slices.Concat([]byte{family, 0, 0, 0}, attribute(unix.NFTA_CHAIN_TABLE, "host"), attribute(unix.NFTA_CHAIN_NAME, "0"), word(unix.NFTA_CHAIN_POLICY, 0),
+			nlattr(unix.NFTA_CHAIN_HOOK, slices.Concat(word(unix.NFTA_HOOK_HOOKNUM, hook), word(unix.NFTA_HOOK_PRIORITY, 0), rest)))
+	}
+	table := func(family byte, flags uint32) []byte {
+		return slices.Concat([]byte{family, 0, 0, 0}, attribute(unix.NFTA_TABLE_NAME, "host"), word(unix.NFTA_TABLE_FLAGS, flags))
+	}
+	of := func(typ uint16, name string) []byte {
+		return nlattr(hookDevices, slices.Concat(attribute(1, "lo"), nlattr(typ, []byte(name))))
+	}
+	const netdev, ip = unix.NFPROTO_NETDEV, unix.NFPROTO_IPV4
+	for name, tc := range map[string]struct {
+		chain, table []byte
+		hook         Hook
+		drops        Certainty
+	}{
+		"awake":                 {chain(unix.NF_INET_LOCAL_IN, ip), table(ip, 0), Input, Yes},
+		"asleep":                {chain(unix.NF_INET_LOCAL_IN, ip), table(ip, unix.NFT_TABLE_F_DORMANT), Input, No},
+		"asleep in another way": {chain(unix.NF_INET_LOCAL_IN, ip), table(unix.NFPROTO_IPV6, unix.NFT_TABLE_F_DORMANT), Input, Yes},
+		"no device":             {chain(unix.NF_NETDEV_INGRESS, netdev), table(netdev, 0), Ingress, No},
+		"its device":            {chain(unix.NF_NETDEV_INGRESS, netdev, of(1, "wsk0")...), table(netdev, 0), Ingress, Yes},
+		"another device":        {chain(unix.NF_NETDEV_INGRESS, netdev, of(1, "wsk")...), table(netdev, 0), Ingress, No},
+		"devices that begin so": {chain(unix.NF_NETDEV_INGRESS, netdev, of(2, "wsk")...), table(netdev, 0), Ingress, Yes},
+		"and others":            {chain(unix.NF_NETDEV_INGRESS, netdev, of(2, "eth")...), table(netdev, 0), Ingress, No},
+	} {
+		r, asleep := ruleset{}, sleepers{}
+		r.addChain(tc.chain)
+		asleep.addTable(tc.table)
+		r.unhook(asleep)
+		rules := Rules{raw: r, sets: sets{}}
+		rules.Chains = r.chains(rules.sets)
+		if got := rules.Judge(back, Ingress, Prerouting, Input); got.Drops != tc.drops || (len(rules.At(tc.hook, "wsk0")) > 0) != (tc.drops == Yes) {
+			t.Errorf("%s: %+v, %+v", name, got, rules.Chains)
+		}
+	}
+}
+
+// TestComesToAnEnd: rules that lead to each other more often than anybody can follow are given up.
+func TestComesToAnEnd(t *testing.T) {
+	r := Rules{raw: ruleset{}, sets: sets{}}
+	for i := range mostJumps {
+		c := &rawChain{base: i == 0, hook: unix.NF_INET_LOCAL_OUT}
+		for range 64 {
+			c.raw = append(c.raw, rule(then(codeJump, strconv.Itoa(i+1))))
+		}
+		r.raw[chainName{unix.NFPROTO_IPV4, "host", strconv.Itoa(i)}] = c
+	}
+	r.raw[chainName{unix.NFPROTO_IPV4, "host", strconv.Itoa(mostJumps)}] = &rawChain{raw: [][]expression{rule(portIs9, drop)}}
+	portless := away
+	portless.DestinationPort = 10
+	if got := r.Judge(portless, Output); got.Drops != Maybe || !slices.Contains(got.DependsOn, "more rules than are followed") {
+		t.Errorf("%+v", got)
+	}
+	for i := range mostJumps {
+		r.raw[chainName{unix.NFPROTO_IPV4, "host", strconv.Itoa(i)}].jumps = slices.Repeat([]string{strconv.Itoa(i + 1)}, 64)
+	}
+	if got := r.raw.chains(r.sets); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestOfTwoFamilies: a source of another family than the destination's, which only a mistake can be, is one that is not known.
+func TestOfTwoFamilies(t *testing.T) {
+	d := away
+	d.Source = netip.MustParseAddr("2001:db8::1")
+	r := host(output(rule(payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 12, 4), is(10, 77, 0, 1), drop)))
+	if got := r.Judge(d, Output); got.Drops != Maybe {
+		t.Errorf("%+v", got)
+	}
+}

@@ -20,8 +20,12 @@ type setName struct {
 type set struct {
 	err       error
 	interval  bool
+	length    int   // of its keys
+	fields    []int // the lengths of what they are made of, if it is more than one thing
 	ranges    []setRange
 	otherwise *element // what all others have (the element *)
+	// othersLimited is limits of that
+	othersLimited bool
 }
 
 // setRange is an element, or the elements between two, both of which are among them.
@@ -30,6 +34,7 @@ type setRange struct {
 	open     bool   // there is no end
 	// concatenated keys with ranges: each field has a range of its own, and what is between from and to is not all among them
 	fields bool
+	limits bool // something besides the key says whether it is found
 	element
 }
 
@@ -40,8 +45,12 @@ type element struct {
 }
 
 const (
-	elementKeyEnd   = 10 // NFTA_SET_ELEM_KEY_END
-	elementCatchAll = 2  // NFT_SET_ELEM_CATCHALL
+	elementKeyEnd      = 10 // NFTA_SET_ELEM_KEY_END
+	elementExpression  = 7  // NFTA_SET_ELEM_EXPR
+	elementExpressions = 11 // NFTA_SET_ELEM_EXPRESSIONS
+	elementCatchAll    = 2  // NFT_SET_ELEM_CATCHALL
+	setConcat          = 2  // NFTA_SET_DESC_CONCAT
+	setFieldLength     = 1  // NFTA_SET_FIELD_LEN
 )
 
 // sets are those that were asked for.
@@ -59,56 +68,78 @@ func (all sets) get(name setName) *set {
 
 func readSet(name setName) *set {
 	s := &set{}
-	var starts, ends []setRange
-	s.err = name.ask(unix.NFT_MSG_GETSETELEM, unix.NFTA_SET_ELEM_LIST_TABLE, unix.NFTA_SET_ELEM_LIST_SET, func(a attr) {
-		if a.typ != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
-			return
+	for range dumpTries {
+		var ends []setRange
+		s = &set{}
+		s.err = name.ask(unix.NFT_MSG_GETSETELEM, unix.NFTA_SET_ELEM_LIST_TABLE, unix.NFTA_SET_ELEM_LIST_SET, func(a attr) { s.addElements(a, &ends) })
+		if s.err == nil {
+			s.err = name.ask(unix.NFT_MSG_GETSET, unix.NFTA_SET_TABLE, unix.NFTA_SET_NAME, s.describe)
 		}
-		each(a.value, func(a attr) {
-			x, flags := parseElement(a.value)
-			switch {
-			case flags&elementCatchAll != 0:
-				s.otherwise = &x.element
-			case flags&unix.NFT_SET_ELEM_INTERVAL_END != 0:
-				ends = append(ends, x)
-			default:
-				starts = append(starts, x)
-			}
-		})
-	})
-	s.ranges = starts
-	if s.err != nil {
-		return s
-	}
-	s.err = name.ask(unix.NFT_MSG_GETSET, unix.NFTA_SET_TABLE, unix.NFTA_SET_NAME, func(a attr) {
-		if a.typ == unix.NFTA_SET_FLAGS {
-			s.interval = a.number()&unix.NFT_SET_INTERVAL != 0
+		if s.err == nil {
+			s.close(ends)
 		}
-	})
-	if s.interval {
-		s.close(ends)
+		if !interrupted(s.err) {
+			break
+		}
 	}
 	return s
 }
 
+// addElements takes elements; where ranges end is put aside.
+func (s *set) addElements(a attr, ends *[]setRange) {
+	if a.typ != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
+		return
+	}
+	each(a.value, func(a attr) {
+		x, flags := parseElement(a.value)
+		switch {
+		case flags&elementCatchAll != 0:
+			s.otherwise, s.othersLimited = &x.element, x.limits
+		case flags&unix.NFT_SET_ELEM_INTERVAL_END != 0:
+			*ends = append(*ends, x)
+		default:
+			s.ranges = append(s.ranges, x)
+		}
+	})
+}
+
+// describe takes what the kernel says of the set itself.
+func (s *set) describe(a attr) {
+	switch a.typ {
+	case unix.NFTA_SET_FLAGS:
+		s.interval = a.number()&unix.NFT_SET_INTERVAL != 0
+	case unix.NFTA_SET_KEY_LEN:
+		s.length = int(a.number())
+	case unix.NFTA_SET_DESC:
+		each(a.value, func(a attr) {
+			if a.typ != setConcat {
+				return
+			}
+			each(a.value, func(a attr) { s.fields = append(s.fields, int(fields(a.value).number(setFieldLength))) })
+		})
+	}
+}
+
 // close gives each range its end, which the kernel lists as an element of its own: the first one that is not in it any more.
 func (s *set) close(ends []setRange) {
+	if !s.interval {
+		return
+	}
 	byKey := func(a, b setRange) int { return bytes.Compare(a.from, b.from) }
 	slices.SortFunc(ends, byKey)
 	for i := range s.ranges {
 		x := &s.ranges[i]
-		if x.fields {
-			continue
-		}
-		at, same := slices.BinarySearchFunc(ends, *x, byKey)
-		if same {
-			at++ // the end of the range in front
-		}
-		if at == len(ends) {
+		switch at, same := slices.BinarySearchFunc(ends, *x, byKey); {
+		case x.fields:
+		case len(s.fields) > 0: // ends of concatenations are with their beginnings
+			x.to, x.fields = x.from, true
+		case same && at+1 < len(ends): // the first is the end of the range in front
+			x.to = before(ends[at+1].from)
+		case same || at == len(ends):
 			x.open = true
-			continue
+		default:
+			x.to = before(ends[at].from)
 		}
-		x.to = before(ends[at].from)
 	}
 }
 
@@ -133,12 +164,22 @@ func parseElement(b []byte) (x setRange, flags uint32) {
 			x.to, x.fields = slices.Clone(dataValue(a.value)), true
 		case unix.NFTA_SET_ELEM_FLAGS:
 			flags = a.number()
+		case elementExpression:
+			x.limits = x.limits || limits(a.value)
+		case elementExpressions:
+			each(a.value, func(a attr) { x.limits = x.limits || limits(a.value) })
 		case unix.NFTA_SET_ELEM_DATA:
 			x.value = slices.Clone(dataValue(a.value))
 			x.verdict = parseVerdict(a.value)
 		}
 	})
 	return x, flags
+}
+
+// limits is whether an expression of an element does more than count.
+func limits(b []byte) bool {
+	name := parseExpression(b).name
+	return name != "counter" && name != "last"
 }
 
 // dataValue is the value in an attribute of data.
@@ -199,11 +240,22 @@ func attribute(typ uint16, text string) []byte {
 	return b
 }
 
+// verdicts visits those that a map has.
+func (s *set) verdicts(visit func(verdict)) {
+	for _, x := range s.ranges {
+		visit(x.verdict)
+	}
+	if s.otherwise != nil {
+		visit(s.otherwise.verdict)
+	}
+}
+
 // has visits the elements that a key can be, each with how sure it is that it is that one, and answers whether one is.
 func (s *set) has(value, known []byte, visit func(element, Certainty)) Certainty {
 	in := No
 	for _, x := range s.ranges {
 		if len(x.from) != len(value) {
+			in = max(in, Maybe) // which can't be
 			continue
 		}
 		sure := No
@@ -211,15 +263,16 @@ func (s *set) has(value, known []byte, visit func(element, Certainty)) Certainty
 		case x.fields && len(x.to) != len(x.from):
 			sure = Maybe
 		case x.fields:
-			if sure = equals(value, known, x.from); sure != Yes || !bytes.Equal(x.from, x.to) {
-				sure = inFields(value, known, x.from, x.to)
-			}
+			sure = s.inFields(value, known, x.from, x.to)
 		case x.open:
 			sure = within(value, known, x.from, nil)
 		case s.interval:
 			sure = within(value, known, x.from, x.to)
 		default:
 			sure = equals(value, known, x.from)
+		}
+		if x.limits {
+			sure = min(sure, Maybe)
 		}
 		if sure == No {
 			continue
@@ -228,27 +281,32 @@ func (s *set) has(value, known []byte, visit func(element, Certainty)) Certainty
 		in = max(in, sure)
 	}
 	if s.otherwise != nil && in != Yes {
-		visit(*s.otherwise, in.not())
-		in = max(in, in.not())
+		sure := in.not()
+		if s.othersLimited {
+			sure = Maybe
+		}
+		visit(*s.otherwise, sure)
+		in = max(in, sure)
 	}
 	return in
 }
 
-// inFields is whether a concatenated key is within the ranges of its fields, the lengths of which are not looked up: each has four bytes, or
-// several of four that may be one. Where it takes more to know, it is not known.
-func inFields(value, known, from, to []byte) Certainty {
-	sure := Yes
-	for i := 0; i+smallRegister <= len(value); i += smallRegister {
-		end := i + smallRegister
-		switch within(value[i:end], known[i:end], from[i:end], to[i:end]) {
-		case No:
-			if bytes.Equal(from[i:end], to[i:end]) {
-				return No
-			}
-			sure = min(sure, Maybe) // may be the lower part of a longer field
-		case Maybe:
-			sure = min(sure, Maybe)
+// inFields is whether each field of a concatenated key is within its range. Fields take words of four bytes; where it is not known which, only
+// what is equal to both ends is among them for sure.
+func (s *set) inFields(value, known, from, to []byte) Certainty {
+	sure, at := Yes, 0
+	for _, length := range s.fields {
+		end := at + (length+smallRegister-1)&^(smallRegister-1)
+		if length <= 0 || end > len(value) {
+			break
 		}
+		sure, at = min(sure, within(value[at:end], known[at:end], from[at:end], to[at:end])), end
 	}
-	return sure
+	if at == len(value) {
+		return sure
+	}
+	if bytes.Equal(from, to) {
+		return equals(value, known, from)
+	}
+	return Maybe
 }
