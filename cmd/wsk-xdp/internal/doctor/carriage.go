@@ -3,6 +3,8 @@
 package doctor
 
 import (
+	"strings"
+
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netfilter"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
@@ -72,9 +74,27 @@ func (f *Facts) stack() (why, see string) {
 
 // judged is what the rules of the host make of it: those for output of what the kernel's stack sends, be it the first datagram alone.
 func (f *Facts) judged(c *Carriage, r *RuleFacts) {
-	if c.By == ByAFXDP && !c.Opens {
-		return // which meets none
+	if bridge := r.ofBridge(f.Path); bridge != "" {
+		c.Unless = append(c.Unless, bridge)
 	}
+	if c.By == ByAFXDP && !c.Opens {
+		return // which meets no other
+	}
+	translated := c.By == ByAFXDP
+	if f.followed(c, r); c.By == ByNobody {
+		return
+	}
+	for _, what := range r.onTheWayOut(f.Path) {
+		does := what + " drop it"
+		if translated && strings.HasPrefix(what, legacyRules) {
+			does += " or translate it"
+		}
+		c.Unless = append(c.Unless, does)
+	}
+}
+
+// followed is what the rules of nftables make of it, which are worked out.
+func (f *Facts) followed(c *Carriage, r *RuleFacts) {
 	if r.Judged == nil {
 		if r.Nftables.Answer != "" && !r.Nftables.Yes() {
 			c.Unless = append(c.Unless, "rules of nftables, which can't be read, drop it or translate it")
@@ -85,7 +105,7 @@ func (f *Facts) judged(c *Carriage, r *RuleFacts) {
 	switch r.Judged.Drops {
 	case netfilter.Yes:
 		c.By, c.Opens, c.Status = ByNobody, false, wsk.STATUS_ACCESS_DENIED.String()
-		c.Why, c.See = "the rules of "+r.Judged.DroppedBy+" drop it", "WX-NFT-OUT-01"
+		c.Why, c.See, c.Unless = "the rules of "+r.Judged.DroppedBy+" drop it", "WX-NFT-OUT-01", nil
 		return
 	case netfilter.Maybe:
 		c.Unless = append(c.Unless, "the rules of "+r.Judged.DroppedBy+" drop it ("+wsk.STATUS_ACCESS_DENIED.String()+")"+on)
@@ -98,8 +118,5 @@ func (f *Facts) judged(c *Carriage, r *RuleFacts) {
 		c.By, c.Opens, c.Why, c.See = ByKernel, false, "its addresses are translated by "+r.Judged.TranslatedBy, "WX-NFT-NAT-01"
 	case netfilter.Maybe:
 		c.Unless = append(c.Unless, "the rules of "+r.Judged.TranslatedBy+" translate its addresses: then the kernel's stack carries all of the flow"+on)
-	}
-	if len(r.IptablesTables) > 0 {
-		c.Unless = append(c.Unless, "rules of the old iptables, which are not read, drop it or translate it")
 	}
 }

@@ -218,6 +218,41 @@ func TestFindings(t *testing.T) {
 		{"judged-not-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{}) }, "WX-NFT-NAT-01", OK, "not translated"},
 		{"judged-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Yes, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "translated by ip a n"},
 		{"judged-may-be-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Maybe, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "maybe those"},
+		{"judged-may-change", func(f *Facts) {
+			f.judgedTo(netfilter.Judgement{Changes: netfilter.Maybe, ChangedBy: "ip a b", DependsOn: []string{"a mark"}})
+		}, "WX-NFT-OUT-01", Warn, "ip a b may change, mark or hand over what goes to 192.0.2.7, which depends on a mark"},
+		{"carried-legacy", func(f *Facts) { f.Rules.Connections, f.Rules.IptablesTables = true, []string{"nat"} }, "WX-CARRY-02", Note, "old iptables (nat), which are not read, drop it or translate it"},
+		{"kernel-legacy", func(f *Facts) { f.Privilege.NetRaw, f.Rules.IptablesTables = false, []string{"filter"} }, "WX-CARRY-02", Warn, "old iptables (filter), which are not read, drop it"},
+		{"kernel-legacy-unknown", func(f *Facts) { f.Privilege.NetRaw, f.Rules.Iptables = false, unknown }, "WX-CARRY-02", Warn, "not known whether there are any, drop it"},
+		{"carried-past-legacy", func(f *Facts) { f.Rules.IptablesTables = []string{"filter"} }, "WX-CARRY-02", OK, ""},
+		{"carried-filtered", func(f *Facts) { f.Rules.Connections, f.Rules.EgressFilters = true, 1 }, "WX-CARRY-02", Note, "unless 1 filter of tc at egress, not followed, drop it"},
+		{"carried-tcx", func(f *Facts) { f.Rules.Connections, f.Rules.LinkPrograms = true, []string{"cil"} }, "WX-CARRY-02", Note, "programs at egress (cil), which are not followed, drop it"},
+		{"carried-groups", func(f *Facts) { f.Privilege.NetRaw, f.Rules.GroupPrograms = false, []string{"sd_fw_egress"} }, "WX-CARRY-02", Warn, "(sd_fw_egress), which are not followed, drop it"},
+		{"carried-egress", func(f *Facts) {
+			f.Rules.Connections = true
+			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1})
+		}, "WX-CARRY-02", Note, "rules at egress (inet filter x), which are not followed, drop it"},
+		{"carried-egress-below", func(f *Facts) {
+			f.Rules.Connections, f.Path.stacked = true, true
+			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})
+		}, "WX-CARRY-02", Note, "rules at egress (inet filter x), which are not followed, drop it"},
+		{"carried-egress-elsewhere", func(f *Facts) {
+			f.Rules.Connections = true
+			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})
+		}, "WX-CARRY-02", OK, ""},
+		{"answers-below", func(f *Facts) {
+			f.Rules.Answers, f.Path.stacked = &netfilter.Judgement{}, true
+			f.chain(netfilter.Ingress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})
+		}, "WX-ANSWER-01", Note, "ingress of devices below (inet filter x)"},
+		{"answers-legacy", func(f *Facts) { f.Rules.Answers, f.Rules.IptablesTables = &netfilter.Judgement{}, []string{"filter"} }, "WX-ANSWER-01", Note, "which are not read, drop them"},
+		{"answers-legacy-unknown", func(f *Facts) { f.Rules.Answers, f.Rules.Iptables = &netfilter.Judgement{}, unknown }, "WX-ANSWER-01", Note, "whether there are any, drop them"},
+		{"answers-filtered", func(f *Facts) { f.Rules.Answers, f.Rules.IngressFilters = &netfilter.Judgement{}, 2 }, "WX-ANSWER-01", Note, "2 filters of tc at ingress"},
+		{"answers-tcx", func(f *Facts) { f.Rules.Answers, f.Rules.IngressPrograms = &netfilter.Judgement{}, []string{"cil"} }, "WX-ANSWER-01", Note, "programs at ingress (cil)"},
+		{"answers-xdp", func(f *Facts) { f.Rules.Answers, f.Interface.Program = &netfilter.Judgement{}, &Program{ID: 7} }, "WX-ANSWER-01", Note, "the XDP program of eth1"},
+		{"filters-not-followed", func(f *Facts) { f.Rules.EgressFilters = 2 }, "WX-TC-01", Warn, "is not followed"},
+		{"filters-unknown", func(f *Facts) { f.Rules.Traffic, f.Privilege.NetAdmin = unknown, false }, "WX-TC-01", Note, "not known whether filters of tc or programs"},
+		{"groups-not-followed", func(f *Facts) { f.Rules.Groups, f.Rules.GroupPrograms = yes, []string{"x"} }, "WX-CGROUP-01", Warn, "is not followed"},
+		{"iptables-not-followed", func(f *Facts) { f.Rules.IptablesTables = []string{"filter"} }, "WX-IPT-01", Note, "not known whether they drop or translate"},
 		{"groups", func(f *Facts) { f.Rules.Groups, f.Rules.GroupPrograms = yes, []string{"sd_fw_egress"} }, "WX-CGROUP-01", Warn, "sd_fw_egress"},
 		{"no-groups", func(f *Facts) { f.Rules.Groups = yes }, "WX-CGROUP-01", OK, "no program"},
 		{"groups-unknown", func(f *Facts) { f.Rules.Groups, f.Privilege.NetAdmin = unknown, false }, "WX-CGROUP-01", Note, "sudo"},

@@ -121,7 +121,13 @@ func (c *checker) neighbour(p *PathFacts) {
 	case p.Silent:
 		c.add("WX-NEIGH-01", Warn, "neighbour "+p.NextHop+" was asked for, and did not answer", silence, "is it up, on "+p.Interface+", and in this VLAN? ping -c 1 "+p.NextHop)
 	case p.MAC == "":
-		c.add("WX-NEIGH-01", Note, "neighbour "+p.NextHop+" is not known yet", silence, "to ask it now: ping -c 1 "+p.NextHop)
+		detail := silence
+		if c.f.Rules != nil && !strings.Contains(p.NextHop, ":") {
+			if rules := strings.Join(c.f.Rules.netfilter.Others(netfilter.ARP), ", "); rules != "" {
+				detail = "rules of " + rules + ", which are not followed, may drop question or answer; " + detail
+			}
+		}
+		c.add("WX-NEIGH-01", Note, "neighbour "+p.NextHop+" is not known yet", detail, "to ask it now: ping -c 1 "+p.NextHop)
 	default:
 		c.add("WX-NEIGH-01", OK, "neighbour "+p.NextHop+" is "+p.MAC, "", "")
 	}
@@ -179,6 +185,10 @@ func (c *checker) answers(p *PathFacts) {
 	case r.Answers.Drops == netfilter.Maybe:
 		c.add(id, Note, "answers of "+p.Destination+" may be dropped by the rules of "+r.Answers.DroppedBy+dependsOn(r.Answers), "", "")
 	default:
+		if met := c.f.onTheWayIn(); len(met) > 0 {
+			c.add(id, Note, "answers of "+p.Destination+" get in, as far as it is known", "unless "+strings.Join(met, " or ")+" drop them", "")
+			return
+		}
 		c.add(id, OK, "answers of "+p.Destination+" get in", "", "")
 	}
 }

@@ -97,7 +97,9 @@ func (c *checker) output(r *RuleFacts, device string) {
 			title = "the rules of " + j.DroppedBy + " drop what goes to " + to + ", and what leaves by AF_XDP does not meet them"
 		case j.Drops == netfilter.Maybe:
 			title += ", which may drop what goes to " + to + dependsOn(j)
-		case j.Changes != netfilter.No:
+		case j.Changes == netfilter.Maybe:
+			title += ", and those of " + j.ChangedBy + " may change, mark or hand over what goes to " + to + dependsOn(j)
+		case j.Changes == netfilter.Yes:
 			title += ", and those of " + j.ChangedBy + " change, mark or hand over what goes to " + to
 		case len(r.netfilter.At(netfilter.Egress, device)) == 0: // these are not followed
 			c.add("WX-NFT-OUT-01", OK, "no rule of nftables drops or changes what goes to "+to, "it does not meet the rules of "+strings.Join(passed, ", "), "")
@@ -142,10 +144,10 @@ func (c *checker) translation(r *RuleFacts) {
 func (c *checker) iptables(r *RuleFacts) {
 	switch {
 	case !r.Iptables.Yes():
-		c.add("WX-IPT-01", Note, "not known whether there are rules of the old iptables", r.Iptables.Reason, "sudo wsk-xdp doctor, or sudo iptables-legacy-save")
+		c.add("WX-IPT-01", Note, "not known whether there are rules of the old iptables", r.Iptables.Reason+"; where there are, it is not known what they do", "sudo wsk-xdp doctor, or sudo iptables-legacy-save")
 	case len(r.IptablesTables) > 0:
 		c.add("WX-IPT-01", Note, "the old iptables has tables ("+strings.Join(r.IptablesTables, ", ")+"), whose rules are not read",
-			"for them holds what holds for nftables: what leaves by AF_XDP does not meet them", "see sudo iptables-legacy-save and ip6tables-legacy-save")
+			"so it is not known whether they drop or translate something; for them holds what holds for nftables: what leaves by AF_XDP does not meet them", "see sudo iptables-legacy-save and ip6tables-legacy-save")
 	default:
 		c.add("WX-IPT-01", OK, "there are no tables of the old iptables", "", "")
 	}
@@ -202,11 +204,20 @@ func (c *checker) tc(r *RuleFacts, device string) {
 	if len(r.LinkPrograms) > 0 {
 		passed = append(passed, "the programs at its egress ("+strings.Join(r.LinkPrograms, ", ")+")")
 	}
-	if len(passed) == 0 {
+	switch unknown := r.Traffic.Answer != "" && !r.Traffic.Yes(); {
+	case len(passed) == 0 && unknown:
+		remedy := "sudo wsk-xdp doctor"
+		if c.f.Privilege.NetAdmin && c.f.Privilege.InitialUserNS {
+			remedy = "" // it is not for want of privilege
+		}
+		c.add("WX-TC-01", Note, "not known whether filters of tc or programs look at what leaves", r.Traffic.Reason, remedy)
+		return
+	case len(passed) == 0:
 		c.add("WX-TC-01", OK, "tc does nothing to what leaves", "", "")
 		return
 	}
-	c.add("WX-TC-01", Warn, "what leaves by AF_XDP does not meet "+strings.Join(passed, " and "), "no limit, delay or mark of theirs applies",
+	c.add("WX-TC-01", Warn, "what leaves by AF_XDP does not meet "+strings.Join(passed, " and "),
+		"no limit, delay or mark of theirs applies; what they do to a datagram of the kernel's stack is not followed",
 		fmt.Sprintf("see tc qdisc show dev %s and tc filter show dev %s egress; to keep to them: the kernel's stack", device, device))
 }
 
@@ -222,7 +233,7 @@ func (c *checker) groups(r *RuleFacts) {
 		c.add("WX-CGROUP-01", Note, "not known whether programs of this control group look at what its sockets send", r.Groups.Reason, remedy)
 	case len(r.GroupPrograms) > 0:
 		c.add("WX-CGROUP-01", Warn, "what leaves by AF_XDP does not meet the programs of this control group ("+strings.Join(r.GroupPrograms, ", ")+")",
-			"those of IPAddressDeny= of systemd, say, or of a container's network", "to keep to them: the kernel's stack (datapath.Options.KernelStack)")
+			"those of IPAddressDeny= of systemd, say, or of a container's network; what they do to a datagram of the kernel's stack is not followed", "to keep to them: the kernel's stack (datapath.Options.KernelStack)")
 	default:
 		c.add("WX-CGROUP-01", OK, "no program of this control group looks at what its sockets send", "", "")
 	}

@@ -20,7 +20,7 @@ func judge(rules *netfilter.Rules, tracked bool, p *PathFacts) (out, answers *ne
 	}
 	source, _ := netip.ParseAddr(p.Source)
 	there := netfilter.Datagram{
-		Source: source, Destination: to.WithZone(""), DestinationPort: p.Port, Out: p.Interface, Owner: int64(os.Geteuid()),
+		Source: source, Destination: to.WithZone("").Unmap(), DestinationPort: p.Port, Out: p.Interface, Owner: int64(os.Geteuid()), Elsewhere: p.Kind == unicast,
 	}
 	back := netfilter.Datagram{Source: there.Destination, Destination: source, SourcePort: p.Port, In: p.Interface, Owner: -1}
 	if tracked {
@@ -29,8 +29,18 @@ func judge(rules *netfilter.Rules, tracked bool, p *PathFacts) (out, answers *ne
 	if l, err := netlink.LinkByName(p.Interface); err == nil {
 		there.OutIndex, back.InIndex = l.Attrs().Index, l.Attrs().Index
 		there.Masquerade = onlyAddress(l, to)
+		there.Ambiguous = ofVRF(l)
+		back.Ambiguous = there.Ambiguous
 	}
 	judged := rules.Judge(there, netfilter.Output, netfilter.Postrouting)
+	back.Translated = judged.Translates != netfilter.No
+	switch { // answers belong to a connection that has been seen
+	case !tracked, judged.Untracked == netfilter.No:
+	case judged.Untracked == netfilter.Yes:
+		back.State = netfilter.New
+	default:
+		back.State = 0
+	}
 	if p.Kind == unicast && source.IsValid() {
 		back := rules.Judge(back, netfilter.Ingress, netfilter.Prerouting, netfilter.Input)
 		answers = &back
@@ -38,9 +48,22 @@ func judge(rules *netfilter.Rules, tracked bool, p *PathFacts) (out, answers *ne
 	return &judged, answers
 }
 
-// onlyAddress is the address of the destination's family that an interface has, if it has one alone besides its link-local one: what it
-// masquerades with.
+// ofVRF is whether an interface is of a VRF: rules see what passes it twice, with each name.
+func ofVRF(l netlink.Link) bool {
+	const kind = "vrf"
+	if l.Type() == kind || l.Attrs().MasterIndex == 0 {
+		return l.Type() == kind
+	}
+	master, err := netlink.LinkByIndex(l.Attrs().MasterIndex)
+	return err != nil || master.Type() == kind
+}
+
+// onlyAddress is the address of the destination's family that an interface has, if it has one alone: what it masquerades with. Those of IPv6
+// that are link-local don't count, for they are for destinations that are.
 func onlyAddress(l netlink.Link, to netip.Addr) (only netip.Addr) {
+	if to.Is6() && to.IsLinkLocalUnicast() {
+		return netip.Addr{}
+	}
 	list, err := testenv.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, family(to)) })
 	if err != nil {
 		return netip.Addr{}
@@ -48,7 +71,7 @@ func onlyAddress(l netlink.Link, to netip.Addr) (only netip.Addr) {
 	for _, x := range list {
 		a, ok := netip.AddrFromSlice(x.IP)
 		switch {
-		case !ok, a.IsLinkLocalUnicast():
+		case !ok, a.Unmap().Is6() && a.IsLinkLocalUnicast():
 		case only.IsValid():
 			return netip.Addr{}
 		default:

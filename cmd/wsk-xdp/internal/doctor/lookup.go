@@ -33,6 +33,12 @@ func lookUp(ctx context.Context, netns int, o session.Query) *PathFacts {
 	p.Kind = w.Kind.String()
 	p.Interface, p.Device, p.MTU, p.InterfaceMTU, p.DeviceMTU = w.Interface.Name, w.Device.Name, w.MTU, w.Interface.MTU, w.Device.MTU
 	p.OnLink, p.AskNeeded, p.SlowReason, p.IPsec, p.AnswersRefused = w.OnLink, w.NeighbourNeeded, w.SlowReason, w.IPsec, w.AnswersRefused
+	p.overBridge, p.stacked = standsOn(w.Interface.Name)
+	if w.Device.Name != w.Interface.Name {
+		p.stacked = true
+		below, _ := standsOn(w.Device.Name)
+		p.overBridge = p.overBridge || below
+	}
 	if w.Source.IsValid() {
 		p.Source = w.Source.String()
 	}
@@ -69,6 +75,23 @@ func (p *PathFacts) device(name string, index int) {
 		}
 	}
 	p.Taken = len(taken) > 0 && len(taken) >= i.TxQueues.N
+}
+
+// standsOn is whether an interface is a bridge, and whether it has others below it.
+func standsOn(name string) (bridge, others bool) {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return false, false
+	}
+	switch l.Type() {
+	case "bridge":
+		return true, true
+	case "bond", "team":
+		return false, true
+	case "veth":
+		return false, false // the other end is no device below
+	}
+	return false, l.Attrs().ParentIndex != 0
 }
 
 func family(a netip.Addr) int {

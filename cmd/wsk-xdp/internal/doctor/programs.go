@@ -12,17 +12,25 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 )
 
-// linkPrograms are the programs at the egress of an interface that tc does not list.
-func linkPrograms(ifindex int) (out []string) {
-	for _, at := range []ebpf.AttachType{ebpf.AttachTCXEgress, ebpf.AttachNetkitPrimary} {
+// linkPrograms are the programs of some kinds at an interface that tc does not list.
+func linkPrograms(ifindex int, kinds ...ebpf.AttachType) (out []string, err error) {
+	for _, at := range kinds {
 		names, err := programsAt(ifindex, at, 0)
-		if err == nil {
-			out = append(out, names...)
+		switch {
+		case errors.Is(err, unix.EPERM):
+			return nil, fmt.Errorf("list the programs of the interface (needs CAP_NET_ADMIN and CAP_BPF): %w", err)
+		case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENXIO), errors.Is(err, unix.EACCES):
+			// a kernel, or an interface, without them
+		case err != nil:
+			return nil, fmt.Errorf("list the programs of the interface: %w", err)
 		}
+		out = append(out, names...)
 	}
-	return out
+	return out, nil
 }
 
 // groupPrograms are those of this process's control group, and of those above it, that what its sockets send meets.
@@ -84,6 +92,9 @@ func ownGroup() (string, error) {
 
 func programsAt(target int, at ebpf.AttachType, flags uint32) (names []string, err error) {
 	res, err := link.QueryPrograms(link.QueryOptions{Target: target, Attach: at, QueryFlags: flags})
+	if errors.Is(err, ebpf.ErrNotSupported) && !mayAsk() {
+		return nil, unix.EPERM // which the library takes for a kernel without the question
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +102,12 @@ func programsAt(target int, at ebpf.AttachType, flags uint32) (names []string, e
 		names = append(names, programName(p.ID))
 	}
 	return names, nil
+}
+
+// mayAsk is whether the kernel tells this process of programs (bpf_net_capable).
+func mayAsk() bool {
+	p := host.ReadPrivilege()
+	return p.HasGlobally(unix.CAP_NET_ADMIN) || p.HasGlobally(unix.CAP_SYS_ADMIN)
 }
 
 func programName(id ebpf.ProgramID) string {

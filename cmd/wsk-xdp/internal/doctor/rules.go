@@ -3,10 +3,13 @@
 package doctor
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netfilter"
@@ -35,6 +38,11 @@ type RuleFacts struct {
 	// Qdisc is the queueing discipline at its root, EgressFilters the number of filters of tc that look at what leaves.
 	Qdisc         string `json:"qdisc,omitempty"`
 	EgressFilters int    `json:"tc_egress_filters,omitempty"`
+	// IngressFilters is the number of those that look at what arrives, IngressPrograms are programs (tcx, netkit) that do.
+	IngressFilters  int      `json:"tc_ingress_filters,omitempty"`
+	IngressPrograms []string `json:"ingress_programs,omitempty"`
+	// Traffic is whether the disciplines, filters and programs of the interface are known.
+	Traffic Answer `json:"tc_known"`
 	// LinkPrograms are programs at the egress of the interface (tcx, netkit), GroupPrograms those of the control group of this process that
 	// look at what its sockets send; the answers are whether these are known.
 	LinkPrograms  []string `json:"egress_programs,omitempty"`
@@ -68,8 +76,11 @@ func (f *Facts) rules(netns int) error {
 	if f.Interface != nil {
 		f.Interface.Obstacle = host.Obstacle
 		r.ReversePath, r.VRF, r.FromVRFs = host.ReversePath.String(), host.VRF, host.FromVRFs
-		r.traffic(f.Interface.Name)
-		r.LinkPrograms = linkPrograms(f.Interface.Index)
+		err := r.traffic(f.Interface.Name)
+		var egress, ingress error
+		r.LinkPrograms, egress = linkPrograms(f.Interface.Index, ebpf.AttachTCXEgress, ebpf.AttachNetkitPrimary)
+		r.IngressPrograms, ingress = linkPrograms(f.Interface.Index, ebpf.AttachTCXIngress, ebpf.AttachNetkitPeer)
+		r.Traffic = known(errors.Join(err, cmp.Or(egress, ingress)))
 	}
 	r.Groups, r.GroupPrograms = groupPrograms()
 	if p := f.Path; p != nil && p.Error == "" && r.Nftables.Yes() {
@@ -89,27 +100,37 @@ func (f *Facts) localAddress() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// traffic looks at what tc does to what leaves through an interface.
-func (r *RuleFacts) traffic(name string) {
+// traffic looks at what tc does to what leaves through an interface and arrives there.
+func (r *RuleFacts) traffic(name string) error {
 	l, err := netlink.LinkByName(name)
 	if err != nil {
-		return
+		return fmt.Errorf("find %s: %w", name, err)
 	}
 	qdiscs, err := testenv.Dump(func() ([]netlink.Qdisc, error) { return netlink.QdiscList(l) })
 	if err != nil {
-		return
+		return fmt.Errorf("list the queueing disciplines of %s: %w", name, err)
 	}
-	clsact := slices.ContainsFunc(qdiscs, func(q netlink.Qdisc) bool { return q.Type() == "clsact" })
+	var egress, ingress bool
 	for _, q := range qdiscs {
 		if q.Attrs().Parent == netlink.HANDLE_ROOT {
 			r.Qdisc = q.Type()
 		}
+		egress = egress || q.Type() == "clsact"
+		ingress = ingress || q.Type() == "clsact" || q.Type() == "ingress"
 	}
-	if !clsact {
-		return
+	count := func(is bool, parent uint32) (int, error) {
+		if !is {
+			return 0, nil
+		}
+		filters, err := testenv.Dump(func() ([]netlink.Filter, error) { return netlink.FilterList(l, parent) })
+		if err != nil {
+			return 0, fmt.Errorf("list the filters of tc of %s: %w", name, err)
+		}
+		return len(filters), nil
 	}
-	filters, err := testenv.Dump(func() ([]netlink.Filter, error) { return netlink.FilterList(l, netlink.HANDLE_MIN_EGRESS) })
-	if err == nil {
-		r.EgressFilters = len(filters)
+	if r.EgressFilters, err = count(egress, netlink.HANDLE_MIN_EGRESS); err != nil {
+		return err
 	}
+	r.IngressFilters, err = count(ingress, netlink.HANDLE_MIN_INGRESS)
+	return err
 }

@@ -61,6 +61,9 @@ func TestTellsTheHostsRules(t *testing.T) {
 		{"WX-CT-01", OK, "tracks no"}, {"WX-NFT-IN-01", OK, ""}, {"WX-NFT-OUT-01", OK, ""}, {"WX-IPT-01", OK, ""}, {"WX-IPSEC-01", OK, "no IPsec policy"},
 		{"WX-RPF-01", OK, "off"}, {"WX-VRF-01", OK, "no VRF"}, {"WX-TC-01", OK, ""},
 	}
+	if !mayAsk() { // root of a user namespace is not told of programs
+		plain[len(plain)-1] = found{"WX-TC-01", Note, "not known"}
+	}
 	rules := func(family nftables.TableFamily, chains ...firewall.Chain) func(*testing.T, *testenv.Lab) {
 		return func(t *testing.T, lab *testenv.Lab) { must(t, firewall.Apply(lab.A.NS, family, chains...)) }
 	}
@@ -110,6 +113,62 @@ func TestTellsTheHostsRules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTellsBridgeAndARP: rules of a bridge that it leaves by, and of ARP where a neighbour has to be asked for, are told with what they may do.
+func TestTellsBridgeAndARP(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
+	far := netip.MustParseAddr("10.78.0.2")
+	add(t, lab.A.NS, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
+	must(t, lab.A.NS.Do(func() error {
+		l, err := netlink.LinkByName("br0")
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 78, 0, 1), Mask: net.CIDRMask(24, 32)}})
+	}))
+	hook := func(n uint32) firewall.Chain {
+		return firewall.Chain{Hook: nftables.ChainHookRef(nftables.ChainHook(n)), Drop: true}
+	}
+	const arpOutput = 1
+	for _, c := range []struct {
+		family nftables.TableFamily
+		hook   uint32
+		dst    netip.Addr
+		want   found
+	}{
+		{nftables.TableFamilyBridge, unix.NF_INET_LOCAL_OUT, far, found{"WX-CARRY-02", Note, "rules of the bridge (bridge host chain0), which are not followed"}},
+		{nftables.TableFamilyARP, arpOutput, netip.MustParseAddr("10.77.0.77"), found{"WX-NEIGH-01", Note, "rules of arp host chain0, which are not followed"}},
+	} {
+		if err := firewall.Apply(lab.A.NS, c.family, hook(c.hook)); errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) {
+			t.Logf("this kernel has no rules of family %d: %v", c.family, err)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		findings := examine(t, lab.A.NS, "", c.dst)
+		if x := find(t, findings, c.want.id); !strings.Contains(x.Title+x.Detail, c.want.text) {
+			t.Errorf("%+v, want %q", x, c.want.text)
+		}
+	}
+}
+
+// TestTellsRulesBelow: rules at the ingress of what is below an interface are told of answers to it.
+func TestTellsRulesBelow(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
+	add(t, lab.A.NS, &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "x", ParentIndex: lab.A.If.Index()}, VlanId: 5})
+	must(t, lab.A.NS.Do(func() error {
+		l, err := netlink.LinkByName("x")
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 78, 0, 1), Mask: net.CIDRMask(24, 32)}})
+	}))
+	must(t, firewall.Apply(lab.A.NS, nftables.TableFamilyNetdev, firewall.Chain{Hook: nftables.ChainHookIngress, Device: "wsk0", Rules: []firewall.Rule{firewall.DropPort(9)}}))
+	found{"WX-ANSWER-01", Note, "devices below (netdev host chain0)"}.in(t, examine(t, lab.A.NS, "", netip.MustParseAddr("10.78.0.2")))
+	found{"WX-ANSWER-01", Note, "may be dropped by the rules of netdev host chain0"}.in(t, examine(t, lab.A.NS, "", lab.B.IPv4()))
 }
 
 // policy has what goes to a prefix encrypted.

@@ -58,6 +58,16 @@ func Read() Rules {
 	return r
 }
 
+// Beside are the chains of ingress or egress for other devices than this one, which it may have below it.
+func (r *Rules) Beside(h Hook, device string) (out []Chain) {
+	for _, c := range r.Chains {
+		if c.Hook == h && len(c.Device) > 0 && !serves(c.Device, device) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // At are the chains of a hook; of ingress and egress only those for the device.
 func (r *Rules) At(h Hook, device string) (out []Chain) {
 	for _, c := range r.Chains {
