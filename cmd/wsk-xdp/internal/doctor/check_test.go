@@ -216,6 +216,10 @@ func TestFindings(t *testing.T) {
 		{"judged-changes", func(f *Facts) { f.judgedTo(netfilter.Judgement{Changes: netfilter.Yes, ChangedBy: "ip a b"}) }, "WX-NFT-OUT-01", Warn, "change, mark or hand over"},
 		{"judged-passes", func(f *Facts) { f.judgedTo(netfilter.Judgement{}) }, "WX-NFT-OUT-01", OK, "drops or changes what goes to 192.0.2.7"},
 		{"judged-not-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{}) }, "WX-NFT-NAT-01", OK, "not translated"},
+		{"judged-not-translated-legacy", func(f *Facts) {
+			f.judgedTo(netfilter.Judgement{})
+			f.Rules.IptablesTables = []string{"nat"}
+		}, "WX-NFT-NAT-01", Note, "old iptables (nat), which are not read, may"},
 		{"judged-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Yes, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "translated by ip a n"},
 		{"judged-may-be-translated", func(f *Facts) { f.judgedTo(netfilter.Judgement{Translates: netfilter.Maybe, TranslatedBy: "ip a n"}) }, "WX-NFT-NAT-01", Note, "maybe those"},
 		{"judged-may-change", func(f *Facts) {

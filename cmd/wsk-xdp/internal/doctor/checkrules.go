@@ -127,7 +127,11 @@ func (c *checker) translation(r *RuleFacts) {
 			c.add("WX-NFT-NAT-01", Note, "addresses of what goes to "+to+" are translated by "+j.TranslatedBy, "the flow is left to the kernel's stack", "")
 			return
 		case netfilter.No:
-			c.add("WX-NFT-NAT-01", OK, "addresses of what goes to "+to+" are not translated", "others are, by "+by, "")
+			level, legacy := OK, r.legacy()
+			if legacy != "" {
+				level, by = Note, by+"; and "+legacy+" may"
+			}
+			c.add("WX-NFT-NAT-01", level, "addresses of what goes to "+to+" are not translated by nftables", "others are, by "+by, "")
 			return
 		default:
 			by = j.TranslatedBy + ", maybe those of what goes to " + to + dependsOn(j)

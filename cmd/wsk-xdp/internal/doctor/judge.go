@@ -58,8 +58,8 @@ func ofVRF(l netlink.Link) bool {
 	return err != nil || master.Type() == kind
 }
 
-// onlyAddress is the address of the destination's family that an interface has, if it has one alone: what it masquerades with. Those of IPv6
-// that are link-local don't count, for they are for destinations that are.
+// onlyAddress is the address of the destination's family that an interface has, if it has one alone: what it masquerades with. Those of
+// IPv6 that are link-local don't count, for they are for destinations that are.
 func onlyAddress(l netlink.Link, to netip.Addr) (only netip.Addr) {
 	if to.Is6() && to.IsLinkLocalUnicast() {
 		return netip.Addr{}

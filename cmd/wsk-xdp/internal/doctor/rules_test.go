@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -115,7 +116,8 @@ func TestTellsTheHostsRules(t *testing.T) {
 	}
 }
 
-// TestTellsBridgeAndARP: rules of a bridge that it leaves by, and of ARP where a neighbour has to be asked for, are told with what they may do.
+// TestTellsBridgeAndARP: rules of a bridge that it leaves by, and of ARP where a neighbour has to be asked for, are told with what they
+// may do.
 func TestTellsBridgeAndARP(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
@@ -151,6 +153,58 @@ func TestTellsBridgeAndARP(t *testing.T) {
 		if x := find(t, findings, c.want.id); !strings.Contains(x.Title+x.Detail, c.want.text) {
 			t.Errorf("%+v, want %q", x, c.want.text)
 		}
+	}
+}
+
+// TestTellsAnswersToTheUntracked: where rules keep what goes out from being tracked, answers to it are those of nobody's connection; a
+// notrack that comes too late changes nothing.
+func TestTellsAnswersToTheUntracked(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	for priority, want := range map[nftables.ChainPriority]found{
+		-300: {"WX-ANSWER-01", Warn, "dropped by the rules of inet host chain0"},
+		0:    {"WX-ANSWER-01", OK, "get in"},
+	} {
+		lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
+		must(t, firewall.Apply(lab.A.NS, nftables.TableFamilyINet, firewall.Stateful()))
+		c, err := nftables.New(nftables.WithNetNSFd(lab.A.NS.FD()))
+		must(t, err)
+		table := &nftables.Table{Family: nftables.TableFamilyINet, Name: "host"}
+		chain := c.AddChain(&nftables.Chain{Name: "raw", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookOutput, Priority: &priority})
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append([]expr.Any{ // to there alone: what the host sends itself shows that it tracks
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: lab.B.IPv4().AsSlice()}}, firewall.NoTrack()...)})
+		must(t, c.Flush())
+		want.in(t, examine(t, lab.A.NS, "wsk0", lab.B.IPv4()))
+	}
+}
+
+// TestOnlyAddress: what an interface masquerades with is said where it has one address, or one that is not link-local in IPv6, and for
+// nothing that is link-local itself.
+func TestOnlyAddress(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	only := func(to string) (a netip.Addr) {
+		must(t, lab.A.NS.Do(func() error {
+			l, err := netlink.LinkByName("wsk0")
+			if err == nil {
+				a = onlyAddress(l, netip.MustParseAddr(to))
+			}
+			return err
+		}))
+		return a
+	}
+	if a := only("10.77.0.2"); a != lab.A.IPv4() {
+		t.Errorf("IPv4: %v", a)
+	}
+	if a := only("2001:db8::1"); a != lab.A.IPv6() {
+		t.Errorf("IPv6: %v", a)
+	}
+	if a := only("fe80::2"); a.IsValid() {
+		t.Errorf("link-local: %v", a)
+	}
+	must(t, lab.A.If.AddAddr(netip.MustParsePrefix("169.254.7.7/16")))
+	if a := only("10.77.0.2"); a.IsValid() {
+		t.Errorf("with one of 169.254/16: %v", a)
 	}
 }
 

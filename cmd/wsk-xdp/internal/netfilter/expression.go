@@ -215,10 +215,14 @@ func (j *judge) inRange(f attributes) Certainty {
 	return sure
 }
 
+// elementsARule is how many elements of a set are looked at in the time of a rule.
+const elementsARule = 256
+
 // lookup looks into a set or a map. A map of verdicts may decide: then out is not nil.
 func (j *judge) lookup(in chainName, f attributes, m Certainty) (sure Certainty, out []verdict) {
 	s := j.sets.get(setName{in.family, in.table, f.text(unix.NFTA_LOOKUP_SET)})
 	elements := "the elements of set " + f.text(unix.NFTA_LOOKUP_SET)
+	j.budget -= len(s.ranges) / elementsARule
 	length := s.keyLength()
 	value, known, from, ok := j.regs.read(f.number(unix.NFTA_LOOKUP_SREG), length)
 	if s.err != nil || !ok {

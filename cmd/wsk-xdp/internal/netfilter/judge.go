@@ -28,7 +28,8 @@ func (r *Rules) Judge(d Datagram, hooks ...Hook) Judgement {
 	return j.out
 }
 
-// budget is how many rules are looked at for one datagram, so that it comes to an end, however rules lead to each other: each several times.
+// budget is how many rules are looked at for one datagram, so that it comes to an end, however rules lead to each other: each several
+// times.
 func (r ruleset) budget() int {
 	const least, times = 1 << 16, 16
 	n := 0

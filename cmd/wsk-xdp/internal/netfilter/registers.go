@@ -13,7 +13,8 @@ type registers struct {
 	from         [registerBytes]string // what was loaded, for words
 }
 
-// Of linux/netfilter/nf_tables.h: four registers of 16 bytes (1 to 4), the first of which would be the verdict, which lie over sixteen of four bytes (8 to 23).
+// Of linux/netfilter/nf_tables.h: four registers of 16 bytes (1 to 4), in front of which is the verdict, and which lie over sixteen of four
+// bytes (8 to 23).
 const (
 	registerBytes = 5 * 16
 	largeRegister = 16

@@ -399,6 +399,16 @@ func TestComesToAnEnd(t *testing.T) {
 	}
 }
 
+// TestLooksThroughSoMany: sets of millions that are looked into again and again are given up, too.
+func TestLooksThroughSoMany(t *testing.T) {
+	look := rule(payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2), expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, "s"), word(unix.NFTA_LOOKUP_SREG, 1))}, drop)
+	r := host(output(slices.Repeat([][]expression{look}, 300)...))
+	r.sets[setName{unix.NFPROTO_IPV4, "host", "s"}] = &set{ranges: slices.Repeat([]setRange{{from: []byte{0, 8}}}, 1<<18)}
+	if got := r.Judge(away, Output); got.Drops != Maybe || !slices.Contains(got.DependsOn, "more rules than are followed") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestOfTwoFamilies: a source of another family than the destination's, which only a mistake can be, is one that is not known.
 func TestOfTwoFamilies(t *testing.T) {
 	d := away

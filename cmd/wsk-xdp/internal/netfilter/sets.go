@@ -291,8 +291,8 @@ func (s *set) has(value, known []byte, visit func(element, Certainty)) Certainty
 	return in
 }
 
-// inFields is whether each field of a concatenated key is within its range. Fields take words of four bytes; where it is not known which, only
-// what is equal to both ends is among them for sure.
+// inFields is whether each field of a concatenated key is within its range. Fields take words of four bytes; where it is not known which,
+// only what is equal to both ends is among them for sure.
 func (s *set) inFields(value, known, from, to []byte) Certainty {
 	sure, at := Yes, 0
 	for _, length := range s.fields {
