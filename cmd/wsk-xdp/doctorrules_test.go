@@ -3,11 +3,18 @@
 package main
 
 import (
+	"errors"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/doctor"
+	borrow "github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/testenv/firewall"
 )
@@ -50,5 +57,51 @@ func TestDoctorRulesUnread(t *testing.T) {
 		if got[id] != "" {
 			t.Errorf("%s is told without knowing: %s", id, got[id])
 		}
+	}
+}
+
+// TestRulesOfBridges: rules of family bridge, and those at egress of a port, are met by what AF_XDP sends through a bridge, and doctor says that
+// they may drop it.
+func TestRulesOfBridges(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	const dst = "10.78.0.2:9000"
+	count := []firewall.Rule{{&expr.Counter{}}}
+	for _, tc := range []struct {
+		family nftables.TableFamily
+		chain  firewall.Chain
+		told   string
+	}{
+		{nftables.TableFamilyBridge, firewall.Chain{Hook: nftables.ChainHookOutput, Rules: count}, "rules of the bridge (bridge host chain0)"},
+		{nftables.TableFamilyNetdev, firewall.Chain{Hook: nftables.ChainHookEgress, Device: "wsk0", Rules: count}, "egress of devices below (netdev host chain0)"},
+	} {
+		t.Run(tc.told, func(t *testing.T) {
+			l, ns := lab(t, testenv.Topology{NoIPv6: true, Neighbours: testenv.Static})
+			device(func(_ *testenv.Lab, a netlink.LinkAttrs) netlink.Link {
+				return &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: a.Name}}
+			})(t, l)
+			err := firewall.Apply(l.A.NS, tc.family, tc.chain)
+			if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
+				t.Skipf("this kernel has no such rules: %v", err)
+			}
+			must(t, err)
+			o := doctor.Options{NetNS: borrow.Borrow(l.A.NS.FD()), Trial: &doctor.TrialFacts{}, UserNS: notTried}
+			must(t, doctorArgs([]string{dst}, &o))
+			facts, err := doctor.Gather(t.Context(), o)
+			must(t, err)
+			if says := facts.Path.Carriage; says.By != doctor.ByAFXDP || !strings.Contains(strings.Join(says.Unless, " "), tc.told) {
+				t.Errorf("%+v, want %q", says, tc.told)
+			}
+			if is := carried(t, 3, []string{"send", ns, dst, "-n", "3", "--json"}); is != doctor.ByAFXDP {
+				t.Errorf("carried by %s", is)
+			}
+			c, err := nftables.New(nftables.WithNetNSFd(l.A.NS.FD()))
+			must(t, err)
+			table := &nftables.Table{Family: tc.family, Name: "host"}
+			rules, err := c.GetRules(table, &nftables.Chain{Name: "chain0", Table: table})
+			must(t, err)
+			if n := rules[0].Exprs[0].(*expr.Counter).Packets; n < 3 {
+				t.Errorf("%s: the rule has seen %d of 3 frames", tc.told, n)
+			}
+		})
 	}
 }

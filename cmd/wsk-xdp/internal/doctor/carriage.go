@@ -74,8 +74,8 @@ func (f *Facts) stack() (why, see string) {
 
 // judged is what the rules of the host make of it: those for output of what the kernel's stack sends, be it the first datagram alone.
 func (f *Facts) judged(c *Carriage, r *RuleFacts) {
-	if bridge := r.ofBridge(f.Path); bridge != "" {
-		c.Unless = append(c.Unless, bridge)
+	for _, what := range r.ofFrames(f.Path) {
+		c.Unless = append(c.Unless, what+" drop it")
 	}
 	if c.By == ByAFXDP && !c.Opens {
 		return // which meets no other

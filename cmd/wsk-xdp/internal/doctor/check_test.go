@@ -240,6 +240,10 @@ func TestFindings(t *testing.T) {
 			f.Rules.Connections, f.Path.stacked = true, true
 			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})
 		}, "WX-CARRY-02", Note, "rules at egress (inet filter x), which are not followed, drop it"},
+		{"frames-egress-below", func(f *Facts) {
+			f.Path.stacked, f.Path.passesOthers = true, true
+			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})
+		}, "WX-CARRY-02", Note, "egress of devices below (inet filter x), which are not followed, drop it"},
 		{"carried-egress-elsewhere", func(f *Facts) {
 			f.Rules.Connections = true
 			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})

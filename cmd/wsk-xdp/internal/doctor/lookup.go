@@ -34,10 +34,11 @@ func lookUp(ctx context.Context, netns int, o session.Query) *PathFacts {
 	p.Interface, p.Device, p.MTU, p.InterfaceMTU, p.DeviceMTU = w.Interface.Name, w.Device.Name, w.MTU, w.Interface.MTU, w.Device.MTU
 	p.OnLink, p.AskNeeded, p.SlowReason, p.IPsec, p.AnswersRefused = w.OnLink, w.NeighbourNeeded, w.SlowReason, w.IPsec, w.AnswersRefused
 	p.overBridge, p.stacked = standsOn(w.Interface.Name)
+	p.passesOthers = p.stacked
 	if w.Device.Name != w.Interface.Name {
-		p.stacked = true
-		below, _ := standsOn(w.Device.Name)
-		p.overBridge = p.overBridge || below
+		var bridge bool
+		bridge, p.passesOthers = standsOn(w.Device.Name)
+		p.overBridge, p.stacked = p.overBridge || bridge, true
 	}
 	if w.Source.IsValid() {
 		p.Source = w.Source.String()

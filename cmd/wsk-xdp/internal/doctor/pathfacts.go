@@ -37,8 +37,9 @@ type PathFacts struct {
 	Member bool `json:"member_on_this_host,omitempty"`
 	// AnswersRefused is whether the host takes no answer from there by this interface (rp_filter).
 	AnswersRefused bool `json:"answers_refused_by_rp_filter,omitempty"`
-	// overBridge is whether it leaves by a bridge, stacked whether there are other devices below the interface.
-	overBridge, stacked bool
+	// overBridge is whether it leaves by a bridge, stacked whether there are other devices below the interface, and passesOthers whether
+	// there are below the device that AF_XDP is bound to.
+	overBridge, stacked, passesOthers bool
 
 	// Carriage is what carries a datagram there.
 	Carriage Carriage `json:"carriage"`

@@ -29,7 +29,11 @@ func (r *RuleFacts) onTheWayOut(p *PathFacts) (out []string) {
 	if l := r.legacy(); l != "" {
 		out = append(out, l)
 	}
-	if chains := names(append(r.netfilter.At(netfilter.Egress, p.Interface), r.below(netfilter.Egress, p)...)); chains != "" {
+	chains := r.netfilter.At(netfilter.Egress, p.Interface)
+	if !p.passesOthers { // else they are among those that frames meet
+		chains = append(chains, r.below(netfilter.Egress, p)...)
+	}
+	if chains := names(chains); chains != "" {
 		out = append(out, "rules at egress ("+chains+"), which are not followed,")
 	}
 	if r.EgressFilters > 0 {
@@ -71,12 +75,15 @@ func (f *Facts) onTheWayIn() (out []string) {
 	return out
 }
 
-// ofBridge is what everything meets that passes a bridge, what AF_XDP sends, too.
-func (r *RuleFacts) ofBridge(p *PathFacts) string {
+// ofFrames is what frames of AF_XDP meet, too, where the device that they enter by has others below it.
+func (r *RuleFacts) ofFrames(p *PathFacts) (out []string) {
 	if chains := strings.Join(r.netfilter.Others(netfilter.Bridge), ", "); p.overBridge && chains != "" {
-		return "rules of the bridge (" + chains + "), which are not followed, drop it"
+		out = append(out, "rules of the bridge ("+chains+"), which are not followed,")
 	}
-	return ""
+	if chains := names(r.netfilter.Beside(netfilter.Egress, p.Device)); p.passesOthers && chains != "" {
+		out = append(out, "rules at egress of devices below ("+chains+"), which are not followed,")
+	}
+	return out
 }
 
 // below are chains for devices that may be below the interface.
