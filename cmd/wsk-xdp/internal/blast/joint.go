@@ -69,7 +69,7 @@ func (r *Report) arrivals() (out []trouble) {
 // datagram came corrupt, or was refused, was not lost on the way.
 func (r *Report) lossText() string {
 	p := r.Peer
-	dropped := uint64(0)
+	dropped, sure := uint64(0), uint64(0) // sure is of what came to the receiver
 	causes := make([]string, 0, len(p.Drops))
 	for cause := range p.Drops {
 		causes = append(causes, cause)
@@ -78,25 +78,32 @@ func (r *Report) lossText() string {
 	for i, cause := range causes {
 		dropped += p.Drops[cause]
 		causes[i] = fmt.Sprintf("%s %s", strings.ReplaceAll(cause, "_", " "), units.Grouped(p.Drops[cause]))
+		if peer.Shared(p.Engine, cause) {
+			causes[i] += " in its network namespace"
+		} else {
+			sure += p.Drops[cause]
+		}
 	}
 	text := fmt.Sprintf("%s of %s lost", units.Grouped(p.Lost), units.Grouped(r.Totals.Submitted))
 	came := min(p.Corrupt+p.Refused, p.Lost)
 	rest, at := p.Lost-came, strings.Join(causes, ", ")
 	if came > 0 {
-		return text + cameText(came, rest, dropped, at)
+		return text + cameText(came, rest, dropped, sure, at)
 	}
 	switch {
 	case dropped == 0:
 		return text + " on the way: the peer has dropped none"
-	case dropped >= p.Lost:
+	case sure >= p.Lost:
 		return text + " at the peer (" + at + ")"
+	case sure < dropped:
+		return fmt.Sprintf("%s, of which the peer dropped up to %s (%s) and the way the others", text, units.Grouped(min(dropped, p.Lost)), at)
 	default:
 		return fmt.Sprintf("%s, of which the peer dropped %s (%s) and the way the others", text, units.Grouped(dropped), at)
 	}
 }
 
 // cameText is about lost ones some of which came all the same.
-func cameText(came, rest, dropped uint64, at string) string {
+func cameText(came, rest, dropped, sure uint64, at string) string {
 	const how = " came to the peer corrupt or were refused there"
 	if rest == 0 {
 		return ", all of which" + how
@@ -105,8 +112,10 @@ func cameText(came, rest, dropped uint64, at string) string {
 	switch {
 	case dropped == 0:
 		return text + " and the way lost the others"
-	case dropped >= rest:
+	case sure >= rest:
 		return text + " and the peer dropped the others (" + at + ")"
+	case sure < dropped:
+		return fmt.Sprintf("%s, the peer dropped up to %s (%s) and the way the others", text, units.Grouped(min(dropped, rest)), at)
 	default:
 		return fmt.Sprintf("%s, the peer dropped %s (%s) and the way the others", text, units.Grouped(dropped), at)
 	}

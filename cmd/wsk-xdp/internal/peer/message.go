@@ -118,6 +118,10 @@ type Delay struct {
 // BadChecksum is the cause of what came with a wrong checksum.
 const BadChecksum = "bad_checksum"
 
+// Shared is whether a cause counts what any socket of the receiver's network namespace gets: the kernel tells engine udp no more of a wrong
+// checksum.
+func Shared(engine, cause string) bool { return engine == "udp" && cause == BadChecksum }
+
 // Full is whether the receiver had no room for something.
 func (r *Report) Full() bool {
 	for cause := range r.Drops {

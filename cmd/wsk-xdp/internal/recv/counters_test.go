@@ -83,6 +83,19 @@ func sendWrong(t *testing.T, l *testenv.Lab, to netip.AddrPort, payload, n int) 
 	}
 }
 
+// What the kernel counts for all sockets of a network namespace is told, and contradicts no verdict: it may be others'.
+func TestWrongChecksumsOfOthers(t *testing.T) {
+	for engine, want := range map[string]Verdict{
+		"udp": {"ok", true, "every number was received; to this network namespace 3 came with a wrong checksum"},
+		"xdp": {"drops", false, "3 dropped here: bad checksum"},
+	} {
+		r := Report{Config: Config{Engine: engine}, Totals: TotalsReport{Packets: 5, Received: 5}, Drops: map[string]uint64{peer.BadChecksum: 3}}
+		if r.conclude(nil); r.Verdict != want {
+			t.Errorf("%s: %+v, want %+v", engine, r.Verdict, want)
+		}
+	}
+}
+
 // The counters of both versions of IP are read from text as the kernel writes it, and what is none of it is passed over.
 func TestUDPCounters(t *testing.T) {
 	var d udpDrops

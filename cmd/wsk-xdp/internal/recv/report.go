@@ -166,6 +166,9 @@ func (r *Report) conclude(failed error) {
 	}
 	add("loss", t.Lost, "lost")
 	for _, cause := range Causes(r.Drops) {
+		if peer.Shared(r.Config.Engine, cause) {
+			continue // it may be others'
+		}
 		add("drops", r.Drops[cause], "dropped here: "+strings.ReplaceAll(cause, "_", " "))
 	}
 	add("corrupt", t.Corrupt, "corrupt")
@@ -180,6 +183,9 @@ func (r *Report) conclude(failed error) {
 		if t.Warmup > 0 {
 			v.Text += " but what warms up"
 		}
+	}
+	if n := r.Drops[peer.BadChecksum]; n > 0 && peer.Shared(r.Config.Engine, peer.BadChecksum) {
+		v.Text += "; to this network namespace " + units.Grouped(n) + " came with a wrong checksum"
 	}
 	for _, one := range r.Runs {
 		if !one.Balanced {
