@@ -110,6 +110,10 @@ func (j *judge) matchAddressType(info []byte) Certainty {
 		j.unsure("-m addrtype")
 		return Maybe
 	}
+	if destination == local|unicast && !j.d.Destination.Is4() { // there it is to be both
+		j.unsure("-m addrtype")
+		return Maybe
+	}
 	is := No
 	if destination&unicast != 0 {
 		is = Yes

@@ -228,6 +228,7 @@ func (j *judge) lookup(in chainName, f attributes, m Certainty) (sure Certainty,
 	if s.err != nil || !ok {
 		return j.unread(elements, m, f)
 	}
+	value, known = slices.Clone(value), slices.Clone(known) // what is found may be loaded into the register that has the key
 	register, isMap := f[unix.NFTA_LOOKUP_DREG]
 	to := attr{value: register}.number()
 	found := s.has(value, known, func(x element, sure Certainty) {

@@ -37,8 +37,10 @@ func Read() Rules {
 	switch {
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
 		// a kernel without nftables
-	case err != nil:
+	case errors.Is(err, unix.EPERM):
 		r.Err = fmt.Errorf("read the rules of nftables (needs CAP_NET_ADMIN): %w", err)
+	case err != nil:
+		r.Err = fmt.Errorf("read the rules of nftables: %w", err)
 	default:
 		r.raw, r.sets = raw, sets{}
 		r.Chains = raw.chains(r.sets)

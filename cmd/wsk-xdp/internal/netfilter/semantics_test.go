@@ -300,6 +300,19 @@ func TestLooksUp(t *testing.T) {
 	}
 }
 
+// TestMapsIntoItsKey: a map whose value takes the place of the key, as nft has every map of addresses, is asked for the key alone.
+func TestMapsIntoItsKey(t *testing.T) {
+	one, two := []byte{10, 77, 0, 2}, []byte{10, 77, 0, 99}
+	swaps := []setRange{{from: one, element: element{value: two, verdict: verdict{code: codeNone}}}, {from: two, element: element{value: one, verdict: verdict{code: codeNone}}}}
+	r := host(at(unix.NF_INET_LOCAL_OUT, -100, "nat", rule(payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 16, 4),
+		expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, "m"), word(unix.NFTA_LOOKUP_SREG, 1), word(unix.NFTA_LOOKUP_DREG, 1))},
+		expression{"nat", slices.Concat(word(natType, 1), word(natFamily, unix.NFPROTO_IPV4), word(natAddress, 1))})))
+	r.sets[setName{unix.NFPROTO_IPV4, "host", "m"}] = &set{length: 4, ranges: swaps}
+	if got := r.Judge(away, Output); got.Translates != Yes {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestTellsMapsOfVerdicts: what a chain does that only a map of verdicts decides, or leads to, is told of it.
 func TestTellsMapsOfVerdicts(t *testing.T) {
 	look := expression{"lookup", slices.Concat(attribute(unix.NFTA_LOOKUP_SET, "m"), word(unix.NFTA_LOOKUP_SREG, 1), word(unix.NFTA_LOOKUP_DREG, 0))}
