@@ -236,6 +236,16 @@ func TestFindings(t *testing.T) {
 			f.Rules.Connections = true
 			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1})
 		}, "WX-CARRY-02", Note, "rules at egress (inet filter x), which are not followed, drop it"},
+		{"egress-of-the-interface", func(f *Facts) {
+			f.Path.Interface = "eth1.5"
+			f.judgedTo(netfilter.Judgement{})
+			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth1.5"}})
+		}, "WX-NFT-OUT-01", Warn, "does not meet the rules of"},
+		{"ingress-of-the-interface", func(f *Facts) {
+			f.Path.Interface = "eth1.5"
+			f.chain(netfilter.Ingress, netfilter.Chain{Drops: true, Device: []string{"eth1.5"}})
+		}, "WX-NFT-IN-01", Warn, "nft list chain inet filter x"},
+		{"answers-groups", func(f *Facts) { f.Rules.Answers, f.Rules.groupIngress = &netfilter.Judgement{}, []string{"x"} }, "WX-ANSWER-01", Note, "programs of this control group"},
 		{"carried-egress-below", func(f *Facts) {
 			f.Rules.Connections, f.Path.stacked = true, true
 			f.chain(netfilter.Egress, netfilter.Chain{Rules: 1, Device: []string{"eth9"}})

@@ -45,11 +45,25 @@ func (c *checker) connections(r *RuleFacts) {
 	c.add("WX-CT-01", OK, "the kernel tracks no connections", "", "")
 }
 
+// chains are those of a hook, of ingress and egress those for the device and for the interface of the path, which may stand on it.
+func (c *checker) chains(r *RuleFacts, hook netfilter.Hook, device string) []netfilter.Chain {
+	out := r.netfilter.At(hook, device)
+	if c.f.Path == nil || c.f.Path.Interface == device {
+		return out
+	}
+	for _, x := range r.netfilter.At(hook, c.f.Path.Interface) {
+		if !slices.ContainsFunc(out, func(had netfilter.Chain) bool { return had.String() == x.String() }) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
 // input is about rules that may keep datagrams from coming in.
 func (c *checker) input(r *RuleFacts, device string) {
 	var stateful, blind []string
 	for _, hook := range []netfilter.Hook{netfilter.Ingress, netfilter.Prerouting, netfilter.Input} {
-		for _, chain := range r.netfilter.At(hook, device) {
+		for _, chain := range c.chains(r, hook, device) {
 			switch {
 			case !chain.Drops:
 			case chain.Conntrack:
@@ -76,7 +90,7 @@ func (c *checker) input(r *RuleFacts, device string) {
 func (c *checker) output(r *RuleFacts, device string) {
 	var passed []string
 	for _, hook := range []netfilter.Hook{netfilter.Output, netfilter.Postrouting, netfilter.Egress} {
-		for _, chain := range r.netfilter.At(hook, device) {
+		for _, chain := range c.chains(r, hook, device) {
 			if !chain.NAT && (chain.Rules > 0 || chain.Policy) {
 				passed = append(passed, chain.String())
 			}
@@ -101,7 +115,7 @@ func (c *checker) output(r *RuleFacts, device string) {
 			title += ", and those of " + j.ChangedBy + " may change, mark or hand over what goes to " + to + dependsOn(j)
 		case j.Changes == netfilter.Yes:
 			title += ", and those of " + j.ChangedBy + " change, mark or hand over what goes to " + to
-		case len(r.netfilter.At(netfilter.Egress, device)) == 0: // these are not followed
+		case len(c.chains(r, netfilter.Egress, device)) == 0: // these are not followed
 			c.add("WX-NFT-OUT-01", OK, "no rule of nftables drops or changes what goes to "+to, "it does not meet the rules of "+strings.Join(passed, ", "), "")
 			return
 		}
@@ -211,7 +225,7 @@ func (c *checker) tc(r *RuleFacts, device string) {
 	switch unknown := r.Traffic.Answer != "" && !r.Traffic.Yes(); {
 	case len(passed) == 0 && unknown:
 		remedy := "sudo wsk-xdp doctor"
-		if c.f.Privilege.NetAdmin && c.f.Privilege.InitialUserNS {
+		if c.f.Privilege.NetAdmin && c.f.Privilege.BPF {
 			remedy = "" // it is not for want of privilege
 		}
 		c.add("WX-TC-01", Note, "not known whether filters of tc or programs look at what leaves", r.Traffic.Reason, remedy)
@@ -231,7 +245,7 @@ func (c *checker) groups(r *RuleFacts) {
 	case r.Groups.Answer == "": // not asked
 	case !r.Groups.Yes():
 		remedy := "sudo wsk-xdp doctor"
-		if c.f.Privilege.NetAdmin {
+		if c.f.Privilege.NetAdmin && c.f.Privilege.BPF {
 			remedy = "" // it is not for want of privilege
 		}
 		c.add("WX-CGROUP-01", Note, "not known whether programs of this control group look at what its sockets send", r.Groups.Reason, remedy)

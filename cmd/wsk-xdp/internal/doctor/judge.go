@@ -72,6 +72,8 @@ func onlyAddress(l netlink.Link, to netip.Addr) (only netip.Addr) {
 		a, ok := netip.AddrFromSlice(x.IP)
 		switch {
 		case !ok, a.Unmap().Is6() && a.IsLinkLocalUnicast():
+		case a.Unmap().Is4() && x.Scope != int(netlink.SCOPE_UNIVERSE): // which may not be the one, and then another interface's is
+			return netip.Addr{}
 		case only.IsValid():
 			return netip.Addr{}
 		default:

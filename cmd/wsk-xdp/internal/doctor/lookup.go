@@ -78,21 +78,32 @@ func (p *PathFacts) device(name string, index int) {
 	p.Taken = len(taken) > 0 && len(taken) >= i.TxQueues.N
 }
 
-// standsOn is whether an interface is a bridge, and whether it has others below it.
+// mostStacked is how many devices below each other are looked at; the kernel allows eight (MAX_NEST_DEV).
+const mostStacked = 10
+
+// standsOn is whether an interface is a bridge or stands on one, and whether it has others below it.
 func standsOn(name string) (bridge, others bool) {
 	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return false, false
+	for range mostStacked {
+		if err != nil {
+			break
+		}
+		switch l.Type() {
+		case "bridge":
+			return true, true
+		case "bond", "team":
+			return false, true
+		case "veth":
+			return false, others // the other end is no device below
+		}
+		a := l.Attrs()
+		others = others || a.ParentIndex != 0
+		if a.ParentIndex == 0 || a.NetNsID >= 0 { // what is below in another namespace can't be seen
+			break
+		}
+		l, err = netlink.LinkByIndex(a.ParentIndex)
 	}
-	switch l.Type() {
-	case "bridge":
-		return true, true
-	case "bond", "team":
-		return false, true
-	case "veth":
-		return false, false // the other end is no device below
-	}
-	return false, l.Attrs().ParentIndex != 0
+	return false, others
 }
 
 func family(a netip.Addr) int {

@@ -33,33 +33,36 @@ func linkPrograms(ifindex int, kinds ...ebpf.AttachType) (out []string, err erro
 	return out, nil
 }
 
-// groupPrograms are those of this process's control group, and of those above it, that what its sockets send meets.
-func groupPrograms() (is Answer, programs []string) {
+// groupPrograms are those of this process's control group, and of those above it, that what its sockets send meets, and those that what
+// they get does.
+func groupPrograms() (is Answer, programs, ingress []string) {
 	dir, err := ownGroup()
 	if dir == "" && err == nil {
-		return Answer{Answer: "yes"}, nil // a kernel without control groups, or without the second hierarchy
+		return Answer{Answer: "yes"}, nil, nil // a kernel without control groups, or without the second hierarchy
 	}
 	if err != nil {
-		return known(err), nil
+		return known(err), nil, nil
 	}
 	d, err := os.Open(dir)
 	if err != nil {
-		return known(fmt.Errorf("look at the control group of this process: %w", err)), nil
+		return known(fmt.Errorf("look at the control group of this process: %w", err)), nil, nil
 	}
 	defer d.Close()
-	for _, at := range []ebpf.AttachType{ebpf.AttachCGroupInetEgress, ebpf.AttachCGroupUDP4Sendmsg, ebpf.AttachCGroupUDP6Sendmsg} {
+	for _, at := range []ebpf.AttachType{ebpf.AttachCGroupInetIngress, ebpf.AttachCGroupInetEgress, ebpf.AttachCGroupUDP4Sendmsg, ebpf.AttachCGroupUDP6Sendmsg} {
 		const effective = 1 // BPF_F_QUERY_EFFECTIVE
 		names, err := programsAt(int(d.Fd()), at, effective)
 		switch {
 		case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL): // a kernel without them
 		case err != nil:
-			return known(fmt.Errorf("list the programs of the control group %s (needs CAP_NET_ADMIN): %w", dir, err)), nil
+			return known(fmt.Errorf("list the programs of the control group %s (needs CAP_NET_ADMIN and CAP_BPF): %w", dir, err)), nil, nil
+		case at == ebpf.AttachCGroupInetIngress:
+			ingress = names
 		default:
 			programs = append(programs, names...)
 		}
 	}
 	slices.Sort(programs)
-	return Answer{Answer: "yes"}, slices.Compact(programs)
+	return Answer{Answer: "yes"}, slices.Compact(programs), ingress
 }
 
 // ownGroup is the directory of this process's group in the second hierarchy, as it is mounted here.
@@ -104,10 +107,11 @@ func programsAt(target int, at ebpf.AttachType, flags uint32) (names []string, e
 	return names, nil
 }
 
-// mayAsk is whether the kernel tells this process of programs (bpf_net_capable).
+// mayAsk is whether every kernel tells this process of programs. Before Linux 5.19 it takes CAP_BPF, too, where unprivileged_bpf_disabled
+// is set.
 func mayAsk() bool {
 	p := host.ReadPrivilege()
-	return p.HasGlobally(unix.CAP_NET_ADMIN) || p.HasGlobally(unix.CAP_SYS_ADMIN)
+	return p.HasGlobally(unix.CAP_SYS_ADMIN) || p.HasGlobally(unix.CAP_NET_ADMIN) && p.HasGlobally(unix.CAP_BPF)
 }
 
 func programName(id ebpf.ProgramID) string {

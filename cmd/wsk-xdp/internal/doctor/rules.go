@@ -55,6 +55,8 @@ type RuleFacts struct {
 	Answers *netfilter.Judgement `json:"answers_judged,omitempty"`
 
 	netfilter netfilter.Rules
+	// groupIngress are programs of the control group that look at what its sockets get.
+	groupIngress []string
 }
 
 // rules looks at the host's rules, on a thread in the namespace netns.
@@ -82,7 +84,7 @@ func (f *Facts) rules(netns int) error {
 		r.IngressPrograms, ingress = linkPrograms(f.Interface.Index, ebpf.AttachTCXIngress, ebpf.AttachNetkitPeer)
 		r.Traffic = known(errors.Join(err, cmp.Or(egress, ingress)))
 	}
-	r.Groups, r.GroupPrograms = groupPrograms()
+	r.Groups, r.GroupPrograms, r.groupIngress = groupPrograms()
 	if p := f.Path; p != nil && p.Error == "" && r.Nftables.Yes() {
 		r.Judged, r.Answers = judge(&r.netfilter, r.Connections, p)
 	}

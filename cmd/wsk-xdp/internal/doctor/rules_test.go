@@ -141,6 +141,7 @@ func TestTellsBridgeAndARP(t *testing.T) {
 		want   found
 	}{
 		{nftables.TableFamilyBridge, unix.NF_INET_LOCAL_OUT, far, found{"WX-CARRY-02", Note, "rules of the bridge (bridge host chain0), which are not followed"}},
+		{nftables.TableFamilyBridge, unix.NF_INET_LOCAL_IN, far, found{"WX-ANSWER-01", Note, "rules of the bridge (bridge host chain0), which are not followed"}},
 		{nftables.TableFamilyARP, arpOutput, netip.MustParseAddr("10.77.0.77"), found{"WX-NEIGH-01", Note, "rules of arp host chain0, which are not followed"}},
 	} {
 		if err := firewall.Apply(lab.A.NS, c.family, hook(c.hook)); errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) {
@@ -206,6 +207,32 @@ func TestOnlyAddress(t *testing.T) {
 	if a := only("10.77.0.2"); a.IsValid() {
 		t.Errorf("with one of 169.254/16: %v", a)
 	}
+}
+
+// TestStandsOn: a bridge is found below what stands on it, and the other end of a veth is not below it.
+func TestStandsOn(t *testing.T) {
+	testenv.Require(t, testenv.NetNS)
+	lab := testenv.NewLabT(t, testenv.Topology{NoIPv6: true})
+	add(t, lab.A.NS, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
+	for name, below := range map[string]string{"over-bridge": "br0", "over-veth": "wsk0"} {
+		parent := 0
+		must(t, lab.A.NS.Do(func() error {
+			l, err := netlink.LinkByName(below)
+			if err == nil {
+				parent = l.Attrs().Index
+			}
+			return err
+		}))
+		add(t, lab.A.NS, &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: name, ParentIndex: parent}, VlanId: 5})
+	}
+	must(t, lab.A.NS.Do(func() error {
+		for name, want := range map[string][2]bool{"br0": {true, true}, "over-bridge": {true, true}, "over-veth": {false, true}, "wsk0": {false, false}} {
+			if bridge, others := standsOn(name); bridge != want[0] || others != want[1] {
+				t.Errorf("%s: %v, %v", name, bridge, others)
+			}
+		}
+		return nil
+	}))
 }
 
 // TestTellsRulesBelow: rules at the ingress of what is below an interface are told of answers to it.

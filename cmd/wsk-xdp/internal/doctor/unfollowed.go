@@ -60,6 +60,9 @@ func (f *Facts) onTheWayIn() (out []string) {
 	if chains := names(r.below(netfilter.Ingress, f.Path)); chains != "" {
 		out = append(out, "rules at ingress of devices below ("+chains+"), which are not followed,")
 	}
+	if chains := strings.Join(r.netfilter.Others(netfilter.Bridge), ", "); f.Path.overBridge && chains != "" {
+		out = append(out, "rules of the bridge ("+chains+"), which are not followed,")
+	}
 	if f.Interface != nil && f.Interface.Program != nil {
 		out = append(out, "the XDP program of "+f.Interface.Name+", which is not followed,")
 	}
@@ -69,7 +72,7 @@ func (f *Facts) onTheWayIn() (out []string) {
 	if len(r.IngressPrograms) > 0 {
 		out = append(out, "programs at ingress ("+strings.Join(r.IngressPrograms, ", ")+"), which are not followed,")
 	}
-	if len(r.GroupPrograms) > 0 {
+	if len(r.GroupPrograms) > 0 || len(r.groupIngress) > 0 {
 		out = append(out, "programs of this control group, which are not followed,")
 	}
 	return out
