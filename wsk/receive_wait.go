@@ -30,8 +30,8 @@ func (s *Socket) attend(irp *IRP) (waited bool) {
 		return false
 	}
 	w := irp.addWaiter(irp.begun, reading)
-	if w == nil {
-		return false
+	if w == nil { // it has completed
+		return true
 	}
 	endpoint.Attend(reading, w, s.recv.waitsAlone(irp))
 	<-w.woken
