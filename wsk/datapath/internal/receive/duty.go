@@ -38,7 +38,7 @@ type Duty struct {
 	asleep    bool        // the steward sleeps until it is called
 	recalled  bool        // the attendant is to call the steward when it leaves
 	handed    uint64      // how often an attendant has taken the duty
-	quick     int         // callers who came back fast, in a row
+	quick     int         // grows with callers who come back fast, see cameBack
 	asked     time.Time
 	attended  Attendant // of the one that has the duty
 }
@@ -51,10 +51,10 @@ const (
 	attendant
 )
 
-// Source is what a Duty is the reading of. Its methods but Interrupt are called by whoever has the duty.
+// Source is what a Duty is the reading of. Round is for whoever has the duty, the others for anybody.
 type Source interface {
 	// Round delivers what is there, or waits until there is something or the attendant's wait is over. It reports false when
-	// the source has ended, and sets what a says of it. a is nil for the steward.
+	// the source has ended. a is nil for the steward.
 	Round(a *Attendant) (more bool)
 	// Interrupt ends the wait of a Round, or the next one's. That Round may find nothing.
 	Interrupt()
@@ -127,15 +127,15 @@ func (d *Duty) standBy() {
 			return
 		case <-tick.C:
 		}
-		mine, called := false, false
-		if last, mine, called = d.look(last); mine {
-			return
-		}
+		handed, mine, called := d.look(last)
 		if called {
 			tick.Stop()
 			<-d.call
+		}
+		if mine || called {
 			return
 		}
+		last = handed
 	}
 }
 

@@ -126,17 +126,23 @@ func (c *caller) Receive(list *wsk.Datagram) {
 // Over implements wsk.Pending.
 func (c *caller) Over() bool { return c.in.Load() >= c.want.Load() }
 
+// within waits for what must come; otherwise says what is wrong then.
+func within(t *testing.T, come <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-come:
+	case <-time.After(testenv.Patience(10 * time.Second)):
+		t.Error(otherwise)
+	}
+}
+
 // read waits for one datagram more, in the way of WaitReceive.
 func (c *caller) read(t *testing.T, d *Duty) {
 	t.Helper()
 	c.at.Store(d)
 	c.want.Add(1)
 	d.Attend(c, c.sink, true)
-	select {
-	case <-c.got:
-	case <-time.After(testenv.Patience(10 * time.Second)):
-		t.Fatal("no datagram")
-	}
+	within(t, c.got, "no datagram")
 }
 
 // exchange has a caller attend: it reads datagrams that come one by one until it has read one itself.
@@ -155,11 +161,7 @@ func TestDutyGoesToTheCaller(t *testing.T) {
 	p.exchange(c)
 	p.in <- c.sink // nobody waits: the steward brings it all the same
 	c.want.Add(1)
-	select {
-	case <-c.got:
-	case <-time.After(testenv.Patience(10 * time.Second)):
-		t.Fatal("what came while the caller was away has not been read")
-	}
+	within(t, c.got, "what came while the caller was away has not been read")
 }
 
 // TestDutyOfOthers: what an attendant finds for another socket is delivered by the steward.
@@ -173,11 +175,7 @@ func TestDutyOfOthers(t *testing.T) {
 		stays.Go(func() { c.read(t, p.duty) })
 		p.in <- other.sink
 		other.want.Add(1)
-		select {
-		case <-other.got:
-		case <-time.After(testenv.Patience(10 * time.Second)):
-			t.Fatal("nobody has delivered what was for another")
-		}
+		within(t, other.got, "nobody has delivered what was for another")
 		p.in <- c.sink
 		stays.Wait()
 	}
@@ -224,11 +222,7 @@ func TestDutyCrowded(t *testing.T) {
 		both.Go(func() { a.read(t, p.duty) })
 		both.Go(func() {
 			p.duty.Attend(b, a.sink, false)
-			select {
-			case <-b.got:
-			case <-time.After(testenv.Patience(10 * time.Second)):
-				t.Error("the second caller got nothing")
-			}
+			within(t, b.got, "the second caller got nothing")
 		})
 		p.in <- a.sink
 		p.in <- a.sink
@@ -252,11 +246,7 @@ func TestDutyInterrupted(t *testing.T) {
 		}()
 		c.in.Add(1)
 		p.duty.Interrupt()
-		select {
-		case <-over:
-		case <-time.After(testenv.Patience(10 * time.Second)):
-			t.Fatal("the caller waits still")
-		}
+		within(t, over, "the caller waits still")
 	}
 }
 
