@@ -29,7 +29,9 @@ func (s *Source) SendBatch(list []*wsk.SendOp) {
 		f, p, status := s.flows.way(s, op)
 		if status != wsk.STATUS_SUCCESS {
 			flush()
-			s.Host.Finish(op, status)
+			if status != wsk.STATUS_PENDING { // else it waits already, and ends there
+				s.Host.Finish(op, status)
+			}
 			continue
 		}
 		if p == nil {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
@@ -81,6 +82,48 @@ func TestGatewayAnswers(t *testing.T) {
 	}
 	if n := g.looked(); n > 4 {
 		t.Errorf("%d ways were looked for", n)
+	}
+	nothingGathered(t, r)
+}
+
+// TestBatchGathered: operations of a batch that wait with another for their gateway complete when they have left, and once.
+func TestBatchGathered(t *testing.T) {
+	const many, each = 3, 2
+	r, g, w := newGatewayRig(t, 1)
+	g.byGateway(r)
+	g.change(func() { g.macs[gateway1] = 0 })
+	ep := r.boundSource()
+	var to []wsk.Destination
+	for i := range many {
+		to = append(to, dest(behind(i), 7))
+	}
+	list := newRelays(many * each)
+	completed := make([]atomic.Int32, len(list))
+	for i, one := range list {
+		one.irp.SetCompletionRoutine(func(*wsk.IRP, any) wsk.NTSTATUS {
+			completed[i].Add(1)
+			return wsk.STATUS_MORE_PROCESSING_REQUIRED
+		}, nil, true, true, true)
+	}
+	ep.SendBatch(relayed(list, to...))
+	testenv.Eventually(t, waitLimit, "one to wait for all", func() bool { return g.waiting(gateway1) == 1 })
+	for i := range completed {
+		if completed[i].Load() != 0 {
+			t.Errorf("operation %d has completed, %v, before its gateway is known", i, list[i].irp.IoStatus.Status)
+		}
+	}
+	g.change(func() { g.macs[gateway1] = 11 })
+	g.tell(gateway1)
+	for i, one := range list {
+		mustSucceed(t, "the batch", await(t, &one.irp))
+		if n := completed[i].Load(); n != 1 {
+			t.Errorf("operation %d has completed %d times", i, n)
+		}
+	}
+	for i := range many {
+		if n := len(w.to(netip.AddrPortFrom(behind(i), 7))); n != each {
+			t.Errorf("destination %d: %d datagrams, want %d", i, n, each)
+		}
 	}
 	nothingGathered(t, r)
 }
