@@ -18,8 +18,8 @@ import (
 )
 
 // The slow path: operations to the host itself, to loopback, and over interfaces on which AF_XDP is not to be had
-// go through the companion socket, one datagram per system call, on a goroutine that lives while there are some. The
-// kernel has taken a datagram when sendmsg returns, and that completes it.
+// go through the companion socket, each datagram, or super datagram, by a system call, on a goroutine that lives while there are some. The
+// kernel has taken it when sendmsg returns, and that completes the operation.
 
 // unsetPolicy is no FragmentPolicy: the socket's setting is not known yet.
 const unsetPolicy wsk.FragmentPolicy = 0xff
@@ -40,15 +40,15 @@ type sender struct {
 
 	mark mark
 
-	// Touched by the goroutine only: what the socket is set to, and memory for one datagram.
+	// Touched by the goroutine only; policy and noCheck are what the socket is set to.
 	policy  wsk.FragmentPolicy
 	noCheck bool
-	pieces  [][]byte
-	control []byte
+	out     outlet
 }
 
 func (s *sender) init(h *Host, companion *socket, local netip.Addr) {
 	s.host, s.socket, s.local, s.policy = h, companion, local.Unmap(), unsetPolicy
+	s.out.socket = companion
 	s.mark.init(companion)
 }
 
@@ -156,25 +156,14 @@ func (s *sender) sendOp(op *wsk.SendOp) wsk.NTSTATUS {
 	if err != nil {
 		return errnoStatus(err)
 	}
-	s.control = appendControl(s.control[:0], op, s.local)
+	s.out.control = appendControl(s.out.control[:0], op, s.local)
+	segment := int(op.Segment)
 	for i := range op.Bufs {
-		buf := &op.Bufs[i]
-		total := int(buf.Length)
-		step := total
-		if s := int(op.Segment); s != 0 && s < total {
-			step = s
-		}
-		for offset := 0; ; {
-			n := min(step, total-offset)
-			if err := s.sendOne(buf, offset, n, to); err != nil {
-				if errors.Is(err, unix.EPERM) { // netfilter's, a control group's or IPsec's word
-					op.SetProgress(wsk.SendFiltered)
-				}
-				return errnoStatus(err)
+		if err := s.out.sendBuf(&op.Bufs[i], segment, op.To.Flags&wsk.NoChecksum == 0, to); err != nil {
+			if errors.Is(err, unix.EPERM) { // netfilter's, a control group's or IPsec's word
+				op.SetProgress(wsk.SendFiltered)
 			}
-			if offset += n; offset >= total {
-				break
-			}
+			return errnoStatus(err)
 		}
 	}
 	return wsk.STATUS_SUCCESS
@@ -188,33 +177,6 @@ func (s *sender) destination(op *wsk.SendOp) netip.Addr {
 	}
 	return a
 }
-
-var errShort = os.NewSyscallError("gather", unix.EFAULT)
-
-func (s *sender) sendOne(buf *wsk.Buf, offset, n int, to unix.Sockaddr) error {
-	s.pieces = s.pieces[:0]
-	for cur := buf.Cursor(offset); n > 0; {
-		piece := cur.Next(n)
-		if len(piece) == 0 {
-			return errShort
-		}
-		s.pieces = append(s.pieces, piece)
-		n -= len(piece)
-	}
-	if len(s.pieces) > maxIovecs {
-		var flat []byte
-		for _, p := range s.pieces {
-			flat = append(flat, p...)
-		}
-		s.pieces = append(s.pieces[:0], flat)
-	}
-	err := s.transmit(to)
-	clear(s.pieces)
-	return err
-}
-
-// maxIovecs is UIO_MAXIOV of the kernel.
-const maxIovecs = 1024
 
 // configure sets what no control message can: fragmentation and the checksum, and the mark, for which a control message
 // takes a privilege that the process may have given up since.

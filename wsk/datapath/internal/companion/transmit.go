@@ -17,17 +17,25 @@ const (
 	maxAttempts = 1000
 )
 
-// transmit hands the datagram in s.pieces to the kernel.
+// outlet is a companion socket with memory for what one call hands to it: control data and the pieces of the payload. One goroutine
+// uses it.
+type outlet struct {
+	socket  *socket
+	pieces  [][]byte
+	control []byte
+}
+
+// transmit hands the pieces to the kernel, with control data.
 //
 // The kernel reports an ICMP error that has come for one peer as the error of the next call, whatever peer that is for,
 // and does nothing else then. What the error says of the first peer is in the error queue, which the reader takes it from;
 // here it means that the datagram is still to be sent. So sendmsg is called again until it fails for a reason of its own.
-func (s *sender) transmit(to unix.Sockaddr) error {
+func (o *outlet) transmit(to unix.Sockaddr, control []byte) error {
 	var sent error
-	err := s.socket.raw.Write(func(fd uintptr) bool {
+	err := o.socket.raw.Write(func(fd uintptr) bool {
 		alone := 0
 		for range maxAttempts {
-			_, sent = unix.SendmsgBuffers(int(fd), s.pieces, s.control, to, unix.MSG_DONTWAIT)
+			_, sent = unix.SendmsgBuffers(int(fd), o.pieces, control, to, unix.MSG_DONTWAIT)
 			if !maybePending(sent) {
 				break
 			}
