@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestSameDatagrams(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	child := quick(t).Child
 	top := testenv.Topology{Neighbours: testenv.Static, NoIPv6: true, GRO: true} // which live frames need there
-	const destinations, payload, enough = 5, 100, 1500
+	const destinations, payload, enough = 5, 100, 200
 	addr := labB.Addr()
 	for range destinations {
 		top.B.Addrs = append(top.B.Addrs, netip.PrefixFrom(addr, 24))
@@ -44,7 +45,7 @@ func TestSameDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got, begun, err := allBegun(testenv.Context(t, benchtest.Limit), receiver, j.Targets, enough)
+		got, err := enoughToEach(testenv.Context(t, benchtest.Limit), receiver, destinations, enough)
 		if stopErr := s.Stop(proc.StopTime); stopErr != nil {
 			t.Errorf("%s: %v", name, stopErr)
 		}
@@ -55,11 +56,8 @@ func TestSameDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		to, numbers := map[netip.Addr]int{}, map[[2]uint64]bool{}
-		for i, d := range got {
-			if i >= begun {
-				to[d.Destination]++
-			}
+		numbers := map[[2]uint64]bool{}
+		for _, d := range got {
 			want := j.payload()
 			switch name {
 			case "wsk-stamped", "frames", "xdp":
@@ -75,24 +73,21 @@ func TestSameDatagrams(t *testing.T) {
 				t.Fatalf("%s: payload % x", name, d.Payload)
 			}
 		}
-		for _, want := range j.Targets {
-			// The receiver may lose some datagrams, but hardly those to one destination alone.
-			if n, all := to[want.To.Addr()], len(got)-begun; n < all/destinations/2 || n > all/destinations*2 {
-				t.Errorf("%s: %d of %d datagrams to %v (%v)", name, n, all, want.To, to)
-			}
-		}
 	}
 }
 
-// allBegun waits until each target has been sent to and then for more datagrams. It returns all, and how many had come when the last target
-// had its first: one of them may start late.
-func allBegun(ctx context.Context, receiver *testenv.UDPReceiver, targets []target, more int) (got []testenv.Datagram, begun int, err error) {
-	for _, to := range targets {
-		if _, err := receiver.WaitFor(ctx, func(d testenv.Datagram) bool { return d.Destination == to.To.Addr() }); err != nil {
-			return nil, 0, err
+// enoughToEach waits until so many datagrams have come to each destination, of those that there are, and returns all. In how few
+// they are among those to others, where one has to wait for a processor, is nobody's fault.
+func enoughToEach(ctx context.Context, receiver *testenv.UDPReceiver, destinations, enough int) ([]testenv.Datagram, error) {
+	to, done := map[netip.Addr]int{}, 0
+	_, err := receiver.WaitFor(ctx, func(d testenv.Datagram) bool {
+		if to[d.Destination]++; to[d.Destination] == enough {
+			done++
 		}
+		return done == destinations
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w; datagrams by destination: %v", err, to)
 	}
-	begun = len(receiver.Datagrams())
-	got, err = receiver.Wait(ctx, begun+more)
-	return got, begun, err
+	return receiver.Datagrams(), nil
 }
