@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every goal does its own set-up and needs Go and gcc, nothing else; those with guests need apt too. `make` lists them.
+# Every goal does its own set-up and needs Go. Tests need gcc as well, those with guests apt, cli-checks iproute2, util-linux and jq.
+# `make` lists the goals.
 
 GO      ?= go
 BIN     := bin/wsk-xdp
@@ -17,16 +18,20 @@ build: ## build bin/wsk-xdp, a static binary
 # install.sh reads them. A binary for another machine can't write its pages here: build, copy and install it there.
 export PREFIX DESTDIR
 
-install: build ## put binary, manual pages and completion for bash, zsh and fish under PREFIX (/usr/local), within DESTDIR
+# What `make build` has left is installed as it is, since Go is not in the PATH that sudo gives.
+install: $(BIN) ## put binary, manual pages and completion for bash, zsh and fish under PREFIX (/usr/local), within DESTDIR
 	@scripts/install.sh $(BIN)
+
+$(BIN):
+	@$(MAKE) --no-print-directory build
 
 uninstall: ## take them away again
 	@scripts/install.sh --remove
 
-demo: build ## a laboratory, datagrams over AF_XDP, two receivers, a table; no root needed, under a minute
+demo: build ## a laboratory, datagrams over AF_XDP, what arrived, a table: some seconds; no root needed, as root an AF_XDP receiver judges as well
 	@$(BIN) demo
 
-demo-daemon: build ## the daemon as a user of its own, programs of three users, both directions; root, under a minute
+demo-daemon: build ## the daemon as a user of its own, programs of three users, both directions; as root
 	@$(BIN) demo --daemon
 
 test: ## all tests with the race detector; as an ordinary user in a user and network namespace of its own
