@@ -18,7 +18,7 @@ func (a *app) blastCommand() *cobra.Command {
 		Use:   "blast DST:PORT",
 		Short: "Send datagrams at a rate and measure",
 		Long: lines("Sends datagrams at a rate, 100 kpps unless told otherwise; reports what was completed, arrived (--peer), latency, cost. See docs/cli.md.",
-			"Engines wsk, frames and packet take CAP_NET_RAW, xdp CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; udp, sendmmsg and gso no privilege."),
+			"Engines wsk, frames, packet take CAP_NET_RAW and CAP_NET_ADMIN, xdp CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; the others nothing."),
 		Example: lines("  wsk-xdp blast 10.77.0.2:9000 --engine frames --flows 1000 --src 10.1.0.0/16 -s imix -r 2.5Gbit --peer --json > run.json"),
 		Args:    blastArguments,
 		RunE: func(c *cobra.Command, args []string) error {

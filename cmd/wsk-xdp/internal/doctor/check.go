@@ -114,7 +114,7 @@ func (c *checker) privilege() {
 		foreign = "the network namespace belongs to another user namespace than this process, whose capabilities do not count there"
 	}
 	if p.NetRaw {
-		c.add("WX-CAP-TX-01", OK, "CAP_NET_RAW is held: AF_XDP sockets in copy mode need nothing else", "", "")
+		c.add("WX-CAP-TX-01", OK, "CAP_NET_RAW is held, which opens AF_XDP sockets in copy mode", "", "")
 	} else {
 		c.add("WX-CAP-TX-01", Warn, "CAP_NET_RAW is not held: this process can't send over AF_XDP here", foreign,
 			"sudo, or setcap cap_net_raw,cap_net_admin=ep on the binary; wsk-xdp demo needs neither")
