@@ -12,8 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// Conn is a UDP connection over a WSK socket, made by [Listen] or [Dial]. It has the methods of *net.UDPConn and can
-// stand in for it as a net.PacketConn and a net.Conn.
+// Conn is a UDP connection over a WSK socket, made by [Listen] or [Dial]. It has the methods of *net.UDPConn except
+// File, and can stand in for it as a net.PacketConn and a net.Conn.
 //
 // All methods are safe for concurrent use. Concurrent reads are served in the order of their calls. A slice that is
 // passed to a method belongs to the provider until the method returns. The methods with a netip.AddrPort allocate
@@ -65,8 +65,11 @@ func (c *Conn) RemoteAddr() net.Addr {
 func (c *Conn) Socket() *wsk.Socket { return c.socket }
 
 // SetDeadline sets both deadlines. A read or write that is blocked at its deadline, or begins after it, fails with an
-// error that wraps os.ErrDeadlineExceeded and whose Timeout method reports true; the zero time means no deadline. A
-// write whose datagram is with the kernel is not taken back: it ends when the kernel is done with the datagram.
+// error that wraps os.ErrDeadlineExceeded and whose Timeout method reports true; the zero time means no deadline.
+//
+// A write waits, and so can meet its deadline, only for room in the write buffer and for the route to be known. With
+// Options.Strict it waits until the datagram has left; one that is with the kernel by then is not taken back: the write ends
+// when the kernel is done with it.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.reads.setDeadline(t); err != nil {
 		return c.setError(err)
@@ -199,9 +202,10 @@ func (c *Conn) setError(err error) error {
 	return &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: err}
 }
 
-// Close ends the connection. Reads and writes that are blocked fail with an error that wraps net.ErrClosed, and so do
-// all later calls, also of Close. It returns when the port is free again, so it waits for datagrams that are with the
-// kernel.
+// Close ends the connection. Calls that are blocked fail with an error that wraps net.ErrClosed, and so do all later calls, a
+// second Close too. What was written and has not left is waited for: for a tenth of a second where only neighbours or links
+// are missing, for a second in all; the rest is dropped, and counted by [Conn.Failed]. Then it waits until the kernel has
+// given back what it has, and returns when the port is free.
 func (c *Conn) Close() error {
 	if !c.reads.close() {
 		return c.opError("close", nil, net.ErrClosed)

@@ -2,7 +2,7 @@
 
 // Package netconn is net.UDPConn over a WSK datagram socket. A [Conn] has the methods of *net.UDPConn but File,
 // with the same meaning, so that a program which sends and receives UDP can be moved to it by
-// changing the line that opens its socket:
+// changing the line that opens its socket, and the places that name the type *net.UDPConn:
 //
 //	conn, err := net.ListenUDP("udp", addr)                               // before
 //	conn, err := netconn.Listen(npi, "udp", addr.AddrPort(), netconn.Options{}) // after
@@ -44,6 +44,7 @@
 //   - A connection dialled without a local address is bound to the wildcard; its LocalAddr is the source address that
 //     the route preferred when it was dialled.
 //   - Over AF_XDP what is written meets no rule of the host's firewall and no tcpdump of the interface, but for the first
-//     datagram to each peer where the firewall is a stateful one; so its answer gets in. docs/host.md says what is passed by and what is not.
+//     datagram to each peer where the firewall is a stateful one; so its answer gets in. docs/host.md says
+//     what is bypassed and what is not.
 //   - On a dual-stack Conn the control messages of an IPv4 datagram are those of level IPPROTO_IP.
 package netconn

@@ -86,7 +86,8 @@ func (c *Conn) noteReply(o *op) {
 }
 
 // Read reads a datagram from the fixed remote, or from anybody if there is none. The part that does not fit into b is
-// lost.
+// lost. It blocks until a datagram comes, or on a connection that was dialled an ICMP error, until the read deadline passes or
+// the connection is closed. b is the caller's again when it returns. An error is a *net.OpError, see [StatusError].
 func (c *Conn) Read(b []byte) (int, error) {
 	if len(b) == 0 { // as in package net, where only the ReadFrom forms read a datagram into an empty slice
 		if err := c.reads.refused(); err == net.ErrClosed {
@@ -102,7 +103,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFromUDPAddrPort reads a datagram and its sender. The part that does not fit into b is lost.
+// ReadFromUDPAddrPort reads a datagram and its sender. The part that does not fit into b is lost. It blocks as [Conn.Read] does.
 func (c *Conn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err error) {
 	o, n, err := c.receive(b, false)
 	if err != nil {

@@ -50,7 +50,12 @@ func (c *Conn) sendNowhere(n int) error {
 
 var errNoDestination = os.NewSyscallError("write", syscall.EDESTADDRREQ)
 
-// Write sends b as one datagram to the fixed remote.
+// Write sends b as one datagram to the fixed remote address. It copies b, and waits only for room in the write buffer
+// (Options.WriteBuffer) and for the route to be known, until the write deadline. nil does not say that the datagram has left:
+// see [Conn.Failed]. With Options.Strict it does, and Write waits for that.
+//
+// An error is a *net.OpError with the errno of the kernel's socket, see [StatusError]: of this datagram, or of an ICMP error
+// that no read has reported. On a connection that was not dialled it is EDESTADDRREQ.
 func (c *Conn) Write(b []byte) (int, error) {
 	err := errNoDestination
 	if c.remote != nil {
@@ -64,7 +69,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// WriteToUDPAddrPort sends b as one datagram to addr.
+// WriteToUDPAddrPort sends b as one datagram to addr, and is [Conn.Write] otherwise. On a connection that was dialled it fails.
 func (c *Conn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
 	n, _, err := c.writeMsg(b, nil, addr, false)
 	return n, err

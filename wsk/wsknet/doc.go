@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wsknet has the functions of package net that open UDP sockets, over WSK sockets. A program moves by one line:
+// Package wsknet has the functions of package net that open UDP sockets, ListenUDP, DialUDP, ListenPacket and DialContext,
+// over WSK sockets. For most programs changing one line is enough:
 //
 //	conn, err := net.ListenUDP("udp", addr)    // before
 //	conn, err := wsknet.ListenUDP("udp", addr) // after
 //
-// What is opened is a [UDPConn], which has the methods of *net.UDPConn; package netconn tells what they do.
+// What is opened is a [UDPConn], which has every method of *net.UDPConn except File, and is a net.PacketConn and a net.Conn;
+// package netconn tells what the methods do. Code that names the type *net.UDPConn has to name an interface instead. There is no
+// ListenMulticastUDP: groups are joined by [netconn.NewPacketConn4] and [netconn.NewPacketConn6].
 //
 // # The stack below
 //

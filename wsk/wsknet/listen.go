@@ -10,7 +10,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/netconn"
 )
 
-// ListenUDP is net.ListenUDP.
+// ListenUDP opens a connection as net.ListenUDP does: with a nil laddr on every address and a free port. The stack closes it if
+// the caller has not. Errors are *net.OpError; on a stack that is closed one that wraps net.ErrClosed.
 func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
 	return s.listenUDP(network, laddr, nil)
 }
@@ -23,7 +24,7 @@ func (s *Stack) listenUDP(network string, laddr *net.UDPAddr, ended func()) (*UD
 	return nil, &net.OpError{Op: "listen", Net: network, Addr: opAddr(laddr), Err: err}
 }
 
-// DialUDP is net.DialUDP.
+// DialUDP opens a connection to raddr as net.DialUDP does. Otherwise it is [Stack.ListenUDP].
 func (s *Stack) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
 	return s.dialUDP(network, laddr, raddr, nil)
 }
@@ -43,7 +44,7 @@ func (s *Stack) dialUDP(network string, laddr, raddr *net.UDPAddr, ended func())
 	return s.open(ended, func() (*netconn.Conn, error) { return netconn.Dial(s.npi, network, local, remote, s.opts) })
 }
 
-// ListenPacket is net.ListenPacket, for the networks "udp", "udp4" and "udp6". What it returns is a *UDPConn.
+// ListenPacket opens a connection as net.ListenPacket does, for the networks "udp", "udp4" and "udp6". What it returns is a *UDPConn.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	return packetConn(s.listenPacket(context.Background(), network, address, nil))
 }
@@ -59,7 +60,7 @@ func (s *Stack) listenPacket(ctx context.Context, network, address string, ended
 	})
 }
 
-// DialContext is the method of net.Dialer, for the networks "udp", "udp4" and "udp6". What it returns is a *UDPConn.
+// DialContext opens a connection as the method of net.Dialer does, for the networks "udp", "udp4" and "udp6". What it returns is a *UDPConn.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return netConn(s.dialContext(ctx, network, address, nil))
 }

@@ -10,26 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenUDP is net.ListenUDP over the shared stack of the calling thread's network namespace.
+// ListenUDP is [Stack.ListenUDP] over the shared stack of the calling thread's network namespace. The first connection opens
+// that stack, and the Close of the last one closes it.
 func ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
 	return share(func(s *Stack, ended func()) (*UDPConn, error) { return s.listenUDP(network, laddr, ended) })
 }
 
-// DialUDP is net.DialUDP over the shared stack of the calling thread's network namespace.
+// DialUDP is [Stack.DialUDP] over the shared stack, see [ListenUDP].
 func DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
 	return share(func(s *Stack, ended func()) (*UDPConn, error) { return s.dialUDP(network, laddr, raddr, ended) })
 }
 
-// ListenPacket is net.ListenPacket, for the networks "udp", "udp4" and "udp6", over the shared stack of the calling
-// thread's network namespace. What it returns is a *UDPConn.
+// ListenPacket is [Stack.ListenPacket], for the networks "udp", "udp4" and "udp6", over the shared stack, see [ListenUDP].
+// What it returns is a *UDPConn.
 func ListenPacket(network, address string) (net.PacketConn, error) {
 	return packetConn(share(func(s *Stack, ended func()) (*UDPConn, error) {
 		return s.listenPacket(context.Background(), network, address, ended)
 	}))
 }
 
-// DialContext is the method of net.Dialer, for the networks "udp", "udp4" and "udp6", over the shared stack of the
-// calling thread's network namespace. What it returns is a *UDPConn.
+// DialContext is [Stack.DialContext], for the networks "udp", "udp4" and "udp6", over the shared stack, see [ListenUDP].
+// What it returns is a *UDPConn.
 func DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return netConn(share(func(s *Stack, ended func()) (*UDPConn, error) {
 		return s.dialContext(ctx, network, address, ended)

@@ -32,7 +32,10 @@ type Stack struct {
 	closeErr error         // read after over
 }
 
-// Open opens a stack. The caller closes it.
+// Open opens a stack in the network namespace of opts.Datapath.NetNS, by default that of the calling thread: it reads the
+// host's routes, and opens the interfaces that opts.Datapath names. It needs no privilege; without CAP_NET_RAW and
+// CAP_NET_ADMIN the kernel's stack sends. With opts.Daemon nothing is opened yet: that a daemon is not there is an error of
+// the first connection. The caller closes the stack, which closes its connections.
 func Open(opts Options) (*Stack, error) {
 	s := &Stack{opts: opts.Conn, conns: make(map[*UDPConn]struct{}), over: make(chan struct{})}
 	var transport wsk.Transport
