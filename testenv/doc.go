@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package testenv builds network laboratories out of Linux namespaces and veth pairs, judges what arrives in them,
-// and guards tests. Tests, `wsk-xdp lab` and `wsk-xdp demo` use it; nothing else imports it.
+// and guards tests. Tests, the commands lab, demo, bench and doctor of wsk-xdp, and the examples use it; no package of the
+// datapath imports it.
 //
 // # Topologies
 //

@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
-// Granted is what a socket really has, read back from the kernel after the bind (I11).
+// Granted is what a socket really has, read back from the kernel after the bind.
 type Granted struct {
 	Ifname  string
 	IfIndex int

@@ -90,7 +90,7 @@ func (s *Socket) RXFD() int {
 }
 
 // Close waits for the calls that are in the kernel, then unmaps the rings, closes the descriptor and unmaps the UMEM,
-// in this order (I8): with a ring left mapped the queue would stay busy as long as the process lives. What the kernel
+// in this order: with a ring left mapped the queue would stay busy as long as the process lives. What the kernel
 // still has of the chunks never completes: drain before, by a deadline. From the call on no ring may be used and no
 // byte of the UMEM touched.
 //

@@ -6,8 +6,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
-// ChecksumMode says who computes UDP checksums. Whatever it is, this side does so until the other has proved that it can:
-// see prover. Fragments are always summed here, since the sum covers more than the frame that carries it.
+// ChecksumMode says who computes UDP checksums. Whatever it is, this side does so until the other has proved that it can
+// (docs/checksums.md). Fragments are always summed here, since the sum covers more than the frame that carries it.
 type ChecksumMode uint8
 
 // Checksum modes.

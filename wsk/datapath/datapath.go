@@ -59,7 +59,13 @@ var ErrClosed = device.ErrClosed
 // errKernelStack is why there is no queue where Options.KernelStack wants none.
 var errKernelStack = errors.New("the kernel's own stack is to send everything")
 
-// Open starts a datapath: it subscribes to routes, neighbours and links and opens the interfaces named.
+// Open starts a datapath in the network namespace of opts.NetNS, by default that of the calling thread: it subscribes to routes,
+// neighbours and links, and opens the interfaces of opts.Interfaces and opts.Receive, which may take seconds where that takes the
+// link down. Other interfaces are opened by the first datagram through them.
+//
+// Without CAP_NET_RAW and CAP_NET_ADMIN the kernel's stack sends (see Options.AssumeNoIPsec), and Open fails where
+// opts.Interfaces names some; opts.Receive takes CAP_BPF as well, and mostly CAP_PERFMON. After an error nothing is left open.
+// The datapath is attached by [wsk.Subsystem.Attach], and closed by the caller.
 func Open(opts Options) (*Datapath, error) {
 	return openWith(opts, func(dp *Datapath) (routing, error) {
 		return route.Open(route.Options{
@@ -192,7 +198,8 @@ func (dp *Datapath) Recheck() {
 }
 
 // Close ends the datapath. Its sockets should be closed before; operations that are still under way complete with
-// STATUS_FILE_FORCED_CLOSED, and so do later binds. It returns when every goroutine, socket and mapping is gone.
+// STATUS_FILE_FORCED_CLOSED, and so do later binds. It returns when every goroutine, socket and mapping is gone,
+// with the error of closing the routing table. A second call returns nil at once, without waiting for the first.
 func (dp *Datapath) Close() error {
 	if !dp.endpoints.close() {
 		return nil

@@ -47,7 +47,8 @@ type QueueInfo struct {
 type ReceiveInfo struct {
 	Frames    uint64 // frames taken off the RX ring
 	Delivered uint64 // datagrams handed to sockets
-	// Partial of them had a checksum that a local sender left to its device; see doc.go.
+	// Partial of them had a UDP checksum field with the bare sum of the pseudo-header, as a sender on this machine leaves it
+	// to its device. Their payload is not verified (docs/host.md, "partial checksum").
 	Partial uint64
 	// Several of the frames came in more than one chunk, see Options.Receive.
 	Several uint64
@@ -85,7 +86,7 @@ type Info struct {
 	SlowReasons map[string]uint64
 	SlowSent    uint64 // operations sent through a companion socket
 	Opened      uint64 // of these, the ones that were sent so for the sake of a connection: see Options.NoConntrack
-	SlowFailed  uint64
+	SlowFailed  uint64 // operations that a companion socket could not send
 	ICMPErrors  uint64 // ICMP errors that reached a companion socket
 	// RoutesAsked counts the ways for which the kernel had to be asked, by what the mirror of its routing did not know: see
 	// [route.Table.Asked]. Many of them make sending slow while routes change.
