@@ -70,7 +70,7 @@ func (s *Socket) ControlSocket(requestType ControlSocketType, controlCode, level
 	return status
 }
 
-// needsIRP is the table of wsk.md §6 for the codes that are known here.
+// needsIRP says, for the codes that are known here, which take an IRP.
 func needsIRP(requestType ControlSocketType, controlCode, level uint32) bool {
 	if requestType == WskIoctl {
 		switch controlCode {

@@ -81,7 +81,7 @@ func (s *Socket) setEventCallback(sn *snapshot, input []byte, irp *IRP) NTSTATUS
 	return STATUS_SUCCESS
 }
 
-// disableCallback is the table of wsk.md §8.2. If callbacks are running, a call with an IRP has the IRP wait for them,
+// disableCallback is what WSK_EVENT_DISABLE comes to. If callbacks are running, a call with an IRP has the IRP wait for them,
 // and a call without one is told so. It never waits itself, since it may have been called by one of them.
 func (s *Socket) disableCallback(irp *IRP) NTSTATUS {
 	r := &s.recv

@@ -8,7 +8,7 @@ import (
 )
 
 // receiver is the receiving half of a socket. What arrives goes to the oldest receive that waits, else to the event
-// callback, else into the buffer, which has a limit (wsk.md §8.3). Never do receives wait while there is something in
+// callback, else into the buffer, which has a limit. Never do receives wait while there is something in
 // the buffer, and never is something in the buffer while the callback is called directly.
 type receiver struct {
 	mu     sync.Mutex

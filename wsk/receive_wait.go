@@ -4,9 +4,11 @@ package wsk
 
 import "context"
 
-// WaitReceive is [IRP.Wait] without a context for a receive of this socket that is pending, by a client who waits for its
-// receives in no other way and has no event callback. Where one datagram comes after the other, the calling goroutine reads them
-// itself meanwhile. WSK has no such function.
+// WaitReceive waits until irp, a pending [Socket.ReceiveFrom] of this socket, has completed; the result is in irp.IoStatus.
+// It is [IRP.Wait] without a context, and may be faster: where one datagram answers the other, the calling goroutine reads
+// the ring or the kernel's socket itself instead of being woken. [IRP.Cancel] and [Socket.Close] end it. It must not be
+// called from a completion routine. It is for sockets without an event callback all of whose receives are waited for in this
+// way; on others it only waits. WSK has no such function.
 func (s *Socket) WaitReceive(irp *IRP) {
 	if !s.attend(irp) { // else it may be in another call already
 		_ = irp.Wait(context.Background())

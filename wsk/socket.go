@@ -13,8 +13,8 @@ import (
 // WSK_PROVIDER_DATAGRAM_DISPATCH; on a basic socket only ControlSocket and Close are valid, and the others end in
 // STATUS_INVALID_DEVICE_REQUEST.
 //
-// All methods are safe for concurrent use, do not block and may be called from completion routines. Each call with an
-// IRP completes it exactly once, and has done so when it returns anything but STATUS_PENDING. A call on a socket that
+// All methods are safe for concurrent use. None blocks but WaitReceive, and all others may be called from completion
+// routines. Each call with an IRP completes it exactly once, and has done so when it returns anything but STATUS_PENDING. A call on a socket that
 // has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in STATUS_FILE_FORCED_CLOSED.
 type Socket struct {
 	// Read by every send, changed rarely.
@@ -99,7 +99,7 @@ func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS
 	return STATUS_PENDING
 }
 
-// admit is rows 2 to 4 of wsk.md §2.6, which apply to every call that takes flags.
+// admit is rows 2 to 4 of docs/wsk-mapping.md, status of a send, which apply to every call that takes flags.
 func (sn *snapshot) admit(cancelled bool, flags uint32) NTSTATUS {
 	switch {
 	case sn.refuse != STATUS_SUCCESS:

@@ -28,12 +28,15 @@ package wsk
 //
 //	STATUS_SUCCESS                    all has left
 //	STATUS_INVALID_BUFFER_SIZE        too large for the path, and DF is set
-//	STATUS_INVALID_ADDRESS_COMPONENT  the source is not a local address
+//	STATUS_INVALID_ADDRESS_COMPONENT  the source is not a local address, or the interface that was named is not there
 //	STATUS_ACCESS_DENIED              a subnet broadcast without SO_BROADCAST; a route or a rule of the host that forbids it
-//	STATUS_NETWORK_UNREACHABLE        no route
+//	STATUS_INVALID_PARAMETER          a blackhole route
+//	STATUS_NETWORK_UNREACHABLE        no route, or the device dropped the frame and has no carrier
+//	STATUS_NETWORK_BUSY               the device dropped the frame although it has a carrier
 //	STATUS_HOST_UNREACHABLE           the neighbour does not answer, or the route says so
-//	STATUS_INSUFFICIENT_RESOURCES     no memory
-//	STATUS_FILE_FORCED_CLOSED         the device is gone
+//	STATUS_INSUFFICIENT_RESOURCES     no memory or descriptors, or too many neighbours and destinations are being looked for
+//	STATUS_IO_TIMEOUT                 the kernel did not give a frame back; it may have left or not
+//	STATUS_FILE_FORCED_CLOSED         the device is gone, or the transport closed
 //	STATUS_CANCELLED                  by Cancel or Close, while it was waiting
 //
 // It may be called from completion routines, also with the IRP that has just completed, and that without end. It
@@ -88,7 +91,7 @@ func (s *Socket) SendMessages(list *BufList, flags uint32, remote SOCKADDR, cont
 	return STATUS_PENDING
 }
 
-// capture is row 5 of wsk.md §2.6 for one buffer, which it copies.
+// capture is row 5 of docs/wsk-mapping.md, status of a send, for one buffer, which it copies.
 func (op *SendOp) capture(buf *Buf) NTSTATUS {
 	if buf == nil {
 		return STATUS_INVALID_PARAMETER

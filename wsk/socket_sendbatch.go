@@ -3,7 +3,7 @@
 package wsk
 
 // Batch is what [Socket.SendBatch] takes. It keeps the room for its longest list, so that one that is used again
-// allocates nothing.
+// allocates nothing. It is for one goroutine at a time.
 type Batch struct {
 	Sends []BatchSend
 	ops   []*SendOp

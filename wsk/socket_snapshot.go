@@ -24,7 +24,7 @@ type snapshot struct {
 	bind  bindState
 	local netip.AddrPort // valid when bound
 
-	// The IP versions of destinations that row 10 of wsk.md §2.6 refuses.
+	// The IP versions of destinations that row 10 of docs/wsk-mapping.md, status of a send, refuses.
 	no4, no6 bool
 
 	fixed       remote // destination of a send without an address
@@ -73,8 +73,8 @@ func (sn *snapshot) derive() {
 	sn.fixed, sn.hasFixed = last.remote, last.order != 0
 }
 
-// reachable is row 10 of wsk.md §2.6: it refuses an IPv4 destination for a socket that is IPv6 only or bound to an IPv6
-// address, and the reverse.
+// reachable is row 10 of docs/wsk-mapping.md, status of a send: it refuses an IPv4 destination for a socket that is IPv6
+// only or bound to an IPv6 address, and the reverse.
 func (sn *snapshot) reachable(is4 bool) bool {
 	if is4 {
 		return !sn.no4
@@ -82,7 +82,7 @@ func (sn *snapshot) reachable(is4 bool) bool {
 	return !sn.no6
 }
 
-// direct fills in where op goes and how, by rows 6 to 13 of wsk.md §2.6 in their order. It keeps no reference to
+// direct fills in where op goes and how, by rows 6 to 13 of docs/wsk-mapping.md, status of a send, in their order. It keeps no reference to
 // address and control.
 func (sn *snapshot) direct(op *SendOp, address SOCKADDR, control []byte) NTSTATUS {
 	if sn.endpoint == nil {

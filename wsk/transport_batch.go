@@ -10,7 +10,8 @@ type BatchEndpoint interface {
 	SendBatch(ops []*SendOp)
 }
 
-// SendAll hands over operations in their order, at once where the endpoint can.
+// SendAll hands over operations in their order, at once where the endpoint can. From the call on they belong to the endpoint,
+// until they complete; the slice is the caller's again when it returns, but may have been changed.
 func SendAll(e Endpoint, ops []*SendOp) {
 	if batch, ok := e.(BatchEndpoint); ok {
 		batch.SendBatch(ops)

@@ -25,7 +25,7 @@ type Address struct {
 // Cast says how a datagram was addressed.
 type Cast uint8
 
-// Casts. Broadcast includes a link-layer broadcast frame with a unicast IP destination (wsk.md §2.8).
+// Casts. Broadcast includes a link-layer broadcast frame with a unicast IP destination.
 const (
 	Unicast Cast = iota
 	Broadcast
@@ -103,7 +103,7 @@ type ReceiveOptions struct {
 // MembershipChange is what a Membership does.
 type MembershipChange uint8
 
-// Changes of membership: the IP_ and MCAST_ options of wsk.md §6.3. The source forms carry a Source.
+// Changes of membership: those of the IP_ and MCAST_ options. The source forms carry a Source.
 const (
 	JoinGroup MembershipChange = iota
 	LeaveGroup

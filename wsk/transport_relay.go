@@ -30,8 +30,8 @@ func (irp *IRP) Relay(to *Destination, buf *Buf, segment uint32) *SendOp {
 	return op
 }
 
-// ValidDestination checks what a [Socket] would not have let through, in a destination that comes from elsewhere: rows 7
-// to 12 of wsk.md §2.6 as far as a Destination can still break them. family is the endpoint's.
+// ValidDestination checks what a [Socket] would not have let through, in a destination that comes from elsewhere: rows 7 to 12
+// of docs/wsk-mapping.md, status of a send, as far as a Destination can still break them. family is the endpoint's.
 //
 //	STATUS_INVALID_ADDRESS_COMPONENT  a wildcard or port 0; IPv6 from an IPv4 endpoint; a source that is a wildcard, a
 //	                                  group or of the other family

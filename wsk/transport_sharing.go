@@ -26,7 +26,7 @@ const (
 )
 
 // shareMatrix is the table of "Sharing Transport Addresses" in the WSK documentation: the second socket's row, the
-// first one's column (wsk.md §2.5).
+// first one's column.
 var shareMatrix = [shareKinds][shareKinds]shareVerdict{
 	defaultWildcard:   {inUse, shared, inUse, shared, inUse, shared},
 	defaultSpecific:   {checked, inUse, checked, denied, denied, inUse},

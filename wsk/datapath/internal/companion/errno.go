@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// errnoStatus translates what the kernel's own stack says (wsk.md §7).
+// errnoStatus translates what the kernel's own stack says.
 func errnoStatus(err error) wsk.NTSTATUS {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
@@ -46,7 +46,7 @@ func errnoStatus(err error) wsk.NTSTATUS {
 	}
 }
 
-// bindStatus is the status of a WskBind that this package or the kernel refused (wsk.md §2.5).
+// bindStatus is the status of a WskBind that this package or the kernel refused.
 func bindStatus(err error) wsk.NTSTATUS {
 	if errors.Is(err, errNoPort) {
 		return wsk.STATUS_TOO_MANY_ADDRESSES

@@ -30,7 +30,7 @@ type holding struct {
 	ended   bool
 }
 
-// The dynamic port range of Windows (wsk.md §4.5).
+// The dynamic port range of Windows.
 const (
 	firstDynamicPort = 49152
 	lastDynamicPort  = 65535

@@ -13,7 +13,7 @@ import (
 )
 
 // appendControl writes an operation's control data in the form of Linux, which shares nothing but its header with that
-// of Windows (wsk.md §5.1): TTL, TOS, and source address and interface where they are prescribed.
+// of Windows: TTL, TOS, and source address and interface where they are prescribed.
 func appendControl(b []byte, op *wsk.SendOp, local netip.Addr) []byte {
 	to := &op.To
 	source := to.SourceIP()

@@ -22,7 +22,7 @@ type portPage [256]atomic.Pointer[portTable]
 // portTable is who receives on one port.
 type portTable struct {
 	// sockets are the bound endpoints: those of a specific address before those of any, later ones before earlier
-	// ones. The first that matches owns a unicast datagram (wsk.md §2.5, Appendix B 9).
+	// ones. The first that matches owns a unicast datagram.
 	sockets []binding
 	members []member
 }

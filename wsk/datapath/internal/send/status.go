@@ -16,7 +16,7 @@ var (
 	errFamily          = errors.New("the bound address is of the other family")
 )
 
-// resolveStatus is the status in which an operation ends that has no way (wsk.md §2.6 rows 12 and 15 to 17). dead: the device with the
+// resolveStatus is the status in which an operation ends that has no way (docs/wsk-mapping.md, status of a send). dead: the device with the
 // address of its socket was deleted.
 func resolveStatus(err error, to *wsk.Destination, dead bool) wsk.NTSTATUS {
 	var verdict refused
