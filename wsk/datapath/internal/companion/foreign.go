@@ -13,21 +13,29 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsk-xdp/wsk-xdp/internal/ipaddr"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// refuseForeign refuses an address that a socket which is not among the known ones holds as well: it had set
-// SO_REUSEADDR, and so the kernel let us in. A kernel without sock_diag can't be asked; then only its own rule holds.
-func refuseForeign(log *slog.Logger, req *wsk.BindRequest, port uint16, known []socketID) error {
+// refuseForeign refuses a bind where a socket which is not among the known ones is on the address of one that had
+// SO_REUSEADDR set, too: it had set the option as well, and so the kernel let one of the two in. A kernel without sock_diag
+// can't be asked; then only its own rule holds.
+func refuseForeign(log *slog.Logger, open []*socket, known []socketID) error {
+	port := open[0].at.Local.Port()
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		found, err := diagnose(family, port)
 		if err != nil {
 			log.Debug("look for other sockets on a shared port", "port", port, "err", err)
 			continue
 		}
-		for _, s := range found {
-			if !slices.Contains(known, s.id) && req.Overlaps(&s.bind) {
-				return fmt.Errorf("port %d is held by another program with SO_REUSEADDR: %w", port, unix.EADDRINUSE)
+		for _, stranger := range found {
+			if slices.Contains(known, stranger.id) {
+				continue
+			}
+			for _, s := range open {
+				if s.at.Overlaps(&stranger.bind) {
+					return fmt.Errorf("%v is held by another program with SO_REUSEADDR: %w", stranger.bind.Local, unix.EADDRINUSE)
+				}
 			}
 		}
 	}
@@ -46,10 +54,17 @@ const (
 	diagSportAt    = 8 // of the request
 	diagMessageLen = 72
 	diagAddrAt     = 8 // of the message: the source address
+	diagDeviceAt   = 40
 	diagInodeAt    = 68
 	// inetDiagSkV6Only is the attribute INET_DIAG_SKV6ONLY.
 	inetDiagSkV6Only = 11
 )
+
+// isScoped says of an address of the kernel's that it means something on one interface only.
+func isScoped(a netip.Addr) bool {
+	b := a.As16()
+	return ipaddr.Load(&b).IsScoped()
+}
 
 var errTruncatedDiag = errors.New("sock_diag message cut short")
 
@@ -73,6 +88,9 @@ func diagnose(family uint8, port uint16) ([]diagSocket, error) {
 		a := netip.AddrFrom16([16]byte(m[diagAddrAt:]))
 		if m[0] == unix.AF_INET {
 			a = netip.AddrFrom4([4]byte(m[diagAddrAt:]))
+		}
+		if device := binary.NativeEndian.Uint32(m[diagDeviceAt:]); device != 0 && isScoped(a) {
+			a = a.WithZone(zoneOf(device))
 		}
 		only := false
 		attrs, _ := nl.ParseRouteAttr(m[diagMessageLen:])

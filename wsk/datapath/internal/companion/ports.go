@@ -46,13 +46,10 @@ func (t *portTable) bind(s *socket, fd int, req wsk.BindRequest) (*holding, erro
 	if port == 0 {
 		return own, t.bindDynamic(own, fd)
 	}
-	share, status := t.judge(port, own)
-	if status != wsk.STATUS_SUCCESS {
+	if status := t.judge(port, own); status != wsk.STATUS_SUCCESS {
 		return nil, sharingError(status)
 	}
-	// A socket that another endpoint has on a group is in the way of none of ours.
-	share = share || slices.ContainsFunc(t.held[port], func(other *holding) bool { return len(other.sockets) > 1 })
-	if err := t.bindBeside(own, s, fd, req.Local, share); err != nil {
+	if err := t.bindBeside(s, fd, req); err != nil {
 		return nil, err
 	}
 	t.enter(own)
@@ -71,6 +68,7 @@ func (t *portTable) bindDynamic(own *holding, fd int) error {
 		switch err := own.sockets[0].bindTo(fd, at); {
 		case err == nil:
 			own.req.Local = at
+			own.sockets[0].at = own.req
 			t.enter(own)
 			return nil
 		case !errors.Is(err, unix.EADDRINUSE):
@@ -80,19 +78,18 @@ func (t *portTable) bindDynamic(own *holding, fd int) error {
 	return errNoPort
 }
 
-// judge applies the rules of Winsock to an endpoint that wants to be second. share tells whether it gets an address
-// that others of this datapath hold.
-func (t *portTable) judge(port uint16, second *holding) (share bool, status wsk.NTSTATUS) {
+// judge applies the rules of Winsock to an endpoint that wants to be second. A socket that another endpoint has on a
+// group is in the way of nobody.
+func (t *portTable) judge(port uint16, second *holding) wsk.NTSTATUS {
 	for _, first := range t.held[port] {
 		if !second.req.Overlaps(&first.req) {
 			continue
 		}
-		share = true
 		if status := wsk.Sharing(&first.req, &second.req); status != wsk.STATUS_SUCCESS {
-			return false, status
+			return status
 		}
 	}
-	return share, wsk.STATUS_SUCCESS
+	return wsk.STATUS_SUCCESS
 }
 
 func (t *portTable) enter(own *holding) {
@@ -111,8 +108,7 @@ func (t *portTable) bindGroup(own *holding, s *socket, fd int, at netip.AddrPort
 	if own.ended {
 		return unix.ECANCELED // with the datapath: nobody would ever close this one
 	}
-	group := &holding{req: wsk.BindRequest{Local: at}}
-	if err := t.bindBeside(group, s, fd, at, len(t.held[at.Port()]) > 1); err != nil {
+	if err := t.bindBeside(s, fd, wsk.BindRequest{Local: at}); err != nil {
 		return err
 	}
 	own.sockets = append(own.sockets, s)
@@ -169,26 +165,42 @@ func (t *portTable) free(own *holding) {
 	t.held[port] = rest
 }
 
-// bindBeside binds a socket of own, where share says so beside sockets of this datapath that are on the same address.
-// Linux wants SO_REUSEADDR on both sides at the moment of the bind, and would then let in every program that sets it
-// too; so it is on for that moment only, and afterwards a look is taken at who is there. mu is held.
-func (t *portTable) bindBeside(own *holding, s *socket, fd int, at netip.AddrPort, share bool) error {
-	if !share {
-		return s.bindTo(fd, at)
+// bindBeside binds a socket, if need be beside sockets of this datapath that are on an address which it covers or which
+// covers it. Linux wants SO_REUSEADDR on both sides at the moment of the bind, and would then let in every program that
+// sets it too. So it is on for that moment only, and only on those in the way: whoever else has the port number in this
+// datapath may be another user, whose address is not to be had for a bind of ours. Afterwards, when nobody gets in any
+// more, a look is taken at who is there. mu is held.
+func (t *portTable) bindBeside(s *socket, fd int, req wsk.BindRequest) error {
+	s.at = req
+	open, known := t.inTheWay(s)
+	if len(open) == 0 {
+		return s.bindTo(fd, req.Local)
 	}
-	known := []socketID{s.id}
-	for _, first := range t.held[at.Port()] {
-		for _, other := range first.sockets {
-			known = append(known, other.id)
-			other.setReuse(true)
-			defer other.setReuse(false)
-		}
+	for _, other := range open {
+		other.setReuse(true)
 	}
 	setReuse(fd, true)
-	err := s.bindTo(fd, at)
+	err := s.bindTo(fd, req.Local)
 	setReuse(fd, false)
+	for _, other := range open {
+		other.setReuse(false)
+	}
 	if err != nil {
 		return err
 	}
-	return refuseForeign(s.log, &own.req, at.Port(), known)
+	return refuseForeign(s.log, append(open, s), append(known, s.id))
+}
+
+// inTheWay are the sockets of this datapath that the kernel finds in conflict with one that is about to be bound, and the
+// ids of all on its port. mu is held.
+func (t *portTable) inTheWay(s *socket) (list []*socket, all []socketID) {
+	for _, first := range t.held[s.at.Local.Port()] {
+		for _, other := range first.sockets {
+			all = append(all, other.id)
+			if other.at.Overlaps(&s.at) {
+				list = append(list, other)
+			}
+		}
+	}
+	return list, all
 }

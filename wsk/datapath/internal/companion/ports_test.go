@@ -3,6 +3,7 @@
 package companion
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -220,6 +221,122 @@ func TestSharedBindFindsStrangers(t *testing.T) {
 	mustSucceed(t, "after the other program has gone", status)
 	p2.close()
 	p.close()
+}
+
+// intruder is another program that tries, until it is stopped, to get onto an address with SO_REUSEADDR.
+func intruder(t *testing.T, lab *testenv.Lab, local string) (stop func() (got bool)) {
+	t.Helper()
+	quit, in := make(chan struct{}), make(chan int, 1)
+	go func() {
+		defer close(in)
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			if fd, err := bindForeign(t, lab, local, true); err == nil {
+				in <- fd
+				return
+			}
+		}
+	}()
+	return func() bool {
+		close(quit)
+		fd, got := <-in
+		if got {
+			unix.Close(fd)
+		}
+		return got
+	}
+}
+
+// TestSharedBindOpensNothingElse: what an endpoint joins and binds on a port number lets no program onto the address that
+// another endpoint has with that number.
+func TestSharedBindOpensNothingElse(t *testing.T) {
+	lab, h := newHost(t, testenv.Topology{})
+	if err := lab.A.If.AddAddr(netip.MustParsePrefix("10.77.0.3/24")); err != nil {
+		t.Fatal(err)
+	}
+	a := bind(t, h, "10.77.0.1:7430")
+	member := wsk.Membership{Group: netip.MustParseAddr("239.7.30.1").As16(), IfIndex: uint32(lab.A.If.Index())}
+	mustSucceed(t, "join", a.Change(member))
+	stop := intruder(t, lab, "10.77.0.1:7430")
+	for range 500 {
+		b := bind(t, h, "10.77.0.3:7430")
+		mustSucceed(t, "join", b.Change(member))
+		b.close()
+	}
+	if stop() {
+		t.Error("another program has bound the address of an endpoint that shares nothing")
+	}
+}
+
+// TestSharedBindFindsWhoSlippedIn: a program that gets onto an address of the older socket while SO_REUSEADDR is on is
+// found, also where the newer one does not have that address.
+func TestSharedBindFindsWhoSlippedIn(t *testing.T) {
+	lab, h := newHost(t, testenv.Topology{})
+	if err := lab.A.If.AddAddr(netip.MustParsePrefix("10.77.0.3/24")); err != nil {
+		t.Fatal(err)
+	}
+	const port = 7431
+	old, status := tryBind(t, h, wsk.BindRequest{Local: netip.AddrPortFrom(netip.IPv4Unspecified(), port), ReuseAddress: true})
+	mustSucceed(t, "the older one", status)
+	stop := intruder(t, lab, netip.AddrPortFrom(netip.MustParseAddr("10.77.0.3"), port).String())
+	for range 500 {
+		p, status := tryBind(t, h, wsk.BindRequest{Local: netip.AddrPortFrom(lab.A.IPv4(), port), ReuseAddress: true})
+		if status != wsk.STATUS_SUCCESS {
+			break // it has been found
+		}
+		var there []diagSocket
+		if err := h.InNetNS(func() (err error) {
+			there, err = diagnose(unix.AF_INET, port)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(there) != 2 {
+			t.Errorf("the bind has succeeded, and on the port are %+v", there)
+		}
+		p.close()
+		if t.Failed() {
+			break
+		}
+	}
+	stop()
+	old.close()
+}
+
+// TestStrangerOnALinkLocalAddress: sock_diag names the interface of such an address apart from it.
+func TestStrangerOnALinkLocalAddress(t *testing.T) {
+	lab, h := newHost(t, testenv.Topology{})
+	const port = 7432
+	index := lab.A.If.Index()
+	local := netip.MustParseAddr("fe80::7432")
+	if err := lab.A.If.AddAddr(netip.PrefixFrom(local, 64)); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := lab.A.NS.Socket(unix.AF_INET6, unix.SOCK_DGRAM, unix.IPPROTO_UDP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	sa := &unix.SockaddrInet6{Port: port, Addr: local.As16(), ZoneId: uint32(index)}
+	eventually(t, "the address to be usable", func() bool { return unix.Bind(fd, sa) == nil })
+	s := &socket{id: socketOf(fd) + 1, at: wsk.BindRequest{Local: netip.AddrPortFrom(local.WithZone(zoneOf(uint32(index))), port)}}
+	look := func(known ...socketID) error {
+		return h.InNetNS(func() error { return refuseForeign(h.Log, []*socket{s}, known) })
+	}
+	if err := look(s.id); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if err := look(s.id, socketOf(fd)); err != nil {
+		t.Errorf("one of ours: %v", err)
+	}
+	s.at.Local = netip.AddrPortFrom(local.WithZone(zoneOf(uint32(index)+1)), port)
+	if err := look(s.id); err != nil {
+		t.Errorf("on another interface: %v", err)
+	}
 }
 
 // TestDynamicPorts: 500 sockets get 500 different ports of 49152–65535, none of which the kernel holds.

@@ -26,6 +26,7 @@ type socket struct {
 	log  *slog.Logger
 	// bound says that the socket was inherited with its address.
 	bound bool
+	at    wsk.BindRequest // where it is bound; guarded by the port table's mu
 }
 
 // socketID is the inode of a socket, by which sock_diag names it.
