@@ -55,6 +55,7 @@ func (dp *Datapath) janitor() {
 			endpoints := dp.endpoints.list()
 			for _, ep := range endpoints {
 				ep.source.Tend(now)
+				ep.source.GiveWay()
 			}
 			for _, d := range dp.devices.RemoveLost() {
 				dp.deviceDeleted(d.Index, d, endpoints, dp.companions.InterfaceDeleted())
