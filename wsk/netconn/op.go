@@ -35,8 +35,9 @@ type op struct {
 
 	// Guarded by the side's mutex.
 	next, prev   *op
-	older, newer *op // copies under way
-	cost         int // of a copy
+	older, newer *op  // copies under way
+	cost         int  // of a copy
+	bumped       bool // cancelled to make room
 	parked       bool
 	probe        bool // it is tried for the others that are parked
 	parkedAt     time.Time
@@ -142,6 +143,6 @@ func (o *op) clear() {
 	}
 	o.ended = nil
 	o.length, o.flags, o.sentControl = 0, 0, nil
-	o.timedOut, o.over = false, false
+	o.timedOut, o.over, o.bumped = false, false, false
 	o.parked, o.probe, o.parkedAt, o.tries, o.remote = false, false, time.Time{}, 0, nil
 }

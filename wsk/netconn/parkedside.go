@@ -26,8 +26,11 @@ func (s *side) park(o *op, retry func()) bool {
 	if o.cancelling { // to make room
 		return false
 	}
-	o.parked, o.probe = true, false
+	o.parked, o.probe, o.bumped = true, false, false
 	s.room.parked++
+	if s.room.waiters > 0 { // it makes room
+		s.left.Signal()
+	}
 	if !s.room.looking {
 		s.room.looking = true
 		s.lookIn(retry)

@@ -17,6 +17,9 @@ type room struct {
 	oldest  *op // of the copies under way, in the order of the calls
 	newest  *op
 
+	ticking bool // tick is set
+	tick    *time.Timer
+
 	parked  int  // of them, see parked.go
 	looking bool // look is set
 	look    *time.Timer

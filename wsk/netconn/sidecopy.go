@@ -12,6 +12,8 @@ import (
 const (
 	// heldLook is among how many of the oldest one is looked for that waits for a neighbour: they gather there.
 	heldLook = 64
+	// roomLook is how often those that wait for room look whether something makes room that did not before.
+	roomLook = 20 * time.Millisecond
 	// heldLinger and leaveLinger are how long a close waits for what was written: for neighbours, and for all.
 	heldLinger  = 100 * time.Millisecond
 	leaveLinger = time.Second
@@ -36,14 +38,41 @@ func (s *side) beginCopy(n int, to netip.AddrPort, wait bool) (*op, error) {
 		if !wait {
 			return nil, nil
 		}
-		s.room.waiters++
-		s.left.Wait()
-		s.room.waiters--
+		s.awaitRoom()
 	}
 	o := s.take()
 	o.cost, o.to = n+copyOverhead, to
 	s.room.add(o)
+	if s.room.waiters > 0 && s.room.bytes < s.room.limit { // what has left may have made room for several
+		s.left.Signal()
+	}
 	return o, nil
+}
+
+// awaitRoom waits until a copy has left or everything is different, and for a look's time at most: a provider tells nobody
+// that a datagram has come to wait for a neighbour, which makes room.
+func (s *side) awaitRoom() {
+	s.room.waiters++
+	if !s.room.ticking {
+		s.room.ticking = true
+		if s.room.tick == nil {
+			s.room.tick = time.AfterFunc(roomLook, s.tickRoom)
+		} else {
+			s.room.tick.Reset(roomLook)
+		}
+	}
+	s.left.Wait()
+	s.room.waiters--
+}
+
+// tickRoom has those that wait for room look, and comes again as long as there are any.
+func (s *side) tickRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.room.ticking = s.room.waiters > 0; s.room.ticking {
+		s.left.Broadcast()
+		s.room.tick.Reset(roomLook)
+	}
 }
 
 // endCopy gives back an op that nobody has any more.
@@ -82,23 +111,31 @@ func (s *side) unwatch(o *op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unlink(o)
+	if s.room.waiters > 0 && o.irp.SendProgress() == wsk.SendHeld { // it makes room
+		s.left.Signal()
+	}
 }
 
 // dropHeld cancels the oldest datagram that waits for a neighbour or a link, one to the same destination if there is one
-// among the oldest. It reports false where there is none. The
-// mutex is held, and let go meanwhile.
+// among the oldest. It reports false where there is none, and then has not let the mutex go: what the caller knows still
+// holds. After true the caller looks at everything again, whether or not the cancel came in time.
 func (s *side) dropHeld(to netip.AddrPort) bool {
 	var o *op
 	for i, at := 0, s.room.oldest; at != nil && i < heldLook; i, at = i+1, at.newer {
-		if at.cancelling || !at.parked && at.irp.SendProgress() != wsk.SendHeld {
+		if !at.parked && at.irp.SendProgress() != wsk.SendHeld {
 			continue
 		}
-		if at.to == to {
-			o = at
-			break
+		if at.bumped { // it is about to end, which makes room: no other is to go for the same
+			return false
 		}
-		if o == nil {
+		if at.cancelling {
+			continue
+		}
+		if o == nil || at.to == to {
 			o = at
+		}
+		if at.to == to {
+			break
 		}
 	}
 	if o == nil {
@@ -108,15 +145,15 @@ func (s *side) dropHeld(to netip.AddrPort) bool {
 		s.dropParked(o)
 		return true
 	}
-	o.cancelling = true
+	o.cancelling, o.bumped = true, true
 	s.mu.Unlock()
-	cancelled := o.irp.Cancel()
+	o.irp.Cancel()
 	s.mu.Lock()
 	o.cancelling = false
 	if o.over {
 		s.put(o)
 	}
-	return cancelled
+	return true
 }
 
 // drain waits until what was written has left, for a bounded time.
