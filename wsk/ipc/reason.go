@@ -38,6 +38,7 @@ const (
 	ReasonInflight     Reason = 204
 	ReasonDestinations Reason = 205
 	ReasonRate         Reason = 206
+	ReasonMemberships  Reason = 207
 
 	ReasonPortInUse    Reason = 301
 	ReasonPortReserved Reason = 302
@@ -108,6 +109,8 @@ var reasons = []struct {
 		"The grant's destinations are all in use, or new ones come faster than new_destinations."},
 	{ReasonRate, "limit.rate",
 		"The datagram is over the grant's rate or bits, and the grant says excess = \"refuse\"."},
+	{ReasonMemberships, "limit.memberships",
+		"The sockets of the grant have joined as many groups as its memberships."},
 
 	{ReasonPortInUse, "port.in_use",
 		"Another socket of the host has this address and port, and does not share it."},

@@ -73,6 +73,7 @@
 //	excess             "wait" (default): what is over the rate waits; "refuse": it fails
 //	weight             share of a queue that is contended: 1 (default) to 64
 //	sockets            1 to 65536, default 8
+//	memberships        groups joined, each on an interface, by all sockets: 0 to 65536, default 64
 //	inflight           datagrams under way: 1 to 65536, default 4096
 //	memory             "16MiB" (the default)
 //	destinations       different destinations in use: 1 to 1048576, default 1024

@@ -53,6 +53,7 @@ type (
 		Excess          *string `toml:"excess"`
 		Weight          *int64  `toml:"weight"`
 		Sockets         *int64  `toml:"sockets"`
+		Memberships     *int64  `toml:"memberships"`
 		Inflight        *int64  `toml:"inflight"`
 		Memory          *string `toml:"memory"`
 		Destinations    *int64  `toml:"destinations"`

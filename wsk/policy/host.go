@@ -9,11 +9,11 @@ import (
 
 // Host is what Parse has to know of the host.
 type Host struct {
-	User       func(name string) (uid uint32, err error) // nil: package os/user
-	Group      func(name string) (gid uint32, err error) // nil: package os/user
-	Units      bool                                      // the units of a process can be told
-	MaxMemory  uint64                                    // bytes for all grants together; 0: no bound
-	MaxSockets int                                       // for all grants together; 0: no bound
+	User      func(name string) (uid uint32, err error) // nil: package os/user
+	Group     func(name string) (gid uint32, err error) // nil: package os/user
+	Units     bool                                      // the units of a process can be told
+	MaxMemory uint64                                    // bytes for all grants together; 0: no bound
+	MaxFiles  int                                       // descriptors for the clients of all grants together; 0: no bound
 }
 
 func localUser(name string) (uint32, error) {

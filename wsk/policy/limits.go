@@ -10,6 +10,7 @@ type Limits struct {
 	Refuse          bool   // what is over Rate or Bits fails, else it waits
 	Weight          int    // share of a queue that is contended
 	Sockets         int    // open at the same time
+	Memberships     int    // groups joined at the same time, each on an interface
 	Inflight        int    // datagrams under way
 	Memory          uint64 // bytes
 	Destinations    int    // different ones in use
@@ -24,6 +25,7 @@ var builtin = Limits{
 	Burst:           4096,
 	Weight:          1,
 	Sockets:         8,
+	Memberships:     64,
 	Inflight:        4096,
 	Memory:          16 << 20,
 	Destinations:    1024,

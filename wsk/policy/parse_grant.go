@@ -33,22 +33,32 @@ func (p *parser) grant(path, name string, f *fileAllow) *Grant {
 			p.at(path+".dscp", "the list is empty, so no datagram could leave")
 		}
 	}
-	p.addUp(path, &g.Limits)
+	p.addUp(path, &g.Limits, len(f.Multicast) > 0)
 	return g
 }
 
 // addUp holds the sums of all grants to what the host has.
-func (p *parser) addUp(path string, l *Limits) {
+func (p *parser) addUp(path string, l *Limits, joins bool) {
 	memory := p.memory + l.Memory
 	if p.host.MaxMemory > 0 && (memory > p.host.MaxMemory || memory < p.memory) {
 		p.at(path+".memory", "the memory of all grants is more than the daemon's %d bytes", p.host.MaxMemory)
 	} else {
 		p.memory = memory
 	}
-	p.sockets += l.Sockets
-	if p.host.MaxSockets > 0 && p.sockets > p.host.MaxSockets {
-		p.at(path+".sockets", "the sockets of all grants are more than the %d that the daemon can open", p.host.MaxSockets)
+	if p.files += l.files(joins); p.host.MaxFiles > 0 && p.files > p.host.MaxFiles {
+		p.at(path+".sockets", "with the sockets and memberships of this grant all grants need %d descriptors, and the daemon has %d for them",
+			p.files, p.host.MaxFiles)
 	}
+}
+
+// files is how many descriptors the clients of a grant can make the daemon open: for each socket the connection that it
+// came by and one in the kernel, and for each group one more that is bound to it.
+func (l *Limits) files(joins bool) int {
+	n := 2 * l.Sockets
+	if joins {
+		n += l.Memberships
+	}
+	return n
 }
 
 func (p *parser) grantedInterfaces(path string, names *[]string) uint64 {

@@ -194,15 +194,24 @@ func TestSums(t *testing.T) {
 		text += fmt.Sprintf("[[allow]]\nname = \"a%d\"\nuid = %d\ndestination = [\"10.0.0.1\"]\nmemory = \"1GiB\"\nsockets = 10\n", i, i)
 	}
 	small := host
-	small.MaxMemory, small.MaxSockets = 3<<30, 30
+	small.MaxMemory, small.MaxFiles = 3<<30, 2*30
 	if _, err := policy.Parse("p.toml", []byte(text), small); err != nil {
 		t.Errorf("what fits: %v", err)
 	}
-	small.MaxMemory, small.MaxSockets = 3<<30-1, 29
+	small.MaxMemory, small.MaxFiles = 3<<30-1, 2*30-1
 	_, err := policy.Parse("p.toml", []byte(text), small)
 	if err == nil || !strings.Contains(err.Error(), "p.toml:20:10: the memory of all grants is more than") ||
-		!strings.Contains(err.Error(), "p.toml:21:11: the sockets of all grants are more than the 29") {
+		!strings.Contains(err.Error(), "p.toml:21:11: with the sockets and memberships of this grant all grants need 60 descriptors, and the daemon has 59") {
 		t.Errorf("what does not fit: %v", err)
+	}
+	groups := small
+	groups.MaxMemory, groups.MaxFiles = 0, 2*30+7
+	if _, err := policy.Parse("p.toml", []byte(text+"memberships = 8\n"), groups); err != nil {
+		t.Errorf("memberships that no multicast is granted for: %v", err)
+	}
+	_, err = policy.Parse("p.toml", []byte(text+"memberships = 8\nmulticast = [\"239.1.0.0/16\"]\n"), groups)
+	if err == nil || !strings.Contains(err.Error(), "all grants need 68 descriptors, and the daemon has 67") {
+		t.Errorf("memberships that do not fit: %v", err)
 	}
 	huge := strings.ReplaceAll(text, "1GiB", "8589934591GiB") // three of them are more than 64 bits
 	if _, err := policy.Parse("p.toml", []byte(huge), small); err == nil || strings.Count(err.Error(), "the memory") != 3 {

@@ -15,7 +15,7 @@ type parser struct {
 	defaults   Limits
 	names      map[string]position
 	memory     uint64 // of the grants so far
-	sockets    int
+	files      int
 }
 
 // at notes what is wrong with a value.

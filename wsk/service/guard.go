@@ -60,31 +60,36 @@ func (k *socket) mayStay(g *granted, local netip.AddrPort) ipc.Reason {
 // regrant ends a socket whose address the grant does not have. One that is opening sees to that itself.
 func (k *socket) regrant(g *granted) {
 	k.moveTo(g)
-	k.mu.Lock()
-	local, open := k.local, k.state == isOpen
-	k.mu.Unlock()
-	if !open || k.revoked.Load() {
+	if !k.borrow() {
 		return
 	}
-	if k.mayStay(g, local) == ipc.ReasonNone {
+	defer k.giveBack()
+	switch {
+	case k.revoked.Load():
+	case k.mayStay(g, k.local) == ipc.ReasonNone: // the address of an open socket is not written any more
 		k.member.Ready() // what was over the rate may go now
 		k.pump.Wake()
-		return
+	default:
+		k.die(ipc.ReasonRevoked)
+		k.revoked.Store(true)
+		k.abort()
 	}
+}
+
+// borrow keeps the endpoint of an open socket from being closed until giveBack. It reports false where it may have been.
+func (k *socket) borrow() bool {
 	k.mu.Lock()
-	open = k.state == isOpen
-	if open {
-		k.aborting++
+	defer k.mu.Unlock()
+	if k.state != isOpen {
+		return false
 	}
-	k.mu.Unlock()
-	if !open {
-		return
-	}
-	k.die(ipc.ReasonRevoked)
-	k.revoked.Store(true)
-	k.abort()
+	k.loans++
+	return true
+}
+
+func (k *socket) giveBack() {
 	k.mu.Lock()
-	k.aborting--
+	k.loans--
 	k.mu.Unlock()
 	k.settle()
 }

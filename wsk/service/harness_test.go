@@ -105,7 +105,7 @@ func (b *bench) shutdown() {
 		b.t.Errorf("left in the transport: %+v", c)
 	}
 	for _, g := range b.server.Statistics().Grants {
-		if u := g.Usage; u.Sessions != 0 || u.Sockets != 0 || u.Inflight != 0 || u.Destinations != 0 || u.Memory != 0 {
+		if u := g.Usage; u.Sessions != 0 || u.Sockets != 0 || u.Inflight != 0 || u.Destinations != 0 || u.Memberships != 0 || u.Memory != 0 {
 			b.t.Errorf("left of grant %s: %+v", g.Name, u)
 		}
 	}

@@ -216,6 +216,13 @@ func (h *host) findPlace(p *policy.Policy, index uint32) int {
 	return place
 }
 
+// exists reports whether there is an interface.
+func (h *host) exists(index uint32) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed || h.name(index) != ""
+}
+
 // maxPlaces bounds the table: interfaces come and go.
 const maxPlaces = 256
 

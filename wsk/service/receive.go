@@ -109,23 +109,50 @@ func (k *socket) change(h ipc.Header, body []byte) error {
 		n.reply(h, wsk.STATUS_NOT_SUPPORTED, nil)
 		return nil
 	}
+	status, reason := k.changeGroup(ep, &m)
+	n.answer(h, status, reason, "", nil)
+	return nil
+}
+
+// changeGroup finds the interface of a change and makes it, if it may be made.
+func (k *socket) changeGroup(ep wsk.ReceivingEndpoint, m *ipc.Membership) (status wsk.NTSTATUS, reason ipc.Reason) {
 	if ipaddr.Load(&m.Local).IsUnspecified() {
 		m.Local = [16]byte{}
 	} else {
 		m.IfIndex = 0 // the address names the interface
 	}
-	if m.Change == ipc.JoinGroup || m.Change == ipc.JoinSource {
-		index, reason := k.mayJoin(&m)
-		if reason != ipc.ReasonNone {
-			n.fail(h, wsk.STATUS_ACCESS_DENIED, reason, "")
-			return nil
+	k.groups.mu.Lock()
+	defer k.groups.mu.Unlock()
+	index := m.IfIndex
+	switch {
+	case m.Change == ipc.JoinGroup, m.Change == ipc.JoinSource:
+		if index, reason = k.mayJoin(m); reason != ipc.ReasonNone {
+			return wsk.STATUS_ACCESS_DENIED, reason
 		}
-		m.Local, m.IfIndex = [16]byte{}, index
+	case m.Local != [16]byte{}:
+		if index = k.session.server.host.interfaceOf(m.Local); index == 0 {
+			return wsk.STATUS_INVALID_ADDRESS_COMPONENT, ipc.ReasonAddressNotLocal
+		}
+	case index == 0: // what was joined by the route is left without it: it may lead elsewhere by then
+		if index = k.groups.find(m.Group); index == 0 {
+			return wsk.STATUS_NOT_FOUND, ipc.ReasonNone
+		}
 	}
-	n.reply(h, ep.Change(wsk.Membership{
-		Change: wsk.MembershipChange(m.Change), Group: m.Group, Source: m.Source, Local: m.Local, IfIndex: m.IfIndex,
-	}), nil)
-	return nil
+	return k.groups.change(ep, k.quota, wsk.Membership{
+		Change: wsk.MembershipChange(m.Change), Group: m.Group, Source: m.Source, IfIndex: index,
+	})
+}
+
+// leaveGone ends the memberships on interfaces that there are no more, so that they do not count.
+func (k *socket) leaveGone() {
+	ep, ok := k.ep.(wsk.ReceivingEndpoint)
+	if !ok || !k.borrow() {
+		return
+	}
+	defer k.giveBack()
+	k.groups.mu.Lock()
+	defer k.groups.mu.Unlock()
+	k.groups.leave(ep, k.quota, func(on groupKey) bool { return k.session.server.host.exists(on.index) })
 }
 
 // mayJoin asks the policy about a group, and answers with the interface that it was asked about, which is the one to

@@ -37,6 +37,7 @@ type socket struct {
 
 	targets targets // of the goroutine that reads; see there
 	denials denials
+	groups  groups
 	inbox   inbox.Inbox
 	ops     []*wsk.SendOp // of whoever has the pump
 
@@ -49,7 +50,7 @@ type socket struct {
 	died     ipc.Reason // why it can't send any more; the client is told behind the reply to OPEN
 	ended    bool       // its abort is over, and nothing is queued any more
 	shutting bool
-	aborting int    // calls of abort by others than the reader, which closes
+	loans    int    // of the endpoint, to others than the reader, which closes
 	jobs     []*job // with entries left, the oldest first
 	queue    []*job // of them, those with entries to hand over
 	free     []*job
@@ -232,7 +233,7 @@ func (k *socket) close(seq uint32) {
 // settle closes the endpoint of a socket that is closing when the last job is over.
 func (k *socket) settle() {
 	k.mu.Lock()
-	over := k.ended && len(k.jobs) == 0 && k.aborting == 0 && !k.shutting
+	over := k.ended && len(k.jobs) == 0 && k.loans == 0 && !k.shutting
 	k.shutting = k.shutting || over
 	k.mu.Unlock()
 	if over {
@@ -281,6 +282,7 @@ func (k *socket) forget() {
 	k.inbox.Close()
 	k.quota.GiveMemory(charged)
 	k.quota.GiveDestination(k.targets.clear())
+	k.quota.GiveMembership(k.groups.clear())
 	k.quota.GiveSocket()
 }
 

@@ -134,12 +134,29 @@ func (s *Server) Statistics() Statistics {
 	return out
 }
 
-// addressesChanged tells every client.
+// addressesChanged tells every client. With the addresses an interface may have gone, and the memberships on it.
 func (s *Server) addressesChanged() {
 	s.mu.Lock()
 	list := slices.Collect(maps.Keys(s.sessions))
+	if !s.draining { // not on the goroutine that learns of the addresses
+		s.goRun(func() {
+			for _, n := range list {
+				n.leaveGone()
+			}
+		})
+	}
 	s.mu.Unlock()
 	for _, n := range list {
 		n.tellAddresses()
+	}
+}
+
+// leaveGone is that of all sockets.
+func (n *session) leaveGone() {
+	n.mu.Lock()
+	sockets := slices.Collect(maps.Values(n.sockets))
+	n.mu.Unlock()
+	for _, k := range sockets {
+		k.leaveGone()
 	}
 }

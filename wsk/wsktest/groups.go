@@ -88,44 +88,33 @@ func (e *endpoint) Change(m wsk.Membership) wsk.NTSTATUS {
 	return status
 }
 
+// change changes a membership as RFC 3678 section 4.1 has it: one is for every source but some, or for some.
 func (g *membership) change(change wsk.MembershipChange, source netip.Addr) wsk.NTSTATUS {
-	add := func(list *[]netip.Addr) wsk.NTSTATUS {
-		if slices.Contains(*list, source) {
+	joined, list := g.any || len(g.sources) > 0, &g.sources
+	if change == wsk.BlockSource || change == wsk.UnblockSource {
+		list = &g.blocked
+	}
+	at := slices.Index(*list, source)
+	switch {
+	case !joined && change != wsk.JoinGroup && change != wsk.JoinSource:
+		return wsk.STATUS_NOT_FOUND
+	case change == wsk.JoinGroup && joined:
+		return wsk.STATUS_ADDRESS_ALREADY_EXISTS
+	case change == wsk.JoinGroup:
+		g.any = true
+	case change == wsk.LeaveGroup:
+		*g = membership{}
+	case joined && g.any != (list == &g.blocked):
+		return wsk.STATUS_INVALID_PARAMETER
+	case change == wsk.JoinSource, change == wsk.BlockSource:
+		if at >= 0 {
 			return wsk.STATUS_ADDRESS_ALREADY_EXISTS
 		}
 		*list = append(*list, source)
-		return wsk.STATUS_SUCCESS
-	}
-	remove := func(list *[]netip.Addr) wsk.NTSTATUS {
-		i := slices.Index(*list, source)
-		if i < 0 {
-			return wsk.STATUS_NOT_FOUND
-		}
-		*list = slices.Delete(*list, i, i+1)
-		return wsk.STATUS_SUCCESS
-	}
-	switch change {
-	case wsk.JoinGroup:
-		if g.any {
-			return wsk.STATUS_ADDRESS_ALREADY_EXISTS
-		}
-		g.any = true
-	case wsk.LeaveGroup:
-		if !g.any {
-			return wsk.STATUS_NOT_FOUND
-		}
-		*g = membership{sources: g.sources}
-	case wsk.JoinSource:
-		return add(&g.sources)
-	case wsk.LeaveSource:
-		return remove(&g.sources)
-	case wsk.BlockSource:
-		if !g.any {
-			return wsk.STATUS_NOT_FOUND
-		}
-		return add(&g.blocked)
-	case wsk.UnblockSource:
-		return remove(&g.blocked)
+	case at < 0:
+		return wsk.STATUS_NOT_FOUND
+	default:
+		*list = slices.Delete(*list, at, at+1)
 	}
 	return wsk.STATUS_SUCCESS
 }

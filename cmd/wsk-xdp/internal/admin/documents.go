@@ -79,6 +79,7 @@ type Grant struct {
 	Name          string            `json:"name"`
 	Sessions      int64             `json:"sessions"`
 	Sockets       int64             `json:"sockets"`
+	Memberships   int64             `json:"memberships"`
 	InFlight      int64             `json:"in_flight_datagrams"`
 	Destinations  int64             `json:"destinations"`
 	Memory        int64             `json:"memory_bytes"`

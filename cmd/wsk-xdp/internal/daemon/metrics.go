@@ -32,6 +32,7 @@ func counter(name, help string, labels ...string) metric {
 var (
 	mSessions     = gauge("wsk_daemon_sessions", "Clients that are connected.")
 	mSockets      = gauge("wsk_daemon_sockets", "Sockets of clients.", "grant")
+	mMemberships  = gauge("wsk_daemon_memberships", "Groups that sockets have joined.", "grant")
 	mMemory       = gauge("wsk_daemon_memory_bytes", "Memory that counts against the grant.", "grant")
 	mInflight     = gauge("wsk_daemon_inflight", "Datagrams under way.", "grant")
 	mDestinations = gauge("wsk_daemon_destinations", "Destinations in use.", "grant")
@@ -62,7 +63,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range []metric{
-		mSessions, mSockets, mMemory, mInflight, mDestinations, mDatagrams, mBytes, mDenied, mRefused, mViolations, mUnread,
+		mSessions, mSockets, mMemberships, mMemory, mInflight, mDestinations, mDatagrams, mBytes, mDenied, mRefused, mViolations, mUnread,
 		mThrottled, mRounds, mReloadOK, mReloadTime, mHealthy, mBuild, mSubmitted, mCompleted, mDropped, mRebuilds, mFrames,
 		mWaiting, mUp, mReceived, mSlow,
 	} {
@@ -104,6 +105,7 @@ func (c collected) service(s *service.Statistics) {
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		c.add(mSockets, float64(g.Sockets), g.Name)
+		c.add(mMemberships, float64(g.Memberships), g.Name)
 		c.add(mMemory, float64(g.Memory), g.Name)
 		c.add(mInflight, float64(g.Inflight), g.Name)
 		c.add(mDestinations, float64(g.Destinations), g.Name)

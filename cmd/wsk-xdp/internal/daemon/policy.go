@@ -33,7 +33,7 @@ type rules struct {
 
 // policyHost is what a policy has to know of the host.
 func policyHost(s *Settings) policy.Host {
-	return policy.Host{MaxMemory: s.memory, MaxSockets: maxSockets(), Units: service.KnowsUnits()}
+	return policy.Host{MaxMemory: s.memory, MaxFiles: maxFiles(), Units: service.KnowsUnits()}
 }
 
 // readPolicy reads the file for the first time.
@@ -75,16 +75,14 @@ func oneForAll(p *policy.Policy) error {
 	return nil
 }
 
-const (
-	spareFiles     = 1024 // descriptors that are not for clients
-	filesForSocket = 3    // a session's, a companion, and groups
-)
+// spareFiles are descriptors that are not for clients.
+const spareFiles = 1024
 
-// maxSockets is how many sockets all grants together may have with the descriptors of this process.
-func maxSockets() int {
+// maxFiles is how many descriptors of this process all grants together may have.
+func maxFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur <= spareFiles {
 		return 1
 	}
-	return int(min(limit.Cur-spareFiles, 1<<30)) / filesForSocket
+	return int(min(limit.Cur-spareFiles, 1<<30))
 }

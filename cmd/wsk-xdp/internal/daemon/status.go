@@ -66,8 +66,8 @@ func grants(s *service.Statistics) []admin.Grant {
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		one := admin.Grant{
-			Name: g.Name, Sessions: g.Sessions, Sockets: g.Sockets, InFlight: g.Inflight, Destinations: g.Destinations,
-			Memory: g.Memory, Sent: g.Sent, SentBytes: g.SentBytes, Received: g.Received, ReceivedBytes: g.ReceivedBytes,
+			Name: g.Name, Sessions: g.Sessions, Sockets: g.Sockets, Memberships: g.Memberships, InFlight: g.Inflight,
+			Destinations: g.Destinations, Memory: g.Memory, Sent: g.Sent, SentBytes: g.SentBytes, Received: g.Received, ReceivedBytes: g.ReceivedBytes,
 			ThrottledNS: g.Throttled.Nanoseconds(), Denied: map[string]uint64{},
 		}
 		for denial, n := range s.Denials {

@@ -67,6 +67,7 @@ const (
 	memory           // bytes
 	inflight
 	destinations
+	memberships
 	resources
 )
 
@@ -79,6 +80,8 @@ func (g *Grant) limit(of resource) int64 {
 		return int64(l.Memory)
 	case inflight:
 		return int64(l.Inflight)
+	case memberships:
+		return int64(l.Memberships)
 	default:
 		return int64(l.Destinations)
 	}
@@ -102,13 +105,14 @@ func (g *Grant) End()   { g.sessions.Add(-1) }
 
 // Usage is what a grant uses now.
 type Usage struct {
-	Sessions, Sockets, Inflight, Destinations, Memory int64
+	Sessions, Sockets, Inflight, Destinations, Memberships, Memory int64
 }
 
 // Usage is what is used now.
 func (g *Grant) Usage() Usage {
 	return Usage{
 		Sessions: g.sessions.Load(), Sockets: g.used[sockets].Load(), Inflight: g.used[inflight].Load(),
-		Destinations: g.used[destinations].Load(), Memory: g.used[memory].Load(),
+		Destinations: g.used[destinations].Load(), Memberships: g.used[memberships].Load(),
+		Memory: g.used[memory].Load(),
 	}
 }

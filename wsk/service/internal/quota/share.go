@@ -75,3 +75,7 @@ func (s *Share) GiveInflight(n int)      { s.give(inflight, n) }
 // TakeDestination counts a destination, unless all are in use. GiveDestination ends it.
 func (s *Share) TakeDestination() bool { return s.take(destinations, 1) }
 func (s *Share) GiveDestination(n int) { s.give(destinations, n) }
+
+// TakeMembership counts a group that is joined, unless too many are. GiveMembership ends it.
+func (s *Share) TakeMembership() bool { return s.take(memberships, 1) }
+func (s *Share) GiveMembership(n int) { s.give(memberships, n) }
