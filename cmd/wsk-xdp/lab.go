@@ -34,7 +34,7 @@ func (a *app) labCommand() *cobra.Command {
 		Short: "A laboratory: two network namespaces with a veth pair between them",
 		Long: lines("The namespaces wsk-a and wsk-b, connected by the veth pair wsk0 and wsk1, as `ip netns` knows them. They stay",
 			"until lab down. Nothing outside of them is touched. Needs root; wsk-xdp demo does not, and neither does a lab in a",
-			"shell with namespaces of its own: "+ownLab),
+			"shell with namespaces of its own, in which no line needs sudo, and recv goes into the background: "+ownLab),
 		Example: lines("  sudo wsk-xdp lab up", "  sudo ip netns exec wsk-a wsk-xdp send 10.77.0.2:9000",
 			"  sudo wsk-xdp lab down"),
 		Args: noArguments,

@@ -147,7 +147,7 @@ func (f *replayFlags) admitFile(file *replay.File, rules *replay.Rules, s *sessi
 	return nil
 }
 
-// spare refuses what passes by rules of the host, and a flood where others would suffer from it, unless it is insisted on.
+// spare refuses what bypasses rules of the host, and a flood where others would suffer from it, unless it is insisted on.
 func (f *replayFlags) spare(file *replay.File, pace blast.Rate, s *session.Session) error {
 	if f.out.force {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
-// hostRules is about the rules that datagrams are held to, and those that AF_XDP passes by.
+// hostRules is about the rules that datagrams are held to, and those that AF_XDP bypasses.
 func (c *checker) hostRules(r *RuleFacts) {
 	c.connections(r)
 	device := ""
@@ -86,7 +86,7 @@ func (c *checker) input(r *RuleFacts, device string) {
 	}
 }
 
-// output is about rules that AF_XDP passes by.
+// output is about rules that AF_XDP bypasses.
 func (c *checker) output(r *RuleFacts, device string) {
 	var passed []string
 	for _, hook := range []netfilter.Hook{netfilter.Output, netfilter.Postrouting, netfilter.Egress} {
@@ -210,7 +210,7 @@ func (c *checker) vrf(r *RuleFacts) {
 // plainQdiscs neither shape nor drop what a queue has room for.
 var plainQdiscs = []string{"", "noqueue", "mq", "pfifo_fast", "pfifo", "fq_codel", "fq", "sfq"}
 
-// tc is about what AF_XDP passes by below netfilter.
+// tc is about what AF_XDP bypasses below netfilter.
 func (c *checker) tc(r *RuleFacts, device string) {
 	var passed []string
 	if !slices.Contains(plainQdiscs, r.Qdisc) {

@@ -39,7 +39,7 @@ type Summary struct {
 	TX       string `json:"tx"`
 	RX       string `json:"rx"`
 	ZeroCopy string `json:"zero_copy"`
-	// PassesBy is what AF_XDP passes by, whatever was found.
+	// PassesBy is what AF_XDP bypasses, whatever was found.
 	PassesBy string `json:"passes_by"`
 	// TXPossible is whether datagrams can leave in copy mode on this machine at all, if not as this user.
 	TXPossible bool `json:"tx_possible"`

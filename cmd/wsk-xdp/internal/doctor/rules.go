@@ -18,7 +18,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/route/conntrack"
 )
 
-// RuleFacts are the rules of the host that datagrams are held to, and those that AF_XDP passes by.
+// RuleFacts are the rules of the host that datagrams are held to, and those that AF_XDP bypasses.
 type RuleFacts struct {
 	// Connections is whether the kernel tracks connections.
 	Connections bool `json:"connections_tracked"`

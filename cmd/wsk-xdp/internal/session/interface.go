@@ -30,9 +30,9 @@ func OpenInterface(ctx context.Context, o Options) (*Session, error) {
 	s := &Session{netns: o.NetNS, listener: icmp.NewListener(), named: true}
 	s.Way = Way{Kind: route.Unicast, MTU: d.MTU, Interface: d, Device: d, dependents: dependentsOn(ctx, table, d.Index, d.Index)}
 	if table.Policies() != nil {
-		s.Way.Bypasses = "WX-IPSEC-01: this host has IPsec policies, which frames of a file pass by: what they are to encrypt leaves in clear"
+		s.Way.Bypasses = "WX-IPSEC-01: this host has IPsec policies, which frames of a file bypass: what they are to encrypt leaves in clear"
 		if table.PoliciesUnreadable() != nil {
-			s.Way.Bypasses = "WX-IPSEC-01: the host's IPsec policies can't be read (CAP_NET_ADMIN), and frames of a file pass them by: " +
+			s.Way.Bypasses = "WX-IPSEC-01: the host's IPsec policies can't be read (CAP_NET_ADMIN), and frames of a file bypass them: " +
 				"--assume-no-ipsec says that there are none"
 		}
 	}

@@ -55,7 +55,7 @@ type Way struct {
 	IPsec bool
 	// AnswersRefused is whether the host takes no datagram of the destination from the interface that leads there (rp_filter).
 	AnswersRefused bool
-	// Bypasses says which rules of the host frames would pass by that are not made here, with the identity of doctor's finding;
+	// Bypasses says which rules of the host frames would bypass that are not made here, with the identity of doctor's finding;
 	// empty if none. Only OpenInterface asks.
 	Bypasses string
 
