@@ -24,8 +24,6 @@ func loadBound(h *testenv.Host) (p *Program, err error) {
 }
 
 // TestTagsBeside: a program that is bound to its interface passes what has a tag beside it, whatever the VLAN, and takes the rest.
-//
-// issue 11, D.
 func TestTagsBeside(t *testing.T) {
 	lab := labT(t, testenv.Topology{})
 	p, err := loadBound(lab.B)

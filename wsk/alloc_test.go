@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wsk.md §10 item 75, this package's part: a send, its completion, its routine and the reuse of its IRP allocate
+// Checklist item 75, this package's part: a send, its completion, its routine and the reuse of its IRP allocate
 // nothing, for each kind of send; nor does a call that is refused, nor a Wait.
 func TestNoAllocations(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")

@@ -32,7 +32,7 @@ func chain(r *rand.Rand, data []byte, skip int) *MDL {
 	return head
 }
 
-// wsk.md §10 item 43: chains that are cut in every way, compared with the flattened bytes.
+// Checklist item 43: chains that are cut in every way, compared with the flattened bytes.
 func TestCursorWalksChains(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
@@ -67,7 +67,7 @@ func TestCursorWalksChains(t *testing.T) {
 	}
 }
 
-// wsk.md §4.2 and §10 item 44.
+// Checklist item 44.
 func TestBufValidity(t *testing.T) {
 	mdl := func(sizes ...int) *MDL {
 		var head *MDL

@@ -31,7 +31,7 @@ func testSeed(t testing.TB) uint64 {
 	return seed
 }
 
-// wsk.md §10 items 8, 13, 18, 19, 71 and 74: clients come and go, and each makes sockets and does everything with them
+// Checklist items 8, 13, 18, 19, 71 and 74: clients come and go, and each makes sockets and does everything with them
 // that the API has, from several goroutines and from completion routines and callbacks, in random order, over a
 // transport that answers at random. Every IRP completes exactly once, with what its call said; nothing of a socket
 // completes after its close, nothing of a client after Deregister, which does return; every datagram is given back.

@@ -21,7 +21,7 @@ func (h *host) client(code uint32, input, output []byte) (uintptr, wsk.NTSTATUS)
 	return size, status
 }
 
-// wsk.md §10 item 10: asking for the size first, as wireguard-nt does it.
+// Checklist item 10: asking for the size first, as wireguard-nt does it.
 func TestTransportListQuery(t *testing.T) {
 	ss := new(wsk.Subsystem)
 	h := &host{t: t, transport: wsktest.New()}
@@ -61,7 +61,7 @@ func TestTransportListQuery(t *testing.T) {
 	}
 }
 
-// wsk.md §2.3 and §10 item 8 (f): the IRP of a list change is pending until a provider comes or goes, and is cancelled
+// Checklist item 8 (f): the IRP of a list change is pending until a provider comes or goes, and is cancelled
 // by Cancel and Deregister.
 func TestTransportListChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestTransportListChangeOfOthers(t *testing.T) {
 	})
 }
 
-// wsk.md §2.3: which codes take an IRP, and which are not supported. Never a false success.
+// Which codes take an IRP, and which are not supported. Never a false success.
 func TestControlClientCodes(t *testing.T) {
 	h := newHost(t)
 	for _, c := range []struct {
@@ -166,7 +166,7 @@ func TestControlClientCodes(t *testing.T) {
 	wsk.Deregister(&h.reg) // no call was left counted
 }
 
-// wsk.md §10 items 11 and 12: what has to come before the first socket; TDI.
+// Checklist items 11 and 12: what has to come before the first socket; TDI.
 func TestControlClientBeforeSockets(t *testing.T) {
 	h := newHost(t)
 	static := func(mask uint32) wsk.NTSTATUS {

@@ -23,7 +23,7 @@ func (r *stubborn) LookupNetIP(context.Context, string, string) ([]netip.Addr, e
 }
 
 // A cancelled name query is over for its IRP, whatever the resolver still does: at its completion the IRP is the
-// client's, and the resolver has no part in what the client passes it to next (wsk.md §3.2 rule 1).
+// client's, and the resolver has no part in what the client passes it to next.
 func TestCancelledNameQueryLeavesTheIRP(t *testing.T) {
 	for _, next := range []string{"receive", "query"} {
 		t.Run(next, func(t *testing.T) {

@@ -90,7 +90,6 @@ func describe(list *wsk.AddrInfo) string {
 	return strings.Join(out, ", ")
 }
 
-// wsk.md §2.4.
 func TestGetAddressInfo(t *testing.T) {
 	h := newHostWith(t, wsk.ProviderOptions{Resolver: &resolver{}})
 	const invalid, missing = wsk.STATUS_INVALID_PARAMETER, wsk.STATUS_NOT_FOUND
@@ -155,7 +154,6 @@ func TestGetAddressInfo(t *testing.T) {
 	want(t, "nil IRP", h.npi.GetAddressInfo("a", "", 0, nil, nil, &list, nil, nil, nil), invalid)
 }
 
-// wsk.md §2.4.
 func TestGetNameInfo(t *testing.T) {
 	h := newHostWith(t, wsk.ProviderOptions{Resolver: &resolver{}})
 	const invalid = wsk.STATUS_INVALID_PARAMETER
@@ -207,7 +205,7 @@ func TestGetNameInfo(t *testing.T) {
 }
 
 // A name query never blocks its caller and can be cancelled while the resolver is blocked; Deregister waits for it:
-// wsk.md §10 item 8 (d).
+// Checklist item 8 (d).
 func TestNameQueryPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &resolver{block: make(chan struct{})}

@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// wsk.md §10 item 5: registrations pair up, and several work side by side.
+// Checklist item 5: registrations pair up, and several work side by side.
 func TestRegistrations(t *testing.T) {
 	ss := new(wsk.Subsystem)
 	want(t, "Attach", ss.Attach(wsktest.New(), wsk.ProviderOptions{}), wsk.STATUS_SUCCESS)
@@ -76,7 +76,7 @@ func TestDefaultSubsystem(t *testing.T) {
 	want(t, "Attach nil", wsk.Default().Attach(nil, wsk.ProviderOptions{}), wsk.STATUS_INVALID_PARAMETER)
 }
 
-// wsk.md §10 item 6: no wait, timed wait and infinite wait, on a fake clock.
+// Checklist item 6: no wait, timed wait and infinite wait, on a fake clock.
 func TestCaptureWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)
@@ -112,7 +112,7 @@ func TestCaptureWaits(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 7.
+// Checklist item 7.
 func TestCaptureVersion(t *testing.T) {
 	ss := new(wsk.Subsystem)
 	var reg wsk.Registration
@@ -147,7 +147,7 @@ func TestCaptureVersion(t *testing.T) {
 	wsk.Deregister(&reg)
 }
 
-// wsk.md §10 item 8: what Deregister waits for, (a) to (d): for each it is shown that Deregister waits, and that it
+// Checklist item 8: what Deregister waits for, (a) to (d): for each it is shown that Deregister waits, and that it
 // then goes on.
 func TestDeregisterBlocks(t *testing.T) {
 	for _, c := range []struct {
@@ -231,7 +231,7 @@ func TestDeregisterBlocks(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 8 (e): waiting captures wake up.
+// Checklist item 8 (e): waiting captures wake up.
 func TestDeregisterWakesCaptures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ss := new(wsk.Subsystem)
@@ -297,7 +297,7 @@ func TestSocketFailsAsTransportSays(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 9.
+// Checklist item 9.
 func TestSocketSurvivesRelease(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

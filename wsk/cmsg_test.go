@@ -13,7 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 3, the macros: the table of wsk.md §5.1.
+// Checklist item 3, the macros.
 func TestCMsgLenSpace(t *testing.T) {
 	for _, c := range []struct{ n, length, space int }{
 		{0, 16, 16}, {1, 17, 24}, {4, 20, 24}, {8, 24, 24}, {12, 28, 32}, {20, 36, 40},
@@ -24,7 +24,7 @@ func TestCMsgLenSpace(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 2: golden bytes of the builders.
+// Checklist item 2: golden bytes of the builders.
 func TestCMsgGolden(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")
 	for name, c := range map[string]struct {
@@ -52,7 +52,7 @@ func TestCMsgGolden(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 3, FIRSTHDR and NXTHDR: what stands at the end.
+// Checklist item 3, FIRSTHDR and NXTHDR: what stands at the end.
 func TestCMsgIterate(t *testing.T) {
 	object := func(length uint64, n int) []byte { // an object of n bytes with that cmsg_len
 		b := make([]byte, n)

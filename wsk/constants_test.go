@@ -8,7 +8,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 1: literal numbers from wsk.md §§1, 4.5, 5.2 and 6, not derived from the constants.
+// Checklist item 1: literal numbers, not derived from the constants.
 func TestConstants(t *testing.T) {
 	type row struct {
 		name      string
@@ -68,7 +68,7 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 4: the numbers that Linux has for these are refused.
+// Checklist item 4: the numbers that Linux has for these are refused.
 func TestLinuxConstantsAreRefused(t *testing.T) {
 	h := newHost(t)
 	const linuxAF_INET6 = 10

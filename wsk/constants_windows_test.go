@@ -4,7 +4,7 @@ package wsk
 
 import "golang.org/x/sys/windows"
 
-// The same proof for the socket constants that x/sys/windows has. wsk.md §10 items 1 and 4.
+// The same proof for the socket constants that x/sys/windows has. Checklist items 1 and 4.
 var _ = []struct{}{
 	one[uint32(AF_UNSPEC)^uint32(windows.AF_UNSPEC)],
 	one[uint32(AF_INET)^uint32(windows.AF_INET)],

@@ -27,7 +27,7 @@ func (h *host) control(s *wsk.Socket, code uint32, input, output []byte) (uintpt
 	return size, status
 }
 
-// wsk.md §10 item 56: SIO_ADDRESS_LIST_QUERY, without an IRP and with one, and with too little room.
+// Checklist item 56: SIO_ADDRESS_LIST_QUERY, without an IRP and with one, and with too little room.
 func TestAddressListQuery(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(addrs("192.0.2.10", "2001:db8::10", "192.0.2.11", "fe80::1%3")...)
@@ -60,7 +60,7 @@ func TestAddressListQuery(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 56: SIO_ADDRESS_LIST_CHANGE: pending until the list of the socket's family changes, cancelled by
+// Checklist item 56: SIO_ADDRESS_LIST_CHANGE: pending until the list of the socket's family changes, cancelled by
 // Cancel and close.
 func TestAddressListChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

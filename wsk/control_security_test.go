@@ -12,8 +12,8 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 24: all 36 cells of the sharing matrix, each with a first socket whose descriptor refuses and one
-// whose descriptor permits. The table is that of wsk.md §2.5, written out again.
+// Checklist item 24: all 36 cells of the sharing matrix, each with a first socket whose descriptor refuses and one
+// whose descriptor permits. The table is that of "Sharing Transport Addresses", written out again.
 func TestSharingMatrix(t *testing.T) {
 	const use, no, check, ok = "IN USE", "DENIED", "CHECK", "ok"
 	kinds := []string{"default W", "default S", "REUSE W", "REUSE S", "EXCL W", "EXCL S"}
@@ -95,7 +95,7 @@ func TestSharingMeets(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 12: the descriptor cache counts references; item 53: SO_WSK_SECURITY comes before bind.
+// Checklist item 12: the descriptor cache counts references; item 53: SO_WSK_SECURITY comes before bind.
 func TestSecurityDescriptors(t *testing.T) {
 	h := newHost(t)
 	permit, refuse := wsk.SharingDescriptor(true), wsk.SharingDescriptor(false)

@@ -18,7 +18,7 @@ const (
 	udp = wsk.IPPROTO_UDP
 )
 
-// wsk.md §10 items 52 and 54 (byte orders): the default, setting, getting. If the value to set is nil the option is
+// Checklist items 52 and 54 (byte orders): the default, setting, getting. If the value to set is nil the option is
 // only got.
 func TestOptionRoundTrip(t *testing.T) {
 	val := func(v uint32) *uint32 { return &v }
@@ -110,7 +110,7 @@ func TestOptionRoundTrip(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 52: values out of range, and what this provider does not have. Never a false success.
+// Checklist item 52: values out of range, and what this provider does not have. Never a false success.
 func TestOptionRefused(t *testing.T) {
 	h := newHost(t)
 	s4, s6 := h.socket(2), h.socket(23)
@@ -184,7 +184,7 @@ func TestOptionRefused(t *testing.T) {
 		wsk.STATUS_CANCELLED)
 }
 
-// wsk.md §10 item 53; SO_REUSEADDR and SO_EXCLUSIVEADDRUSE exclude each other.
+// Checklist item 53; SO_REUSEADDR and SO_EXCLUSIVEADDRUSE exclude each other.
 func TestOptionsBeforeBind(t *testing.T) {
 	h := newHost(t)
 	s := h.socket(wsk.AF_INET6)
@@ -206,7 +206,7 @@ func TestOptionsBeforeBind(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 52: the IRP, required for SOL_SOCKET and the fixed addresses; item 55: OutputSizeReturned and Level.
+// Checklist item 52: the IRP, required for SOL_SOCKET and the fixed addresses; item 55: OutputSizeReturned and Level.
 func TestControlSocketIRPRules(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -257,7 +257,7 @@ func TestControlSocketInput(t *testing.T) {
 	want(t, "SendTo", h.send(s, "x", "", nil), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §10 items 37 and 54, what reaches the transport: each option shows in the destinations that it concerns and in
+// Checklist items 37 and 54, what reaches the transport: each option shows in the destinations that it concerns and in
 // no other.
 func TestOptionsReachDestination(t *testing.T) {
 	h := newHost(t)
@@ -303,7 +303,7 @@ func TestOptionsReachDestination(t *testing.T) {
 	want(t, "MULTICAST_IF by a foreign address", h.setBytes(s, ip, wsk.IP_MULTICAST_IF, []byte{192, 0, 2, 12}), wsk.STATUS_INVALID_ADDRESS_COMPONENT)
 }
 
-// wsk.md §6.3: IP_MTU (73) and IPV6_MTU (72) need a fixed address.
+// IP_MTU (73) and IPV6_MTU (72) need a fixed address.
 func TestPathMTU(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("[::]:1000", dualStack)

@@ -47,7 +47,7 @@ func want(t testing.TB, what string, got, want wsk.NTSTATUS) {
 	}
 }
 
-// call is an IRP whose completion is checked against the contract of wsk.md §3.2.
+// call is an IRP whose completion is checked against the rules in docs/wsk-mapping.md.
 type call struct {
 	wsk.IRP
 	t         testing.TB
@@ -87,7 +87,7 @@ func (c *call) routine(irp *wsk.IRP, _ any) wsk.NTSTATUS {
 // inRoutine has f called in the completion routine.
 func (c *call) inRoutine(f func()) { c.later = f }
 
-// end waits for the completion and checks it against what the call returned: rules 1 to 4 of wsk.md §3.2.
+// end waits for the completion and checks it against what the call returned.
 func (c *call) end(what string, returned wsk.NTSTATUS) wsk.NTSTATUS {
 	c.t.Helper()
 	if returned != wsk.STATUS_PENDING {

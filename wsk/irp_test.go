@@ -15,7 +15,7 @@ import (
 
 const more = STATUS_MORE_PROCESSING_REQUIRED
 
-// wsk.md §10 item 20 and §3.2 rule 8: which outcomes call the routine, for the eight sets of flags.
+// Checklist item 20: which outcomes call the routine, for the eight sets of flags.
 func TestInvokeFlags(t *testing.T) {
 	for flags := range 8 {
 		onSuccess, onError, onCancel := flags&1 != 0, flags&2 != 0, flags&4 != 0
@@ -49,7 +49,7 @@ func TestInvokeFlags(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 20: a passed-down IRP completes upward, by flags and by what routines answer.
+// Checklist item 20: a passed-down IRP completes upward, by flags and by what routines answer.
 func TestPassedDownIRP(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -101,7 +101,7 @@ func TestPassedDownIRP(t *testing.T) {
 	}
 }
 
-// style.md §3.4: a violated contract is loud.
+// A violated contract is loud.
 func TestIRPMisusePanics(t *testing.T) {
 	pending := func() *IRP {
 		irp := AllocateIRP()
@@ -162,7 +162,7 @@ func TestSecondCompletionLeavesIoStatus(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 77: a completed IRP has no chain of its client any more, so that an idle one keeps no payload alive,
+// Checklist item 77: a completed IRP has no chain of its client any more, so that an idle one keeps no payload alive,
 // and a transport that looks at it finds nothing.
 func TestCompletionDropsBuffers(t *testing.T) {
 	s, transport := newSinkSocket(t, "0.0.0.0:1000")
@@ -204,7 +204,7 @@ func TestReuseClears(t *testing.T) {
 	irp.complete(STATUS_UNSUCCESSFUL, 0)
 }
 
-// wsk.md §10 item 19, the flag: cancel before the call, and after the completion.
+// Checklist item 19, the flag: cancel before the call, and after the completion.
 func TestCancelFlag(t *testing.T) {
 	irp := AllocateIRP()
 	if irp.Cancel() {

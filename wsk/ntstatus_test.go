@@ -13,7 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §7: literal numbers, typed in from the table and not from the constants.
+// Literal numbers, typed in from the table and not from the constants.
 func TestNTSTATUSValues(t *testing.T) {
 	values := map[wsk.NTSTATUS]uint32{
 		wsk.STATUS_SUCCESS: 0, wsk.STATUS_TIMEOUT: 0x102, wsk.STATUS_PENDING: 0x103, wsk.STATUS_EVENT_PENDING: 0x40000013,

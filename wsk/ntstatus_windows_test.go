@@ -5,7 +5,7 @@ package wsk
 import "golang.org/x/sys/windows"
 
 // GOOS=windows go vet compiles this file on any machine: an index other than 0 into an array of one element does not
-// compile, so every constant here is proved equal to that of x/sys/windows. wsk.md §10 item 1.
+// compile, so every constant here is proved equal to that of x/sys/windows. Checklist item 1.
 var one [1]struct{}
 
 var _ = []struct{}{

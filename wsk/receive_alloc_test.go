@@ -106,7 +106,7 @@ func (a *receiveArgs) pass(s *Socket) {
 	s.ReceiveFrom(&a.buf, 0, a.remote[:], &a.length, a.control[:], &a.flags, &a.irp)
 }
 
-// wsk.md §10 item 75 for the receiving half: the way from a delivery to the completion of a receive allocates nothing,
+// Checklist item 75 for the receiving half: the way from a delivery to the completion of a receive allocates nothing,
 // whether the receive waits or comes later, nor does the way to a callback and back, whatever the callback answers.
 func TestReceiveNoAllocations(t *testing.T) {
 	for _, local := range []string{"0.0.0.0:1000", "[::]:1000"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 69: pending receives complete with STATUS_CANCELLED and Information 0, in their order, before the
+// Checklist item 69: pending receives complete with STATUS_CANCELLED and Information 0, in their order, before the
 // close does; what was buffered is given back.
 func TestCloseWithReceives(t *testing.T) {
 	h := newHost(t)
@@ -54,7 +54,7 @@ func TestCloseWithReceives(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 71: a close waits for running callbacks, whether it is called from outside or from inside of one.
+// Checklist item 71: a close waits for running callbacks, whether it is called from outside or from inside of one.
 func TestCloseWithCallback(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestCloseWhileDraining(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 71: close from the completion routine of a receive.
+// Checklist item 71: close from the completion routine of a receive.
 func TestCloseFromReceiveRoutine(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

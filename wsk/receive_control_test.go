@@ -31,7 +31,7 @@ const (
 	pktinfo6 = "41/19=20010db800000000000000000000001003000000"
 )
 
-// wsk.md §10 item 63: each object comes only when it is asked for; on a dual-stack socket the objects are those of the
+// Checklist item 63: each object comes only when it is asked for; on a dual-stack socket the objects are those of the
 // datagram's own IP version.
 func TestReceiveControl(t *testing.T) {
 	v4 := map[uint32]string{
@@ -137,7 +137,7 @@ func TestReceiveControlRoom(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 68: ICMP errors, only when asked for. The remote address is the destination that the error concerns.
+// Checklist item 68: ICMP errors, only when asked for. The remote address is the destination that the error concerns.
 func TestReceiveErrors(t *testing.T) {
 	for _, c := range []struct {
 		local  string
@@ -202,7 +202,7 @@ func mapped(local, remote string) wsk.SOCKADDR {
 	return addr(remote)
 }
 
-// wsk.md §10 item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for sockets that have asked for
+// Checklist item 65, this package's part: coalesced data and UDP_COALESCED_INFO only for sockets that have asked for
 // them, and single datagrams for the others, also when the option is switched off while some are buffered.
 func TestReceiveCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// wsk.md §10 item 59: the answers of a dynamic callback.
+// Checklist item 59: the answers of a dynamic callback.
 func TestEventAnswers(t *testing.T) {
 	for _, c := range []struct {
 		answer   wsk.NTSTATUS
@@ -115,7 +115,7 @@ func TestEventIndication(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 59: DATA_NOT_ACCEPTED, and then enabling again: the same datagrams come in their order, and then the
+// Checklist item 59: DATA_NOT_ACCEPTED, and then enabling again: the same datagrams come in their order, and then the
 // new ones.
 func TestEventNotAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestEventNotAccepted(t *testing.T) {
 }
 
 // While what is buffered is handed out, what arrives goes behind it; what is refused then goes before what has arrived:
-// wsk.md §10 item 59.
+// Checklist item 59.
 func TestEventArrivalsWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -217,7 +217,7 @@ func TestEventEnabledWhileRefusing(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 59: a waiting receive takes the datagrams that a callback refuses.
+// Checklist item 59: a waiting receive takes the datagrams that a callback refuses.
 func TestEventNotAcceptedForReceive(t *testing.T) {
 	for _, static := range []bool{false, true} {
 		h := newHost(t)
@@ -241,7 +241,7 @@ func TestEventNotAcceptedForReceive(t *testing.T) {
 	}
 }
 
-// wsk.md §10 items 11 and 59: static callbacks are on from the bind, can't be disabled, and are called again after a
+// Checklist items 11 and 59: static callbacks are on from the bind, can't be disabled, and are called again after a
 // refusal, whose datagrams are dropped.
 func TestEventStatic(t *testing.T) {
 	h := newHost(t)
@@ -273,7 +273,7 @@ func TestEventStatic(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §8.2: with static callbacks datagrams may arrive before the bind has completed. The bind IRP completes first.
+// With static callbacks datagrams may arrive before the bind has completed. The bind IRP completes first.
 func TestEventStaticBindFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -308,7 +308,7 @@ func TestEventStaticBindFirst(t *testing.T) {
 	})
 }
 
-// wsk.md §10 item 60: a waiting receive goes before the callback.
+// Checklist item 60: a waiting receive goes before the callback.
 func TestEventPrecedence(t *testing.T) {
 	h := newHost(t)
 	var got []string
@@ -325,7 +325,7 @@ func TestEventPrecedence(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 64: one list has one cast, whether it has just arrived or was buffered.
+// Checklist item 64: one list has one cast, whether it has just arrived or was buffered.
 func TestEventCasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -383,7 +383,7 @@ func TestEventLongList(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 61: every row of the table of disabling, from outside and from inside the callback.
+// Checklist item 61: every row of the table of disabling, from outside and from inside the callback.
 func TestEventDisable(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		for _, withIRP := range []bool{false, true} {
@@ -487,7 +487,7 @@ func TestEventDisableEpochs(t *testing.T) {
 	})
 }
 
-// wsk.md §6.2 and §10 item 53: what can't be enabled.
+// Checklist item 53: what can't be enabled.
 func TestEventControl(t *testing.T) {
 	h := newHost(t)
 	accept := func(uint32, *wsk.DatagramIndication) wsk.NTSTATUS { return wsk.STATUS_SUCCESS }
@@ -521,7 +521,7 @@ func TestEventControl(t *testing.T) {
 	want(t, "get", status, wsk.STATUS_NOT_SUPPORTED)
 }
 
-// wsk.md §10 item 18: the callback may call every function on its socket. §8.5: several callbacks run at once.
+// Checklist item 18: the callback may call every function on its socket. Several callbacks run at once.
 func TestEventCallsFromCallback(t *testing.T) {
 	h := newHost(t)
 	var s *wsk.Socket

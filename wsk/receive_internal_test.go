@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// wsk.md §3.3: an IRP is cancelled between the look at its flag and the arming; the flag is looked at again.
+// An IRP is cancelled between the look at its flag and the arming; the flag is looked at again.
 func TestReceiveCancelledWhileQueueing(t *testing.T) {
 	s, transport := newSource(t, "0.0.0.0:1000", 8, false, nil)
 	args := &receiveArgs{buf: Buf{Mdl: AllocateMDL(make([]byte, 8)), Length: 8}}
@@ -39,7 +39,7 @@ func TestReceiveCancelledWhileQueueing(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 64: also with a transport that breaks its promise of one cast in each list, the socket keeps its own.
+// Checklist item 64: also with a transport that breaks its promise of one cast in each list, the socket keeps its own.
 func TestEventMixedList(t *testing.T) {
 	var calls []uint32
 	var sizes []int

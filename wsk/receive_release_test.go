@@ -30,7 +30,7 @@ func three(h *host) (*wsk.Socket, []*wsk.DatagramIndication) {
 	return s, nodes
 }
 
-// wsk.md §10 item 62: the ways in which clients give back what they have kept, each after the callback has returned.
+// Checklist item 62: the ways in which clients give back what they have kept, each after the callback has returned.
 func TestRelease(t *testing.T) {
 	const ok, invalid = wsk.STATUS_SUCCESS, wsk.STATUS_INVALID_PARAMETER
 	for name, f := range map[string]func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication){
@@ -85,7 +85,7 @@ func TestRelease(t *testing.T) {
 			want(t, "list", s.Release(n[0]), ok)
 		},
 		"after-close": func(t *testing.T, h *host, s *wsk.Socket, n []*wsk.DatagramIndication) {
-			// wsk.md §10 item 72: the close does not wait for kept indications and does not take them away, and
+			// Checklist item 72: the close does not wait for kept indications and does not take them away, and
 			// statistics show that there are some.
 			want(t, "Close", h.close(s), ok)
 			if got := fmt.Sprint(texts(n[0])); got != "[1 2 3]" || s.ReceiveStatistics().Retained != 3 {
@@ -109,7 +109,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 62, wireguard-nt's way: single nodes are cut out of the list and released inside the callback, which
+// Checklist item 62, wireguard-nt's way: single nodes are cut out of the list and released inside the callback, which
 // answers STATUS_PENDING for the rest, or for none; and a second release of what was given back inside.
 func TestReleaseInsideCallback(t *testing.T) {
 	for keep := range 4 { // bit 0: keep the first, bit 1: keep the third
@@ -157,7 +157,7 @@ func TestReleaseInsideCallback(t *testing.T) {
 	}
 }
 
-// If the client keeps indications, the lender is asked to move the payloads before the client sees them (wsk.md §8.4),
+// If the client keeps indications, the lender is asked to move the payloads before the client sees them,
 // and never afterwards.
 func TestReleaseKeep(t *testing.T) {
 	h := newHost(t)
@@ -176,7 +176,7 @@ func TestReleaseKeep(t *testing.T) {
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §8.4: released nodes are used again, but not at once, and meanwhile a second release is noticed.
+// Released nodes are used again, but not at once, and meanwhile a second release is noticed.
 func TestReleaseReuse(t *testing.T) {
 	h := newHost(t)
 	seen := map[*wsk.DatagramIndication]int{}
@@ -201,7 +201,7 @@ func TestReleaseReuse(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 38 and §8.1: when the socket dies its receives end, and the callback learns of it once, after its
+// Checklist item 38: when the socket dies its receives end, and the callback learns of it once, after its
 // last call.
 func TestDeadSocketReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// wsk.md §10 items 13, 19, 61, 62, 69, 71 and 74 for the receiving half: arrivals, receives, callbacks with every
+// Checklist items 13, 19, 61, 62, 69, 71 and 74 for the receiving half: arrivals, receives, callbacks with every
 // answer, cancels, kept nodes released elsewhere, enablings and disablings, option changes, and in the middle the
 // device goes or the socket is closed; then the registration ends. Every IRP completes exactly once, every datagram is
 // given back, and each of them is accounted for.

@@ -14,7 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// wsk.md §10 item 57: receives are served in the order of their calls, and what is buffered goes first.
+// Checklist item 57: receives are served in the order of their calls, and what is buffered goes first.
 func TestReceiveOrder(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -50,7 +50,7 @@ func TestReceiveList(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 57: a buffer that is too small. The rest of the datagram is lost, not given to the next receive.
+// Checklist item 57: a buffer that is too small. The rest of the datagram is lost, not given to the next receive.
 func TestReceiveTruncation(t *testing.T) {
 	for _, c := range []struct {
 		payload string
@@ -95,7 +95,7 @@ func TestReceiveTruncation(t *testing.T) {
 	}
 }
 
-// wsk.md §2.8 and §10 item 57: all combinations of the outputs. ControlFlags are written with ControlLength 0 and
+// Checklist item 57: all combinations of the outputs. ControlFlags are written with ControlLength 0 and
 // without one.
 func TestReceiveOutputs(t *testing.T) {
 	h := newHost(t)
@@ -139,7 +139,7 @@ func TestReceiveOutputs(t *testing.T) {
 	}
 }
 
-// wsk.md §10 items 45 and 21, and the chain rules of §4.2 on the receiving side: nothing outside [Offset, Offset+n) is
+// Checklist items 45 and 21, and the rules of chains on the receiving side: nothing outside [Offset, Offset+n) is
 // touched.
 func TestReceiveScatter(t *testing.T) {
 	h := newHost(t)
@@ -206,7 +206,7 @@ func TestReceiveScatter(t *testing.T) {
 	}
 }
 
-// wsk.md §2.8: every refusal of ReceiveFrom; the IRP completes with it.
+// Every refusal of ReceiveFrom; the IRP completes with it.
 func TestReceiveValidation(t *testing.T) {
 	h := newHost(t)
 	bound, unbound := h.bound("0.0.0.0:1000"), h.socket(wsk.AF_INET)
@@ -244,7 +244,7 @@ func TestReceiveValidation(t *testing.T) {
 	r.payload()
 }
 
-// wsk.md §10 item 19: cancelling a receive. The next one gets what arrives.
+// Checklist item 19: cancelling a receive. The next one gets what arrives.
 func TestCancelReceive(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -273,7 +273,7 @@ func TestCancelReceive(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 19: cancels race with arrivals. Every IRP completes once, no datagram is lost or doubled.
+// Checklist item 19: cancels race with arrivals. Every IRP completes once, no datagram is lost or doubled.
 func TestCancelReceiveRace(t *testing.T) {
 	const rounds = 20_000
 	h := newHost(t)
@@ -322,7 +322,7 @@ func TestCancelReceiveRace(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 58: the fixed remote filters, by the sender's port too; what is buffered already is filtered as well.
+// Checklist item 58: the fixed remote filters, by the sender's port too; what is buffered already is filtered as well.
 func TestReceiveFixedRemote(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -354,7 +354,7 @@ func TestReceiveFixedRemote(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 item 67: SO_RCVBUF is the limit of the buffer; beyond it the newest is dropped and counted.
+// Checklist item 67: SO_RCVBUF is the limit of the buffer; beyond it the newest is dropped and counted.
 func TestReceiveBufferLimit(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -408,7 +408,7 @@ func TestReceiveKeptMoves(t *testing.T) {
 	h.nothingLent()
 }
 
-// wsk.md §10 items 17 and 18: a receive is passed again in its own routine, while everything that it will get is
+// Checklist items 17 and 18: a receive is passed again in its own routine, while everything that it will get is
 // buffered.
 func TestReceiveAgainFromRoutine(t *testing.T) {
 	h := newHost(t)

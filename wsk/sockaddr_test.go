@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 2: golden bytes, written by hand from wsk.md §4.5.
+// Checklist item 2: golden bytes, written by hand.
 func TestSockaddrGolden(t *testing.T) {
 	for _, c := range []struct{ addr, hex string }{
 		{"192.0.2.1:4660", "02001234" + "c0000201" + "0000000000000000"},

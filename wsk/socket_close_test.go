@@ -13,7 +13,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
-// wsk.md §10 item 70 and §1.7: what waits is cancelled, what is with the kernel completes as it would have, and the
+// Checklist item 70: what waits is cancelled, what is with the kernel completes as it would have, and the
 // close completes after the last of them, with STATUS_SUCCESS and Information 0.
 func TestCloseOrder(t *testing.T) {
 	h := newHost(t)
@@ -69,7 +69,7 @@ func TestCloseOrder(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 73: every function after close.
+// Checklist item 73: every function after close.
 func TestUseAfterClose(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -86,11 +86,11 @@ func TestUseAfterClose(t *testing.T) {
 	_, status = h.get(s, ip, wsk.IP_TTL)
 	want(t, "get", status, closed)
 	want(t, "ioctl", h.ioctl(s, wsk.SIO_WSK_SET_REMOTE_ADDRESS, nil), closed)
-	// wsk.md §10 item 72, the port.
+	// Checklist item 72, the port.
 	want(t, "the port is free again", h.bind(h.socket(wsk.AF_INET), "0.0.0.0:1000"), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §10 item 38: a dead socket refuses everything but Close.
+// Checklist item 38: a dead socket refuses everything but Close.
 func TestDeadSocket(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -124,7 +124,7 @@ func TestDeadSocket(t *testing.T) {
 	want(t, "a socket that is born dead", h.bind(h.socket(wsk.AF_INET), "0.0.0.0:0"), dead)
 }
 
-// wsk.md §1.7: an IRP that is cancelled already closes the socket all the same, and Close waits for a pending bind.
+// An IRP that is cancelled already closes the socket all the same, and Close waits for a pending bind.
 func TestCloseCornerCases(t *testing.T) {
 	h := newHost(t)
 	s := h.socket(wsk.AF_INET)
@@ -150,7 +150,7 @@ func TestCloseCornerCases(t *testing.T) {
 	want(t, "Close", end.end("Close", status), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §10 items 18 and 71: from its completion routine a client may call everything on the same socket, and at last
+// Checklist items 18 and 71: from its completion routine a client may call everything on the same socket, and at last
 // Close.
 func TestCallsFromRoutine(t *testing.T) {
 	for _, mode := range []wsktest.Mode{wsktest.Deliver, wsktest.Post, wsktest.Wait} {
@@ -187,7 +187,7 @@ func TestCallsFromRoutine(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 17: an IRP is passed again in its own routine for ever, with every completion a synchronous failure,
+// Checklist item 17: an IRP is passed again in its own routine for ever, with every completion a synchronous failure,
 // and with every completion a success through the transport. The stack does not grow.
 func TestResendFromRoutine(t *testing.T) {
 	const rounds = 200_000
@@ -236,7 +236,7 @@ func TestResendFromRoutine(t *testing.T) {
 	}
 }
 
-// wsk.md §3.2 rules 3 and 4 beyond the nesting limit: STATUS_PENDING, PendingReturned, and completion all the same. For
+// Beyond the nesting limit: STATUS_PENDING, PendingReturned, and completion all the same. For
 // socket calls and for provider calls.
 func TestNestedFailures(t *testing.T) {
 	h := newHost(t)
@@ -285,7 +285,7 @@ func TestNestedFailures(t *testing.T) {
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 }
 
-// wsk.md §10 item 19 for sends: one that waits can be cancelled, one that is with the kernel can't.
+// Checklist item 19 for sends: one that waits can be cancelled, one that is with the kernel can't.
 func TestCancelSend(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

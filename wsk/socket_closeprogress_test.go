@@ -72,7 +72,7 @@ func closeInRoutine(t *testing.T, transport *inlineTransport) (end *IRP) {
 	return end
 }
 
-// wsk.md §10 item 71: Close from the routine of a send that completes inside the call. The endpoint is closed when the
+// Checklist item 71: Close from the routine of a send that completes inside the call. The endpoint is closed when the
 // routine has returned; by the transport contract that need not wait for the call itself.
 func TestCloseWaitsForRoutine(t *testing.T) {
 	transport := new(inlineTransport)

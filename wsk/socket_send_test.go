@@ -87,7 +87,7 @@ func (c sendCase) run(t *testing.T) wsk.NTSTATUS {
 	return status
 }
 
-// Every row of wsk.md §2.6 that is decided in this package, each by itself. wsk.md §10 items 21, 34 and 38.
+// Every row of docs/wsk-mapping.md, status of a send that is decided in this package, each by itself. Checklist items 21, 34 and 38.
 func TestSendToValidation(t *testing.T) {
 	huge4 := &wsk.Buf{Mdl: wsk.AllocateMDL(make([]byte, 65508)), Length: 65508}
 	most4 := &wsk.Buf{Mdl: huge4.Mdl, Length: 65507}
@@ -141,7 +141,7 @@ func TestSendToValidation(t *testing.T) {
 	}
 }
 
-// Row 1 of wsk.md §2.6, and §10 item 21: without an IRP there is nothing to complete, whatever the function.
+// Row 1 of docs/wsk-mapping.md, status of a send, and checklist item 21: without an IRP there is nothing to complete, whatever the function.
 func TestNilIRP(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -151,8 +151,8 @@ func TestNilIRP(t *testing.T) {
 	want(t, "the socket is still open", h.send(s, "x", "192.0.2.1:9", nil), wsk.STATUS_SUCCESS)
 }
 
-// The order of wsk.md §2.6: of two faults that of the earlier row decides. Each case has the fault of its row, and of
-// every later row whose fault is possible together with it. wsk.md §10 item 34.
+// The order of docs/wsk-mapping.md, status of a send: of two faults that of the earlier row decides. Each case has the
+// fault of its row, and of every later row whose fault is possible together with it. Checklist item 34.
 func TestSendToValidationOrder(t *testing.T) {
 	all := func(c sendCase) sendCase {
 		c.control = make([]byte, 3)
@@ -189,7 +189,7 @@ func TestSendToValidationOrder(t *testing.T) {
 	want(t, "row-12 before 13", c.run(t), wsk.STATUS_ACCESS_DENIED)
 }
 
-// wsk.md §10 item 34: with SO_BROADCAST the limited broadcast is sent, and marked for the transport.
+// Checklist item 34: with SO_BROADCAST the limited broadcast is sent, and marked for the transport.
 func TestBroadcast(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -206,7 +206,7 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 29: Information is the size of the payload, 0 for an empty datagram, which is a datagram all the
+// Checklist item 29: Information is the size of the payload, 0 for an empty datagram, which is a datagram all the
 // same.
 func TestInformation(t *testing.T) {
 	h := newHost(t)
@@ -228,7 +228,7 @@ func TestInformation(t *testing.T) {
 	want(t, "SendTo", irp.end("SendTo", status), wsk.STATUS_HOST_UNREACHABLE) // end compares Information
 }
 
-// wsk.md §10 item 31: an IRP stays pending until the transport completes it; item 33: small arguments are copied in the
+// Checklist item 31: an IRP stays pending until the transport completes it; item 33: small arguments are copied in the
 // call.
 func TestSendToCapturesInCall(t *testing.T) {
 	h := newHost(t)
@@ -254,7 +254,7 @@ func TestSendToCapturesInCall(t *testing.T) {
 	}
 }
 
-// wsk.md §10 items 31 and 77: after completion an idle IRP keeps nothing of the client's, and a transport sees no
+// Checklist items 31 and 77: after completion an idle IRP keeps nothing of the client's, and a transport sees no
 // buffers.
 func TestCompletionLetsBuffersGo(t *testing.T) {
 	h := newHost(t)
@@ -271,7 +271,7 @@ func TestCompletionLetsBuffersGo(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 30.
+// Checklist item 30.
 func TestFixedAddresses(t *testing.T) {
 	for _, code := range []uint32{wsk.SIO_WSK_SET_REMOTE_ADDRESS, wsk.SIO_WSK_SET_SENDTO_ADDRESS} {
 		h := newHost(t)
@@ -302,7 +302,7 @@ func TestFixedAddresses(t *testing.T) {
 	}
 }
 
-// wsk.md Appendix B 7: of the two, the one that was set last is the destination; clearing it brings back the other.
+// Of the two, the one that was set last is the destination; clearing it brings back the other.
 func TestBothFixedAddresses(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("[::]:1000", dualStack)

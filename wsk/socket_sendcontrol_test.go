@@ -13,7 +13,7 @@ import (
 // join puts control data one after another.
 func join(objects ...[]byte) []byte { return slices.Concat(objects...) }
 
-// wsk.md §10 items 46 to 51: what control data do to the destination, and what is refused.
+// Checklist items 46 to 51: what control data do to the destination, and what is refused.
 func TestSendControl(t *testing.T) {
 	const (
 		to4     = "192.0.2.1:9"

@@ -28,7 +28,7 @@ func (h *host) sendList(s *wsk.Socket, l *wsk.BufList, control []byte) (wsk.NTST
 	return status, irp.IoStatus.Information
 }
 
-// wsk.md §10 item 39.
+// Checklist item 39.
 func TestSendMessages(t *testing.T) {
 	for _, k := range []int{1, 2, 1000} {
 		h := newHost(t)
@@ -60,7 +60,7 @@ func TestSendMessages(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 40 and §2.7: a bad node anywhere lets the whole list fail; so does an empty list, and one without an
+// Checklist item 40: a bad node anywhere lets the whole list fail; so does an empty list, and one without an
 // end.
 func TestSendMessagesValidatesFirst(t *testing.T) {
 	h := newHost(t)
@@ -92,7 +92,7 @@ func TestSendMessagesValidatesFirst(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 41: one control applies to all, and UDP_SEND_MSG_SIZE cuts each node.
+// Checklist item 41: one control applies to all, and UDP_SEND_MSG_SIZE cuts each node.
 func TestSendMessagesControl(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -114,7 +114,7 @@ func TestSendMessagesControl(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 42: the nodes are copied; only the MDLs must stay.
+// Checklist item 42: the nodes are copied; only the MDLs must stay.
 func TestSendMessagesCapturesNodes(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -132,7 +132,7 @@ func TestSendMessagesCapturesNodes(t *testing.T) {
 	}
 }
 
-// wsk.md Appendix B 3: a failure in the middle ends the whole operation, with that status and Information 0.
+// A failure in the middle ends the whole operation, with that status and Information 0.
 func TestSendMessagesFailureLater(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 22.
+// Checklist item 22.
 func TestSocketCombinations(t *testing.T) {
 	h := newHost(t)
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func TestSocketCombinations(t *testing.T) {
 	wsk.Deregister(&h.reg) // nothing was left behind
 }
 
-// wsk.md §2.1 and §10 items 21 and 22: parameters other than the transport.
+// Checklist items 21 and 22: parameters other than the transport.
 func TestSocketParameters(t *testing.T) {
 	h := newHost(t)
 	socket := func(npi *wsk.ProviderNPI, flags uint32, context any, dispatch *wsk.ClientDatagramDispatch,
@@ -84,7 +84,7 @@ func TestSocketParameters(t *testing.T) {
 	want(t, "descriptor not cached", socket(&h.npi, 4, nil, nil, new(wsk.SecurityDescriptor), false), wsk.STATUS_INVALID_PARAMETER)
 }
 
-// wsk.md §10 item 22: a basic socket has two usable functions; §2.1: a listening one fails at bind.
+// Checklist item 22: a basic socket has two usable functions; a listening one fails at bind.
 func TestOtherCategories(t *testing.T) {
 	h := newHost(t)
 	for _, c := range []struct {
@@ -109,7 +109,7 @@ func TestOtherCategories(t *testing.T) {
 	}
 }
 
-// wsk.md §10 item 23, the checks of the address that are made in this package, and item 21.
+// Checklist item 23, the checks of the address that are made in this package, and item 21.
 func TestBind(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"))
@@ -160,7 +160,7 @@ func TestBind(t *testing.T) {
 	want(t, "cancelled", irp.end("Bind", s.Bind(addr("0.0.0.0:0"), 0, &irp.IRP)), wsk.STATUS_CANCELLED)
 }
 
-// wsk.md §10 item 26: the address is read during the call. And while the bind is pending the socket is neither bound
+// Checklist item 26: the address is read during the call. And while the bind is pending the socket is neither bound
 // nor free to be bound.
 func TestBindCapturesAddress(t *testing.T) {
 	h := newHost(t)
@@ -189,7 +189,7 @@ func (h *host) localAddress(s *wsk.Socket, size int) string {
 	return out.String()
 }
 
-// wsk.md §10 items 23 (port 0) and 25.
+// Checklist items 23 (port 0) and 25.
 func TestGetLocalAddress(t *testing.T) {
 	h := newHost(t)
 	s := h.socket(wsk.AF_INET)
@@ -221,7 +221,7 @@ func TestGetLocalAddress(t *testing.T) {
 // While a remote address is fixed, the source address of the route takes the place of the wildcard. msquic compares it
 // with the packet information of what it receives.
 //
-// wsk.md §10 item 25, §9.1.
+// Checklist item 25.
 func TestGetLocalAddressConnected(t *testing.T) {
 	h := newHost(t)
 	h.transport.SetLocal(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::9"))

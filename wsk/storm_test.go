@@ -26,7 +26,7 @@ func stormRoutine(irp *wsk.IRP, context any) wsk.NTSTATUS {
 	return wsk.STATUS_MORE_PROCESSING_REQUIRED
 }
 
-// wsk.md §10 items 13 and 74: senders, cancels, option changes and a close in the middle, over a transport that
+// Checklist items 13 and 74: senders, cancels, option changes and a close in the middle, over a transport that
 // delivers, delays and completes out of order. Every IRP completes exactly once; after the close nothing is pending.
 func TestStorm(t *testing.T) {
 	const senders, sends = 8, 6_000 // 48,000 IRPs a round; make soak goes round and round
@@ -120,7 +120,7 @@ func TestStorm(t *testing.T) {
 	wsk.Deregister(&h.reg)
 }
 
-// wsk.md §10 items 13 and 73: Close races with every other call, many times over; it completes once, and last.
+// Checklist items 13 and 73: Close races with every other call, many times over; it completes once, and last.
 func TestCloseRace(t *testing.T) {
 	h := newHost(t)
 	h.transport.Record(false)

@@ -9,7 +9,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wsk.md §10 item 2, the structures of control codes: golden bytes, written by hand. WSK_TRANSPORT is in
+// Checklist item 2, the structures of control codes: golden bytes, written by hand. WSK_TRANSPORT is in
 // TestTransportListQuery, IN_PKTINFO, IN6_PKTINFO and IN_RECVERR in TestReceiveControl and TestReceiveErrors.
 func TestControlStructuresGolden(t *testing.T) {
 	for _, c := range []struct {

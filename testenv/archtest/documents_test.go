@@ -35,6 +35,7 @@ var (
 	quoted   = regexp.MustCompile("`(?:\\./)?([a-z.][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.*-]+)+)/?`")
 	linked   = regexp.MustCompile(`\]\(([^)#: ]+)(?:#[^)]*)?\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ +(.*?) *$`)
+	document = regexp.MustCompile(`[A-Za-z0-9_./-]*[A-Za-z0-9_-]\.md\b`)
 	goModule = regexp.MustCompile(`\b[a-z0-9-]+\.(?:com|org|dev|in|io|net)/[A-Za-z0-9_./-]*`)
 )
 
@@ -51,6 +52,30 @@ func TestCommentsNameFilesThatExist(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCommentsNameDocumentsThatExist holds the comments of all Go files: a document is named by its path, or stands beside them.
+func TestCommentsNameDocumentsThatExist(t *testing.T) {
+	tree := repository(t)
+	eachGoFile(t, func(name string, file *parsedFile) {
+		if name == "testenv/archtest/documents_test.go" {
+			return // it makes names up
+		}
+		for _, c := range file.tree.Comments {
+			for _, missing := range tree.unknownDocuments(name, c.Text()) {
+				t.Errorf("%s: a comment names %s", name, missing)
+			}
+		}
+	})
+}
+
+func (tr tree) unknownDocuments(file, comment string) (missing []string) {
+	for _, name := range document.FindAllString(comment, -1) {
+		if !tr.has(path.Join(path.Dir(file), name)) && !tr.has(name) {
+			missing = append(missing, tr.hint(name))
+		}
+	}
+	return missing
 }
 
 func (tr tree) missingInComment(file, comment string) []string {
@@ -264,6 +289,9 @@ func TestMissingNames(t *testing.T) {
 	}
 	if got := tr.missingInComment("a/doc.go", "three.go"); len(got) != 1 || !strings.Contains(got[0], "c/three.go") {
 		t.Errorf("a bare name of another package in a comment: %v, want a hint at c/three.go", got)
+	}
+	if got := tr.unknownDocuments("a/one.go", "docs/x.md, x.md and docs/gone.md"); len(got) != 2 || !strings.Contains(got[0], "docs/x.md") {
+		t.Errorf("documents in a comment: %v, want x.md with a hint at docs/x.md, and docs/gone.md", got)
 	}
 	text := "# T\n## A `b`\none\n### From a frame to ReceiveFrom\ntwo\n## C\n"
 	if s, ok := sectionOf(text, walks[1]); !ok || strings.TrimSpace(s) != "two" {

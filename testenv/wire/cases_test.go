@@ -51,8 +51,6 @@ func (h *handmade) same(what string, p packet, beside uint32, want bool) {
 }
 
 // TestMappedOverIPv6: what comes over IPv6 with v4-mapped addresses in it is IPv6 to every socket, as it is for the kernel's.
-//
-// issue 11, D.
 func TestMappedOverIPv6(t *testing.T) {
 	h := newHandmade(t, Config{})
 	for _, b := range bindings {
@@ -80,8 +78,6 @@ func TestMappedOverIPv6(t *testing.T) {
 }
 
 // TestTagsBeside: a frame with its VLAN tag beside it is what it is for the kernel: of another VLAN, or with a priority only.
-//
-// issue 11, D.
 func TestTagsBeside(t *testing.T) {
 	h := newHandmade(t, Config{})
 	if tagsUnseen := h.wsk.dp.Info().Programs[0].TagsUnseen; tagsUnseen != !testenv.KernelAtLeast(6, 8) {
@@ -111,8 +107,6 @@ func TestTagsBeside(t *testing.T) {
 
 // TestUnicastInLinkGroups: a unicast datagram in a frame to a group or to every station is delivered unless the host says that
 // such are dropped (drop_unicast_in_l2_multicast), of IPv4 on all interfaces or on that one, of IPv6 on that one.
-//
-// issue 11, C.
 func TestUnicastInLinkGroups(t *testing.T) {
 	const setting = "/drop_unicast_in_l2_multicast=1"
 	for _, tc := range []struct {

@@ -15,8 +15,6 @@ import (
 )
 
 // TestAddressSource: the list, its changes, and the source for a destination.
-//
-// wsk.md §6.1 (SIO_ADDRESS_LIST_*); issue 3.
 func TestAddressSource(t *testing.T) {
 	lab, dp := companionLab(t, testenv.Topology{})
 	list := func(family uint16) (out []netip.Addr) {

@@ -138,7 +138,7 @@ func benchSockets(tb testing.TB, dp *Datapath, to wsk.SOCKADDR, sockets int) ben
 
 // TestSendAllocatesNothing: from SendTo to the completion routine and the IRP's next use, nothing is allocated.
 //
-// wsk.md §10 item 75.
+// Checklist item 75.
 func TestSendAllocatesNothing(t *testing.T) {
 	s := benchSocket(t, 1, 1)[0]
 	to := wsk.NewSockaddr(netip.MustParseAddrPort(fakeTo))

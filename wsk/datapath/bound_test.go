@@ -15,7 +15,7 @@ import (
 )
 
 // TestBoundAsTheKernel: a socket that is bound to a link-local address is bound to its interface, and takes no route through another,
-// as the kernel's does not. Issue 11, B.
+// as the kernel's does not.
 func TestBoundAsTheKernel(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	second, far, err := testenv.Connect(lab.A.NS, testenv.End{Name: "wsk2", Addrs: []netip.Prefix{netip.MustParsePrefix("fd78::1/64")}}, 0,

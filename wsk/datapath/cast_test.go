@@ -14,7 +14,7 @@ import (
 // TestMulticastAndBroadcast: group addresses need no neighbour, map to the MACs of RFC 1112 and RFC 2464, leave with
 // TTL 1, and broadcast needs SO_BROADCAST.
 //
-// wsk.md §10 items 34 and 37.
+// Checklist items 34 and 37.
 func TestMulticastAndBroadcast(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})
@@ -67,7 +67,7 @@ func TestMulticastAndBroadcast(t *testing.T) {
 
 // TestSlowPath: what AF_XDP can't reach goes through the companion socket, with the same headers.
 //
-// wsk.md §10 item 36.
+// Checklist item 36.
 func TestSlowPath(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	for _, tc := range []struct{ name, bind, to string }{
@@ -110,7 +110,7 @@ func TestSlowPath(t *testing.T) {
 // TestSegments: UDP_SEND_MSG_SIZE cuts a payload into datagrams whose identifications run on by one; larger than the
 // path is refused.
 //
-// wsk.md §10 items 41 and 48.
+// Checklist items 41 and 48.
 func TestSegments(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	capture := testenv.NewCaptureT(t, lab.B.If, testenv.CaptureOptions{IncomingOnly: true})

@@ -78,7 +78,7 @@ type chaos struct {
 // sockets closed. Every operation completes once, soon, and with success only if it was sent; what is sent of a flow is in
 // order; in the end every chunk is in its pool, datagrams get through, and nothing is left behind.
 //
-// Invariants I1, I4; design.md §3.
+// Invariants I1, I4.
 func TestStormChaos(t *testing.T) {
 	limit := chaosTime
 	if v := os.Getenv("STORM"); v != "" {

@@ -20,7 +20,7 @@ import (
 // TestCompletionRingCompletes holds back, at the far end, the frames that the kernel has been given: their IRPs stay
 // pending. Released, they complete with success.
 //
-// wsk.md §10 item 31.
+// Checklist item 31.
 func TestCompletionRingCompletes(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static, NoIPv6: true}, Options{})
 	hold := testenv.HoldReceiveT(t, lab.B.If, lab.A.If)
@@ -60,7 +60,7 @@ func TestCompletionRingCompletes(t *testing.T) {
 // TestMoreSendsThanChunks sends ten times more datagrams than there are chunks while nothing completes: none is refused, all
 // complete, and they arrive in the order of the calls. Cancelled ones never leave.
 //
-// wsk.md §10 item 32; §11 item 2.
+// Checklist item 32.
 func TestMoreSendsThanChunks(t *testing.T) {
 	const chunks, n = 64, 640
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{TxChunks: chunks, TxRing: 128}})
@@ -133,7 +133,7 @@ func TestMoreSendsThanChunks(t *testing.T) {
 // TestCaptureInCall overwrites everything small right after the call, while the datagram still waits for its neighbour:
 // what leaves is what was there at the call.
 //
-// wsk.md §10 item 33.
+// Checklist item 33.
 func TestCaptureInCall(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	if err := lab.B.If.Silence(); err != nil {
@@ -167,7 +167,7 @@ func TestCaptureInCall(t *testing.T) {
 // TestResendFromRoutine re-uses the IRP in its own completion routine, as a driver that keeps a link busy does. The first call
 // runs a bounded number of the routines before it returns.
 //
-// wsk.md §10 item 17; §11 item 23.
+// Checklist item 17.
 func TestResendFromRoutine(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	s := c.socket("10.77.0.1:0")

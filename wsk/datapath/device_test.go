@@ -25,7 +25,6 @@ func (frozen) Generation() uint64 { return 1 }
 func freeze(c *client) { c.dp.setRoutes(frozen{c.dp.routes}) }
 
 // TestPeerDown: the device drops each frame with EBUSY and completes it all the same; the IRP must not succeed.
-// design.md §3, row EBUSY.
 func TestPeerDown(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	freeze(c)
@@ -95,7 +94,6 @@ func TestFrameTooLongForPeer(t *testing.T) {
 }
 
 // TestBudget sends more in one burst than a kick may transmit: EAGAIN is progress.
-// design.md §3, row EAGAIN.
 func TestBudget(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{Socket: xdp.Options{TxBudget: 32}})
 	receiver := testenv.NewUDPReceiverT(t, lab.B.NS, netip.AddrPortFrom(lab.B.IPv4(), 7012), testenv.UDPReceiverOptions{})
@@ -129,7 +127,6 @@ func TestBudget(t *testing.T) {
 }
 
 // TestLinkDownAndUp: descriptors wait in the ring, their IRPs stay pending and cancellable, and go when the link is back.
-// design.md §3, row ENETDOWN.
 func TestLinkDownAndUp(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})
 	freeze(c)
@@ -187,7 +184,7 @@ func TestLinkDownAndUp(t *testing.T) {
 
 // TestCloseWhileLinkDown: a socket closes although its frames wait in the ring of a dead link, and they never leave.
 //
-// wsk.md §10 item 70.
+// Checklist item 70.
 func TestCloseWhileLinkDown(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{StallTimeout: time.Hour})
 	freeze(c)
@@ -230,7 +227,7 @@ func TestCloseWhileLinkDown(t *testing.T) {
 
 // TestDeviceDeleted: everything pending fails, wherever it waits; the socket is dead, and can be closed.
 //
-// wsk.md §10 item 38; design.md §3, row ENXIO.
+// Checklist item 38.
 func TestDeviceDeleted(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{Socket: xdp.Options{TxChunks: 16, TxRing: 32}})
 	s := c.socket("10.77.0.1:0")

@@ -64,8 +64,6 @@ func flood(t *testing.T, lab *testenv.Lab, to []netip.AddrPort, n, window int, a
 }
 
 // TestReceiveInOrder: 100,000 datagrams over four flows and both families, none lost, each flow in order, none through the kernel.
-//
-// issue 3, 3; wsk.md §8.5.
 func TestReceiveInOrder(t *testing.T) {
 	each := flooded(t, 25_000)
 	lab, dp := receiveLab(t, testenv.Topology{Neighbours: testenv.Static}, Options{})

@@ -20,8 +20,6 @@ import (
 
 // TestHostTrafficUndisturbed: with the program attached and sockets on all addresses, everything that is not theirs reaches the
 // kernel as before: neighbour resolution of both families from nothing, echo requests, TCP, other UDP ports, multicast of others.
-//
-// issue 3, 3; wsk.md §11 item 29; I12.
 func TestHostTrafficUndisturbed(t *testing.T) {
 	for _, mode := range []bpf.Mode{bpf.Native, bpf.Generic} {
 		t.Run(mode.String(), func(t *testing.T) {

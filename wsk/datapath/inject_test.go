@@ -93,7 +93,7 @@ const (
 // TestReceiveInjected sends every kind of frame and looks where each ends and what is counted. Behind each goes a plain one,
 // whose arrival says that the other had its chance.
 //
-// wsk.md §8, §10 items 59, 64, 65, §11 items 31, 32, 34; issue 3, 3.
+// Checklist items 59, 64, 65.
 func TestReceiveInjected(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{Neighbours: testenv.Static})

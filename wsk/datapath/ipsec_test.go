@@ -74,7 +74,7 @@ func TestIPsecPolicies(t *testing.T) {
 }
 
 // TestPoliciesUnreadable: a process that may not read the policies (no CAP_NET_ADMIN) leaks nothing that they select, for it leaves
-// everything to the kernel unless it is told that there are none. Issue 11, C.
+// everything to the kernel unless it is told that there are none.
 func TestPoliciesUnreadable(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	lab := testenv.NewLabT(t, testenv.Topology{})

@@ -87,7 +87,7 @@ func sendNumbered(t *testing.T, s *testenv.UDPSender, to netip.AddrPort, first, 
 // TestRetainEverything: a client that gives nothing back, whether it says so or not, gets everything all the same, each payload
 // stays what it was, and the ring does not run dry.
 //
-// wsk.md §8.4, §10 item 63; design.md §7.
+// Checklist item 63.
 func TestRetainEverything(t *testing.T) {
 	for _, tell := range []bool{false, true} {
 		const chunks, n = 256, 1000

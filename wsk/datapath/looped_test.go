@@ -13,8 +13,6 @@ import (
 
 // TestLooped: sockets of this host get the groups that they have joined and broadcasts, whoever on the host sends them, as the
 // wire gets them, once. Without a member here a group goes through AF_XDP.
-//
-// issue 11, E.
 func TestLooped(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	if err := lab.A.If.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), lab.B.IPv4()); err != nil { // for the limited broadcast

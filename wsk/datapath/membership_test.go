@@ -80,7 +80,7 @@ func groupSender(t *testing.T, lab *testenv.Lab, source string) *testenv.UDPSend
 // TestMemberships: a member gets its group, whatever it is bound to, until it leaves; who has not joined gets nothing. The kernel
 // is a member too.
 //
-// wsk.md §6.3, §10 item 55; issue 3.
+// Checklist item 55.
 func TestMemberships(t *testing.T) {
 	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
 		for _, tc := range []struct {
@@ -174,8 +174,6 @@ func TestMemberships(t *testing.T) {
 }
 
 // TestSourceFilters: sources are let in and kept out on both ways, as RFC 3678 has it.
-//
-// wsk.md §6.3; issue 3.
 func TestSourceFilters(t *testing.T) {
 	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
 		for _, a := range []string{"10.77.0.22/24", "fd77::22/64"} {
@@ -259,7 +257,7 @@ func TestSourceFilters(t *testing.T) {
 
 // TestGroupGoesToAll: each member on a shared port gets the datagram, and memory is not shared between them.
 //
-// wsk.md §2.5 ("Multicast goes to all joined").
+// Multicast goes to all who have joined.
 func TestGroupGoesToAll(t *testing.T) {
 	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
 		group := netip.MustParseAddr("239.7.10.1")

@@ -72,8 +72,6 @@ func (p passing) leave() {
 // TestMembershipEndsWithInterface: a membership goes with its interface, so that the group can be joined anew on the next one of the
 // same index, and as often as interfaces come and go, where a socket of the kernel's keeps what it has joined until it leaves, and
 // has room for 20 (igmp_max_memberships).
-//
-// issue 11, E.
 func TestMembershipEndsWithInterface(t *testing.T) {
 	eachWay(t, testenv.Topology{}, func(t *testing.T, lab *testenv.Lab, dp *Datapath) {
 		device := passing{t, lab}

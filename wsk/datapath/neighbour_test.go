@@ -19,7 +19,7 @@ import (
 // TestNeighbourUnknown sends several datagrams to a neighbour that nobody knows yet: the first one waits until it
 // has been resolved, and all leave in order.
 //
-// wsk.md §10 item 35.
+// Checklist item 35.
 func TestNeighbourUnknown(t *testing.T) {
 	for _, family := range []string{"v4", "v6"} {
 		t.Run(family, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestNeighbourUnknown(t *testing.T) {
 // TestNeighbourSilent sends to an address of the link that nobody has: STATUS_HOST_UNREACHABLE within a bounded time, and
 // nothing for another destination is held up meanwhile.
 //
-// wsk.md §10 item 35, §2.6 row 17.
+// Checklist item 35, row 17.
 func TestNeighbourSilent(t *testing.T) {
 	const bound = 2 * time.Second
 	lab, c := newLab(t, testenv.Topology{}, Options{NeighbourTimeout: bound})
@@ -89,7 +89,7 @@ func TestNeighbourSilent(t *testing.T) {
 	}
 }
 
-// TestNoRoute: wsk.md §10 item 36, §2.6 rows 12, 14, 15 and 16.
+// TestNoRoute: checklist item 36, rows 12, 14, 15 and 16.
 func TestNoRoute(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{}, Options{})
 	s := c.socket("0.0.0.0:0")
@@ -126,7 +126,7 @@ func TestNoRoute(t *testing.T) {
 
 // TestGateway sends beyond a router: the frames go to its MAC, and the path MTU that it reports is learned.
 //
-// wsk.md §10 item 36.
+// Checklist item 36.
 func TestGateway(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{Shape: testenv.Routed, FarMTU: 1400}, Options{})
 	for _, to := range []netip.Addr{lab.B.IPv4(), lab.B.IPv6()} {

@@ -13,7 +13,7 @@ import (
 // TestNICCarrierClose closes two sockets and then the datapath while the cable is out: that ends in bounded time, nothing stays pending,
 // and the interface is as before.
 //
-// issue 5, item 5; invariants I1 and I8.
+// Invariants I1 and I8.
 func TestNICCarrierClose(t *testing.T) {
 	lab := newCableLab(t)
 	lab.knowEachOther()

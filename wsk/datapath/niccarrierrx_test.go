@@ -10,8 +10,6 @@ import (
 
 // TestNICCarrierReceive pulls the cable of either end while datagrams come in, and opens the receiver with the cable out: they arrive
 // again through AF_XDP, on the same sockets.
-//
-// issue 5, item 5.
 func TestNICCarrierReceive(t *testing.T) {
 	lab := newCableLab(t)
 	lab.knowEachOther()

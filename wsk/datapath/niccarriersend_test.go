@@ -71,8 +71,6 @@ func (n *parcels) cancelSome(waiting map[uint32]*wsk.IRP) (rest map[uint32]*wsk.
 
 // TestNICCarrierSend pulls the cable while four queues send: what the driver has not taken waits, shows as that, and arrives when the
 // cable is back, without a new socket. What is cancelled meanwhile ends at once and never arrives.
-//
-// issue 5, item 5; design.md §3.
 func TestNICCarrierSend(t *testing.T) {
 	lab := newCableLab(t)
 	lab.knowEachOther()
@@ -114,8 +112,6 @@ func TestNICCarrierSend(t *testing.T) {
 }
 
 // TestNICCarrierCopy is the same in copy mode, where the kernel drops what is sent without a carrier, and says so.
-//
-// design.md §3, row EBUSY.
 func TestNICCarrierCopy(t *testing.T) {
 	lab := newCableLab(t)
 	lab.knowEachOther()

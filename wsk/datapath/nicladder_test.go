@@ -48,7 +48,7 @@ func (l *nicLab) state(h *testenv.Host) (s nicState) {
 // TestNICRestore opens and closes datapaths of every kind one behind the other. Each finds its queues free, and the interface is
 // in the end as it was.
 //
-// issue 5, item 2; invariant I8.
+// Invariant I8.
 func TestNICRestore(t *testing.T) {
 	lab := newNICLab(t)
 	before := lab.state(lab.A)

@@ -100,8 +100,6 @@ func checkSpread(t *testing.T, dp *Datapath) {
 
 // TestNICReceive receives what the kernel of the other end sends, over all queues: each flow in order, nothing outside AF_XDP
 // but what the queues without a socket pass, and the flow hash of the NIC as before in the end.
-//
-// issue 5, items 2 and 3.
 func TestNICReceive(t *testing.T) {
 	lab := newNICLab(t)
 	before := hashes(lab, lab.A)
@@ -215,8 +213,6 @@ func (p *pace) wait(sent int, arrived func() int) {
 }
 
 // TestNICBothWays has AF_XDP at both ends, all queues, zero-copy, 100,000 datagrams each way at the same time.
-//
-// issue 5, Must show 1.
 func TestNICBothWays(t *testing.T) {
 	lab := newNICLab(t)
 	options := func(h *testenv.Host) Options {

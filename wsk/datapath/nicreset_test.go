@@ -89,8 +89,6 @@ func only(t *testing.T, counts map[wsk.NTSTATUS]int, allowed ...wsk.NTSTATUS) {
 }
 
 // TestNICLinkDown sets the interface down and up under load: what waits, waits; nothing fails.
-//
-// design.md §3, row ENETDOWN.
 func TestNICLinkDown(t *testing.T) {
 	lab := newNICLab(t)
 	lab.skipWhereDownDeadlocks()
@@ -129,8 +127,6 @@ func someQueue(dp *Datapath, is func(QueueInfo) bool) bool {
 
 // TestNICReset makes the driver reset its NIC under load: a new MTU, and what else it offers. Frames that the NIC had are completed or
 // given up by the driver; none may stay behind.
-//
-// design.md §3, row "nothing for T"; issue 5, item 5.
 func TestNICReset(t *testing.T) {
 	lab := newNICLab(t)
 	dp := lab.open(lab.A, sendOptions(lab))
@@ -211,8 +207,6 @@ func setChannels(h *testenv.Host, combined uint32) error {
 
 // TestNICChannels changes the number of queues under load. The kernel refuses to take a queue away that has a socket;
 // others come and go, for which drivers reset the NIC.
-//
-// issue 5, item 5.
 func TestNICChannels(t *testing.T) {
 	lab := newNICLab(t)
 	opts := sendOptions(lab)
@@ -293,8 +287,6 @@ func bus(t *testing.T, name string) (driver, device string) {
 
 // TestNICUnbind takes the driver off the NIC under load and puts it back: everything pending is forced closed, the
 // sockets are dead, and nothing keeps the device. With the NIC back, new sockets work again.
-//
-// design.md §3, row ENXIO; issue 5, item 5.
 func TestNICUnbind(t *testing.T) {
 	nameA, _ := nicNames(t)
 	driver, device := bus(t, nameA)

@@ -17,8 +17,6 @@ const nicDatagrams = 100_000
 
 // TestNICSend sends over four zero-copy queues to the kernel's UDP stack: every IRP ends, in success, and each queue accounts for
 // its own completions. What an emulated NIC loses on receive is not ours.
-//
-// issue 5, Must show 1.
 func TestNICSend(t *testing.T) {
 	lab := newNICLab(t)
 	dp := lab.open(lab.A, Options{Queues: 4, Interfaces: []string{lab.A.If.Name()}, Socket: xdp.Options{Mode: xdp.ModeZeroCopy}})

@@ -12,8 +12,6 @@ import (
 
 // TestNICLeavesTags: a NIC that takes VLAN tags out of frames does not while it is received on, so that a datagram of a VLAN which
 // the host has no device for is not taken for an untagged one; and it does again afterwards.
-//
-// issue 11, D.
 func TestNICLeavesTags(t *testing.T) {
 	lab := newNICLab(t)
 	strips := func(h *testenv.Host) bool {

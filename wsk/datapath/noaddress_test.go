@@ -19,8 +19,6 @@ import (
 
 // TestWithoutAddress: a host that has no address yet, as a client of DHCP, sends to 255.255.255.255 and to groups what a socket of the
 // kernel's sends, or refuses it as that does, and gets the answers that it gets.
-//
-// issue 11, B.
 func TestWithoutAddress(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	lab := testenv.NewLabT(t, testenv.Topology{A: testenv.End{Addrs: []netip.Prefix{}}, NoIPv6: true})

@@ -77,8 +77,6 @@ func bridgeElsewhere(t *testing.T, lab *testenv.Lab, ns *testenv.Namespace) (dev
 
 // TestOthersGetGroups: members and listeners that share the link in another namespace, as containers do, get the groups and broadcasts
 // that WSK sockets here get, each once, as they would beside sockets of the kernel's.
-//
-// issue 11, E.
 func TestOthersGetGroups(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP|testenv.XDPProgram)
 	for _, kind := range []neighbouring{

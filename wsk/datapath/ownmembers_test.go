@@ -16,8 +16,6 @@ import (
 
 // TestMemberOnMacvlanAndBelow: a socket that has joined a group on a macvlan and on the interface under it gets each datagram once for
 // each, as a socket of the kernel's does.
-//
-// issue 11, E.
 func TestMemberOnMacvlanAndBelow(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{NoIPv6: true}, Options{})
 	m, err := lab.A.If.Macvlan("mac0", nil, netip.MustParsePrefix("10.77.0.8/24"))

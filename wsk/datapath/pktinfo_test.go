@@ -16,8 +16,6 @@ import (
 // TestReplyAsReceived: an answer may leave with the address and the interface that a datagram was received with, also where
 // the address is another interface's: a host answers for all its addresses on all its interfaces. What the kernel's socket
 // refuses is refused.
-//
-// issue 11, E.
 func TestReplyAsReceived(t *testing.T) {
 	for _, way := range []struct {
 		name string

@@ -24,7 +24,7 @@ func checkDatagram(t *testing.T, d *wsk.Datagram, payload []byte, from netip.Add
 
 // TestReceiveUnicast: what the kernel of a neighbour sends arrives through AF_XDP, with everything that came with it.
 //
-// wsk.md §10 item 59; issue 3, 3.
+// Checklist item 59.
 func TestReceiveUnicast(t *testing.T) {
 	for _, offloads := range []bool{false, true} {
 		lab, dp := receiveLab(t, testenv.Topology{Offloads: offloads}, Options{})

@@ -53,8 +53,6 @@ func TestInterfaceComesBack(t *testing.T) {
 // TestSocketOutlivesInterface: a socket that is bound to no address outlives the interface that it has sent through, and
 // sends through the one that comes in its place, as the kernel's own does. What is sent meanwhile fails; the socket above
 // hears of no end.
-//
-// issue 11, E.
 func TestSocketOutlivesInterface(t *testing.T) {
 	for _, way := range []struct {
 		name string

@@ -28,8 +28,6 @@ func longPattern(number uint32, n int) []byte {
 
 // TestReceiveMixedLengths: the datagrams of a flow arrive in the order in which they were sent, be they short or so long that no chunk
 // holds them, and all of them through AF_XDP.
-//
-// issue 12, 6.
 func TestReceiveMixedLengths(t *testing.T) {
 	requireMultiBuffer(t)
 	for _, c := range []struct {

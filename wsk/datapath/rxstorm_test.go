@@ -22,12 +22,10 @@ import (
 // leave, change their options and go while callbacks run, clients that keep datagrams for long, and sockets of queues that
 // are replaced. At the end every chunk is home and every port is free.
 //
-// issue 3, 5; I1, I6, I8, I12.
+// I1, I6, I8, I12.
 func TestReceiveStorm(t *testing.T) { receiveStorm(t, 1500) }
 
 // TestReceiveStormJumbo is TestReceiveStorm with frames of one to three chunks.
-//
-// issue 12, 6.
 func TestReceiveStormJumbo(t *testing.T) {
 	requireMultiBuffer(t)
 	receiveStorm(t, 9000)

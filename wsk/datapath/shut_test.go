@@ -49,7 +49,7 @@ func TestCloseUnderSenders(t *testing.T) {
 }
 
 // TestCloseUnderNewWork closes the datapath while work begins, as it does for each destination that nobody has sent to
-// yet. Issue 11, F5.
+// yet.
 func TestCloseUnderNewWork(t *testing.T) {
 	for range 50 {
 		dp, _ := newFakeDatapath(t, xdptest.Config{}, Options{})

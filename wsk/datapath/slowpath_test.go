@@ -44,8 +44,6 @@ func TestKernelStack(t *testing.T) {
 
 // TestErrorsOfOthers: an ICMP error of one peer fails no datagram to another one, as it fails none of a kernel socket that
 // is not connected; and the errors themselves are heard of.
-//
-// issue 11, E.
 func TestErrorsOfOthers(t *testing.T) {
 	const n = 1000
 	lab, dp := companionLab(t, testenv.Topology{})
@@ -112,8 +110,6 @@ func TestErrorsOfTheCall(t *testing.T) {
 
 // TestSilentNeighboursSlowPath: datagrams to neighbours that do not answer hold up none to one that does, also where all go
 // through the kernel's stack; each ends with a status of its own.
-//
-// issue 11, F7.
 func TestSilentNeighboursSlowPath(t *testing.T) {
 	lab, c := slowLab(t, testenv.Topology{NoIPv6: true})
 	peer := netip.AddrPortFrom(lab.B.IPv4(), 7860)

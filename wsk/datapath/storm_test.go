@@ -16,7 +16,7 @@ import (
 // TestStorm lets 8 goroutines send 6,000 datagrams each, in make soak 96,000, over a few sockets and two queues while IRPs are
 // cancelled at random and one socket is closed in the middle. Every IRP must complete exactly once and every chunk be accounted for (audit).
 //
-// wsk.md §10 items 13, 70, 74.
+// Checklist items 13, 70, 74.
 func TestStorm(t *testing.T) { storm(t, 1500, flooded(t, 6_000), 1472, 4000) }
 
 // TestStormJumbo is TestStorm with frames of several chunks, so that the 32 of a queue are soon in use.

@@ -14,8 +14,6 @@ import (
 
 // TestVLANDevices: what a VLAN device of the other end sends, which leaves the tag beside the frame on veth and in it where
 // tx-vlan-offload is off, comes to a WSK socket by the VLAN device of this end, as to one of the kernel's, and not at all without one.
-//
-// issue 11, D.
 func TestVLANDevices(t *testing.T) {
 	lab, dp := receiveLab(t, testenv.Topology{NoIPv6: true}, Options{})
 	far, err := lab.B.If.VLAN("far100", 100, netip.MustParsePrefix("10.78.0.2/24"))

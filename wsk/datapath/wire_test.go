@@ -16,7 +16,7 @@ import (
 // namespace must deliver them byte for byte with the asked TOS, TTL and source, and a decoder that shares nothing
 // with package frame must find every checksum right.
 //
-// wsk.md §10 items 27, 29, 43, 46, 47, 51.
+// Checklist items 27, 29, 43, 46, 47, 51.
 func TestWireFormat(t *testing.T) {
 	lab, c := newLab(t, testenv.Topology{A: testenv.End{Addrs: []netip.Prefix{
 		netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("10.77.0.7/24"),

@@ -138,8 +138,6 @@ func rawWriter(t *testing.T, npi *wsk.ProviderNPI, to netip.AddrPort, plan accou
 
 // TestTwentyFailOvers: writers at 1,000 a second and as fast as they can, through net.PacketConn and through WSK, while the link that they
 // use goes down again and again. Nothing that was begun waits for a link that stays down, and nothing changes places within a flow.
-//
-// Issue 11, Must show 3.
 func TestTwentyFailOvers(t *testing.T) {
 	l := newTwoLinks(t)
 	ordered := l.second != nil

@@ -17,8 +17,6 @@ const withoutIPv6 = "WSKXDP_TEST_WITHOUT_IPV6"
 
 // TestWithoutIPv6 listens in a process whose kernel makes no IPv6 sockets, as with ipv6.disable=1. "udp" on every address
 // falls back to IPv4 as with package net, and "udp6" fails.
-//
-// issue 11, E.
 func TestWithoutIPv6(t *testing.T) {
 	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
 	if os.Getenv(withoutIPv6) == "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// audit checks every IRP that its clients pass against the contract of wsk.md §3.2.
+// audit checks every IRP that its clients pass against the rules in docs/wsk-mapping.md.
 type audit struct {
 	t           *testing.T
 	begun, over atomic.Int64

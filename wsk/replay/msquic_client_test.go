@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// quic is the datapath of msquic for Windows kernel mode, as far as it calls WSK (wsk.md §9.1).
+// quic is the datapath of msquic for Windows kernel mode, as far as it calls WSK.
 type quic struct {
 	t            *testing.T
 	audit        *audit

@@ -14,7 +14,7 @@ import (
 // TestMsquicFailures: whatever becomes of a send, the routine frees its block, once. Nobody looks at what the call
 // returns.
 //
-// wsk.md §9.1, §10 items 13 to 16.
+// Checklist items 13 to 16.
 func TestMsquicFailures(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		q := newQuic(t, r)
@@ -75,7 +75,7 @@ func (b *quicBinding) sendWatched(local, remote netip.AddrPort, s *quicBlock, do
 // TestMsquicRundown: a binding that is being deleted refuses indications with STATUS_DEVICE_NOT_READY. They are
 // dropped, and the close completes while the peer goes on.
 //
-// wsk.md §8.1, §10 items 61 and 73.
+// Checklist items 61 and 73.
 func TestMsquicRundown(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		q := newQuic(t, r)

@@ -69,7 +69,7 @@ func (q *quic) finish(bindings ...*quicBinding) {
 // TestMsquicClient is a connected binding: it sends to its fixed remote address without packet information, as a batch
 // of nodes and as one buffer to be cut, and gets everything back.
 //
-// wsk.md §9.1, §10 items 27, 48, 51, 54, 64 and 66; issue 3, 2.
+// Checklist items 27, 48, 51, 54, 64 and 66.
 func TestMsquicClient(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		for i := range 4 {
@@ -159,7 +159,7 @@ func (q *quic) compare(b *quicBinding, p *peer, in *quicInbox, sent [][]byte) {
 // TestMsquicServer is an unconnected binding: on one socket it answers IPv4 and IPv6 peers, each of them from the
 // address that the peer has sent to, which only packet information can tell.
 //
-// wsk.md §9.1, §10 items 25, 49 and 64; issue 3, 2.
+// Checklist items 25, 49 and 64.
 func TestMsquicServer(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		q := newQuic(t, r)
@@ -205,7 +205,7 @@ func TestMsquicServer(t *testing.T) {
 // the client takes it apart; single ones it takes as they are. With offloads a veth passes several segments on in one
 // piece.
 //
-// wsk.md §5.3, §10 item 66.
+// Checklist item 66.
 func TestMsquicCoalesced(t *testing.T) {
 	eachMode(t, rigOptions{top: testenv.Topology{Offloads: true}}, func(t *testing.T, r *rig) {
 		q := newQuic(t, r)
@@ -252,7 +252,7 @@ func takesSegments(t *testing.T, i *testenv.Iface) bool {
 // TestMsquicUnreachable: an ICMP error comes as an indication that names the destination, on connected bindings and on
 // others. The send itself has succeeded.
 //
-// wsk.md §8.6, §10 item 67; issue 3, 2.
+// Checklist item 67.
 func TestMsquicUnreachable(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		q := newQuic(t, r)

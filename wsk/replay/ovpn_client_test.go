@@ -10,7 +10,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// ovpn is the UDP half of ovpn-dco-win (wsk.md §9.1): one socket with a fixed remote address and a dynamic callback.
+// ovpn is the UDP half of ovpn-dco-win: one socket with a fixed remote address and a dynamic callback.
 type ovpn struct {
 	t            *testing.T
 	audit        *audit

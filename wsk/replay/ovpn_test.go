@@ -15,7 +15,7 @@ import (
 // TestOvpn is a conversation with the fixed peer over each kind of socket, with every size from empty to the largest
 // that fits. What comes back is made contiguous whatever MDLs it lies in, and what others send is not seen.
 //
-// wsk.md §9.1, §10 items 27, 43, 45, 58 and 61; issue 3, 2.
+// Checklist items 27, 43, 45, 58 and 61.
 func TestOvpn(t *testing.T) {
 	for name, o := range map[string]rigOptions{
 		"whole": {}, "split": {provider: wsk.ProviderOptions{SplitReceived: true}},
@@ -88,7 +88,7 @@ func (o *ovpn) converse(p, stranger *peer, to netip.AddrPort) {
 // TestOvpnFailures: set-up calls that fail, at once or later, never complete an IRP that the helper has freed; the
 // routine of a send that fails cleans up.
 //
-// wsk.md §9.1, §10 items 13 to 16.
+// Checklist items 13 to 16.
 func TestOvpnFailures(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		any4 := netip.MustParseAddrPort("0.0.0.0:0")
@@ -131,7 +131,7 @@ func TestOvpnFailures(t *testing.T) {
 // TestOvpnMovesOn: the fixed address is changed while datagrams are under way; each goes to the address that was set
 // when it was sent.
 //
-// wsk.md §6.1, §10 item 27.
+// Checklist item 27.
 func TestOvpnMovesOn(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		o := newOvpn(t, r)

@@ -114,7 +114,7 @@ func (v *vnic) send() {
 
 // TestVNIC: the stack does not grow, no datagram is lost or sent twice, and none has the bytes of the next one.
 //
-// wsk.md §9.1, §10 items 17 and 21.
+// Checklist items 17 and 21.
 func TestVNIC(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		c := newShort(t, r)
@@ -173,7 +173,7 @@ func (c *short) receive(s *wsk.Socket, room []byte, timeout time.Duration) (wsk.
 // TestLibwsk: receives time out again and again while a peer sends at its own pace. Each datagram comes once and in its
 // order, whether the cancel or the datagram came first.
 //
-// wsk.md §9.1, §10 items 19, 57 and 60.
+// Checklist items 19, 57 and 60.
 func TestLibwsk(t *testing.T) {
 	// The peer's kernel lets a datagram overtake those that it has kept for want of a neighbour.
 	known := rigOptions{top: testenv.Topology{Neighbours: testenv.Static}}
@@ -228,7 +228,7 @@ func TestLibwsk(t *testing.T) {
 
 // TestKsocket: blocking calls in which every argument is NULL that may be.
 //
-// wsk.md §9.1, §10 item 57.
+// Checklist item 57.
 func TestKsocket(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		c := newShort(t, r)

@@ -76,7 +76,7 @@ func songcastReady(irp *wsk.IRP, context any) wsk.NTSTATUS {
 
 // TestSongcast: the chain ends with a socket that sends multicast with that TTL through that interface.
 //
-// wsk.md §9.1, §10 items 16, 17, 37 and 56.
+// Checklist items 16, 17, 37 and 56.
 func TestSongcast(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		c := newShort(t, r)

@@ -61,7 +61,7 @@ var stormGroup = [4]byte{239, 253, 7, 7}
 // exactly once, each datagram is one that somebody has sent, a Deregister that returns leaves no IRP behind, and in the
 // end nothing is left: no chunk, no port, no descriptor, no goroutine.
 //
-// Issue 3, 5; wsk.md §10 items 13, 70, 73 and 74.
+// Checklist items 13, 70, 73 and 74.
 func TestStormAll(t *testing.T) {
 	limit := stormTime
 	if v := os.Getenv("STORM"); v != "" {

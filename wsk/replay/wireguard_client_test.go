@@ -12,7 +12,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// wgDevice is the socket half of wireguard-nt (wsk.md §9.1): a device with two sockets on one port.
+// wgDevice is the socket half of wireguard-nt: a device with two sockets on one port.
 type wgDevice struct {
 	t            *testing.T
 	audit        *audit

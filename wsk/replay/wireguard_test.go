@@ -32,7 +32,7 @@ func (wg *wgDevice) finish() {
 // TestWireguard has two peers of each IP version talk to one device. The device answers each at the address that it was
 // last heard from, and from the address that the peer has used: handshakes one by one, data as lists of MDL chains.
 //
-// wsk.md §9.1, §8.4, §10 items 43, 49, 62 and 63; issue 3, 2.
+// Checklist items 43, 49, 62 and 63.
 func TestWireguard(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		wg := newWgDevice(t, r)
@@ -107,7 +107,7 @@ func (wg *wgDevice) check(p *peer, from netip.AddrPort, want ...[]byte) {
 // TestWireguardBurst: lists of several indications are cut apart. Some indications are given back inside the callback,
 // the others later, by a worker, out of order. None is lost, and nothing is lent any more at the end.
 //
-// wsk.md §8.4, §10 items 61 to 63.
+// Checklist items 61 to 63.
 func TestWireguardBurst(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		wg := newWgDevice(t, r)
@@ -160,7 +160,7 @@ func TestWireguardBurst(t *testing.T) {
 // TestWireguardPorts: when another program takes the port between the two binds, the IPv6 one fails with the status on
 // which the client tries again; with a port of its own choice it gives up.
 //
-// wsk.md §9.1, §10 items 22 and 24; issue 3, 4.
+// Checklist items 22 and 24.
 func TestWireguardPorts(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		wg := newWgDevice(t, r)
@@ -213,7 +213,7 @@ func TestWireguardPorts(t *testing.T) {
 // TestWireguardFailures: the routine of a send that fails frees everything, also when the call itself returns the
 // failure; and the transport list is asked for with too little room.
 //
-// wsk.md §9.1, §10 items 13 to 16 and 20.
+// Checklist items 13 to 16 and 20.
 func TestWireguardFailures(t *testing.T) {
 	eachMode(t, rigOptions{}, func(t *testing.T, r *rig) {
 		wg := newWgDevice(t, r)

@@ -17,8 +17,6 @@ import (
 
 // TestOutOfDescriptors: a bind for which the process has no descriptor left ends in STATUS_INSUFFICIENT_RESOURCES, the log says
 // of what, and the next bind is none the worse.
-//
-// issue 11, F9.
 func TestOutOfDescriptors(t *testing.T) {
 	_, h := newHost(t, testenv.Topology{NoIPv6: true})
 	bind(t, h, "0.0.0.0:0").close() // what is opened once only is open

@@ -14,7 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
-// matrix is wsk.md §2.5, copied as it stands there: rows are the second socket, columns the first.
+// matrix is that of "Sharing Transport Addresses" in the WSK documentation: rows are the second socket, columns the first.
 var matrix = [6][6]string{
 	{"IN USE", "ok", "IN USE", "ok", "IN USE", "ok"},
 	{"CHECK", "IN USE", "CHECK", "DENIED", "DENIED", "IN USE"},
@@ -38,7 +38,7 @@ func request(i int, wild, specific string) wsk.BindRequest {
 // TestSharingMatrix goes through all 36 cells, for both families and across them on dual-stack sockets; where two
 // sockets share, the most specific gets a datagram, and of equals the later.
 //
-// wsk.md §2.5, §10 item 27, Appendix B 9; issue 3.
+// Checklist item 27.
 func TestSharingMatrix(t *testing.T) {
 	lab, h := newHost(t, testenv.Topology{})
 	sender := testenv.NewUDPSenderT(t, lab.B.NS, testenv.UDPSenderOptions{})
@@ -147,8 +147,6 @@ func bindForeign(t *testing.T, lab *testenv.Lab, local string, reuse bool) (fd i
 }
 
 // TestPortOwnership: neither side takes the other's port, sharing or not, and a closed port is free at once.
-//
-// wsk.md §11 item 30; issue 3, 4; I12.
 func TestPortOwnership(t *testing.T) {
 	lab, h := newHost(t, testenv.Topology{})
 	for _, reuse := range []bool{false, true} {
@@ -341,7 +339,7 @@ func TestStrangerOnALinkLocalAddress(t *testing.T) {
 
 // TestDynamicPorts: 500 sockets get 500 different ports of 49152–65535, none of which the kernel holds.
 //
-// wsk.md §10 item 26; issue 3, 4.
+// Checklist item 26.
 func TestDynamicPorts(t *testing.T) {
 	lab, h := newHost(t, testenv.Topology{})
 	var foreign []int

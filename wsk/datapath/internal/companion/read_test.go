@@ -28,7 +28,7 @@ func checkDatagram(t *testing.T, d *wsk.Datagram, payload []byte, from netip.Add
 // TestCompanionReceive: without any program every datagram comes through the kernel, with the same facts: both
 // families, both on a dual-stack socket, every size up to the protocol's limit, loopback, broadcast.
 //
-// issue 3, 6; wsk.md §10 items 59, 60.
+// Checklist items 59, 60.
 func TestCompanionReceive(t *testing.T) {
 	lab, h := newHost(t, testenv.Topology{})
 	for _, tc := range []struct {
@@ -95,7 +95,7 @@ func TestCompanionLoopback(t *testing.T) {
 // TestCoalesced: a socket that asked gets segments of a flow in one piece, not larger than it asked for; one that did
 // not, or no longer does, gets them one by one.
 //
-// wsk.md §5.3, §10 item 66.
+// Checklist item 66.
 func TestCoalesced(t *testing.T) {
 	lab, h := newHost(t, testenv.Topology{Offloads: true})
 	p := bind(t, h, "127.0.0.1:7530")

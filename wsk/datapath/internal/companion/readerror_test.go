@@ -16,7 +16,7 @@ import (
 
 // TestErrorDelivery: an ICMP error reaches a socket that asks for errors, and no other.
 //
-// wsk.md §8.6, §10 item 67.
+// Checklist item 67.
 func TestErrorDelivery(t *testing.T) {
 	_, h := newHost(t, testenv.Topology{})
 	for _, tc := range []struct {

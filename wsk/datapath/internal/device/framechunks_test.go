@@ -13,8 +13,6 @@ import (
 
 // TestFrameChunks: the program gives the sockets frames of several chunks where the MTU asks for them and every socket that there may
 // be takes them, and no more chunks than are free while clients hold all that they may.
-//
-// issue 12, 6.
 func TestFrameChunks(t *testing.T) {
 	refused := error(&xdp.FeatureError{Name: "multi-buffer frames", MinKernel: "6.12"})
 	zc := func(segments uint32) nic.Device { return nic.Device{XDP: 1 << 3, ZCMaxSegs: segments} }

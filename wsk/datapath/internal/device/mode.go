@@ -198,7 +198,7 @@ func (d *Device) wantsProgram() bool {
 	return zeroCopyDrivers[f.Driver]
 }
 
-// zeroCopyDrivers are the drivers with zero-copy before Linux 6.3, where the kernel does not tell (afxdp.md §5.1).
+// zeroCopyDrivers are the drivers with zero-copy before Linux 6.3, where the kernel does not tell.
 var zeroCopyDrivers = map[string]bool{
 	"i40e": true, "ice": true, "ixgbe": true, "igc": true, "mlx5_core": true, "nfp": true, "st_gmac": true,
 	"stmmaceth": true,

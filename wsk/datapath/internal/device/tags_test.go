@@ -45,8 +45,6 @@ func (s *switches) set(name string, change map[string]bool) error {
 
 // TestTagsAreGivenBack: the offloads that take tags out of frames are off while the program is there, and on again when it has gone,
 // and nothing else is touched.
-//
-// issue 11, D.
 func TestTagsAreGivenBack(t *testing.T) {
 	const tag, service, filter = "rx-vlan-hw-parse", "rx-vlan-stag-hw-parse", "rx-vlan-filter"
 	type features = map[string]bool
@@ -118,8 +116,6 @@ func TestTagsAreGivenBack(t *testing.T) {
 
 // TestUnseenTagsAreRefused: where the program would not see tags it is not attached, unless that is allowed, and the error says what
 // to do instead.
-//
-// issue 11, D.
 func TestUnseenTagsAreRefused(t *testing.T) {
 	lab, set, rd := labSet(t, testenv.AFXDP|testenv.XDPProgram, testenv.Topology{})
 	routes := fakeRoutes{rd.Name: rd}

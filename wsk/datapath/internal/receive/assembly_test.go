@@ -69,7 +69,7 @@ func long(number, n int) []byte {
 // TestFrameInSeveralChunks: a frame in several chunks is one datagram, whose chunks have gone back to the kernel when it arrives, also
 // where its pieces come one by one. What is wrong with it is counted once, and the next frame is whole again.
 //
-// issue 12, 6; I1, I10.
+// I1, I10.
 func TestFrameInSeveralChunks(t *testing.T) {
 	q, rx, _ := newFakeQueue(t, 64)
 	h := new(hoard)

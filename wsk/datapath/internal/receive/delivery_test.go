@@ -11,7 +11,7 @@ import (
 // TestDelivery: each endpoint gets its datagrams in the order of arrival, in lists of one cast, whatever is mixed in
 // between.
 //
-// wsk.md §8.1: the flags describe the whole list.
+// The flags describe the whole list.
 func TestDelivery(t *testing.T) {
 	h := new(Hub)
 	type seen struct {

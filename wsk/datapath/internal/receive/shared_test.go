@@ -14,8 +14,6 @@ import (
 
 // TestSharedLink: while others get what comes in on an interface as well, the program has no groups and no broadcasts of it, and has
 // them again when they have gone. A VLAN device is no other, whatever its MAC address.
-//
-// issue 11, E.
 func TestSharedLink(t *testing.T) {
 	vlan := route.Device{
 		Index: 2, MAC: [6]byte{2, 0, 0, 0, 0, 9}, Type: route.TypeVLAN, Parent: 1, Up: true,

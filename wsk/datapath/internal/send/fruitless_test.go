@@ -13,7 +13,7 @@ import (
 )
 
 // TestKicksFailForEver: every socket that the queue gets fails each kick. The queue asks for a few, with growing pauses,
-// and then what waits ends. When the cause is gone the queue sends again. Issue 11, F9.
+// and then what waits ends. When the cause is gone the queue sends again.
 func TestKicksFailForEver(t *testing.T) {
 	r := newRig(t, xdptest.Config{Budget: -1})
 	s := r.socket()

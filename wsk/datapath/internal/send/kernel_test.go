@@ -12,7 +12,7 @@ import (
 )
 
 // TestMisbehavingKernel goes through what a kernel can do with a descriptor, in the middle of a burst.
-// design.md §3; invariants I1, I4.
+// Invariants I1, I4.
 func TestMisbehavingKernel(t *testing.T) {
 	const n, at = 20, 7
 	for _, tc := range []struct {

@@ -160,7 +160,7 @@ func (q *Queue) kick() (moved bool) {
 	return q.afterKick(errno, published, before)
 }
 
-// afterKick deals with what the kernel said to a kick (design.md §3); published and before are the ends of the ring from before
+// afterKick deals with what the kernel said to a kick; published and before are the ends of the ring from before
 // it. It reports whether the kernel consumed descriptors. kickMu is held since.
 func (q *Queue) afterKick(errno syscall.Errno, published, before uint32) (moved bool) {
 	after := q.tx.ring.Consumer()

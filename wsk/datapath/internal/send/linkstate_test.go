@@ -153,8 +153,6 @@ func TestLinkDownAfterClose(t *testing.T) {
 
 // TestMissedLinkUp: nobody says that the link is up again. The kick that finds out is a kick like any other: what it says of
 // a frame counts. And it comes although the ring is empty, as it is behind a cancellation.
-//
-// design.md §3, row EBUSY.
 func TestMissedLinkUp(t *testing.T) {
 	for _, emptied := range []bool{false, true} {
 		r := newRig(t, xdptest.Config{Budget: -1})

@@ -60,7 +60,7 @@ func prove4(r *rig) *Queue {
 
 // TestMetadataRefused: the kernel answers EINVAL for ever to a frame with metadata in the middle of a burst, and completes it
 // all the same. Every operation succeeds once and every datagram leaves once, the rest of them through a socket that asks
-// for nothing. afxdp.md §5.2, row EINVAL; invariants I1, I4.
+// for nothing. Invariants I1, I4.
 func TestMetadataRefused(t *testing.T) {
 	const n, at = 20, 7
 	var sent wire

@@ -11,7 +11,7 @@ import (
 )
 
 // TestRoutinePanics: a completion routine panics under a call of its client, who recovers. What others wait for completes
-// all the same, and the sockets can be closed. Issue 11, F4; invariant I4.
+// all the same, and the sockets can be closed. Invariant I4.
 func TestRoutinePanics(t *testing.T) {
 	r := newRig(t, xdptest.Config{Budget: -1})
 	panics, other := r.socket(), r.socket()

@@ -13,7 +13,7 @@ import (
 )
 
 // TestInvalidIsLast: a descriptor that the kernel finds invalid, the last one of a kick, does not pass for a datagram sent: on a kernel and on
-// a fake. Issue 11, F9.
+// a fake.
 func TestInvalidIsLast(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, r *rig) func() (xdp.Queue, error){
 		"fake": func(_ *testing.T, r *rig) func() (xdp.Queue, error) { return r.kernels.open },

@@ -17,8 +17,6 @@ import (
 )
 
 // TestNothingBehindInTheRing: what the kernel has given back when a socket goes was sent, however much it is.
-//
-// design.md §3, row "address on the completion ring".
 func TestNothingBehindInTheRing(t *testing.T) {
 	for name, end := range map[string]func(*Queue){
 		"breakdown": func(q *Queue) { q.breakDown("test", wsk.STATUS_IO_TIMEOUT) },

@@ -100,7 +100,7 @@ func newSilentRig(t *testing.T) (*rig, *silentRoutes) {
 }
 
 // TestManySilentDestinations: destinations that do not answer cost no goroutine, hold up no other, and end one by one. One
-// beyond the bound ends in STATUS_INSUFFICIENT_RESOURCES. Issue 11, F8.
+// beyond the bound ends in STATUS_INSUFFICIENT_RESOURCES.
 func TestManySilentDestinations(t *testing.T) {
 	const many = 10_000
 	r, n := newSilentRig(t)

@@ -184,7 +184,7 @@ func (s *Source) PathNarrowed(a netip.Addr) {
 }
 
 // PathLifetime is the age at which a path is looked up again although nothing was announced: path MTU exceptions
-// and multipath weights change silently (design.md §5).
+// and multipath weights change silently.
 const PathLifetime = 30 * time.Second
 
 // tend keeps the neighbour of a used flow alive, since frames sent past the stack do not, and refreshes an old path.

@@ -27,7 +27,6 @@ func (w *twoWays) Generation() uint64 { return w.generation.Load() }
 // TestFailOver: the link goes down while much waits for it, in its ring and behind, and then the route leads through another
 // queue. All of it leaves there, in order, while the first link stays down; with a client that goes on sending, and without. A link that stays up
 // sends what it has before the other sends what comes.
-// Issue 11, F2.
 func TestFailOver(t *testing.T) {
 	for name, c := range map[string]struct{ goesOn, staysUp bool }{
 		"the client waits": {}, "the client goes on": {goesOn: true}, "the link stays up": {true, true},

@@ -78,7 +78,7 @@ func TestZeroCopyNeedsNoKick(t *testing.T) {
 
 // TestZeroCopyOutOfOrder completes late, and in random order, over the wrap of the cursors.
 //
-// issue 5, item 5; invariants I1, I4.
+// Invariants I1, I4.
 func TestZeroCopyOutOfOrder(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{Start: 0xffff_ff80})
 	k := d.kernels.newest()
@@ -119,8 +119,6 @@ func TestZeroCopyErrnos(t *testing.T) {
 
 // TestZeroCopyReset: the driver has taken frames and then knows the queue no more. They end with a time-out, what it had not
 // taken leaves through the new socket.
-//
-// design.md §3, row "nothing for T".
 func TestZeroCopyReset(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
@@ -140,8 +138,6 @@ func TestZeroCopyReset(t *testing.T) {
 }
 
 // TestZeroCopyGone: the same errno, and netlink says that the device is gone.
-//
-// design.md §3, row ENXIO.
 func TestZeroCopyGone(t *testing.T) {
 	d := newFakeDriver(t, xdptest.Config{})
 	k := d.kernels.newest()
