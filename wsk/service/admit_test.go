@@ -34,6 +34,19 @@ func guardOf(t testing.TB) (*socket, wsk.Destination, wsk.Way) {
 	return &socket{session: n}, to, wsk.Way{IfIndex: 1, Source: netip.MustParseAddr("10.77.0.1").As16(), MTU: 1500}
 }
 
+// TestGroupOfOthers: a datagram to a group that the grant does not have is not delivered, whoever has joined it.
+func TestGroupOfOthers(t *testing.T) {
+	k, to, _ := guardOf(t)
+	d := wsk.Datagram{Source: wsk.Address{Addr: to.Addr, Port: to.Port}, Destination: netip.MustParseAddr("239.1.2.3").As16(), IfIndex: 1}
+	if !k.mayReceive(&d) {
+		t.Error("its source is refused")
+	}
+	d.Cast = wsk.Multicast
+	if k.mayReceive(&d) {
+		t.Error("it is delivered")
+	}
+}
+
 // TestAdmitAllocatesNothing: a verdict is cheap enough for a destination that is new with every datagram.
 func TestAdmitAllocatesNothing(t *testing.T) {
 	k, to, way := guardOf(t)

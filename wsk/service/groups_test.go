@@ -94,3 +94,44 @@ func TestMembershipsOfAnInterfaceThatHasGone(t *testing.T) {
 	testenv.Eventually(t, patience, "the membership to end", func() bool { return b.grant("tests").Memberships == 0 })
 	c.must(c.ask(ipc.TypeMembership, 1, member(ipc.JoinGroup, "239.1.2.3")), nil)
 }
+
+// TestReloadTakesMembershipsBack: a group that a reload does not grant any more is left, and so are all of a socket whose
+// address it does not grant.
+func TestReloadTakesMembershipsBack(t *testing.T) {
+	const rest = "destination = [\"10.0.0.0/8\"]\n"
+	b := newBench(t, rest+"multicast = [\"239.1.0.0/16\", \"239.2.0.0/16\"]\n")
+	c := b.hello()
+	local := c.open(1, "10.77.0.1:0")
+	c.open(2, "10.78.0.1:0")
+	c.credit(1, 10)
+	for _, group := range []string{"239.1.2.3", "239.2.2.3"} {
+		for socket := range uint32(2) {
+			c.must(c.ask(ipc.TypeMembership, socket+1, member(ipc.JoinGroup, group)), nil)
+		}
+	}
+	heard := func(group string, want int) {
+		t.Helper()
+		to := netip.AddrPortFrom(netip.MustParseAddr(group), local.Port()).String()
+		if n := b.transport.Arrive(arrival("10.77.0.2:9", to, group)); n != want {
+			t.Errorf("%d sockets are in %s, want %d", n, group, want)
+		}
+	}
+	heard("239.1.2.3", 1)
+	c.recv(1, 1)
+	b.reload(rest + "multicast = [\"239.2.0.0/16\"]\nsource = [\"10.77.0.1\"]\n")
+	if m := c.note(); m.Type != ipc.TypeDead || m.Socket != 2 {
+		t.Errorf("%v of socket %d", m.Type, m.Socket)
+	}
+	if n := b.grant("tests").Memberships; n != 1 {
+		t.Errorf("%d memberships are left", n)
+	}
+	heard("239.1.2.3", 0)
+	heard("239.2.2.3", 1)
+	if got := c.recv(1, 1); string(got[0].Payload) != "239.2.2.3" {
+		t.Errorf("heard %q", got[0].Payload)
+	}
+	c.refused(c.ask(ipc.TypeMembership, 1, member(ipc.JoinGroup, "239.1.2.3")), wsk.STATUS_ACCESS_DENIED, ipc.ReasonMulticast)
+	c.refused(c.ask(ipc.TypeMembership, 2, member(ipc.JoinGroup, "239.2.2.3")), wsk.STATUS_FILE_FORCED_CLOSED, ipc.ReasonRevoked)
+	b.reload(generous)
+	c.must(c.ask(ipc.TypeMembership, 1, member(ipc.JoinGroup, "239.1.2.3")), nil) // it was left below, too
+}

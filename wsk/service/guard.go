@@ -57,7 +57,8 @@ func (k *socket) mayStay(g *granted, local netip.AddrPort) ipc.Reason {
 	return k.session.mayBind(g, &ipc.Open{Family: k.family, Flags: k.flags, Local: wireAddress(local)})
 }
 
-// regrant ends a socket whose address the grant does not have. One that is opening sees to that itself.
+// regrant ends a socket whose address the grant does not have, and memberships that it does not have. A socket that is
+// opening sees to its address itself.
 func (k *socket) regrant(g *granted) {
 	k.moveTo(g)
 	if !k.borrow() {
@@ -74,6 +75,10 @@ func (k *socket) regrant(g *granted) {
 		k.revoked.Store(true)
 		k.abort()
 	}
+	host := &k.session.server.host
+	k.leave(func(on groupKey) bool {
+		return !k.revoked.Load() && g.grant.Join(on.group, host.place(g.policy, on.index)) == ipc.ReasonNone
+	})
 }
 
 // borrow keeps the endpoint of an open socket from being closed until giveBack. It reports false where it may have been.

@@ -36,7 +36,11 @@ func (k *socket) mayReceive(d *wsk.Datagram) bool {
 	if status, _ := k.refusal(); status != wsk.STATUS_SUCCESS {
 		return false
 	}
-	return g.grant.Receives(d.Source.Addr, d.Source.Port, host.place(g.policy, d.IfIndex), host.isLocal(&d.Source.Addr))
+	place := host.place(g.policy, d.IfIndex)
+	if d.Cast == wsk.Multicast && g.grant.Join(d.Destination, place) != ipc.ReasonNone {
+		return false // it was on its way when a reload ended the membership, or others have joined the group
+	}
+	return g.grant.Receives(d.Source.Addr, d.Source.Port, place, host.isLocal(&d.Source.Addr))
 }
 
 // needs says that a request is of a feature that the session has.
@@ -126,6 +130,9 @@ func (k *socket) changeGroup(ep wsk.ReceivingEndpoint, m *ipc.Membership) (statu
 	index := m.IfIndex
 	switch {
 	case m.Change == ipc.JoinGroup, m.Change == ipc.JoinSource:
+		if status, reason = k.refusal(); status != wsk.STATUS_SUCCESS {
+			return status, reason
+		}
 		if index, reason = k.mayJoin(m); reason != ipc.ReasonNone {
 			return wsk.STATUS_ACCESS_DENIED, reason
 		}
@@ -145,14 +152,19 @@ func (k *socket) changeGroup(ep wsk.ReceivingEndpoint, m *ipc.Membership) (statu
 
 // leaveGone ends the memberships on interfaces that there are no more, so that they do not count.
 func (k *socket) leaveGone() {
-	ep, ok := k.ep.(wsk.ReceivingEndpoint)
-	if !ok || !k.borrow() {
-		return
+	if k.borrow() {
+		k.leave(func(on groupKey) bool { return k.session.server.host.exists(on.index) })
+		k.giveBack()
 	}
-	defer k.giveBack()
-	k.groups.mu.Lock()
-	defer k.groups.mu.Unlock()
-	k.groups.leave(ep, k.quota, func(on groupKey) bool { return k.session.server.host.exists(on.index) })
+}
+
+// leave ends the memberships that do not stay. The caller has borrowed the endpoint.
+func (k *socket) leave(stays func(groupKey) bool) {
+	if ep, ok := k.ep.(wsk.ReceivingEndpoint); ok {
+		k.groups.mu.Lock()
+		k.groups.leave(ep, k.quota, stays)
+		k.groups.mu.Unlock()
+	}
 }
 
 // mayJoin asks the policy about a group, and answers with the interface that it was asked about, which is the one to
