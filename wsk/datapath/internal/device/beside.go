@@ -21,6 +21,10 @@ const (
 	busyRetryLast  = 500 * time.Millisecond
 )
 
+// headStart is how long a queue that the kernel's stack stands in for is not begun to be opened: that takes as long of
+// a processor, which the datagram that asked for the queue, and those behind it, would have to wait for.
+const headStart = 10 * time.Millisecond
+
 // QueueFor returns the queue that a source sends through on a device, or the reason why there is none. It does not block: on
 // first use it has the queue opened, and the error is send.ErrOpening. Then later is called once, and must not block, when the queue is open,
 // can't be, or the kernel's stack is to send meanwhile: because the queue is somebody else's, and is opened as soon as it is free, or
@@ -49,6 +53,7 @@ func (set *Set) QueueFor(rd route.Device, serial uint32, later func()) (*send.Qu
 func (d *Device) try(slot int) {
 	if d.asksStandIn() {
 		d.attempts.noteStandIn(slot)
+		d.pause(headStart)
 	}
 	_, err := d.openHurried(slot)
 	for pause := busyRetryFirst; errors.Is(err, unix.EBUSY) && d.pause(pause); pause = min(2*pause, busyRetryLast) {
