@@ -14,8 +14,9 @@ import (
 // STATUS_INVALID_DEVICE_REQUEST.
 //
 // All methods are safe for concurrent use. None blocks but WaitReceive, and all others may be called from completion
-// routines. Each call with an IRP completes it exactly once, and has done so when it returns anything but STATUS_PENDING. A call on a socket that
-// has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in STATUS_FILE_FORCED_CLOSED.
+// routines. Each call with an IRP completes it exactly once, and has done so when it returns anything but
+// STATUS_PENDING. A call on a socket that has been closed ends in STATUS_FILE_CLOSED; on one whose device is gone, in
+// STATUS_FILE_FORCED_CLOSED.
 type Socket struct {
 	// Read by every send, changed rarely.
 	snap     atomic.Pointer[snapshot]

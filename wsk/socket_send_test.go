@@ -141,7 +141,8 @@ func TestSendToValidation(t *testing.T) {
 	}
 }
 
-// Row 1 of docs/wsk-mapping.md, status of a send, and checklist item 21: without an IRP there is nothing to complete, whatever the function.
+// Row 1 of docs/wsk-mapping.md, status of a send, and checklist item 21: without an IRP there is nothing to complete,
+// whatever the function.
 func TestNilIRP(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")

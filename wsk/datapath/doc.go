@@ -42,8 +42,8 @@
 //
 // # The end
 //
-// Close ends everything in the order of invariant I8 (ARCHITECTURE.md): endpoints, then queues, then the programs, then the companion sockets
-// and with them the ports. A device that is deleted fails what was to leave through it and kills the sockets that lived on it
+// Close ends everything in the order of invariant I8 (ARCHITECTURE.md): endpoints, then queues, then the programs, then the companion
+// sockets and with them the ports. A device that is deleted fails what was to leave through it and kills the sockets that lived on it
 // (janitor.go).
 //
 // # Locks

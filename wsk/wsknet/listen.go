@@ -60,7 +60,8 @@ func (s *Stack) listenPacket(ctx context.Context, network, address string, ended
 	})
 }
 
-// DialContext opens a connection as the method of net.Dialer does, for the networks "udp", "udp4" and "udp6". What it returns is a *UDPConn.
+// DialContext opens a connection as the method of net.Dialer does, for the networks "udp", "udp4" and "udp6". What it
+// returns is a *UDPConn.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return netConn(s.dialContext(ctx, network, address, nil))
 }
