@@ -72,6 +72,7 @@
 //	burst              datagrams that may leave at once after a pause: 1 to 1048576, default 4096
 //	excess             "wait" (default): what is over the rate waits; "refuse": it fails
 //	weight             share of a queue that is contended: 1 (default) to 64
+//	sessions           clients that are connected, of which one user may be 16: 1 to 65536, default 64
 //	sockets            1 to 65536, default 8
 //	memberships        groups joined, each on an interface, by all sockets: 0 to 65536, default 64
 //	inflight           datagrams under way: 1 to 65536, default 4096

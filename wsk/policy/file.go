@@ -52,6 +52,7 @@ type (
 		Burst           *int64  `toml:"burst"`
 		Excess          *string `toml:"excess"`
 		Weight          *int64  `toml:"weight"`
+		Sessions        *int64  `toml:"sessions"`
 		Sockets         *int64  `toml:"sockets"`
 		Memberships     *int64  `toml:"memberships"`
 		Inflight        *int64  `toml:"inflight"`

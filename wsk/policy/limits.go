@@ -9,6 +9,7 @@ type Limits struct {
 	Burst           int    // datagrams that may leave at once after a pause
 	Refuse          bool   // what is over Rate or Bits fails, else it waits
 	Weight          int    // share of a queue that is contended
+	Sessions        int    // clients that are connected at the same time
 	Sockets         int    // open at the same time
 	Memberships     int    // groups joined at the same time, each on an interface
 	Inflight        int    // datagrams under way
@@ -24,6 +25,7 @@ var builtin = Limits{
 	Rate:            200_000,
 	Burst:           4096,
 	Weight:          1,
+	Sessions:        64,
 	Sockets:         8,
 	Memberships:     64,
 	Inflight:        4096,

@@ -10,7 +10,7 @@ import (
 
 func TestLimits(t *testing.T) {
 	builtin := policy.Limits{
-		Rate: 200_000, Burst: 4096, Weight: 1, Sockets: 8, Memberships: 64, Inflight: 4096, Memory: 16 << 20, Destinations: 1024,
+		Rate: 200_000, Burst: 4096, Weight: 1, Sessions: 64, Sockets: 8, Memberships: 64, Inflight: 4096, Memory: 16 << 20, Destinations: 1024,
 		NewDestinations: 1000, Size: 65527, Fragments: true,
 	}
 	with := func(change func(*policy.Limits)) policy.Limits {
@@ -38,6 +38,8 @@ func TestLimits(t *testing.T) {
 		{"excess = \"refuse\"", "", with(func(l *policy.Limits) { l.Refuse = true })},
 		{"excess = \"refuse\"", "excess = \"wait\"", builtin},
 		{"", "weight = 64", with(func(l *policy.Limits) { l.Weight = 64 })},
+		{"", "sessions = 3", with(func(l *policy.Limits) { l.Sessions = 3 })},
+		{"sessions = 3", "", with(func(l *policy.Limits) { l.Sessions = 3 })},
 		{"", "sockets = 2", with(func(l *policy.Limits) { l.Sockets = 2 })},
 		{"", "memberships = 0", with(func(l *policy.Limits) { l.Memberships = 0 })},
 		{"memberships = 7", "", with(func(l *policy.Limits) { l.Memberships = 7 })},

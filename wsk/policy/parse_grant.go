@@ -46,15 +46,15 @@ func (p *parser) addUp(path string, l *Limits, joins bool) {
 		p.memory = memory
 	}
 	if p.files += l.files(joins); p.host.MaxFiles > 0 && p.files > p.host.MaxFiles {
-		p.at(path+".sockets", "with the sockets and memberships of this grant all grants need %d descriptors, and the daemon has %d for them",
+		p.at(path+".sockets", "with the sessions, sockets and memberships of this grant all grants need %d descriptors, and the daemon has %d for them",
 			p.files, p.host.MaxFiles)
 	}
 }
 
-// files is how many descriptors the clients of a grant can make the daemon open: for each socket the connection that it
-// came by and one in the kernel, and for each group one more that is bound to it.
+// files is how many descriptors the clients of a grant can make the daemon open: for each session its connection, for each
+// socket one in the kernel, and for each group one more that is bound to it.
 func (l *Limits) files(joins bool) int {
-	n := 2 * l.Sockets
+	n := l.Sessions + l.Sockets
 	if joins {
 		n += l.Memberships
 	}

@@ -19,6 +19,7 @@ func (p *parser) limits(path string, base Limits, f *fileLimits) Limits {
 		Bits:            p.quantity(path+".bits", f.Bits, base.Bits, &bitRates),
 		Burst:           int(p.number(path+".burst", f.Burst, int64(base.Burst), 1, 1<<20)),
 		Weight:          int(p.number(path+".weight", f.Weight, int64(base.Weight), 1, 64)),
+		Sessions:        int(p.number(path+".sessions", f.Sessions, int64(base.Sessions), 1, 65536)),
 		Sockets:         int(p.number(path+".sockets", f.Sockets, int64(base.Sockets), 1, 65536)),
 		Memberships:     int(p.number(path+".memberships", f.Memberships, int64(base.Memberships), 0, 65536)),
 		Inflight:        int(p.number(path+".inflight", f.Inflight, int64(base.Inflight), 1, 65536)),

@@ -191,7 +191,7 @@ func TestFileTooLarge(t *testing.T) {
 func TestSums(t *testing.T) {
 	text := preamble
 	for i := range 3 {
-		text += fmt.Sprintf("[[allow]]\nname = \"a%d\"\nuid = %d\ndestination = [\"10.0.0.1\"]\nmemory = \"1GiB\"\nsockets = 10\n", i, i)
+		text += fmt.Sprintf("[[allow]]\nname = \"a%d\"\nuid = %d\ndestination = [\"10.0.0.1\"]\nmemory = \"1GiB\"\nsockets = 10\nsessions = 10\n", i, i)
 	}
 	small := host
 	small.MaxMemory, small.MaxFiles = 3<<30, 2*30
@@ -200,8 +200,8 @@ func TestSums(t *testing.T) {
 	}
 	small.MaxMemory, small.MaxFiles = 3<<30-1, 2*30-1
 	_, err := policy.Parse("p.toml", []byte(text), small)
-	if err == nil || !strings.Contains(err.Error(), "p.toml:20:10: the memory of all grants is more than") ||
-		!strings.Contains(err.Error(), "p.toml:21:11: with the sockets and memberships of this grant all grants need 60 descriptors, and the daemon has 59") {
+	if err == nil || !strings.Contains(err.Error(), "p.toml:22:10: the memory of all grants is more than") ||
+		!strings.Contains(err.Error(), "p.toml:23:11: with the sessions, sockets and memberships of this grant all grants need 60 descriptors, and the daemon has 59") {
 		t.Errorf("what does not fit: %v", err)
 	}
 	groups := small

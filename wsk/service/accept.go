@@ -14,7 +14,6 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/peer"
-	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
 )
 
 // isPassing says that accept has failed for want of something that comes back.
@@ -31,7 +30,7 @@ func KnowsUnits() bool { return peer.CanTellUnits() }
 type granted struct {
 	policy *policy.Policy
 	grant  *policy.Grant
-	quota  *quota.Grant
+	quota  *account
 }
 
 // begin starts the session of a client that has connected, or refuses it.
@@ -41,7 +40,7 @@ func (s *Server) begin(conn *net.UnixConn, listener string) {
 		s.log.Warn("a client could not be taken", "err", err)
 		return
 	}
-	who, err := c.Identify(listener)
+	who, err := s.identify(c, listener)
 	if err != nil {
 		s.log.Warn("a client could not be taken", "err", err)
 		c.Close(failure(ipc.TypeError, 0, ipc.ReasonInternal, "the kernel does not say who you are"))
@@ -59,28 +58,31 @@ func (s *Server) begin(conn *net.UnixConn, listener string) {
 		return
 	}
 	n := newSession(s, c, who, u, g)
-	if !s.enter(n) {
+	if reason := s.enter(n); reason != ipc.ReasonNone {
 		s.users.end(u)
-		s.refuse(c, who, ipc.ReasonDraining)
+		s.refuse(c, who, reason)
 		return
 	}
 	go n.run()
 }
 
-// enter takes a session into the server, or reports that no more are taken. From then on others find it and may end it,
-// so it is whole before. leave must follow.
-func (s *Server) enter(n *session) bool {
+// enter takes a session into the server, or answers why it is not taken. From then on others find it and may end it, so it
+// is whole before. leave must follow.
+func (s *Server) enter(n *session) ipc.Reason {
 	g, who := n.granted.Load(), n.who
 	n.conn.SetDeadline(time.Now().Add(ipc.HelloTimeout))
 	s.mu.Lock()
-	if s.draining {
+	switch {
+	case s.draining:
 		s.mu.Unlock()
-		return false
+		return ipc.ReasonDraining
+	case !g.quota.Begin():
+		s.mu.Unlock()
+		return ipc.ReasonConnections
 	}
 	s.last++
 	n.number = s.last
 	n.log.Store(s.log.With("session", n.number, "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm))
-	g.quota.Begin()
 	s.sessions[n] = struct{}{}
 	s.work.Add(1)
 	s.mu.Unlock()
@@ -88,7 +90,7 @@ func (s *Server) enter(n *session) bool {
 	if s.config.Policy.Load() != g.policy { // a reload that looked for sessions before may have missed this one
 		n.regrant()
 	}
-	return true
+	return ipc.ReasonNone
 }
 
 // match finds the grant of a client.
@@ -122,7 +124,7 @@ func (n *session) regrant() {
 	}
 	old := n.granted.Swap(g)
 	if old.quota != g.quota {
-		g.quota.Begin()
+		g.quota.Adopt()
 		old.quota.End()
 	}
 	n.mu.Lock()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
-	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/quota"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
 
@@ -29,7 +28,7 @@ func guardOf(t testing.TB) (*socket, wsk.Destination, wsk.Way) {
 	t.Cleanup(func() { _ = s.Shutdown(t.Context()) })
 	grant := p.Grants()[0]
 	n := &session{server: s}
-	n.granted.Store(&granted{p, grant, quota.NewGrant("a", &grant.Limits)})
+	n.granted.Store(&granted{p, grant, s.grants.of(grant)})
 	to := wsk.Destination{Addr: netip.MustParseAddr("10.77.0.2").As16(), Port: 9, TTL: 64}
 	return &socket{session: n}, to, wsk.Way{IfIndex: 1, Source: netip.MustParseAddr("10.77.0.1").As16(), MTU: 1500}
 }

@@ -16,7 +16,7 @@
 //
 // # Sending
 //
-// A SEND of up to 64 datagrams is a job of its socket. Jobs wait in their sockets until it is the turn of their user
+// A SEND of up to 64 datagrams is a job of its socket. Jobs wait in their sockets until it is the turn of their grant
 // (package turns), and a socket has only so many frames with the transport at a time that others find room: what waits
 // does so in its own socket and not in the transport's queue. Each datagram becomes an operation of the transport by
 // [wsk.IRP.Relay], straight from the message it came in, and completes by itself; the reply is sent when all have, or

@@ -47,9 +47,8 @@ func (n *session) mayBind(g *granted, m *ipc.Open) ipc.Reason {
 
 // moveTo has the socket use up another grant from now on, with what it uses already.
 func (k *socket) moveTo(g *granted) {
-	n := k.session
-	n.server.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight)
-	k.quota.Move(g.quota)
+	k.member.MoveTo(k.session.server.grants.turnsAt(g.quota, k.pump))
+	k.quota.Move(g.quota.Grant)
 }
 
 // mayStay asks the policy about an address that the socket has.

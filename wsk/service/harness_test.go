@@ -36,6 +36,7 @@ link_local = true
 broadcast = true
 reuse = true
 rate = "unlimited"
+sessions = 1000
 sockets = 200
 memory = "256MiB"
 `

@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
+	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/peer"
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
 )
 
@@ -53,6 +54,7 @@ type Server struct {
 	grants   grants
 	host     host
 	stats    stats
+	identify func(*peer.Conn, string) (*peer.Identity, error) // who a client is that has come through a listener
 
 	reloading sync.Mutex // so that the limits of an older policy do not come after those of a newer one
 
@@ -79,7 +81,7 @@ func New(c Config) (*Server, error) {
 		c.Chunks = defaultChunks
 	}
 	s := &Server{
-		config: c, log: c.Logger, instance: rand.Uint64() | 1,
+		config: c, log: c.Logger, instance: rand.Uint64() | 1, identify: (*peer.Conn).Identify,
 		listeners: make(map[*net.UnixListener]struct{}), sessions: make(map[*session]struct{}),
 	}
 	for range max(c.Queues, 1) {

@@ -118,7 +118,7 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	k := &socket{session: n, quota: share, judged: g, id: h.Socket, family: m.Family, flags: m.Flags}
 	k.dual = m.Flags&ipc.OpenDualStack != 0
 	k.pump = s.pumps[s.next.Add(1)%uint32(len(s.pumps))]
-	k.member = s.users.turnsAt(n.user, k.pump, g.grant.Limits.Weight).NewMember(k)
+	k.member = s.grants.turnsAt(g.quota, k.pump).NewMember(k)
 	k.hold.init(k)
 	k.furnishInbox()
 	ep, status := s.config.Transport.OpenEndpoint(m.Family, k)

@@ -11,7 +11,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/wsk/service/internal/turns"
 )
 
-// Bounds of what one user may have.
+// Bounds of what one user may have. Where a client chooses who it is, those of its grant hold.
 const (
 	maxSessions    = 16
 	acceptsASecond = 50
@@ -29,7 +29,6 @@ type user struct {
 	owner    uint64 // of binds; never 0
 	sessions int
 	accepts  quota.Bucket
-	turns    map[*turns.Pump]*turns.User
 	seen     time.Time
 }
 
@@ -57,7 +56,7 @@ func (us *users) begin(key userKey) (*user, bool) {
 			us.all = make(map[userKey]*user)
 		}
 		us.last++
-		u = &user{key: key, owner: us.last, turns: make(map[*turns.Pump]*turns.User)}
+		u = &user{key: key, owner: us.last}
 		u.accepts.Set(acceptsASecond, acceptsASecond, now)
 		us.all[key] = u
 	}
@@ -85,45 +84,57 @@ func (us *users) forgetLocked(now time.Time) {
 	}
 }
 
-// turnsAt is the user's share of a pump.
-func (us *users) turnsAt(u *user, p *turns.Pump, weight int) *turns.User {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	t := u.turns[p]
-	if t == nil {
-		t = p.NewUser(weight)
-		u.turns[p] = t
-	}
-	t.SetWeight(weight)
-	return t
-}
-
 // grants are the accounts of the grants, by name. An account outlives the policy that it came with.
 type grants struct {
 	mu  sync.Mutex
-	all map[string]*quota.Grant
+	all map[string]*account
+}
+
+// account is what the sessions of a grant have in common. Their share of a pump is that of the grant: its clients may be
+// able to take any user's number, as root of a container is, and would have a share with each.
+type account struct {
+	*quota.Grant
+	turns map[*turns.Pump]*turns.User // guarded by the mu of grants
 }
 
 // adopt puts the limits of a policy in force.
 func (g *grants) adopt(p *policy.Policy) {
 	for _, grant := range p.Grants() {
-		g.of(grant).SetLimits(&grant.Limits)
+		a := g.of(grant)
+		a.SetLimits(&grant.Limits)
+		g.mu.Lock()
+		for _, t := range a.turns {
+			t.SetWeight(grant.Limits.Weight)
+		}
+		g.mu.Unlock()
 	}
 }
 
 // of is the account of a grant.
-func (g *grants) of(grant *policy.Grant) *quota.Grant {
+func (g *grants) of(grant *policy.Grant) *account {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a := g.all[grant.Name]; a != nil {
 		return a
 	}
 	if g.all == nil {
-		g.all = make(map[string]*quota.Grant)
+		g.all = make(map[string]*account)
 	}
-	a := quota.NewGrant(grant.Name, &grant.Limits)
+	a := &account{Grant: quota.NewGrant(grant.Name, &grant.Limits), turns: make(map[*turns.Pump]*turns.User)}
 	g.all[grant.Name] = a
 	return a
+}
+
+// turnsAt is the account's share of a pump.
+func (g *grants) turnsAt(a *account, p *turns.Pump) *turns.User {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := a.turns[p]
+	if t == nil {
+		t = p.NewUser(a.Limits().Weight)
+		a.turns[p] = t
+	}
+	return t
 }
 
 func (g *grants) list() []*quota.Grant {
@@ -131,7 +142,7 @@ func (g *grants) list() []*quota.Grant {
 	defer g.mu.Unlock()
 	list := make([]*quota.Grant, 0, len(g.all))
 	for _, a := range g.all {
-		list = append(list, a)
+		list = append(list, a.Grant)
 	}
 	return list
 }

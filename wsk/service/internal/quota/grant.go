@@ -99,9 +99,20 @@ func (g *Grant) TakeNewcomer() bool {
 	return true
 }
 
-// Begin and End count sessions.
-func (g *Grant) Begin() { g.sessions.Add(1) }
-func (g *Grant) End()   { g.sessions.Add(-1) }
+// Begin counts a session, unless as many are there as there may be. End ends it.
+func (g *Grant) Begin() bool {
+	if g.sessions.Add(1) > int64(g.Limits().Sessions) {
+		g.sessions.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Adopt counts a session that a reload has moved here, whatever the limit is. End ends it.
+func (g *Grant) Adopt() { g.sessions.Add(1) }
+
+// End ends a session.
+func (g *Grant) End() { g.sessions.Add(-1) }
 
 // Usage is what a grant uses now.
 type Usage struct {

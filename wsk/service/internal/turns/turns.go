@@ -6,6 +6,7 @@
 package turns
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -46,16 +47,19 @@ type User struct {
 
 // Member is one of the sockets of a user.
 type Member struct {
+	pump   *Pump
+	hander Hander
+
+	// Guarded by the pump's mu.
 	user    *User
-	hander  Hander
-	waiting bool // guarded by the pump's mu
+	waiting bool
 }
 
 // NewUser adds a user whose share is weight times that of another.
 func (p *Pump) NewUser(weight int) *User { return &User{pump: p, weight: max(weight, 1)} }
 
 // NewMember adds a member.
-func (u *User) NewMember(h Hander) *Member { return &Member{user: u, hander: h} }
+func (u *User) NewMember(h Hander) *Member { return &Member{pump: u.pump, hander: h, user: u} }
 
 // SetWeight changes the share of the user.
 func (u *User) SetWeight(weight int) {
@@ -66,10 +70,25 @@ func (u *User) SetWeight(weight int) {
 
 // Ready says that the member has something to hand over. Somebody has to run the pump after it.
 func (m *Member) Ready() {
-	p := m.user.pump
+	p := m.pump
 	p.mu.Lock()
 	p.readyLocked(m)
 	p.mu.Unlock()
+}
+
+// MoveTo makes it a member of another user of its pump, where it waits if it did.
+func (m *Member) MoveTo(u *User) {
+	p := m.pump
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	from := m.user
+	m.user = u
+	if from == u || !m.waiting {
+		return
+	}
+	from.members = slices.DeleteFunc(from.members, func(o *Member) bool { return o == m })
+	m.waiting = false
+	p.readyLocked(m)
 }
 
 func (p *Pump) readyLocked(m *Member) {

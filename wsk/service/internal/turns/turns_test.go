@@ -163,3 +163,32 @@ func TestNothingIsLost(t *testing.T) {
 		}
 	}
 }
+
+// TestMoveTo: a member that waits takes its work along to another user, and has its share from then on.
+func TestMoveTo(t *testing.T) {
+	total := 1 << 16
+	p := &turns.Pump{Go: func(f func()) { f() }}
+	crowded, alone := p.NewUser(1), p.NewUser(1)
+	var crowd []*backlog
+	var members []*turns.Member
+	for range 3 {
+		b := &backlog{size: 1, total: &total}
+		m := crowded.NewMember(b)
+		m.Ready()
+		crowd, members = append(crowd, b), append(members, m)
+	}
+	members[0].MoveTo(alone)
+	members[0].MoveTo(alone) // where it is
+	p.Run(func() {})
+	if n := crowd[0].sent; n < 1<<15-200 || n > 1<<15+200 {
+		t.Errorf("%d of %d frames are of the member that has moved, want half", n, 1<<16)
+	}
+	if total > 0 {
+		t.Errorf("%d frames are left", total)
+	}
+	idle := crowded.NewMember(&once{heavy: crowd[0]})
+	idle.MoveTo(alone) // it does not wait, and is not made to
+	p.Run(func() {})
+	idle.Ready()
+	p.Run(func() {})
+}
