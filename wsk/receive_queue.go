@@ -15,7 +15,7 @@ type receiver struct {
 	ended  NTSTATUS // why nothing is received any more, STATUS_SUCCESS while it is
 	irps   irpList
 	buffer datagramList
-	limit  uint64 // of buffer.charge
+	limit  uint64 // of buffer.charge, see hasRoom
 	nodes  indicationPool
 	events eventState
 	stats  ReceiveStatistics
@@ -211,11 +211,15 @@ func (r *receiver) pair(sn *snapshot, list *Datagram) (chain *IRP, rest *Datagra
 	return chain, list
 }
 
-// store buffers as much of a list as fits and drops the rest, the newest. The mutex is held.
+// hasRoom reports whether the buffer takes one more: as on Linux the last one may go beyond the limit, so that a buffer that
+// takes anything takes a datagram of any size.
+func (r *receiver) hasRoom() bool { return r.buffer.charge < r.limit }
+
+// store buffers as much of a list as there is room for and drops the rest, the newest. The mutex is held.
 func (r *receiver) store(list *Datagram, dropped **Datagram) {
 	for d := list; d != nil; {
 		next := d.Next
-		if r.buffer.charge+d.charge() > r.limit {
+		if !r.hasRoom() {
 			d.Next = nil
 			r.stats.Overflowed += uint64(drop(d, dropped))
 		} else {
@@ -229,7 +233,7 @@ func (r *receiver) store(list *Datagram, dropped **Datagram) {
 	}
 }
 
-// trim drops the newest datagrams of the buffer until it is within its limit again. The mutex is held.
+// trim drops the newest datagrams of the buffer, all that it would not take. The mutex is held.
 func (r *receiver) trim(dropped **Datagram) {
 	if r.buffer.charge <= r.limit {
 		return
@@ -237,7 +241,7 @@ func (r *receiver) trim(dropped **Datagram) {
 	old := r.buffer
 	r.buffer = datagramList{}
 	for d := old.pop(); d != nil; d = old.pop() {
-		if r.buffer.charge+d.charge() > r.limit {
+		if !r.hasRoom() {
 			r.stats.Overflowed += uint64(drop(d, dropped))
 		} else {
 			r.buffer.push(d)

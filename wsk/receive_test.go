@@ -354,7 +354,8 @@ func TestReceiveFixedRemote(t *testing.T) {
 	h.nothingLent()
 }
 
-// Checklist item 67: SO_RCVBUF is the limit of the buffer; beyond it the newest is dropped and counted.
+// Checklist item 67: SO_RCVBUF is the limit of the buffer; beyond it the newest is dropped and counted. The last one that is
+// taken may go beyond it, so that an empty buffer takes a datagram of any size.
 func TestReceiveBufferLimit(t *testing.T) {
 	h := newHost(t)
 	s := h.bound("0.0.0.0:1000")
@@ -391,6 +392,21 @@ func TestReceiveBufferLimit(t *testing.T) {
 	h.arrive(make([]string, 1000)...)
 	if st := s.ReceiveStatistics(); st.Buffered != 100 {
 		t.Errorf("empty datagrams: %+v", st)
+	}
+	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 500), wsk.STATUS_SUCCESS)
+	for s.ReceiveStatistics().Buffered > 0 {
+		h.receive(s, 8).payload()
+	}
+	large := strings.Repeat("z", 5000)
+	for i, want := range []int{1, 1} {
+		h.arrive(large)
+		if st := s.ReceiveStatistics(); st.Buffered != want {
+			t.Errorf("large datagram %d in a small buffer: %+v", i, st)
+		}
+	}
+	want(t, "the same RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 500), wsk.STATUS_SUCCESS)
+	if got := h.receive(s, 6000).payload(); got != large {
+		t.Errorf("%d bytes of the large datagram", len(got))
 	}
 	want(t, "Close", h.close(s), wsk.STATUS_SUCCESS)
 	h.nothingLent()

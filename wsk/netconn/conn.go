@@ -83,15 +83,18 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setError(c.reads.se
 // SetWriteDeadline sets the deadline of writes, see [Conn.SetDeadline].
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setError(c.writes.setDeadline(t)) }
 
-// SetReadBuffer sets SO_RCVBUF, the number of bytes that are buffered for reads to come. What arrives beyond that is
-// dropped.
+// SetReadBuffer sets SO_RCVBUF, the number of bytes that are buffered for reads to come. It is doubled as on Linux, since
+// datagrams count the memory that they occupy. What arrives beyond that is dropped.
 func (c *Conn) SetReadBuffer(bytes int) error { return c.setError(c.setReceiveBuffer(bytes)) }
 
 // SetWriteBuffer sets SO_SNDBUF, see Options.WriteBuffer.
 func (c *Conn) SetWriteBuffer(bytes int) error { return c.setError(c.setSendBuffer(bytes)) }
 
 func (c *Conn) setReceiveBuffer(bytes int) error {
-	if err := c.setBuffer(wsk.SO_RCVBUF, bytes); err != nil {
+	if bytes < 0 || int64(bytes) > maxBuffer {
+		return errBufferSize
+	}
+	if err := c.setOption(wsk.SOL_SOCKET, wsk.SO_RCVBUF, receiveLimit(bytes)); err != nil {
 		return err
 	}
 	c.receiveBuffer.Store(int64(bytes))
@@ -99,7 +102,10 @@ func (c *Conn) setReceiveBuffer(bytes int) error {
 }
 
 func (c *Conn) setSendBuffer(bytes int) error {
-	if err := c.setBuffer(wsk.SO_SNDBUF, bytes); err != nil {
+	if bytes < 0 || int64(bytes) > maxBuffer {
+		return errBufferSize
+	}
+	if err := c.setOption(wsk.SOL_SOCKET, wsk.SO_SNDBUF, uint32(bytes)); err != nil {
 		return err
 	}
 	c.sendBuffer.Store(int64(bytes))
@@ -111,12 +117,16 @@ func (c *Conn) setSendBuffer(bytes int) error {
 // dropped them, or others have taken their room meanwhile. With Options.Strict their writes have said so.
 func (c *Conn) Failed() uint64 { return c.writes.failed.Load() }
 
-func (c *Conn) setBuffer(code uint32, bytes int) error {
-	if bytes < 0 || int64(bytes) > 1<<31-1 {
-		return &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
-	}
-	return c.setOption(wsk.SOL_SOCKET, code, uint32(bytes))
-}
+const (
+	maxBuffer = 1<<31 - 1
+	// minReceiveBuffer is SOCK_MIN_RCVBUF of Linux on a 64-bit processor (net/core/sock.c).
+	minReceiveBuffer = 2304
+)
+
+var errBufferSize = &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
+
+// receiveLimit is what Linux makes of SO_RCVBUF.
+func receiveLimit(bytes int) uint32 { return max(2*uint32(bytes), minReceiveBuffer) }
 
 // SetDSCP sets the upper six bits of the TOS and the traffic class of what is sent.
 func (c *Conn) SetDSCP(dscp int) error {

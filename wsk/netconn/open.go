@@ -114,8 +114,8 @@ func (c *Conn) setUp() error {
 	}
 	buffers := [...]int{c.opts.ReadBuffer, c.opts.WriteBuffer}
 	for _, n := range buffers {
-		if n < 0 || int64(n) > 1<<31-1 {
-			return &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
+		if n < 0 || int64(n) > maxBuffer {
+			return errBufferSize
 		}
 	}
 	for _, o := range [...]option{
@@ -123,7 +123,7 @@ func (c *Conn) setUp() error {
 		{true, wsk.SOL_SOCKET, wsk.SO_BROADCAST, 1},
 		{c.opts.ReuseAddress, wsk.SOL_SOCKET, wsk.SO_REUSEADDR, 1},
 		{c.opts.ExclusiveAddress, wsk.SOL_SOCKET, wsk.SO_EXCLUSIVEADDRUSE, 1},
-		{buffers[0] > 0, wsk.SOL_SOCKET, wsk.SO_RCVBUF, uint32(buffers[0])},
+		{buffers[0] > 0, wsk.SOL_SOCKET, wsk.SO_RCVBUF, receiveLimit(buffers[0])},
 		{buffers[1] > 0, wsk.SOL_SOCKET, wsk.SO_SNDBUF, uint32(buffers[1])},
 	} {
 		if !o.set {

@@ -4,7 +4,7 @@ package netconn
 
 // Options of a connection. The zero value behaves as package net does.
 type Options struct {
-	// ReadBuffer is SO_RCVBUF in bytes; 0 leaves the provider's default.
+	// ReadBuffer is SO_RCVBUF in bytes, see [Conn.SetReadBuffer]; 0 leaves the provider's default.
 	ReadBuffer int
 	// WriteBuffer is SO_SNDBUF in bytes: how much of what was written may wait to leave, before a write waits for room; 0
 	// means 212992. It has no effect with Strict.
