@@ -289,3 +289,29 @@ func TestTurnsOfManyUsers(t *testing.T) {
 		t.Errorf("%d datagrams of the other grant among the first %d, want half", others, 2*want)
 	}
 }
+
+// TestUnitKeepsNobody: a client whose unit takes long to find keeps no other from its session.
+func TestUnitKeepsNobody(t *testing.T) {
+	const text = "version = 1\n[interface.eth0]\n[[allow]]\nname = \"a\"\nunit = \"a.service\"\ndestination = [\"10.0.0.0/8\"]\n"
+	asked, gate := make(chan struct{}), make(chan struct{})
+	var users atomic.Uint32
+	_, _, paths := forging(t, text, func(who *peer.Identity) {
+		first := users.Add(1) == 1
+		who.InUnit = func(string) bool {
+			if first {
+				close(asked)
+				<-gate
+			}
+			return true
+		}
+	})
+	slow := connectTo(t, paths["pod"])
+	<-asked
+	if got := greeted(t, connectTo(t, paths["pod"])); got != ipc.ReasonNone {
+		t.Error(got)
+	}
+	close(gate)
+	if got := greeted(t, slow); got != ipc.ReasonNone {
+		t.Error(got)
+	}
+}

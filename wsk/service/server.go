@@ -123,11 +123,16 @@ func (s *Server) Serve(l *net.UnixListener, name string) error {
 		s.mu.Unlock()
 		s.work.Done()
 	}()
+	deciding := make(chan struct{}, mostDeciding)
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
 		case err == nil:
-			s.begin(conn, name)
+			deciding <- struct{}{}
+			s.goRun(func() { // one whose unit is hard to find keeps nobody else
+				s.begin(conn, name)
+				<-deciding
+			})
 		case s.isDraining():
 			return ErrClosed
 		case isPassing(err):
@@ -138,6 +143,9 @@ func (s *Server) Serve(l *net.UnixListener, name string) error {
 		}
 	}
 }
+
+// mostDeciding is how many clients of a listener are decided about at a time: four times as many as one user may be.
+const mostDeciding = 4 * maxSessions
 
 // acceptPause is how long no client is taken after one could not be, for want of descriptors or memory.
 const acceptPause = 100 * time.Millisecond

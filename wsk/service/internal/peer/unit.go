@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,16 +42,60 @@ type group struct {
 	inSlices bool
 }
 
-// groupsMost is how many groups are looked at for one client. It bounds the work that somebody can make who may create
-// groups.
+// groupsMost is how many groups are looked at. It bounds the work that somebody can make who may create groups.
 const groupsMost = 1 << 16
 
 var errNoGroup = errors.New("it is not in the tree, or is hidden there")
 
-// unitsOf are the units that a control group belongs to: the slices that it is in, and the service or scope. The groups
-// are looked through level by level, so that nobody's deep tree stands before the groups of the system's own units. A
-// group that has been found is where it always was: it can't be moved, and its number is not used again.
-func unitsOf(root string, id uint64) ([]string, error) {
+// looks are the looks through the tree of control groups. Somebody who makes groups without number, and a client in each,
+// makes each look long and has one made for each client. So there is one at a time for all who wait, and nobody waits for
+// more than two; and who is in a group that the last one has found waits for none. A group that has been found is where it
+// always was: it can't be moved, and its number is not used again.
+type looks struct {
+	begun atomic.Uint64
+	found atomic.Pointer[map[uint64][]string] // by the last one: the units of each group
+
+	mu sync.Mutex // held during a look
+}
+
+// looksHere are those through the tree of this host.
+var looksHere looks
+
+// unitsOf are the units that a control group belongs to: the slices that it is in, and the service or scope.
+func (l *looks) unitsOf(root string, id uint64) ([]string, error) {
+	return l.unitsSince(l.begun.Load(), root, id)
+}
+
+// unitsSince is unitsOf for who has come when so many looks had begun: one that began before may have passed the place of
+// the group when there was none.
+func (l *looks) unitsSince(begun uint64, root string, id uint64) ([]string, error) {
+	if units, ok := l.known(id); ok {
+		return units, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun.Load() == begun {
+		l.begun.Add(1)
+		found := lookThrough(root)
+		l.found.Store(&found)
+	}
+	if units, ok := l.known(id); ok {
+		return units, nil
+	}
+	return nil, errNoGroup
+}
+
+func (l *looks) known(id uint64) (units []string, ok bool) {
+	if found := l.found.Load(); found != nil {
+		units, ok = (*found)[id]
+	}
+	return units, ok
+}
+
+// lookThrough finds the units of all groups. They are looked through level by level, so that nobody's deep tree stands
+// before the groups of the system's own units.
+func lookThrough(root string) map[uint64][]string {
+	found := make(map[uint64][]string)
 	line := []group{{path: root, inSlices: true}}
 	for looked := 0; len(line) > 0 && looked < groupsMost; looked++ {
 		g := line[0]
@@ -58,9 +104,7 @@ func unitsOf(root string, id uint64) ([]string, error) {
 		if unix.Lstat(g.path, &st) != nil {
 			continue // it has been removed meanwhile
 		}
-		if st.Ino == id {
-			return g.units, nil
-		}
+		found[st.Ino] = g.units
 		g.inSlices = g.inSlices && st.Uid == 0 && st.Mode&0o022 == 0
 		entries, _ := os.ReadDir(g.path) // one that may not be read hides its own and nobody else's
 		for _, e := range entries {
@@ -69,7 +113,7 @@ func unitsOf(root string, id uint64) ([]string, error) {
 			}
 		}
 	}
-	return nil, errNoGroup
+	return found
 }
 
 // below is the group of a name in this one.
@@ -112,7 +156,7 @@ func (c *Conn) units() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	units, err := unitsOf(root, id)
+	units, err := looksHere.unitsOf(root, id)
 	if err != nil {
 		return nil, fmt.Errorf("the control group of the client, number %d: %w", id, err)
 	}

@@ -71,7 +71,7 @@ func TestUnitsOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
-		got, err := unitsOf(root, number(t, filepath.Join(root, tt.path)))
+		got, err := new(looks).unitsOf(root, number(t, filepath.Join(root, tt.path)))
 		if err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, %v, want %q", tt.path, got, err, tt.want)
 		}
@@ -86,7 +86,32 @@ func TestUnitsOfNoGroup(t *testing.T) {
 	if err := os.Remove(gone); err != nil {
 		t.Fatal(err)
 	}
-	if units, err := unitsOf(root, id); !errors.Is(err, errNoGroup) {
+	if units, err := new(looks).unitsOf(root, id); !errors.Is(err, errNoGroup) {
 		t.Errorf("%q, %v", units, err)
+	}
+}
+
+// TestOneLookForAll: who is in a group that was found before, or waits while a look is made that began after it came, has
+// none made.
+func TestOneLookForAll(t *testing.T) {
+	root := tree(t, "system.slice/a.service", "system.slice/b.service")
+	l := new(looks)
+	a, b := filepath.Join(root, "system.slice/a.service"), filepath.Join(root, "system.slice/b.service")
+	idA, idB := number(t, a), number(t, b)
+	if _, err := l.unitsOf(root, idA); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.unitsOf(root, idB); err != nil || l.begun.Load() != 1 {
+		t.Errorf("%v after %d looks", err, l.begun.Load())
+	}
+	if err := os.Mkdir(a+"/new", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	id := number(t, a+"/new")
+	if _, err := l.unitsSince(0, root, id); !errors.Is(err, errNoGroup) || l.begun.Load() != 1 {
+		t.Errorf("a look that began later counts: %v after %d looks", err, l.begun.Load())
+	}
+	if _, err := l.unitsOf(root, id); err != nil || l.begun.Load() != 2 {
+		t.Errorf("a new group: %v after %d looks", err, l.begun.Load())
 	}
 }
