@@ -15,6 +15,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -56,7 +57,7 @@ func (a *app) daemonCommand() *cobra.Command {
 }
 
 func (a *app) daemon(ctx context.Context, config *daemon.Config, ns *netns.NS) error {
-	err := daemon.Run(ctx, config, ns, a.stderr)
+	err := daemon.Run(ctx, config, ns, output.Lasting(a.stderr))
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, os.ErrPermission) {
 		return exit.NotPossiblef("%w\n  %s", err, daemonNeeds)
 	}

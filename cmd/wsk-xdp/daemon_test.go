@@ -138,3 +138,36 @@ func TestSendVia(t *testing.T) {
 	}
 	run("status", "--admin", filepath.Join(dir, "none")).want(t, 1, "no daemon answers")
 }
+
+// A daemon outlives who reads its log.
+func TestDaemonOutlivesItsLog(t *testing.T) {
+	l, _ := lab(t, testenv.Topology{})
+	dir := t.TempDir()
+	policy, admin := filepath.Join(dir, "policy.toml"), filepath.Join(dir, "a")
+	if err := os.WriteFile(policy, fmt.Appendf(nil, "version = 1\n[interface.%s]\n", l.A.If.Name()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	daemon := exec.CommandContext(timeout(t), binary(t), "daemon", "--policy", policy, "--listen", filepath.Join(dir, "s"), "--admin", admin)
+	daemon.Stdout, daemon.Stderr = w, w
+	if err := errors.Join(l.A.NS.Do(daemon.Start), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(verb string) result {
+		return outcome(t, exec.CommandContext(timeout(t), binary(t), verb, "--admin", admin), run1)
+	}
+	testenv.Eventually(t, time.Minute, "the daemon", func() bool { return ask("status").code == 0 })
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // each is a line of the log
+		ask("reload").want(t, 0, "reloaded")
+	}
+	ask("status").want(t, 0, "healthy")
+	if err := errors.Join(daemon.Process.Signal(syscall.SIGTERM), daemon.Wait()); err != nil {
+		t.Error(err)
+	}
+}

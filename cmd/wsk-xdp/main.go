@@ -20,7 +20,17 @@ func main() {
 	if !asksForJSON(os.Args[1:]) { // documents are UTF-8
 		stdout = output.Plain(stdout, os.Getenv)
 	}
-	os.Exit(run(interruptible(), os.Args[1:], os.Stdin, stdout, output.Plain(os.Stderr, os.Getenv)))
+	os.Exit(program(stdout, output.Plain(os.Stderr, os.Getenv)))
+}
+
+// program runs the command line of this process. When nobody reads what it writes any more (`| head`, or a tee that Ctrl-C has ended
+// first), it ends as by Ctrl-C: a SIGPIPE would leave the file of -o unwritten.
+func program(stdout, stderr io.Writer) int {
+	// Caught, so that a write returns, and not ignored: what is ignored is so in the programs that are started here, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, end := context.WithCancel(interruptible())
+	defer end()
+	return run(ctx, os.Args[1:], os.Stdin, output.Piped(stdout, end), output.Piped(stderr, end))
 }
 
 // interruptible is a context that ends when the program shall: from the keyboard, by the system, or because the

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 				os.Exit(99)
 			}
 		}
-		os.Exit(run(interruptible(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		os.Exit(program(os.Stdout, os.Stderr))
 	}
 	isolate()
 	os.Setenv(asProgram, "1")

@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -63,6 +65,57 @@ func TestHangup(t *testing.T) {
 			r.want(t, 0)
 			if doc := decode[blast.Report](t, r); !doc.Interrupted || doc.Totals.Completed < sent {
 				t.Errorf("after %d datagrams: %v", sent, r)
+			}
+		})
+	}
+}
+
+// A run whose output nobody reads any more ends as by Ctrl-C, whichever of the two streams is noticed first, and its document is in the file
+// of -o.
+func TestNobodyReads(t *testing.T) {
+	l, _ := lab(t, testenv.Topology{})
+	netns := fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), l.A.NS.FD())
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	for _, c := range []struct {
+		name      string
+		args      []string
+		interrupt bool
+	}{
+		{"the live line", nil, false},
+		{"records", []string{"--format", "ndjson", "-q"}, false},
+		{"the table", []string{"-q"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := timeout(t)
+			rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "run.json")
+			cmd := exec.CommandContext(ctx, binary(t), append([]string{"blast", netns, to.String(), "-d", "1h", "-r", "1k", "-o", file}, c.args...)...)
+			cmd.Stdout, cmd.Stderr = w, w
+			if err := errors.Join(cmd.Start(), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(rx.WaitCount(ctx, 1), r.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if c.interrupt { // nothing is written before the end
+				if err := errors.Join(rx.WaitCount(ctx, rx.Count()+100), cmd.Process.Signal(os.Interrupt)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Error(err)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var doc blast.Report
+			if err := json.Unmarshal(text, &doc); err != nil || !doc.Interrupted || doc.Totals.Completed == 0 {
+				t.Errorf("%v, %s", err, text)
 			}
 		})
 	}

@@ -37,9 +37,13 @@ func (p plain) Write(b []byte) (int, error) {
 
 // fileOf is the file that a writer writes to, nil where it is none.
 func fileOf(w io.Writer) *os.File {
-	if p, ok := w.(plain); ok {
-		w = p.Writer
+	switch w := w.(type) {
+	case plain:
+		return fileOf(w.Writer)
+	case piped:
+		return fileOf(w.Writer)
+	case *os.File:
+		return w
 	}
-	f, _ := w.(*os.File)
-	return f
+	return nil
 }

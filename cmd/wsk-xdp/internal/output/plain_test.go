@@ -28,7 +28,7 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%v: %q, %d, %v", c.env, b.String(), n, err)
 		}
 	}
-	if f := fileOf(Plain(os.Stdout, func(string) string { return "" })); f != os.Stdout {
+	if f := fileOf(Piped(Plain(os.Stdout, func(string) string { return "" }), func() {})); f != os.Stdout {
 		t.Errorf("%v", f)
 	}
 }
