@@ -4,11 +4,14 @@ package datapath
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/device"
+	"github.com/wsk-xdp/wsk-xdp/wsk/datapath/internal/send"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
 )
 
@@ -51,6 +54,49 @@ func TestQueueHeldBySomebody(t *testing.T) {
 		mustSucceed(t, "free", sendOne(t, s, whole([]byte("x")), sockaddr(lab.B.IPv4(), 7017), nil))
 		queues := c.dp.Info().Queues
 		return len(queues) == 1 && queues[0].Submitted > 0
+	})
+}
+
+// TestQueueTakenBySomebody: when somebody else binds a queue in the moment in which its socket is replaced, what waits for it goes through
+// the kernel's stack, and what comes, until it is free.
+func TestQueueTakenBySomebody(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	dp := openIn(t, lab, Options{Socket: xdp.Options{BindTimeout: time.Hour}}) // as above
+	var opened atomic.Int32
+	var other atomic.Pointer[xdp.Socket]
+	open := dp.devices.Open
+	dp.devices.Open = func(d *device.Device, id int) (xdp.Queue, error) {
+		if opened.Add(1) == 2 { // the kernel is about to give the queue back
+			err := lab.A.NS.Do(func() error {
+				s, err := xdp.Open(xdp.Options{Ifname: lab.A.If.Name(), Mode: xdp.ModeCopy})
+				other.Store(s)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		return open(d, id)
+	}
+	c := newClient(t, dp)
+	testenv.NewUDPReceiverT(t, lab.B.NS, netip.MustParseAddrPort("0.0.0.0:7020"), testenv.UDPReceiverOptions{})
+	s, to := c.socket("0.0.0.0:0"), sockaddr(lab.B.IPv4(), 7020)
+	mustSucceed(t, "before", sendOne(t, s, whole([]byte("x")), to, nil))
+	send.BreakDown(dp.devices.Known(lab.A.If.Index()).Opened()[0], "the test wants it", nil)
+	for i := range 10 {
+		mustSucceed(t, "taken", sendOne(t, s, whole([]byte{byte(i)}), to, nil))
+	}
+	info := dp.Info()
+	if info.SlowSent != 10 || info.SlowReasons["no-queue"] == 0 || info.Queues[0].State != "rebuilding" {
+		t.Errorf("%d datagrams through the kernel's stack, %v, queue %s", info.SlowSent, info.SlowReasons, info.Queues[0].State)
+	}
+	if err := other.Load().Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a datagram to leave through the queue", func() bool {
+		mustSucceed(t, "free", sendOne(t, s, whole([]byte("x")), to, nil))
+		return dp.Info().Queues[0].Submitted > info.Queues[0].Submitted
 	})
 }
 

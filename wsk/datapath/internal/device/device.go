@@ -117,11 +117,21 @@ func (d *Device) ready(slot int) (*send.Queue, error) {
 	case d.queues[slot] != nil && d.queues[slot].Ended():
 		return nil, errDeviceGone
 	case d.queues[slot] != nil:
+		if err := send.Away(d.queues[slot]); err != nil {
+			return nil, err
+		}
 		return d.queues[slot], nil
 	case d.failed != nil && time.Now().Before(d.retryAt):
 		return nil, d.failed
 	}
 	return nil, nil
+}
+
+// isOpen reports whether there is a queue in a slot: what is opened is another socket for it.
+func (d *Device) isOpen(slot int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.queues[slot] != nil
 }
 
 // noteBusy tells the traffic that waits for a queue, and the operator, that somebody else has it.

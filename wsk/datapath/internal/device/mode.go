@@ -132,8 +132,8 @@ func (d *Device) detachUseless(ctx context.Context, why error) {
 const busyGrace = 100 * time.Millisecond
 
 // bind opens a socket. A queue that is busy for longer than one that was closed is taken for somebody else's. Traffic
-// that waits for it is told, and tries again beside (QueueFor); other callers wait as long as the options say, also for the
-// locked memory of a socket that was closed.
+// that waits for it is told, and tries again beside (QueueFor), and so does a queue that needs another socket; other callers wait as
+// long as the options say, also for the locked memory of a socket that was closed.
 func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if o.BindTimeout < 0 {
 		return xdp.OpenContext(ctx, o)
@@ -150,7 +150,7 @@ func (d *Device) bind(ctx context.Context, o xdp.Options) (*xdp.Socket, error) {
 	if busy {
 		d.noteBusy(int(o.Queue), err)
 	}
-	if !patient || d.hurried.Load() == int32(o.Queue)+1 {
+	if !patient || d.hurried.Load() == int32(o.Queue)+1 || d.isOpen(int(o.Queue)) {
 		return nil, err
 	}
 	return xdp.OpenContext(ctx, o)

@@ -21,6 +21,8 @@ type poller struct {
 	high  atomic.Bool // the tail watcher looks after the queue; it alone sets and clears this
 	idle  atomic.Bool // asleep until the next wake
 	ended atomic.Bool // the queue is gone, and everything that it had has ended
+	// absence is changed with kickMu held.
+	absence absence
 }
 
 func (p *poller) init(q *Queue) {
@@ -99,7 +101,9 @@ func (p *poller) loop() {
 // once does one look: kick, harvest, and whatever repair is due.
 func (p *poller) once(watch *stallWatch) (now glance, left bool) {
 	q := p.q
-	q.repair()
+	if q.repair() {
+		p.turn()
+	}
 	q.kickMu.Lock()
 	defer q.kickMu.Unlock()
 	q.again.take()
@@ -127,6 +131,29 @@ func (p *poller) once(watch *stallWatch) (now glance, left bool) {
 		}
 	}
 	return q.look(), unfinished(q)
+}
+
+// turn tells the flows of all sources that the queue has come to be away, or that it is back. No lock is held.
+func (p *poller) turn() {
+	if p.absence.err() != nil {
+		p.forsake()
+		return
+	}
+	p.q.log.Info("the queue has a socket again, datagrams leave through AF_XDP", "interface", p.q.dev.Name(), "queue", p.q.id)
+	for _, s := range p.q.host.Sources() {
+		s.Hasten()
+	}
+}
+
+// forsake has all that leads through the queue look for another way before it sends again.
+func (p *poller) forsake() {
+	for _, s := range p.q.host.Sources() {
+		s.flows.eachPath(func(f *Flow) {
+			if path := f.path.Load(); path != nil && path.generation != never && path.leadsTo(p.q) {
+				f.withdraw()
+			}
+		})
+	}
 }
 
 // consumed is the number of frames that the kernel has taken out of the ring and not given back.
@@ -179,6 +206,9 @@ func (p *poller) probeCarrier() {
 // lookAgain looks whether the routes have changed for what rests in a queue, of one source or, with nil, of all, and has it leave by
 // another way. No lock is held.
 func (q *Queue) lookAgain(src *Source) {
+	if q.poll.absence.err() != nil && rests(q) {
+		q.poll.forsake() // a look that had begun when it came to be away may have ended there
+	}
 	flows := make(map[*Flow]bool) // whether they lead through another queue
 	loose := make(map[wsk.Destination]*Source)
 	look := func(op *wsk.SendOp) {

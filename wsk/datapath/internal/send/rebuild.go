@@ -67,13 +67,14 @@ func (q *Queue) breakDown(why string, lost wsk.NTSTATUS) {
 }
 
 // repair opens a new socket for a broken queue. No lock is held while the kernel takes its time: it keeps the
-// queue until the last frame of the old socket has been freed.
-func (q *Queue) repair() {
+// queue until the last frame of the old socket has been freed. It reports whether the queue has come to be away, or is back.
+func (q *Queue) repair() (turned bool) {
+	began := time.Now()
 	q.mu.Lock()
-	due := q.state == queueBroken && !time.Now().Before(q.retryAt)
+	due := q.state == queueBroken && !began.Before(q.retryAt)
 	q.mu.Unlock()
 	if !due {
-		return
+		return false
 	}
 	lockrank.AssertMay(locks.Ask, "to open the socket of a queue")
 	sock, err := q.reopen()
@@ -81,16 +82,18 @@ func (q *Queue) repair() {
 	defer q.kickMu.Unlock()
 	if err != nil {
 		if q.complaint.isNews(err, time.Now()) {
-			q.log.Error("open the new socket of a queue; it is tried again", "interface", q.dev.Name(), "queue", q.id, "err", err)
+			q.log.Error("open the new socket of a queue; it is tried again, and until then datagrams go through the kernel's stack",
+				"interface", q.dev.Name(), "queue", q.id, "err", err)
 		}
 		if q.dev.IsGone() || errors.Is(err, unix.ENODEV) {
 			q.giveUp(wsk.STATUS_FILE_FORCED_CLOSED)
+			return false
 		}
-		return
+		return q.poll.absence.note(began, err)
 	}
 	if q.look().state != queueBroken { // from which only a holder of kickMu takes a queue
 		sock.Close()
-		return
+		return false
 	}
 	q.startRX(sock)
 	q.mu.Lock()
@@ -103,6 +106,7 @@ func (q *Queue) repair() {
 	q.mu.Lock()
 	q.refill()
 	q.mu.Unlock()
+	return q.poll.absence.end()
 }
 
 // startRX begins to receive on a socket that the queue uses or is about to use.

@@ -151,7 +151,7 @@ func (s *Source) Tend(now time.Time) {
 func (s *Source) Hasten() {
 	s.flows.each(func(f *Flow) {
 		p := f.path.Load()
-		if p == nil || p.queue == nil || p.queue.poll.ended.Load() {
+		if p == nil || p.queue == nil || p.queue.poll.ended.Load() || !s.Host.stands(p) {
 			f.withdraw() // a look that has begun may have found what is not so any more
 		}
 		if p != nil && (p.queue == nil || p.queue.poll.ended.Load()) {

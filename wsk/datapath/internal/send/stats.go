@@ -47,3 +47,6 @@ func (q *Queue) Info() Info {
 		Counters: q.sock.Counters(), Offload: q.prover.Info(),
 	}
 }
+
+// Away is why a queue has no socket and nothing is to wait for one; nil while it has one, or may have one in a moment.
+func Away(q *Queue) error { return q.poll.absence.err() }
