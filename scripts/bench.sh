@@ -5,8 +5,8 @@
 # XDP at the receiver, and latency, receive and footprint are left out; numbers for documents need root.
 #
 #   PARTS      what to run (default "rates latency receive footprint go")
-#   YARDSTICK  source file of a C sender with the options of an AF_XDP yardstick (-i -q -l -b -B -t): compiled with gcc -O2 and
-#              compared, once with its best budget and once with bursts of 64 only. Not part of this repository.
+#   YARDSTICK  1: compare with scripts/yardstick.c, compiled with gcc -O2, once with its best budget and once with bursts of 64 only; or
+#              the path of another C sender that has its options (-i -q -l -b -B -t -c)
 #   SIZES      frame sizes with FCS (default 64,1518); the other measurements take the first of them
 #   RUNS       runs of everything (default 5)
 #   OUT        directory for the JSON documents and go.txt (default: a new temporary one)
@@ -56,6 +56,7 @@ fi
 if wants rates; then
   args=(--size "$sizes" --runs "${RUNS:-5}" --output "$out/rates.json")
   if [ -n "${YARDSTICK:-}" ]; then
+    [ "$YARDSTICK" != 1 ] || YARDSTICK=scripts/yardstick.c
     gcc -O2 -o "$build/yardstick" "$YARDSTICK"
     args+=(--external "c=$build/yardstick -i {if} -q 0 -l {frame} -b 64 -B 256 -c {cpu} -t {duration}"
       --external "c-b64=$build/yardstick -i {if} -q 0 -l {frame} -b 64 -c {cpu} -t {duration}")
