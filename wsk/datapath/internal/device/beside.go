@@ -58,7 +58,6 @@ func (d *Device) try(slot int) {
 	_, err := d.openHurried(slot)
 	for pause := busyRetryFirst; errors.Is(err, unix.EBUSY) && d.pause(pause); pause = min(2*pause, busyRetryLast) {
 		d.noteBusy(slot, err)
-		d.forgetFailure()
 		_, err = d.openHurried(slot)
 	}
 	sent, wasBusy := d.attempts.end(slot)

@@ -33,12 +33,11 @@ type Device struct {
 
 	Opening lockrank.Mutex[locks.Opening] // one queue is opened at a time; held while the kernel takes its time
 
-	mu      lockrank.Mutex[locks.DeviceMu]
-	queues  []*send.Queue    // by slot, nil until used
-	halves  []*receive.Queue // their receiving halves, nil where there is none
-	gone    bool
-	failed  error // why AF_XDP is not to be had here
-	retryAt time.Time
+	mu       lockrank.Mutex[locks.DeviceMu]
+	queues   []*send.Queue    // by slot, nil until used
+	halves   []*receive.Queue // their receiving halves, nil where there is none
+	failures []failure        // of those that could not be opened
+	gone     bool
 
 	fragmentID atomic.Uint32
 	proof      lockrank.Mutex[locks.Proof] // held by a proof that runs
@@ -51,7 +50,13 @@ type Device struct {
 	passProgram passProgram
 }
 
-// openRetry is how long a device on which AF_XDP failed is served by the kernel's stack before it is tried again.
+// failure is why there is no queue in a slot, and until when it is not tried again.
+type failure struct {
+	err   error
+	until time.Time
+}
+
+// openRetry is how long the kernel's stack serves those who would send through a queue that can't be opened before it is tried again.
 const openRetry = 10 * time.Second
 
 var errDeviceGone = errors.New("device is gone")
@@ -81,15 +86,18 @@ func (d *Device) openLocked(slot int) (*send.Queue, error) {
 	return q, err
 }
 
-// keep notes how the opening of a queue went. It reports that the device has gone while it was opened.
+// keep notes how the opening of a queue went. It reports that the device has gone while it was opened. That somebody else has the queue
+// is for those to remember who wait for it.
 func (d *Device) keep(slot int, q *send.Queue, half *receive.Queue, err error) (gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err != nil {
-		d.failed, d.retryAt = err, time.Now().Add(openRetry)
+	if errors.Is(err, unix.EBUSY) {
 		return false
 	}
-	d.failed = nil
+	if err != nil {
+		d.failures[slot] = failure{err, time.Now().Add(openRetry)}
+		return false
+	}
 	d.queues[slot], d.halves[slot] = q, half
 	return d.gone
 }
@@ -121,8 +129,8 @@ func (d *Device) ready(slot int) (*send.Queue, error) {
 			return nil, err
 		}
 		return d.queues[slot], nil
-	case d.failed != nil && time.Now().Before(d.retryAt):
-		return nil, d.failed
+	case time.Now().Before(d.failures[slot].until):
+		return nil, d.failures[slot].err
 	}
 	return nil, nil
 }
@@ -140,13 +148,6 @@ func (d *Device) noteBusy(slot int, why error) {
 		d.log.Warn("somebody else has the queue; until it is free datagrams go through the kernel's stack",
 			"interface", d.ifname, "queue", slot, "err", why)
 	}
-}
-
-// forgetFailure lets the next attempt be made at once.
-func (d *Device) forgetFailure() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failed = nil
 }
 
 func (d *Device) Opened() []*send.Queue {

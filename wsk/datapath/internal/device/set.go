@@ -123,7 +123,7 @@ func (set *Set) NewDevice(rd route.Device, slots int, p *Program) *Device {
 	if p != nil {
 		slots = max(slots, p.Queues)
 	}
-	d.queues, d.halves = make([]*send.Queue, slots), make([]*receive.Queue, slots)
+	d.queues, d.halves, d.failures = make([]*send.Queue, slots), make([]*receive.Queue, slots), make([]failure, slots)
 	d.fragmentID.Store(rand.Uint32())
 	return d
 }
