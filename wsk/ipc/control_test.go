@@ -30,7 +30,7 @@ func TestVersionNamesBoth(t *testing.T) {
 	body := (&ipc.Hello{MaxMessage: ipc.MaxMessage}).Append(nil)
 	body[4] = 9
 	err := new(ipc.Hello).Decode(body)
-	if err == nil || !strings.Contains(err.Error(), "major version 9 meets 1") ||
+	if err == nil || !strings.Contains(err.Error(), "same major version: 9 meets 1") ||
 		!strings.Contains(err.Error(), "protocol.version") {
 		t.Errorf("got %v", err)
 	}

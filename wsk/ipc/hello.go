@@ -144,7 +144,7 @@ func checkVersion(t Type, body []byte) error {
 		return violation(ReasonMessage, t, "it begins with the magic number")
 	}
 	if major := binary.LittleEndian.Uint16(body[4:]); major != Major {
-		return violation(ReasonVersion, t, fmt.Sprintf("major version %d meets %d", major, Major))
+		return &Violation{ReasonVersion, t, "both sides speak the same major version", fmt.Sprintf("%d meets %d", major, Major)}
 	}
 	return nil
 }

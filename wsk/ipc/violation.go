@@ -10,13 +10,22 @@ type Violation struct {
 	Reason Reason
 	Type   Type   // of the message; 0 where it has no header
 	Rule   string // a sentence without its stop, one of a fixed set: what the message should have been like
+	Detail string // what it was like, for people, where that says more; the sender chooses it
+}
+
+// Text is the rule and the detail.
+func (v *Violation) Text() string {
+	if v.Detail == "" {
+		return v.Rule
+	}
+	return v.Rule + ": " + v.Detail
 }
 
 func (v *Violation) Error() string {
 	if v.Type == 0 {
-		return fmt.Sprintf("%s: %s", v.Reason, v.Rule)
+		return fmt.Sprintf("%s: %s", v.Reason, v.Text())
 	}
-	return fmt.Sprintf("%s: %s: %s", v.Reason, v.Type, v.Rule)
+	return fmt.Sprintf("%s: %s: %s", v.Reason, v.Type, v.Text())
 }
 
 const (

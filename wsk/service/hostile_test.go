@@ -5,6 +5,7 @@ package service_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -264,6 +265,32 @@ func TestReconnectStorm(t *testing.T) {
 	}
 	if got := honest.send(1, "x", entry(1, "10.77.0.2:9"))[1]; got.Status != 0 {
 		t.Errorf("the honest client: %+v", got)
+	}
+}
+
+// TestOneRuleForAllVersions: what a client breaks is counted by the rule, of which there are only so many, and the ERROR says
+// by what.
+func TestOneRuleForAllVersions(t *testing.T) {
+	b := newBench(t, generous)
+	for _, major := range []byte{2, 3} {
+		c := b.dial()
+		m := (&ipc.Hello{MaxMessage: ipc.MaxMessage, Name: "test"}).Append(ipc.Header{Type: ipc.TypeHello, Seq: 1}.Append(nil))
+		m[ipc.HeaderSize+4] = major
+		c.write(m)
+		got := c.next()
+		if f := c.failure(got); f.Reason != ipc.ReasonVersion || !strings.Contains(f.Text, fmt.Sprintf("%d meets 1", major)) {
+			t.Errorf("%v: %s", f.Reason, f.Text)
+		}
+	}
+	testenv.Eventually(t, patience, "both to be counted", func() bool {
+		n := uint64(0)
+		for _, times := range b.server.Statistics().Violations {
+			n += times
+		}
+		return n == 2
+	})
+	if all := b.server.Statistics().Violations; len(all) != 1 {
+		t.Errorf("%d rules are counted: %v", len(all), all)
 	}
 }
 

@@ -137,8 +137,8 @@ func (n *session) note(err error) {
 		return
 	}
 	n.server.stats.violated(v)
-	n.log.Load().Warn("a client has broken a rule of the protocol", "reason", v.Reason, "message", v.Type, "rule", v.Rule)
-	n.setReason(v.Reason, v.Rule)
+	n.log.Load().Warn("a client has broken a rule of the protocol", "reason", v.Reason, "message", v.Type, "rule", v.Text())
+	n.setReason(v.Reason, v.Text())
 }
 
 func (n *session) setReason(reason ipc.Reason, text string) {
