@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
+	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 	"github.com/wsk-xdp/wsk-xdp/wsk/policy"
 	"github.com/wsk-xdp/wsk-xdp/wsk/wsktest"
 )
@@ -43,6 +44,32 @@ func TestGroupOfOthers(t *testing.T) {
 	d.Cast = wsk.Multicast
 	if k.mayReceive(&d) {
 		t.Error("it is delivered")
+	}
+}
+
+// TestSourceOfAnotherInterface: an address that only another interface has is no source, one that every interface may have
+// is, where it is IPv6.
+func TestSourceOfAnotherInterface(t *testing.T) {
+	k, to, way := guardOf(t)
+	to6 := to
+	to6.Addr = netip.MustParseAddr("2001:db8::1").As16()
+	for _, tt := range []struct {
+		to     wsk.Destination
+		source string
+		reason ipc.Reason
+	}{
+		{to, "10.77.0.1", ipc.ReasonNone},
+		{to, "10.78.0.1", ipc.ReasonSourceAddress},
+		{to, "169.254.20.10", ipc.ReasonSourceAddress},
+		{to6, "2001:db8::7", ipc.ReasonSourceAddress},
+		{to6, "fe80::7", ipc.ReasonNone},
+	} {
+		way.Source = netip.MustParseAddr(tt.source).As16()
+		if status := k.Admit(&tt.to, way); (status == wsk.STATUS_SUCCESS) != (tt.reason == ipc.ReasonNone) {
+			t.Errorf("%s: %v", tt.source, status)
+		} else if status != wsk.STATUS_SUCCESS && k.denials.find(&tt.to) != tt.reason {
+			t.Errorf("%s: %v, want %v", tt.source, k.denials.find(&tt.to), tt.reason)
+		}
 	}
 }
 

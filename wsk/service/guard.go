@@ -18,7 +18,7 @@ func (k *socket) Admit(to *wsk.Destination, way wsk.Way) wsk.NTSTATUS {
 	f := policy.Flow{
 		Destination: to.Addr, Source: way.Source, Port: to.Port, TTL: to.TTL, TOS: to.TOS,
 		Kind: policy.Kind(way.Kind), Interface: host.place(g.policy, way.IfIndex),
-		OfInterface: host.isOf(&way.Source, way.IfIndex) || ipaddr.Addr(way.Source).IsLinkLocalUnicast(),
+		OfInterface: host.isOf(&way.Source, way.IfIndex) || ipaddr.Load(&way.Source).IsLinkLocal6(), // which is there on every interface
 	}
 	reason := g.grant.Admit(&f)
 	if k.session.revoked.Load() {
