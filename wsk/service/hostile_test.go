@@ -294,6 +294,46 @@ func TestOneRuleForAllVersions(t *testing.T) {
 	}
 }
 
+// TestOneDestination: an entry holds its destination from the moment that it is taken, for the others of its SEND, too.
+func TestOneDestination(t *testing.T) {
+	b := newBench(t, generous+"destinations = 1\n")
+	c := b.hello()
+	c.open(1, "10.77.0.1:0")
+	b.transport.SetMode(wsktest.Wait)
+	entries := make([]ipc.Entry, ipc.MaxBatch)
+	for i := range entries {
+		entries[i] = entry(uint32(i), "10.77.0.2:9")
+		entries[i].Port += uint16(i)
+	}
+	c.write(c.sendRequest(1, "x", entries...))
+	send, refused, left := c.seq, 0, -1
+	read := c.post(ipc.TypeMTU, 1, &ipc.Path{To: entry(0, "10.77.0.2:9")}) // by its reply the SEND has been read
+	for left != 0 {
+		m := c.next()
+		if m.Seq == read {
+			b.pending(1)
+			if n := b.transport.Counts().Pending; n != 1 {
+				t.Errorf("datagrams to %d destinations wait", n)
+			}
+			b.transport.CompleteAll(wsk.STATUS_SUCCESS)
+		}
+		if m.Seq != send {
+			continue
+		}
+		var d ipc.Done
+		c.must(m, &d)
+		left = int(d.Left)
+		for _, one := range d.Completions() {
+			if one.Reason == ipc.ReasonDestinations {
+				refused++
+			}
+		}
+	}
+	if refused != len(entries)-1 {
+		t.Errorf("%d of %d are refused", refused, len(entries))
+	}
+}
+
 // TestManyDestinations: a client that goes through destinations is held to its grant's, and finds room again as they
 // are idle.
 func TestManyDestinations(t *testing.T) {

@@ -134,7 +134,7 @@ func (k *socket) fill(j *job, seq uint32, datagrams []ipc.Datagram) {
 			if !g.grant.Limits.Fragments && to.Fragment != wsk.IP_PMTUDISC_PROBE && to.Fragment != wsk.IP_PMTUDISC_DO {
 				to.Fragment, e.whole = wsk.IP_PMTUDISC_DO, true
 			}
-			e.to, status, reason = k.find(&to)
+			e.to, status, reason = k.find(&to, of)
 		}
 		if e.to == nil {
 			e.state = over

@@ -54,7 +54,7 @@ func (k *socket) mtu(h ipc.Header, body []byte) error {
 		return err
 	}
 	to := destination(&m.To)
-	_, status, reason := k.find(&to)
+	_, status, reason := k.find(&to, nil)
 	if status != wsk.STATUS_SUCCESS {
 		k.session.fail(h, status, reason, "")
 		return nil

@@ -40,13 +40,14 @@ type targets struct {
 	oldest *target
 }
 
-// find returns the target of a datagram, or why there is none.
-func (k *socket) find(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason) {
+// find returns the target of a datagram, or why there is none. in is a target that entries are for which have not been
+// counted there yet; nil is none.
+func (k *socket) find(to *wsk.Destination, in *target) (*target, wsk.NTSTATUS, ipc.Reason) {
 	ts := &k.targets
 	t := ts.newest
 	if t == nil || t.to != *to {
 		if t = ts.all[*to]; t == nil {
-			return k.insert(to)
+			return k.insert(to, in)
 		}
 		ts.unlink(t)
 		ts.link(t)
@@ -61,7 +62,7 @@ func (k *socket) find(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason) {
 }
 
 // insert makes a target of a sound destination, if the grant's limits have room for it.
-func (k *socket) insert(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason) {
+func (k *socket) insert(to *wsk.Destination, in *target) (*target, wsk.NTSTATUS, ipc.Reason) {
 	if status := k.valid(to); status != wsk.STATUS_SUCCESS {
 		reason := ipc.ReasonNone
 		if status == wsk.STATUS_ACCESS_DENIED {
@@ -70,7 +71,7 @@ func (k *socket) insert(to *wsk.Destination) (*target, wsk.NTSTATUS, ipc.Reason)
 		return nil, status, reason
 	}
 	ts := &k.targets
-	if !k.quota.Grant().TakeNewcomer() || !k.quota.TakeDestination() && !k.dropOldest() {
+	if !k.quota.Grant().TakeNewcomer() || !k.quota.TakeDestination() && !k.dropOldest(in) {
 		return nil, wsk.STATUS_INSUFFICIENT_RESOURCES, ipc.ReasonDestinations
 	}
 	if ts.all == nil {
@@ -91,11 +92,11 @@ func (k *socket) valid(to *wsk.Destination) wsk.NTSTATUS {
 }
 
 // dropOldest makes room for another destination by forgetting the one that was not used for the longest time. It
-// reports false when that one is in use.
-func (k *socket) dropOldest() bool {
+// reports false when that one is in use, or is in.
+func (k *socket) dropOldest(in *target) bool {
 	ts := &k.targets
 	t := ts.oldest
-	if t == nil || t.busy.Load() != 0 {
+	if t == nil || t == in || t.busy.Load() != 0 {
 		return false
 	}
 	ts.unlink(t)
