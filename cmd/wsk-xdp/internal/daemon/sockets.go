@@ -73,6 +73,12 @@ func listen(network, path string, mode fs.FileMode) (*net.UnixListener, error) {
 	} else if !errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%s is in use: %w", path, err)
 	}
+	// To connect to a file that is no socket fails in the same way, and that one is somebody's.
+	if info, err := os.Lstat(path); err != nil {
+		return nil, err
+	} else if info.Mode().Type() != fs.ModeSocket {
+		return nil, fmt.Errorf("%s is there and is no socket: name another path, or remove it", path)
+	}
 	if err := os.Remove(path); err != nil {
 		return nil, err
 	}

@@ -63,6 +63,29 @@ func testNotify(t *testing.T, start func(*testing.T) *rig) {
 	}
 }
 
+// TestFileInTheWay: what is no socket is left as it is, whatever it is.
+func TestFileInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "policy.toml"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, []byte("version = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, link, dir} {
+		for _, network := range []string{"unixpacket", "unix"} {
+			if l, err := listen(network, path, 0o660); err == nil {
+				l.Close()
+				t.Errorf("%s: a socket is in its place", path)
+			}
+		}
+	}
+	if text, err := os.ReadFile(link); err != nil || string(text) != "version = 1\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 // TestStaleSocket: what a daemon that was killed has left is replaced; what answers is not.
 func TestStaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
