@@ -4,6 +4,7 @@ package ipc_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,6 +133,42 @@ func TestDocumentHasTheMessages(t *testing.T) {
 			if (request == nil || answer == nil) && !known[ty.Request()] {
 				t.Fatalf("%s is not on the page", ty)
 			}
+		}
+	}
+}
+
+// TestReasonsAreGiven: what there is a reason for, the daemon refuses for it somewhere.
+func TestReasonsAreGiven(t *testing.T) {
+	const table = "reason.go"
+	var code strings.Builder
+	for _, root := range []string{".", "../policy", "../service"} {
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || path == table {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			code.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^\t(Reason\w+) +Reason = [1-9]`).FindAllStringSubmatch(string(text), -1)
+	known := 0
+	for range ipc.Reasons() {
+		known++
+	}
+	if len(names) != known {
+		t.Errorf("%d constants for %d reasons", len(names), known)
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`\b` + name[1] + `\b`).MatchString(code.String()) {
+			t.Errorf("nothing is refused for %s", name[1])
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 type Reason uint32
 
 // Reasons by what has refused: 1xx the policy, 2xx a limit, 3xx a port, 4xx the network, 5xx the protocol, 6xx the
-// daemon. 504, 506 and 508 are kept for rings in shared memory.
+// daemon. 504, 506 and 508 are kept for rings in shared memory, 302 for ports that outlive the daemon and 404 for links.
 const (
 	ReasonNone Reason = 0 // nothing was refused, or the status says it all
 
@@ -40,13 +40,11 @@ const (
 	ReasonRate         Reason = 206
 	ReasonMemberships  Reason = 207
 
-	ReasonPortInUse    Reason = 301
-	ReasonPortReserved Reason = 302
+	ReasonPortInUse Reason = 301
 
 	ReasonNoRoute         Reason = 401
 	ReasonUnresolved      Reason = 402
 	ReasonMTU             Reason = 403
-	ReasonLinkDown        Reason = 404
 	ReasonDeviceGone      Reason = 405
 	ReasonAddressNotLocal Reason = 406
 
@@ -114,8 +112,6 @@ var reasons = []struct {
 
 	{ReasonPortInUse, "port.in_use",
 		"Another socket of the host has this address and port, and does not share it."},
-	{ReasonPortReserved, "port.reserved",
-		"The port is held for the user who had it before the daemon restarted."},
 
 	{ReasonNoRoute, "route.none",
 		"The host has no route to the destination."},
@@ -123,8 +119,6 @@ var reasons = []struct {
 		"The next hop does not answer ARP or neighbour discovery."},
 	{ReasonMTU, "mtu.exceeded",
 		"The datagram is larger than the path takes in one packet, and may not be fragmented."},
-	{ReasonLinkDown, "link.down",
-		"The interface is down or has no carrier."},
 	{ReasonDeviceGone, "device.gone",
 		"The interface has been removed."},
 	{ReasonAddressNotLocal, "address.not_local",

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 	"github.com/wsk-xdp/wsk-xdp/wsk/ipc"
 )
@@ -27,6 +29,27 @@ func reasonOf(status wsk.NTSTATUS) ipc.Reason {
 		return ipc.ReasonInternal
 	}
 	return ipc.ReasonNone
+}
+
+// reasonOfBind is why a socket could not be bound to a port. privileged says that this process may bind those below 1024.
+func reasonOfBind(status wsk.NTSTATUS, port uint16, privileged func() bool) (reason ipc.Reason, text string) {
+	switch status {
+	case wsk.STATUS_ADDRESS_ALREADY_EXISTS, wsk.STATUS_SHARING_VIOLATION:
+		return ipc.ReasonPortInUse, ""
+	case wsk.STATUS_ACCESS_DENIED:
+		if port != 0 && port < 1024 && !privileged() {
+			return ipc.ReasonNone, "ports below 1024 need CAP_NET_BIND_SERVICE, which the daemon does not have"
+		}
+		return ipc.ReasonPortInUse, ""
+	}
+	return reasonOf(status), ""
+}
+
+// isPrivileged reports whether this process has CAP_NET_BIND_SERVICE.
+func isPrivileged() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective>>unix.CAP_NET_BIND_SERVICE&1 != 0
 }
 
 // denials are the reasons of the last refusals of a socket's guard. The transport ends what waits for a destination

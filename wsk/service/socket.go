@@ -135,13 +135,13 @@ func (n *session) openSocket(h ipc.Header, body []byte) error {
 	ep.Bind(wsk.BindRequest{
 		Local: addrPort(&m.Local, m.Family), DualStack: k.dual, ReuseAddress: m.Flags&ipc.OpenReuse != 0,
 		ExclusiveAddressUse: m.Flags&ipc.OpenExclusive != 0, ShareGranted: m.Flags&ipc.OpenShare != 0, Owner: n.user.owner,
-	}, func(local netip.AddrPort, status wsk.NTSTATUS) { k.bound(h, local, status) })
+	}, func(local netip.AddrPort, status wsk.NTSTATUS) { k.bound(h, m.Local.Port, local, status) })
 	k.bindReturned()
 	return nil
 }
 
 // bound is the end of a bind. A reload passes over a socket that is opening: what it says counts from here on.
-func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) {
+func (k *socket) bound(h ipc.Header, port uint16, local netip.AddrPort, status wsk.NTSTATUS) {
 	n := k.session
 	var reason ipc.Reason
 	var was socketState
@@ -160,11 +160,10 @@ func (k *socket) bound(h ipc.Header, local netip.AddrPort, status wsk.NTSTATUS) 
 	case was != opening: // the session has ended
 		k.behindBind(k.shut)
 	case reason != ipc.ReasonNone:
-		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason)
-	case status == wsk.STATUS_ADDRESS_ALREADY_EXISTS, status == wsk.STATUS_SHARING_VIOLATION, status == wsk.STATUS_ACCESS_DENIED:
-		k.notOpened(h, status, ipc.ReasonPortInUse)
+		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason, "")
 	case status != wsk.STATUS_SUCCESS:
-		k.notOpened(h, status, reasonOf(status))
+		reason, text := reasonOfBind(status, port, isPrivileged)
+		k.notOpened(h, status, reason, text)
 	}
 }
 
@@ -197,12 +196,12 @@ func (k *socket) opened(h ipc.Header, g *granted, local netip.AddrPort, may bool
 }
 
 // notOpened answers OPEN with a failure, when nothing of the socket is left.
-func (k *socket) notOpened(h ipc.Header, status wsk.NTSTATUS, reason ipc.Reason) {
+func (k *socket) notOpened(h ipc.Header, status wsk.NTSTATUS, reason ipc.Reason, text string) {
 	k.behindBind(func() {
 		k.ep.Abort()
 		k.ep.Close(func() {
 			k.forget()
-			k.session.fail(h, status, reason, "")
+			k.session.fail(h, status, reason, text)
 			k.gone()
 		})
 	})
