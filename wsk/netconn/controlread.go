@@ -14,7 +14,7 @@ func (o *op) readControl(oob []byte) (n, flags int) {
 	w := oobWriter{b: oob}
 	it := wsk.CMsgs(o.control[:o.length])
 	for m, ok := it.Next(); ok; m, ok = it.Next() {
-		translateReceived(&w, m)
+		translateReceived(&w, m, o.flags)
 	}
 	if o.flags&wsk.MSG_TRUNC != 0 {
 		flags |= linuxMsgTrunc
@@ -25,8 +25,8 @@ func (o *op) readControl(oob []byte) (n, flags int) {
 	return w.used, flags
 }
 
-// translateReceived stores one object, if Linux has it.
-func translateReceived(w *oobWriter, m wsk.CMsg) {
+// translateReceived stores one object of a receive with these flags, if Linux has it.
+func translateReceived(w *oobWriter, m wsk.CMsg, flags uint32) {
 	if len(m.Data) < 4 { // all that are known here have at least an INT
 		return
 	}
@@ -39,7 +39,9 @@ func translateReceived(w *oobWriter, m wsk.CMsg) {
 		binary.NativeEndian.PutUint32(data, binary.LittleEndian.Uint32(m.Data[4:]))
 		copy(data[4:8], m.Data)
 		copy(data[8:12], m.Data)
-		if addr := [4]byte(m.Data); addr[0] >= 224 { // multicast and 255.255.255.255 can't be the source of an answer
+		// Multicast and broadcasts can't be the source of an answer. The kernel has the address there that an answer leaves
+		// from, and it does without it, too.
+		if m.Data[0] >= 224 || flags&wsk.MSG_BCAST != 0 {
 			clear(data[4:8])
 		}
 	case m.Level == wsk.IPPROTO_IPV6 && m.Type == wsk.IPV6_PKTINFO && len(m.Data) >= 20:

@@ -11,8 +11,9 @@ type Options struct {
 	WriteBuffer int
 	// ReplyFromDestination has what is written to an address leave from the address of the host that the last datagram from
 	// there was sent to, where the connection is bound to a wildcard and no control message names a source: a server that
-	// is asked at a secondary address answers from it, without looking at control messages. The last 4096 senders are
-	// remembered. It turns ControlPacketInfo on.
+	// is asked at a secondary address answers from it, without looking at control messages. Nothing leaves from a group or a
+	// broadcast address: what was sent there does not count. The last 4096 senders are remembered. It turns
+	// ControlPacketInfo on.
 	ReplyFromDestination bool
 	// Mark is SO_MARK, by which the policy rules of the host choose the route of what is sent; 0 is none. It takes
 	// CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17. Through a daemon it is an error.

@@ -81,7 +81,7 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 // noteReply remembers where a datagram was sent, for the answer.
 func (c *Conn) noteReply(o *op) {
 	if c.replies != nil {
-		c.replies.note(o.sender(), o.control[:o.length])
+		c.replies.note(o.sender(), o.control[:o.length], o.flags)
 	}
 }
 

@@ -20,10 +20,11 @@ type replies struct {
 	next int
 }
 
-// note remembers where a datagram was sent, which its control data say.
-func (r *replies) note(sender netip.AddrPort, control []byte) {
+// note remembers where a datagram was sent, which its control data say. flags are those of the receive: the broadcast address
+// of a subnet looks like any other, and nothing can leave from it.
+func (r *replies) note(sender netip.AddrPort, control []byte, flags uint32) {
 	to, ok := destinationIn(control)
-	if !ok {
+	if !ok || flags&wsk.MSG_BCAST != 0 {
 		return
 	}
 	r.mu.Lock()

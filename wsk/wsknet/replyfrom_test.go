@@ -64,3 +64,62 @@ func TestReplyFromDestination(t *testing.T) {
 		}
 	}
 }
+
+// TestAskedByBroadcast: who asks by the broadcast address of the subnet gets an answer, of a server that looks at nothing, and
+// of one that hands the control messages of the question to the answer.
+func TestAskedByBroadcast(t *testing.T) {
+	testenv.Require(t, testenv.NetNS|testenv.AFXDP)
+	lab := testenv.NewLabT(t, testenv.Topology{})
+	s, err := wsknet.Open(wsknet.Options{
+		Datapath: datapath.Options{NetNS: lab.A.NS.FD()}, Conn: netconn.Options{ReplyFromDestination: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	client, err := pcKernel(lab.B).Listen("udp4", netip.AddrPort{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	kernel := pcKernel(lab.A)
+	for name, listen := range map[string]func() (conn, error){
+		"net": func() (conn, error) {
+			c, err := kernel.Listen("udp4", netip.AddrPort{})
+			if err == nil {
+				err = kernel.Control(c)
+			}
+			return c, err
+		},
+		"wsknet": func() (conn, error) { return orNil(s.ListenUDP("udp4", nil)) },
+	} {
+		server, err := listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []conn{client, server} {
+			c.SetDeadline(time.Now().Add(testenv.Patience(5 * time.Second)))
+		}
+		buf, oob := make([]byte, 20), make([]byte, 100)
+		for _, echo := range []bool{false, true} {
+			if _, err := client.WriteToUDPAddrPort([]byte("question"), at(broadcastOf(lab.A.Addrs[0]), server)); err != nil {
+				t.Fatal(err)
+			}
+			_, oobn, _, from, err := server.ReadMsgUDPAddrPort(buf, oob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !echo {
+				oobn = 0
+			}
+			if _, _, err := server.WriteMsgUDPAddrPort([]byte("answer"), oob[:oobn], from); err != nil {
+				t.Errorf("%s, control messages %v: %v", name, echo, err)
+				continue
+			}
+			if n, from, err := client.ReadFromUDPAddrPort(buf); err != nil || string(buf[:n]) != "answer" || from != at(lab.A.IPv4(), server) {
+				t.Errorf("%s, control messages %v: %q from %v, %v", name, echo, buf[:n], from, err)
+			}
+		}
+		server.Close()
+	}
+}
