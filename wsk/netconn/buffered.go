@@ -54,12 +54,12 @@ func (c *Conn) sendCopy(b, oob []byte, to netip.AddrPort, fixed bool) error {
 
 // accepted waits until it is known whether the provider takes a copy, which is with it now, and returns why not.
 func (c *Conn) accepted(o *op, call string, status wsk.NTSTATUS) (err error) {
-	completed := status != wsk.STATUS_PENDING
+	completed, taken := status != wsk.STATUS_PENDING, false
 	if !completed {
 		if o.irp.SendProgress() == wsk.SendSought {
 			c.writes.watch(o)
 			completed = o.irp.WaitSought()
-			c.writes.unwatch(o)
+			taken = c.writes.unwatch(o)
 		} else {
 			completed = o.irp.WaitSought() // without waiting
 		}
@@ -67,7 +67,10 @@ func (c *Conn) accepted(o *op, call string, status wsk.NTSTATUS) (err error) {
 			status = o.irp.IoStatus.Status
 		}
 	}
-	if completed && !status.Success() && (o.irp.SendProgress() == wsk.SendSought || isLasting(status)) {
+	switch {
+	case taken: // perhaps when it had come to wait for its neighbour
+		err = c.sent(o, call, wsk.STATUS_CANCELLED)
+	case completed && !status.Success() && (o.irp.SendProgress() == wsk.SendSought || isLasting(status)):
 		err = c.sent(o, call, status)
 	}
 	if o.parties.Add(-1) == 0 {

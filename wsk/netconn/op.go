@@ -44,7 +44,9 @@ type op struct {
 	tries        int
 	linked       bool
 	timedOut     bool // cancelled by the deadline
-	cancelling   bool // a canceller has it; the canceller or the caller, whichever is last, puts it away
+	expiring     bool // the deadline is about to cancel it, or does
+	taken        bool // the deadline has taken it back
+	cancellers   int  // who have it; the last of them or the caller, whoever is last, puts it away
 	over         bool // the caller is done with it
 }
 
@@ -143,6 +145,6 @@ func (o *op) clear() {
 	}
 	o.ended = nil
 	o.length, o.flags, o.sentControl = 0, 0, nil
-	o.timedOut, o.over, o.bumped = false, false, false
+	o.timedOut, o.taken, o.over, o.bumped = false, false, false, false
 	o.parked, o.probe, o.parkedAt, o.tries, o.remote = false, false, time.Time{}, 0, nil
 }

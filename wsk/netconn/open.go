@@ -84,6 +84,7 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 	}
 	c.copyEnded = c.copyEnd
 	c.reads.left.L, c.writes.left.L = &c.reads.mu, &c.writes.mu
+	c.writes.settled.L = &c.writes.mu
 	c.writes.room.limit = defaultWriteBuffer
 	if opts.WriteBuffer > 0 {
 		c.writes.room.limit = opts.WriteBuffer

@@ -23,7 +23,7 @@ func (s *side) park(o *op, retry func()) bool {
 		return false
 	}
 	s.unlink(o)
-	if o.cancelling { // to make room
+	if o.cancellers > 0 { // to make room
 		return false
 	}
 	o.parked, o.probe, o.bumped = true, false, false

@@ -24,6 +24,9 @@ type side struct {
 	room   room
 	failed atomic.Uint64 // datagrams that were accepted and did not leave
 	left   sync.Cond     // on mu: a copy has left, or everything is different
+
+	settled  sync.Cond // on mu: a cancel of the deadline's has returned
+	settling int       // who wait for that
 }
 
 // maxFree is the most idle ops that a side keeps: more than datagrams of any size are under way at once where the write
@@ -116,11 +119,24 @@ func (s *side) endAll(ops []*op) {
 // drop is end with the mutex held.
 func (s *side) drop(o *op) {
 	s.unlink(o)
-	if o.cancelling {
+	s.putAway(o)
+}
+
+// putAway is put for an op that the caller is done with, unless a canceller has it. The mutex is held.
+func (s *side) putAway(o *op) {
+	if o.cancellers > 0 {
 		o.over = true
 		return
 	}
 	s.put(o)
+}
+
+// letGo is a canceller's end with an op. The mutex is held.
+func (s *side) letGo(o *op) {
+	o.cancellers--
+	if o.over && o.cancellers == 0 {
+		s.put(o)
+	}
 }
 
 // cancelled says why an IRP has ended with STATUS_CANCELLED: net.ErrClosed, os.ErrDeadlineExceeded, or nil if it was
@@ -213,16 +229,18 @@ func (s *side) cancelAll() {
 	list := s.pending
 	s.pending = nil
 	for o := list; o != nil; o = o.next {
-		o.prev, o.linked, o.timedOut, o.cancelling = nil, false, true, true
+		o.prev, o.linked, o.timedOut, o.expiring = nil, false, true, true
+		o.cancellers++
 	}
 	for o := list; o != nil; {
 		s.mu.Unlock()
-		o.irp.Cancel()
+		taken := o.irp.Cancel()
 		s.mu.Lock()
 		next := o.next
-		o.next, o.cancelling = nil, false
-		if o.over {
-			s.put(o)
+		o.next, o.expiring, o.taken = nil, false, taken
+		s.letGo(o)
+		if s.settling > 0 {
+			s.settled.Broadcast()
 		}
 		o = next
 	}

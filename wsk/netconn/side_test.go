@@ -102,7 +102,7 @@ func TestLateCancel(t *testing.T) {
 	if err := <-set; err != nil {
 		t.Error(err)
 	}
-	if first.over || first.timedOut || first.cancelling || first.mdl.Bytes() != nil {
+	if first.over || first.timedOut || first.cancellers != 0 || first.mdl.Bytes() != nil {
 		t.Errorf("the op was not made new: %+v", first)
 	}
 	if err := c.Close(); err != nil {

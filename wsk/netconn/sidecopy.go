@@ -84,11 +84,7 @@ func (s *side) endCopy(o *op) {
 		s.left.Signal()
 	}
 	s.unlink(o)
-	if o.cancelling {
-		o.over = true
-		return
-	}
-	s.put(o)
+	s.putAway(o)
 }
 
 // watch has the deadline cancel an op, as it does all that begin has given.
@@ -101,19 +97,25 @@ func (s *side) watch(o *op) {
 	o.timedOut = late
 	s.mu.Unlock()
 	if late {
-		o.irp.Cancel()
+		o.taken = o.irp.Cancel() // nobody else looks, since it is not linked
 	}
 }
 
 // unwatch ends that, and waits for a cancel that is under way to be over, since a write that has returned is not
-// cancelled.
-func (s *side) unwatch(o *op) {
+// cancelled. It reports whether the datagram has been taken back.
+func (s *side) unwatch(o *op) (taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unlink(o)
+	for o.expiring {
+		s.settling++
+		s.settled.Wait()
+		s.settling--
+	}
 	if s.room.waiters > 0 && o.irp.SendProgress() == wsk.SendHeld { // it makes room
 		s.left.Signal()
 	}
+	return o.taken
 }
 
 // dropHeld cancels the oldest datagram that waits for a neighbour or a link, one to the same destination if there is one
@@ -128,7 +130,7 @@ func (s *side) dropHeld(to netip.AddrPort) bool {
 		if at.bumped { // it is about to end, which makes room: no other is to go for the same
 			return false
 		}
-		if at.cancelling {
+		if at.cancellers > 0 {
 			continue
 		}
 		if o == nil || at.to == to {
@@ -145,14 +147,12 @@ func (s *side) dropHeld(to netip.AddrPort) bool {
 		s.dropParked(o)
 		return true
 	}
-	o.cancelling, o.bumped = true, true
+	o.bumped = true
+	o.cancellers++
 	s.mu.Unlock()
 	o.irp.Cancel()
 	s.mu.Lock()
-	o.cancelling = false
-	if o.over {
-		s.put(o)
-	}
+	s.letGo(o)
 	return true
 }
 
