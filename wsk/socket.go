@@ -76,12 +76,6 @@ func (s *Socket) enterSend() *snapshot {
 	return s.snap.Load()
 }
 
-// answerSend is answer for a send, which enterSend has counted.
-func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
-	s.calls.Add(1)
-	return s.answer(irp, status, 0)
-}
-
 // answer completes the IRP of a call that is done at once, ends the call, and gives what the call returns.
 func (s *Socket) answer(irp *IRP, status NTSTATUS, information uintptr) NTSTATUS {
 	if s.nested.enter() {

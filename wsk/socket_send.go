@@ -139,6 +139,14 @@ func (irp *IRP) captureList(list *BufList) NTSTATUS {
 	return STATUS_SUCCESS
 }
 
+// answerSend is answer for a send, which enterSend has counted. It is about to complete, which is all that is known of its
+// progress: what the IRP's last send had come to is no matter.
+func (s *Socket) answerSend(irp *IRP, status NTSTATUS) NTSTATUS {
+	s.calls.Add(1)
+	irp.op.progress.Store(uint32(SendSought))
+	return s.answer(irp, status, 0)
+}
+
 // submit hands a checked operation to the transport. When Send returns the IRP may be the client's again.
 func (s *Socket) submit(sn *snapshot, irp *IRP) {
 	s.own(irp)

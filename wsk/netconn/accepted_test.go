@@ -4,7 +4,9 @@ package netconn
 
 import (
 	"errors"
+	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,4 +95,49 @@ func TestTwoCancellers(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// What the call refuses is an error of its write, whatever the op's last datagram had come to: EACCES where that one was
+// refused by a filter, and EMSGSIZE also where so many calls are refused at once that the IRP completes behind the call.
+func TestRefusedByTheCall(t *testing.T) {
+	c := scriptedConn(t, Options{}, func(op *wsk.SendOp) {
+		op.SetProgress(wsk.SendFiltered)
+		op.Complete(wsk.STATUS_ACCESS_DENIED)
+	})
+	if _, err := c.WriteToUDPAddrPort([]byte("x"), somebody); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("refused by a filter: %v", err)
+	}
+	if err := c.setOption(wsk.SOL_SOCKET, wsk.SO_BROADCAST, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort("255.255.255.255:9")); !errors.Is(err, syscall.EACCES) {
+		t.Errorf("a broadcast that is not allowed: %v", err)
+	}
+	c.writes.free, c.writes.nfree = nil, 0 // an op that has sent nothing
+	long := make([]byte, 65_520)
+	nested(c.socket, 16, func() {
+		for range 1000 {
+			if _, err := c.WriteToUDPAddrPort(long, somebody); !errors.Is(err, syscall.EMSGSIZE) {
+				t.Errorf("%d bytes: %v", len(long), err)
+				return
+			}
+		}
+	})
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// nested calls f in the completion routine of a call that is refused in the routine of another, and so on.
+func nested(s *wsk.Socket, depth int, f func()) {
+	if depth == 0 {
+		f()
+		return
+	}
+	irp := wsk.AllocateIRP()
+	irp.SetCompletionRoutine(func(*wsk.IRP, any) wsk.NTSTATUS {
+		nested(s, depth-1, f)
+		return wsk.STATUS_MORE_PROCESSING_REQUIRED
+	}, nil, true, true, true)
+	s.SendTo(nil, 0, nil, nil, irp)
 }
