@@ -141,3 +141,84 @@ func nested(s *wsk.Socket, depth int, f func()) {
 	}, nil, true, true, true)
 	s.SendTo(nil, 0, nil, nil, irp)
 }
+
+// An error that becomes known between a write's last look and its return is the write's.
+func TestErrorBeforeReturn(t *testing.T) {
+	sent := make(chan *wsk.SendOp, 2)
+	entered, proceed := make(chan struct{}), make(chan struct{})
+	first := true
+	c := scriptedConn(t, Options{}, func(op *wsk.SendOp) {
+		op.SetProgress(wsk.SendSought)
+		if !first {
+			op.ArmCancel(cancelling(func(op *wsk.SendOp) {
+				close(entered)
+				<-proceed
+				op.Complete(wsk.STATUS_CANCELLED)
+			}))
+		}
+		first = false
+		sent <- op
+	})
+	s := &c.writes
+	late := writes(c, 1)
+	s.sees(t, "the first write", func() bool { return s.pending != nil })
+	other := writes(c, 1)
+	s.sees(t, "the second write", func() bool { return s.pending.next != nil })
+	set := make(chan error, 1)
+	go func() { set <- c.SetWriteDeadline(longAgo) }()
+	<-entered // the deadline is busy with the second, so that the first waits for it after its look
+	op := <-sent
+	op.SetProgress(wsk.SendAccepted)
+	s.sees(t, "the first write to look", func() bool { return s.settling == 1 })
+	op.Complete(wsk.STATUS_INVALID_BUFFER_SIZE)
+	close(proceed)
+	if err := returns(t, "the first write", late); !errors.Is(err, syscall.EMSGSIZE) {
+		t.Errorf("%v, want EMSGSIZE", err)
+	}
+	if err := returns(t, "the second write", other); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v of the write that was taken back", err)
+	}
+	if err := <-set; err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An error that its own write has told is not told again by the next one, although the completion comes last.
+func TestErrorIsToldOnce(t *testing.T) {
+	entered, proceed, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	first := true
+	c := scriptedConn(t, Options{}, func(op *wsk.SendOp) {
+		if !first {
+			op.Complete(wsk.STATUS_SUCCESS)
+			return
+		}
+		first = false
+		op.SetProgress(wsk.SendSought)
+		go op.Complete(wsk.STATUS_INVALID_BUFFER_SIZE)
+		<-entered
+	})
+	c.copyEnded = func(o *op) {
+		if o.irp.IoStatus.Status == wsk.STATUS_SUCCESS {
+			c.copyEnd(o)
+			return
+		}
+		close(entered)
+		<-proceed
+		c.copyEnd(o)
+		close(ended)
+	}
+	if err := returns(t, "the write", writes(c, 1)); !errors.Is(err, syscall.EMSGSIZE) {
+		t.Errorf("%v, want EMSGSIZE", err)
+	}
+	close(proceed)
+	<-ended
+	if err := returns(t, "the next write", writes(c, 1)); err != nil {
+		t.Errorf("the next write: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -27,7 +27,7 @@ func (o *op) room(n int) []byte {
 // arm makes an op, which has a copy in its room, ready to be handed over.
 func (c *Conn) arm(o *op, room []byte) {
 	o.pointAt(room)
-	o.ended = c.copyEnded
+	o.ended, o.told = c.copyEnded, false
 	o.parties.Store(2)
 	o.irp.SetCompletionRoutine(copyLeft, o, true, true, true)
 }
@@ -70,20 +70,32 @@ func (c *Conn) accepted(o *op, call string, status wsk.NTSTATUS) (err error) {
 	switch {
 	case taken: // perhaps when it had come to wait for its neighbour
 		err = c.sent(o, call, wsk.STATUS_CANCELLED)
-	case completed && !status.Success() && (o.irp.SendProgress() == wsk.SendSought || isLasting(status)):
-		err = c.sent(o, call, status)
+	case completed:
+		err = c.refusal(o, call, status)
 	}
+	o.told = completed || taken
 	if o.parties.Add(-1) == 0 {
+		if !o.told { // it has ended since
+			err = c.refusal(o, call, o.irp.IoStatus.Status)
+		}
 		c.finish(o)
 	}
 	return err
 }
 
+// refusal is the error of a write whose copy has ended before it returned, where the kernel's socket would have had it at once.
+func (c *Conn) refusal(o *op, call string, status wsk.NTSTATUS) error {
+	if status.Success() || o.irp.SendProgress() != wsk.SendSought && !isLasting(status) {
+		return nil
+	}
+	return c.sent(o, call, status)
+}
+
 // copyEnd is called when the provider is done with a copy.
 func (c *Conn) copyEnd(o *op) {
 	status, to := o.irp.IoStatus.Status, o.to
-	if o.parties.Add(-1) == 0 { // the write has returned
-		if isLasting(status) {
+	if o.parties.Add(-1) == 0 { // the write has returned, or is about to
+		if !o.told && isLasting(status) {
 			c.late.Store(&lateError{to, status, o.sendError(status)})
 		}
 		c.finish(o)

@@ -32,6 +32,7 @@ type op struct {
 	data    []byte
 	large   *[largest]byte
 	parties atomic.Int32 // the write and the completion: whichever is last gives the op back
+	told    bool         // the write knows what has become of it; set before it is no party any more
 
 	// Guarded by the side's mutex.
 	next, prev   *op

@@ -44,6 +44,7 @@ func (c *Conn) retry() {
 func (c *Conn) resend(o *op) {
 	o.irp.Reuse(wsk.STATUS_SUCCESS)
 	o.irp.SetCompletionRoutine(copyLeft, o, true, true, true)
+	o.told = false
 	o.parties.Store(1)
 	c.socket.SendTo(&o.buf, 0, o.remote, o.sentControl, &o.irp)
 }
