@@ -29,7 +29,7 @@ func (r rules) of(ip netip.Addr) looks {
 const (
 	fibRuleLen = 12 // struct fib_rule_hdr, linux/fib_rules.h
 
-	// Of linux/fib_rules.h, since Linux 6.14.
+	// Of linux/fib_rules.h, since Linux 6.15.
 	fraSportMask = 28
 	fraDportMask = 29
 )

@@ -18,6 +18,10 @@ const (
 
 	fibRuleInvert    = 0x2
 	fibRuleFindSaddr = 0x10000
+
+	// Of linux/fib_rules.h, since Linux 6.15, which names the mask of a single port too.
+	fraSportMask = 28
+	fraDportMask = 29
 )
 
 // parseRule reads an RTM_NEWRULE. What it doesn't know makes the rule foreign.
@@ -80,9 +84,13 @@ func (r *rule) attribute(a rtattr.Attr) {
 	case unix.FRA_SUPPRESS_IFGROUP:
 		r.groups = int32(a.U32()) >= 0
 	case unix.FRA_SPORT_RANGE:
-		r.sports = ports(a)
+		r.sports.between(a)
 	case unix.FRA_DPORT_RANGE:
-		r.dports = ports(a)
+		r.dports.between(a)
+	case fraSportMask:
+		r.sports.mask = a.U16()
+	case fraDportMask:
+		r.dports.mask = a.U16()
 	case unix.FRA_IP_PROTO:
 		r.never = r.never || a.U8() != 0 && a.U8() != unix.IPPROTO_UDP
 	case unix.FRA_TUN_ID:
@@ -96,9 +104,8 @@ func (r *rule) attribute(a rtattr.Attr) {
 	}
 }
 
-func ports(a rtattr.Attr) portRange {
-	if len(a.Value) < 4 {
-		return portRange{}
+func (r *portRange) between(a rtattr.Attr) {
+	if len(a.Value) >= 4 {
+		r.first, r.last = binary.NativeEndian.Uint16(a.Value), binary.NativeEndian.Uint16(a.Value[2:])
 	}
-	return portRange{binary.NativeEndian.Uint16(a.Value), binary.NativeEndian.Uint16(a.Value[2:])}
 }

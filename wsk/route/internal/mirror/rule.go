@@ -39,10 +39,19 @@ type rule struct {
 	inLocal  bool
 }
 
-type portRange struct{ first, last uint16 }
+// portRange is the ports that a rule is for: from first to last, or with a mask those that have the bits of first there, whatever lies
+// between first and last.
+type portRange struct{ first, last, mask uint16 }
 
-func (r portRange) any() bool            { return r == portRange{} }
-func (r portRange) has(port uint16) bool { return port >= r.first && port <= r.last }
+func (r portRange) any() bool { return r == portRange{} }
+
+// has is include/net/fib_rules.h, fib_rule_port_match.
+func (r portRange) has(port uint16) bool {
+	if r.mask != 0 {
+		return (r.first^port)&r.mask == 0
+	}
+	return port >= r.first && port <= r.last
+}
 
 // truth is an answer of three.
 type truth uint8

@@ -359,8 +359,23 @@ func (w *world) selectors(body wire) wire {
 			body = body.attr32(unix.FRA_FWMASK, 2)
 		}
 	case 3:
-		body = body.attr(pick(w.rnd, uint16(unix.FRA_SPORT_RANGE), unix.FRA_DPORT_RANGE),
-			binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, 1000), 1001))
+		last, source := uint16(1001), w.oneIn(2)
+		masked := w.oneIn(2)
+		if masked { // the kernel may be too old for it, and refuse
+			last = 1000
+		}
+		ports := binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, 1000), last)
+		mask := binary.NativeEndian.AppendUint16(nil, pick(w.rnd, uint16(0xffff), 0xfffe, 0xfff8, 1000))
+		switch {
+		case source && masked:
+			body = body.attr(unix.FRA_SPORT_RANGE, ports).attr(fraSportMask, mask)
+		case source:
+			body = body.attr(unix.FRA_SPORT_RANGE, ports)
+		case masked:
+			body = body.attr(unix.FRA_DPORT_RANGE, ports).attr(fraDportMask, mask)
+		default:
+			body = body.attr(unix.FRA_DPORT_RANGE, ports)
+		}
 	case 4:
 		body = body.attr(unix.FRA_IP_PROTO, []byte{pick(w.rnd, byte(unix.IPPROTO_UDP), unix.IPPROTO_TCP)})
 	case 5:
