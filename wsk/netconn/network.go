@@ -15,6 +15,7 @@ type form struct {
 	v6Only bool
 	bind   netip.AddrPort
 	orIPv4 bool // IPv4 will do where the host has no IPv6
+	group  bool // it is for listening on a group
 }
 
 // listenForm is how package net chooses a socket for listening: "udp" on a wildcard takes both versions of IP.
@@ -50,6 +51,21 @@ func listenForm(network string, laddr netip.AddrPort) (form, error) {
 		return form6(addr, laddr.Port(), true), nil
 	}
 	return form{}, net.UnknownNetworkError(network)
+}
+
+// onGroup is how package net listens on a group: on the wildcard, so that the connection can join any and has what is sent to
+// the host itself, beside others that listen so. "udp" with a group of IPv6 takes both versions of IP.
+func (f form) onGroup(network string) form {
+	if !f.bind.Addr().IsMulticast() {
+		return f
+	}
+	f.group = true
+	if f.family == wsk.AF_INET {
+		f.bind = netip.AddrPortFrom(netip.IPv4Unspecified(), f.bind.Port())
+		return f
+	}
+	f.bind, f.v6Only = netip.AddrPortFrom(netip.IPv6Unspecified(), f.bind.Port()), network == "udp6"
+	return f
 }
 
 func form4(addr netip.Addr, port uint16) form {

@@ -4,15 +4,18 @@ package netconn
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"github.com/wsk-xdp/wsk-xdp/wsk"
 )
 
 // Listen is net.ListenUDP: it opens a socket on a local address. network is "udp", "udp4" or "udp6". The zero laddr, or
 // one without an address, means every address, of IPv4 only where "udp" meets a host without IPv6; port 0 means a free
-// port of 49152–65535. npi is needed for the call only.
+// port of 49152–65535. A group means every address, too, and others that listen on a group may have the port as well; it
+// joins none. npi is needed for the call only.
 func Listen(npi *wsk.ProviderNPI, network string, laddr netip.AddrPort, opts Options) (*Conn, error) {
 	return listen(context.Background(), npi, network, laddr, opts)
 }
@@ -30,6 +33,7 @@ func listen(ctx context.Context, npi *wsk.ProviderNPI, network string, laddr net
 	f, err := listenForm(network, laddr)
 	if err == nil {
 		var c *Conn
+		f = f.onGroup(network)
 		c, err = open(ctx, npi, network, f, opts)
 		if f.orIPv4 && isUnsupported(err) {
 			c, err = open(ctx, npi, network, form4(netip.IPv4Unspecified(), laddr.Port()), opts)
@@ -89,11 +93,14 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 	if opts.WriteBuffer > 0 {
 		c.writes.room.limit = opts.WriteBuffer
 	}
-	if err := c.setUp(); err != nil {
+	if err := c.setUp(f.group && !opts.ExclusiveAddress); err != nil {
 		c.abandon()
 		return nil, err
 	}
 	err := c.bind(ctx, f.bind)
+	if f.group {
+		err = groupInUse(err, f.bind.Port())
+	}
 	if err == nil && opts.Mark != 0 {
 		err = c.setMark(opts.Mark)
 	}
@@ -108,7 +115,8 @@ func open(ctx context.Context, npi *wsk.ProviderNPI, network string, f form, opt
 // under way.
 func (c *Conn) abandon() { c.socket.Close(wsk.AllocateIRP()) }
 
-func (c *Conn) setUp() error {
+// setUp sets the options. With shared others may have the address, too.
+func (c *Conn) setUp(shared bool) error {
 	type option struct {
 		set                bool
 		level, code, value uint32
@@ -122,7 +130,7 @@ func (c *Conn) setUp() error {
 	for _, o := range [...]option{
 		{c.family == wsk.AF_INET6 && !c.v6Only, wsk.IPPROTO_IPV6, wsk.IPV6_V6ONLY, 0},
 		{true, wsk.SOL_SOCKET, wsk.SO_BROADCAST, 1},
-		{c.opts.ReuseAddress, wsk.SOL_SOCKET, wsk.SO_REUSEADDR, 1},
+		{c.opts.ReuseAddress || shared, wsk.SOL_SOCKET, wsk.SO_REUSEADDR, 1},
 		{c.opts.ExclusiveAddress, wsk.SOL_SOCKET, wsk.SO_EXCLUSIVEADDRUSE, 1},
 		{buffers[0] > 0, wsk.SOL_SOCKET, wsk.SO_RCVBUF, receiveLimit(buffers[0])},
 		{buffers[1] > 0, wsk.SOL_SOCKET, wsk.SO_SNDBUF, uint32(buffers[1])},
@@ -163,6 +171,19 @@ func (c *Conn) bind(ctx context.Context, local netip.AddrPort) error {
 	c.local = udpAddr(new(net.UDPAddr), ap)
 	return nil
 }
+
+// groupInUse is the error of the bind of who listens on a group: to one that wants to share an address with one that does not,
+// Windows says that this is denied, and Linux that it is in use.
+func groupInUse(err error, port uint16) error {
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == wsk.STATUS_ACCESS_DENIED && port >= firstUserPort {
+		return &StatusError{Call: status.Call, Status: status.Status, errno: syscall.EADDRINUSE}
+	}
+	return err
+}
+
+// firstUserPort is the first port that takes no privilege (net.ipv4.ip_unprivileged_port_start).
+const firstUserPort = 1024
 
 // connect fixes the remote address and asks for ICMP errors. A provider that can't report those will do.
 func (c *Conn) connect(raddr netip.AddrPort) error {

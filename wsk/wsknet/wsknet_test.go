@@ -121,6 +121,14 @@ func TestAddresses(t *testing.T) {
 		{"listen elsewhere", func(f functions) (conn, error) {
 			return f.listenUDP("udp", &net.UDPAddr{IP: net.IPv4(198, 51, 100, 1)})
 		}},
+		{"listen on a group", func(f functions) (conn, error) {
+			return f.listenUDP("udp4", &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251)})
+		}},
+		{"listen on any group", func(f functions) (conn, error) { return f.listenUDP("udp", &net.UDPAddr{IP: net.IPv4(224, 0, 0, 0)}) }},
+		{"listen on a group of IPv6", func(f functions) (conn, error) { return f.listenUDP("udp6", &net.UDPAddr{IP: net.ParseIP("ff02::fb")}) }},
+		{"listen on a group with a zone", func(f functions) (conn, error) {
+			return f.listenUDP("udp", &net.UDPAddr{IP: net.ParseIP("ff02::fb"), Zone: "nowhere"})
+		}},
 		{"dial nowhere", func(f functions) (conn, error) { return f.dialUDP("udp", nil, nil) }},
 		{"dial a port", func(f functions) (conn, error) { return f.dialUDP("udp", nil, &net.UDPAddr{Port: 9}) }},
 		{"dial a port of IPv6", func(f functions) (conn, error) { return f.dialUDP("udp6", nil, &net.UDPAddr{Port: 9}) }},
