@@ -96,7 +96,7 @@ var reasons = []struct {
 		"The socket wants to share its address, and the grant does not say reuse = true."},
 
 	{ReasonConnections, "limit.connections",
-		"This user or the grant has as many sessions as it may have, or the user connects too often."},
+		"This user or the grant has as many sessions as it may have, or connects too often."},
 	{ReasonSockets, "limit.sockets",
 		"The grant's sockets are all open."},
 	{ReasonMemory, "limit.memory",

@@ -71,14 +71,14 @@ func (s *Server) begin(conn *net.UnixConn, listener string) {
 func (s *Server) enter(n *session) ipc.Reason {
 	g, who := n.granted.Load(), n.who
 	n.conn.SetDeadline(time.Now().Add(ipc.HelloTimeout))
-	s.mu.Lock()
-	switch {
-	case s.draining:
-		s.mu.Unlock()
-		return ipc.ReasonDraining
-	case !g.quota.Begin():
-		s.mu.Unlock()
+	if !g.quota.Begin() {
 		return ipc.ReasonConnections
+	}
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		g.quota.End()
+		return ipc.ReasonDraining
 	}
 	s.last++
 	n.number = s.last
@@ -100,7 +100,9 @@ func (s *Server) match(who *peer.Identity) (*granted, ipc.Reason) {
 	grant, rule := p.Match(&who.Identity)
 	switch {
 	case who.Err != nil: // it may be the [[deny]] that could not be decided
-		s.log.Warn("a client could not be told from others", "uid", who.UID, "pid", who.PID, "err", who.Err)
+		if s.stats.mayLogClient(userKey{who.UID, who.Listener}, ipc.ReasonInternal) {
+			s.log.Warn("a client could not be told from others", "uid", who.UID, "pid", who.PID, "err", who.Err)
+		}
 		return nil, ipc.ReasonInternal
 	case grant == nil:
 		s.log.Debug("no grant", "uid", who.UID, "rule", rule)
@@ -158,7 +160,7 @@ const revokedAfter = time.Second
 // refuse ends a connection that gets no session.
 func (s *Server) refuse(c *peer.Conn, who *peer.Identity, reason ipc.Reason) {
 	s.stats.refused(reason)
-	if s.stats.mayLog(userKey{who.UID, who.Listener}, reason) {
+	if s.stats.mayLogClient(userKey{who.UID, who.Listener}, reason) {
 		s.log.Warn("a client is refused", "uid", who.UID, "gid", who.GID, "pid", who.PID, "comm", who.Comm,
 			"listener", who.Listener, "reason", reason)
 	}

@@ -315,3 +315,22 @@ func TestUnitKeepsNobody(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestLinesOfManyUsers: who can be any user does not fill the log with refusals, and other listeners have theirs.
+func TestLinesOfManyUsers(t *testing.T) {
+	var s stats
+	lines := func(listener string) (n int) {
+		began := time.Now()
+		for uid := range uint32(1000) {
+			if s.mayLogClient(userKey{uid, listener}, ipc.ReasonNotGranted) {
+				n++
+			}
+		}
+		if most := linesASecond * (2 + int(time.Since(began).Seconds())); n < linesASecond || n > most {
+			t.Errorf("%s: %d lines", listener, n)
+		}
+		return n
+	}
+	lines("pod")
+	lines("other")
+}

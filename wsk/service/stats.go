@@ -23,6 +23,7 @@ type stats struct {
 	violations map[Rule]uint64
 	denials    map[Denial]uint64
 	logged     map[logKey]time.Time
+	lines      map[string]*quota.Bucket // of refusals, by listener
 }
 
 // Rule is a rule of the protocol that clients have broken.
@@ -85,6 +86,34 @@ func (s *stats) mayLog(who any, reason ipc.Reason) bool {
 		s.logged = make(map[logKey]time.Time)
 	}
 	s.logged[key] = now
+	return true
+}
+
+// linesASecond bounds those about the clients of one listener who get no session: some can be any user, and each would
+// have a line.
+const linesASecond = 16
+
+// mayLogClient is mayLog for a client that gets no session.
+func (s *stats) mayLogClient(who userKey, reason ipc.Reason) bool {
+	if !s.mayLog(who, reason) {
+		return false
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.lines[who.listener]
+	if b == nil {
+		if s.lines == nil {
+			s.lines = make(map[string]*quota.Bucket)
+		}
+		b = new(quota.Bucket)
+		b.Set(linesASecond, linesASecond, now)
+		s.lines[who.listener] = b
+	}
+	if b.Wait(now) > 0 {
+		return false
+	}
+	b.Take(1)
 	return true
 }
 

@@ -34,9 +34,10 @@ type user struct {
 
 // users are those who are there, and those who were a short time ago.
 type users struct {
-	mu   sync.Mutex
-	last uint64
-	all  map[userKey]*user
+	mu     sync.Mutex
+	last   uint64
+	all    map[userKey]*user
+	forgot time.Time
 }
 
 // keepUsers bounds the memory of users that have gone.
@@ -49,8 +50,9 @@ func (us *users) begin(key userKey) (*user, bool) {
 	defer us.mu.Unlock()
 	u := us.all[key]
 	if u == nil {
-		if len(us.all) >= keepUsers {
+		if len(us.all) >= keepUsers && now.Sub(us.forgot) > time.Second { // not for each of those who come under ever new numbers
 			us.forgetLocked(now)
+			us.forgot = now
 		}
 		if us.all == nil {
 			us.all = make(map[userKey]*user)

@@ -71,6 +71,29 @@ func TestGrantLimits(t *testing.T) {
 	}
 }
 
+// TestSessions: there are only so many at a time, and only so many begin in a second.
+func TestSessions(t *testing.T) {
+	g := NewGrant("g", &policy.Limits{Sessions: 2})
+	if !g.Begin() || !g.Begin() || g.Begin() {
+		t.Error("two sessions")
+	}
+	g.End()
+	if g.Adopt(); g.Begin() || g.Usage().Sessions != 2 {
+		t.Errorf("%d sessions", g.Usage().Sessions)
+	}
+	g.End()
+	began, taken := time.Now(), 2
+	for range 1000 {
+		if g.Begin() {
+			taken++
+			g.End()
+		}
+	}
+	if most := leastConnects * (2 + int(time.Since(began).Seconds())); taken < leastConnects || taken > most {
+		t.Errorf("%d sessions have begun at once", taken)
+	}
+}
+
 // TestMove: what a share uses goes along to another grant, beyond its limits if need be, and is given back there.
 func TestMove(t *testing.T) {
 	from := NewGrant("from", &policy.Limits{Sockets: 2, Inflight: 10, Memory: 100, Destinations: 5})

@@ -23,6 +23,7 @@ type Grant struct {
 	rate     Bucket // frames
 	bits     Bucket
 	newcomer Bucket // destinations that nobody has sent to yet
+	connects Bucket // sessions that begin
 
 	Counters Counters
 }
@@ -54,7 +55,12 @@ func (g *Grant) SetLimits(l *policy.Limits) {
 	// A burst of datagrams may have the size of a burst: what one of 1500 bytes has in bits, for each.
 	g.bits.Set(l.Bits, max(l.Burst*1500*8, 1), now)
 	g.newcomer.Set(l.NewDestinations, int(max(l.NewDestinations, 1)), now)
+	connects := max(l.Sessions, leastConnects) // so that all may come again at once
+	g.connects.Set(uint64(connects), connects, now)
 }
+
+// leastConnects is how many sessions of a grant may begin in a second however few there may be.
+const leastConnects = 50
 
 // Limits are those in force.
 func (g *Grant) Limits() *policy.Limits { return g.limits.Load() }
@@ -99,12 +105,16 @@ func (g *Grant) TakeNewcomer() bool {
 	return true
 }
 
-// Begin counts a session, unless as many are there as there may be. End ends it.
+// Begin counts a session, unless as many are there as there may be, or they come too fast. End ends it.
 func (g *Grant) Begin() bool {
-	if g.sessions.Add(1) > int64(g.Limits().Sessions) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sessions.Add(1) > int64(g.Limits().Sessions) || g.connects.Wait(now) > 0 {
 		g.sessions.Add(-1)
 		return false
 	}
+	g.connects.Take(1)
 	return true
 }
 
