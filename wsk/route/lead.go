@@ -30,9 +30,10 @@ func (l Lead) IsValid() bool { return l.Hop != 0 }
 // An IPv4 destination is v4-mapped. It is not kept.
 type Leads func(dst *[16]byte, port uint16) (l Lead, at uint64, current bool)
 
-// Leads prepares a query for many destinations of the family of its own.
+// Leads prepares a query for many destinations of the family of its own, which may itself be one that is refused.
 func (t *Table) Leads(in Query) Leads {
 	s := t.snap.Load()
+	in.Dst = likeOthers(in.Dst)
 	q, err := t.question(s, in)
 	known := err == nil && t.mirror != nil && s.plausible(q)
 	m := mirror.Query{Src: q.src, Interface: q.oif, TOS: q.tos, Mark: q.mark, SrcPort: in.SrcPort}
@@ -58,6 +59,14 @@ func (t *Table) Leads(in Query) Leads {
 		}
 		return Lead{r.Hop.Number, r.Source}, view.Serial(), true
 	}
+}
+
+// likeOthers is an address of the same family and zone that nothing is refused for.
+func likeOthers(dst netip.Addr) netip.Addr {
+	if dst.Unmap().Is4() {
+		return netip.AddrFrom4([4]byte{192, 0, 2, 1})
+	}
+	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 1}).WithZone(dst.Zone())
 }
 
 // prepared looks up queries that differ from m in destination and port alone, with a plan for the last snapshot that it was asked of.

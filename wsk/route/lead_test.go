@@ -101,6 +101,33 @@ func TestLead(t *testing.T) {
 	}
 }
 
+// TestLeadsOfTheRefused: what is prepared for a destination that is itself refused leads all others.
+func TestLeadsOfTheRefused(t *testing.T) {
+	lab := newLab(t, testenv.Topology{})
+	h := handle(t, lab.A.NS)
+	table := open(t, lab, Options{Mirror: true})
+	must(t, h.RouteAdd(&netlink.Route{LinkIndex: lab.A.If.Index(), Dst: ipNet("198.51.100.0/24"), Gw: lab.B.IPv4().AsSlice()}))
+	must(t, h.RouteAdd(&netlink.Route{LinkIndex: lab.A.If.Index(), Dst: ipNet("2001:db8:1::/48"), Gw: lab.B.IPv6().AsSlice()}))
+	settle(t, lab, table)
+	for _, c := range []struct{ refused, other string }{
+		{"fe80::1", "2001:db8:1::1"}, {"::", "2001:db8:1::1"}, {"ff02::1", "2001:db8:1::1"}, {"0.0.0.0", "198.51.100.1"},
+	} {
+		var l, of Lead
+		testenv.Eventually(t, patience, "a lead", func() bool {
+			of = lead(table, Query{Dst: addr(c.other)})
+			return of.IsValid()
+		})
+		leads := table.Leads(Query{Dst: addr(c.refused)})
+		l, _, _ = leads(octets(addr(c.other)), 9)
+		if l != of {
+			t.Errorf("%s, prepared for %s: %+v, want %+v", c.other, c.refused, l, of)
+		}
+		if l, _, _ := leads(octets(addr(c.refused)), 9); l.IsValid() {
+			t.Errorf("%s itself: %+v", c.refused, l)
+		}
+	}
+}
+
 func TestFlowLabelAllocatesNothing(t *testing.T) {
 	table := open(t, newLab(t, testenv.Topology{}), Options{})
 	src, dst := netip.MustParseAddrPort("[fd77::1%9]:1"), netip.MustParseAddrPort("[fd77::2]:2")
