@@ -76,7 +76,7 @@ func (t *Table) resolve(ctx context.Context, in Query, on *Standing) (Hop, error
 		return Hop{}, err
 	}
 	if hop, ok := t.mirrored(s, q, in, on); ok {
-		return t.describe(hop)
+		return t.describe(hop, q.dst.Is6())
 	}
 	hop, ok := t.cache.lookup(q, gen, t.opts.CacheTTL)
 	if !ok {
@@ -96,7 +96,7 @@ func (t *Table) resolve(ctx context.Context, in Query, on *Standing) (Hop, error
 			t.gen.Add(1)
 		}
 	}
-	return t.describe(hop)
+	return t.describe(hop, q.dst.Is6())
 }
 
 // Flush tells the table that something about the path to dst was learned that no netlink event announces, as the path
@@ -180,8 +180,9 @@ func (q question) hop(a answer) Hop {
 	return hop
 }
 
-// describe fills in the device, which is always the current one, and what follows from it.
-func (t *Table) describe(hop Hop) (Hop, error) {
+// describe fills in the device, which is always the current one, and what follows from it. six is the family of the datagrams, whatever
+// that of the gateway.
+func (t *Table) describe(hop Hop, six bool) (Hop, error) {
 	d, ok := t.Device(hop.Interface)
 	if !ok {
 		// The kernel is ahead of its own announcement.
@@ -192,7 +193,7 @@ func (t *Table) describe(hop Hop) (Hop, error) {
 	}
 	hop.Device = d
 	limit := d.MTU
-	if hop.Gateway.Is6() && d.MTU6 != 0 {
+	if six && d.MTU6 != 0 {
 		limit = min(limit, d.MTU6)
 	}
 	if hop.MTU == 0 || hop.MTU > limit {
