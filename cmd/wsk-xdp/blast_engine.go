@@ -154,7 +154,7 @@ func (f *blastFlags) admitEngine(ctx context.Context, h header, s *session.Sessi
 
 // reportEngine begins the report with the configuration; the sources of sockets are not in it yet.
 func (f *blastFlags) reportEngine(h header, s *session.Session, mix blast.Mix, run uint16, queues datapath.Info) *blast.Report {
-	r := f.report(h, s, mix.Tagged(len(f.ether.tags(s))), run)
+	r := f.report(h, s, mix, run)
 	f.out.head(&r.Head)
 	r.Granted, r.ICMPErrors = session.GrantedQueues(queues), []icmp.Error{}
 	if !f.engine.prepared() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/preview"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/recv"
 	"github.com/wsk-xdp/wsk-xdp/testenv"
 )
@@ -240,4 +242,29 @@ func TestConfigFile(t *testing.T) {
 		}
 	}
 	cli(timeout(t), "blast", "--config", filepath.Join(dir, "none")).want(t, 2, "no such file")
+}
+
+// A bit rate counts the tags that frames get: that of --vlan, and that of a device which the way leads over.
+func TestBitRatesCountTags(t *testing.T) {
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	ways := []struct{ to, args string }{
+		{"10.77.0.2:9000", "--engine frames --vlan 42 -r 704kbit"},
+		{"10.77.0.2:9000", "--engine frames -r 672kbit"},
+		{"10.77.0.2:9000", "--engine xdp --vlan 42 -r 544kbit --rate-layer l2"},
+		{"10.77.0.2:9000", "--engine packet --vlan 42 --schedule 704kbit:1s,704kbit:2s"},
+		{"10.77.0.2:9000", "--engine packet --vlan 42 -r 144kbit --rate-layer payload"},
+	}
+	if _, err := l.A.If.VLAN("wsk0.7", 7, netip.MustParsePrefix("10.99.0.1/24")); err == nil {
+		for _, more := range []string{"--engine wsk -r 704kbit", "--engine udp -r 704kbit", "--engine frames --vlan 42 -r 736kbit"} {
+			ways = append(ways, struct{ to, args string }{"10.99.0.2:9000", more})
+		}
+	} else if !errors.Is(err, testenv.ErrNotSupported) {
+		t.Fatal(err)
+	}
+	for _, way := range ways {
+		args := append([]string{"blast", netns, way.to, "-s", "64", "--dry-run", "--json", "-q"}, strings.Fields(way.args)...)
+		if c := decode[preview.Report](t, cli(timeout(t), args...)).Config; c.Rate != 1000 {
+			t.Errorf("%s to %s: %+v", way.args, way.to, c)
+		}
+	}
 }

@@ -124,7 +124,7 @@ func (f *blastFlags) admit(h header, s *session.Session) (mix blast.Mix, err err
 	if err := f.way.checkFragments(h, s, f.payloadSize); err != nil {
 		return mix, err
 	}
-	mix = blast.MixOf(h.to.Addr().Is4(), f.sizes, s.Way.MTU)
+	mix = blast.MixOf(h.to.Addr().Is4(), f.sizes, s.Way.MTU, len(f.ether.tags(s)))
 	if err := f.checkMTU(s, mix); err != nil {
 		return mix, err
 	}

@@ -93,7 +93,7 @@ func TestLimitedBy(t *testing.T) {
 		{"cpu", func(r *Report) { r.Pacing = &PacingReport{Error: &slow} }, 0, 0},
 		{"", func(r *Report) { r.TooShort = "too short" }, 0, 0},
 	} {
-		r := Report{Mix: MixOf(true, []int{18}, 1500)}
+		r := Report{Mix: MixOf(true, []int{18}, 1500, 0)}
 		r.Fill(Config{Count: 2000}, Result{Counts: Counts{Submitted: 2000, Completed: 2000}, Sending: 2 * time.Second, Elapsed: 2 * time.Second})
 		r.CPU = &CPUReport{}
 		c.change(&r)

@@ -15,23 +15,16 @@ type Mix struct {
 	Largest, Frames int
 }
 
-// MixOf is the mix of datagrams with these payloads, in turn, on a path with this MTU.
-func MixOf(is4 bool, payloads []int, mtu int) (m Mix) {
+// MixOf is the mix of datagrams with these payloads, in turn, on a path with this MTU, with so many VLAN tags in each frame.
+func MixOf(is4 bool, payloads []int, mtu, tags int) (m Mix) {
 	for _, n := range payloads {
-		w := OnWire(is4, n, mtu)
+		w := OnWire(is4, n, mtu, tags)
 		m.Packets++
 		m.Payload += n
 		m.L2Bytes += w.L2Bytes
 		m.L1Bytes += w.L1Bytes
 		m.Largest, m.Frames = max(m.Largest, n), max(m.Frames, w.Frames)
 	}
-	return m
-}
-
-// Tagged is the mix with so many VLAN tags in each frame.
-func (m Mix) Tagged(tags int) Mix {
-	m.L2Bytes += m.Packets * tags * vlanTag
-	m.L1Bytes += m.Packets * tags * vlanTag
 	return m
 }
 

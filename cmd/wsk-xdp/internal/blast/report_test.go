@@ -56,7 +56,7 @@ func TestShortRuns(t *testing.T) {
 		{"just enough time", 100_000, 10_000, 100 * time.Millisecond, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := Report{Config: ConfigReport{MicroRate: uint64(PPS(c.rate)), RateMax: c.rate == 0, Frames: 1}, Mix: MixOf(true, []int{18}, 1500)}
+			r := Report{Config: ConfigReport{MicroRate: uint64(PPS(c.rate)), RateMax: c.rate == 0, Frames: 1}, Mix: MixOf(true, []int{18}, 1500, 0)}
 			config := Config{Rate: PPS(c.rate), Count: c.sent}
 			r.Fill(config, Result{Counts: Counts{Submitted: c.sent, Completed: c.sent}, Sending: c.sending, Elapsed: c.sending})
 			r.Cost(host.CPU{User: 3 * time.Millisecond, System: 4 * time.Millisecond}, datapath.Info{}, datapath.Info{})

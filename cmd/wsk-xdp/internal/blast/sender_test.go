@@ -60,7 +60,7 @@ func TestFlowsAtRandom(t *testing.T) {
 }
 
 func TestMixOnTheWire(t *testing.T) {
-	m := MixOf(true, []int{18, 466, 1472, 4000}, 1500)
+	m := MixOf(true, []int{18, 466, 1472, 4000}, 1500, 0)
 	if m.Packets != 4 || m.Payload != 18+466+1472+4000 || m.Largest != 4000 || m.Frames != 3 || m.L2Bytes != 64+512+1518+4000+8+3*38 ||
 		m.L1Bytes != m.L2Bytes+6*20 {
 		t.Errorf("%+v", m)

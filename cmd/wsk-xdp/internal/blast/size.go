@@ -51,12 +51,12 @@ type Wire struct {
 	L1Bytes int // with preamble and gap too
 }
 
-// OnWire says what a datagram with so many payload bytes becomes on a path with this MTU, fragments included.
-func OnWire(is4 bool, payload, mtu int) Wire {
+// OnWire says what a datagram with so many payload bytes becomes on a path with this MTU and so many VLAN tags, fragments included.
+func OnWire(is4 bool, payload, mtu, tags int) Wire {
 	var w Wire
 	ip := ipHeader(is4)
 	add := func(ipPayload int) {
-		frame := max(ethernetHeader+ip+ipPayload+fcs, minFrame)
+		frame := max(ethernetHeader+tags*vlanTag+ip+ipPayload+fcs, minFrame)
 		w.Frames++
 		w.L2Bytes += frame
 		w.L1Bytes += frame + preambleAndGap

@@ -31,20 +31,23 @@ func TestPayloadOfFrame(t *testing.T) {
 
 func TestOnWire(t *testing.T) {
 	for _, c := range []struct {
-		is4          bool
-		payload, mtu int
-		want         Wire
+		is4                bool
+		payload, mtu, tags int
+		want               Wire
 	}{
-		{true, 18, 1500, Wire{1, 64, 84}},
-		{true, 0, 1500, Wire{1, 64, 84}}, // padded
-		{true, 1472, 1500, Wire{1, 1518, 1538}},
-		{true, 1473, 1500, Wire{2, 1518 + 64, 1538 + 84}},
-		{false, 0, 1500, Wire{1, 66, 86}},
-		{false, 1452, 1500, Wire{1, 1518, 1538}},
-		{false, 1453, 1500, Wire{2, 1514 + 79, 1534 + 99}},
+		{true, 18, 1500, 0, Wire{1, 64, 84}},
+		{true, 0, 1500, 0, Wire{1, 64, 84}}, // padded
+		{true, 1472, 1500, 0, Wire{1, 1518, 1538}},
+		{true, 1473, 1500, 0, Wire{2, 1518 + 64, 1538 + 84}},
+		{false, 0, 1500, 0, Wire{1, 66, 86}},
+		{false, 1452, 1500, 0, Wire{1, 1518, 1538}},
+		{false, 1453, 1500, 0, Wire{2, 1514 + 79, 1534 + 99}},
+		{true, 18, 1500, 1, Wire{1, 68, 88}},
+		{true, 0, 1500, 1, Wire{1, 64, 84}}, // a tag and padding
+		{true, 1473, 1500, 2, Wire{2, 1526 + 64, 1546 + 84}},
 	} {
-		if got := OnWire(c.is4, c.payload, c.mtu); got != c.want {
-			t.Errorf("payload %d, MTU %d, IPv4 %t: %+v, want %+v", c.payload, c.mtu, c.is4, got, c.want)
+		if got := OnWire(c.is4, c.payload, c.mtu, c.tags); got != c.want {
+			t.Errorf("payload %d, MTU %d, %d tags, IPv4 %t: %+v, want %+v", c.payload, c.mtu, c.tags, c.is4, got, c.want)
 		}
 	}
 }
@@ -69,7 +72,7 @@ func TestOnWireAgreesWithTheDatapath(t *testing.T) {
 					}
 					want = plan.Count()
 				}
-				if got := OnWire(is4, payload, mtu).Frames; got != want {
+				if got := OnWire(is4, payload, mtu, 0).Frames; got != want {
 					t.Fatalf("payload %d, MTU %d, IPv4 %t: %d frames, the datapath sends %d", payload, mtu, is4, got, want)
 				}
 			}
