@@ -55,6 +55,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&o.Try, "try", false, "try binds on queue 0; with a zero-copy driver the link may go down for seconds")
+	f.BoolVar(&o.Force, "force", false, "--try even where this ssh session runs over the interface")
 	f.BoolVar(&o.Prove, "prove", false, "send 1,000 datagrams over AF_XDP in a laboratory of its own")
 	f.BoolVar(&asJSON, "json", false, "one JSON document ("+doctor.Schema+")")
 	return c

@@ -91,7 +91,7 @@ var toolImports = []ImportRow{
 	},
 	{
 		Package: "cmd/wsk-xdp/internal/doctor",
-		May: slices.Concat(tool("blast", "host", "netfilter", "netns", "session", "units"),
+		May: slices.Concat(tool("blast", "exit", "host", "netfilter", "netns", "session", "units"),
 			[]string{"bpf", "internal/netns", "testenv", "wsk", "wsk/route/conntrack", "xdp", "xdp/nic", ebpf, ethtool, netlink, sys}),
 		Tests: []string{nft},
 		Why:   "tries what the kernel and a device can do",

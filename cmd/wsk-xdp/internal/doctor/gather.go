@@ -26,8 +26,8 @@ type Options struct {
 	// Port is the destination's, 0 for none in particular.
 	Port uint16
 	// Try binds AF_XDP sockets to queue 0 of the interface, which on a driver with zero-copy may take its link down for
-	// seconds.
-	Try bool
+	// seconds. Where this ssh session runs over it, that takes Force.
+	Try, Force bool
 	// Prove sends datagrams in a laboratory of its own.
 	Prove bool
 	// Trial is what was tried before on this kernel; nil: it is tried now.
@@ -55,7 +55,7 @@ func Gather(ctx context.Context, o Options) (Facts, error) {
 		if o.Destination.IsValid() && f.Path == nil {
 			f.Path = lookUp(ctx, o.NetNS.FD(), session.Query{Destination: o.Destination, Interface: o.Interface, Port: o.Port})
 		}
-		if err := f.inspect(o.Interface, o.Try); err != nil {
+		if err := f.inspect(ctx, &o); err != nil {
 			return err
 		}
 		return f.rules(o.NetNS.FD())

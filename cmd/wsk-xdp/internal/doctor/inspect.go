@@ -3,22 +3,22 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
-	"net"
-	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 
-	"github.com/wsk-xdp/wsk-xdp/testenv"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/xdp/nic"
 )
 
 // inspect looks at one interface of the calling thread's namespace.
-func (f *Facts) inspect(name string, try bool) error {
+func (f *Facts) inspect(ctx context.Context, o *Options) error {
+	name := o.Interface
 	i, err := nic.Inspect(name)
 	if err != nil {
 		return err
@@ -49,8 +49,14 @@ func (f *Facts) inspect(name string, try bool) error {
 	facts.flowHash()
 	facts.relatives(l)
 	facts.program(a.Xdp)
-	facts.traffic(l)
-	if try {
+	if d, err := session.DependentsOf(ctx, o.NetNS.FD(), i.Index); err == nil {
+		facts.SSH, facts.DefaultRoute = d.SSH, d.DefaultRoute
+	}
+	if o.Try {
+		if facts.SSH && !o.Force {
+			return exit.NotPossiblef("WX-SSH-01: this ssh session runs over %s, and --try may take its link down for seconds: leave --try out, "+
+				"or say --force", name)
+		}
 		facts.Tried = facts.tryBinds()
 	}
 	f.Interface = facts
@@ -108,34 +114,5 @@ func (f *InterfaceFacts) program(x *netlink.LinkXdp) {
 	defer p.Close()
 	if info, err := p.Info(); err == nil {
 		f.Program.Name = info.Name
-	}
-}
-
-// traffic looks at what else depends on the interface.
-func (f *InterfaceFacts) traffic(l netlink.Link) {
-	if routes, err := testenv.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(l, netlink.FAMILY_ALL) }); err == nil {
-		for _, r := range routes {
-			if r.Dst == nil {
-				f.DefaultRoute = true
-			} else if ones, _ := r.Dst.Mask.Size(); ones == 0 {
-				f.DefaultRoute = true
-			}
-		}
-	}
-	// SSH_CONNECTION is client address, client port, server address, server port.
-	words := strings.Fields(os.Getenv("SSH_CONNECTION"))
-	if len(words) != 4 {
-		return
-	}
-	server, err := netip.ParseAddr(words[2])
-	if err != nil {
-		return
-	}
-	addrs, err := testenv.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
-	if err != nil {
-		return
-	}
-	for _, a := range addrs {
-		f.SSH = f.SSH || a.IP.Equal(net.IP(server.Unmap().AsSlice()))
 	}
 }

@@ -59,7 +59,7 @@ type Way struct {
 	// empty if none. Only OpenInterface asks.
 	Bypasses string
 
-	dependents dependents
+	dependents Dependents
 	elsewhere  bool // it is not the way of the daemon that sends, which is in another namespace
 }
 
@@ -250,9 +250,9 @@ func (w *Way) Danger() string {
 		return "WX-CAST-01: every host on the link of " + w.Interface.Name + " takes a broadcast"
 	case w.Kind == route.Multicast:
 		return "WX-CAST-01: switches may send a group's datagrams to every host on the link of " + w.Interface.Name
-	case w.dependents.ssh:
+	case w.dependents.SSH:
 		return "WX-SSH-01: this ssh session runs over " + w.Interface.Name
-	case w.dependents.defaultRoute:
+	case w.dependents.DefaultRoute:
 		return "WX-SSH-01: the default route uses " + w.Interface.Name
 	}
 	return ""
