@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,5 +63,18 @@ func TestBenchOutputDash(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("files %v, %v", left, err)
+	}
+	earlier := filepath.Join(t.TempDir(), "earlier.json")
+	if err := os.WriteFile(earlier, []byte(r.stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range [][]string{{"-o", "-"}, {"--json"}} {
+		args := []string{"bench", "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0", "-q", "--baseline", earlier}
+		r := cli(timeout(t), append(args, to...)...)
+		r.want(t, 0)
+		decode[map[string]any](t, r)
+		if !strings.Contains(r.stderr, "compared with") {
+			t.Errorf("%q: no comparison: %v", to, r)
+		}
 	}
 }

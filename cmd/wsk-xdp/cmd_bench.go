@@ -136,7 +136,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 		return err
 	}
 	text := a.stdout
-	if f.out.json {
+	if f.out.onStdout() {
 		text = a.stderr // beside the document
 	}
 	return errors.Join(err, r.WriteComparison(text, earlier))

@@ -84,6 +84,9 @@ func (o *benchOutput) addJSON(fl *pflag.FlagSet, schema string) {
 // stdoutName is the output file that is standard output.
 const stdoutName = "-"
 
+// onStdout is whether standard output gets the document, and nothing else.
+func (o *benchOutput) onStdout() bool { return o.json || o.file == stdoutName }
+
 // benchDocument is a report.
 type benchDocument interface {
 	WriteTable(w io.Writer) error
@@ -239,7 +242,7 @@ func (a *app) writeReport(o *benchOutput, r benchDocument) error {
 	if o.file != "" && o.file != stdoutName {
 		errs = append(errs, output.Save(o.file, r))
 	}
-	if o.json || o.file == stdoutName {
+	if o.onStdout() {
 		errs = append(errs, output.JSON(a.stdout, r))
 	} else {
 		errs = append(errs, r.WriteTable(a.stdout))
