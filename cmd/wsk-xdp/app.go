@@ -27,6 +27,9 @@ type app struct {
 	// silent is whether nothing is said but by the exit code (-qq).
 	silent bool
 
+	// ended is set when a stream of records has its last one.
+	ended bool
+
 	// started is set when a command begins: errors before that are errors of the command line.
 	started bool
 }

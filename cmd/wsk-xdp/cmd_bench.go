@@ -14,6 +14,7 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/bench/check"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
 
@@ -80,7 +81,9 @@ func (a *app) benchCommand() *cobra.Command {
 func (a *app) benchEngineCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "engine", Hidden: true, Short: "Send as the job on standard input says (used by bench itself)", Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return bench.Child(c.Context(), a.stdin, a.stdout) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return bench.Child(c.Context(), a.stdin, output.Raw(a.stdout))
+		},
 	}
 }
 

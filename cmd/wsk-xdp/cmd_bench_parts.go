@@ -54,7 +54,7 @@ func (a *app) benchPartCommand() *cobra.Command {
 				slices.Sort(names)
 				return exit.Usagef("part %q is none of %s", args[0], strings.Join(names, ", "))
 			}
-			return part(a.stdin, a.stdout)
+			return part(a.stdin, output.Raw(a.stdout))
 		},
 	}
 }

@@ -122,6 +122,7 @@ func inBackground[T any](told func(T)) (tell func(T), end func()) {
 // told is standard output, and the file beside it.
 type told struct {
 	*output.Stream
+	app  *app
 	file string
 }
 
@@ -131,7 +132,7 @@ func (a *app) stream(f *formatFlags) *told {
 	if a.silent {
 		to = io.Discard
 	}
-	return &told{output.NewStream(to, f.format), f.file}
+	return &told{output.NewStream(to, f.format), a, f.file}
 }
 
 // End writes the document to the file, if there is one, and ends standard output.
@@ -140,5 +141,7 @@ func (t *told) End(schema string, document any, tables ...*output.Table) error {
 	if t.file != "" {
 		err = output.Save(t.file, document)
 	}
-	return errors.Join(err, t.Stream.End(schema, document, tables...))
+	told := t.Stream.End(schema, document, tables...)
+	t.app.ended = told == nil
+	return errors.Join(err, told)
 }

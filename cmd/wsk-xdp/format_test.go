@@ -114,6 +114,6 @@ func TestFormats(t *testing.T) {
 		t.Errorf("%v", intervals)
 	}
 	cli(timeout(t), "recv", netns, ":9000", "--json", "--format", "csv").want(t, 2, "--json and --format csv: give one")
-	cli(timeout(t), "ping", netns, "10.77.0.2:70000", "--format", "ndjson").want(t, 2, `"schema": "wsk-xdp.error/1"`)
+	cli(timeout(t), "ping", netns, "10.77.0.2:70000", "--format", "ndjson").want(t, 2, `{"record":"error","schema":"wsk-xdp.error/1","document":{`)
 	cli(timeout(t), "recv", netns, ":9003", "--format", "json", "--for", "10ms", "-q").want(t, 1, `"schema": "wsk-xdp.recv/1"`)
 }

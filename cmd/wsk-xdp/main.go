@@ -16,11 +16,7 @@ import (
 const signalGrace = 500 * time.Millisecond
 
 func main() {
-	var stdout io.Writer = os.Stdout
-	if !asksForJSON(os.Args[1:]) { // documents are UTF-8
-		stdout = output.Plain(stdout, os.Getenv)
-	}
-	os.Exit(program(stdout, output.Plain(os.Stderr, os.Getenv)))
+	os.Exit(program(output.Plain(os.Stdout, os.Getenv), output.Plain(os.Stderr, os.Getenv)))
 }
 
 // program runs the command line of this process. When nobody reads what it writes any more (`| head`, or a tee that Ctrl-C has ended

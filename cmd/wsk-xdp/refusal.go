@@ -7,7 +7,11 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
 
 // errorReport is the JSON document of a command that could not do what it was asked for: whoever reads standard output
@@ -40,31 +44,71 @@ func errorDocument(command string, err error) errorReport {
 	return r
 }
 
-// asksForJSON looks at the words themselves, since the error may be that they can't be parsed.
-func asksForJSON(args []string) bool {
+// tellError writes an error to standard output where that gets documents or records and has not had the one at the end. The exit code is
+// that of the error: that it can't be written changes nothing.
+func (a *app) tellError(out written, format output.Format, document errorReport) {
+	switch {
+	case format == output.Document && !*out.any:
+		_ = output.JSON(out, document)
+	case format == output.Records && !a.ended:
+		_ = output.NewStream(out, format).Fail(errorSchema, document)
+	}
+}
+
+// formatOf is the form of what standard output is to get.
+func formatOf(c *cobra.Command, args []string) output.Format {
+	if format := formatOfFlags(c.Flags()); format != output.Human {
+		return format
+	}
+	return formatOfWords(args)
+}
+
+// formatOfFlags is what the flags say, those of a file of --config among them, as far as they could be parsed.
+func formatOfFlags(fl *pflag.FlagSet) output.Format {
+	value := func(name string) string {
+		if f := fl.Lookup(name); f != nil {
+			return f.Value.String()
+		}
+		return ""
+	}
+	switch {
+	case value("json") == "true" || value("output") == stdoutName || value("format") == "json":
+		return output.Document
+	case value("format") == "ndjson":
+		return output.Records
+	}
+	return output.Human
+}
+
+// formatOfWords looks at the words themselves, since the error may be that they can't be parsed.
+func formatOfWords(args []string) output.Format {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
 	for i, word := range args {
+		if (word == "--format" || word == "--output" || word == "-o") && i+1 < len(args) {
+			word += "=" + args[i+1]
+		}
 		switch word {
-		case "--json", "--json=true", "--format=json", "--format=ndjson":
-			return true
-		case "--format":
-			if i+1 < len(args) && (args[i+1] == "json" || args[i+1] == "ndjson") {
-				return true
-			}
+		case "--json", "--json=true", "--format=json", "--output=-", "-o=-", "-o-":
+			return output.Document
+		case "--format=ndjson":
+			return output.Records
 		}
 	}
-	return false
+	return output.Human
 }
 
 // written is a writer that knows whether anything has been written.
 type written struct {
 	io.Writer
-	any bool
+	any *bool
 }
 
-func (w *written) Write(b []byte) (int, error) {
-	w.any = w.any || len(b) > 0
+func (w written) Write(b []byte) (int, error) {
+	*w.any = *w.any || len(b) > 0
 	return w.Writer.Write(b)
 }
+
+// Raw is the same over what is below a writer of text.
+func (w written) Raw() io.Writer { return written{output.Raw(w.Writer), w.any} }

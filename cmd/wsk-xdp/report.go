@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/report"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/units"
 )
@@ -108,7 +109,7 @@ func (a *app) writeDocuments(f *reportFlags, flag, name string, all []*report.Do
 	case "":
 		return nil
 	case stdoutName:
-		return write(a.stdout, all)
+		return write(output.Raw(a.stdout), all)
 	}
 	how := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	if !f.force {

@@ -12,12 +12,11 @@ import (
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/completion"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/output"
 )
 
 // run is the whole program; the result is its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := &written{Writer: stdout}
+	out := written{stdout, new(bool)}
 	a := &app{stdin: stdin, stdout: out, stderr: stderr, line: append([]string{"wsk-xdp"}, args...)}
 	root := a.command()
 	if completion.Asked(args) {
@@ -40,10 +39,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if exit.Code(err) == exit.Usage {
 		fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
 	}
-	if !out.any && asksForJSON(args) {
-		// The exit code is that of the error: that this can't be written changes nothing.
-		_ = output.JSON(stdout, errorDocument(cmd.CommandPath(), err))
-	}
+	a.tellError(out, formatOf(cmd, args), errorDocument(cmd.CommandPath(), err))
 	return exit.Code(err)
 }
 

@@ -54,9 +54,9 @@ func NewStream(w io.Writer, format Format) *Stream { return &Stream{w: w, format
 
 // Record is a line of ndjson. What it holds goes by its kind.
 type Record struct {
-	Record string `json:"record"` // start, interval or end
+	Record string `json:"record"` // start, interval, and at last end, or error where it does not come to that
 	Schema string `json:"schema"`
-	// Config is of start, Interval of interval, Document of end.
+	// Config is of start, Interval of interval, Document of end and error.
 	Config   any `json:"config,omitempty"`
 	Interval any `json:"interval,omitempty"`
 	Document any `json:"document,omitempty"`
@@ -66,7 +66,7 @@ func (s *Stream) record(r Record) {
 	if s.err != nil {
 		return
 	}
-	e := json.NewEncoder(s.w)
+	e := json.NewEncoder(Raw(s.w))
 	e.SetEscapeHTML(false)
 	if err := e.Encode(r); err != nil {
 		s.err = fmt.Errorf("write JSON: %w", err)
@@ -109,6 +109,12 @@ func (s *Stream) row(i any, cell func(key string, value reflect.Value) string) {
 	if w.Flush(); w.Error() != nil {
 		s.err = fmt.Errorf("write CSV: %w", w.Error())
 	}
+}
+
+// Fail writes, as the last record, what kept the run from its end.
+func (s *Stream) Fail(schema string, document any) error {
+	s.record(Record{Record: "error", Schema: schema, Document: document})
+	return s.err
 }
 
 // End writes the document, or has tables written where people read.

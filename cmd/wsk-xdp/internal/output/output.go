@@ -15,9 +15,9 @@ import (
 	"golang.org/x/term"
 )
 
-// JSON writes one document, indented, with a newline behind it.
+// JSON writes one document, indented, with a newline behind it, in UTF-8 whatever the locale.
 func JSON(w io.Writer, document any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(Raw(w))
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(document); err != nil {

@@ -35,6 +35,20 @@ func (p plain) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// Raw is what is below a writer that changes text: documents are UTF-8 in every locale. A writer of another package over one of these has a
+// method of that name.
+func Raw(w io.Writer) io.Writer {
+	switch w := w.(type) {
+	case plain:
+		return Raw(w.Writer)
+	case piped:
+		return piped{Raw(w.Writer), w.gone}
+	case interface{ Raw() io.Writer }:
+		return w.Raw()
+	}
+	return w
+}
+
 // fileOf is the file that a writer writes to, nil where it is none.
 func fileOf(w io.Writer) *os.File {
 	switch w := w.(type) {
