@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/preview"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
@@ -20,11 +18,8 @@ import (
 
 // blastDry says what blast would send.
 func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.NS) error {
-	body, err := payload.Make(f.payload, f.payloadSize, a.stdin)
+	body, err := f.body(a.stdin, h)
 	if err != nil {
-		return exit.Usagef("%w", err)
-	}
-	if err := h.checkPayload(len(body)); err != nil {
 		return err
 	}
 	s, err := f.findWay(ctx, h, ns)
@@ -47,9 +42,7 @@ func (a *app) blastDry(ctx context.Context, f *blastFlags, h header, ns *netns.N
 	case f.engine.sockets():
 		warnings = s.LinkWarnings()
 	}
-	for _, local := range f.unbound(h, s) {
-		r.Config.Sources = append(r.Config.Sources, local.String())
-	}
+	r.Config.From(f.unbound(h, s))
 	out := preview.Report{
 		Head: host.NewHead(preview.Schema), Config: r.Config, Path: r.Path, Requested: blast.Requested(f.config()), Frames: []preview.Frame{},
 		Warnings: append([]string{}, warnings...),

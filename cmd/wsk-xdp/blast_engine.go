@@ -10,12 +10,10 @@ import (
 	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/icmp"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/wsk/datapath"
 	"github.com/wsk-xdp/wsk-xdp/xdp"
@@ -44,11 +42,8 @@ type opened interface {
 
 // blastEngine is blast without IRPs.
 func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
-	body, err := payload.Make(f.payload, f.payloadSize, a.stdin)
+	body, err := f.body(a.stdin, h)
 	if err != nil {
-		return exit.Usagef("%w", err)
-	}
-	if err := h.checkPayload(len(body)); err != nil {
 		return err
 	}
 	s, err := f.findWay(ctx, h, ns)
@@ -82,9 +77,7 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	before := e.info(blast.Counts{})
 	r := f.reportEngine(h, s, mix, run, before)
 	r.Warmup = warmed
-	for _, local := range e.sources() {
-		r.Config.Sources = append(r.Config.Sources, local.String())
-	}
+	r.Config.From(e.sources())
 	f.announceEngine(a, h, s, r, e, other, config)
 	out, onInterval, shown := a.follow(f, r, other)
 	config.OnInterval = onInterval
@@ -93,11 +86,14 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	shown()
 	spent, delayed := host.CPUTime().Sub(cpu), host.RunDelay()-waited
 	if err != nil {
-		return err
+		if res.Submitted == 0 {
+			return err
+		}
+		r.Lost = err.Error() // what was sent until then is told all the same
 	}
-	sent, err := e.sent()
-	if err != nil {
-		return err
+	sent, sentErr := e.sent()
+	if sentErr != nil {
+		return errors.Join(err, sentErr)
 	}
 	r.Fill(config, res)
 	if r.Pacing != nil {
@@ -109,7 +105,11 @@ func (a *app) blastEngine(ctx context.Context, f *blastFlags, h header, ns *netn
 	speed, _ := s.LinkSpeed() // 0 where there is none
 	r.Limit(speed, delayed)
 	r.Conclude()
-	return errors.Join(a.finishBlast(f, r, out, ""), blastFailure(r, res, h, ""))
+	finished := a.finishBlast(f, r, out, "")
+	if err == nil {
+		err = blastFailure(r, res, h, "")
+	}
+	return errors.Join(finished, err)
 }
 
 // openWarm makes the engine ready, and sends what is to be sent before the run.

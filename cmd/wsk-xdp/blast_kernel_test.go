@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -113,4 +115,38 @@ func TestSocketsNeedNoPrivilege(t *testing.T) {
 	}
 	as("blast", "10.77.0.2:9", "--engine", "packet", "-n", "1", "-q").want(t, 3)
 	as("blast", "10.77.0.2:9", "--engine", "frames", "-n", "1", "-q").want(t, 3)
+}
+
+// Engine packet waits for an interface that is down for a moment, and of one that is gone it tells what had left.
+func TestPacketLosesItsInterface(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		harm func(*testenv.Lab) error
+		code int
+	}{
+		{"down and up", func(l *testenv.Lab) error { return errors.Join(l.A.If.SetDown(), l.A.If.SetUp()) }, 0},
+		{"gone", func(l *testenv.Lab) error { return l.A.If.Delete() }, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, netns := lab(t, testenv.Topology{NoIPv6: true, Neighbours: testenv.Static})
+			to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+			rx := testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+			harmed := make(chan error, 1)
+			go func() {
+				err := rx.WaitCount(timeout(t), 500)
+				harmed <- errors.Join(err, c.harm(l))
+			}()
+			const n = 20_000
+			r := cli(timeout(t), "blast", netns, to.String(), "--engine", "packet", "-r", "10k", "-n", fmt.Sprint(n), "--json", "-q")
+			if err := <-harmed; err != nil {
+				t.Fatal(err)
+			}
+			r.want(t, c.code)
+			doc := decode[blast.Report](t, r)
+			whole := doc.Totals.Submitted == n && doc.Totals.Completed == n && doc.Lost == ""
+			if doc.Totals.Submitted < 500 || (c.code == 0) != whole || (c.code == 1) != (doc.Verdict.ID == "lost") {
+				t.Errorf("%v", r)
+			}
+		})
+	}
 }

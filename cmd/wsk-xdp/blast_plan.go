@@ -4,12 +4,14 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/netip"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/blast"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/frames"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/stamp"
 	"github.com/wsk-xdp/wsk-xdp/frame"
@@ -44,6 +46,15 @@ func (f *blastFlags) unbound(h header, s *session.Session) []netip.AddrPort {
 		out[i] = netip.AddrPortFrom(from, port)
 	}
 	return out
+}
+
+// body is the payload of the largest packet.
+func (f *blastFlags) body(stdin io.Reader, h header) ([]byte, error) {
+	body, err := payload.Make(f.payload, f.payloadSize, stdin)
+	if err != nil {
+		return nil, exit.Usagef("%w", err)
+	}
+	return body, h.checkPayload(len(body))
 }
 
 // plan is what the frames are.

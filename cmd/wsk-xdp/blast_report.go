@@ -47,9 +47,7 @@ func (f *blastFlags) report(h header, s *session.Session, mix blast.Mix, run uin
 	if h.setTOS {
 		r.Config.TOS = &h.tos
 	}
-	for _, local := range s.Sources() { // none with engine frames
-		r.Config.Sources = append(r.Config.Sources, local.String())
-	}
+	r.Config.From(s.Sources()) // none with engine frames
 	return r
 }
 

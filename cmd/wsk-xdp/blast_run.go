@@ -13,16 +13,12 @@ import (
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/host"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/netns"
-	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/payload"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 )
 
 func (a *app) blast(ctx context.Context, f *blastFlags, h header, ns *netns.NS) (err error) {
-	body, err := payload.Make(f.payload, f.payloadSize, a.stdin)
+	body, err := f.body(a.stdin, h)
 	if err != nil {
-		return exit.Usagef("%w", err)
-	}
-	if err := h.checkPayload(len(body)); err != nil {
 		return err
 	}
 	o := f.way.session(h)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/failif"
@@ -54,7 +55,7 @@ type Report struct {
 	Steps       []StepReport `json:"steps,omitempty"`
 	Warnings    []string     `json:"warnings"`
 	Interrupted bool         `json:"interrupted"`
-	// Lost is what the run lost on its way, empty for nothing: the interface that it began with.
+	// Lost is what the run lost on its way, empty for nothing: the interface that it began with, or the engine, with the error that ended it.
 	Lost    string  `json:"lost,omitempty"`
 	Verdict Verdict `json:"verdict"`
 	// FailIf are the conditions of --fail-if, and what became of them.
@@ -122,6 +123,13 @@ type ConfigReport struct {
 	// Stamp is what the payloads begin with, Run the number of the run in it.
 	Stamp string `json:"stamp"`
 	Run   uint16 `json:"run"`
+}
+
+// From adds what sockets are bound to.
+func (c *ConfigReport) From(sources []netip.AddrPort) {
+	for _, local := range sources {
+		c.Sources = append(c.Sources, local.String())
+	}
 }
 
 // Totals are counts of the whole run.

@@ -31,7 +31,7 @@ type Lane struct {
 func NewLane(r *Ring, s Source) *Lane { return &Lane{ring: r, source: s, first: r.At()} }
 
 // Send puts up to n frames into the ring, has the kernel send, and takes back what it is done with. What a device drops for
-// want of room stays in the ring and goes with the next call.
+// want of room, or can't take while it is down, stays in the ring and goes with a later call.
 func (l *Lane) Send(n uint64, now time.Time) (out blast.Outcome, err error) {
 	for out.Submitted < n && l.out < Slots {
 		slot := l.ring.At()
@@ -43,7 +43,7 @@ func (l *Lane) Send(n uint64, now time.Time) (out blast.Outcome, err error) {
 	}
 	switch err := l.ring.Kick(); {
 	case err == nil:
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EINTR):
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN):
 		out.Full = true
 	default:
 		return out, fmt.Errorf("the kernel sends nothing more: %w", err)
