@@ -32,6 +32,7 @@ type QueueInfo struct {
 	Waiting   int    // operations waiting now
 	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
 
+	// Counters are those of all its sockets, the replaced ones included.
 	Counters xdp.Counters
 
 	// Offload is what is known about leaving checksums to others, kind by kind of frame. Empty where Granted.Offload is

@@ -20,7 +20,7 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 	for _, q := range after.Queues {
 		var b datapath.QueueInfo // zero for a queue that was opened during the run
 		for _, old := range before.Queues {
-			if old.Interface == q.Interface && old.Queue == q.Queue && q.Rebuilds == old.Rebuilds {
+			if old.Interface == q.Interface && old.Queue == q.Queue && goesOn(&old, &q) {
 				b = old
 			}
 		}
@@ -32,6 +32,14 @@ func (r *Report) Cost(cpu host.CPU, before, after datapath.Info) {
 		})
 	}
 	r.Carried = r.carried()
+}
+
+// goesOn is whether a queue is the one of before: that of an interface that went and came back under its name begins at zero. Whether its
+// socket was replaced says nothing, since a queue counts on over that.
+func goesOn(old, q *datapath.QueueInfo) bool {
+	return q.Submitted >= old.Submitted && q.Completed >= old.Completed && q.Dropped >= old.Dropped && q.Parked >= old.Parked &&
+		q.Rebuilds >= old.Rebuilds && q.Foreign >= old.Foreign && q.Counters.Kicks >= old.Counters.Kicks &&
+		q.Counters.KicksSaved >= old.Counters.KicksSaved
 }
 
 // carried splits the completed packets into those of AF_XDP and those of the kernel's stack. The datapath counts its slow

@@ -4,6 +4,7 @@ package blast
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +156,31 @@ func TestForfeitedAddsUp(t *testing.T) {
 	res := mustRun(t, t.Context(), c, NewSender(sockets, remote, nil, nil, 1))
 	if res.Submitted != 7 || res.Submitted+res.Forfeited != Requested(c) {
 		t.Errorf("%d submitted and %d forfeited of %d", res.Submitted, res.Forfeited, Requested(c))
+	}
+}
+
+// A queue counts on where its socket is replaced, and begins at zero where its interface came back under its name.
+func TestCostOfAReplacedSocket(t *testing.T) {
+	queue := func(submitted, completed, rebuilds, kicks uint64) datapath.Info {
+		q := datapath.QueueInfo{Interface: "wsk0", Submitted: submitted, Completed: completed, Rebuilds: rebuilds}
+		q.Counters.Kicks = kicks
+		return datapath.Info{Queues: []datapath.QueueInfo{q}}
+	}
+	for _, c := range []struct {
+		name          string
+		before, after datapath.Info
+		want          QueueReport
+	}{
+		{"the same", queue(100, 90, 0, 50), queue(300, 290, 0, 60), QueueReport{Submitted: 200, Completed: 200, Kicks: 10}},
+		{"replaced", queue(100, 90, 1, 50), queue(300, 280, 3, 60), QueueReport{Submitted: 200, Completed: 190, Kicks: 10, Rebuilds: 2}},
+		{"another", queue(100, 90, 0, 50), queue(30, 20, 0, 60), QueueReport{Submitted: 30, Completed: 20, Kicks: 60}},
+		{"new", datapath.Info{}, queue(30, 20, 0, 60), QueueReport{Submitted: 30, Completed: 20, Kicks: 60}},
+	} {
+		var r Report
+		r.Cost(host.CPU{}, c.before, c.after)
+		c.want.Interface = "wsk0"
+		if !slices.Equal(r.Queues, []QueueReport{c.want}) {
+			t.Errorf("%s: %+v, want %+v", c.name, r.Queues, c.want)
+		}
 	}
 }

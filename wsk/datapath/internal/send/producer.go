@@ -30,6 +30,19 @@ type producer struct {
 // counts are counted under a queue's mu.
 type counts struct {
 	submitted, offloaded, completed, dropped, foreign, unpinned, parked, rebuilds uint64
+
+	replaced xdp.Counters // of the sockets before this one
+}
+
+// sum is what two sockets have counted.
+func sum(a, b xdp.Counters) xdp.Counters {
+	a.Kicks += b.Kicks
+	a.KicksSaved += b.KicksSaved
+	a.RxWakeups += b.RxWakeups
+	for i, n := range b.ByResult {
+		a.ByResult[i] += n
+	}
+	return a
 }
 
 // slot is what a chunk with the kernel carries. The address that is posted changes its low bits from one use of the chunk

@@ -97,6 +97,7 @@ func (q *Queue) repair() (turned bool) {
 	}
 	q.startRX(sock)
 	q.mu.Lock()
+	q.tx.stats.replaced = sum(q.tx.stats.replaced, q.sock.Counters())
 	q.use(sock)
 	if q.wasDown && !q.zeroCopy {
 		q.state = queueDown

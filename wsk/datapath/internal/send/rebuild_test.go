@@ -45,6 +45,30 @@ func TestNothingBehindInTheRing(t *testing.T) {
 	}
 }
 
+// TestCountersGoOn: a queue counts on where its socket is replaced.
+func TestCountersGoOn(t *testing.T) {
+	r := newRig(t, xdptest.Config{Budget: -1})
+	s := r.socket()
+	to := r.warm(s)
+	q, want := r.queue(), xdp.Counters{}
+	for range 3 {
+		for _, irp := range sendAll(s, to, 10) {
+			mustSucceed(t, "datagram", await(t, irp))
+		}
+		old := r.kernels.newest()
+		q.kickMu.Lock()
+		q.breakDown("test", wsk.STATUS_IO_TIMEOUT)
+		q.unlockKick()
+		q.complete()
+		testenv.Eventually(t, waitLimit, "a new socket", func() bool { return r.info().State == "up" })
+		want = sum(want, old.Counters())
+		got := r.info()
+		if got.Counters.Kicks < want.Kicks || got.Counters.KicksSaved < want.KicksSaved || got.Submitted < 10 || want.Kicks == 0 {
+			t.Errorf("%+v, where the sockets that are gone have %+v", got, want)
+		}
+	}
+}
+
 // TestLookupWhileRebuilt looks for the way of new flows while the socket of their queue is replaced again and again. For the
 // race detector.
 func TestLookupWhileRebuilt(t *testing.T) {

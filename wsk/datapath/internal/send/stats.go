@@ -28,6 +28,7 @@ type Info struct {
 	Waiting   int    // operations waiting now
 	Free      int    // chunks in the pool; Free + InFlight is the number of TX chunks
 
+	// Counters are those of all its sockets, the replaced ones included.
 	Counters xdp.Counters
 
 	// Offload is what is known about leaving checksums to others, kind by kind of frame.
@@ -44,7 +45,7 @@ func (q *Queue) Info() Info {
 		Interface: q.dev.Name(), Queue: q.id, Granted: q.sock.Granted(), State: stateNames[q.state],
 		Submitted: s.submitted, Offloaded: s.offloaded, Completed: s.completed, Dropped: s.dropped, Foreign: s.foreign, Unpinned: s.unpinned,
 		Parked: s.parked, Rebuilds: s.rebuilds, InFlight: q.tx.inflight, Waiting: q.waiting.N, Free: len(q.tx.free),
-		Counters: q.sock.Counters(), Offload: q.prover.Info(),
+		Counters: sum(s.replaced, q.sock.Counters()), Offload: q.prover.Info(),
 	}
 }
 
