@@ -5,6 +5,7 @@ package units
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func Grouped(v uint64) string {
 	return string(out)
 }
 
-// PacketRate writes packets per second with three decimals of the unit that fits.
+// PacketRate writes packets per second with three decimals of the unit that fits, and no more than it takes below a thousand.
 func PacketRate(pps float64) string { return scaled(pps, "pps") }
 
 // BitRate writes bits per second with the unit that fits.
@@ -36,7 +37,12 @@ func scaled(v float64, unit string) string {
 	case v >= 1e3:
 		return fmt.Sprintf("%.3f k%s", v/1e3, unit)
 	}
-	return fmt.Sprintf("%.0f %s", v, unit)
+	decimals := 3
+	if v < 0.1 {
+		decimals = 6 // a rate is in millionths of a packet
+	}
+	digits := strconv.FormatFloat(v, 'f', decimals, 64)
+	return strings.TrimRight(strings.TrimRight(digits, "0"), ".") + " " + unit
 }
 
 // Nanoseconds writes a short time with two or three significant digits: 850ns, 18µs, 2.1ms, 1.53s.
