@@ -125,7 +125,7 @@ func (a *app) echo(ctx context.Context, f *echoFlags, ns *netns.NS) error {
 	}
 	a.note("wsk-xdp echo "+r.Config.Listen, fmt.Sprintf("  engine %s · %s · kernel %s", engine.Name(), what, host.Kernel()))
 	if f.engine == "wsk" {
-		a.warn(attachedText(f.interfaces))
+		r.Warnings = append(r.Warnings, attachedText(f.interfaces))
 	}
 	a.warn(r.Warnings...)
 	begun, cpu := time.Now(), host.CPUTime()

@@ -69,6 +69,9 @@ func TestPing(t *testing.T) {
 		if n := doc.Totals; n.Answered != pings || n.Packets != pings || n.Refused+n.Failed != 0 || !doc.Verdict.OK || !doc.Interrupted {
 			t.Errorf("echo %v: %+v", engine, doc)
 		}
+		if attached := strings.Contains(strings.Join(doc.Warnings, ";"), "XDP program is on wsk1"); attached != (engine != nil) {
+			t.Errorf("echo %v: warnings %q", engine, doc.Warnings)
+		}
 	}
 }
 

@@ -188,7 +188,8 @@ func (a *app) recv(ctx context.Context, f *recvFlags, ns *netns.NS) (err error) 
 	a.note(fmt.Sprintf("wsk-xdp recv %s", r.Config.Listen),
 		fmt.Sprintf("  engine %s · window %s · blast --peer is answered on TCP · kernel %s", f.engine, units.Grouped(uint64(f.window)), host.Kernel()))
 
-	f.warn(a, engine)
+	r.Warnings = append(r.Warnings, f.warnings(engine)...)
+	a.warn(r.Warnings...)
 	begun, cpu := time.Now(), host.CPUTime()
 	live, line, seconds := output.NewLive(f.out.live()), &recv.Line{}, &recv.Seconds{}
 	out := a.stream(&f.out)
@@ -241,15 +242,17 @@ func (f *recvFlags) pickInterfaces(ns *netns.NS) (err error) {
 	return exit.Usagef("--engine xdp attaches an XDP program: name the interface with -i, of %s", strings.Join(f.interfaces, ", "))
 }
 
-// warn says what an engine does to interfaces.
-func (f *recvFlags) warn(a *app, engine recv.Engine) {
+// warnings say what an engine does to interfaces.
+func (f *recvFlags) warnings(engine recv.Engine) (out []string) {
 	if f.engine == "udp" {
-		return
+		return nil
 	}
-	a.warn(attachedText(f.interfaces))
+	out = append(out, attachedText(f.interfaces))
 	if g, ok := engine.(interface{ Generic() []string }); ok && len(g.Generic()) > 0 {
-		a.warn("the driver of " + strings.Join(g.Generic(), ", ") + " runs no XDP program now: it runs behind the driver, which costs a socket buffer for each packet")
+		out = append(out, "the driver of "+strings.Join(g.Generic(), ", ")+
+			" runs no XDP program now: it runs behind the driver, which costs a socket buffer for each packet")
 	}
+	return out
 }
 
 // interfacesThere refuses names of no interface. flag is what the command line has in front of them.

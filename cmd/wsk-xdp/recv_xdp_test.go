@@ -49,6 +49,9 @@ func TestRecvXDP(t *testing.T) {
 				r = <-received
 				r.want(t, 0, "XDP program is on wsk1")
 				their := decode[recv.Report](t, r)
+				if !strings.Contains(strings.Join(their.Warnings, ";"), "XDP program is on wsk1") {
+					t.Errorf("warnings %q", their.Warnings)
+				}
 				if len(their.Runs) != 1 || their.Totals.Received != 900 || their.Totals.Packets != 900 || !their.Verdict.OK || !their.Runs[0].Ended ||
 					*their.Runs[0].Delay != *p.Delay {
 					t.Errorf("%s, %s of %s: %+v", engine, to, size, their)
