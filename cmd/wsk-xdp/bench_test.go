@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -77,4 +78,20 @@ func TestBenchOutputDash(t *testing.T) {
 			t.Errorf("%q: no comparison: %v", to, r)
 		}
 	}
+}
+
+// An interface that others live on is not flooded by the engines unless that is insisted on.
+func TestBenchSparesOthers(t *testing.T) {
+	testenv.Require(t, testenv.Root|testenv.NetNS|testenv.AFXDP)
+	l, netns := lab(t, testenv.Topology{Neighbours: testenv.Static})
+	to := netip.AddrPortFrom(l.B.IPv4(), testPort)
+	testenv.NewUDPReceiverT(t, l.B.NS, to, testenv.UDPReceiverOptions{CountOnly: true})
+	t.Setenv("SSH_CONNECTION", fmt.Sprintf("%v 50000 %v 22", l.B.IPv4(), l.A.IPv4()))
+	args := []string{"bench", netns, "-i", "wsk0", "--to", to.String(), "--engines", "udp", "--runs", "1", "-d", "10ms", "--warmup", "0"}
+	r := cli(timeout(t), args...)
+	r.want(t, 3, "WX-SSH-01: this ssh session runs over wsk0", "--force")
+	if strings.Contains(r.stderr, "round 1") {
+		t.Errorf("something was measured: %v", r)
+	}
+	cli(timeout(t), append(args, "--force")...).want(t, 0)
 }

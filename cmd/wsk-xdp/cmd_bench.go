@@ -70,6 +70,7 @@ func (a *app) benchCommand() *cobra.Command {
 	fl.StringVarP(&f.config.Interface, "interface", "i", "", "send through this interface, and count there, instead of a laboratory")
 	fl.StringArrayVar(&f.to, "to", nil, "destination `address:port` on that interface; may be repeated")
 	f.out.addFile(fl)
+	fl.Lookup("force").Usage = "send even where others suffer (ssh, default route); overwrite an output file"
 	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier document in this `file`")
 	f.out.addJSON(fl, bench.Schema)
 	c.AddCommand(a.benchLatencyCommand(), a.benchReceiveCommand(), a.benchFootprintCommand(), a.benchScaleCommand(),
@@ -121,6 +122,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 			return exit.Usagef("--baseline: %w", err)
 		}
 	}
+	f.config.Force = f.out.force
 	f.config.Warn = func(text string) { a.warn(text) }
 	if !f.out.quiet {
 		f.config.Progress = a.benchProgress

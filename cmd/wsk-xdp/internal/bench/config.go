@@ -44,6 +44,8 @@ type Config struct {
 	To        []netip.AddrPort
 	// NetNS is the namespace of Interface, nil for the process's own.
 	NetNS *netns.NS
+	// Force is whether it is sent even where others would suffer from it.
+	Force bool
 
 	// Child is the command line that starts a child of ours.
 	Child []string

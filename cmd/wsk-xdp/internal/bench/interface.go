@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	vnetns "github.com/vishvananda/netns"
 
+	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/exit"
 	"github.com/wsk-xdp/wsk-xdp/cmd/wsk-xdp/internal/session"
 	"github.com/wsk-xdp/wsk-xdp/frame"
 	"github.com/wsk-xdp/wsk-xdp/wsk/route"
@@ -58,6 +59,10 @@ func onInterface(ctx context.Context, c *Config) (_ *place, err error) {
 		if way.SlowReason != "" || way.DeviceName() != c.Interface || len(way.VLANs) > 0 {
 			return nil, fmt.Errorf("way to %v: leads over %s and not straight through %s %s", to, way.DeviceName(), c.Interface,
 				way.SlowReason)
+		}
+		if danger := way.Danger(); danger != "" && !c.Force {
+			return nil, exit.NotPossiblef("%s, and every engine sends there as fast as it can: use another interface, leave --interface out, "+
+				"or say --force", danger)
 		}
 		mac, err := table.Neighbour(ctx, way.Interface.Index, way.Gateway)
 		if err != nil {
