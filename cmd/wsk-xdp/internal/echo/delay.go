@@ -109,13 +109,19 @@ func (d *delayed[T]) run() {
 	}
 }
 
-// close ends it, and says how many answers there were whose time had not come. It may be nil.
-func (d *delayed[T]) close() int {
+// close ends it: nothing is passed on any more, but put may still be called. It may be nil.
+func (d *delayed[T]) close() {
+	if d != nil {
+		close(d.stop)
+		<-d.done
+	}
+}
+
+// left is how many answers wait for their time. It may be nil.
+func (d *delayed[T]) left() int {
 	if d == nil {
 		return 0
 	}
-	close(d.stop)
-	<-d.done
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.held) - d.head

@@ -96,11 +96,12 @@ func TestDelayed(t *testing.T) {
 	if taken != heldAnswers {
 		t.Errorf("room for %d", taken)
 	}
-	if left := d.close(); left != heldAnswers {
+	d.close()
+	if left := d.left(); left != heldAnswers {
 		t.Errorf("%d are left", left)
 	}
 	var none *delayed[one]
-	if none.close() != 0 {
+	if none.close(); none.left() != 0 {
 		t.Error("nothing is left of nothing")
 	}
 }

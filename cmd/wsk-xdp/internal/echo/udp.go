@@ -191,11 +191,12 @@ func (e *UDP) Drops() map[string]uint64 {
 
 // Close returns when nothing is answered any more.
 func (e *UDP) Close() error {
-	e.meter.held(e.late.close())
+	e.late.close()
 	var err error
 	for _, conn := range e.conns {
 		err = errors.Join(err, conn.Close())
 	}
 	e.wait.Wait()
+	e.meter.held(e.late.left()) // what was read while it ended among them
 	return errors.Join(err, e.err)
 }

@@ -221,6 +221,8 @@ func (e *WSK) Drops() map[string]uint64 { return recv.DropsOf(e.dp.Info()) }
 
 // Close returns when nothing is answered any more.
 func (e *WSK) Close() error {
-	e.meter.held(e.late.close())
-	return e.client.Close(context.Background())
+	e.late.close()
+	err := e.client.Close(context.Background())
+	e.meter.held(e.late.left()) // what came while it ended among them
+	return err
 }
