@@ -173,14 +173,17 @@ func (s *Source) Recheck() {
 	}
 }
 
-// PathNarrowed makes every flow to an address learn its path MTU anew.
+// PathNarrowed makes every flow to an address learn its path MTU anew. Strangers can have it called as often as they like.
 func (s *Source) PathNarrowed(a netip.Addr) {
 	s.Host.Routes.Flush(a)
-	s.flows.each(func(f *Flow) {
-		if f.to.IP().WithZone("") == a {
+	t, addr := &s.flows, a.As16()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.all {
+		if f.to.Addr == addr {
 			f.withdraw()
 		}
-	})
+	}
 }
 
 // PathLifetime is the age at which a path is looked up again although nothing was announced: path MTU exceptions

@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// learnedLimit bounds the destinations that are asked about one by one; beyond it all are asked about.
-const learnedLimit = 1 << 12
+// learnedLimit bounds the destinations that are asked about one by one; beyond it all are asked about. The kernel keeps some ten thousand
+// for each next hop (net/ipv4/route.c, fnhe_remove_oldest), and whoever forges ICMP messages can have it keep as many. Each takes a
+// few hundred bytes here.
+const learnedLimit = 1 << 17
 
 // tellTime is how long the kernel may take to learn what we have been told.
 const tellTime = time.Second

@@ -9,11 +9,40 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // told is destination number i.
 func told(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|uint32(i))))
+}
+
+// TestMuchIsLearned: a server has tens of thousands of clients behind links with a smaller MTU, and still no others are asked about.
+func TestMuchIsLearned(t *testing.T) {
+	m, other := newMirror(Options{}), Query{Dst: told(1 << 20)}
+	const many = 50_000
+	for i := range many {
+		m.Distrust(told(i))
+	}
+	check := func(when string) {
+		t.Helper()
+		s := m.Snapshot()
+		s.ask = Answered
+		if _, ask := s.Lookup(&other); ask == Exception {
+			t.Errorf("%s, another destination is asked about", when)
+		}
+		if _, ask := s.Lookup(&Query{Dst: told(many - 1)}); ask != Exception {
+			t.Errorf("%s, the last one is not asked about: %v", when, ask)
+		}
+	}
+	check("told one by one")
+	learned := map[netip.Addr]time.Time{}
+	for i := range many {
+		learned[told(many-1-i)] = time.Time{}
+	}
+	learned[told(2*many)] = time.Time{} // something has changed
+	m.learnedNow(learned, time.Now().Add(2*tellTime))
+	check("read from the kernel")
 }
 
 // TestDistrustIsBounded tells a mirror of destination after destination, as somebody can who forges ICMP messages.
@@ -47,7 +76,7 @@ func TestDistrustIsBounded(t *testing.T) {
 		t.Error("a destination is new the second time")
 	}
 	news := 0
-	for i := range 3 * learnedLimit {
+	for i := range learnedLimit / 8 {
 		if m.Distrust(told(1<<20 + i)) {
 			news++
 		}
