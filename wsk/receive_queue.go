@@ -15,7 +15,7 @@ type receiver struct {
 	ended  NTSTATUS // why nothing is received any more, STATUS_SUCCESS while it is
 	irps   irpList
 	buffer datagramList
-	limit  uint64 // of buffer.charge, see hasRoom
+	limit  uint64 // of buffer.charge, see takes
 	nodes  indicationPool
 	events eventState
 	stats  ReceiveStatistics
@@ -67,6 +67,7 @@ const defaultReceiveBuffer = 1 << 20
 type datagramList struct {
 	head, tail *Datagram
 	count      int
+	errors     int // of them, ICMP errors
 	charge     uint64
 }
 
@@ -80,6 +81,9 @@ func (l *datagramList) push(d *Datagram) {
 	l.tail = d
 	l.count++
 	l.charge += d.charge()
+	if d.Err != nil {
+		l.errors++
+	}
 }
 
 func (l *datagramList) pop() *Datagram {
@@ -91,10 +95,18 @@ func (l *datagramList) pop() *Datagram {
 	if l.head == nil {
 		l.tail = nil
 	}
+	l.less(d)
+	return d
+}
+
+// less is for a datagram that is not on the list any more.
+func (l *datagramList) less(d *Datagram) {
 	d.Next = nil
 	l.count--
 	l.charge -= d.charge()
-	return d
+	if d.Err != nil {
+		l.errors--
+	}
 }
 
 // prepend moves all of front before all of l.
@@ -108,6 +120,7 @@ func (l *datagramList) prepend(front *datagramList) {
 		l.tail = front.tail
 	}
 	l.count += front.count
+	l.errors += front.errors
 	l.charge += front.charge
 }
 
@@ -211,15 +224,17 @@ func (r *receiver) pair(sn *snapshot, list *Datagram) (chain *IRP, rest *Datagra
 	return chain, list
 }
 
-// hasRoom reports whether the buffer takes one more: as on Linux the last one may go beyond the limit, so that a buffer that
-// takes anything takes a datagram of any size.
-func (r *receiver) hasRoom() bool { return r.buffer.charge < r.limit }
+// takes reports whether the buffer takes one more: as on Linux the last one may go beyond the limit, so that a buffer that
+// takes anything takes a datagram of any size. A full one takes an error if it has none: there it is no part of the buffer.
+func (r *receiver) takes(d *Datagram) bool {
+	return r.buffer.charge < r.limit || d.Err != nil && r.buffer.errors == 0 && r.limit != 0
+}
 
 // store buffers as much of a list as there is room for and drops the rest, the newest. The mutex is held.
 func (r *receiver) store(list *Datagram, dropped **Datagram) {
 	for d := list; d != nil; {
 		next := d.Next
-		if !r.hasRoom() {
+		if !r.takes(d) {
 			d.Next = nil
 			r.stats.Overflowed += uint64(drop(d, dropped))
 		} else {
@@ -241,7 +256,7 @@ func (r *receiver) trim(dropped **Datagram) {
 	old := r.buffer
 	r.buffer = datagramList{}
 	for d := old.pop(); d != nil; d = old.pop() {
-		if !r.hasRoom() {
+		if !r.takes(d) {
 			r.stats.Overflowed += uint64(drop(d, dropped))
 		} else {
 			r.buffer.push(d)

@@ -11,21 +11,10 @@ func (s *Socket) TakeError() (e ReceiveError, ok bool) {
 		return e, false
 	}
 	r.mu.Lock()
-	r.looked.Store(r.came.Load())
-	var rest datagramList
-	var taken *Datagram
-	for d := r.buffer.pop(); d != nil; d = r.buffer.pop() {
-		switch {
-		case d.Err == nil:
-			rest.push(d)
-		case taken == nil:
-			taken = d
-		default:
-			rest.push(d)
-			r.looked.Store(r.came.Load() - 1) // look again
-		}
+	taken := r.buffer.takeError()
+	if r.buffer.errors == 0 {
+		r.looked.Store(r.came.Load())
 	}
-	r.buffer = rest
 	r.mu.Unlock()
 	if taken == nil {
 		return e, false
@@ -33,4 +22,28 @@ func (s *Socket) TakeError() (e ReceiveError, ok bool) {
 	e = *taken.Err
 	taken.Release()
 	return e, true
+}
+
+// takeError takes the oldest error off the list, nil where there is none.
+func (l *datagramList) takeError() *Datagram {
+	if l.errors == 0 {
+		return nil
+	}
+	var before *Datagram
+	for d := l.head; d != nil; before, d = d, d.Next {
+		if d.Err == nil {
+			continue
+		}
+		if before == nil {
+			l.head = d.Next
+		} else {
+			before.Next = d.Next
+		}
+		if l.tail == d {
+			l.tail = before
+		}
+		l.less(d)
+		return d
+	}
+	return nil
 }

@@ -34,5 +34,27 @@ func TestTakeError(t *testing.T) {
 			t.Errorf("%v, %q, want %q", status, r.payload(), want)
 		}
 	}
+	// A buffer that is full takes one.
+	want(t, "RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 10), wsk.STATUS_SUCCESS)
+	h.transport.Arrive(from("192.0.2.1:9", "one"), prohibited, refused, from("192.0.2.1:9", "two"))
+	if st := s.ReceiveStatistics(); st.Buffered != 2 || st.Overflowed != 2 {
+		t.Errorf("a full buffer: %+v", st)
+	}
+	want(t, "the same RCVBUF", h.set(s, sol, wsk.SO_RCVBUF, 10), wsk.STATUS_SUCCESS)
+	if e, ok := s.TakeError(); !ok || e.Code != 13 {
+		t.Errorf("%+v, %v of a full buffer", e, ok)
+	}
+	h.transport.Arrive(refused)
+	if e, ok := s.TakeError(); !ok || e.Code != 3 {
+		t.Errorf("%+v, %v after the first was taken", e, ok)
+	}
+	if got := h.receive(s, 10).payload(); got != "one" {
+		t.Errorf("%q", got)
+	}
+	want(t, "RCVBUF 0", h.set(s, sol, wsk.SO_RCVBUF, 0), wsk.STATUS_SUCCESS)
+	h.transport.Arrive(refused)
+	if e, ok := s.TakeError(); ok {
+		t.Errorf("%+v without a buffer", e)
+	}
 	h.nothingLent()
 }

@@ -54,7 +54,7 @@ func (c *Conn) readMessage(m *Message, wait bool) error {
 			return err
 		}
 		if wait {
-			if e := c.connectionError.Swap(nil); e != nil {
+			if e := c.takeError(receiveFrom); e != nil {
 				c.reads.end(o)
 				return e
 			}

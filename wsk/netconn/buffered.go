@@ -105,15 +105,8 @@ func (c *Conn) copyEnd(o *op) {
 // earlier is an error that this write is to report although it is not its own: an ICMP error that no read has met yet, or
 // the end of an earlier datagram to the same destination, where a provider tells of it late.
 func (c *Conn) earlier(to netip.AddrPort) error {
-	if c.reportsErrors {
-		if e := c.connectionError.Load(); e != nil && c.connectionError.CompareAndSwap(e, nil) {
-			return &StatusError{Call: "WskSendTo", Status: e.Status}
-		}
-		for e, ok := c.socket.TakeError(); ok; e, ok = c.socket.TakeError() {
-			if hard := hardError(e); hard != wsk.STATUS_SUCCESS {
-				return &StatusError{Call: "WskSendTo", Status: hard}
-			}
-		}
+	if e := c.takeError("WskSendTo"); e != nil {
+		return e
 	}
 	if l := c.late.Load(); l != nil && l.to == to && c.late.CompareAndSwap(l, nil) {
 		return &StatusError{Call: "WskSendTo", Status: l.status, errno: l.errno}

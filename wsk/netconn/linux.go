@@ -5,6 +5,7 @@ package netconn
 import (
 	"encoding/binary"
 	"strconv"
+	"syscall"
 )
 
 // Numbers of Linux, written out because package syscall has them on Linux only. They differ from those of Windows,
@@ -34,6 +35,9 @@ const (
 	linuxUDPSegment = 103 // UDP_SEGMENT (linux/udp.h): a u16
 	linuxUDPGRO     = 104 // UDP_GRO: an int
 )
+
+// errNoNet is ENONET (asm-generic/errno.h).
+const errNoNet = syscall.Errno(64)
 
 // struct in_pktinfo { int ipi_ifindex; struct in_addr ipi_spec_dst, ipi_addr; } and
 // struct in6_pktinfo { struct in6_addr ipi6_addr; int ipi6_ifindex; }.

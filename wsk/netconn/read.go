@@ -15,11 +15,9 @@ func (c *Conn) receive(b []byte, control bool) (o *op, n int, err error) {
 		if o, err = c.reads.begin(); err != nil {
 			return nil, 0, err
 		}
-		if c.connectionError.Load() != nil {
-			if e := c.connectionError.Swap(nil); e != nil {
-				c.reads.end(o)
-				return nil, 0, e
-			}
+		if e := c.takeError(receiveFrom); e != nil {
+			c.reads.end(o)
+			return nil, 0, e
 		}
 		o.pointAt(b)
 		n, err = c.received(o, o.waitReceive(c.socket, c.post(o, control)))
@@ -44,7 +42,9 @@ func (c *Conn) post(o *op, control bool) wsk.NTSTATUS {
 }
 
 // errPassing is an ICMP error that a connection does not report: the receive is to be repeated.
-var errPassing = &StatusError{Call: "WskReceiveFrom"}
+var errPassing = &StatusError{Call: receiveFrom}
+
+const receiveFrom = "WskReceiveFrom"
 
 // received is the result of a receive that has ended: the size of a datagram, or an error.
 func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
@@ -57,11 +57,8 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 			c.noteReply(o)
 			return n, nil
 		}
-		if hard, found := icmpError(o.control[:o.length]); found {
-			if hard == wsk.STATUS_SUCCESS {
-				return 0, errPassing
-			}
-			return 0, &StatusError{Call: "WskReceiveFrom", Status: hard}
+		if e, found := icmpError(o.control[:o.length]); found {
+			return 0, c.met(e)
 		}
 		return 0, nil
 	case wsk.STATUS_BUFFER_OVERFLOW: // the rest of the datagram is lost, as with recvfrom
@@ -75,7 +72,19 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 			return 0, err
 		}
 	}
-	return 0, &StatusError{Call: "WskReceiveFrom", Status: status}
+	return 0, &StatusError{Call: receiveFrom, Status: status}
+}
+
+// met is the error of a read that has met an ICMP error, with which go those that have come since.
+func (c *Conn) met(e wsk.ReceiveError) error {
+	hard := c.hard(e, receiveFrom)
+	if later := c.takeError(receiveFrom); later != nil {
+		hard = later
+	}
+	if hard == nil {
+		return errPassing
+	}
+	return hard
 }
 
 // noteReply remembers where a datagram was sent, for the answer.
