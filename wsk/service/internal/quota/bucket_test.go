@@ -74,8 +74,8 @@ func TestGrantLimits(t *testing.T) {
 // TestSessions: there are only so many at a time, and only so many begin in a second.
 func TestSessions(t *testing.T) {
 	g := NewGrant("g", &policy.Limits{Sessions: 2})
-	if !g.Begin() || !g.Begin() || g.Begin() {
-		t.Error("two sessions")
+	if first, second, third := g.Begin(), g.Begin(), g.Begin(); !first || !second || third {
+		t.Errorf("of three sessions began %v, %v and %v, where two may", first, second, third)
 	}
 	g.End()
 	if g.Adopt(); g.Begin() || g.Usage().Sessions != 2 {
