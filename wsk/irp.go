@@ -117,6 +117,9 @@ func (irp *IRP) Reuse(status NTSTATUS) {
 	if irp.cancelRequested() {
 		irp.state.And(^irpCancel)
 	}
+	if irp.op.progress.Load() != 0 { // its first, see SendProgress
+		irp.op.progress.Store(0)
+	}
 	irp.used = false
 	irp.PendingReturned = false
 	irp.IoStatus = IOStatusBlock{Status: status}

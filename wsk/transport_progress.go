@@ -35,8 +35,8 @@ func (op *SendOp) SetProgress(p SendProgress) {
 	}
 }
 
-// SendProgress is how far the send that has this IRP has come. After completion it is what it was before. One that the call
-// itself refuses is SendSought.
+// SendProgress is how far the send that has this IRP has come. After completion it is what it was before, until Reuse. One that the
+// call itself refuses is SendSought.
 func (irp *IRP) SendProgress() SendProgress { return SendProgress(irp.op.progress.Load()) }
 
 // WaitSought waits until the send that has this IRP is not sought any more, or has completed, and reports whether it has

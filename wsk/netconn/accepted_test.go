@@ -4,6 +4,7 @@ package netconn
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -217,6 +218,54 @@ func TestErrorIsToldOnce(t *testing.T) {
 	<-ended
 	if err := returns(t, "the next write", writes(c, 1)); err != nil {
 		t.Errorf("the next write: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A write is not taken for one that waits for its neighbour because the op that it uses has been one.
+func TestUsedOpIsNotHeld(t *testing.T) {
+	var held *wsk.SendOp
+	c := scriptedConn(t, Options{WriteBuffer: 1000}, func(op *wsk.SendOp) {
+		if held == nil {
+			held = op
+			op.SetProgress(wsk.SendHeld)
+			return
+		}
+		op.Complete(wsk.STATUS_SUCCESS)
+	})
+	if _, err := c.WriteToUDPAddrPort(make([]byte, 10), somebody); err != nil {
+		t.Fatal(err)
+	}
+	held.Complete(wsk.STATUS_HOST_UNREACHABLE)
+	ms := make([]Message, 2)
+	for i := range ms {
+		ms[i] = Message{Buffers: [][]byte{make([]byte, 1000)}, Addr: net.UDPAddrFromAddrPort(somebody)}
+	}
+	if n, err := c.WriteBatch(ms, 0); n != 2 || err != nil {
+		t.Errorf("%d messages of 2 were written, %v", n, err)
+	}
+	if n := c.Failed(); n != 1 {
+		t.Errorf("%d datagrams did not leave, want the first alone", n)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A read tells the ICMP error that it has met, and not an older one that another read has left.
+func TestMetIsTold(t *testing.T) {
+	c := scriptedConn(t, Options{}, func(op *wsk.SendOp) { op.Complete(wsk.STATUS_SUCCESS) })
+	c.reportsErrors = true
+	c.connectionError.Store(&StatusError{Call: receiveFrom, Status: wsk.STATUS_HOST_UNREACHABLE})
+	met := wsk.ReceiveError{Protocol: wsk.IPPROTO_ICMP, Type: icmpUnreachable, Code: 3}
+	var status *StatusError
+	if err := c.met(met); !errors.As(err, &status) || status.Status != wsk.STATUS_PORT_UNREACHABLE {
+		t.Errorf("%v, want what was met", err)
+	}
+	if c.connectionError.Load() != nil {
+		t.Error("the older one is told by the next read")
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)

@@ -3,7 +3,9 @@
 package service
 
 import (
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -31,22 +33,28 @@ func reasonOf(status wsk.NTSTATUS) ipc.Reason {
 	return ipc.ReasonNone
 }
 
-// reasonOfBind is why a socket could not be bound to a port. privileged says that this process may bind those below 1024.
-func reasonOfBind(status wsk.NTSTATUS, port uint16, privileged func() bool) (reason ipc.Reason, text string) {
+// reasonOfBind is why a socket could not be bound to a port. mayBind says whether the kernel lets this process
+// bind a port at all.
+func reasonOfBind(status wsk.NTSTATUS, port uint16, mayBind func(port uint16) bool) (reason ipc.Reason, text string) {
 	switch status {
 	case wsk.STATUS_ADDRESS_ALREADY_EXISTS, wsk.STATUS_SHARING_VIOLATION:
 		return ipc.ReasonPortInUse, ""
 	case wsk.STATUS_ACCESS_DENIED:
-		if port != 0 && port < 1024 && !privileged() {
-			return ipc.ReasonNone, "ports below 1024 need CAP_NET_BIND_SERVICE, which the daemon does not have"
+		if port != 0 && !mayBind(port) {
+			return ipc.ReasonNone, "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE, which the daemon does not have"
 		}
 		return ipc.ReasonPortInUse, ""
 	}
 	return reasonOf(status), ""
 }
 
-// isPrivileged reports whether this process has CAP_NET_BIND_SERVICE.
-func isPrivileged() bool {
+// mayBind reports whether the kernel lets this process bind a port: it has CAP_NET_BIND_SERVICE, or the port takes no privilege.
+func mayBind(port uint16) bool {
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil {
+		if start, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && int(port) >= start {
+			return true
+		}
+	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	return unix.Capget(&header, &data[0]) == nil && data[0].Effective>>unix.CAP_NET_BIND_SERVICE&1 != 0

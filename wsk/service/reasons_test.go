@@ -27,7 +27,7 @@ func TestReasonOfBind(t *testing.T) {
 		{wsk.STATUS_ACCESS_DENIED, 53, false, ipc.ReasonNone, "CAP_NET_BIND_SERVICE"},
 		{wsk.STATUS_INVALID_ADDRESS_COMPONENT, 53, false, ipc.ReasonAddressNotLocal, ""},
 	} {
-		reason, text := reasonOfBind(tt.status, tt.port, func() bool { return tt.privileged })
+		reason, text := reasonOfBind(tt.status, tt.port, func(port uint16) bool { return tt.privileged || port >= 1024 })
 		if reason != tt.reason || !strings.Contains(text, tt.text) || (tt.text == "") != (text == "") {
 			t.Errorf("%v on port %d: %v, %q, want %v, %q", tt.status, tt.port, reason, text, tt.reason, tt.text)
 		}

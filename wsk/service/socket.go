@@ -162,7 +162,7 @@ func (k *socket) bound(h ipc.Header, port uint16, local netip.AddrPort, status w
 	case reason != ipc.ReasonNone:
 		k.notOpened(h, wsk.STATUS_ACCESS_DENIED, reason, "")
 	case status != wsk.STATUS_SUCCESS:
-		reason, text := reasonOfBind(status, port, isPrivileged)
+		reason, text := reasonOfBind(status, port, mayBind)
 		k.notOpened(h, status, reason, text)
 	}
 }

@@ -180,7 +180,7 @@ func (t *flowTable) evictLocked() {
 		case f.waiters.Load() != 0:
 		case f.used.Load():
 			used = f
-		case t.forgetLocked(f):
+		case t.forgetLocked(f, f.path.Load()):
 			forgotten++
 		}
 		if looked++; looked == evictLook {
@@ -188,15 +188,15 @@ func (t *flowTable) evictLocked() {
 		}
 	}
 	if forgotten == 0 && used != nil {
-		t.forgetLocked(used)
+		t.forgetLocked(used, used.path.Load())
 	}
 }
 
-// forgetLocked forgets a flow unless something waits there, or its way is being looked for.
-func (t *flowTable) forgetLocked(f *Flow) bool {
+// forgetLocked forgets a flow unless something waits there, its way is being looked for, or is another than as.
+func (t *flowTable) forgetLocked(f *Flow, as *Path) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.resolving || f.waiters.Load() != 0 {
+	if f.resolving || f.waiters.Load() != 0 || f.path.Load() != as {
 		return false
 	}
 	f.gathers = false
@@ -207,12 +207,12 @@ func (t *flowTable) forgetLocked(f *Flow) bool {
 	return true
 }
 
-// dissolve forgets a flow for which a shared one does.
-func (t *flowTable) dissolve(f *Flow) {
+// dissolve forgets a flow for which a shared one does as long as it has the path that as is.
+func (t *flowTable) dissolve(f *Flow, as *Path) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.all) > keptFlows && t.all[f.to] == f {
-		t.forgetLocked(f)
+		t.forgetLocked(f, as)
 	}
 }
 

@@ -13,15 +13,14 @@ func (s *Source) GiveWay() {
 		return
 	}
 	t.each(func(f *Flow) {
-		if f.isLikeShared() {
-			t.dissolve(f)
+		if p := f.path.Load(); f.isLikeShared(p) {
+			t.dissolve(f, p)
 		}
 	})
 }
 
-// isLikeShared reports whether a datagram would leave by a shared flow as it does by this one, in order with what has left by it.
-func (f *Flow) isLikeShared() bool {
-	p := f.path.Load()
+// isLikeShared reports whether a datagram would leave by a shared flow as it does by the path p of this one, in order with what has left by it.
+func (f *Flow) isLikeShared(p *Path) bool {
 	if p == nil || p.queue == nil || !p.until.IsZero() || p.local.IsValid() && f.isTracked(p) {
 		return false
 	}

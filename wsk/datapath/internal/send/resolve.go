@@ -124,7 +124,7 @@ func (f *Flow) resolve() {
 		switch f.passOn() {
 		case passedOn:
 			if shared {
-				f.src.flows.dissolve(f)
+				f.src.flows.dissolve(f, p)
 			}
 			return
 		case passesOn: // others have their turn
