@@ -3,9 +3,11 @@
 package wsknet_test
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -276,6 +278,10 @@ func TestDaemon(t *testing.T) {
 	}
 	t.Cleanup(func() { below.Close() })
 	path := servicetest.Serve(t, below, name, func(uint32) string { return name }, below.Recheck)
+	testenv.Eventually(t, waitLimit, "the routes to be read, which ends in one more goroutine", func() bool {
+		stacks := make([]byte, 1<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("mirror.(*Mirror).learning("))
+	})
 	before := holds(t)
 	s, err := wsknet.Open(wsknet.Options{Daemon: &client.Options{Path: path}})
 	if err != nil {
