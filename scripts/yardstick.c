@@ -139,8 +139,12 @@ int main(int argc, char **argv) {
 	struct ring completion = map(fd, &at.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING, "map the completion ring");
 	struct sockaddr_xdp address = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
 				       .sxdp_ifindex = if_nametoindex(interface), .sxdp_queue_id = queue};
-	if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		fail("bind to the queue");
+	// The kernel lets go of a queue some time after the socket before has been closed.
+	for (int tries = 0; bind(fd, (struct sockaddr *)&address, sizeof address) != 0; tries++) {
+		if (errno != EBUSY || tries == 200)
+			fail("bind to the queue");
+		usleep(10000);
+	}
 
 	static uint64_t pool[chunks];
 	int idle = 0;
