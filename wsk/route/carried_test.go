@@ -36,6 +36,8 @@ type stage struct {
 	neighbour [6]byte
 	sockets   map[int]*xdp.Socket // by device
 	chunk     int
+	// takesTurns: a datagram leaves by either end, and which it is depends on what else the host sends.
+	takesTurns bool
 }
 
 type end struct {
@@ -168,7 +170,7 @@ func (s *stage) compare(device, bound string, obstacle, forGroups ObstacleID) {
 			continue
 		}
 		carried++
-		for range 2 { // a bond that takes turns sends one each way
+		for range 2 {
 			s.byKernel(hop, to, fmt.Sprintf("kernel %d;", i))
 		}
 		for range 2 {
@@ -198,7 +200,11 @@ func (s *stage) arrived(by string) (list []string) {
 				continue
 			}
 			p, err := testenv.Decode(f)
-			what := fmt.Sprintf("%s: tags %x, %v to %v, %v to %v, TOS %#x, TTL %d, %s", e.name, p.VLANs, p.SourceMAC, p.DestinationMAC,
+			where := e.name
+			if s.takesTurns {
+				where = "one of the ends"
+			}
+			what := fmt.Sprintf("%s: tags %x, %v to %v, %v to %v, TOS %#x, TTL %d, %s", where, p.VLANs, p.SourceMAC, p.DestinationMAC,
 				p.Source, p.Destination, p.TOS, p.TTL, bytes.TrimPrefix(p.Payload, []byte(by)))
 			if err != nil && !errors.Is(err, testenv.ErrBadChecksum) { // the kernel's is left to hardware that a veth doesn't have
 				what += fmt.Sprintf(" (%v)", err)

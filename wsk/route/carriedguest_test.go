@@ -80,7 +80,10 @@ func TestCarriedByBonds(t *testing.T) {
 		"active backup": {func(s *stage) netlink.Link {
 			return s.bond(netlink.BOND_MODE_ACTIVE_BACKUP, layer2, "p0", "p1")
 		}, "p0", 0, 0},
-		"by turns":         {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_RR, layer2, "p0", "p1") }, "bond", 0, 0},
+		"by turns": {func(s *stage) netlink.Link {
+			s.takesTurns = true
+			return s.bond(netlink.BOND_MODE_BALANCE_RR, layer2, "p0", "p1")
+		}, "bond", 0, 0},
 		"to all":           {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BROADCAST, layer2, "p0", "p1") }, "bond", 0, 0},
 		"by MAC addresses": {func(s *stage) netlink.Link { return s.bond(netlink.BOND_MODE_BALANCE_XOR, layer2, "p0", "p1") }, "bond", 0, 0},
 		"LACP":             {lacp, "bond", 0, 0},
