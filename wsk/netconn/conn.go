@@ -91,8 +91,8 @@ func (c *Conn) SetReadBuffer(bytes int) error { return c.setError(c.setReceiveBu
 func (c *Conn) SetWriteBuffer(bytes int) error { return c.setError(c.setSendBuffer(bytes)) }
 
 func (c *Conn) setReceiveBuffer(bytes int) error {
-	if bytes < 0 || int64(bytes) > maxBuffer {
-		return errBufferSize
+	if err := checkBuffer(bytes); err != nil {
+		return err
 	}
 	if err := c.setOption(wsk.SOL_SOCKET, wsk.SO_RCVBUF, receiveLimit(bytes)); err != nil {
 		return err
@@ -102,8 +102,8 @@ func (c *Conn) setReceiveBuffer(bytes int) error {
 }
 
 func (c *Conn) setSendBuffer(bytes int) error {
-	if bytes < 0 || int64(bytes) > maxBuffer {
-		return errBufferSize
+	if err := checkBuffer(bytes); err != nil {
+		return err
 	}
 	if err := c.setOption(wsk.SOL_SOCKET, wsk.SO_SNDBUF, uint32(bytes)); err != nil {
 		return err
@@ -117,13 +117,16 @@ func (c *Conn) setSendBuffer(bytes int) error {
 // dropped them, or others have taken their room meanwhile. With Options.Strict their writes have said so.
 func (c *Conn) Failed() uint64 { return c.writes.failed.Load() }
 
-const (
-	maxBuffer = 1<<31 - 1
-	// minReceiveBuffer is SOCK_MIN_RCVBUF of Linux on a 64-bit processor (net/core/sock.c).
-	minReceiveBuffer = 2304
-)
+// checkBuffer refuses the size of a buffer that is negative or beyond an int of C, which the option is on Linux.
+func checkBuffer(bytes int) error {
+	if bytes < 0 || int64(bytes) > 1<<31-1 {
+		return &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
+	}
+	return nil
+}
 
-var errBufferSize = &StatusError{Call: "WskControlSocket", Status: wsk.STATUS_INVALID_PARAMETER}
+// minReceiveBuffer is SOCK_MIN_RCVBUF of Linux on a 64-bit processor (net/core/sock.c).
+const minReceiveBuffer = 2304
 
 // receiveLimit is what Linux makes of SO_RCVBUF.
 func receiveLimit(bytes int) uint32 { return max(2*uint32(bytes), minReceiveBuffer) }

@@ -123,8 +123,8 @@ func (c *Conn) setUp(shared bool) error {
 	}
 	buffers := [...]int{c.opts.ReadBuffer, c.opts.WriteBuffer}
 	for _, n := range buffers {
-		if n < 0 || int64(n) > maxBuffer {
-			return errBufferSize
+		if err := checkBuffer(n); err != nil {
+			return err
 		}
 	}
 	for _, o := range [...]option{

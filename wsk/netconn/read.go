@@ -75,8 +75,8 @@ func (c *Conn) received(o *op, status wsk.NTSTATUS) (int, error) {
 	return 0, &StatusError{Call: receiveFrom, Status: status}
 }
 
-// met is the error of a read that has met an ICMP error, with which go those that have come since, and one that another read has
-// left before.
+// met is the error of a read that has met an ICMP error. It is the last of those that have come since, if any have; they all are told
+// by it, and so is one that another read has left before.
 func (c *Conn) met(e wsk.ReceiveError) error {
 	hard := c.hard(e, receiveFrom)
 	if hard != nil {

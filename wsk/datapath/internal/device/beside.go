@@ -21,8 +21,8 @@ const (
 	busyRetryLast  = 500 * time.Millisecond
 )
 
-// headStart is how long a queue that the kernel's stack stands in for is not begun to be opened: that takes as long of
-// a processor, which the datagram that asked for the queue, and those behind it, would have to wait for.
+// headStart is how much later a queue is opened that the kernel's stack stands in for. To open one keeps a processor busy for some ten
+// milliseconds, and the datagram that asked for it, which is on its way through the stack, would have to wait for that.
 const headStart = 10 * time.Millisecond
 
 // QueueFor returns the queue that a source sends through on a device, or the reason why there is none. It does not block: on

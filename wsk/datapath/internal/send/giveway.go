@@ -19,7 +19,8 @@ func (s *Source) GiveWay() {
 	})
 }
 
-// isLikeShared reports whether a datagram would leave by a shared flow as it does by the path p of this one, in order with what has left by it.
+// isLikeShared reports whether a datagram would leave by a shared flow as it does by the path p of this one, and in order with what
+// has left by that.
 func (f *Flow) isLikeShared(p *Path) bool {
 	if p == nil || p.queue == nil || !p.until.IsZero() || p.local.IsValid() && f.isTracked(p) {
 		return false
